@@ -1,0 +1,40 @@
+"""`python -m local_aws [--port N]`: the local AWS until Ctrl-C."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+
+from local_aws.server import LocalAws, PortInUse
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until interrupted; 0, or 2 with a line on stderr when the port is taken."""
+    parser = argparse.ArgumentParser(prog="local_aws", description="AWS on this machine.")
+    parser.add_argument("--port", type=int, default=4566, help="loopback port (default 4566)")
+    parser.add_argument("--verbose", action="store_true", help="log every request")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(asctime)s %(name)s %(message)s",
+    )
+    for noisy in ("botocore", "boto3", "urllib3", "werkzeug", "s3transfer"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    done = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: done.set())
+    try:
+        with LocalAws(options.port) as aws:
+            settings = "\n".join(f"  export {k}={v}" for k, v in aws.environment().items())
+            print(f"The local AWS listens on {aws.url}. In another shell:\n{settings}", flush=True)
+            done.wait()
+            print("stopping", flush=True)
+    except PortInUse as error:
+        print(f"local_aws: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""Request validation by botocore's own service models, in the words AWS answers with."""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+
+def violations(value: Any, shape: Shape | None) -> list[str]:
+    """Every constraint of `shape` that `value` breaks, one AWS-style clause each.
+
+    Checked: required members, unknown members, types, lengths, ranges, patterns and enumerations.
+    """
+    return [] if shape is None else list(_check(value, shape, ""))
+
+
+def message(broken: list[str]) -> str:
+    """The text of AWS's ValidationException for these violations."""
+    noun = "error" if len(broken) == 1 else "errors"
+    return f"{len(broken)} validation {noun} detected: " + "; ".join(broken)
+
+
+def _check(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    if isinstance(shape, StructureShape):
+        if not isinstance(value, dict):
+            yield _wrong(value, path, "Member must be a structure")
+            return
+        required = shape.metadata.get("required", [])
+        for name in required:
+            if value.get(name) is None:
+                yield _wrong(None, _join(path, name), "Member must not be null")
+        for name, member in value.items():
+            if name not in shape.members:
+                if not shape.is_document_type:
+                    known = ", ".join(shape.members)
+                    yield f"Unknown parameter '{_join(path, name)}', must be one of: {known}"
+            elif member is not None:
+                yield from _check(member, shape.members[name], _join(path, name))
+    elif isinstance(shape, ListShape):
+        if not isinstance(value, list):
+            yield _wrong(value, path, "Member must be a list")
+            return
+        yield from _length(value, shape, path)
+        for index, member in enumerate(value, 1):
+            yield from _check(member, shape.member, f"{path}.{index}.member")
+    elif isinstance(shape, MapShape):
+        if not isinstance(value, dict):
+            yield _wrong(value, path, "Member must be a map")
+            return
+        yield from _length(value, shape, path)
+        for key, member in value.items():
+            yield from _check(key, shape.key, f"{path}.{key}.key")
+            yield from _check(member, shape.value, f"{path}.{key}.member")
+    else:
+        yield from _scalar(value, shape, path)
+
+
+def _scalar(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    kind = shape.type_name
+    if kind == "string":
+        if not isinstance(value, str):
+            yield _wrong(value, path, "Member must be a string")
+            return
+        yield from _length(value, shape, path)
+        pattern = shape.metadata.get("pattern")
+        if pattern and not _matches(pattern, value):
+            yield _wrong(value, path, f"Member must satisfy regular expression pattern: {pattern}")
+        choices = shape.metadata.get("enum")
+        if choices and value not in choices:
+            listed = ", ".join(choices)
+            yield _wrong(value, path, f"Member must satisfy enum value set: [{listed}]")
+    elif kind in ("integer", "long", "float", "double"):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            yield _wrong(value, path, "Member must be a number")
+            return
+        low, high = shape.metadata.get("min"), shape.metadata.get("max")
+        if low is not None and value < low:
+            yield _wrong(
+                value, path, f"Member must have value greater than or equal to {_bound(low)}"
+            )
+        if high is not None and value > high:
+            yield _wrong(
+                value, path, f"Member must have value less than or equal to {_bound(high)}"
+            )
+    elif kind == "boolean" and not isinstance(value, bool):
+        yield _wrong(value, path, "Member must be a boolean")
+
+
+def _length(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if low is not None and len(value) < low:
+        yield _wrong(value, path, f"Member must have length greater than or equal to {low}")
+    if high is not None and len(value) > high:
+        yield _wrong(value, path, f"Member must have length less than or equal to {high}")
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    try:
+        # AWS's patterns are Java's; the few classes that Python spells otherwise are translated
+        return re.compile(
+            pattern.replace(r"\p{L}", r"[^\W\d_]")
+            .replace(r"\p{M}", "")
+            .replace(r"\p{Z}", r"\s")
+            .replace(r"\p{S}", r"[$+<=>^`|~]")
+            .replace(r"\p{N}", r"\d")
+            .replace(r"\p{P}", r"[!-/:-@\[-`{-~]")
+        )
+    except re.error:
+        return None
+
+
+def _matches(pattern: str, value: str) -> bool:
+    compiled = _compiled(pattern)
+    return compiled is None or compiled.fullmatch(value) is not None
+
+
+def _wrong(value: Any, path: str, constraint: str) -> str:
+    shown = "null" if value is None else f"'{str(value)[:200]}'"
+    return f"Value {shown} at '{_camel(path)}' failed to satisfy constraint: {constraint}"
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _camel(path: str) -> str:
+    return ".".join(part[:1].lower() + part[1:] for part in path.split("."))
+
+
+def _bound(number: float | str) -> str:
+    return f"{float(number):g}"
