@@ -1,0 +1,56 @@
+# Two commands: `make rehearse` and `make test`. Python 3.11+ (with venv), git and make are all they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.ready
+DATA ?=
+PRESET ?= default
+PORT ?= 4566
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export JSII_NODE := $(CURDIR)/$(BIN)/node
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help setup rehearse test data local check format lock clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
+
+setup: $(SETUP) ## install everything into .venv and node_modules
+
+$(SETUP): requirements.txt requirements-uv.txt package-lock.json
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "» install Python packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-uv.txt
+	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt
+	@echo "» install the CDK CLI"
+	@$(BIN)/python -m rehearsal.node $(BIN)
+	@npm ci --silent --no-progress
+	@touch $@
+
+rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or csv] [PRESET=default|workshop]
+	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET)
+
+test: $(SETUP) ## every test
+	@python -m pytest -q
+
+data: $(SETUP) ## prepare build/data [DATA=folder or csv]
+	@python -m recsys prepare $(if $(DATA),--data "$(DATA)")
+
+local: $(SETUP) ## the local AWS, until Ctrl-C [PORT=4566]
+	@exec python -m local_aws --port $(PORT)
+
+check: $(SETUP) ## ruff and mypy
+	@ruff format --check . && ruff check . && mypy
+
+format: $(SETUP) ## let ruff rewrite
+	@ruff format . && ruff check --fix .
+
+lock: ## compile requirements.in into requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.txt requirements.in
+	@echo 'uv==0.13.9' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements-uv.txt -
+
+clean: ## remove what was built (the installed packages stay)
+	@rm -rf build cdk.out .mypy_cache .ruff_cache .pytest_cache

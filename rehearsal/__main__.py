@@ -1,0 +1,124 @@
+"""`python -m rehearsal`: from data to recommendations and back to nothing, on the local AWS."""
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local_aws.server import LocalAws
+from rehearsal.calls import Call, median_milliseconds, training_jobs, workshop_calls
+from rehearsal.cdk import PROJECT, CdkError, cdk, outputs
+from rehearsal.inventory import inventory
+from rehearsal.report import lines
+
+REGION = "us-east-1"
+DATA = PROJECT / "build" / "data"
+
+
+@dataclass(kw_only=True)
+class Rehearsal:
+    """What a rehearsal did; `report.json` is this, as JSON.
+
+    `seconds` holds each step's duration, `training` each job's metrics, `milliseconds` the medians
+    of repeated warm calls, `leftovers` what outlived the destruction.
+    """
+
+    data: dict[str, Any]
+    preset: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    stacks: dict[str, dict[str, str]] = field(default_factory=dict)
+    training: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    leftovers: list[str] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every call was answered and nothing was left."""
+        return not self.leftovers and not any(call.error for call in self.calls)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Say what begins and how long it took."""
+        print(f"» {name}", flush=True)
+        began = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 2)
+        print(f"  {self.seconds[name]:.1f} s", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Rehearse; 0 when everything answered and nothing is left, else an error on stderr."""
+    parser = argparse.ArgumentParser(prog="rehearsal", description=__doc__)
+    parser.add_argument("--data", help="a MovieLens folder or a CSV of ratings; see the README")
+    parser.add_argument("--preset", default="default", help="hyperparameters: default or workshop")
+    parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    began = time.monotonic()
+    status = _prepare(options.data)
+    if status != 0:
+        return status
+    run = Rehearsal(
+        data=json.loads((DATA / "manifest.json").read_text("utf-8")), preset=options.preset
+    )
+    run.seconds["prepare data"] = round(time.monotonic() - began, 2)
+    try:
+        with LocalAws() as aws:
+            os.environ.update(aws.environment(REGION))
+            _rehearse(run, options.out)
+    except CdkError as error:
+        print(f"\nThe rehearsal failed. {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped; the local AWS and all that ran in it are gone.", file=sys.stderr)
+        return 130
+    run.seconds["total"] = round(time.monotonic() - began, 2)
+    report = options.out / "report.json"
+    report.write_text(json.dumps(asdict(run), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    print("\n".join(lines(run)))
+    print(f"\nAll of this as JSON: {os.path.relpath(report)}")
+    return 0 if run.succeeded else 1
+
+
+def _prepare(data: str | None) -> int:
+    print("» prepare data", flush=True)
+    command = [sys.executable, "-m", "recsys", "prepare", "--out", str(DATA)]
+    if data:
+        command += ["--data", str(Path(data).resolve())]
+    return subprocess.run(command, cwd=PROJECT, check=False).returncode
+
+
+def _rehearse(run: Rehearsal, out: Path) -> None:
+    assembly = str(out / "cdk.out")
+    log = out / "cdk.log"
+    log.unlink(missing_ok=True)
+    with run.step("cdk synth"):
+        cdk("synth", "--quiet", "--output", assembly, "-c", f"preset={run.preset}", log=log)
+    with run.step("cdk bootstrap"):
+        cdk("bootstrap", f"aws://123456789012/{REGION}", log=log)
+    before = inventory()
+    with run.step("cdk deploy --all"):
+        cdk("deploy", "--all", "--require-approval=never", "--app", assembly, log=log)
+    run.stacks = outputs()
+    run.training = training_jobs(run.stacks)
+    with run.step("the workshop's test events"):
+        run.calls = workshop_calls(run.stacks, run.data["sample"])
+        run.milliseconds = median_milliseconds(run.stacks, run.data["sample"])
+    with run.step("cdk destroy --all"):
+        cdk("destroy", "--all", "--force", "--app", assembly, log=log)
+    run.leftovers = sorted(inventory() - before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

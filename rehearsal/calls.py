@@ -1,0 +1,105 @@
+"""The workshop's test events and what else is asked of a deployed engine, through AWS's APIs."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+Outputs = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One invocation of a function: what was sent, what came back."""
+
+    function: str
+    event: dict[str, Any]
+    answer: Any
+    error: bool
+    milliseconds: float
+
+
+def workshop_calls(stacks: Outputs, sample: dict[str, int]) -> list[Call]:
+    """Send both functions the workshop's events, for the sample's user and movies."""
+    instances = json.dumps({"instances": [{"in0": [sample["user"]], "in1": [sample["movie"]]}]})
+    engine = _output(stacks, "RecommendationEngineFunctionName")
+    retrieval = _output(stacks, "MovieRetrievalFunctionName")
+    neighbours = {
+        "bucket_name": _output(stacks, "BucketName"),
+        "movie_id_to_examine": sample["neighbour_movie"],
+    }
+    return [
+        _invoke(engine, {"data": instances, "type": "rating"}),
+        _invoke(engine, {"data": instances, "type": "recommendation"}),
+        _invoke(retrieval, neighbours),
+    ]
+
+
+def median_milliseconds(
+    stacks: Outputs, sample: dict[str, int], repeats: int = 30
+) -> dict[str, float]:
+    """The median duration of warm calls, in milliseconds, as a client sees it."""
+    runtime = boto3.client("sagemaker-runtime")
+    endpoint = _output(stacks, "RatingEndpointName")
+    body = json.dumps({"instances": [{"in0": [sample["user"]], "in1": [sample["movie"]]}]})
+    rating, _, neighbours = workshop_calls(stacks, sample)
+    measured: dict[str, Callable[[], Any]] = {
+        "endpoint, one rating": lambda: runtime.invoke_endpoint(
+            EndpointName=endpoint, ContentType="application/json", Body=body
+        ),
+        "function, one rating": lambda: _invoke(rating.function, rating.event),
+        "function, movie retrieval": lambda: _invoke(neighbours.function, neighbours.event),
+    }
+    return {name: _median(call, repeats) for name, call in measured.items()}
+
+
+def training_jobs(stacks: Outputs) -> dict[str, dict[str, Any]]:
+    """Each training job's image, duration in seconds and final metrics."""
+    sagemaker = boto3.client("sagemaker")
+    found = {}
+    for task in ("Rating", "Recommendation"):
+        job = sagemaker.describe_training_job(
+            TrainingJobName=_output(stacks, f"{task}TrainingJobName")
+        )
+        found[task.lower()] = {
+            "job": job["TrainingJobName"],
+            "seconds": job.get("TrainingTimeInSeconds"),
+            "metrics": {
+                metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]
+            },
+            "hyperparameters": job["HyperParameters"],
+        }
+    return found
+
+
+def _invoke(function: str, event: dict[str, Any]) -> Call:
+    began = time.perf_counter()
+    answer = boto3.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+    payload = json.loads(answer["Payload"].read())
+    return Call(
+        function=function,
+        event=event,
+        answer=payload,
+        error="FunctionError" in answer,
+        milliseconds=round(1000 * (time.perf_counter() - began), 1),
+    )
+
+
+def _median(call: Callable[[], Any], repeats: int) -> float:
+    durations = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        call()
+        durations.append(1000 * (time.perf_counter() - began))
+    return round(statistics.median(durations), 1)
+
+
+def _output(stacks: Outputs, name: str) -> str:
+    for found in stacks.values():
+        if name in found:
+            return found[name]
+    raise KeyError(f"no stack has an output named {name}")

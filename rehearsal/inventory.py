@@ -1,0 +1,114 @@
+"""Everything that an account holds and could be billed or blamed for, by AWS's own APIs."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import boto3
+
+# the CDK's own bootstrap stack is shared by all CDK apps of an account and stays by design
+_BOOTSTRAP = ("CDKToolkit", "cdk-hnb659fds-")
+
+
+def inventory() -> set[str]:
+    """Names of all that exists in the environment's account and region, as `service/kind/name`.
+
+    The CDK's bootstrap resources and AWS's own service-linked roles are not listed.
+    """
+    found = {
+        f"{label}/{name}"
+        for label, service, names in _SOURCES
+        for name in names(boto3.client(service))  # type: ignore[call-overload]
+    }
+    return {entry for entry in found if not any(mark in entry for mark in _BOOTSTRAP)}
+
+
+def _paged(operation: str, result: str, *path: str, **arguments: Any) -> Callable[[Any], list[str]]:
+    """Lists `path` of every element of `result`, over all pages of `operation`."""
+
+    def names(client: Any) -> list[str]:
+        found = []
+        for page in client.get_paginator(operation).paginate(**arguments):
+            for element in page.get(result, []):
+                for key in path:
+                    element = element[key]
+                found.append(str(element))
+        return found
+
+    return names
+
+
+def _stacks(client: Any) -> Iterable[str]:
+    for page in client.get_paginator("list_stacks").paginate():
+        for stack in page["StackSummaries"]:
+            if stack["StackStatus"] != "DELETE_COMPLETE":
+                yield f"{stack['StackName']} ({stack['StackStatus']})"
+
+
+def _buckets(client: Any) -> list[str]:
+    return [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
+
+
+def _log_groups(client: Any) -> Iterable[str]:
+    for group in _paged("describe_log_groups", "logGroups", "logGroupName")(client):
+        if group.startswith("/aws/sagemaker/TrainingJobs"):
+            # this group belongs to the account, so what counts is the streams in it
+            streams = _paged(
+                "describe_log_streams", "logStreams", "logStreamName", logGroupName=group
+            )
+            yield from (f"{group}/{stream}" for stream in streams(client))
+        else:
+            yield group
+
+
+def _scalable_targets(client: Any) -> list[str]:
+    return _paged(
+        "describe_scalable_targets", "ScalableTargets", "ResourceId", ServiceNamespace="sagemaker"
+    )(client)
+
+
+def _roles(client: Any) -> Iterable[str]:
+    for page in client.get_paginator("list_roles").paginate():
+        for role in page["Roles"]:
+            if not role["Path"].startswith("/aws-service-role/"):
+                yield role["RoleName"]
+
+
+def _keys(client: Any) -> Iterable[str]:
+    for page in client.get_paginator("list_keys").paginate():
+        for key in page["Keys"]:
+            described = client.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+            if described["KeyManager"] == "CUSTOMER" and described["KeyState"] != "PendingDeletion":
+                yield key["KeyId"]
+
+
+_SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
+    ("cloudformation/stack", "cloudformation", _stacks),
+    ("cloudformation/export", "cloudformation", _paged("list_exports", "Exports", "Name")),
+    ("s3/bucket", "s3", _buckets),
+    ("iam/role", "iam", _roles),
+    ("iam/policy", "iam", _paged("list_policies", "Policies", "PolicyName", Scope="Local")),
+    ("lambda/function", "lambda", _paged("list_functions", "Functions", "FunctionName")),
+    ("lambda/layer", "lambda", _paged("list_layers", "Layers", "LayerName")),
+    ("logs/group", "logs", _log_groups),
+    ("states/machine", "stepfunctions", _paged("list_state_machines", "stateMachines", "name")),
+    (
+        "sagemaker/training-job",
+        "sagemaker",
+        _paged("list_training_jobs", "TrainingJobSummaries", "TrainingJobName"),
+    ),
+    (
+        "sagemaker/transform-job",
+        "sagemaker",
+        _paged("list_transform_jobs", "TransformJobSummaries", "TransformJobName"),
+    ),
+    ("sagemaker/model", "sagemaker", _paged("list_models", "Models", "ModelName")),
+    (
+        "sagemaker/endpoint-config",
+        "sagemaker",
+        _paged("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
+    ),
+    ("sagemaker/endpoint", "sagemaker", _paged("list_endpoints", "Endpoints", "EndpointName")),
+    ("autoscaling/target", "application-autoscaling", _scalable_targets),
+    ("kms/key", "kms", _keys),
+    ("ssm/parameter", "ssm", _paged("describe_parameters", "Parameters", "Name")),
+]

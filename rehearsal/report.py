@@ -1,0 +1,80 @@
+"""The rehearsal's last page: what a reader wants to know, in the order they ask it."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rehearsal.__main__ import Rehearsal
+    from rehearsal.calls import Call
+
+
+def lines(run: "Rehearsal") -> Iterator[str]:
+    """The report as lines of text."""
+    data = run.data
+    yield ""
+    yield f"DATA      {data['source']}"
+    yield (
+        f"          {data['users']:,} users, {data['items']:,} movies, {data['ratings']:,} ratings; "
+        f"{data['train']:,} to learn from, {data['validation']:,} to check by ({data['split']})"
+    )
+    yield ""
+    yield "MODELS    " + _columns("this run", "bias only", "plainest")
+    baselines = data["baselines"]
+    rating, recommendation = baselines["rating_mse"], baselines["recommendation_accuracy"]
+    yield "  rating, mean squared error    " + _columns(
+        _metric(run, "rating", "validation:mean_squared_error"),
+        rating["bias"],
+        rating["global_mean"],
+    )
+    yield "  recommendation, accuracy      " + _columns(
+        _metric(run, "recommendation", "validation:accuracy"),
+        recommendation["bias"],
+        recommendation["majority"],
+    )
+    yield ""
+    yield "ANSWERS"
+    for call in run.calls:
+        yield f"  {call.function}  {json.dumps(call.event)}"
+        yield from (f"    {line}" for line in _answer(call))
+    yield ""
+    yield "SPEED     median of 30 warm calls"
+    for name, milliseconds in run.milliseconds.items():
+        yield f"  {name:<28}{milliseconds:>9.1f} ms"
+    yield ""
+    yield "TIME"
+    for name, seconds in run.seconds.items():
+        yield f"  {name:<28}{seconds:>9.1f} s"
+    for name, job in run.training.items():
+        yield f"  (training, {name}){'':<{15 - len(name)}}{job['seconds'] or 0:>9.1f} s)"
+    yield ""
+    if run.leftovers:
+        yield "LEFT BEHIND"
+        yield from (f"  {entry}" for entry in run.leftovers)
+    else:
+        yield "LEFT BEHIND   nothing"
+
+
+def _columns(*values: str | float | None) -> str:
+    return "".join(
+        f"{value:>12.4f}" if isinstance(value, float) else f"{value or '–':>12}" for value in values
+    )
+
+
+def _metric(run: "Rehearsal", task: str, name: str) -> float | None:
+    value = run.training.get(task, {}).get("metrics", {}).get(name)
+    return None if value is None else float(value)
+
+
+def _answer(call: "Call") -> Iterator[str]:
+    answer = call.answer
+    if call.error:
+        yield f"FAILED: {answer.get('errorMessage', answer)}"
+        return
+    if not (isinstance(answer, dict) and "body" in answer):
+        yield str(answer)
+        return
+    body: Any = json.loads(answer["body"])
+    yield body["sentence"]
+    for place, movie in enumerate(body["neighbours"], 1):
+        yield f"{place:>3}. {movie['title']:<50} {movie['distance']:.3f}"
