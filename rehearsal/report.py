@@ -14,10 +14,8 @@ def lines(run: "Rehearsal") -> Iterator[str]:
     data = run.data
     yield ""
     yield f"DATA      {data['source']}"
-    yield (
-        f"          {data['users']:,} users, {data['items']:,} movies, {data['ratings']:,} ratings; "
-        f"{data['train']:,} to learn from, {data['validation']:,} to check by ({data['split']})"
-    )
+    yield f"          {data['users']:,} users, {data['items']:,} movies, {data['ratings']:,} ratings"
+    yield f"          {data['train']:,} to learn from, {data['validation']:,} to check by"
     yield ""
     yield "MODELS    " + _columns("this run", "bias only", "plainest")
     baselines = data["baselines"]

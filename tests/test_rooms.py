@@ -1,0 +1,45 @@
+"""The rooms import only what CONTRIBUTING.md lets them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+FORBIDDEN = {
+    "stacks": {"boto3", "botocore", "moto", "recsys", "local_aws", "lambdas", "rehearsal"},
+    "lambdas": {"aws_cdk", "recsys", "local_aws", "stacks", "moto", "rehearsal"},
+    "recsys": {"aws_cdk", "boto3", "botocore", "moto", "local_aws", "stacks", "rehearsal"},
+    "local_aws": {"aws_cdk", "recsys", "stacks", "lambdas", "rehearsal"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("room", sorted(FORBIDDEN))
+def test_room_imports_only_what_it_may(room: str) -> None:
+    files = sorted((PROJECT / room).rglob("*.py"))
+    assert files, f"{room} is empty"
+    trespasses = {
+        str(path.relative_to(PROJECT)): found
+        for path in files
+        if (found := _imports(path) & FORBIDDEN[room])
+    }
+    assert trespasses == {}
+
+
+@pytest.mark.parametrize("room", ["stacks", "lambdas", "notebooks", "web"])
+def test_nothing_deployed_knows_the_local_aws(room: str) -> None:
+    for path in (PROJECT / room).rglob("*.py"):
+        text = path.read_text("utf-8")
+        assert "AWS_ENDPOINT_URL" not in text, path
+        assert "localhost" not in text, path
