@@ -14,7 +14,8 @@ def lines(run: "Rehearsal") -> Iterator[str]:
     data = run.data
     yield ""
     yield f"DATA      {data['source']}"
-    yield f"          {data['users']:,} users, {data['items']:,} movies, {data['ratings']:,} ratings"
+    users, movies, ratings = data["users"], data["items"], data["ratings"]
+    yield f"          {ratings:,} ratings of {movies:,} movies by {users:,} users"
     yield f"          {data['train']:,} to learn from, {data['validation']:,} to check by"
     yield ""
     yield "MODELS    " + _columns("this run", "bias only", "plainest")

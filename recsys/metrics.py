@@ -1,0 +1,130 @@
+"""How good predictions and recommendations are: one definition of every figure, for all engines."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+Floats = NDArray[np.float64]
+Scores = NDArray[np.floating]
+
+
+def rating_metrics(actual: Scores, predicted: Scores) -> dict[str, float]:
+    """Errors of predicted ratings, in rating units: `rmse`, `mse` (units squared), `mae`."""
+    error = np.asarray(predicted, np.float64) - np.asarray(actual, np.float64)
+    mse = float(np.mean(error**2))
+    return {"rmse": mse**0.5, "mse": mse, "mae": float(np.mean(np.abs(error)))}
+
+
+def binary_metrics(
+    actual: NDArray[np.bool_], score: Scores, threshold: float = 0.5
+) -> dict[str, float]:
+    """`accuracy` at `threshold` (a score above it says yes) and `auc`, ties counted half."""
+    positive = np.asarray(actual, bool)
+    accuracy = float(np.mean((score > threshold) == positive))
+    return {"accuracy": accuracy, "auc": _auc(positive, score)}
+
+
+def _auc(positive: NDArray[np.bool_], score: Scores) -> float:
+    """Mann and Whitney's statistic: how often a positive outscores a negative."""
+    yes, no = int(positive.sum()), int((~positive).sum())
+    if yes == 0 or no == 0:
+        return float("nan")
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    last_rank = np.cumsum(count)
+    rank = (last_rank - (count - 1) / 2)[place]
+    return float((rank[positive].sum() - yes * (yes + 1) / 2) / (yes * no))
+
+
+def ranking_metrics(
+    recommended: NDArray[np.integer],
+    relevant: csr_array,
+    cutoffs: Sequence[int] = (5, 10, 25),
+    popularity: NDArray[np.integer] | None = None,
+) -> dict[str, float]:
+    """How well lists of items meet what users turned out to like; means over users.
+
+    Users without a relevant item do not count.
+
+    Args:
+        recommended: (users, places) item indices, best first; -1 where a list is shorter.
+        relevant: (users, items); a stored value marks a relevant item.
+        cutoffs: the list lengths k.
+        popularity: (items,) how many users each item had in training, for novelty.
+
+    Returns:
+        For each k: `ndcg@k` (binary gains, normalised by the best list of k), `personalize_ndcg@k`
+        (the same discounts, normalised by the best order of the hits that the list has: how the
+        developer guide of Amazon Personalize words it), `precision@k` (over k), `recall@k`,
+        `map@k` (average precision over all relevant items, as in Microsoft's Recommenders),
+        `mrr@k`, `hit_rate@k`, `coverage@k` (share of all items that appear in any list), and with
+        `popularity` also `novelty@k` (mean -log2 of an item's share of training events).
+    """
+    items = relevant.shape[1]
+    counts = np.diff(relevant.indptr)
+    judged = counts > 0
+    hits = _hits(recommended, relevant)[judged]
+    counts = counts[judged].astype(np.float64)
+    found: dict[str, float] = {}
+    for k in cutoffs:
+        lists = recommended[:, :k]
+        hit = hits[:, :k].astype(np.float64)
+        place = np.arange(1, hit.shape[1] + 1)
+        discount = 1 / np.log2(place + 1)
+        dcg = hit @ discount
+        best = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(1, k + 1) + 1))])
+        seen = hit.cumsum(axis=1)
+        total = seen[:, -1]
+        first = np.where(total > 0, 1 / (hit.argmax(axis=1) + 1), 0.0)
+        found[f"ndcg@{k}"] = _mean(dcg / best[np.minimum(counts, k).astype(int)])
+        found[f"personalize_ndcg@{k}"] = _mean(
+            np.divide(dcg, best[total.astype(int)], out=np.zeros_like(dcg), where=total > 0)
+        )
+        found[f"precision@{k}"] = _mean(total / k)
+        found[f"recall@{k}"] = _mean(total / counts)
+        found[f"map@{k}"] = _mean((hit * seen / place).sum(axis=1) / counts)
+        found[f"mrr@{k}"] = _mean(first)
+        found[f"hit_rate@{k}"] = _mean((total > 0).astype(np.float64))
+        shown = lists[judged][lists[judged] >= 0]
+        found[f"coverage@{k}"] = len(np.unique(shown)) / items
+        if popularity is not None and len(shown):
+            share = np.maximum(popularity, 1) / max(int(popularity.sum()), 1)
+            found[f"novelty@{k}"] = _mean(-np.log2(share[shown]))
+    return found
+
+
+def top_k(scores: Scores, k: int) -> NDArray[np.int64]:
+    """Indices of each row's `k` largest scores, best first; ties fall to the lower index.
+
+    Args:
+        scores: (rows, items); -inf excludes an item.
+
+    Returns:
+        (rows, min(k, items)), with -1 in places that only excluded items could take.
+    """
+    k = min(k, scores.shape[1])
+    part = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    part.sort(axis=1)  # so that the stable sort below breaks ties by index
+    value = np.take_along_axis(scores, part, axis=1)
+    order = np.argsort(-value, axis=1, kind="stable")
+    best = np.take_along_axis(part, order, axis=1)
+    return np.where(np.isneginf(np.take_along_axis(value, order, axis=1)), -1, best)
+
+
+def _hits(recommended: NDArray[np.integer], relevant: csr_array) -> NDArray[np.bool_]:
+    """(users, places): whether the item in that place is relevant to that user."""
+    users, items = relevant.shape
+    owner = np.repeat(np.arange(users, dtype=np.int64), np.diff(relevant.indptr))
+    wanted = np.sort(owner * items + relevant.indices)
+    asked = np.arange(users, dtype=np.int64)[:, None] * items + recommended
+    place = np.searchsorted(wanted, asked)
+    place[place == len(wanted)] = 0
+    hit: NDArray[np.bool_] = (recommended >= 0) & (len(wanted) > 0)
+    if len(wanted):
+        hit &= wanted[place] == asked
+    return hit
+
+
+def _mean(values: Floats) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
