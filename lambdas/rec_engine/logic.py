@@ -1,0 +1,320 @@
+"""The recommendation function: read an event, ask an Object2Vec endpoint, word the answer.
+
+An event is answered in one of two forms:
+
+* a sentence, exactly as the workshop's function words it, when `data` is a string that holds one
+  instance;
+* a dict of predictions when `data` is an object, when there are several instances, when the event
+  names `user` and `movies`, or when it says `"format": "structured"`.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+MAX_INSTANCES = 10_000
+MAX_ID = 2_999_999  # Object2Vec's largest vocabulary holds 3,000,000 ids
+CHUNK = 1_000  # instances a request: about 40 KB, far below an endpoint's 4 MB (serverless) or 6 MB
+SHOWN = 10  # problems told in one message
+
+SCORES = {"rating": 1, "recommendation": 2}  # how many scores each model gives a pair
+
+
+class RecommendationError(Exception):
+    """The event cannot be answered; the message says why, to a person."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """An event that has been understood.
+
+    Attributes:
+        kind: "rating" or "recommendation".
+        pairs: the (user id, movie id) pairs to score, in the event's order.
+        structured: answer with a dict rather than the workshop's sentence.
+        top_k: rank the pairs by score and keep that many; None keeps all, in the event's order.
+    """
+
+    kind: str
+    pairs: list[tuple[int, int]]
+    structured: bool
+    top_k: int | None = None
+
+
+def parse(event: object) -> Request:
+    """Understand an event.
+
+    Raises:
+        RecommendationError: it is malformed; every problem is named.
+    """
+    if not isinstance(event, dict):
+        raise RecommendationError(
+            "Bad event: it must be a JSON object such as "
+            '{"data": "{\\"instances\\": [{\\"in0\\": [789], \\"in1\\": [286]}]}", '
+            f'"type": "rating"}}, but it is {_shown(event)}.'
+        )
+    problems: list[str] = []
+    unknown = [name for name in event if name not in _FIELDS]
+    if unknown:
+        names = ", ".join(_shown(name) for name in unknown)
+        problems.append(f"unknown field {names} (the fields are {', '.join(_FIELDS)})")
+
+    kind = event.get("type")
+    if not isinstance(kind, str) or kind not in SCORES:
+        told = f"not {_shown(kind)}" if "type" in event else "and it is missing"
+        problems.append(f'`type` must be "rating" or "recommendation", {told}')
+
+    form = event.get("format")
+    if "format" in event and form not in ("sentence", "structured"):
+        problems.append(f'`format` must be "sentence" or "structured", not {_shown(form)}')
+
+    top_k = event.get("top_k")
+    if "top_k" in event and not (_whole(top_k) and 1 <= top_k <= MAX_INSTANCES):
+        problems.append(
+            f"`top_k` must be a whole number from 1 to {MAX_INSTANCES}, not {_shown(top_k)}"
+        )
+
+    if "data" in event and ("user" in event or "movies" in event):
+        problems.append("give either `data` or `user` and `movies`, not both")
+        pairs = []
+    elif "data" in event:
+        pairs = _instances(event["data"], problems)
+    elif "user" in event or "movies" in event:
+        pairs = _user_and_movies(event, problems)
+    else:
+        problems.append("`data` is missing (or `user` and `movies`)")
+        pairs = []
+
+    if "top_k" in event and not problems and len({user for user, _ in pairs}) > 1:
+        problems.append("`top_k` ranks the movies of one user, but `data` names several")
+    plain = len(pairs) == 1 and isinstance(event.get("data"), str) and "top_k" not in event
+    structured = form == "structured" or (form != "sentence" and not plain)
+    if form == "sentence" and (len(pairs) > 1 or "top_k" in event):
+        problems.append('`"format": "sentence"` answers one pair, with no `top_k`')
+    if problems:
+        raise RecommendationError(f"Bad event: {_listed(problems)}.")
+    assert isinstance(kind, str)
+    return Request(kind, pairs, structured, top_k)
+
+
+def answer(
+    request: Request, client: "SageMakerRuntimeClient", endpoint: str
+) -> str | dict[str, Any]:
+    """Score the request's pairs with `endpoint` and word the answer.
+
+    Returns:
+        The workshop's sentence, or `{"type", "predictions"}` where a prediction is
+        `{"user", "movie", "rating"}` or `{"user", "movie", "recommend", "probability"}`.
+
+    Raises:
+        RecommendationError: the endpoint is missing, refuses the pairs or answers nonsense.
+    """
+    scores: list[list[float]] = []
+    for start in range(0, len(request.pairs), CHUNK):
+        chunk = request.pairs[start : start + CHUNK]
+        scores += _invoke(client, endpoint, chunk, SCORES[request.kind])
+    if not request.structured:
+        return _sentence(request.kind, scores[0])
+    predictions = [
+        {"user": user, "movie": movie, **_prediction(request.kind, score)}
+        for (user, movie), score in zip(request.pairs, scores, strict=True)
+    ]
+    if request.top_k is not None:
+        by = "rating" if request.kind == "rating" else "probability"
+        best_first: Callable[[dict[str, Any]], float] = lambda one: -one[by]  # noqa: E731
+        predictions = sorted(predictions, key=best_first)[: request.top_k]
+    return {"type": request.kind, "predictions": predictions}
+
+
+def _sentence(kind: str, scores: list[float]) -> str:
+    if kind == "rating":
+        return "The User will likely rate this movie to " + str(scores)
+    if scores[1] > 0.5:
+        return "We recommend the user this movie."
+    return "We DO NOT recommend the user this movie."
+
+
+def _prediction(kind: str, scores: list[float]) -> dict[str, Any]:
+    if kind == "rating":
+        return {"rating": scores[0]}
+    return {"recommend": scores[1] > 0.5, "probability": scores[1]}
+
+
+# Events ----------------------------------------------------------------------------------------
+
+_FIELDS = ("type", "data", "user", "movies", "top_k", "format")
+
+
+def _instances(data: object, problems: list[str]) -> list[tuple[int, int]]:
+    if isinstance(data, str):
+        try:
+            data = json.loads(data, parse_constant=_no_constant)
+        except json.JSONDecodeError as error:
+            place = f"line {error.lineno}, column {error.colno}"
+            problems.append(f"`data` is not JSON: {error.msg} at {place}")
+            return []
+        except (ValueError, RecursionError) as error:
+            problems.append(f"`data` is not JSON: {error}")
+            return []
+    if not isinstance(data, dict):
+        problems.append(
+            "`data` must hold an object such as "
+            f'{{"instances": [{{"in0": [789], "in1": [286]}}]}}, not {_shown(data)}'
+        )
+        return []
+    unknown = [name for name in data if name != "instances"]
+    if unknown:
+        problems.append(f"`data` holds unknown {', '.join(_shown(name) for name in unknown)}")
+    instances = data.get("instances")
+    if not _sized(instances, "`instances`", "instances", problems):
+        return []
+    pairs = []
+    for number, instance in enumerate(instances):
+        where = f"instance {number}"
+        if not isinstance(instance, dict):
+            problems.append(f"{where} must be an object with in0 and in1, not {_shown(instance)}")
+            continue
+        unknown = [name for name in instance if name not in ("in0", "in1")]
+        if unknown:
+            problems.append(f"{where} holds unknown {', '.join(_shown(name) for name in unknown)}")
+        user = _single(instance, "in0", "user", where, problems)
+        movie = _single(instance, "in1", "movie", where, problems)
+        pairs.append((user, movie))
+    return pairs
+
+
+def _single(instance: dict[str, Any], name: str, what: str, where: str, problems: list[str]) -> int:
+    """The one id in an instance's list, or -1 with the problem noted."""
+    if name not in instance:
+        problems.append(f"{where} lacks {name}, the {what} id in a list")
+        return -1
+    value = instance[name]
+    if not isinstance(value, list) or len(value) != 1:
+        problems.append(f"{where}: {name} must be a list of one {what} id, not {_shown(value)}")
+        return -1
+    return _id(value[0], f"{where}: {name}", problems)
+
+
+def _user_and_movies(event: dict[str, Any], problems: list[str]) -> list[tuple[int, int]]:
+    user = -1
+    if "user" in event:
+        user = _id(event["user"], "`user`", problems)
+    else:
+        problems.append("`user` is missing")
+    movies = event.get("movies")
+    if not _sized(movies, "`movies`", "movie ids", problems):
+        return []
+    ids = [_id(movie, f"`movies`, number {n}", problems) for n, movie in enumerate(movies)]
+    return [(user, movie) for movie in dict.fromkeys(ids)]  # a movie listed twice is scored once
+
+
+def _sized(value: object, name: str, what: str, problems: list[str]) -> TypeGuard[list[Any]]:
+    """Whether `value` is a list of a size that can be answered; else the problem is noted."""
+    if not isinstance(value, list):
+        told = "is missing" if value is None else f"is {_shown(value)}"
+        problems.append(f"{name} must be a list of {what}, but it {told}")
+    elif not value:
+        problems.append(f"{name} is empty")
+    elif len(value) > MAX_INSTANCES:
+        problems.append(
+            f"{name} holds {len(value):,} {what}; one event may hold {MAX_INSTANCES:,}: split it"
+        )
+    else:
+        return True
+    return False
+
+
+def _id(value: object, where: str, problems: list[str]) -> int:
+    if _whole(value) and 0 <= value <= MAX_ID:
+        return value
+    problems.append(f"{where} must be a whole number from 0 to {MAX_ID}, not {_shown(value)}")
+    return -1
+
+
+def _whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _shown(value: object) -> str:
+    """`value` as JSON, cut to a readable length."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        text = type(value).__name__
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _listed(problems: Iterable[str]) -> str:
+    told = list(problems)
+    more = len(told) - SHOWN
+    return "; ".join(told[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+# The endpoint ----------------------------------------------------------------------------------
+
+
+def _invoke(
+    client: "SageMakerRuntimeClient", endpoint: str, pairs: list[tuple[int, int]], width: int
+) -> list[list[float]]:
+    """`width` scores for each pair."""
+    body = json.dumps({"instances": [{"in0": [user], "in1": [movie]} for user, movie in pairs]})
+    try:
+        reply = client.invoke_endpoint(
+            EndpointName=endpoint, ContentType="application/json", Body=body.encode()
+        )
+        text = reply["Body"].read()
+    except ClientError as error:
+        raise RecommendationError(_explained(error, endpoint)) from None
+    except BotoCoreError as error:
+        raise RecommendationError(f"Endpoint {endpoint} could not be reached: {error}") from None
+    try:
+        scores = [one["scores"] for one in json.loads(text)["predictions"]]
+        sound = len(scores) == len(pairs) and all(_sound(score, width) for score in scores)
+    except (ValueError, KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise RecommendationError(
+            f"Endpoint {endpoint} answered something else than {width} score(s) for each of "
+            f"{len(pairs)} instance(s). Is it the right model? It said: {text[:200]!r}"
+        )
+    return scores
+
+
+def _sound(score: Any, width: int) -> bool:
+    return (
+        isinstance(score, list)
+        and len(score) == width
+        and all(isinstance(x, (int, float)) and math.isfinite(x) for x in score)
+    )
+
+
+def _explained(error: ClientError, endpoint: str) -> str:
+    """An endpoint's error in words that tell what to do."""
+    code = error.response["Error"].get("Code", "")
+    text = error.response["Error"].get("Message", "") or str(error)
+    if code == "ModelError":
+        model: dict[str, Any] = dict(error.response)
+        said = str(model.get("OriginalMessage") or text)
+        if 400 <= int(model.get("OriginalStatusCode") or 500) < 500:
+            return f"The model behind endpoint {endpoint} refused the request: {said}"
+        return f"The model behind endpoint {endpoint} failed; its log tells more. It said: {said}"
+    if code in ("ThrottlingException", "Throttling", "ServiceUnavailable", "TooManyRequests"):
+        return f"Endpoint {endpoint} is too busy to answer now; try again in a moment. ({text})"
+    if code == "ModelNotReadyException":
+        return f"Endpoint {endpoint} is still loading its model; try again in a moment. ({text})"
+    if code in ("AccessDeniedException", "AccessDenied"):
+        return f"This function's role may not invoke endpoint {endpoint}: {text}"
+    if code in ("ValidationError", "ValidationException"):
+        return f"Endpoint {endpoint} cannot be invoked; does it exist, is it in service? ({text})"
+    return f"Endpoint {endpoint} did not answer: {code}: {text}"
