@@ -1,0 +1,1 @@
+"""Everything about recommending; nothing about AWS."""

@@ -1,0 +1,67 @@
+"""The algorithms that can be trained and served, by name.
+
+An algorithm is a module with two functions, imported only when asked for, so that serving never
+pays for what only training needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A training job's input channel: its content type (None if not said) and its files."""
+
+    content_type: str | None
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a training job gives to its algorithm."""
+
+    hyperparameters: Mapping[str, str]
+    channels: Mapping[str, Channel]
+    model: Path  # the folder for the model's files
+    host: str
+    stop: Callable[[], bool]  # whether the job was told to end early
+
+
+class Train(Protocol):
+    """Learn and write the model's files; raises InputError if the user's input is at fault."""
+
+    def __call__(self, job: Job) -> None: ...
+
+
+# A request's body, Content-Type and Accept, to the response's body and content type; raises
+# InputError (400) and UnsupportedMediaType (415).
+Answer = Callable[[bytes, str | None, str | None], tuple[bytes, str]]
+
+
+class Load(Protocol):
+    """Read the model's files and return what answers requests."""
+
+    def __call__(self, model: Path) -> Answer: ...
+
+
+_MODULES = {"object2vec": "recsys.container.object2vec"}
+
+
+def names() -> list[str]:
+    """The algorithms there are."""
+    return sorted(_MODULES)
+
+
+def trainer(algorithm: str) -> Train:
+    """How an algorithm learns."""
+    return cast(Train, import_module(_MODULES[algorithm]).train)
+
+
+def loader(algorithm: str) -> Load:
+    """How an algorithm's model is loaded."""
+    return cast(Load, import_module(_MODULES[algorithm]).load)

@@ -1,0 +1,80 @@
+"""A training job: its folder in, model files or a failure file out."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from recsys.container.algorithms import Channel, Job, trainer
+from recsys.errors import InputError
+
+
+def train(algorithm: str, root: Path) -> int:
+    """Run the training job under `root`; returns the exit status.
+
+    SIGTERM ends it early, with the best model so far. A failure's text is written to
+    output/failure; it begins `ClientError: ` when the user's input is at fault.
+    """
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        (root / "model").mkdir(parents=True, exist_ok=True)
+        trainer(algorithm)(_job(root, stopped))
+    except InputError as error:
+        return _fail(root, f"ClientError: {error}")
+    except Exception as error:
+        traceback.print_exc()  # for the log; the failure file has the reason only
+        return _fail(root, f"InternalServerError: {type(error).__name__}: {error}")
+    return 0
+
+
+def _job(root: Path, stopped: threading.Event) -> Job:
+    config = root / "input" / "config"
+    hyperparameters = _object(config / "hyperparameters.json")
+    channels = {}
+    for name, settings in _object(config / "inputdataconfig.json").items():
+        if settings.get("TrainingInputMode", "File") == "Pipe":
+            raise InputError(f"channel {name}: input mode Pipe is not supported; use File")
+        folder = root / "input" / "data" / name
+        files = sorted(
+            path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+        )
+        channels[name] = Channel(settings.get("ContentType"), tuple(files))
+    resources = config / "resourceconfig.json"
+    host = _object(resources).get("current_host", "algo-1") if resources.exists() else "algo-1"
+    return Job(
+        {name: str(value) for name, value in hyperparameters.items()},
+        channels,
+        root / "model",
+        host,
+        stopped.is_set,
+    )
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: must hold a JSON object")
+    return value
+
+
+def _fail(root: Path, text: str) -> int:
+    print(text, file=sys.stderr, flush=True)
+    (root / "output").mkdir(parents=True, exist_ok=True)
+    (root / "output" / "failure").write_text(text)
+    return 1

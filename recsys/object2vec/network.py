@@ -1,0 +1,168 @@
+"""The network and its loss, in JAX.
+
+    tokens → token embedding → mean over the sequence → dense → encoding      (for in0 and in1)
+    encodings → hadamard, concat, abs_diff → MLP → output
+
+While learning, token embedding and dense encoder stay two factors: the product of both would be
+one table, and quicker, but it learns worse. `scorer` serves the product.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from recsys.object2vec.hyperparameters import Hyperparameters
+
+
+class Layer(NamedTuple):
+    """An affine map: weight (inputs, outputs), bias (outputs,)."""
+
+    weight: jax.Array
+    bias: jax.Array
+
+
+class Network(NamedTuple):
+    """Everything that learns but the token embeddings."""
+
+    encoders: tuple[Layer, Layer]
+    mlp: tuple[Layer, ...]
+    output: Layer
+
+
+class Side(NamedTuple):
+    """Where one side's tokens of a minibatch lie in `Batch.rows`.
+
+    `place` (tokens,) indexes the rows. For sequences longer than one, `owner` (tokens,) is each
+    token's position in the minibatch (the minibatch's size for padding) and `length` (pairs,) how
+    many it has; both are None where each sequence is one token.
+    """
+
+    place: jax.Array
+    owner: jax.Array | None
+    length: jax.Array | None
+
+
+class Batch(NamedTuple):
+    """One minibatch: the distinct embedding rows that occur in it, and its pairs.
+
+    `rows` has one array for each embedding table, padded with an index beyond the table.
+    """
+
+    rows: tuple[jax.Array, ...]
+    sides: tuple[Side, Side]
+    label: jax.Array
+    weight: jax.Array
+
+
+def initialise(
+    settings: Hyperparameters, sizes: tuple[int, ...], prior: np.ndarray, key: jax.Array
+) -> tuple[tuple[jax.Array, ...], Network]:
+    """Draw the embedding tables (one if tied) and the network.
+
+    `sizes` are the tables' rows; `prior` is the output layer's first bias, so that learning
+    begins at the mean rating or the classes' frequencies.
+    """
+    keys = iter(jax.random.split(key, len(sizes) + 3 + settings.mlp_layers))
+
+    def layer(inputs: int, outputs: int) -> Layer:
+        limit = (6 / (inputs + outputs)) ** 0.5  # Glorot & Bengio 2010
+        weight = jax.random.uniform(next(keys), (inputs, outputs), minval=-limit, maxval=limit)
+        return Layer(weight, jnp.zeros(outputs))
+
+    dims = settings.token_embedding_dims
+    tables = tuple(
+        jax.random.normal(next(keys), (size, dim)) * dim**-0.5
+        for size, dim in zip(sizes, dims, strict=False)
+    )
+    encoders = (layer(dims[0], settings.enc_dim), layer(dims[1], settings.enc_dim))
+    width = settings.enc_dim * sum(
+        2 if name == "concat" else 1 for name in settings.comparator_list
+    )
+    mlp = []
+    for _ in range(settings.mlp_layers):
+        mlp.append(layer(width, settings.mlp_dim))
+        width = settings.mlp_dim
+    output = layer(width, settings.outputs)
+    return tables, Network(encoders, tuple(mlp), Layer(output.weight, jnp.asarray(prior)))
+
+
+def _pool(values: jax.Array, side: Side, pairs: int) -> jax.Array:
+    """Mean of each pair's tokens: (rows, n) to (pairs, n)."""
+    values = values[side.place]
+    if side.owner is None or side.length is None:
+        return values
+    sums = jax.ops.segment_sum(values, side.owner, num_segments=pairs + 1)[:-1]
+    return sums / side.length[:, None]
+
+
+def _pooled_product(values: jax.Array, weight: jax.Array, side: Side, pairs: int) -> jax.Array:
+    """`pool(values) @ weight`, in the cheaper order: both are linear, so either is exact."""
+    if values.shape[0] < pairs:
+        return _pool(values @ weight, side, pairs)
+    return _pool(values, side, pairs) @ weight
+
+
+def _activate(name: str, values: jax.Array) -> jax.Array:
+    if name == "tanh":
+        return jnp.tanh(values)
+    return jax.nn.relu(values) if name == "relu" else values
+
+
+def scores(
+    settings: Hyperparameters,
+    embedded: tuple[jax.Array, ...],
+    network: Network,
+    batch: Batch,
+    key: jax.Array | None = None,
+) -> jax.Array:
+    """The output layer's values before any softmax: (pairs, outputs).
+
+    `embedded` are the embedding rows of `batch.rows`. With a key, dropout is applied.
+    """
+    pairs = batch.label.shape[0]
+    keys = iter(() if key is None else jax.random.split(key, settings.mlp_layers + 2))
+
+    def drop(values: jax.Array) -> jax.Array:
+        if key is None or settings.dropout == 0:
+            return values
+        keep = 1 - settings.dropout
+        kept = jax.random.bernoulli(next(keys), keep, values.shape)
+        return jnp.where(kept, values / max(keep, 1e-6), 0)
+
+    enc0, enc1 = (
+        _pooled_product(embedded[min(side, len(embedded) - 1)], encoder.weight, place, pairs)
+        + encoder.bias
+        for side, (encoder, place) in enumerate(zip(network.encoders, batch.sides, strict=True))
+    )
+    enc0, enc1 = drop(enc0), drop(enc1)
+    compared = {
+        "hadamard": lambda: enc0 * enc1,
+        "concat": lambda: jnp.concatenate([enc0, enc1], axis=1),
+        "abs_diff": lambda: jnp.abs(enc0 - enc1),
+    }
+    values = jnp.concatenate([compared[name]() for name in settings.comparator_list], axis=1)
+    for layer in network.mlp:
+        values = drop(_activate(settings.mlp_activation, values @ layer.weight + layer.bias))
+    return values @ network.output.weight + network.output.bias
+
+
+def loss(
+    settings: Hyperparameters,
+    embedded: tuple[jax.Array, ...],
+    network: Network,
+    batch: Batch,
+    key: jax.Array | None = None,
+) -> jax.Array:
+    """Weighted mean squared error or cross-entropy of a minibatch."""
+    values = scores(settings, embedded, network, batch, key)
+    if settings.output_layer == "softmax":
+        log_probabilities = jax.nn.log_softmax(values)
+        labels = batch.label.astype(jnp.int32)[:, None]
+        losses = -jnp.take_along_axis(log_probabilities, labels, axis=1)[:, 0]
+    else:
+        losses = (values[:, 0] - batch.label) ** 2
+    return (losses * batch.weight).sum() / batch.weight.sum()

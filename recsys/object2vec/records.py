@@ -1,0 +1,247 @@
+"""Token sequences and labelled pairs of them: how they are checked, read and held."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.errors import Problems
+from recsys.object2vec.hyperparameters import Hyperparameters
+
+_BLOCK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Many token sequences in two flat arrays: row i is `tokens[offsets[i]:offsets[i + 1]]`."""
+
+    tokens: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[int]]) -> Sequences:
+        """Hold sequences that were checked before; none is empty."""
+        rows = list(rows)
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        tokens = np.fromiter(chain.from_iterable(rows), np.int32, int(lengths.sum()))
+        return cls(tokens, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many tokens each sequence has."""
+        return np.diff(self.offsets)
+
+    @property
+    def single(self) -> bool:
+        """Whether each sequence is one token, the common case of ids."""
+        return len(self.tokens) == len(self) and bool((self.lengths == 1).all())
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def take(self, rows: NDArray[np.int64]) -> Sequences:
+        """The sequences of some rows, in that order."""
+        starts, lengths = self.offsets[rows], self.lengths[rows]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        return Sequences(self.tokens[np.repeat(starts, lengths) + within], offsets)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of sequences, each with a label (a rating, or the number of a class)."""
+
+    in0: Sequences
+    in1: Sequences
+    labels: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def sequence_problem(value: object, vocab_size: int, max_seq_len: int) -> str | None:
+    """Say what is wrong with one decoded `in0` or `in1`, or None."""
+    if not isinstance(value, list):
+        return "must be a list of token ids"
+    if not value:
+        return "is empty, needs at least one token id"
+    if len(value) > max_seq_len:
+        return f"has {len(value)} tokens, more than the maximum sequence length {max_seq_len}"
+    for token in value:
+        if type(token) is not int:
+            return f"token ids must be integers, not {json.dumps(token)[:40]}"
+        if not 0 <= token < vocab_size:
+            return f"token id {str(token)[:40]} is not in the vocabulary (0 to {vocab_size - 1})"
+    return None
+
+
+def decode(text: str) -> Any:
+    """Decode strict JSON; raises ValueError in words (also for NaN and for too deep nesting)."""
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON: {error.msg} at column {error.pos + 1}") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"holds {name}, which is not a number in JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def read_pairs(files: Iterable[Path], settings: Hyperparameters) -> Pairs:
+    """Read JSON Lines of `{"label": 1, "in0": [..], "in1": [..]}` from several files.
+
+    Raises InputError with file and line of every bad line (the first twenty in words).
+    """
+    problems = Problems()
+    blocks = []
+    for file in files:
+        first = 1
+        for lines in _blocks(file):
+            block = _quick(lines, settings)
+            if block is None:
+                block = _careful(lines, settings, f"{file.name} line", first, problems)
+            blocks.append(block)
+            first += len(lines)
+    problems.raise_if_any()
+    sides = [_joined([block[side] for block in blocks]) for side in (0, 1)]
+    labels = [block[2] for block in blocks] or [np.zeros(0, np.float32)]
+    return Pairs(sides[0], sides[1], np.concatenate(labels))
+
+
+_Block = tuple[Sequences, Sequences, NDArray[np.float32]]
+
+
+def _blocks(file: Path) -> Iterator[list[bytes]]:
+    with file.open("rb") as stream:
+        if stream.read(3) != b"\xef\xbb\xbf":  # a byte order mark, as some editors leave
+            stream.seek(0)
+        while lines := stream.readlines(_BLOCK_BYTES):
+            yield lines
+
+
+def _joined(parts: Sequence[Sequences]) -> Sequences:
+    if not parts:
+        return Sequences(np.zeros(0, np.int32), np.zeros(1, np.int64))
+    lengths = np.concatenate([part.lengths for part in parts])
+    return Sequences(
+        np.concatenate([part.tokens for part in parts]),
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+    )
+
+
+def _quick(lines: list[bytes], settings: Hyperparameters) -> _Block | None:
+    """Decode a block of good lines in one go; None when anything at all is unusual."""
+    stripped = [line for line in map(bytes.strip, lines) if line]
+    if not all(line[:1] == b"{" and line[-1:] == b"}" for line in stripped):
+        return None
+    try:
+        rows = decode("[" + b",".join(stripped).decode() + "]")
+        if len(rows) != len(stripped):
+            return None
+        labels = [row["label"] for row in rows]
+        if not set(map(type, labels)) <= {int, float}:
+            return None
+        label_array = np.array(labels, np.float32)
+        sides = []
+        for name, vocab_size, longest in _sides(settings):
+            sequences = [row[name] for row in rows]
+            if not (
+                set(map(type, sequences)) <= {list}
+                and all(sequences)
+                and set(map(type, chain.from_iterable(sequences))) <= {int}
+            ):
+                return None
+            side = Sequences.of(sequences)
+            if rows and not (
+                side.tokens.min() >= 0
+                and side.tokens.max() < vocab_size
+                and side.lengths.max() <= longest
+            ):
+                return None
+            sides.append(side)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+    if (
+        not np.isfinite(label_array).all()
+        or settings.output_layer == "softmax"
+        and not (
+            (label_array == np.floor(label_array))
+            & (label_array >= 0)
+            & (label_array < settings.num_classes)
+        ).all()
+    ):
+        return None
+    return sides[0], sides[1], label_array
+
+
+def _careful(
+    lines: list[bytes], settings: Hyperparameters, where: str, first: int, problems: Problems
+) -> _Block:
+    """Decode a block line by line, with words for what is wrong."""
+    rows = []
+    for number, line in enumerate(lines, first):
+        if not line.strip():
+            continue
+        try:
+            row = decode(line.decode().strip())
+        except UnicodeDecodeError:
+            problems.add(f"{where} {number}: is not UTF-8 text")
+            continue
+        except ValueError as error:
+            problems.add(f"{where} {number}: {error}")
+            continue
+        found = _row_problems(row, settings)
+        for problem in found:
+            problems.add(f"{where} {number}: {problem}")
+        if not found:
+            rows.append(row)
+    return (
+        Sequences.of(row["in0"] for row in rows),
+        Sequences.of(row["in1"] for row in rows),
+        np.array([row["label"] for row in rows], np.float32),
+    )
+
+
+def _sides(settings: Hyperparameters) -> Iterator[tuple[str, int, int]]:
+    return zip(("in0", "in1"), settings.vocab_sizes, settings.max_seq_lens, strict=True)
+
+
+def _row_problems(row: object, settings: Hyperparameters) -> list[str]:
+    if not isinstance(row, dict):
+        return ["must be an object with label, in0 and in1"]
+    problems = []
+    if "label" not in row:
+        problems.append("label is missing")
+    elif (problem := _label_problem(row["label"], settings)) is not None:
+        problems.append(f"label {problem}")
+    for name, vocab_size, longest in _sides(settings):
+        if name not in row:
+            problems.append(f"{name} is missing")
+        elif (problem := sequence_problem(row[name], vocab_size, longest)) is not None:
+            problems.append(f"{name} {problem}")
+    return problems
+
+
+def _label_problem(label: object, settings: Hyperparameters) -> str | None:
+    if isinstance(label, bool) or not isinstance(label, int | float):
+        return f"must be a number, not {json.dumps(label)[:40]}"
+    if not abs(label) <= float(np.finfo(np.float32).max):
+        return "is too large"
+    if settings.output_layer == "softmax" and not (
+        label == math.floor(label) and 0 <= label < settings.num_classes
+    ):
+        return f"must be a class from 0 to {settings.num_classes - 1}, not {label}"
+    return None

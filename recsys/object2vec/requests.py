@@ -1,0 +1,138 @@
+"""The built-in algorithm's inference formats: a request body in, a response body out.
+
+Source: "Data Formats for Object2Vec Inference" and "Encoder Embeddings for Object2Vec" in the
+Amazon SageMaker developer guide.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from recsys.errors import InputError, Problems, UnsupportedMediaType
+from recsys.object2vec.records import Sequences, decode, sequence_problem
+from recsys.object2vec.scorer import Scorer
+
+JSON = "application/json"
+JSON_LINES = "application/jsonlines"
+
+
+def answer(
+    scorer: Scorer, body: bytes, content_type: str | None, accept: str | None
+) -> tuple[bytes, str]:
+    """Score or embed the instances of a request.
+
+    Instances with in0 and in1 give `scores`; those with only one of them give `embeddings`. JSON
+    holds them as `{"instances": [...]}`, JSON Lines one a line. The content type's parameter
+    `infer_max_seqlens=F,B` replaces the longest sequences of in0 and in1 for this request. Without
+    an Accept that says otherwise the answer has the request's format.
+
+    Returns the response's body and content type. Raises InputError for a bad request and
+    UnsupportedMediaType.
+    """
+    sent, parameters = _media_type(content_type or JSON)
+    if sent not in (JSON, JSON_LINES):
+        raise UnsupportedMediaType(
+            f"Content-Type {sent} is not supported; send {JSON} or {JSON_LINES}"
+        )
+    wanted = _wanted(accept, sent)
+    limits = _limits(scorer, parameters)
+    instances = _instances(body, sent)
+    kind = _check(instances, sent, limits)
+    if kind == ("in0", "in1"):
+        in0, in1 = (Sequences.of([row[name] for row in instances]) for name in kind)
+        results, name = scorer.scores(in0, in1), "scores"
+    else:
+        side = 0 if kind == ("in0",) else 1
+        sequences = Sequences.of([row[kind[0]] for row in instances])
+        results, name = scorer.embed(side, sequences), "embeddings"
+    predictions = [{name: values} for values in results.tolist()]
+    if wanted == JSON:
+        return json.dumps({"predictions": predictions}).encode(), JSON
+    return "".join(json.dumps(one) + "\n" for one in predictions).encode(), JSON_LINES
+
+
+def _media_type(text: str) -> tuple[str, dict[str, str]]:
+    kind, *parameters = text.split(";")
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return kind.strip().lower(), {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _wanted(accept: str | None, sent: str) -> str:
+    kinds = [_media_type(kind)[0] for kind in (accept or "*/*").split(",")]
+    for kind in kinds:
+        if kind in (JSON, JSON_LINES):
+            return kind
+        if kind in ("*/*", "application/*", ""):
+            return sent
+    raise UnsupportedMediaType(f"Accept {accept} is not supported; ask for {JSON} or {JSON_LINES}")
+
+
+def _limits(scorer: Scorer, parameters: dict[str, str]) -> dict[str, tuple[int, int]]:
+    """For in0 and in1: the vocabulary's size and the longest sequence."""
+    longest = scorer.settings.max_seq_lens
+    if (text := parameters.get("infer_max_seqlens")) is not None:
+        lengths = text.strip('"').split(",")
+        if len(lengths) != 2 or not all(
+            length.strip().isdecimal() and 1 <= int(length) <= 5000 for length in lengths
+        ):
+            raise InputError(
+                f"infer_max_seqlens must be two integers from 1 to 5000, as in 10,20, not {text!r}"
+            )
+        longest = int(lengths[0]), int(lengths[1])
+    return dict(
+        zip(("in0", "in1"), zip(scorer.settings.vocab_sizes, longest, strict=True), strict=True)
+    )
+
+
+def _instances(body: bytes, sent: str) -> list[Any]:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("the request is not UTF-8 text") from None
+    if sent == JSON:
+        try:
+            document = decode(text)
+        except ValueError as error:
+            raise InputError(f"the request {error}") from None
+        if not isinstance(document, dict) or not isinstance(document.get("instances"), list):
+            raise InputError('the request must be {"instances": [...]}')
+        instances = document["instances"]
+    else:
+        instances, problems = [], Problems(10)
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                try:
+                    instances.append(decode(line.strip()))
+                except ValueError as error:
+                    problems.add(f"line {number} {error}")
+        problems.raise_if_any()
+    if not instances:
+        raise InputError("the request has no instances")
+    return instances
+
+
+def _check(instances: list[Any], sent: str, limits: dict[str, tuple[int, int]]) -> tuple[str, ...]:
+    """Which of in0 and in1 all instances have. Raises InputError with what is wrong."""
+    problems = Problems(10)
+    kind: tuple[str, ...] | None = None
+    for number, row in enumerate(instances):
+        where = f"instances[{number}]" if sent == JSON else f"instance {number + 1}"
+        if not isinstance(row, dict):
+            problems.add(f"{where} must be an object with in0, in1 or both")
+            continue
+        names = tuple(name for name in limits if name in row)
+        if not names:
+            problems.add(f"{where} has neither in0 nor in1")
+            continue
+        if names != (kind := kind or names):
+            problems.add(
+                f"{where} has {' and '.join(names)}, but those before it {' and '.join(kind)}; "
+                "one request either scores (in0 and in1) or embeds (always the same one)"
+            )
+        for name in names:
+            if (problem := sequence_problem(row[name], *limits[name])) is not None:
+                problems.add(f"{where}.{name} {problem}")
+    problems.raise_if_any()
+    assert kind is not None
+    return kind

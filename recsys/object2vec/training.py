@@ -1,0 +1,222 @@
+"""Learning: epochs of minibatches, early stopping, progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from recsys.object2vec import batches, network, optimizers
+from recsys.object2vec.batches import Compacted
+from recsys.object2vec.hyperparameters import Hyperparameters
+from recsys.object2vec.network import Batch, Network
+from recsys.object2vec.records import Pairs
+from recsys.object2vec.scorer import Affine, Scorer
+
+_SECONDS_A_CALL = 1.0  # how long the compiled loop runs before it looks up
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training is within an epoch."""
+
+    epoch: int
+    done: int
+    pairs: int
+    pairs_a_second: float
+    seconds_left: float  # to the end of the last epoch, if none is saved by early stopping
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to: each channel's metrics by name."""
+
+    epoch: int
+    seconds: float
+    metrics: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The model that is kept, the epoch it is from, and all epochs."""
+
+    scorer: Scorer
+    best: int
+    history: tuple[Epoch, ...]
+
+
+class State(tuple[Any, ...]):
+    """Tables, network and the optimizer's slots of both, and the number of steps made."""
+
+
+def train(
+    settings: Hyperparameters,
+    pairs: Pairs,
+    validation: Pairs | None = None,
+    *,
+    seed: int = 0,
+    report: Callable[[Progress | Epoch], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome | None:
+    """Learn from pairs until early stopping, the last epoch, or `stop()`.
+
+    With validation pairs, the epoch with the lowest validation loss is kept, and training ends
+    after `early_stopping_patience` epochs none of which lowered the loss by
+    `early_stopping_tolerance`. The same seed gives the same model on the same machine. Returns
+    None if stopped before anything was learnt.
+    """
+    data = Compacted.of(pairs, settings)
+    generator = np.random.default_rng(seed)
+    key = jax.random.key(seed)
+    sizes = tuple(len(ids) for ids in data.ids)
+    tables, net = network.initialise(settings, sizes, _prior(settings, pairs), key)
+    state = (tables, net, *(_slots(settings, part) for part in (tables, net)), jnp.int32(0))
+    advance = jax.jit(partial(_advance, settings), donate_argnums=0)
+
+    history: list[Epoch] = []
+    best: tuple[float, int, Scorer] | None = None
+    milestone, patience = np.inf, settings.early_stopping_patience
+    total = len(pairs)
+    begun = time.perf_counter()
+    rate = 0.0
+    for epoch in range(1, settings.epochs + 1):
+        epoch_begun = time.perf_counter()
+        loss_sum, weight_sum, done, stopped = 0.0, 0.0, 0, False
+        for chunk, count in batches.epoch(data, settings, generator):
+            chunk = jax.device_put(chunk)
+            position, stride = 0, 1
+            while position < count and not (stopped := stop()):
+                called = time.perf_counter()
+                end = min(count, position + stride)
+                state, sums = advance(state, chunk, position, end, key)
+                loss_sum += float(sums[0])
+                weight_sum += float(sums[1])
+                elapsed = time.perf_counter() - called
+                made = end - position
+                position = end
+                if elapsed < _SECONDS_A_CALL / 2:
+                    stride *= 4
+                elif made == stride:
+                    stride = max(1, int(made * _SECONDS_A_CALL / elapsed))
+                done = int(weight_sum)
+                rate = done / (time.perf_counter() - epoch_begun)
+                left = (total * (settings.epochs - epoch + 1) - done) / rate
+                report(Progress(epoch, done, total, rate, left))
+            if stopped:
+                break
+        if weight_sum == 0:
+            break
+        scorer = _collapse(settings, data, state[0], state[1])
+        name = "cross_entropy" if settings.output_layer == "softmax" else "mean_squared_error"
+        metrics = {"train": {name: loss_sum / weight_sum}}
+        if validation is not None:
+            metrics["validation"] = scorer.metrics(validation)
+        monitored = metrics.get("validation", metrics["train"])[name]
+        history.append(Epoch(epoch, time.perf_counter() - epoch_begun, metrics))
+        report(history[-1])
+        if validation is None or best is None or monitored < best[0]:
+            best = (monitored, epoch, scorer)
+        if stopped:
+            break
+        if validation is not None:
+            if monitored <= milestone - settings.early_stopping_tolerance:
+                milestone, patience = monitored, settings.early_stopping_patience
+            else:
+                patience -= 1
+                if patience == 0:
+                    break
+    return None if best is None else Outcome(best[2], best[1], tuple(history))
+
+
+def _prior(settings: Hyperparameters, pairs: Pairs) -> np.ndarray:
+    if settings.output_layer == "mean_squared_error":
+        return np.array([pairs.labels.mean()], np.float32)
+    counts = np.bincount(pairs.labels.astype(int), minlength=settings.num_classes)
+    return np.log((counts + 1) / (counts + 1).sum()).astype(np.float32)
+
+
+def _slots(settings: Hyperparameters, part: Any) -> list[optimizers.Slots]:
+    return [optimizers.slots_for(settings.optimizer, leaf) for leaf in jax.tree.leaves(part)]
+
+
+def _advance(
+    settings: Hyperparameters, state: Any, chunk: Batch, first: Any, end: Any, key: jax.Array
+) -> Any:
+    """Run the chunk's minibatches from `first` up to `end`."""
+
+    def one(position: Any, carried: Any) -> Any:
+        state, loss_sum, weight_sum = carried
+        batch: Batch = jax.tree.map(lambda array: array[position], chunk)
+        state, loss = _step(settings, state, batch, key)
+        weight = batch.weight.sum()
+        return state, loss_sum + loss * weight, weight_sum + weight
+
+    state, *sums = jax.lax.fori_loop(first, end, one, (state, jnp.float32(0), jnp.float32(0)))
+    return state, sums
+
+
+def _step(
+    settings: Hyperparameters, state: Any, batch: Batch, key: jax.Array
+) -> tuple[Any, jax.Array]:
+    """One minibatch's gradient and one step of the optimizer."""
+    tables, net, table_slots, net_slots, made = state
+    made = made + 1
+    embedded = tuple(
+        table.at[rows].get(mode="clip") for table, rows in zip(tables, batch.rows, strict=True)
+    )
+    loss, (row_gradients, net_gradients) = jax.value_and_grad(
+        partial(network.loss, settings), argnums=(0, 1)
+    )(embedded, net, batch, jax.random.fold_in(key, made))
+
+    leaves, shape = jax.tree.flatten(net)
+    updated = [
+        optimizers.update(leaf, gradient, slots, settings, made)
+        for leaf, gradient, slots in zip(
+            leaves, jax.tree.leaves(net_gradients), net_slots, strict=True
+        )
+    ]
+    net = jax.tree.unflatten(shape, [value for value, _ in updated])
+    net_slots = [slots for _, slots in updated]
+
+    new_tables, new_slots = [], []
+    for table, slots, rows, values, gradient in zip(
+        tables, table_slots, batch.rows, embedded, row_gradients, strict=True
+    ):
+        put = {"mode": "drop", "unique_indices": True}
+        if settings.token_embedding_storage_type == "row_sparse":
+            # Only the minibatch's rows and their slots move; the others wait for their turn.
+            at = [slot.at[rows].get(mode="clip") for slot in slots]
+            values, at = optimizers.update(values, gradient, tuple(at), settings, made)
+            new_tables.append(table.at[rows].set(values, **put))
+            new_slots.append(
+                tuple(slot.at[rows].set(new, **put) for slot, new in zip(slots, at, strict=True))
+            )
+        else:
+            full = jnp.zeros_like(table).at[rows].add(gradient, **put)
+            value, slots = optimizers.update(table, full, slots, settings, made)
+            new_tables.append(value)
+            new_slots.append(slots)
+    return (tuple(new_tables), net, new_slots, net_slots, made), loss
+
+
+def _collapse(
+    settings: Hyperparameters, data: Compacted, tables: tuple[jax.Array, ...], net: Network
+) -> Scorer:
+    """Multiply each embedding table with its dense encoder into one table for serving.
+
+    A last row stands for every token that did not occur in training: the mean of those that did.
+    """
+    encodings = []
+    for side, encoder in enumerate(net.encoders):
+        table = tables[min(side, len(tables) - 1)]
+        table = jnp.concatenate([table, table.mean(axis=0, keepdims=True)])
+        encodings.append(np.asarray(table @ encoder.weight + encoder.bias))
+    ids = (data.ids[0], data.ids[-1])
+    layers = [Affine(*map(np.asarray, layer)) for layer in (*net.mlp, net.output)]
+    return Scorer(settings, ids, (encodings[0], encodings[1]), tuple(layers))
