@@ -1,0 +1,10 @@
+"""Lambda: functions that run, behind moto's Lambda API."""
+
+
+def install() -> None:
+    """Put this Lambda in the place of moto's."""
+    from moto.awslambda.models import lambda_backends
+
+    from local_aws.awslambda.models import LocalLambdaBackend
+
+    lambda_backends.backend = LocalLambdaBackend

@@ -1,0 +1,257 @@
+"""Runs functions: sandboxes are reused, one invocation at a time each, and ended when idle."""
+
+import logging
+import threading
+import time
+import weakref
+from collections import Counter
+from dataclasses import dataclass, field
+
+from moto.core.exceptions import ServiceException
+
+from local_aws import clients
+from local_aws.api import NotImplementedByLocalAws
+from local_aws.awslambda import packages, standins
+from local_aws.awslambda.logs import LogSettings, LogStream
+from local_aws.awslambda.sandbox import Answer, Sandbox
+
+log = logging.getLogger("local_aws.lambda")
+
+IDLE_SECONDS = 300.0  # a sandbox without work is ended after this time
+LIFE_SECONDS = 3000.0  # a sandbox ends before its role's credentials (one hour) do
+CONCURRENCY = 100  # sandboxes at once, of all functions; AWS's default is 1000
+
+
+class TooManyRequests(ServiceException):
+    """Lambda has no free sandbox and may not start another."""
+
+    code = "TooManyRequestsException"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("Rate Exceeded.")
+        self.reason = reason
+        self.type = "User"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer version's archive."""
+
+    digest: str
+    archive: bytes = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Program:
+    """All that a sandbox is made of: sandboxes of equal programs may stand for each other."""
+
+    account: str
+    region: str
+    function: str
+    version: str
+    runtime: str
+    handler: str
+    role: str
+    memory_mb: int
+    timeout: int
+    variables: tuple[tuple[str, str], ...]
+    logging: LogSettings
+    layers: tuple[Layer, ...]
+    digest: str
+    code: bytes = field(compare=False, repr=False)
+
+
+class Engine:
+    """The sandboxes of one account and region."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: dict[Program, list[Sandbox]] = {}
+        self._busy: Counter[str] = Counter()
+        self._current: dict[tuple[str, str], Program] = {}
+        self._closed = False
+        _engines.add(self)
+
+    def invoke(
+        self,
+        program: Program,
+        event: bytes,
+        *,
+        request_id: str,
+        function_arn: str,
+        client_context: str | None = None,
+        reserved: int | None = None,
+    ) -> Answer:
+        """Run one invocation to its end.
+
+        Raises:
+            ServiceException: the function cannot be started at all, or too many run.
+        """
+        sandbox = self._take(program, reserved)
+        try:
+            if sandbox is None:
+                sandbox = _sandbox(program)
+            return sandbox.invoke(request_id, event, function_arn, client_context)
+        finally:
+            self._give_back(program, sandbox)
+
+    def forget(self, function: str) -> None:
+        """End the idle sandboxes of a function; busy ones end with their invocation."""
+        with self._lock:
+            gone = [program for program in self._idle if program.function == function]
+            ended = [sandbox for program in gone for sandbox in self._idle.pop(program)]
+            for key in [key for key in self._current if key[0] == function]:
+                del self._current[key]
+        for sandbox in ended:
+            sandbox.end()
+
+    def close(self) -> None:
+        """End every sandbox; nothing is started afterwards."""
+        with self._lock:
+            self._closed = True
+            ended = [sandbox for idle in self._idle.values() for sandbox in idle]
+            self._idle.clear()
+        for sandbox in ended:
+            sandbox.end()
+
+    def reap(self) -> None:
+        """End what has been idle for too long."""
+        now = time.monotonic()
+        ended = []
+        with self._lock:
+            for program in list(self._idle):
+                kept = []
+                for sandbox in self._idle[program]:
+                    fresh = now - sandbox.last_used < IDLE_SECONDS
+                    (kept if fresh else ended).append(sandbox)
+                if kept:
+                    self._idle[program] = kept
+                else:
+                    del self._idle[program]
+        for sandbox in ended:
+            sandbox.end()
+
+    def _take(self, program: Program, reserved: int | None) -> Sandbox | None:
+        stale: list[Sandbox] = []
+        with self._lock:
+            if self._closed:
+                raise ServiceException("ServiceException", "The local AWS is stopping.")
+            if reserved is not None and self._busy[program.function] >= reserved:
+                raise TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded")
+            if self._busy.total() >= CONCURRENCY:
+                raise TooManyRequests("ConcurrentInvocationLimitExceeded")
+            key = (program.function, program.version)
+            before = self._current.get(key)
+            if before != program:  # new code, configuration or role: the old processes are over
+                if before is not None:
+                    stale = self._idle.pop(before, [])
+                self._current[key] = program
+            self._busy[program.function] += 1
+            idle = self._idle.get(program, [])
+            taken = None
+            while idle and taken is None:
+                candidate = idle.pop()  # the one used last, so that the others grow idle
+                if time.monotonic() - candidate.started < LIFE_SECONDS:
+                    taken = candidate
+                else:
+                    stale.append(candidate)
+        for sandbox in stale:
+            sandbox.end()
+        return taken
+
+    def _give_back(self, program: Program, sandbox: Sandbox | None) -> None:
+        key = (program.function, program.version)
+        with self._lock:
+            self._busy[program.function] -= 1
+            keep = (
+                sandbox is not None
+                and sandbox.alive
+                and not self._closed
+                and self._current.get(key) == program
+            )
+            if keep and sandbox is not None:
+                self._idle.setdefault(program, []).append(sandbox)
+        if sandbox is not None and not keep:
+            sandbox.end()
+
+
+def _sandbox(program: Program) -> Sandbox:
+    endpoint = clients.endpoint_url()
+    if endpoint is None:
+        raise NotImplementedByLocalAws("running a function without its server (LocalAws)")
+    runtime_root = packages.runtime_root()
+    handler = standins.stand_in(program.handler, program.code)
+    try:
+        if handler is not None:
+            task_root, layers = standins.FOLDER, None
+        elif not program.runtime.startswith("python"):
+            raise ServiceException(
+                "InvalidRuntimeException",
+                "The local AWS runs Python functions, and CDK's own helper functions by their "
+                f"contract. {program.function} is a {program.runtime} function with the handler "
+                f"{program.handler}, which is neither: on AWS it would run.",
+            )
+        else:
+            handler = program.handler
+            task_root = packages.task_root(program.digest, program.code)
+            layers = None
+            if program.layers:
+                layers = packages.layers_root(
+                    [layer.digest for layer in program.layers],
+                    [layer.archive for layer in program.layers],
+                )
+    except packages.CannotReplace as error:
+        raise ServiceException(
+            "InvalidRuntimeException", f"{program.function} cannot run here: {error}."
+        ) from None
+    stream = LogStream(
+        program.account, program.region, program.logging, program.function, program.version
+    )
+    session = program.function.ljust(2, "-")  # STS wants at least two characters
+    credentials = clients.assume_role(program.role, session, program.region)
+    opt = str(layers) if layers else "/opt"
+    variables = {
+        **dict(program.variables),
+        **credentials.environment(),
+        "AWS_REGION": program.region,
+        "AWS_DEFAULT_REGION": program.region,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_LAMBDA_FUNCTION_NAME": program.function,
+        "AWS_LAMBDA_FUNCTION_VERSION": program.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(program.memory_mb),
+        "AWS_LAMBDA_LOG_GROUP_NAME": program.logging.group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": stream.name,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{program.runtime}",
+        "LAMBDA_TASK_ROOT": str(task_root),
+        "LAMBDA_RUNTIME_DIR": str(runtime_root),
+        "_HANDLER": handler,
+        "TZ": ":UTC",
+        "LANG": "en_US.UTF-8",
+        "PATH": f"/usr/local/bin:/usr/bin:/bin:{opt}/bin",
+        "LD_LIBRARY_PATH": f"{task_root}:{task_root}/lib:{opt}/lib",
+    }
+    if program.logging.json:
+        variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        variables["AWS_LAMBDA_LOG_LEVEL"] = program.logging.application_level or "INFO"
+    return Sandbox(
+        paths=[str(task_root), *packages.search_path(layers), str(runtime_root)],
+        task_root=task_root,
+        variables=variables,
+        timeout=program.timeout,
+        memory_mb=program.memory_mb,
+        runtime=f"{program.runtime}, on this machine's Python {_PYTHON}",
+        stream=stream,
+    )
+
+
+def _reap_forever() -> None:
+    while True:
+        time.sleep(30)
+        for engine in list(_engines):
+            engine.reap()
+
+
+_PYTHON = ".".join(map(str, __import__("sys").version_info[:3]))
+_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+threading.Thread(target=_reap_forever, name="lambda-reaper", daemon=True).start()

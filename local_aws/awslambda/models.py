@@ -1,0 +1,467 @@
+"""moto's Lambda with functions that run."""
+
+import copy
+import json
+import logging
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from botocore.model import StringShape
+from moto.awslambda.exceptions import InvalidParameterValueException
+from moto.awslambda.models import LambdaBackend, LambdaFunction
+from moto.core.exceptions import ServiceException
+from moto.core.utils import get_service_model, iso_8601_datetime_with_nanoseconds
+
+from local_aws.api import NotImplementedByLocalAws
+from local_aws.awslambda.engine import Engine, Layer, Program, TooManyRequests
+from local_aws.awslambda.logs import LogSettings
+
+log = logging.getLogger("local_aws.lambda")
+
+SYNC_PAYLOAD_BYTES = 6_291_556  # request and response, as AWS's messages give it
+ASYNC_PAYLOAD_BYTES = 1_048_576  # 1 MB since October 2025
+ASYNC_RETRY_SECONDS = (60.0, 120.0)  # what AWS waits before an event's second and third try
+_THROTTLED_RETRY_SECONDS = 1.0
+_REMEMBERED_OUTCOMES = 10_000
+_RETIRED_RUNTIMES = ("python2.7", "python3.6", "python3.7", "python3.8")
+
+# members of CreateFunction and UpdateFunctionConfiguration that this Lambda cannot honour
+_NOT_HONOURED = {
+    "DeadLetterConfig": "TargetArn",
+    "FileSystemConfigs": None,
+    "ImageConfig": None,
+    "CodeSigningConfigArn": None,
+    "TenancyConfig": None,
+    "CapacityProviderConfig": None,
+    "DurableConfig": None,
+    "AcceleratorConfig": None,
+    "PublishTo": None,
+}
+
+
+@dataclass(frozen=True)
+class AsyncOutcome:
+    """What became of an asynchronous invocation; `reason` is the last error."""
+
+    status: Literal["pending", "succeeded", "failed"]
+    reason: str = ""
+    attempts: int = 0
+
+
+_outcomes: OrderedDict[str, AsyncOutcome] = OrderedDict()
+_outcomes_lock = threading.Lock()
+
+
+def async_outcome(request_id: str) -> AsyncOutcome | None:
+    """What became of the event with this request id; None if no such event was accepted."""
+    with _outcomes_lock:
+        return _outcomes.get(request_id)
+
+
+def _remember(request_id: str, outcome: AsyncOutcome) -> None:
+    with _outcomes_lock:
+        _outcomes[request_id] = outcome
+        _outcomes.move_to_end(request_id)
+        while len(_outcomes) > _REMEMBERED_OUTCOMES:
+            _outcomes.popitem(last=False)
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A caller's request to run a function, and under which id it was taken."""
+
+    request_id: str
+    version: str
+    payload: bytes = b""
+    error: bool = False
+    log_tail: bytes = b""
+
+
+class LocalFunction(LambdaFunction):  # type: ignore[misc]
+    """moto's function with the settings that moto forgets."""
+
+    def __init__(
+        self, account_id: str, spec: dict[str, Any], region: str, version: str | int = 1
+    ) -> None:
+        self.revision_id = str(uuid.uuid4())
+        self.logging_config: dict[str, str] = {}
+        super().__init__(account_id=account_id, spec=spec, region=region, version=version)
+        self.logs_backend = None  # moto would copy all logs along with a version
+        self._set_logging(spec.get("LoggingConfig") or {})
+
+    def get_configuration(self, on_create: bool = False) -> dict[str, Any]:
+        """What GetFunctionConfiguration answers."""
+        configuration: dict[str, Any] = super().get_configuration(on_create)
+        configuration["LoggingConfig"] = self.logging_config
+        configuration["RevisionId"] = self.revision_id
+        return configuration
+
+    def update_configuration(self, config_updates: dict[str, Any]) -> dict[str, Any]:
+        """Apply UpdateFunctionConfiguration."""
+        updates = dict(config_updates)
+        if "Environment" in updates:
+            updates["Environment"] = {"Variables": updates["Environment"].get("Variables") or {}}
+        super().update_configuration(updates)
+        if "LoggingConfig" in updates:
+            self._set_logging(updates["LoggingConfig"])
+        if "EphemeralStorage" in updates:
+            self.ephemeral_storage = updates["EphemeralStorage"]["Size"]
+        if "TracingConfig" in updates:
+            self.tracing_config = updates["TracingConfig"]
+        if "KMSKeyArn" in updates:
+            self.kms_key_arn = updates["KMSKeyArn"]
+        return self._changed()
+
+    def update_function_code(self, updated_spec: dict[str, Any]) -> dict[str, Any]:
+        """Apply UpdateFunctionCode."""
+        if updated_spec.get("DryRun"):
+            return self.get_configuration()
+        if updated_spec.get("Architectures"):
+            self.architectures = updated_spec["Architectures"]
+        super().update_function_code(updated_spec)
+        return self._changed()
+
+    def invoke(
+        self, body: str, request_headers: Mapping[str, str], response_headers: dict[str, str]
+    ) -> str | bytes:
+        """The door through which moto's other services (SNS, EventBridge, S3…) call."""
+        from moto.awslambda.utils import get_backend
+
+        backend = get_backend(self.account_id, self.region)
+        done = backend.run(self.function_arn, None, (body or "{}").encode(), "Event")
+        response_headers["x-amzn-requestid"] = done.request_id
+        return b""
+
+    def program(self) -> Program:
+        """What its sandboxes are made of."""
+        from moto.awslambda.utils import get_backend
+
+        backend = get_backend(self.account_id, self.region)
+        versions = [backend.layers_versions_by_arn(layer["Arn"]) for layer in self.layers]
+        config = self.logging_config
+        return Program(
+            account=self.account_id,
+            region=self.region,
+            function=self.function_name,
+            version=str(self.version),
+            runtime=self.run_time,
+            handler=self.handler,
+            role=self.role,
+            memory_mb=int(self.memory_size),
+            timeout=int(self.timeout),
+            variables=tuple(sorted(self.environment_vars.items())),
+            logging=LogSettings(
+                group=config["LogGroup"],
+                json=config["LogFormat"] == "JSON",
+                application_level=config.get("ApplicationLogLevel"),
+                system_level=config.get("SystemLogLevel", "INFO"),
+            ),
+            layers=tuple(Layer(one.code_digest, one.code_bytes) for one in versions),
+            digest=self.code_digest,
+            code=self.code_bytes,
+        )
+
+    def _set_logging(self, config: dict[str, str]) -> None:
+        chosen = {
+            "LogFormat": config.get("LogFormat", "Text"),
+            "LogGroup": config.get("LogGroup", f"/aws/lambda/{self.function_name}"),
+        }
+        if chosen["LogFormat"] == "JSON":
+            chosen["ApplicationLogLevel"] = config.get("ApplicationLogLevel", "INFO")
+            chosen["SystemLogLevel"] = config.get("SystemLogLevel", "INFO")
+        elif "ApplicationLogLevel" in config or "SystemLogLevel" in config:
+            raise InvalidParameterValueException(
+                "To use ApplicationLogLevel or SystemLogLevel, you must set LogFormat to JSON."
+            )
+        self.logging_config = chosen
+
+    def _changed(self) -> dict[str, Any]:
+        self.revision_id = str(uuid.uuid4())
+        self.last_modified = iso_8601_datetime_with_nanoseconds()
+        return self.get_configuration()
+
+
+class LocalLambdaBackend(LambdaBackend):  # type: ignore[misc]
+    """moto's Lambda backend with an engine behind it."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.engine = Engine()
+
+    def reset(self) -> None:
+        """End what runs, forget the rest."""
+        self.engine.close()
+        super().reset()
+
+    def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
+        """Make a function, refusing what could not be honoured when it runs."""
+        _refuse_unsupported(spec)
+        if spec.get("PackageType", "Zip") == "Image":
+            raise NotImplementedByLocalAws("functions from container images (PackageType=Image)")
+        _check_runtime(spec)
+        function = LocalFunction(self.account_id, spec, self.region_name, "$LATEST")
+        self._lambdas.put_function(function)
+        if spec.get("Publish"):
+            published = copy.copy(function)
+            published.version = self.publish_version(function.function_name).version
+            return published
+        return function
+
+    def update_function_configuration(
+        self, function_name: str, qualifier: str | None, body: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Change a function's configuration."""
+        _refuse_unsupported(body)
+        if "Runtime" in body:
+            _check_runtime({"Handler": "unchanged", **body})
+        self._check_revision(function_name, body)
+        answer: dict[str, Any] | None = super().update_function_configuration(
+            function_name, qualifier, body
+        )
+        return answer
+
+    def update_function_code(
+        self, function_name: str, qualifier: str | None, body: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Change a function's code; publish it if asked to."""
+        if "ImageUri" in body:
+            raise NotImplementedByLocalAws("functions from container images (ImageUri)")
+        self._check_revision(function_name, body)
+        function = self.get_function(function_name, qualifier)
+        answer: dict[str, Any] = function.update_function_code(body)
+        if body.get("Publish") and not body.get("DryRun"):
+            answer = self.publish_version(function_name).get_configuration()
+        return answer
+
+    def put_function_event_invoke_config(
+        self, function_name: str, config: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Say how often an event is tried; destinations are refused."""
+        destinations = config.get("DestinationConfig") or {}
+        if any((target or {}).get("Destination") for target in destinations.values()):
+            raise NotImplementedByLocalAws("destinations of asynchronous invocations")
+        self.get_function(function_name).event_invoke_config = []
+        answer: dict[str, Any] = super().put_function_event_invoke_config(function_name, config)
+        return answer
+
+    def create_function_url_config(self, name_or_arn: str, config: dict[str, Any]) -> Any:
+        """Refused: nothing here would answer at that address."""
+        raise NotImplementedByLocalAws("lambda:CreateFunctionUrlConfig")
+
+    def create_alias(
+        self,
+        name: str,
+        function_name: str,
+        function_version: str,
+        description: str,
+        routing_config: Any,
+    ) -> Any:
+        """Name a version; weighted routing is refused."""
+        _refuse_routing(routing_config)
+        return super().create_alias(
+            name, function_name, function_version, description, routing_config
+        )
+
+    def update_alias(
+        self,
+        name: str,
+        function_name: str,
+        function_version: str,
+        description: str,
+        routing_config: Any,
+    ) -> Any:
+        """Point an alias elsewhere; weighted routing is refused."""
+        _refuse_routing(routing_config)
+        return super().update_alias(
+            name, function_name, function_version, description, routing_config
+        )
+
+    def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
+        """Delete a function or one version, and end its idle sandboxes."""
+        name = self.get_function(function_name, qualifier).function_name
+        super().delete_function(function_name, qualifier)
+        self.engine.forget(name)
+
+    def invoke(
+        self,
+        function_name: str,
+        qualifier: str | None,
+        body: Any,
+        headers: Any,
+        response_headers: Any,
+    ) -> str | bytes | None:
+        """The door of moto's other services; the API's own calls come through `run`."""
+        kind = headers.get("x-amz-invocation-type") or headers.get("X-Amz-Invocation-Type")
+        event = body if isinstance(body, bytes) else (body or "{}").encode()
+        return self.run(function_name, qualifier, event, kind or "RequestResponse").payload
+
+    def run(
+        self,
+        function_name: str,
+        qualifier: str | None,
+        event: bytes,
+        invocation_type: str,
+        client_context: str | None = None,
+    ) -> Invocation:
+        """Invoke a function: `RequestResponse`, `Event` or `DryRun`.
+
+        Raises:
+            ServiceException: no such function, a bad or too large event, too many at once, or a
+                function that cannot run here.
+        """
+        function = self.get_function(function_name, qualifier)
+        event = event or b"{}"
+        sync = invocation_type != "Event"
+        limit = SYNC_PAYLOAD_BYTES if sync else ASYNC_PAYLOAD_BYTES
+        if len(event) > limit:
+            raise ServiceException(
+                "RequestTooLargeException",
+                f"{len(event)} byte payload is too large for the {invocation_type} invocation "
+                f"type (limit {limit} bytes)",
+            )
+        try:
+            json.loads(event)
+        except ValueError as error:
+            raise ServiceException(
+                "InvalidRequestContentException",
+                f"Could not parse request body into json: {error}",
+            ) from None
+        request_id = str(uuid.uuid4())
+        version = str(function.version)
+        if invocation_type == "DryRun":
+            return Invocation(request_id, version)
+        arn = _invoked_arn(function, function_name, qualifier)
+        if not sync:
+            _remember(request_id, AsyncOutcome("pending"))
+            threading.Thread(
+                target=self._deliver,
+                args=(function, request_id, event, arn, client_context),
+                name=f"lambda-event-{function.function_name}",
+                daemon=True,
+            ).start()
+            return Invocation(request_id, version)
+        answer = self._once(function, request_id, event, arn, client_context)
+        payload, failed = answer.payload, answer.error_type is not None
+        if len(payload) > SYNC_PAYLOAD_BYTES:
+            failed = True
+            payload = json.dumps(
+                {
+                    "errorType": "Function.ResponseSizeTooLarge",
+                    "errorMessage": "Response payload size exceeded maximum allowed payload "
+                    f"size ({SYNC_PAYLOAD_BYTES} bytes).",
+                }
+            ).encode()
+        return Invocation(request_id, version, payload, failed, answer.log_tail)
+
+    def _once(
+        self, function: LocalFunction, request_id: str, event: bytes, arn: str, context: str | None
+    ) -> Any:
+        reserved = self.get_function(function.function_name).reserved_concurrency
+        return self.engine.invoke(
+            function.program(),
+            event,
+            request_id=request_id,
+            function_arn=arn,
+            client_context=context,
+            reserved=None if reserved is None else int(reserved),
+        )
+
+    def _deliver(
+        self, function: LocalFunction, request_id: str, event: bytes, arn: str, context: str | None
+    ) -> None:
+        config = function.event_invoke_config[0].config if function.event_invoke_config else {}
+        retries = config.get("MaximumRetryAttempts", len(ASYNC_RETRY_SECONDS))
+        oldest = time.monotonic() + config.get("MaximumEventAgeInSeconds", 21_600)
+        attempts, reason = 0, ""
+        while attempts <= retries:
+            if attempts:
+                time.sleep(ASYNC_RETRY_SECONDS[attempts - 1])
+            try:
+                answer = self._once(function, request_id, event, arn, context)
+            except TooManyRequests as error:
+                if time.monotonic() > oldest:
+                    reason = str(error)
+                    break
+                time.sleep(_THROTTLED_RETRY_SECONDS)
+                continue
+            except Exception as error:  # it cannot run here, or was deleted: trying again is vain
+                log.warning("event for %s: %s", function.function_name, error)
+                reason = str(error)
+                attempts += 1
+                break
+            attempts += 1
+            if answer.error_type is None:
+                _remember(request_id, AsyncOutcome("succeeded", attempts=attempts))
+                return
+            reason = _reason(answer.payload)
+            if attempts <= retries:
+                _remember(request_id, AsyncOutcome("pending", reason, attempts))
+            if time.monotonic() > oldest:
+                break
+        _remember(request_id, AsyncOutcome("failed", reason, attempts))
+
+    def _check_revision(self, function_name: str, body: dict[str, Any]) -> None:
+        wanted = body.get("RevisionId")
+        if wanted and wanted != self.get_function(function_name).revision_id:
+            raise ServiceException(
+                "PreconditionFailedException",
+                "The Revision Id provided does not match the latest Revision Id. "
+                "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+            )
+
+
+def _invoked_arn(function: LocalFunction, name: str, qualifier: str | None) -> str:
+    if qualifier is None and name.count(":") in (1, 7):  # NAME:QUALIFIER, or an ARN with one
+        qualifier = name.rsplit(":", 1)[1]
+    bare = ":".join(function.function_arn.split(":")[:7])
+    return f"{bare}:{qualifier}" if qualifier else bare
+
+
+def _reason(payload: bytes) -> str:
+    try:
+        described = json.loads(payload)
+        return f"{described.get('errorType', 'Error')}: {described['errorMessage']}"
+    except (ValueError, KeyError, AttributeError):
+        return payload.decode("utf-8", "replace")
+
+
+def _refuse_unsupported(spec: dict[str, Any]) -> None:
+    for name, member in _NOT_HONOURED.items():
+        value = spec.get(name)
+        if value and (member is None or value.get(member)):
+            raise NotImplementedByLocalAws(f"{name} of a Lambda function")
+    if (spec.get("SnapStart") or {}).get("ApplyOn", "None") != "None":
+        raise NotImplementedByLocalAws("SnapStart of a Lambda function")
+
+
+def _refuse_routing(config: Any) -> None:
+    if config and config.get("AdditionalVersionWeights"):
+        raise NotImplementedByLocalAws("weighted aliases of a Lambda function")
+
+
+def _check_runtime(spec: dict[str, Any]) -> None:
+    runtime = spec.get("Runtime")
+    if not runtime or not spec.get("Handler"):
+        raise InvalidParameterValueException(
+            "Runtime and Handler are mandatory parameters for functions created with deployment "
+            "packages."
+        )
+    shape = get_service_model("lambda").shape_for("Runtime")
+    assert isinstance(shape, StringShape)
+    if runtime not in shape.enum:
+        listed = ", ".join(shape.enum)
+        raise InvalidParameterValueException(
+            f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
+            f"value set: [{listed}] or be a valid ARN"
+        )
+    if runtime in _RETIRED_RUNTIMES:
+        raise InvalidParameterValueException(
+            f"The runtime parameter of {runtime} is no longer supported for creating or updating "
+            "AWS Lambda functions. We recommend you use a supported runtime while creating or "
+            "updating functions."
+        )

@@ -1,0 +1,84 @@
+"""Lambda's HTTP side: moto's, with requests validated and invocations that run."""
+
+import base64
+from typing import Any
+from urllib.parse import unquote
+
+from moto.awslambda.responses import LambdaResponse
+from moto.core.common_types import TYPE_RESPONSE
+from moto.core.exceptions import ServiceException
+from moto.core.request import Request
+from moto.core.responses import ActionResult, BaseResponse
+from moto.core.utils import camelcase_to_underscores, get_service_model
+
+from local_aws import validation
+from local_aws.api import NotImplementedByLocalAws
+
+
+class LocalLambdaResponse(LambdaResponse):  # type: ignore[misc]
+    """Answers Lambda's operations; one that neither moto nor we implement is refused by name."""
+
+    def setup_class(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Leave an event as bytes: it may be 6 MB, and is no form."""
+        if request.path.rstrip("/").endswith("/invocations"):
+            kwargs["use_raw_body"] = True
+        super().setup_class(request, *args, **kwargs)
+
+    def call_action(self) -> TYPE_RESPONSE:
+        """Answer the request that `setup_class` parsed."""
+        action = self._get_action()
+        if not action:
+            return 404, self.response_headers, ""
+        try:
+            self._check(action)
+            status, headers, body = super().call_action()
+        except ServiceException as error:
+            status, headers, body = self.serialized(ActionResult(error))
+            headers, body = self._enrich_response(headers, body)
+        return status, headers, body
+
+    def _check(self, action: str) -> None:
+        if not hasattr(self, camelcase_to_underscores(action)) or action == "InvokeAsync":
+            raise NotImplementedByLocalAws(f"lambda:{action}")
+        if action == "Invoke":
+            return  # its few parameters are headers, checked where they are read
+        self.parse_parameters(self.normalized_request)
+        operation = get_service_model("lambda").operation_model(action)
+        broken = validation.violations(self.params, operation.input_shape)
+        if broken:
+            raise ServiceException("ValidationException", validation.message(broken))
+
+    def invoke(self) -> TYPE_RESPONSE:
+        """Run a function, or accept its event."""
+        kind = self.headers.get("X-Amz-Invocation-Type") or "RequestResponse"
+        if kind not in ("RequestResponse", "Event", "DryRun"):
+            raise ServiceException(
+                "InvalidParameterValueException",
+                f"Value '{kind}' at 'invocationType' failed to satisfy constraint: Member must "
+                "satisfy enum value set: [RequestResponse, Event, DryRun]",
+            )
+        done = self.backend.run(
+            unquote(self.path.rstrip("/").rsplit("/", 2)[-2]),
+            (self.querystring.get("Qualifier") or [None])[0],
+            self.raw_body,
+            kind,
+            self.headers.get("X-Amz-Client-Context"),
+        )
+        headers = {"x-amzn-requestid": done.request_id, "x-amz-executed-version": done.version}
+        if kind != "RequestResponse":
+            headers["status"] = "202" if kind == "Event" else "204"
+            return int(headers["status"]), headers, b""
+        headers["content-type"] = "application/json"
+        if done.error:
+            headers["x-amz-function-error"] = "Unhandled"
+        if self.headers.get("X-Amz-Log-Type") == "Tail":
+            headers["x-amz-log-result"] = base64.b64encode(done.log_tail).decode()
+        return 200, headers, done.payload
+
+    @staticmethod
+    def _enrich_response(headers: dict[str, str], body: Any) -> tuple[dict[str, str], Any]:
+        ours = headers.get("x-amzn-requestid")
+        headers, body = BaseResponse._enrich_response(headers, body)
+        if ours:  # an invocation's id is the caller's handle on its log and outcome
+            headers["x-amzn-requestid"] = ours
+        return headers, body

@@ -1,0 +1,335 @@
+"""One sandbox: a process that holds one function and answers one invocation at a time."""
+
+import base64
+import json
+import logging
+import os
+import selectors
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from local_aws import state
+from local_aws.awslambda.bootstrap import RECORD_BREAK
+from local_aws.awslambda.logs import LogStream
+from local_aws.processes import Child
+
+log = logging.getLogger("local_aws.lambda")
+
+INIT_SECONDS = 10.0  # Lambda's limit for the first try of the initialisation
+_MEMORY_CHECK_SECONDS = 0.05
+_LENGTHS = struct.Struct(">II")
+_BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of an invocation."""
+
+    payload: bytes
+    error_type: str | None
+    log_tail: bytes
+
+
+class _Ended(Exception):
+    """The process ended, or was ended, before it answered."""
+
+    def __init__(self, status: str, error_type: str, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.error_type = error_type
+
+
+class Sandbox:
+    """A started process; its first invocation waits for the initialisation.
+
+    Args:
+        paths: what the function imports from, beside the standard library.
+        task_root: the function's own code, also its working directory.
+        variables: the process's whole environment.
+        timeout: seconds that an invocation may last.
+        memory_mb: the memory at which the process is ended.
+        runtime: what INIT_START names.
+        stream: where it logs.
+    """
+
+    def __init__(
+        self,
+        *,
+        paths: Sequence[str],
+        task_root: Path,
+        variables: dict[str, str],
+        timeout: float,
+        memory_mb: int,
+        runtime: str,
+        stream: LogStream,
+    ) -> None:
+        self._paths, self._task_root, self._variables = list(paths), task_root, variables
+        self._timeout, self._memory_mb, self._runtime = timeout, memory_mb, runtime
+        self.stream = stream
+        self.alive = True
+        self.started = self.last_used = time.monotonic()
+        self._peak_mb = 0
+        self._init_ms: float | None = None
+        self._initialised = False
+        self._scratch = Path(tempfile.mkdtemp(dir=state.folder("lambda", "tmp")))
+        self._start()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        log_read, log_write = os.pipe()
+        home = self._scratch  # no HOME of the user's: botocore would read ~/.aws there
+        self._began = time.perf_counter()
+        self._partial = b""
+        try:
+            self._child = Child(
+                [str(_BOOTSTRAP), str(theirs.fileno()), json.dumps(self._paths)],
+                env={**self._variables, "HOME": str(home), "TMPDIR": str(home)},
+                cwd=self._task_root,
+                python_flags=("-I", "-S", "-X", "utf8"),
+                stdout=log_write,
+                stderr=log_write,
+                pass_fds=(theirs.fileno(),),
+            )
+        except BaseException:
+            ours.close()
+            os.close(log_read)
+            raise
+        finally:
+            theirs.close()
+            os.close(log_write)
+        self._socket, self._log, self._log_open = ours, log_read, True
+        os.set_blocking(log_read, False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(ours, selectors.EVENT_READ)
+        self._selector.register(log_read, selectors.EVENT_READ)
+        self._process = psutil.Process(self._child.popen.pid)
+
+    def invoke(
+        self, request_id: str, event: bytes, function_arn: str, client_context: str | None
+    ) -> Answer:
+        """Run the handler on a JSON event; the answer says whether it failed."""
+        version = self._variables["AWS_LAMBDA_FUNCTION_VERSION"]
+        cold = not self._initialised
+        if cold:
+            self.stream.init_start(self._runtime)
+        began: float | None = None
+        try:
+            init_error = self._initialise(request_id) if cold else None
+            self.stream.start(request_id, version)
+            if init_error is not None:
+                return self._report(request_id, init_error, time.perf_counter(), cold)
+            began = time.perf_counter()
+            deadline = began + self._timeout
+            head = {
+                "request_id": request_id,
+                "function_arn": function_arn,
+                "deadline_ms": int((time.time() + self._timeout) * 1000),
+                "client_context": _decoded(client_context),
+            }
+            try:
+                self._send(head, event)
+                reply, body = self._receive(deadline)
+            except TimeoutError:
+                self.end()
+                raise _Ended(
+                    "timeout",
+                    "Sandbox.Timedout",
+                    f"Error: Task timed out after {self._timeout:.2f} seconds",
+                ) from None
+            self.last_used = time.monotonic()
+            return self._report(request_id, (reply.get("error_type"), body), began, cold)
+        except _Ended as ended:
+            if began is None:  # during the initialisation
+                began = time.perf_counter()
+                init_ms = (began - self._began) * 1000
+                self.stream.init_report(init_ms, ended.status, ended.error_type)
+                self.stream.start(request_id, version)
+            words = f"RequestId: {request_id} {ended}"
+            if ended.status == "timeout":
+                now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                self.stream.write([f"{now} {request_id} {str(ended).removeprefix('Error: ')}"])
+            else:
+                self.stream.write([words])
+            body = json.dumps({"errorType": ended.error_type, "errorMessage": words}).encode()
+            return self._report(request_id, (ended.error_type, body), began, cold, ended.status)
+
+    def end(self) -> None:
+        """End the process and forget its scratch folder."""
+        if self.alive:
+            self.alive = False
+            self._stop()
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _stop(self) -> int:
+        status = self._child.kill()
+        self._drain()
+        self._flush_partial()
+        self._selector.close()
+        self._socket.close()
+        os.close(self._log)
+        return status
+
+    def _initialise(self, request_id: str) -> tuple[str, bytes] | None:
+        """Wait for the handler's module; the error's type and payload if it could not be had."""
+        try:
+            reply, body = self._receive(self._began + INIT_SECONDS)
+        except TimeoutError:
+            # as Lambda does: once more, as a part of the invocation and under its timeout
+            self.stream.init_report(INIT_SECONDS * 1000, "timeout", None)
+            self._stop()
+            self._start()
+            try:
+                reply, body = self._receive(self._began + self._timeout)
+            except TimeoutError:
+                self.end()
+                raise _Ended(
+                    "timeout",
+                    "Sandbox.Timedout",
+                    f"Error: Task timed out after {self._timeout:.2f} seconds",
+                ) from None
+        self._init_ms = (time.perf_counter() - self._began) * 1000
+        self._initialised = True
+        if reply["kind"] == "init_error":
+            self.stream.init_report(self._init_ms, "error", reply["error_type"])
+            self.end()
+            return reply["error_type"], body
+        return None
+
+    def _report(
+        self,
+        request_id: str,
+        result: tuple[str | None, bytes],
+        began: float,
+        cold: bool,
+        status: str | None = None,
+    ) -> Answer:
+        error_type, body = result
+        duration_ms = (time.perf_counter() - began) * 1000
+        self._note_memory()
+        self.stream.end(
+            request_id,
+            duration_ms=duration_ms,
+            init_ms=self._init_ms if cold else None,
+            memory_mb=self._memory_mb,
+            used_mb=min(self._peak_mb, self._memory_mb),
+            status=status or ("error" if error_type else "success"),
+            error_type=error_type,
+        )
+        return Answer(body, error_type, self.stream.tail())
+
+    def _send(self, head: dict[str, Any], body: bytes) -> None:
+        encoded = json.dumps(head).encode()
+        try:
+            self._socket.sendall(_LENGTHS.pack(len(encoded), len(body)) + encoded + body)
+        except OSError:
+            raise self._exited() from None
+
+    def _receive(self, deadline: float) -> tuple[dict[str, Any], bytes]:
+        """The next message, with the log copied meanwhile; TimeoutError at the deadline."""
+        received = bytearray()
+        wanted = _LENGTHS.size
+        while True:
+            left = deadline - time.perf_counter()
+            if left <= 0:
+                raise TimeoutError
+            for key, _ in self._selector.select(min(left, _MEMORY_CHECK_SECONDS)):
+                if key.fileobj is not self._socket:
+                    self._drain()
+                    continue
+                try:
+                    part = self._socket.recv(1 << 20)
+                except ConnectionError:
+                    part = b""
+                if not part:
+                    raise self._exited()
+                received += part
+            if len(received) >= _LENGTHS.size:
+                head_length, body_length = _LENGTHS.unpack_from(received)
+                wanted = _LENGTHS.size + head_length + body_length
+                if len(received) >= wanted:
+                    self._drain()  # what was written before the answer
+                    self._flush_partial()
+                    start = _LENGTHS.size + head_length
+                    return json.loads(received[_LENGTHS.size : start]), bytes(received[start:])
+            if self._note_memory() > self._memory_mb:
+                self.end()
+                raise _Ended(
+                    "error",
+                    "Runtime.OutOfMemory",
+                    "Error: Runtime exited with error: signal: killed",
+                )
+
+    def _exited(self) -> _Ended:
+        try:
+            status = self._child.wait(1.0)
+        except subprocess.TimeoutExpired:  # closed the socket but lives on
+            status = 0
+        self.end()
+        if status < 0:
+            how = f"with error: signal: {signal.strsignal(-status) or -status}".lower()
+        elif status:
+            how = f"with error: exit status {status}"
+        else:
+            how = "without providing a reason"
+        return _Ended("error", "Runtime.ExitError", f"Error: Runtime exited {how}")
+
+    def _note_memory(self) -> int:
+        """The process's memory now in MB; remembers the most it ever had."""
+        try:
+            now = self._process.memory_info().rss >> 20
+        except psutil.Error:
+            return 0
+        peak = now
+        if sys.platform == "linux":
+            try:
+                status = Path(f"/proc/{self._process.pid}/status").read_text()
+                peak = int(status.partition("VmHWM:")[2].split()[0]) >> 10
+            except (OSError, IndexError):
+                pass
+        self._peak_mb = max(self._peak_mb, peak)
+        return now
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                part = os.read(self._log, 1 << 16)
+            except (BlockingIOError, OSError):
+                return
+            if not part:
+                if self._log_open:
+                    self._log_open = False
+                    self._selector.unregister(self._log)
+                return
+            *lines, self._partial = (self._partial + part).split(b"\n")
+            self.stream.write([_line(line) for line in lines])
+
+    def _flush_partial(self) -> None:
+        if self._partial:
+            self.stream.write([_line(self._partial)])
+            self._partial = b""
+
+
+def _line(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").replace(RECORD_BREAK, "\n")
+
+
+def _decoded(client_context: str | None) -> Any:
+    if not client_context:
+        return None
+    try:
+        return json.loads(base64.b64decode(client_context))
+    except ValueError:
+        return None

@@ -1,0 +1,8 @@
+"""Lambda's addresses, as moto knows them, answered by our responses."""
+
+from moto.awslambda import urls as moto_urls
+
+from local_aws.awslambda.responses import LocalLambdaResponse
+
+url_bases = moto_urls.url_bases
+url_paths = dict.fromkeys(moto_urls.url_paths, LocalLambdaResponse.dispatch)
