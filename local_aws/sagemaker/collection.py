@@ -1,0 +1,122 @@
+"""A kind of SageMaker resource: its names, ARNs, look-up, listing and tags."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from moto.core.exceptions import ServiceException
+
+from local_aws.sagemaker.errors import ValidationException
+
+
+def now() -> datetime:
+    """This moment."""
+    return datetime.now(UTC)
+
+
+class Resource(Protocol):
+    """What a collection needs to know of its members; `summary` has AWS's names."""
+
+    name: str
+    arn: str
+    tags: dict[str, str]
+
+    def summary(self) -> dict[str, Any]:
+        """The resource as List… shows it."""
+
+
+Item = TypeVar("Item", bound=Resource)
+Error = Callable[[str], ServiceException]  # of a resource's ARN
+
+
+class Collection(Generic[Item]):
+    """The resources of one kind in one account and region.
+
+    Args:
+        kind: as in an ARN, such as `training-job`.
+        prefix: `arn:PARTITION:sagemaker:REGION:ACCOUNT`.
+        label: as in the members of a summary, such as `TrainingJob` (Name, Arn, Status).
+        taken, missing: the errors for a name that exists, and for one that does not.
+        descending: whether a listing's default order is the newest first.
+    """
+
+    def __init__(
+        self, kind: str, prefix: str, label: str, *, taken: Error, missing: Error, descending: bool
+    ) -> None:
+        self.kind = kind
+        self._prefix, self._label = prefix, label
+        self._taken, self._missing = taken, missing
+        self._descending = descending
+        self._items: dict[str, Item] = {}
+        self._lock = threading.Lock()
+
+    def arn(self, name: str) -> str:
+        """The ARN that a resource of this name has."""
+        return f"{self._prefix}:{self.kind}/{name}"
+
+    def check_free(self, name: str) -> None:
+        """Raise AWS's error if `name` is taken."""
+        if name in self._items:
+            raise self._taken(self.arn(name))
+
+    def add(self, item: Item) -> None:
+        """Put a resource in; AWS's error if its name is taken."""
+        with self._lock:
+            self.check_free(item.name)
+            self._items[item.name] = item
+
+    def get(self, name: str) -> Item:
+        """The resource called `name`; AWS's error if there is none."""
+        item = self._items.get(name)
+        if item is None:
+            raise self._missing(self.arn(name))
+        return item
+
+    def find(self, name: str) -> Item | None:
+        """The resource called `name`, or None."""
+        return self._items.get(name)
+
+    def remove(self, name: str) -> None:
+        """Forget the resource called `name`; AWS's error if there is none."""
+        with self._lock:
+            self.get(name)
+            del self._items[name]
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(list(self._items.values()))
+
+    def page(self, params: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        """The summaries that a List… request asks for, and its NextToken if there are more.
+
+        Honours the filters, the order and the paging that SageMaker's List… operations share.
+        """
+        entries = [entry for entry in (item.summary() for item in self) if self._wanted(entry, params)]
+        by = {"Name": "Name", "Status": "Status"}.get(params.get("SortBy", ""))
+        key = f"{self._label}{by}" if by else "CreationTime"
+        order = params.get("SortOrder", "Descending" if self._descending else "Ascending")
+        entries.sort(key=lambda entry: entry[key], reverse=order == "Descending")
+        try:
+            start = int(params.get("NextToken", 0))
+        except ValueError:
+            raise ValidationException("Invalid NextToken.") from None
+        end = start + params.get("MaxResults", 10)
+        return entries[start:end], {"NextToken": str(end)} if end < len(entries) else {}
+
+    def _wanted(self, entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+        status = params.get("StatusEquals")
+        if params.get("NameContains", "").lower() not in entry[f"{self._label}Name"].lower():
+            return False
+        if status is not None and entry[f"{self._label}Status"] != status:
+            return False
+        for field in ("CreationTime", "LastModifiedTime"):
+            after, before = params.get(f"{field}After"), params.get(f"{field}Before")
+            if after is not None and entry[field] <= _aware(after):
+                return False
+            if before is not None and entry[field] >= _aware(before):
+                return False
+        return True
+
+
+def _aware(value: datetime) -> datetime:
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -1,0 +1,35 @@
+"""What goes wrong: refusals of a request, and the reasons for which a job or an endpoint fails."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+
+from local_aws.api import NotImplementedByLocalAws
+
+
+class ValidationException(ServiceException):
+    """The request is at fault."""
+
+    code = "ValidationException"
+
+
+class ResourceInUse(ServiceException):
+    """The name is taken, or the resource is busy."""
+
+    code = "ResourceInUse"
+
+
+class Failed(Exception):
+    """A job or a deployment cannot go on; the text is its FailureReason."""
+
+
+def refuse_members(value: Mapping[str, Any], names: Iterable[str], where: str) -> None:
+    """Refuse the members of a request that AWS would honour and this local AWS would not.
+
+    Raises:
+        NotImplementedByLocalAws: names the members that are set.
+    """
+    present = [f"{where}.{name}" for name in names if value.get(name)]
+    if present:
+        raise NotImplementedByLocalAws(", ".join(present))

@@ -1,0 +1,93 @@
+"""What SageMaker holds in one account and region."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.resource_tagging import TaggedResource
+from moto.sagemaker.models import SageMakerModelBackend
+
+from local_aws.sagemaker.collection import Collection, Error
+from local_aws.sagemaker.errors import ResourceInUse, ValidationException
+from local_aws.sagemaker.hosting import Endpoint, EndpointConfig, Model
+from local_aws.sagemaker.training import TrainingJob
+
+
+class SageMakerBackend(SageMakerModelBackend):  # type: ignore[misc]
+    """moto's SageMaker, whose training and hosting are ours.
+
+    moto's own collections stay for what is bookkeeping in AWS too, such as notebook instances.
+    """
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        prefix = f"arn:{self.partition}:sagemaker:{region_name}:{account_id}"
+        self.jobs: Collection[TrainingJob] = Collection(
+            "training-job",
+            prefix,
+            "TrainingJob",
+            taken=lambda arn: ResourceInUse(
+                "Training job names must be unique within an AWS account and region, and a "
+                f"training job with this name already exists ({arn})"
+            ),
+            missing=lambda arn: ValidationException("Requested resource not found."),
+            descending=False,
+        )
+        self.hosted_models: Collection[Model] = Collection(
+            "model", prefix, "Model", **_hosting_errors("model"), descending=True
+        )
+        self.configs: Collection[EndpointConfig] = Collection(
+            "endpoint-config",
+            prefix,
+            "EndpointConfig",
+            **_hosting_errors("endpoint configuration"),
+            descending=True,
+        )
+        self.hosted: Collection[Endpoint] = Collection(
+            "endpoint", prefix, "Endpoint", **_hosting_errors("endpoint"), descending=True
+        )
+
+    def reset(self) -> None:
+        """Forget everything and end what runs."""
+        for job in self.jobs:
+            job.abandon()
+        for endpoint in self.hosted:
+            endpoint.abandon()
+        super().reset()
+
+    def tagged(self, arn: str) -> dict[str, str] | None:
+        """The tags of one of our resources, to be read and changed; None if `arn` is not ours.
+
+        Raises:
+            ServiceException: the ARN is of a kind of ours, and there is no such resource.
+        """
+        kind, _, name = arn.rpartition(":")[2].partition("/")
+        for collection in self._collections():
+            if collection.kind == kind:
+                tags: dict[str, str] = collection.get(name).tags
+                return tags
+        return None
+
+    def _collections(self) -> tuple[Collection[Any], ...]:
+        return (self.jobs, self.hosted_models, self.configs, self.hosted)
+
+    def iter_tagged_resources(self) -> Iterator[TaggedResource]:
+        """Every resource, for the Resource Groups Tagging API."""
+        for collection in self._collections():
+            for item in collection:
+                yield TaggedResource(
+                    arn=item.arn,
+                    tags=dict(item.tags),
+                    resource_type=f"sagemaker:{collection.kind}",
+                )
+        yield from super().iter_tagged_resources()
+
+
+def _hosting_errors(noun: str) -> dict[str, Error]:
+    def taken(arn: str) -> ServiceException:
+        return ValidationException(f'Cannot create already existing {noun} "{arn}".')
+
+    def missing(arn: str) -> ServiceException:
+        return ValidationException(f'Could not find {noun} "{arn}".')
+
+    return {"taken": taken, "missing": missing}

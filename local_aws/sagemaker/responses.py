@@ -1,0 +1,211 @@
+"""SageMaker's operations."""
+
+from typing import Any
+
+from moto.core.common_types import TYPE_RESPONSE
+from moto.sagemaker.models import sagemaker_backends
+from moto.sagemaker.responses import SageMakerResponse as MotoResponse
+
+from local_aws.api import LocalResponse, NotImplementedByLocalAws
+from local_aws.sagemaker import training
+from local_aws.sagemaker.errors import ResourceInUse
+from local_aws.sagemaker.hosting import Endpoint, EndpointConfig, Model
+from local_aws.sagemaker.models import SageMakerBackend
+from local_aws.sagemaker.training import TrainingJob
+
+# moto does these as AWS does: they only keep what they are told. Everything else that moto answers
+# (processing jobs, pipelines, AutoML, clusters, tuning, …) it pretends, and so it is refused.
+BOOKKEEPING = frozenset(
+    f"{verb}{noun}"
+    for noun, verbs in {
+        "NotebookInstance": ("Create", "Describe", "Start", "Stop", "Delete"),
+        "NotebookInstances": ("List",),
+        "NotebookInstanceLifecycleConfig": ("Create", "Describe", "Delete"),
+        "Experiment": ("Create", "Describe", "Delete"),
+        "Experiments": ("List",),
+        "Trial": ("Create", "Describe", "Delete"),
+        "Trials": ("List",),
+        "TrialComponent": (
+            "Create",
+            "Describe",
+            "Update",
+            "Delete",
+            "Associate",
+            "Disassociate",
+        ),
+        "TrialComponents": ("List",),
+        "ModelCard": ("Create", "Describe", "Update", "Delete"),
+        "ModelCards": ("List",),
+        "ModelCardVersions": ("List",),
+    }.items()
+    for verb in verbs
+)
+
+
+class SageMakerResponse(LocalResponse):
+    """The control plane."""
+
+    service = "sagemaker"
+
+    @property
+    def backend(self) -> SageMakerBackend:
+        """What this account holds in this region."""
+        backend: SageMakerBackend = sagemaker_backends[self.current_account][self.region]
+        return backend
+
+    def call_action(self) -> TYPE_RESPONSE:
+        """Answer, or let moto answer what it does honestly."""
+        if self._get_action() in BOOKKEEPING or self._is_tagging_of_moto():
+            response: TYPE_RESPONSE = MotoResponse.dispatch(
+                self.normalized_request, self.uri, self.headers
+            )
+            return response
+        return super().call_action()
+
+    def _is_tagging_of_moto(self) -> bool:
+        arn = self.params.get("ResourceArn", "") if self._get_action().endswith("Tags") else ""
+        kind = arn.rpartition(":")[2].partition("/")[0]
+        return f"Create{kind.title().replace('-', '')}" in BOOKKEEPING
+
+    def create_training_job(self) -> dict[str, Any]:
+        jobs = self.backend.jobs
+        name = self.params["TrainingJobName"]
+        jobs.check_free(name)
+        job = TrainingJob(self.params, jobs.arn(name), self.current_account, self.region)
+        jobs.add(job)
+        job.start()
+        return {"TrainingJobArn": job.arn}
+
+    def describe_training_job(self) -> dict[str, Any]:
+        return self.backend.jobs.get(self.params["TrainingJobName"]).description()
+
+    def list_training_jobs(self) -> dict[str, Any]:
+        entries, token = self.backend.jobs.page(self.params)
+        return {"TrainingJobSummaries": entries, **token}
+
+    def stop_training_job(self) -> None:
+        self.backend.jobs.get(self.params["TrainingJobName"]).stop()
+
+    def delete_training_job(self) -> None:
+        job = self.backend.jobs.get(self.params["TrainingJobName"])
+        if job.status not in training.TERMINAL:
+            raise ResourceInUse(
+                f"The training job {job.arn} is in status {job.status}: it can be deleted when it "
+                "is Completed, Failed or Stopped."
+            )
+        self.backend.jobs.remove(job.name)
+
+    def create_model(self) -> dict[str, Any]:
+        models = self.backend.hosted_models
+        name = self.params["ModelName"]
+        models.check_free(name)
+        models.add(Model(self.params, models.arn(name), self.current_account, self.region))
+        return {"ModelArn": models.arn(name)}
+
+    def describe_model(self) -> dict[str, Any]:
+        return self.backend.hosted_models.get(self.params["ModelName"]).description()
+
+    def list_models(self) -> dict[str, Any]:
+        entries, token = self.backend.hosted_models.page(self.params)
+        return {"Models": entries, **token}
+
+    def delete_model(self) -> None:
+        self.backend.hosted_models.remove(self.params["ModelName"])
+
+    def create_endpoint_config(self) -> dict[str, Any]:
+        configs = self.backend.configs
+        name = self.params["EndpointConfigName"]
+        configs.check_free(name)
+        config = EndpointConfig(self.params, configs.arn(name), self.backend.hosted_models.get)
+        configs.add(config)
+        return {"EndpointConfigArn": config.arn}
+
+    def describe_endpoint_config(self) -> dict[str, Any]:
+        return self.backend.configs.get(self.params["EndpointConfigName"]).description()
+
+    def list_endpoint_configs(self) -> dict[str, Any]:
+        entries, token = self.backend.configs.page(self.params)
+        return {"EndpointConfigs": entries, **token}
+
+    def delete_endpoint_config(self) -> None:
+        self.backend.configs.remove(self.params["EndpointConfigName"])
+
+    def create_endpoint(self) -> dict[str, Any]:
+        self._check_deployment_policy()
+        endpoints = self.backend.hosted
+        name = self.params["EndpointName"]
+        endpoints.check_free(name)
+        config = self.backend.configs.get(self.params["EndpointConfigName"])
+        models = self._models_of(config)
+        endpoint = Endpoint(self.params, endpoints.arn(name), config)
+        endpoints.add(endpoint)
+        endpoint.deploy(config, models, retain=False)
+        return {"EndpointArn": endpoint.arn}
+
+    def update_endpoint(self) -> dict[str, Any]:
+        self._check_deployment_policy()
+        if self.params.get("ExcludeRetainedVariantProperties"):
+            raise NotImplementedByLocalAws("ExcludeRetainedVariantProperties")
+        endpoint = self.backend.hosted.get(self.params["EndpointName"])
+        config = self.backend.configs.get(self.params["EndpointConfigName"])
+        models = self._models_of(config)
+        endpoint.begin("Updating")
+        endpoint.deploy(config, models, retain=bool(self.params.get("RetainAllVariantProperties")))
+        return {"EndpointArn": endpoint.arn}
+
+    def update_endpoint_weights_and_capacities(self) -> dict[str, Any]:
+        endpoint = self.backend.hosted.get(self.params["EndpointName"])
+        endpoint.resize(self.params["DesiredWeightsAndCapacities"])
+        return {"EndpointArn": endpoint.arn}
+
+    def describe_endpoint(self) -> dict[str, Any]:
+        return self.backend.hosted.get(self.params["EndpointName"]).description()
+
+    def list_endpoints(self) -> dict[str, Any]:
+        entries, token = self.backend.hosted.page(self.params)
+        return {"Endpoints": entries, **token}
+
+    def delete_endpoint(self) -> None:
+        endpoints = self.backend.hosted
+        endpoint = endpoints.get(self.params["EndpointName"])
+        endpoint.begin("Deleting")
+        endpoint.delete(gone=lambda: endpoints.remove(endpoint.name))
+
+    def _models_of(self, config: EndpointConfig) -> dict[str, Model]:
+        names = {variant["ModelName"] for variant in config.variants}
+        return {name: self.backend.hosted_models.get(name) for name in names}
+
+    def _check_deployment_policy(self) -> None:
+        policy = self.params.get("DeploymentConfig", {})
+        routing = policy.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
+        if (
+            routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE"
+            or "RollingUpdatePolicy" in policy
+            or "AutoRollbackConfiguration" in policy
+        ):
+            raise NotImplementedByLocalAws(
+                "a DeploymentConfig other than blue/green with all traffic at once"
+            )
+
+    def add_tags(self) -> dict[str, Any]:
+        tags = self._tags()
+        tags.update({tag["Key"]: tag["Value"] for tag in self.params["Tags"]})
+        return {"Tags": _listed(tags)}
+
+    def list_tags(self) -> dict[str, Any]:
+        return {"Tags": _listed(self._tags())}
+
+    def delete_tags(self) -> None:
+        tags = self._tags()
+        for key in self.params["TagKeys"]:
+            tags.pop(key, None)
+
+    def _tags(self) -> dict[str, str]:
+        tags = self.backend.tagged(self.params["ResourceArn"])
+        if tags is None:
+            raise NotImplementedByLocalAws(f"tags of {self.params['ResourceArn']}")
+        return tags
+
+
+def _listed(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,0 +1,129 @@
+"""S3 as jobs and endpoints use it: prefixes in, artifacts out, archives packed and unpacked."""
+
+import gzip
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local_aws.sagemaker.errors import ValidationException
+
+_URI = re.compile(r"(?:s3|https)://(?:s3[.-][a-z0-9.-]+/)?(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in S3: an object, or a prefix of keys."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def of(cls, uri: str) -> "Location":
+        """The place that `s3://bucket/key` names (or S3's https form of it).
+
+        Raises:
+            ValidationException: it names none.
+        """
+        match = _URI.fullmatch(uri)
+        if match is None:
+            raise ValidationException(
+                f"S3 URI '{uri}' is not valid: it must have the form s3://bucket/key."
+            )
+        return cls(match["bucket"], match["key"])
+
+    def child(self, name: str) -> "Location":
+        """The place `name` below this one."""
+        return Location(self.bucket, f"{self.key.rstrip('/')}/{name}".lstrip("/"))
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def objects(s3: Any, prefix: Location) -> Iterator[tuple[Location, str]]:
+    """Every object below `prefix`, with its path relative to the prefix's folder.
+
+    As SageMaker does, `s3://b/a/train` matches by the letter, so both `a/train/x` and
+    `a/train_r.jsonl` belong to it; markers of empty folders do not count.
+
+    Raises:
+        botocore.exceptions.ClientError: S3 refuses.
+    """
+    folder = prefix.key if prefix.key.endswith("/") or not prefix.key else None
+    for page in s3.get_paginator("list_objects_v2").paginate(
+        Bucket=prefix.bucket, Prefix=prefix.key
+    ):
+        for entry in page.get("Contents", []):
+            key: str = entry["Key"]
+            if key.endswith("/"):
+                continue
+            if folder is not None:
+                relative = key[len(folder) :]
+            elif key.startswith(prefix.key + "/"):
+                relative = key[len(prefix.key) + 1 :]
+            else:
+                relative = key[prefix.key.rfind("/") + 1 :]
+            yield Location(prefix.bucket, key), relative
+
+
+def exists(s3: Any, location: Location) -> bool:
+    """Whether there is an object at `location` that the client may read."""
+    try:
+        s3.head_object(Bucket=location.bucket, Key=location.key)
+    except ClientError:
+        return False
+    return True
+
+
+def download(s3: Any, location: Location, folder: Path, relative: str) -> None:
+    """Save the object at `location` as `folder`/`relative`.
+
+    Raises:
+        botocore.exceptions.ClientError: S3 refuses.
+        ValueError: the path would leave the folder.
+    """
+    parts = PurePosixPath(relative).parts
+    if not parts or ".." in parts or parts[0] == "/":
+        raise ValueError(f"{location} has no place in a folder")
+    path = folder.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = s3.get_object(Bucket=location.bucket, Key=location.key)["Body"]
+    with path.open("wb") as file:
+        for chunk in body.iter_chunks(1 << 20):
+            file.write(chunk)
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Write `folder`'s content as a tar.gz; the same content always gives the same bytes."""
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for path in sorted(folder.rglob("*")):
+            tar.add(path, str(path.relative_to(folder)), recursive=False, filter=_anonymous)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Extract a tar.gz into `folder`, refusing links and whatever would land outside of it.
+
+    Raises:
+        tarfile.TarError, OSError, EOFError: it is no tar.gz, or holds something unsafe.
+    """
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar.getmembers():
+            if not (member.isfile() or member.isdir()):
+                raise tarfile.TarError(f"'{member.name}' is not a plain file or folder")
+        tar.extractall(folder, filter="data")
+
+
+def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.mtime = 0
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o755 if entry.isdir() else 0o644
+    return entry

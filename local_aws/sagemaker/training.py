@@ -1,0 +1,422 @@
+"""Training jobs: a process under the container contract, reported as SageMaker reports it."""
+
+import json
+import logging
+import re
+import shutil
+import threading
+import time
+from collections import deque
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from moto.core.exceptions import ServiceException
+
+from local_aws import state
+from local_aws.api import NotImplementedByLocalAws
+from local_aws.sagemaker import images, storage
+from local_aws.sagemaker.collection import now
+from local_aws.sagemaker.container import Container, cores
+from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
+from local_aws.sagemaker.logs import LogStream
+from local_aws.sagemaker.roles import Role
+from local_aws.sagemaker.storage import Location
+
+log = logging.getLogger(__name__)
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+TERMINAL = ("Completed", "Failed", "Stopped")
+_GRACE = 120  # seconds between SIGTERM and SIGKILL
+_DEFAULT_RUNTIME = 86_400
+_REASON_LENGTH = 1024
+_OUT_OF_MEMORY = (
+    "Please use an instance type with more memory, or reduce the size of training data processed "
+    "on an instance."
+)
+# what AWS would act upon and a process on this machine would not
+_UNSUPPORTED = (
+    "CheckpointConfig",
+    "DebugRuleConfigurations",
+    "TensorBoardOutputConfig",
+    "ExperimentConfig",
+    "ProfilerRuleConfigurations",
+    "SessionChainingConfig",
+    "ServerlessJobConfig",
+    "MlflowConfig",
+    "ModelPackageConfig",
+)
+_UNSUPPORTED_OF_RESOURCES = (
+    "InstanceGroups",
+    "KeepAlivePeriodInSeconds",
+    "TrainingPlanArn",
+    "InstancePlacementConfig",
+    "InstancePreferences",
+)
+_UNSUPPORTED_OF_ALGORITHM = (
+    "AlgorithmName",
+    "ContainerEntrypoint",
+    "ContainerArguments",
+    "TrainingImageConfig",
+)
+
+
+class TrainingJob:
+    """One training job, from CreateTrainingJob's parameters to its artifact.
+
+    Raises:
+        ServiceException: the request cannot be honoured.
+    """
+
+    def __init__(self, params: dict[str, Any], arn: str, account_id: str, region: str) -> None:
+        self._request = {key: value for key, value in params.items() if key != "Tags"}
+        self.name: str = params["TrainingJobName"]
+        self.arn = arn
+        self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
+        self._program = _checked(params, region)
+        self._role = Role(params["RoleArn"], account_id, region)
+        self._region = region
+        self._channels = [
+            (channel, self._objects_of(channel)) for channel in params.get("InputDataConfig", [])
+        ]
+        self._output = Location.of(params["OutputDataConfig"]["S3OutputPath"])
+        self._root = state.folder("training", f"{self.name}-{time.time_ns()}")
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._metrics: dict[str, dict[str, Any]] = {}
+        self._tail: deque[str] = deque(maxlen=5)
+        created = now()
+        self._facts: dict[str, Any] = {
+            "TrainingJobStatus": "InProgress",
+            "SecondaryStatus": "Starting",
+            "CreationTime": created,
+            "LastModifiedTime": created,
+        }
+        self._transitions: list[dict[str, Any]] = []
+        self._enter("Starting", "Starting the training job")
+        self._thread = threading.Thread(target=self._run, name=f"training {self.name}", daemon=True)
+
+    @property
+    def status(self) -> str:
+        """`InProgress`, `Stopping`, or one of `TERMINAL`."""
+        return str(self._facts["TrainingJobStatus"])
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask a running job to end; what it has learnt so far is kept.
+
+        Raises:
+            ValidationException: it has ended.
+        """
+        with self._lock:
+            if self.status in TERMINAL:
+                raise ValidationException(
+                    "The request was rejected because the training job is in status "
+                    f"{self.status}."
+                )
+            self._facts["TrainingJobStatus"] = "Stopping"
+            self._enter("Stopping", "Stopping the training job")
+        self._stop.set()
+
+    def abandon(self) -> None:
+        """Let it end without a trace, because this AWS ends."""
+        self._stop.set()
+
+    def summary(self) -> dict[str, Any]:
+        """The job as ListTrainingJobs shows it."""
+        with self._lock:
+            return {"TrainingJobName": self.name, "TrainingJobArn": self.arn, **self._facts}
+
+    def description(self) -> dict[str, Any]:
+        """The job as DescribeTrainingJob shows it."""
+        with self._lock:
+            algorithm = {
+                **self._request["AlgorithmSpecification"],
+                "MetricDefinitions": list(self._program.metrics),
+                "EnableSageMakerMetricsTimeSeries": False,
+            }
+            return {
+                "EnableNetworkIsolation": False,
+                "EnableInterContainerTrafficEncryption": False,
+                "EnableManagedSpotTraining": False,
+                **self._request,
+                "AlgorithmSpecification": algorithm,
+                "StoppingCondition": self._stopping_condition(),
+                "TrainingJobArn": self.arn,
+                **self._facts,
+                "SecondaryStatusTransitions": [dict(each) for each in self._transitions],
+                "FinalMetricDataList": list(self._metrics.values()),
+            }
+
+    def _stopping_condition(self) -> dict[str, int]:
+        return {
+            "MaxRuntimeInSeconds": _DEFAULT_RUNTIME,
+            **self._request.get("StoppingCondition", {}),
+        }
+
+    def _objects_of(self, channel: dict[str, Any]) -> list[tuple[Location, str]]:
+        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+        prefix = Location.of(uri)
+        try:
+            found = list(storage.objects(self._role.client("s3"), prefix))
+            cause = ""
+        except ClientError as error:
+            found = []
+            cause = f" Error message from S3: {error.response['Error'].get('Message')}"
+        if not found:
+            raise ValidationException(
+                f'No S3 objects found under S3 URL "{uri}" given in input data source. Please '
+                f"ensure that the bucket exists in the selected region ({self._region}), that "
+                f'objects exist under that S3 prefix, and that the role "{self._role.arn}" has '
+                f'"s3:ListBucket" permissions on bucket "{prefix.bucket}".{cause}'
+            )
+        return found
+
+    def _enter(self, status: str, message: str) -> None:
+        with self._lock:
+            moment = now()
+            if self._transitions:
+                self._transitions[-1].setdefault("EndTime", moment)
+            self._transitions.append(
+                {"Status": status, "StartTime": moment, "StatusMessage": message}
+            )
+            self._facts.update(SecondaryStatus=status, LastModifiedTime=moment)
+
+    def _run(self) -> None:
+        try:
+            ending = self._work()
+        except Failed as failure:
+            self._finish("Failed", "Failed", "Training job failed", reason=str(failure))
+        except Exception as error:
+            log.exception("training job %s", self.name)
+            reason = f"InternalServerError: {type(error).__name__}: {error}"
+            self._finish("Failed", "Failed", "Training job failed", reason=reason)
+        else:
+            self._finish(*ending)
+
+    def _work(self) -> tuple[str, str, str]:
+        """Do it all; the status, the secondary status and the message to end with."""
+        self._facts["TrainingStartTime"] = now()
+        stream = LogStream(
+            self._role.client("logs"), LOG_GROUP, f"{self.name}/algo-1-{int(time.time())}"
+        )
+        try:
+            if not self._stop.is_set():
+                self._enter("Downloading", "Downloading input data")
+                self._stage()
+            ending = ("Stopped", "Stopped", "Training job stopped")
+            if not self._stop.is_set():
+                self._enter(
+                    "Training", "Training image download completed. Training in progress."
+                )
+                ending = self._train(stream)
+        finally:
+            stream.close()
+        self._keep()
+        return ending
+
+    def _stage(self) -> None:
+        s3 = self._role.client("s3")
+        channels = {}
+        for channel, found in self._channels:
+            name = channel["ChannelName"]
+            folder = self._root / "input" / "data" / name
+            folder.mkdir(parents=True)
+            source = channel["DataSource"]["S3DataSource"]
+            for location, relative in found:
+                try:
+                    storage.download(s3, location, folder, relative)
+                except ClientError as error:
+                    code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
+                    raise Failed(
+                        f"ClientError: Data download failed:{code}: {text} ({location})"
+                    ) from None
+                except (OSError, ValueError) as error:
+                    raise Failed(f"ClientError: Data download failed:{error}") from None
+            channels[name] = {
+                "TrainingInputMode": "File",
+                "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+                "RecordWrapperType": "None",
+                **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+            }
+        resources = self._request["ResourceConfig"]
+        self._write("hyperparameters", self._request.get("HyperParameters", {}))
+        self._write("inputdataconfig", channels)
+        self._write(
+            "resourceconfig",
+            {
+                "current_host": "algo-1",
+                "current_instance_type": resources["InstanceType"],
+                "hosts": ["algo-1"],
+                "network_interface_name": "lo",
+            },
+        )
+        for part in ("model", "output", "output/data"):
+            (self._root / part).mkdir(parents=True, exist_ok=True)
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        path = self._root / "input" / "config" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+
+    def _train(self, stream: LogStream) -> tuple[str, str, str]:
+        def on_line(line: str) -> None:
+            stream.write(line)
+            self._observe(line)
+
+        container = Container(
+            self._program,
+            "train",
+            self._root,
+            {
+                **self._request.get("Environment", {}),
+                "TRAINING_JOB_NAME": self.name,
+                "TRAINING_JOB_ARN": self.arn,
+                "AWS_REGION": self._region,
+            },
+            # two jobs at a time are the common case: the rating and the recommendation model
+            threads=max(1, cores() // 2),
+            on_line=on_line,
+        )
+        deadline = time.monotonic() + self._stopping_condition()["MaxRuntimeInSeconds"]
+        while (status := container.wait(0.1)) is None:
+            if self._stop.is_set():
+                container.terminate(_GRACE)
+                return "Stopped", "Stopped", "Training job stopped"
+            if time.monotonic() > deadline:
+                container.terminate(_GRACE)
+                text = "Training job runtime exceeded MaxRuntimeInSeconds provided"
+                return "Stopped", "MaxRuntimeExceeded", text
+        if status:
+            raise Failed(self._reason(status))
+        return "Completed", "Completed", "Training job completed"
+
+    def _observe(self, line: str) -> None:
+        self._tail.append(line)
+        for definition in self._program.metrics:
+            match = re.search(definition["Regex"], line)
+            if match:
+                try:
+                    value = float(match[1])
+                except ValueError:
+                    continue
+                with self._lock:
+                    self._metrics[definition["Name"]] = {
+                        "MetricName": definition["Name"],
+                        "Value": value,
+                        "Timestamp": now(),
+                    }
+
+    def _reason(self, status: int) -> str:
+        failure = self._root / "output" / "failure"
+        text = failure.read_text(errors="replace").strip() if failure.is_file() else ""
+        if not text:
+            text = _OUT_OF_MEMORY if status == -9 else "\n".join(self._tail)
+        if text.startswith("ClientError"):
+            return text[:_REASON_LENGTH]
+        # a shell's way to say that a signal ended it
+        ending = f", exit code: {status if status > 0 else 128 - status}"
+        text = text.removeprefix("AlgorithmError: ")
+        return f"AlgorithmError: {text[: _REASON_LENGTH - 40]}{ending}"
+
+    def _keep(self) -> None:
+        """Upload what the program wrote: the model, and its further output if there is any."""
+        kept = [
+            (folder, archive)
+            for folder, archive in (
+                (self._root / "model", self._root / "model.tar.gz"),
+                (self._root / "output" / "data", self._root / "output.tar.gz"),
+            )
+            if folder.is_dir() and any(folder.iterdir())
+        ]
+        if not kept:
+            return
+        self._enter("Uploading", "Uploading generated training model")
+        key = self._request["OutputDataConfig"].get("KmsKeyId")
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+        for folder, archive in kept:
+            storage.pack(folder, archive)
+            target = self._output.child(f"{self.name}/output/{archive.name}")
+            try:
+                with archive.open("rb") as body:
+                    self._role.client("s3").put_object(
+                        Bucket=target.bucket, Key=target.key, Body=body, **encryption
+                    )
+            except (ClientError, BotoCoreError) as error:
+                raise Failed(f"ClientError: Artifact upload failed:{error}") from None
+            if archive.name == "model.tar.gz":
+                self._facts["ModelArtifacts"] = {"S3ModelArtifacts": str(target)}
+
+    def _finish(self, status: str, secondary: str, message: str, reason: str = "") -> None:
+        shutil.rmtree(self._root, ignore_errors=True)
+        with self._lock:
+            self._enter(secondary, message)
+            ended: datetime = self._transitions[-1]["StartTime"]
+            self._transitions[-1]["EndTime"] = ended
+            seconds = round((ended - self._facts["TrainingStartTime"]).total_seconds())
+            self._facts.update(
+                TrainingJobStatus=status,
+                TrainingEndTime=ended,
+                LastModifiedTime=ended,
+                TrainingTimeInSeconds=max(1, seconds),
+                BillableTimeInSeconds=max(1, seconds),
+            )
+            if reason:
+                self._facts["FailureReason"] = reason[:_REASON_LENGTH]
+
+
+def _checked(params: dict[str, Any], region: str) -> images.Program:
+    """The program that a CreateTrainingJob request runs, once everything is checked that can be."""
+    refuse_members(params, _UNSUPPORTED, "CreateTrainingJob")
+    algorithm = params["AlgorithmSpecification"]
+    refuse_members(algorithm, _UNSUPPORTED_OF_ALGORITHM, "AlgorithmSpecification")
+    if "TrainingImage" not in algorithm:
+        raise ValidationException("AlgorithmSpecification needs a TrainingImage.")
+    program = images.find(algorithm["TrainingImage"], region)
+    if algorithm.get("MetricDefinitions"):
+        raise ValidationException(
+            "You can't override the metric definitions for Amazon SageMaker algorithms. Please "
+            "retry the request without specifying metric definitions."
+        )
+    channels = params.get("InputDataConfig", [])
+    modes = {
+        algorithm["TrainingInputMode"],
+        *(each["InputMode"] for each in channels if "InputMode" in each),
+    }
+    if modes != {"File"}:
+        raise NotImplementedByLocalAws(f"TrainingInputMode {'/'.join(sorted(modes - {'File'}))}")
+    resources = params["ResourceConfig"]
+    refuse_members(resources, _UNSUPPORTED_OF_RESOURCES, "ResourceConfig")
+    if "InstanceType" not in resources:
+        raise ValidationException("ResourceConfig needs an InstanceType.")
+    if resources.get("InstanceCount", 1) != 1:
+        raise NotImplementedByLocalAws("training on more than one instance")
+    if params["OutputDataConfig"].get("CompressionType") == "NONE":
+        raise NotImplementedByLocalAws("OutputDataConfig.CompressionType NONE")
+    seen: set[str] = set()
+    for channel in channels:
+        name = channel["ChannelName"]
+        if name in seen:
+            raise ValidationException(f"Duplicate channel name '{name}' in InputDataConfig.")
+        seen.add(name)
+        source = channel["DataSource"].get("S3DataSource")
+        if source is None:
+            raise NotImplementedByLocalAws(f"channel {name}: a DataSource other than S3DataSource")
+        if source["S3DataType"] != "S3Prefix":
+            raise NotImplementedByLocalAws(f"channel {name}: S3DataType {source['S3DataType']}")
+        for member in ("CompressionType", "RecordWrapperType"):
+            if channel.get(member, "None") != "None":
+                raise NotImplementedByLocalAws(f"channel {name}: {member} {channel[member]}")
+        refuse_members(channel, ("ShuffleConfig",), f"channel {name}")
+    stopping = params.get("StoppingCondition", {})
+    if params.get("EnableManagedSpotTraining"):
+        longest = stopping.get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME)
+        if stopping.get("MaxWaitTimeInSeconds", 0) < longest:
+            raise ValidationException(
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+                "MaxRuntimeInSeconds"
+            )
+    return program
