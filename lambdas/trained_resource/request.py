@@ -1,0 +1,129 @@
+"""From a custom resource's properties to a create call: its parameters and its deterministic name.
+
+CloudFormation hands every scalar to a custom resource as a string ("30", "true"); botocore's model
+of the call says what each was meant to be.
+"""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+from botocore.validate import ParamValidator
+
+from trained_resource.kinds import Kind, client
+
+
+class TrainedResourceError(Exception):
+    """The resource cannot be made or deleted; the message says why, to a person."""
+
+
+def name_of(kind: str, properties: dict[str, Any]) -> str:
+    """The name that a resource's properties give to what they describe.
+
+    It ends in 10 hexadecimal digits of the SHA-256 over `Kind`, `Request` and `Inputs` as
+    CloudFormation sends them, so that equal descriptions have one name and unequal ones do not.
+    """
+    described = {
+        "Kind": kind,
+        "Request": _as_sent(properties["Request"]),
+        "Inputs": _as_sent(properties.get("Inputs", "")),
+    }
+    text = json.dumps(described, sort_keys=True, separators=(",", ":"))
+    return f"{properties['NamePrefix']}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def parameters_of(kind: Kind, name: str, request: object) -> dict[str, Any]:
+    """The create call's parameters but the name, each of the type that the call wants.
+
+    Raises:
+        TrainedResourceError: they do not fit the call; every problem is named.
+    """
+    model = client(kind.service).meta.service_model
+    operation = client(kind.service).meta.method_to_api_mapping[kind.create]
+    shape = model.operation_model(operation).input_shape
+    problems: list[str] = []
+    if not isinstance(request, dict):
+        raise TrainedResourceError(f"Request must hold the parameters of {operation}")
+    if kind.name in request:
+        problems.append(f"Request.{kind.name} must be left out: the name is made from NamePrefix")
+    parameters: dict[str, Any] = _coerced(request, shape, "Request", problems)
+    pattern = shape.members[kind.name].metadata["pattern"]
+    longest = shape.members[kind.name].metadata["max"]
+    if not re.fullmatch(pattern, name) or len(name) > longest:
+        problems.append(
+            f"NamePrefix makes the name {name!r}; it must match {pattern} "
+            f"and have at most {longest} characters"
+        )
+    if not problems:
+        report = ParamValidator().validate({kind.name: name, **parameters}, shape)
+        if report.has_errors():
+            problems += report.generate_report().splitlines()
+    if problems:
+        raise TrainedResourceError(f"{operation} cannot be called: {'; '.join(problems)}")
+    return parameters
+
+
+def _as_sent(value: Any) -> Any:
+    """`value` with its scalars in CloudFormation's spelling."""
+    if isinstance(value, dict):
+        return {key: _as_sent(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_as_sent(member) for member in value]
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def _coerced(value: Any, shape: Shape, path: str, problems: list[str]) -> Any:
+    if isinstance(shape, StructureShape):
+        if not isinstance(value, dict):
+            problems.append(f"{path} must be an object")
+            return {}
+        known = ", ".join(shape.members)
+        problems += [
+            f"{path}.{name} is unknown; known are {known}"
+            for name in value
+            if name not in shape.members
+        ]
+        return {
+            name: _coerced(member, shape.members[name], f"{path}.{name}", problems)
+            for name, member in value.items()
+            if name in shape.members
+        }
+    if isinstance(shape, ListShape):
+        if not isinstance(value, list):
+            problems.append(f"{path} must be a list")
+            return []
+        return [
+            _coerced(member, shape.member, f"{path}[{index}]", problems)
+            for index, member in enumerate(value)
+        ]
+    if isinstance(shape, MapShape):
+        if not isinstance(value, dict):
+            problems.append(f"{path} must be an object")
+            return {}
+        return {
+            key: _coerced(member, shape.value, f"{path}.{key}", problems)
+            for key, member in value.items()
+        }
+    return _scalar(value, shape.type_name, path, problems)
+
+
+def _scalar(value: Any, kind: str, path: str, problems: list[str]) -> Any:
+    if isinstance(value, (dict, list)):
+        problems.append(f"{path} must be a {kind}, not a {type(value).__name__}")
+        return None
+    text = _as_sent(value)
+    try:
+        if kind in ("integer", "long"):
+            return int(text)
+        if kind in ("float", "double"):
+            return float(text)
+        if kind == "boolean":
+            return {"true": True, "false": False}[text.lower()]
+    except (ValueError, KeyError):
+        problems.append(f"{path} must be a {kind}, not {text!r}")
+        return None
+    return text
