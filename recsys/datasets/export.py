@@ -1,0 +1,226 @@
+"""Writing the files that the engines and the functions read, all of them or none."""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from recsys.datasets.baselines import LIKED, baselines
+from recsys.datasets.problems import DataError, Problem
+from recsys.datasets.ratings import DataSet, Ratings
+from recsys.datasets.splits import Split
+
+ROOT = "object2vec/movielens"
+"""The workshop's prefix in the bucket."""
+
+_ROWS = 500_000  # written at once
+_WORKSHOP_SAMPLE = {"user": 789, "movie": 286, "neighbour_movie": 195}
+_WORKSHOP_VOCABULARY = {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
+_PLAIN = str.maketrans("‘’‚“”„–—―…", "'''\"\"\"---.")
+
+
+def export(data: DataSet, parts: Split, out: str | Path, seed: int = 0) -> dict[str, Any]:
+    """Write `out/bucket/`, as it goes to the bucket, and `out/manifest.json`.
+
+    Args:
+        data: the data set, for its movies and ids.
+        parts: its split.
+        out: a folder; one that was written here before is replaced.
+        seed: of the order in which training rows are written. Files come sorted by user, and an
+            algorithm that reads them in their order would learn badly.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        DataError: `out` is a folder that was not written by this function.
+    """
+    with _replacing(Path(out)) as folder:
+        workshop = folder / "bucket" / ROOT / "ml-100k"
+        inputs = folder / "bucket" / ROOT / "input"
+        workshop.mkdir(parents=True)
+        for task in ("rating", "recommendation"):
+            for channel in ("train", "validation"):
+                (inputs / task / channel).mkdir(parents=True)
+        total = 3 * len(parts.train) + 2 * len(parts.validation)
+        with tqdm(desc="writing", total=total, unit=" lines", unit_scale=True, disable=None) as bar:
+            _write_tabs(workshop / "ua.base", parts.train, bar)
+            shuffled = parts.train.take(np.random.default_rng(seed).permutation(len(parts.train)))
+            for channel, rows in (("train", shuffled), ("validation", parts.validation)):
+                name = f"{channel}/{channel}"
+                _write_lines(inputs / f"rating/{name}_r.jsonl", rows, rows.rating, bar)
+                liked = (rows.rating > LIKED).astype(np.int8)
+                _write_lines(inputs / f"recommendation/{name}_c.jsonl", rows, liked, bar)
+        _write_movies(workshop / "u.item", data)
+        mapped = {"users": data.users.labels, "items": data.items.labels}
+        if any(mapped.values()):
+            ids = {kind: getattr(data, kind).numbers for kind, labels in mapped.items() if labels}
+            text = json.dumps(ids, ensure_ascii=False, indent=0)
+            (folder / "bucket" / ROOT / "ids.json").write_text(text + "\n", "utf-8")
+        manifest = _manifest(data, parts, _digest(folder / "bucket"))
+        text = json.dumps(manifest, ensure_ascii=False, indent=2)
+        (folder / "manifest.json").write_text(text + "\n", "utf-8")
+    return manifest
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `out` if nothing goes wrong, and is removed if it does.
+
+    The old folder is moved aside first and comes back if the new one cannot take its place.
+    """
+    if out.exists() and not ((out / "manifest.json").is_file() or _is_empty(out)):
+        words = "is not a folder that this command wrote; name another, or remove it first"
+        raise DataError(Problem(str(out), words))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new.mkdir()
+        yield new
+        if out.exists():
+            out.rename(old)
+        try:
+            new.rename(out)
+        except OSError:
+            with contextlib.suppress(OSError):
+                old.rename(out)
+            raise
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _write_tabs(path: Path, rows: Ratings, bar: "tqdm[Any]") -> None:
+    """user, item, rating and timestamp, separated by tabs, as MovieLens 100k does."""
+    rating = _spelled(rows.rating, lambda value: f"{value:g}")
+    _write(path, bar, rows.user, "\t", rows.item, "\t", rating, "\t", rows.timestamp, "\n")
+
+
+def _write_lines(path: Path, rows: Ratings, label: NDArray[Any], bar: "tqdm[Any]") -> None:
+    """Object2Vec's JSON Lines."""
+    labels = _spelled(label, str)
+    _write(
+        path, bar, '{"in0": [', rows.user, '], "in1": [', rows.item, '], "label": ', labels, "}\n"
+    )
+
+
+def _spelled(values: NDArray[Any], spell: Callable[[Any], str]) -> pa.Array:
+    """Each value as text; there are few distinct ones."""
+    distinct, places = np.unique(values, return_inverse=True)
+    return pa.array([spell(value) for value in distinct]).take(pa.array(places))
+
+
+def _write(path: Path, bar: "tqdm[Any]", *pieces: str | NDArray[Any] | pa.Array) -> None:
+    """Write the pieces of each row one after the other; a plain text is the same in every row."""
+    length = max(len(piece) for piece in pieces if not isinstance(piece, str))
+    with path.open("wb") as file:
+        for first in range(0, length, _ROWS):
+            texts = [
+                piece
+                if isinstance(piece, str)
+                else pc.cast(pa.array(piece[first : first + _ROWS]), pa.string())
+                for piece in pieces
+            ]
+            joined = pc.binary_join_element_wise(*texts, "")
+            file.write(joined.buffers()[2])
+            bar.update(len(joined))
+
+
+def _write_movies(path: Path, data: DataSet) -> None:
+    """u.item: MovieLens 100k's own, or the table in its form."""
+    if data.format == "ml-100k" and data.folder is not None:
+        shutil.copyfile(data.folder / "u.item", path)
+        return
+    movies = data.movies
+    with path.open("wb") as file:
+        for item, title, year, flags in zip(
+            movies.item.tolist(), movies.title, movies.year.tolist(), movies.flags(), strict=True
+        ):
+            release = f"01-Jan-{year}" if year else ""
+            fields = [str(item), _latin(title), release, "", "", *map(str, flags.tolist())]
+            file.write("|".join(fields).encode("latin-1") + b"\n")
+
+
+def _latin(title: str) -> str:
+    """A title that u.item can hold: one line, without `|`, in latin-1.
+
+    Characters beyond latin-1 lose their accents, or become a question mark.
+    """
+    title = " ".join(title.translate(_PLAIN).replace("|", "/").split())
+    plain = (
+        character
+        if ord(character) < 256
+        else "".join(
+            part
+            for part in unicodedata.normalize("NFKD", character)
+            if not unicodedata.combining(part)
+        )
+        for character in unicodedata.normalize("NFC", title)
+    )
+    return "".join(plain).encode("latin-1", "replace").decode("latin-1")
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of all files."""
+    whole = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        whole.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
+
+
+def _manifest(data: DataSet, parts: Split, digest: str) -> dict[str, Any]:
+    rows, train = data.ratings, parts.train
+    vocabulary = {
+        "enc0_vocab_size": int(rows.user.max()) + 1,
+        "enc1_vocab_size": int(max(rows.item.max(), data.movies.item.max())) + 1,
+    }
+    if vocabulary == {"enc0_vocab_size": 944, "enc1_vocab_size": 1683}:
+        vocabulary = _WORKSHOP_VOCABULARY  # one more than needed, as in the workshop
+    return {
+        "source": data.source,
+        "format": data.format,
+        "generated": data.format == "generated",
+        "digest": digest,
+        "users": len(np.unique(rows.user)),
+        "items": len(np.unique(rows.item)),
+        "ratings": len(rows),
+        "split": parts.words,
+        "train": len(train),
+        "validation": len(parts.validation),
+        "ids": data.users.labels is not None or data.items.labels is not None,
+        "object2vec": vocabulary,
+        "baselines": baselines(parts),
+        "sample": _sample(parts),
+    }
+
+
+def _sample(parts: Split) -> dict[str, int]:
+    """Ids to try the engines with: the workshop's where the training rows have them."""
+    train, validation = parts.train, parts.validation
+    wanted = _WORKSHOP_SAMPLE
+    if wanted["user"] in train.user and {wanted["movie"], wanted["neighbour_movie"]} <= set(
+        train.item.tolist()
+    ):
+        return wanted
+    known = np.flatnonzero(np.isin(validation.item, train.item))
+    row = known[0] if len(known) else 0
+    return {
+        "user": int(validation.user[row]),
+        "movie": int(validation.item[row]),
+        "neighbour_movie": int(np.bincount(train.item).argmax()),
+    }

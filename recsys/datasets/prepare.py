@@ -1,0 +1,134 @@
+"""`python -m recsys prepare`: from ratings to the files that the engines read."""
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from recsys.datasets.baselines import LIKED
+from recsys.datasets.download import MOVIELENS_100K, DownloadError, cached, download
+from recsys.datasets.export import export
+from recsys.datasets.generator import SIZES, generate
+from recsys.datasets.ratings import DataSet
+from recsys.datasets.readers import FIELDS, load
+from recsys.datasets.splits import split
+from recsys.errors import InputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.description = (
+        "Write Object2Vec's training files and the workshop's movie files from ratings: those "
+        "given, else MovieLens 100k from the cache or from GroupLens, else generated ones."
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--data", type=Path, help="a folder of MovieLens 100k, 1M, 10M, latest, 20M…; or a CSV"
+    )
+    source.add_argument("--size", choices=SIZES, help="generate a data set of this size")
+    parser.add_argument("--out", type=Path, default=Path("build/data"), help="default: %(default)s")
+    parser.add_argument("--no-download", action="store_true", help="do not use the network")
+    parser.add_argument(
+        "--columns",
+        type=_columns,
+        help="what your CSV calls its columns: user=…,item=…,rating=…,timestamp=…",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of what is random; default: 0")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prepare the data; 0, or 1 with every problem on stderr and nothing written."""
+    began = time.monotonic()
+    try:
+        data = _obtain(options)
+        parts = split(data, seed=options.seed)
+        manifest = export(data, parts, options.out, options.seed)
+    except InputError as error:
+        print(f"The data cannot be used:\n{error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or options.out}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    _summarise(data, manifest, options.out, time.monotonic() - began)
+    return 0
+
+
+def _columns(text: str) -> dict[str, str]:
+    """What `user=a,item=b` maps."""
+    mapped = dict(pair.partition("=")[::2] for pair in text.split(","))
+    if not all(mapped.values()) or not set(mapped) <= set(FIELDS):
+        words = f"{text!r} is not of the form user=…,item=…,rating=…,timestamp=…"
+        raise argparse.ArgumentTypeError(words)
+    return mapped
+
+
+def _obtain(options: argparse.Namespace) -> DataSet:
+    """The first that can be had: what was asked for, the cache, the download, generated ratings.
+
+    Repeated ratings of the same item by a user are reduced to the newest, lest the same pair be
+    learned from and judged by.
+    """
+    if options.data is not None:
+        data = load(options.data, options.columns)
+    elif options.size is not None:
+        data = generate(options.size, options.seed)
+    elif (folder := cached()) is not None:
+        data = load(folder)
+    else:
+        data = _download_or_generate(options)
+    newest = data.ratings.newest()
+    if repeats := len(data.ratings) - len(newest):
+        note = f"{repeats:,} older ratings of the same item by the same user were left out"
+        data = replace(data, ratings=newest, notes=(*data.notes, note))
+    return data
+
+
+def _download_or_generate(options: argparse.Namespace) -> DataSet:
+    reason = "--no-download was given"
+    if not options.no_download:
+        print(f"Downloading MovieLens 100k from {MOVIELENS_100K.url}", file=sys.stderr)
+        try:
+            return load(download())
+        except DownloadError as error:
+            reason = str(error)
+    print(
+        f"MovieLens is not at hand: {reason}.\n"
+        "GENERATING a data set in its shape instead: the users, films and ratings are invented.\n"
+        "Give your own with --data (make rehearse DATA=…).",
+        file=sys.stderr,
+    )
+    return generate("100k", options.seed)
+
+
+def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: float) -> None:
+    """Print what was done and what there is to beat."""
+    rows = data.ratings
+    first, last = (
+        f"{datetime.fromtimestamp(int(stamp), UTC):%B %Y}"
+        for stamp in (rows.timestamp.min(), rows.timestamp.max())
+    )
+    mse, accuracy = (manifest["baselines"][k] for k in ("rating_mse", "recommendation_accuracy"))
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    lines = [
+        f"{out}: {data.source}",
+        f"  {len(rows):,} ratings from {rows.rating.min():g} to {rows.rating.max():g} by "
+        f"{manifest['users']:,} users of {manifest['items']:,} items, {first} to {last}",
+        f"  {manifest['train']:,} to learn from, {manifest['validation']:,} to be judged by: "
+        f"{manifest['split']}",
+        f"  to beat, rating MSE: biases {mse['bias']:.4f}, user's mean {mse['user_mean']:.4f}, "
+        f"mean {mse['global_mean']:.4f}",
+        f"  to beat, recommendation accuracy: biases {accuracy['bias']:.4f}, "
+        f"majority {accuracy['majority']:.4f}",
+        *(f"  note: {note}" for note in data.notes),
+        f"  {size / 1e6:,.1f} MB in {seconds:.1f} s",
+    ]
+    if not 0.05 < (rows.rating > LIKED).mean() < 0.95:
+        lines.insert(
+            -1,
+            f"  note: nearly all ratings fall on one side of {LIKED}: rescale them to "
+            "1 to 5 for the recommendation model to learn anything",
+        )
+    print("\n".join(lines))

@@ -1,0 +1,87 @@
+"""Splits into ratings to learn from and ratings to be judged by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.datasets.problems import DataError, Problem
+from recsys.datasets.ratings import DataSet, Ratings
+from recsys.datasets.readers import read_100k_ratings
+
+SHIPPED = ("ua", "ub", "u1", "u2", "u3", "u4", "u5")
+"""The splits that MovieLens 100k ships: ten ratings a user held out, and five-fold ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Ratings in two parts; `words` say how they were divided."""
+
+    train: Ratings
+    validation: Ratings
+    words: str
+
+
+def split(
+    data: DataSet,
+    how: str | None = None,
+    *,
+    held_out: int = 10,
+    fraction: float = 0.1,
+    seed: int = 0,
+) -> Split:
+    """Divide a data set.
+
+    Args:
+        data: what to divide.
+        how: one of SHIPPED for MovieLens 100k; `per-user`: `held_out` random ratings of each user,
+            but never more than half of them; `by-time`: the newest `fraction` of all ratings. If
+            None, `ua` where it is shipped, else `per-user`.
+        held_out: ratings held out of each user.
+        fraction: share of the ratings held out, above 0 and below 1.
+        seed: of the random choice.
+
+    Raises:
+        DataError: there are too few ratings, or the shipped files are missing or wrong.
+        ValueError: there is no such split.
+    """
+    if how is None:
+        how = "ua" if data.folder and (data.folder / "ua.base").is_file() else "per-user"
+    if how in SHIPPED:
+        if data.format != "ml-100k" or data.folder is None:
+            raise ValueError(f"only MovieLens 100k ships the split {how}")
+        train, validation = read_100k_ratings(
+            data.folder / f"{how}.base", data.folder / f"{how}.test"
+        )
+        return Split(train, validation, f"{how}.base and {how}.test as MovieLens ships them")
+    rows = data.ratings
+    if how == "per-user":
+        out = _some_of_each_user(rows, held_out, seed)
+        words = (
+            f"{held_out} random ratings of each user held out, never more than half (seed {seed})"
+        )
+    elif how == "by-time":
+        newest = np.argsort(rows.timestamp, kind="stable")[-int(len(rows) * fraction) :]
+        out = np.zeros(len(rows), bool)
+        out[newest] = int(len(rows) * fraction) > 0
+        words = f"the newest {fraction:.0%} of the ratings held out"
+    else:
+        raise ValueError(f"no split {how!r}: use per-user, by-time or one of {', '.join(SHIPPED)}")
+    if not out.any():
+        words = f"{len(rows)} ratings are too few to hold some out; a user needs two at least"
+        raise DataError(Problem(data.source, words))
+    return Split(rows.take(~out), rows.take(out), words)
+
+
+def _some_of_each_user(
+    rows: Ratings, most: int, seed: int
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Mask of min(most, half) random rows of each user."""
+    random = np.random.default_rng(seed).integers(0, 1 << 32, len(rows), np.int64)
+    order = np.argsort((rows.user.astype(np.int64) << 32) | random, kind="stable")
+    user = rows.user[order]
+    starts = np.flatnonzero(np.append(True, user[1:] != user[:-1]))
+    counts = np.diff(np.append(starts, len(user)))
+    rank = np.arange(len(user)) - np.repeat(starts, counts)
+    out = np.zeros(len(rows), bool)
+    out[order] = rank < np.repeat(np.minimum(most, counts // 2), counts)
+    return out
