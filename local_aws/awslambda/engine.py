@@ -1,6 +1,7 @@
 """Runs functions: sandboxes are reused, one invocation at a time each, and ended when idle."""
 
 import logging
+import sys
 import threading
 import time
 import weakref
@@ -117,10 +118,10 @@ class Engine:
     def reap(self) -> None:
         """End what has been idle for too long."""
         now = time.monotonic()
-        ended = []
+        ended: list[Sandbox] = []
         with self._lock:
             for program in list(self._idle):
-                kept = []
+                kept: list[Sandbox] = []
                 for sandbox in self._idle[program]:
                     fresh = now - sandbox.last_used < IDLE_SECONDS
                     (kept if fresh else ended).append(sandbox)
@@ -252,6 +253,6 @@ def _reap_forever() -> None:
             engine.reap()
 
 
-_PYTHON = ".".join(map(str, __import__("sys").version_info[:3]))
+_PYTHON = ".".join(map(str, sys.version_info[:3]))
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 threading.Thread(target=_reap_forever, name="lambda-reaper", daemon=True).start()

@@ -1,25 +1,29 @@
 """moto's Lambda with functions that run."""
 
+import contextlib
 import copy
+import io
 import json
 import logging
 import threading
 import time
 import uuid
+import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from botocore.model import StringShape
 from moto.awslambda.exceptions import InvalidParameterValueException
-from moto.awslambda.models import LambdaBackend, LambdaFunction
+from moto.awslambda.models import LambdaBackend, LambdaFunction, LayerDataType
 from moto.core.exceptions import ServiceException
 from moto.core.utils import get_service_model, iso_8601_datetime_with_nanoseconds
 
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.awslambda.engine import Engine, Layer, Program, TooManyRequests
 from local_aws.awslambda.logs import LogSettings
+from local_aws.awslambda.sandbox import Answer
 
 log = logging.getLogger("local_aws.lambda")
 
@@ -28,6 +32,8 @@ ASYNC_PAYLOAD_BYTES = 1_048_576  # 1 MB since October 2025
 ASYNC_RETRY_SECONDS = (60.0, 120.0)  # what AWS waits before an event's second and third try
 _THROTTLED_RETRY_SECONDS = 1.0
 _REMEMBERED_OUTCOMES = 10_000
+_UNZIPPED_BYTES = 262_144_000
+_VARIABLES_BYTES = 4096
 _RETIRED_RUNTIMES = ("python2.7", "python3.6", "python3.7", "python3.8")
 
 # members of CreateFunction and UpdateFunctionConfiguration that this Lambda cannot honour
@@ -41,6 +47,28 @@ _NOT_HONOURED = {
     "DurableConfig": None,
     "AcceleratorConfig": None,
     "PublishTo": None,
+}
+
+
+_RESERVED_VARIABLES = {
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
 }
 
 
@@ -82,7 +110,7 @@ class Invocation:
     log_tail: bytes = b""
 
 
-class LocalFunction(LambdaFunction):  # type: ignore[misc]
+class LocalFunction(LambdaFunction):
     """moto's function with the settings that moto forgets."""
 
     def __init__(
@@ -90,8 +118,11 @@ class LocalFunction(LambdaFunction):  # type: ignore[misc]
     ) -> None:
         self.revision_id = str(uuid.uuid4())
         self.logging_config: dict[str, str] = {}
-        super().__init__(account_id=account_id, spec=spec, region=region, version=version)
-        self.logs_backend = None  # moto would copy all logs along with a version
+        self.layer_archives: tuple[Layer, ...] = ()
+        with _s3_errors():
+            super().__init__(account_id=account_id, spec=spec, region=region, version=version)
+        _check_archives(self.code_bytes, self.layer_archives)
+        self.logs_backend = None  # type: ignore[assignment]  # moto would copy all logs with it
         self._set_logging(spec.get("LoggingConfig") or {})
 
     def get_configuration(self, on_create: bool = False) -> dict[str, Any]:
@@ -104,6 +135,7 @@ class LocalFunction(LambdaFunction):  # type: ignore[misc]
     def update_configuration(self, config_updates: dict[str, Any]) -> dict[str, Any]:
         """Apply UpdateFunctionConfiguration."""
         updates = dict(config_updates)
+        _check_settings(updates)
         if "Environment" in updates:
             updates["Environment"] = {"Variables": updates["Environment"].get("Variables") or {}}
         super().update_configuration(updates)
@@ -123,26 +155,28 @@ class LocalFunction(LambdaFunction):  # type: ignore[misc]
             return self.get_configuration()
         if updated_spec.get("Architectures"):
             self.architectures = updated_spec["Architectures"]
-        super().update_function_code(updated_spec)
+        before = (self.code_bytes, self.code_size, self.code_sha_256, self.code_digest)
+        try:
+            with _s3_errors():
+                super().update_function_code(updated_spec)
+            _check_archives(self.code_bytes, self.layer_archives)
+        except Exception:
+            self.code_bytes, self.code_size, self.code_sha_256, self.code_digest = before
+            raise
         return self._changed()
 
     def invoke(
         self, body: str, request_headers: Mapping[str, str], response_headers: dict[str, str]
     ) -> str | bytes:
         """The door through which moto's other services (SNS, EventBridge, S3…) call."""
-        from moto.awslambda.utils import get_backend
-
-        backend = get_backend(self.account_id, self.region)
+        backend = _backend(self.account_id, self.region)
         done = backend.run(self.function_arn, None, (body or "{}").encode(), "Event")
         response_headers["x-amzn-requestid"] = done.request_id
         return b""
 
     def program(self) -> Program:
         """What its sandboxes are made of."""
-        from moto.awslambda.utils import get_backend
-
-        backend = get_backend(self.account_id, self.region)
-        versions = [backend.layers_versions_by_arn(layer["Arn"]) for layer in self.layers]
+        assert self.run_time is not None and self.handler is not None  # checked when it was made
         config = self.logging_config
         return Program(
             account=self.account_id,
@@ -161,10 +195,20 @@ class LocalFunction(LambdaFunction):  # type: ignore[misc]
                 application_level=config.get("ApplicationLogLevel"),
                 system_level=config.get("SystemLogLevel", "INFO"),
             ),
-            layers=tuple(Layer(one.code_digest, one.code_bytes) for one in versions),
+            layers=self.layer_archives,
             digest=self.code_digest,
             code=self.code_bytes,
         )
+
+    def _get_layers_data(self, layers_versions_arns: list[str]) -> list[LayerDataType]:
+        data: list[LayerDataType] = super()._get_layers_data(layers_versions_arns)
+        backend = _backend(self.account_id, self.region)
+        found = [backend.layers_versions_by_arn(arn) for arn in layers_versions_arns]
+        # a function keeps its layers' content, even when a layer version is deleted
+        self.layer_archives = tuple(
+            Layer(layer.code_digest, layer.code_bytes) for layer in found if layer
+        )
+        return data
 
     def _set_logging(self, config: dict[str, str]) -> None:
         chosen = {
@@ -186,7 +230,7 @@ class LocalFunction(LambdaFunction):  # type: ignore[misc]
         return self.get_configuration()
 
 
-class LocalLambdaBackend(LambdaBackend):  # type: ignore[misc]
+class LocalLambdaBackend(LambdaBackend):
     """moto's Lambda backend with an engine behind it."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -204,30 +248,30 @@ class LocalLambdaBackend(LambdaBackend):  # type: ignore[misc]
         if spec.get("PackageType", "Zip") == "Image":
             raise NotImplementedByLocalAws("functions from container images (PackageType=Image)")
         _check_runtime(spec)
-        function = LocalFunction(self.account_id, spec, self.region_name, "$LATEST")
+        _check_settings(spec)
+        function = LocalFunction(  # type: ignore[abstract]  # as moto's own is
+            self.account_id, spec, self.region_name, "$LATEST"
+        )
         self._lambdas.put_function(function)
         if spec.get("Publish"):
             published = copy.copy(function)
-            published.version = self.publish_version(function.function_name).version
+            published.version = self._publish(function.function_name).version
             return published
         return function
 
     def update_function_configuration(
         self, function_name: str, qualifier: str | None, body: dict[str, Any]
-    ) -> dict[str, Any] | None:
+    ) -> dict[str, Any]:
         """Change a function's configuration."""
         _refuse_unsupported(body)
         if "Runtime" in body:
             _check_runtime({"Handler": "unchanged", **body})
         self._check_revision(function_name, body)
-        answer: dict[str, Any] | None = super().update_function_configuration(
-            function_name, qualifier, body
-        )
-        return answer
+        return self.get_function(function_name, qualifier).update_configuration(body)
 
     def update_function_code(
         self, function_name: str, qualifier: str | None, body: dict[str, Any]
-    ) -> dict[str, Any] | None:
+    ) -> dict[str, Any]:
         """Change a function's code; publish it if asked to."""
         if "ImageUri" in body:
             raise NotImplementedByLocalAws("functions from container images (ImageUri)")
@@ -235,7 +279,7 @@ class LocalLambdaBackend(LambdaBackend):  # type: ignore[misc]
         function = self.get_function(function_name, qualifier)
         answer: dict[str, Any] = function.update_function_code(body)
         if body.get("Publish") and not body.get("DryRun"):
-            answer = self.publish_version(function_name).get_configuration()
+            answer = self._publish(function_name).get_configuration()
         return answer
 
     def put_function_event_invoke_config(
@@ -360,7 +404,7 @@ class LocalLambdaBackend(LambdaBackend):  # type: ignore[misc]
 
     def _once(
         self, function: LocalFunction, request_id: str, event: bytes, arn: str, context: str | None
-    ) -> Any:
+    ) -> Answer:
         reserved = self.get_function(function.function_name).reserved_concurrency
         return self.engine.invoke(
             function.program(),
@@ -405,6 +449,19 @@ class LocalLambdaBackend(LambdaBackend):  # type: ignore[misc]
                 break
         _remember(request_id, AsyncOutcome("failed", reason, attempts))
 
+    def get_function(
+        self, function_name_or_arn: str, qualifier: str | None = None
+    ) -> LocalFunction:
+        """The function or version of this name or ARN."""
+        function = super().get_function(function_name_or_arn, qualifier)
+        assert isinstance(function, LocalFunction)
+        return function
+
+    def _publish(self, name: str) -> LambdaFunction:
+        published = self.publish_version(name)
+        assert published is not None
+        return published
+
     def _check_revision(self, function_name: str, body: dict[str, Any]) -> None:
         wanted = body.get("RevisionId")
         if wanted and wanted != self.get_function(function_name).revision_id:
@@ -413,6 +470,69 @@ class LocalLambdaBackend(LambdaBackend):  # type: ignore[misc]
                 "The Revision Id provided does not match the latest Revision Id. "
                 "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
             )
+
+
+def _backend(account: str, region: str) -> LocalLambdaBackend:
+    from moto.awslambda.models import lambda_backends
+
+    backend = lambda_backends[account][region]
+    assert isinstance(backend, LocalLambdaBackend)
+    return backend
+
+
+@contextlib.contextmanager
+def _s3_errors() -> Iterator[None]:
+    """moto answers a missing code object with a bare ValueError(code, message)."""
+    try:
+        yield
+    except ValueError as error:
+        if len(error.args) != 2:
+            raise
+        raise ServiceException(*error.args) from None
+
+
+def _check_archives(code: bytes, layers: tuple[Layer, ...]) -> None:
+    unzipped = 0
+    for archive in (code, *(layer.archive for layer in layers)):
+        try:
+            with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+                unzipped += sum(entry.file_size for entry in zipped.infolist())
+        except zipfile.BadZipFile:
+            raise InvalidParameterValueException(
+                "Could not unzip uploaded file. Please check your file, then try to upload again."
+            ) from None
+    if unzipped > _UNZIPPED_BYTES:
+        raise InvalidParameterValueException(
+            f"Function code combined with layers exceeds the maximum allowed size of "
+            f"{_UNZIPPED_BYTES} bytes. The actual size is {unzipped} bytes."
+        )
+
+
+def _check_settings(spec: dict[str, Any]) -> None:
+    if int(spec.get("Timeout", 3)) > 900:
+        raise ServiceException(
+            "ValidationException",
+            f"1 validation error detected: Value '{spec['Timeout']}' at 'timeout' failed to "
+            "satisfy constraint: Member must have value less than or equal to 900",
+        )
+    if len(spec.get("Layers") or []) > 5:
+        raise InvalidParameterValueException("Cannot reference more than 5 layers.")
+    cannot = (
+        "Lambda was unable to configure your environment variables because the environment "
+        "variables you have provided"
+    )
+    variables = (spec.get("Environment") or {}).get("Variables") or {}
+    reserved = sorted(_RESERVED_VARIABLES & set(variables))
+    if reserved:
+        raise InvalidParameterValueException(
+            f"{cannot} contains reserved keys that are currently not supported for modification. "
+            f"Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    if len(json.dumps(variables, separators=(",", ":"))) > _VARIABLES_BYTES:
+        raise InvalidParameterValueException(
+            f"{cannot} exceeded the 4KB limit. String measured: "
+            f"{json.dumps(variables, separators=(',', ':'))}"
+        )
 
 
 def _invoked_arn(function: LocalFunction, name: str, qualifier: str | None) -> str:

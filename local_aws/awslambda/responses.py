@@ -4,6 +4,7 @@ import base64
 from typing import Any
 from urllib.parse import unquote
 
+from moto.awslambda.models import lambda_backends
 from moto.awslambda.responses import LambdaResponse
 from moto.core.common_types import TYPE_RESPONSE
 from moto.core.exceptions import ServiceException
@@ -13,10 +14,18 @@ from moto.core.utils import camelcase_to_underscores, get_service_model
 
 from local_aws import validation
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.awslambda.models import LocalLambdaBackend
 
 
-class LocalLambdaResponse(LambdaResponse):  # type: ignore[misc]
+class LocalLambdaResponse(LambdaResponse):
     """Answers Lambda's operations; one that neither moto nor we implement is refused by name."""
+
+    @property
+    def backend(self) -> LocalLambdaBackend:
+        """The caller's account in its region."""
+        backend = lambda_backends[self.current_account][self.region]
+        assert isinstance(backend, LocalLambdaBackend)
+        return backend
 
     def setup_class(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Leave an event as bytes: it may be 6 MB, and is no form."""

@@ -11,14 +11,13 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "code"
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class StandIn:
     """How CDK's function is known, and the handler that stands for it."""
 
-    what: str
     handlers: dict[str, str]
     file: str
     mark: bytes
@@ -26,27 +25,24 @@ class StandIn:
 
 _ALL = (
     StandIn(
-        "the Provider framework",
         {
-            "framework.onEvent": "provider_framework.on_event",
-            "framework.isComplete": "provider_framework.is_complete",
-            "framework.onTimeout": "provider_framework.on_timeout",
+            "framework.onEvent": "cdk.provider_framework.on_event",
+            "framework.isComplete": "cdk.provider_framework.is_complete",
+            "framework.onTimeout": "cdk.provider_framework.on_timeout",
         },
         "consts.js",
         b"USER_ON_EVENT_FUNCTION_ARN",
     ),
     StandIn(
-        "the function that empties buckets",
         {
-            "index.handler": "auto_delete_objects.handler",
-            "__entrypoint__.handler": "auto_delete_objects.handler",
+            "index.handler": "cdk.auto_delete_objects.handler",
+            "__entrypoint__.handler": "cdk.auto_delete_objects.handler",
         },
         "index.js",
         b"aws-cdk:auto-delete-objects",
     ),
     StandIn(
-        "the bucket deployment",
-        {"index.handler": "bucket_deployment.handler"},
+        {"index.handler": "cdk.bucket_deployment.handler"},
         "index.py",
         b"aws.cdk.s3deployment.",
     ),

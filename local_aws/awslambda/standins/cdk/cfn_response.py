@@ -1,0 +1,78 @@
+"""The answer of a custom resource to CloudFormation: a PUT to the request's ResponseURL."""
+
+import json
+import random
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any
+
+CREATE_FAILED = "AWSCDK::CustomResourceProviderFramework::CREATE_FAILED"
+MISSING_PHYSICAL_ID = "AWSCDK::CustomResourceProviderFramework::MISSING_PHYSICAL_ID"
+_ATTEMPTS = 6
+
+Event = dict[str, Any]
+Handler = Callable[[Event, Any], Any]
+
+
+def submit(
+    status: str, event: Mapping[str, Any], *, reason: str | None = None, no_echo: Any = None
+) -> None:
+    """Send `event`'s ids and Data with this status."""
+    answer = {
+        "Status": status,
+        "Reason": reason or status,
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "PhysicalResourceId": event.get("PhysicalResourceId") or MISSING_PHYSICAL_ID,
+        "LogicalResourceId": event["LogicalResourceId"],
+        "NoEcho": no_echo,
+        "Data": event.get("Data"),
+    }
+    answer = {name: value for name, value in answer.items() if value is not None}
+    print("submit response to cloudformation", json.dumps(redacted(answer) if no_echo else answer))
+    put(event["ResponseURL"], answer)
+
+
+def put(url: str, answer: Mapping[str, Any]) -> None:
+    """PUT the answer, patiently."""
+    request = urllib.request.Request(
+        url, json.dumps(answer).encode(), {"Content-Type": ""}, method="PUT"
+    )
+    for attempt in range(_ATTEMPTS):
+        try:
+            with urllib.request.urlopen(request, timeout=60):
+                return
+        except (urllib.error.URLError, OSError):
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(random.random() * 2**attempt)  # noqa: S311 (jitter)
+
+
+def hidden(event: Mapping[str, Any]) -> Event:
+    """The event without its ResponseURL, for it is a credential."""
+    return {**event, "ResponseURL": "..."}
+
+
+def redacted(payload: Mapping[str, Any]) -> Event:
+    """The payload with its Data's values blanked."""
+    if not payload.get("Data"):
+        return dict(payload)
+    return {**payload, "Data": dict.fromkeys(payload["Data"], "*****")}
+
+
+def is_delete_of_failed_create(event: Mapping[str, Any]) -> bool:
+    """A Delete that CloudFormation sends for what was never made; it is answered SUCCESS."""
+    return event["RequestType"] == "Delete" and event.get("PhysicalResourceId") == CREATE_FAILED
+
+
+def with_failed_id(event: Event) -> Event:
+    """The event with an id to answer FAILED under: after a Create, one that marks the failure."""
+    if not event.get("PhysicalResourceId") and event["RequestType"] == "Create":
+        print(
+            "CREATE failed, responding with a marker physical resource id so that the subsequent "
+            "DELETE will be ignored"
+        )
+        return {**event, "PhysicalResourceId": CREATE_FAILED}
+    return event
