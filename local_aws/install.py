@@ -2,7 +2,7 @@
 
 from moto.core.config import default_user_config
 
-from local_aws import awslambda, sagemaker, sagemakerruntime
+from local_aws import awslambda, cloudformation, sagemaker, sagemakerruntime
 
 
 def install() -> None:
@@ -10,5 +10,6 @@ def install() -> None:
     # the Provider framework's waiter is a state machine: it has to run, not to be remembered
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     awslambda.install()
+    cloudformation.install()
     sagemaker.install()
     sagemakerruntime.install()

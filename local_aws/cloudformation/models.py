@@ -1,0 +1,298 @@
+"""Stacks, their resources, events and change sets, and the backend that holds them."""
+
+import json
+import re
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from moto.core.base_backend import BaseBackend
+
+from local_aws.cloudformation.blueprint import Blueprint
+from local_aws.cloudformation.changes import Change
+from local_aws.cloudformation.errors import (
+    AlreadyExists,
+    ChangeSetNotFound,
+    ValidationError,
+)
+from local_aws.cloudformation.template import Template
+
+_STACK_NAME = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,127}")
+DELETED = "DELETE_COMPLETE"
+
+
+def now() -> datetime:
+    """The present moment, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass
+class Resource:
+    """One resource of a stack: what it is now, with the properties of its last success."""
+
+    logical_id: str
+    type: str
+    physical_id: str | None = None
+    status: str = ""
+    reason: str | None = None
+    updated: datetime = field(default_factory=now)
+    properties: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    attempted: dict[str, Any] | None = None
+    depends_on: frozenset[str] = frozenset()
+    deletion_policy: str = "Delete"
+    update_replace_policy: str = "Delete"
+    metadata: dict[str, Any] | None = None
+    no_echo: bool = False
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is something to update or delete."""
+        return self.physical_id is not None and self.status not in (DELETED, "DELETE_SKIPPED")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a stack's history."""
+
+    id: str
+    logical_id: str
+    physical_id: str | None
+    type: str
+    status: str
+    reason: str | None
+    properties: str | None
+    token: str | None
+    operation: str
+    time: datetime
+
+
+@dataclass
+class Snapshot:
+    """What a failed update goes back to."""
+
+    blueprint: Blueprint
+    resources: dict[str, Resource]
+    outputs: list[dict[str, str]]
+
+
+@dataclass
+class ChangeSet:
+    """A proposed operation on a stack."""
+
+    id: str
+    name: str
+    type: str
+    blueprint: Blueprint | None
+    template_body: str
+    description: str | None
+    capabilities: list[str]
+    role_arn: str | None
+    on_failure: str | None
+    options: dict[str, Any]
+    changes: list[Change] = field(default_factory=list)
+    status: str = "CREATE_COMPLETE"
+    reason: str | None = None
+    execution_status: str = "AVAILABLE"
+    created: datetime = field(default_factory=now)
+
+
+class Stack:
+    """A stack: its blueprint, its resources and its history."""
+
+    def __init__(self, name: str, region: str, account_id: str, partition: str) -> None:
+        self.name = name
+        self.region = region
+        self.account_id = account_id
+        self.partition = partition
+        self.id = (
+            f"arn:{partition}:cloudformation:{region}:{account_id}:stack/{name}/{uuid.uuid4()}"
+        )
+        self.blueprint: Blueprint | None = None
+        self.resources: dict[str, Resource] = {}
+        self.outputs: list[dict[str, str]] = []
+        self.imports: set[str] = set()
+        self.events: list[Event] = []
+        self.change_sets: dict[str, ChangeSet] = {}
+        self.status = ""
+        self.reason: str | None = None
+        self.role_arn: str | None = None
+        self.capabilities: list[str] = []
+        self.notification_arns: list[str] = []
+        self.termination_protection = False
+        self.disable_rollback = False
+        self.retain_except_on_create = False
+        self.timeout_minutes: int | None = None
+        self.change_set_id: str | None = None
+        self.created = now()
+        self.updated: datetime | None = None
+        self.deleted: datetime | None = None
+        self.snapshot: Snapshot | None = None
+        self.doomed: list[Resource] = []
+        self.operation: Any = None  # the deployment in progress
+        self.lock = threading.RLock()
+
+    @property
+    def exists(self) -> bool:
+        """Whether the stack's name is taken by it."""
+        return self.status != DELETED
+
+    @property
+    def busy(self) -> bool:
+        """Whether an operation is in progress."""
+        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+
+    @property
+    def template(self) -> Template | None:
+        """The template of the stack as it stands."""
+        return self.blueprint.template if self.blueprint else None
+
+    def exports(self) -> dict[str, str]:
+        """What the stack exports, by name."""
+        return {o["ExportName"]: o["OutputValue"] for o in self.outputs if "ExportName" in o}
+
+    def set_status(
+        self, status: str, reason: str | None, token: str | None, operation: str
+    ) -> None:
+        """Change the stack's status and note it in the history."""
+        with self.lock:
+            self.status, self.reason = status, reason
+            self.events.append(
+                Event(
+                    id=str(uuid.uuid4()),
+                    logical_id=self.name,
+                    physical_id=self.id,
+                    type="AWS::CloudFormation::Stack",
+                    status=status,
+                    reason=reason,
+                    properties=None,
+                    token=token,
+                    operation=operation,
+                    time=now(),
+                )
+            )
+
+    def note(
+        self,
+        resource: Resource,
+        status: str,
+        reason: str | None,
+        token: str | None,
+        operation: str,
+        properties: dict[str, Any] | None = None,
+        *,
+        physical_id: str | None = None,
+    ) -> None:
+        """Change a resource's status and note it in the history."""
+        with self.lock:
+            moment = now()
+            resource.status, resource.reason, resource.updated = status, reason, moment
+            self.events.append(
+                Event(
+                    id=f"{resource.logical_id}-{uuid.uuid4()}",
+                    logical_id=resource.logical_id,
+                    physical_id=physical_id or resource.physical_id or "",
+                    type=resource.type,
+                    status=status,
+                    reason=reason,
+                    properties=json.dumps(properties) if properties else None,
+                    token=token,
+                    operation=operation,
+                    time=moment,
+                )
+            )
+
+    def take_snapshot(self) -> None:
+        """Remember the stack as it stands, for a rollback."""
+        assert self.blueprint
+        self.snapshot = Snapshot(
+            self.blueprint,
+            {name: replace(resource) for name, resource in self.resources.items()},
+            list(self.outputs),
+        )
+
+
+class CloudFormationBackend(BaseBackend):
+    """The stacks of one account in one region."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.stacks: dict[str, Stack] = {}
+        self.lock = threading.RLock()
+        self.answers: dict[str, Callable[[bytes], None]] = {}
+
+    def reset(self) -> None:
+        """Give up what is in progress and forget everything."""
+        operations = [s.operation for s in self.stacks.values() if s.operation]
+        for operation in operations:
+            operation.abandon()
+        super().reset()
+
+    def find(self, name_or_id: str) -> Stack | None:
+        """The stack of that id, or the living one of that name."""
+        with self.lock:
+            if name_or_id.startswith("arn:"):
+                return self.stacks.get(name_or_id)
+            living = (s for s in self.stacks.values() if s.name == name_or_id and s.exists)
+            return next(living, None)
+
+    def stack(self, name_or_id: str) -> Stack:
+        """The stack of that name or id.
+
+        Raises:
+            ValidationError: there is none, in the words that the CDK CLI looks for.
+        """
+        stack = self.find(name_or_id)
+        if stack is None:
+            raise ValidationError(f"Stack with id {name_or_id} does not exist")
+        return stack
+
+    def new_stack(self, name: str) -> Stack:
+        """A stack of a free name.
+
+        Raises:
+            AlreadyExists: the name is taken.
+            ValidationError: it is no name for a stack.
+        """
+        if not _STACK_NAME.fullmatch(name):
+            raise ValidationError(
+                f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy "
+                "constraint: Member must satisfy regular expression pattern: "
+                "[a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/._+]*"
+            )
+        with self.lock:
+            if self.find(name):
+                raise AlreadyExists(f"Stack [{name}] already exists")
+            stack = Stack(name, self.region_name, self.account_id, self.partition)
+            self.stacks[stack.id] = stack
+            return stack
+
+    def change_set(self, name_or_id: str, stack_name: str | None) -> tuple[Stack, ChangeSet]:
+        """A change set and its stack.
+
+        Raises:
+            ChangeSetNotFound: there is none.
+            ValidationError: there is no such stack.
+        """
+        stacks = [self.stack(stack_name)] if stack_name else list(self.stacks.values())
+        for stack in stacks:
+            for change_set in stack.change_sets.values():
+                if name_or_id in (change_set.id, change_set.name):
+                    return stack, change_set
+        raise ChangeSetNotFound(name_or_id)
+
+    def exports(self) -> dict[str, tuple[Stack, str]]:
+        """Every export of the region: who exports it, and its value."""
+        return {
+            name: (stack, value)
+            for stack in list(self.stacks.values())
+            if stack.exists
+            for name, value in stack.exports().items()
+        }
+
+    def importers(self, export: str) -> list[str]:
+        """The names of the stacks that import `export`."""
+        return [s.name for s in list(self.stacks.values()) if s.exists and export in s.imports]

@@ -1,0 +1,130 @@
+"""What every resource type's handler is: create, update and delete through the service's API."""
+
+import random
+import string
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from botocore.exceptions import ClientError
+
+from local_aws.cloudformation.errors import Cancelled, ResourceFailed
+
+Properties = dict[str, Any]
+Attributes = dict[str, Any]
+
+
+@dataclass
+class Call:
+    """One request to a handler: what is wanted, what was, and the means to bring it about.
+
+    `properties` are evaluated and in their schema's types; `old` are those of the last success.
+    `physical_id` is None until the handler calls `identify`.
+    """
+
+    stack_name: str
+    stack_id: str
+    region: str
+    account_id: str
+    logical_id: str
+    type: str
+    properties: Properties
+    old: Properties
+    physical_id: str | None
+    client: Callable[[str], Any]
+    cancelled: threading.Event
+    on_identified: Callable[[str], None] = field(default=lambda _: None)
+    no_echo: bool = False
+
+    def identify(self, physical_id: str) -> None:
+        """Record the resource's id as soon as it exists, so that a rollback can delete it."""
+        self.physical_id = physical_id
+        self.on_identified(physical_id)
+
+    def pause(self, seconds: float) -> None:
+        """Sleep between two looks at something slow.
+
+        Raises:
+            Cancelled: the operation was given up meanwhile.
+        """
+        if self.cancelled.wait(seconds):
+            raise Cancelled
+
+    def changed(self, *names: str) -> bool:
+        """Whether one of these properties differs from the last success."""
+        return any(self.properties.get(name) != self.old.get(name) for name in names)
+
+    def generated_name(self, longest: int = 64, *, lower: bool = False) -> str:
+        """`{stack}-{logical id}-{RANDOM}`, shortened as CloudFormation does."""
+        letters = string.ascii_lowercase if lower else string.ascii_letters
+        tail = "".join(random.choices(letters + string.digits, k=12))  # noqa: S311 (a name)
+        room = longest - len(tail) - 2
+        stack, logical = self.stack_name, self.logical_id
+        if len(stack) + len(logical) > room:
+            stack = stack[: max(room // 2, room - len(logical))]
+            logical = logical[: room - len(stack)]
+        name = f"{stack}-{logical}-{tail}"
+        return name.lower() if lower else name
+
+
+class Handler:
+    """One resource type. Requests are validated by botocore; `supported` is what is honoured.
+
+    Every method raises `botocore.exceptions.ClientError` or `ResourceFailed` on failure.
+    """
+
+    type: ClassVar[str]
+    supported: ClassVar[frozenset[str]]
+    gone_codes: ClassVar[frozenset[str]] = frozenset()
+
+    def create(self, call: Call) -> Attributes:
+        """Make the resource, `call.identify` it, and return what Fn::GetAtt may ask for."""
+        raise NotImplementedError
+
+    def update(self, call: Call) -> Attributes:
+        """Change the resource from `call.old` to `call.properties` where it stands."""
+        raise NotImplementedError
+
+    def delete(self, call: Call) -> None:
+        """Remove the resource `call.physical_id`, whose last properties are in `call.properties`."""
+        raise NotImplementedError
+
+    def gone(self, error: ClientError) -> bool:
+        """Whether a delete's error says that there is nothing left to delete."""
+        return error.response["Error"]["Code"] in self.gone_codes
+
+
+def pick(properties: Mapping[str, Any], names: Iterable[str]) -> Properties:
+    """The given properties that are set."""
+    return {name: properties[name] for name in names if name in properties}
+
+
+def renamed(properties: Mapping[str, Any], names: Mapping[str, str], where: str) -> Properties:
+    """Properties under the API's names; one without an entry in `names` is refused.
+
+    Raises:
+        ResourceFailed: naming what is not implemented.
+    """
+    unknown = sorted(set(properties) - set(names))
+    if unknown:
+        raise ResourceFailed(f"The local AWS does not implement {where}: {', '.join(unknown)}")
+    return {names[name]: value for name, value in properties.items()}
+
+
+def tag_map(tags: Any) -> dict[str, str]:
+    """Tags as a dict, from a list of Key and Value or from a dict."""
+    if isinstance(tags, dict):
+        return dict(tags)
+    return {tag["Key"]: tag["Value"] for tag in tags or []}
+
+
+def tag_list(tags: Any) -> list[dict[str, str]]:
+    """Tags as a list of Key and Value."""
+    return [{"Key": key, "Value": value} for key, value in tag_map(tags).items()]
+
+
+def tag_changes(call: Call) -> tuple[dict[str, str], list[str]]:
+    """The tags to set and the keys to remove."""
+    old, new = tag_map(call.old.get("Tags")), tag_map(call.properties.get("Tags"))
+    return {k: v for k, v in new.items() if old.get(k) != v}, [k for k in old if k not in new]

@@ -1,0 +1,77 @@
+"""AWS::Logs: log groups."""
+
+from typing import Any
+
+from local_aws.cloudformation.resources.base import (
+    Attributes,
+    Call,
+    Handler,
+    pick,
+    tag_changes,
+    tag_map,
+)
+
+
+class LogGroup(Handler):
+    """AWS::Logs::LogGroup."""
+
+    type = "AWS::Logs::LogGroup"
+    supported = frozenset({"LogGroupName", "RetentionInDays", "KmsKeyId", "LogGroupClass", "Tags"})
+    gone_codes = frozenset({"ResourceNotFoundException"})
+
+    def create(self, call: Call) -> Attributes:
+        """Create the group, then its retention."""
+        logs = call.client("logs")
+        name = call.properties.get("LogGroupName") or call.generated_name(512)
+        request: dict[str, Any] = {"logGroupName": name}
+        for theirs, ours in (("KmsKeyId", "kmsKeyId"), ("LogGroupClass", "logGroupClass")):
+            if theirs in call.properties:
+                request[ours] = call.properties[theirs]
+        if tags := tag_map(call.properties.get("Tags")):
+            request["tags"] = tags
+        logs.create_log_group(**request)
+        call.identify(name)
+        self._retain(call)
+        return _attributes(call)
+
+    def update(self, call: Call) -> Attributes:
+        """Change retention, key and tags."""
+        logs = call.client("logs")
+        self._retain(call)
+        if call.changed("KmsKeyId"):
+            if key := call.properties.get("KmsKeyId"):
+                logs.associate_kms_key(logGroupName=call.physical_id, kmsKeyId=key)
+            else:
+                logs.disassociate_kms_key(logGroupName=call.physical_id)
+        if call.changed("LogGroupClass"):
+            # the API itself has no way to change it
+            logs.create_log_group(
+                logGroupName=call.physical_id, **pick(call.properties, ["logGroupClass"])
+            )
+        new, removed = tag_changes(call)
+        arn = _attributes(call)["Arn"].removesuffix(":*")
+        if new:
+            logs.tag_resource(resourceArn=arn, tags=new)
+        if removed:
+            logs.untag_resource(resourceArn=arn, tagKeys=removed)
+        return _attributes(call)
+
+    def delete(self, call: Call) -> None:
+        """Delete the group with its streams."""
+        call.client("logs").delete_log_group(logGroupName=call.physical_id)
+
+    def _retain(self, call: Call) -> None:
+        if not call.changed("RetentionInDays"):
+            return
+        logs = call.client("logs")
+        if days := call.properties.get("RetentionInDays"):
+            logs.put_retention_policy(logGroupName=call.physical_id, retentionInDays=days)
+        else:
+            logs.delete_retention_policy(logGroupName=call.physical_id)
+
+
+HANDLERS = (LogGroup,)
+
+
+def _attributes(call: Call) -> Attributes:
+    return {"Arn": f"arn:aws:logs:{call.region}:{call.account_id}:log-group:{call.physical_id}:*"}

@@ -1,0 +1,378 @@
+"""Templates: read from JSON or YAML, checked whole, and taken apart for the engine."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from local_aws.cloudformation.errors import ValidationError
+
+PSEUDO_PARAMETERS = frozenset(
+    f"AWS::{name}"
+    for name in (
+        "AccountId NotificationARNs NoValue Partition Region StackId StackName URLSuffix".split()
+    )
+)
+FUNCTIONS = frozenset(
+    f"Fn::{name}"
+    for name in (
+        "And Base64 Equals FindInMap GetAtt If ImportValue Join Not Or Select Split Sub".split()
+    )
+)
+RULE_FUNCTIONS = frozenset(
+    f"Fn::{name}" for name in "Contains EachMemberEquals EachMemberIn".split()
+)
+_SECTIONS = frozenset(
+    "AWSTemplateFormatVersion Description Metadata Parameters Rules Mappings Conditions Transform "
+    "Resources Outputs Hooks".split()
+)
+_RESOURCE_KEYS = frozenset(
+    "Type Properties DependsOn Condition Metadata DeletionPolicy UpdateReplacePolicy UpdatePolicy "
+    "CreationPolicy Version".split()
+)
+_POLICIES = frozenset({"Delete", "Retain", "RetainExceptOnCreate", "Snapshot"})
+_PLACEHOLDER = re.compile(r"\$\{([^!{}][^{}]*)\}")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One resource as the template declares it; `properties` still hold their functions."""
+
+    logical_id: str
+    type: str
+    properties: dict[str, Any]
+    depends_on: frozenset[str]
+    condition: str | None
+    deletion_policy: str
+    update_replace_policy: str
+    metadata: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template whose structure and references are sound."""
+
+    body: str
+    description: str | None
+    parameters: dict[str, dict[str, Any]]
+    mappings: dict[str, Any]
+    conditions: dict[str, Any]
+    rules: dict[str, dict[str, Any]]
+    resources: dict[str, Definition]
+    outputs: dict[str, dict[str, Any]]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def dependencies(self, logical_id: str) -> frozenset[str]:
+        """The resources that must exist before `logical_id`."""
+        definition = self.resources[logical_id]
+        found = {name for name in references(definition.properties) if name in self.resources}
+        return frozenset(found | definition.depends_on) - {logical_id}
+
+    def capability(self) -> str | None:
+        """The capability that the template's IAM resources need, if any."""
+        names = {"AWS::IAM::Role": "RoleName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName"}
+        iam = [r for r in self.resources.values() if r.type.startswith("AWS::IAM::")]
+        if any(names.get(r.type) in r.properties for r in iam):
+            return "CAPABILITY_NAMED_IAM"
+        return "CAPABILITY_IAM" if iam else None
+
+
+def parse(body: str) -> Template:
+    """Read a template.
+
+    Raises:
+        ValidationError: it is not a template, or names something that it does not declare; every
+            fault of its kind is listed.
+    """
+    document = _load(body)
+    unknown = sorted(set(document) - _SECTIONS)
+    if unknown:
+        raise ValidationError(
+            f"Invalid template property or properties [{', '.join(map(str, unknown))}]"
+        )
+    for unsupported in ("Transform", "Hooks"):
+        if unsupported in document:
+            raise ValidationError(f"The local AWS does not implement a template's {unsupported}.")
+    declared = document.get("Resources")
+    if not isinstance(declared, dict) or not declared:
+        raise ValidationError(
+            "Template format error: At least one Resources member must be defined."
+        )
+    template = Template(
+        body=body,
+        description=document.get("Description"),
+        parameters=_section(document, "Parameters"),
+        mappings=_section(document, "Mappings"),
+        conditions=_section(document, "Conditions"),
+        rules=_section(document, "Rules"),
+        resources={name: _definition(name, value) for name, value in declared.items()},
+        outputs=_section(document, "Outputs"),
+        metadata=_section(document, "Metadata"),
+    )
+    _check(template)
+    return template
+
+
+def references(value: Any) -> Iterator[str]:
+    """Every name that `value` refers to by Ref, Fn::GetAtt or Fn::Sub, wherever it stands."""
+    if isinstance(value, list):
+        for member in value:
+            yield from references(member)
+    elif isinstance(value, dict):
+        function, argument = _function(value)
+        if function == "Ref" and isinstance(argument, str):
+            yield argument
+        elif function == "Fn::GetAtt":
+            logical_id, attribute = attribute_path(argument)
+            yield logical_id
+            yield from references(attribute)
+        elif function == "Fn::Sub":
+            text, variables = sub_arguments(argument)
+            yield from references(variables)
+            for name in placeholders(text):
+                if name not in variables:
+                    yield name.split(".", 1)[0]
+        else:
+            for member in value.values():
+                yield from references(member)
+
+
+def attributes(value: Any) -> Iterator[tuple[str, str]]:
+    """Every (logical id, attribute) that `value` asks for by Fn::GetAtt or Fn::Sub."""
+    if isinstance(value, list):
+        for member in value:
+            yield from attributes(member)
+    elif isinstance(value, dict):
+        function, argument = _function(value)
+        if function == "Fn::GetAtt":
+            logical_id, attribute = attribute_path(argument)
+            if isinstance(attribute, str):
+                yield logical_id, attribute
+        elif function == "Fn::Sub":
+            text, variables = sub_arguments(argument)
+            yield from attributes(variables)
+            for name in placeholders(text):
+                if name not in variables and "." in name:
+                    logical_id, attribute = name.split(".", 1)
+                    yield logical_id, attribute
+        else:
+            for member in value.values():
+                yield from attributes(member)
+
+
+def attribute_path(argument: Any) -> tuple[str, Any]:
+    """The resource and the attribute that an Fn::GetAtt names, in either of its two forms."""
+    if isinstance(argument, str) and "." in argument:
+        logical_id, attribute = argument.split(".", 1)
+        return logical_id, attribute
+    if isinstance(argument, list) and len(argument) == 2 and isinstance(argument[0], str):
+        return argument[0], argument[1]
+    raise ValidationError(
+        "Template error: every Fn::GetAtt object requires two non-empty parameters, "
+        "the resource name and the resource attribute"
+    )
+
+
+def sub_arguments(argument: Any) -> tuple[str, dict[str, Any]]:
+    """The text and the variables of an Fn::Sub, in either of its two forms."""
+    if isinstance(argument, str):
+        return argument, {}
+    if (
+        isinstance(argument, list)
+        and len(argument) == 2
+        and isinstance(argument[0], str)
+        and isinstance(argument[1], dict)
+    ):
+        return argument[0], argument[1]
+    raise ValidationError(
+        "Template error: One or more Fn::Sub intrinsic functions don't specify expected "
+        "arguments. Specify a string as first argument, and an optional second argument to "
+        "specify a mapping of values to replace in the string"
+    )
+
+
+def placeholders(text: str) -> list[str]:
+    """The names in `${…}` of an Fn::Sub text, without the escaped `${!…}`."""
+    return [name.strip() for name in _PLACEHOLDER.findall(text)]
+
+
+def substitute(text: str, values: Mapping[str, str]) -> str:
+    """The Fn::Sub text with its placeholders filled and its escapes undone."""
+    filled = _PLACEHOLDER.sub(lambda match: values[match.group(1).strip()], text)
+    return filled.replace("${!", "${")
+
+
+def _function(value: dict[str, Any]) -> tuple[str | None, Any]:
+    if len(value) == 1:
+        name, argument = next(iter(value.items()))
+        if name == "Ref" or (isinstance(name, str) and name.startswith("Fn::")):
+            return name, argument
+    return None, None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short functions, where a date stays the text that it is."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)  # type: ignore[no-untyped-call]
+
+
+def _load(body: str) -> dict[str, Any]:
+    try:
+        document = json.loads(body) if body.lstrip().startswith("{") else None
+    except json.JSONDecodeError:
+        document = None  # YAML in flow style also begins with a brace
+    if document is None:
+        try:
+            document = yaml.load(body, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        except yaml.YAMLError as error:
+            raise ValidationError(
+                f"Template format error: YAML not well-formed. ({error})"
+            ) from None
+    if not isinstance(document, dict):
+        raise ValidationError("Template format error: unsupported structure.")
+    return document
+
+
+def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
+    section = document.get(name, {})
+    if not isinstance(section, dict):
+        raise ValidationError(f"Template format error: Every {name} member must be a map.")
+    return section
+
+
+def _definition(name: str, value: Any) -> Definition:
+    if not isinstance(value, dict) or not isinstance(value.get("Type"), str):
+        raise ValidationError(
+            "Template format error: [/Resources/" + str(name) + "] Every Resources object must "
+            "contain a Type member."
+        )
+    unknown = sorted(set(value) - _RESOURCE_KEYS)
+    if unknown:
+        raise ValidationError(
+            f"Invalid template resource property '{unknown[0]}' of resource '{name}'"
+        )
+    for unsupported in ("UpdatePolicy", "CreationPolicy"):
+        if unsupported in value:
+            raise ValidationError(
+                f"The local AWS does not implement {unsupported} (resource '{name}')."
+            )
+    depends = value.get("DependsOn", [])
+    deletion = value.get("DeletionPolicy", "Delete")
+    replacement = value.get("UpdateReplacePolicy", "Delete")
+    for key, policy in (("DeletionPolicy", deletion), ("UpdateReplacePolicy", replacement)):
+        if policy not in _POLICIES:
+            raise ValidationError(
+                f"Template error: Unrecognized {key} {policy} for resource {name}"
+            )
+        if policy == "Snapshot":
+            raise ValidationError(
+                f"Template error: resource type {value['Type']} does not support {key} "
+                f"policy Snapshot (resource '{name}')"
+            )
+    return Definition(
+        logical_id=name,
+        type=value["Type"],
+        properties=value.get("Properties") or {},
+        depends_on=frozenset([depends] if isinstance(depends, str) else depends),
+        condition=value.get("Condition"),
+        deletion_policy=deletion,
+        update_replace_policy=replacement,
+        metadata=value.get("Metadata"),
+    )
+
+
+def _check(template: Template) -> None:
+    known = set(template.parameters) | set(template.resources) | PSEUDO_PARAMETERS
+    for block, values in (
+        ("Resources", {n: r.properties for n, r in template.resources.items()}),
+        ("Outputs", {n: o for n, o in template.outputs.items()}),
+    ):
+        missing = sorted({n for value in values.values() for n in references(value)} - known)
+        if missing:
+            raise ValidationError(
+                f"Template format error: Unresolved resource dependencies [{', '.join(missing)}] "
+                f"in the {block} block of the template"
+            )
+    depended = {n for r in template.resources.values() for n in r.depends_on}
+    missing = sorted(depended - set(template.resources))
+    if missing:
+        raise ValidationError(
+            f"Template format error: Unresolved resource dependencies [{', '.join(missing)}] "
+            "in the Resources block of the template"
+        )
+    named = {r.condition for r in template.resources.values() if r.condition}
+    named |= {o["Condition"] for o in template.outputs.values() if "Condition" in o}
+    missing = sorted(named - set(template.conditions))
+    if missing:
+        raise ValidationError(
+            f"Template format error: Unresolved condition dependency {missing[0]} in the template"
+        )
+    for name, output in template.outputs.items():
+        if not isinstance(output, dict) or "Value" not in output:
+            raise ValidationError(
+                f"Template format error: Output {name} is malformed. Every Outputs member must "
+                "contain a Value object"
+            )
+    unknown = sorted(_unknown_functions(template))
+    if unknown:
+        raise ValidationError(
+            f"The local AWS does not implement these functions of templates: {', '.join(unknown)}"
+        )
+    _refuse_cycles(template)
+
+
+def _unknown_functions(template: Template) -> set[str]:
+    found: set[str] = set()
+
+    def search(value: Any, allowed: frozenset[str]) -> None:
+        if isinstance(value, list):
+            for member in value:
+                search(member, allowed)
+        elif isinstance(value, dict):
+            function, argument = _function(value)
+            if function and function != "Ref" and function not in allowed:
+                found.add(function)
+            for member in value.values():
+                search(member, allowed)
+
+    for definition in template.resources.values():
+        search(definition.properties, FUNCTIONS)
+    search(template.outputs, FUNCTIONS)
+    search(template.conditions, FUNCTIONS)
+    search(template.rules, FUNCTIONS | RULE_FUNCTIONS)
+    return found
+
+
+def _refuse_cycles(template: Template) -> None:
+    remaining = {name: set(template.dependencies(name)) for name in template.resources}
+    while free := [name for name, needed in remaining.items() if not needed]:
+        for name in free:
+            del remaining[name]
+        for needed in remaining.values():
+            needed.difference_update(free)
+    if remaining:
+        raise ValidationError(
+            f"Circular dependency between resources: [{', '.join(sorted(remaining))}]"
+        )
