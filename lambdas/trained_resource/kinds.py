@@ -140,7 +140,7 @@ def _clean_training_job(name: str, definition: Description) -> bool:
 
 
 def _delete_log_streams(group: str, prefix: str) -> bool:
-    """Delete one page of the streams of `group` that begin with `prefix`; true if there are more."""
+    """Delete one page of the streams that begin with `prefix`; true if there are more."""
     logs = client("logs")
     page = _unless_missing(
         logs.describe_log_streams, logGroupName=group, logStreamNamePrefix=prefix, limit=_STREAMS

@@ -11,7 +11,8 @@ import re
 import time
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError
 
 from trained_resource.kinds import (
     KINDS,
@@ -216,7 +217,7 @@ def _is_transient(error: ClientError | BotoCoreError) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or bool(_TRANSIENT.search(error.response["Error"].get("Code", "")))
-    return isinstance(error, (HTTPClientError, ConnectionError))
+    return isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError))
 
 
 def _role_is_settling(error: ClientError) -> bool:

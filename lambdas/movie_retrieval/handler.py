@@ -1,0 +1,56 @@
+"""The Lambda function `Movie_Retrieval_Object2Vec`.
+
+Environment: ENDPOINT_NAME names the Object2Vec endpoint that embeds the movies.
+Permissions: sagemaker:InvokeEndpoint and sagemaker:DescribeEndpoint on this endpoint;
+s3:GetObject on object2vec/movielens/ml-100k/ua.base, object2vec/movielens/ml-100k/u.item and
+object2vec/movielens/embeddings/* of the bucket, s3:PutObject on the last. Not s3:ListBucket: so S3
+says 403 of a missing key, and the function's error names both causes.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from movie_retrieval.catalogue import Library, RetrievalError
+from movie_retrieval.logic import answer, parse
+
+if not os.environ.get("ENDPOINT_NAME"):
+    raise RetrievalError(
+        "Set ENDPOINT_NAME in this function's environment, "
+        "to the name of the Object2Vec endpoint that shall embed the movies."
+    )
+
+_config = Config(
+    connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
+)
+library = Library(
+    s3=boto3.client("s3", config=_config),
+    sagemaker=boto3.client("sagemaker", config=_config),
+    runtime=boto3.client("sagemaker-runtime", config=_config),
+    endpoint=os.environ["ENDPOINT_NAME"],
+)
+
+
+def handler(event: Any, _context: Any) -> dict[str, Any]:
+    """Answer one event; see `movie_retrieval.logic` for its form. Prints the workshop's sentence.
+
+    Returns:
+        The workshop's envelope, with the answer's JSON in its body.
+
+    Raises:
+        RetrievalError: the event cannot be answered; the message says why.
+    """
+    sys.tracebacklimit = 1000
+    try:
+        request = parse(event)
+        found = answer(request, library.catalogue(request.bucket))
+    except RetrievalError:
+        # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
+        sys.tracebacklimit = 0
+        raise
+    print(found["sentence"])
+    return {"statusCode": 200, "body": json.dumps(found, ensure_ascii=False)}

@@ -1,0 +1,123 @@
+"""The movie retrieval function: the movies nearest to one, by an Object2Vec model's embeddings."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from movie_retrieval.catalogue import Catalogue, RetrievalError
+
+DEFAULT_TOP_K = 10
+MAX_TOP_K = 100
+
+_FIELDS = ("bucket_name", "movie_id_to_examine", "top_k")
+
+
+@dataclass(frozen=True)
+class Request:
+    """An event that has been understood: which bucket, which movie, how many neighbours."""
+
+    bucket: str
+    movie: int
+    top_k: int
+
+
+def parse(event: object) -> Request:
+    """Understand an event such as `{"bucket_name": "…", "movie_id_to_examine": 195}`.
+
+    Raises:
+        RetrievalError: it is malformed; every problem is named.
+    """
+    if not isinstance(event, dict):
+        raise RetrievalError(
+            'Bad event: it must be a JSON object such as {"bucket_name": "your-bucket-name", '
+            f'"movie_id_to_examine": 195}}, but it is {_shown(event)}.'
+        )
+    problems = []
+    unknown = [_shown(name) for name in event if name not in _FIELDS]
+    if unknown:
+        names = ", ".join(_FIELDS)
+        problems.append(f"unknown field {', '.join(unknown[:10])} (the fields are {names})")
+
+    bucket = event.get("bucket_name")
+    if "bucket_name" not in event:
+        problems.append("`bucket_name` is missing: it names the bucket that holds the movies")
+    elif not isinstance(bucket, str) or not re.fullmatch(
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket
+    ):
+        problems.append(f"`bucket_name` must be the name of an S3 bucket, not {_shown(bucket)}")
+
+    movie = _whole(event.get("movie_id_to_examine"))
+    if "movie_id_to_examine" not in event:
+        problems.append("`movie_id_to_examine` is missing")
+    elif movie is None:
+        problems.append(
+            "`movie_id_to_examine` must be a movie id, a whole number such as 195, "
+            f"not {_shown(event['movie_id_to_examine'])}"
+        )
+
+    top_k = _whole(event.get("top_k", DEFAULT_TOP_K))
+    if top_k is None or not 1 <= top_k <= MAX_TOP_K:
+        problems.append(
+            f"`top_k` must be a whole number from 1 to {MAX_TOP_K}, not {_shown(event['top_k'])}"
+        )
+    if problems:
+        raise RetrievalError(f"Bad event: {'; '.join(problems)}.")
+    assert isinstance(bucket, str)
+    assert movie is not None
+    assert top_k is not None
+    return Request(bucket, movie, top_k)
+
+
+def answer(request: Request, catalogue: Catalogue) -> dict[str, Any]:
+    """The nearest movies.
+
+    Returns:
+        `sentence` (the workshop's), `movie` (`movie_id`, `title`) and `neighbours` (`movie_id`,
+        `title`, `distance`, nearest first).
+
+    Raises:
+        RetrievalError: the movie is not in the catalogue, or is alone in it.
+    """
+    if request.movie not in catalogue.embeddings:
+        raise RetrievalError(
+            f"Movie {request.movie} is not among the {len(catalogue.embeddings.movies):,} movies "
+            f"that s3://{request.bucket} lists and the model knows; "
+            f"ids run from {catalogue.embeddings.movies[0]} to {catalogue.embeddings.movies[-1]}."
+        )
+    neighbours = [
+        {
+            "movie_id": one.movie,
+            "title": catalogue.title(one.movie),
+            "distance": one.distance,
+        }
+        for one in catalogue.embeddings.nearest(request.movie, request.top_k)
+    ]
+    if not neighbours:
+        raise RetrievalError(f"Movie {request.movie} is the only one that the model knows.")
+    title = catalogue.title(request.movie)
+    return {
+        "sentence": (
+            f"The closest movie to {title} in the embedding space is {neighbours[0]['title']}"
+        ),
+        "movie": {"movie_id": request.movie, "title": title},
+        "neighbours": neighbours,
+    }
+
+
+def _whole(value: object) -> int | None:
+    """`value` as a whole number not below zero, given as one or as its digits; else None."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return None
+
+
+def _shown(value: object) -> str:
+    """`value` as JSON, cut to a readable length."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        text = type(value).__name__
+    return text if len(text) <= 60 else text[:57] + "..."
