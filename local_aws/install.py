@@ -2,13 +2,14 @@
 
 from moto.core.config import default_user_config
 
-from local_aws import awslambda, cloudformation, sagemaker, sagemakerruntime
+from local_aws import applicationautoscaling, awslambda, cloudformation, sagemaker, sagemakerruntime
 
 
 def install() -> None:
     """Replace the backends that moto lacks or fakes. Harmless when called again."""
     # the Provider framework's waiter is a state machine: it has to run, not to be remembered
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    applicationautoscaling.install()
     awslambda.install()
     cloudformation.install()
     sagemaker.install()

@@ -91,9 +91,11 @@ class Collection(Generic[Item]):
 
         Honours the filters, the order and the paging that SageMaker's List… operations share.
         """
-        entries = [entry for entry in (item.summary() for item in self) if self._wanted(entry, params)]
-        by = {"Name": "Name", "Status": "Status"}.get(params.get("SortBy", ""))
-        key = f"{self._label}{by}" if by else "CreationTime"
+        entries = [
+            entry for entry in (item.summary() for item in self) if self._wanted(entry, params)
+        ]
+        by = params.get("SortBy", "CreationTime")
+        key = by if by == "CreationTime" else f"{self._label}{by}"
         order = params.get("SortOrder", "Descending" if self._descending else "Ascending")
         entries.sort(key=lambda entry: entry[key], reverse=order == "Descending")
         try:

@@ -35,9 +35,7 @@ class LogStream:
         """Append one line, stamped with the time of now. An empty line is no event."""
         if line:
             with self._changed:
-                self._events.append(
-                    {"timestamp": int(time.time() * 1000), "message": line[:_LINE]}
-                )
+                self._events.append({"timestamp": int(time.time() * 1000), "message": line[:_LINE]})
                 self._changed.notify()
 
     def close(self) -> None:

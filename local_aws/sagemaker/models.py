@@ -9,11 +9,13 @@ from moto.sagemaker.models import SageMakerModelBackend
 
 from local_aws.sagemaker.collection import Collection, Error
 from local_aws.sagemaker.errors import ResourceInUse, ValidationException
-from local_aws.sagemaker.hosting import Endpoint, EndpointConfig, Model
+from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
+from local_aws.sagemaker.serving import Model
 from local_aws.sagemaker.training import TrainingJob
+from local_aws.sagemaker.transform import TransformJob
 
 
-class SageMakerBackend(SageMakerModelBackend):  # type: ignore[misc]
+class SageMakerBackend(SageMakerModelBackend):
     """moto's SageMaker, whose training and hosting are ours.
 
     moto's own collections stay for what is bookkeeping in AWS too, such as notebook instances.
@@ -30,8 +32,19 @@ class SageMakerBackend(SageMakerModelBackend):  # type: ignore[misc]
                 "Training job names must be unique within an AWS account and region, and a "
                 f"training job with this name already exists ({arn})"
             ),
-            missing=lambda arn: ValidationException("Requested resource not found."),
+            missing=lambda _: ValidationException("Requested resource not found."),
             descending=False,
+        )
+        self.transforms: Collection[TransformJob] = Collection(
+            "transform-job",
+            prefix,
+            "TransformJob",
+            taken=lambda arn: ResourceInUse(
+                "Job name must be unique within an AWS account and region, and a transform job "
+                f"with this name already exists ({arn})"
+            ),
+            missing=lambda arn: ValidationException(f"Could not find transform job {arn}."),
+            descending=True,
         )
         self.hosted_models: Collection[Model] = Collection(
             "model", prefix, "Model", **_hosting_errors("model"), descending=True
@@ -51,6 +64,8 @@ class SageMakerBackend(SageMakerModelBackend):  # type: ignore[misc]
         """Forget everything and end what runs."""
         for job in self.jobs:
             job.abandon()
+        for transform in self.transforms:
+            transform.abandon()
         for endpoint in self.hosted:
             endpoint.abandon()
         super().reset()
@@ -69,7 +84,7 @@ class SageMakerBackend(SageMakerModelBackend):  # type: ignore[misc]
         return None
 
     def _collections(self) -> tuple[Collection[Any], ...]:
-        return (self.jobs, self.hosted_models, self.configs, self.hosted)
+        return (self.jobs, self.transforms, self.hosted_models, self.configs, self.hosted)
 
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
         """Every resource, for the Resource Groups Tagging API."""

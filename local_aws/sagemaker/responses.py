@@ -1,6 +1,6 @@
 """SageMaker's operations."""
 
-from typing import Any
+from typing import Any, cast
 
 from moto.core.common_types import TYPE_RESPONSE
 from moto.sagemaker.models import sagemaker_backends
@@ -9,9 +9,11 @@ from moto.sagemaker.responses import SageMakerResponse as MotoResponse
 from local_aws.api import LocalResponse, NotImplementedByLocalAws
 from local_aws.sagemaker import training
 from local_aws.sagemaker.errors import ResourceInUse
-from local_aws.sagemaker.hosting import Endpoint, EndpointConfig, Model
+from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
 from local_aws.sagemaker.models import SageMakerBackend
+from local_aws.sagemaker.serving import Model
 from local_aws.sagemaker.training import TrainingJob
+from local_aws.sagemaker.transform import TransformJob
 
 # moto does these as AWS does: they only keep what they are told. Everything else that moto answers
 # (processing jobs, pipelines, AutoML, clusters, tuning, …) it pretends, and so it is refused.
@@ -50,8 +52,7 @@ class SageMakerResponse(LocalResponse):
     @property
     def backend(self) -> SageMakerBackend:
         """What this account holds in this region."""
-        backend: SageMakerBackend = sagemaker_backends[self.current_account][self.region]
-        return backend
+        return cast(SageMakerBackend, sagemaker_backends[self.current_account][self.region])
 
     def call_action(self) -> TYPE_RESPONSE:
         """Answer, or let moto answer what it does honestly."""
@@ -68,6 +69,7 @@ class SageMakerResponse(LocalResponse):
         return f"Create{kind.title().replace('-', '')}" in BOOKKEEPING
 
     def create_training_job(self) -> dict[str, Any]:
+        """Begin a training job."""
         jobs = self.backend.jobs
         name = self.params["TrainingJobName"]
         jobs.check_free(name)
@@ -77,16 +79,20 @@ class SageMakerResponse(LocalResponse):
         return {"TrainingJobArn": job.arn}
 
     def describe_training_job(self) -> dict[str, Any]:
+        """One job."""
         return self.backend.jobs.get(self.params["TrainingJobName"]).description()
 
     def list_training_jobs(self) -> dict[str, Any]:
+        """A page of jobs, the oldest first."""
         entries, token = self.backend.jobs.page(self.params)
         return {"TrainingJobSummaries": entries, **token}
 
     def stop_training_job(self) -> None:
+        """Ask a running job to end."""
         self.backend.jobs.get(self.params["TrainingJobName"]).stop()
 
     def delete_training_job(self) -> None:
+        """Forget a job that has ended."""
         job = self.backend.jobs.get(self.params["TrainingJobName"])
         if job.status not in training.TERMINAL:
             raise ResourceInUse(
@@ -95,7 +101,32 @@ class SageMakerResponse(LocalResponse):
             )
         self.backend.jobs.remove(job.name)
 
+    def create_transform_job(self) -> dict[str, Any]:
+        """Begin a batch transform."""
+        transforms = self.backend.transforms
+        name = self.params["TransformJobName"]
+        transforms.check_free(name)
+        model = self.backend.hosted_models.get(self.params["ModelName"])
+        job = TransformJob(self.params, transforms.arn(name), model)
+        transforms.add(job)
+        job.start()
+        return {"TransformJobArn": job.arn}
+
+    def describe_transform_job(self) -> dict[str, Any]:
+        """One batch transform."""
+        return self.backend.transforms.get(self.params["TransformJobName"]).description()
+
+    def list_transform_jobs(self) -> dict[str, Any]:
+        """A page of batch transforms, the newest first."""
+        entries, token = self.backend.transforms.page(self.params)
+        return {"TransformJobSummaries": entries, **token}
+
+    def stop_transform_job(self) -> None:
+        """Ask a running batch transform to end."""
+        self.backend.transforms.get(self.params["TransformJobName"]).stop()
+
     def create_model(self) -> dict[str, Any]:
+        """Name an image and its artifact."""
         models = self.backend.hosted_models
         name = self.params["ModelName"]
         models.check_free(name)
@@ -103,16 +134,20 @@ class SageMakerResponse(LocalResponse):
         return {"ModelArn": models.arn(name)}
 
     def describe_model(self) -> dict[str, Any]:
+        """One model."""
         return self.backend.hosted_models.get(self.params["ModelName"]).description()
 
     def list_models(self) -> dict[str, Any]:
+        """A page of models, the newest first."""
         entries, token = self.backend.hosted_models.page(self.params)
         return {"Models": entries, **token}
 
     def delete_model(self) -> None:
+        """Forget a model; what serves it goes on."""
         self.backend.hosted_models.remove(self.params["ModelName"])
 
     def create_endpoint_config(self) -> dict[str, Any]:
+        """Name the variants to host."""
         configs = self.backend.configs
         name = self.params["EndpointConfigName"]
         configs.check_free(name)
@@ -121,16 +156,20 @@ class SageMakerResponse(LocalResponse):
         return {"EndpointConfigArn": config.arn}
 
     def describe_endpoint_config(self) -> dict[str, Any]:
+        """One configuration."""
         return self.backend.configs.get(self.params["EndpointConfigName"]).description()
 
     def list_endpoint_configs(self) -> dict[str, Any]:
+        """A page of configurations, the newest first."""
         entries, token = self.backend.configs.page(self.params)
         return {"EndpointConfigs": entries, **token}
 
     def delete_endpoint_config(self) -> None:
+        """Forget a configuration; what serves it goes on."""
         self.backend.configs.remove(self.params["EndpointConfigName"])
 
     def create_endpoint(self) -> dict[str, Any]:
+        """Begin to host a configuration."""
         self._check_deployment_policy()
         endpoints = self.backend.hosted
         name = self.params["EndpointName"]
@@ -143,6 +182,7 @@ class SageMakerResponse(LocalResponse):
         return {"EndpointArn": endpoint.arn}
 
     def update_endpoint(self) -> dict[str, Any]:
+        """Begin to host another configuration; calls go on being answered."""
         self._check_deployment_policy()
         if self.params.get("ExcludeRetainedVariantProperties"):
             raise NotImplementedByLocalAws("ExcludeRetainedVariantProperties")
@@ -154,18 +194,22 @@ class SageMakerResponse(LocalResponse):
         return {"EndpointArn": endpoint.arn}
 
     def update_endpoint_weights_and_capacities(self) -> dict[str, Any]:
+        """Change how calls are shared out."""
         endpoint = self.backend.hosted.get(self.params["EndpointName"])
         endpoint.resize(self.params["DesiredWeightsAndCapacities"])
         return {"EndpointArn": endpoint.arn}
 
     def describe_endpoint(self) -> dict[str, Any]:
+        """One endpoint."""
         return self.backend.hosted.get(self.params["EndpointName"]).description()
 
     def list_endpoints(self) -> dict[str, Any]:
+        """A page of endpoints, the newest first."""
         entries, token = self.backend.hosted.page(self.params)
         return {"Endpoints": entries, **token}
 
     def delete_endpoint(self) -> None:
+        """Begin to take an endpoint away."""
         endpoints = self.backend.hosted
         endpoint = endpoints.get(self.params["EndpointName"])
         endpoint.begin("Deleting")
@@ -188,14 +232,17 @@ class SageMakerResponse(LocalResponse):
             )
 
     def add_tags(self) -> dict[str, Any]:
+        """Set tags of a resource."""
         tags = self._tags()
         tags.update({tag["Key"]: tag["Value"] for tag in self.params["Tags"]})
         return {"Tags": _listed(tags)}
 
     def list_tags(self) -> dict[str, Any]:
+        """A resource's tags."""
         return {"Tags": _listed(self._tags())}
 
     def delete_tags(self) -> None:
+        """Take tags off a resource."""
         tags = self._tags()
         for key in self.params["TagKeys"]:
             tags.pop(key, None)

@@ -3,12 +3,11 @@
 import json
 from typing import Any
 
-from botocore.exceptions import ClientError
 from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
 
 from local_aws import clients
-from local_aws.sagemaker.errors import ValidationException
+from local_aws.sagemaker.errors import Failed, ValidationException
 
 _PRINCIPAL = "sagemaker.amazonaws.com"
 
@@ -23,6 +22,7 @@ class Role:
     def __init__(self, arn: str, account_id: str, region: str) -> None:
         self.arn = arn
         self._region = region
+        self._endpoint = clients.endpoint_url()
         self._credentials: clients.Credentials | None = None
         if not _trusts_sagemaker(arn, account_id, region):
             raise ValidationException(
@@ -31,7 +31,13 @@ class Role:
             )
 
     def client(self, service: str) -> Any:
-        """A boto3 client for `service` with this role's credentials."""
+        """A boto3 client for `service` with this role's credentials.
+
+        Raises:
+            Failed: the local AWS that the role belongs to has ended.
+        """
+        if clients.endpoint_url() != self._endpoint:  # never call another AWS from a late thread
+            raise Failed("the local AWS was stopped")
         if self._credentials is None:
             self._credentials = clients.assume_role(self.arn, "SageMaker", self._region)
         return clients.client(service, self._region, self._credentials)
@@ -62,8 +68,3 @@ def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-def denied(error: ClientError) -> bool:
-    """Whether `error` means that the role lacks a permission."""
-    return error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException", "403")

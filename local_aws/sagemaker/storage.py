@@ -12,7 +12,9 @@ from botocore.exceptions import ClientError
 
 from local_aws.sagemaker.errors import ValidationException
 
-_URI = re.compile(r"(?:s3|https)://(?:s3[.-][a-z0-9.-]+/)?(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL)
+_URI = re.compile(
+    r"(?:s3|https)://(?:s3[.-][a-z0-9.-]+/)?(?P<bucket>[^/]+)/?(?P<key>.*)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from moto.core.exceptions import ServiceException
 
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
@@ -83,6 +82,7 @@ class TrainingJob:
         self._root = state.folder("training", f"{self.name}-{time.time_ns()}")
         self._lock = threading.RLock()
         self._stop = threading.Event()
+        self._grace = _GRACE
         self._metrics: dict[str, dict[str, Any]] = {}
         self._tail: deque[str] = deque(maxlen=5)
         created = now()
@@ -114,8 +114,7 @@ class TrainingJob:
         with self._lock:
             if self.status in TERMINAL:
                 raise ValidationException(
-                    "The request was rejected because the training job is in status "
-                    f"{self.status}."
+                    f"The request was rejected because the training job is in status {self.status}."
                 )
             self._facts["TrainingJobStatus"] = "Stopping"
             self._enter("Stopping", "Stopping the training job")
@@ -123,6 +122,7 @@ class TrainingJob:
 
     def abandon(self) -> None:
         """Let it end without a trace, because this AWS ends."""
+        self._grace = 0
         self._stop.set()
 
     def summary(self) -> dict[str, Any]:
@@ -209,9 +209,7 @@ class TrainingJob:
                 self._stage()
             ending = ("Stopped", "Stopped", "Training job stopped")
             if not self._stop.is_set():
-                self._enter(
-                    "Training", "Training image download completed. Training in progress."
-                )
+                self._enter("Training", "Training image download completed. Training in progress.")
                 ending = self._train(stream)
         finally:
             stream.close()
@@ -284,10 +282,10 @@ class TrainingJob:
         deadline = time.monotonic() + self._stopping_condition()["MaxRuntimeInSeconds"]
         while (status := container.wait(0.1)) is None:
             if self._stop.is_set():
-                container.terminate(_GRACE)
+                container.terminate(self._grace)
                 return "Stopped", "Stopped", "Training job stopped"
             if time.monotonic() > deadline:
-                container.terminate(_GRACE)
+                container.terminate(self._grace)
                 text = "Training job runtime exceeded MaxRuntimeInSeconds provided"
                 return "Stopped", "MaxRuntimeExceeded", text
         if status:

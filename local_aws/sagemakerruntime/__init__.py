@@ -1,5 +1,9 @@
 """SageMaker's data plane: InvokeEndpoint, answered by the endpoint's own process."""
 
+from typing import Any
+
+from moto.core.base_backend import BackendDict
+
 
 def install() -> None:
     """Put our backend into moto."""
@@ -7,4 +11,5 @@ def install() -> None:
 
     from local_aws.sagemakerruntime.models import SageMakerRuntimeBackend
 
-    moto.sagemakerruntime.models.sagemakerruntime_backends.backend = SageMakerRuntimeBackend
+    backends: BackendDict[Any] = moto.sagemakerruntime.models.sagemakerruntime_backends
+    backends.backend = SageMakerRuntimeBackend

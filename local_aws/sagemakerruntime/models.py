@@ -3,5 +3,5 @@
 from moto.core.base_backend import BaseBackend
 
 
-class SageMakerRuntimeBackend(BaseBackend):  # type: ignore[misc]
+class SageMakerRuntimeBackend(BaseBackend):
     """Where moto finds this service's addresses."""

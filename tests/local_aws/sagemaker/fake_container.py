@@ -7,6 +7,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 ROOT = Path(os.environ["CONTAINER_ROOT"])
 
@@ -42,7 +43,7 @@ def train() -> int:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    model: dict[str, object] = {}
+    model: ClassVar[dict[str, object]] = {}
 
     def do_GET(self) -> None:
         self.answer(200, b"", "text/plain")

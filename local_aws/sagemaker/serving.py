@@ -1,0 +1,227 @@
+"""Models, and the processes that serve them over HTTP."""
+
+import shutil
+import socket
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_aws.api import NotImplementedByLocalAws
+from local_aws.sagemaker import images, storage
+from local_aws.sagemaker.collection import now
+from local_aws.sagemaker.container import Container
+from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
+from local_aws.sagemaker.roles import Role
+from local_aws.sagemaker.storage import Location
+
+_UNSUPPORTED = (
+    "ModelPackageName",
+    "MultiModelConfig",
+    "AdditionalModelDataSources",
+    "ImageConfig",
+)
+
+
+class Model:
+    """A model: an image, its artifact, and the role that may read it.
+
+    Raises:
+        ServiceException: the request cannot be honoured.
+    """
+
+    def __init__(self, params: dict[str, Any], arn: str, account_id: str, region: str) -> None:
+        self._request = {key: value for key, value in params.items() if key != "Tags"}
+        self.name: str = params["ModelName"]
+        self.arn = arn
+        self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
+        self.created = now()
+        containers = params.get("Containers") or []
+        if bool(containers) == bool(params.get("PrimaryContainer")):
+            raise ValidationException("Specify either PrimaryContainer or Containers.")
+        if len(containers) > 1:
+            raise NotImplementedByLocalAws("an inference pipeline of several Containers")
+        self.container: dict[str, Any] = params.get("PrimaryContainer") or containers[0]
+        if "ExecutionRoleArn" not in params:
+            raise ValidationException("CreateModel needs an ExecutionRoleArn.")
+        refuse_members(
+            self.container,
+            _UNSUPPORTED,
+            "ContainerDefinition",
+        )
+        if self.container.get("Mode", "SingleModel") != "SingleModel":
+            raise NotImplementedByLocalAws(f"a container's Mode {self.container['Mode']}")
+        if "Image" not in self.container:
+            raise ValidationException("The container needs an Image.")
+        self.program = images.find(self.container["Image"], region)
+        self.artifact = _artifact(self.container)
+        self.role = Role(params["ExecutionRoleArn"], account_id, region)
+        if self.artifact and not storage.exists(self.role.client("s3"), self.artifact):
+            raise ValidationException(f"Could not find model data at {self.artifact}.")
+
+    def summary(self) -> dict[str, Any]:
+        """The model as ListModels shows it."""
+        return {"ModelName": self.name, "ModelArn": self.arn, "CreationTime": self.created}
+
+    def description(self) -> dict[str, Any]:
+        """The model as DescribeModel shows it."""
+        return {"EnableNetworkIsolation": False, **self._request, **self.summary()}
+
+
+def _artifact(container: Mapping[str, Any]) -> Location | None:
+    source = container.get("ModelDataSource", {}).get("S3DataSource")
+    if source is None:
+        url = container.get("ModelDataUrl")
+        return Location.of(url) if url else None
+    if (source["S3DataType"], source["CompressionType"]) != ("S3Object", "Gzip"):
+        raise NotImplementedByLocalAws("a ModelDataSource other than one S3Object in Gzip")
+    return Location.of(source["S3Uri"])
+
+
+class Unavailable(Exception):
+    """The server cannot be asked just now."""
+
+
+class ModelServer:
+    """A model's program, serving on a port of its own.
+
+    Args:
+        root: its folder; removed when it is closed.
+        on_line: called with each line of its output.
+        patience: seconds in which it must answer /ping after its start.
+        environment: variables beside those of the model.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        root: Path,
+        *,
+        on_line: Callable[[str], None],
+        patience: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._model, self._root = model, root
+        self._on_line, self._patience = on_line, patience
+        self._environment = {**model.container.get("Environment", {}), **(environment or {})}
+        self._s3 = model.role.client("s3")
+        self._lock = threading.Lock()  # held while the process is started or ended
+        self._closed = False
+        self._healthy = False
+        self._container: Container | None = None
+        self._pool: urllib3.HTTPConnectionPool | None = None
+
+    def fetch(self) -> None:
+        """Bring the model's artifact into the folder.
+
+        Raises:
+            Failed: it is not there, or is no archive; in AWS's words.
+        """
+        folder = self._root / "model"
+        folder.mkdir(parents=True, exist_ok=True)
+        artifact = self._model.artifact
+        if artifact is None:
+            return
+        source = f'container "container_1" from URL: "{artifact}"'
+        archive = self._root / "model.tar.gz"
+        try:
+            storage.download(self._s3, artifact, self._root, archive.name)
+        except (ClientError, BotoCoreError):
+            raise Failed(
+                f"Failed to download model data for {source}. Please ensure that there is an "
+                "object located at the URL and that the role passed to CreateModel has "
+                "permissions to download the object."
+            ) from None
+        try:
+            storage.unpack(archive, folder)
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise Failed(
+                f"Failed to extract model data archive for {source}. Please ensure that the "
+                f"object located at the URL is a valid tar.gz archive: {error}"
+            ) from None
+        archive.unlink()
+
+    def start(self) -> bool:
+        """Start the process (again); whether it became healthy."""
+        with self._lock:
+            if self._closed:
+                return False
+            port = _free_port()
+            self._pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=32)
+            self._container = container = Container(
+                self._model.program,
+                "serve",
+                self._root,
+                {**self._environment, "SAGEMAKER_BIND_TO_PORT": str(port)},
+                threads=1,
+                on_line=self._on_line,
+            )
+        deadline = time.monotonic() + self._patience
+        while time.monotonic() < deadline:
+            with suppress(urllib3.exceptions.HTTPError):
+                if self._pool.request("GET", "/ping", retries=False, timeout=2.0).status == 200:
+                    self._healthy = True
+                    return True
+            if container.wait(0.05) is not None:
+                return False
+        container.terminate(0)
+        return False
+
+    def wait(self) -> int:
+        """Wait until the process ends; its exit status."""
+        assert self._container is not None
+        status = self._container.wait()
+        self._healthy = False
+        assert status is not None
+        return status
+
+    def invoke(self, body: bytes, headers: Mapping[str, str], seconds: float) -> Any:
+        """The answer to POST /invocations, as urllib3 gives it.
+
+        Raises:
+            Unavailable: the server is down, or goes down during the call.
+            TimeoutError: no answer in `seconds`.
+        """
+        pool = self._pool
+        if pool is None or not self._healthy:
+            raise Unavailable
+        for last in (False, True):
+            try:
+                return pool.urlopen(
+                    "POST",
+                    "/invocations",
+                    body=body,
+                    headers=headers,
+                    retries=False,
+                    timeout=seconds,
+                )
+            except urllib3.exceptions.ReadTimeoutError:
+                raise TimeoutError from None
+            except urllib3.exceptions.HTTPError:
+                # a kept connection may have been closed at the moment of its reuse
+                if last:
+                    raise Unavailable from None
+        raise AssertionError
+
+    def close(self, grace: float) -> None:
+        """End the process, by force after `grace` seconds, and remove its files."""
+        with self._lock:
+            self._closed = True
+            self._healthy = False
+            if self._container is not None:
+                self._container.terminate(grace)
+            if self._pool is not None:
+                self._pool.close()
+        shutil.rmtree(self._root, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,224 @@
+"""Batch transform: a model server asked with a bucket's objects, its answers put beside them."""
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_aws import state
+from local_aws.api import NotImplementedByLocalAws
+from local_aws.sagemaker import storage
+from local_aws.sagemaker.collection import now
+from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
+from local_aws.sagemaker.logs import LogStream
+from local_aws.sagemaker.serving import Model, ModelServer, Unavailable
+from local_aws.sagemaker.storage import Location
+
+log = logging.getLogger(__name__)
+
+LOG_GROUP = "/aws/sagemaker/TransformJobs"
+_TERMINAL = ("Completed", "Failed", "Stopped")
+_STARTUP = 600  # seconds in which the container must answer /ping
+_DEFAULT_PAYLOAD, _DEFAULT_SECONDS, _DEFAULT_RETRIES = 6, 600, 3
+_UNSUPPORTED = ("DataCaptureConfig", "ExperimentConfig", "DataProcessing")
+
+
+class TransformJob:
+    """One batch transform job, from CreateTransformJob's parameters to its `.out` objects.
+
+    Raises:
+        ServiceException: the request cannot be honoured.
+    """
+
+    def __init__(self, params: dict[str, Any], arn: str, model: Model) -> None:
+        self._request = {key: value for key, value in params.items() if key != "Tags"}
+        self.name: str = params["TransformJobName"]
+        self.arn = arn
+        self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
+        _check(params)
+        self._source = Location.of(params["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
+        self._target = Location.of(params["TransformOutput"]["S3OutputPath"])
+        self._s3, self._logs = model.role.client("s3"), model.role.client("logs")
+        self._instance = f"i-{uuid.uuid4().hex[:17]}"
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        created = now()
+        self._facts: dict[str, Any] = {
+            "TransformJobStatus": "InProgress",
+            "CreationTime": created,
+            "LastModifiedTime": created,
+        }
+        self._stream: LogStream | None = None
+        self._server = ModelServer(
+            model,
+            state.folder("transform", f"{self.name}-{self._instance}"),
+            on_line=self._write,
+            patience=_STARTUP,
+            environment=params.get("Environment"),
+        )
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        name = f"transform {self.name}"
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Ask a running job to end after the request in hand.
+
+        Raises:
+            ValidationException: it has ended.
+        """
+        with self._lock:
+            status = self._facts["TransformJobStatus"]
+            if status in _TERMINAL:
+                raise ValidationException(
+                    f"The request was rejected because the transform job is in status {status}."
+                )
+            self._facts.update(TransformJobStatus="Stopping", LastModifiedTime=now())
+        self._stop.set()
+
+    def abandon(self) -> None:
+        """End at once, because this AWS ends."""
+        self._stop.set()
+        self._server.close(grace=0)
+
+    def summary(self) -> dict[str, Any]:
+        """The job as ListTransformJobs shows it."""
+        with self._lock:
+            return {"TransformJobName": self.name, "TransformJobArn": self.arn, **self._facts}
+
+    def description(self) -> dict[str, Any]:
+        """The job as DescribeTransformJob shows it."""
+        return {**self._request, **self.summary()}
+
+    def _write(self, line: str) -> None:
+        if self._stream is not None:
+            self._stream.write(line)
+
+    def _run(self) -> None:
+        status, reason = "Completed", ""
+        try:
+            self._work()
+            if self._stop.is_set():
+                status = "Stopped"
+        except Failed as failure:
+            status, reason = "Failed", str(failure)
+        except Exception as error:
+            log.exception("transform job %s", self.name)
+            status, reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
+        with self._lock:
+            ended = now()
+            self._facts.update(
+                TransformJobStatus=status, TransformEndTime=ended, LastModifiedTime=ended
+            )
+            if reason:
+                self._facts["FailureReason"] = reason[:1024]
+
+    def _work(self) -> None:
+        with self._lock:
+            self._facts["TransformStartTime"] = now()
+        self._stream = LogStream(self._logs, LOG_GROUP, f"{self.name}/{self._instance}")
+        try:
+            try:
+                found = list(storage.objects(self._s3, self._source))
+            except ClientError as error:
+                raise Failed(f"ClientError: {error}") from None
+            if not found:
+                raise Failed(f"ClientError: No S3 objects found under S3 URL {self._source}")
+            self._server.fetch()
+            if not self._server.start():
+                raise Failed(
+                    "The primary container did not pass the ping health check. Please check "
+                    "CloudWatch logs for this transform job."
+                )
+            for location, relative in found:
+                if self._stop.is_set():
+                    return
+                self._transform(location, f"{relative}.out")
+        finally:
+            self._server.close(grace=30)
+            self._stream.close()
+
+    def _transform(self, location: Location, name: str) -> None:
+        body = self._s3.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
+        assembled = self._request["TransformOutput"].get("AssembleWith", "None") == "Line"
+        answers = []
+        for payload in self._payloads(body, location):
+            answer = self._ask(payload, location)
+            if assembled and not answer.endswith(b"\n"):
+                answer += b"\n"
+            answers.append(answer)
+            if self._stop.is_set():
+                return
+        output = self._target.child(name)
+        try:
+            self._s3.put_object(Bucket=output.bucket, Key=output.key, Body=b"".join(answers))
+        except (ClientError, BotoCoreError) as error:
+            raise Failed(f"ClientError: Upload to {output} failed: {error}") from None
+
+    def _payloads(self, body: bytes, location: Location) -> Iterator[bytes]:
+        """The requests that an object makes: itself, its lines, or as many lines as fit."""
+        limit = self._request.get("MaxPayloadInMB", _DEFAULT_PAYLOAD) << 20
+        if self._request["TransformInput"].get("SplitType", "None") == "None":
+            pieces = [body]
+        else:
+            pieces = [line for line in body.splitlines(keepends=True) if line.strip()]
+        for piece in pieces:
+            if limit and len(piece) > limit:
+                raise Failed(
+                    f"ClientError: {location}: a record of {len(piece)} bytes is over "
+                    f"MaxPayloadInMB, {limit >> 20}"
+                )
+        if self._request.get("BatchStrategy", "MultiRecord") == "SingleRecord":
+            yield from pieces
+            return
+        batch: list[bytes] = []
+        size = 0
+        for piece in pieces:
+            if batch and limit and size + len(piece) > limit:
+                yield b"".join(batch)
+                batch, size = [], 0
+            batch.append(piece)
+            size += len(piece)
+        if batch:
+            yield b"".join(batch)
+
+    def _ask(self, payload: bytes, location: Location) -> bytes:
+        client = self._request.get("ModelClientConfig", {})
+        headers = {
+            "Content-Type": self._request["TransformInput"].get("ContentType", "application/json"),
+            "Accept": self._request["TransformOutput"].get("Accept", "*/*"),
+        }
+        text = ""
+        for _ in range(1 + client.get("InvocationsMaxRetries", _DEFAULT_RETRIES)):
+            try:
+                answer = self._server.invoke(
+                    payload, headers, client.get("InvocationsTimeoutInSeconds", _DEFAULT_SECONDS)
+                )
+            except (TimeoutError, Unavailable) as error:
+                text = f"no answer ({type(error).__name__})"
+                continue
+            if answer.status < 400:
+                return bytes(answer.data)
+            text = f"status {answer.status}: {answer.data.decode(errors='replace')[:500]}"
+            if answer.status < 500:
+                break
+        self._write(f"{location}: {text}")
+        raise Failed(f"ClientError: See job logs for more information: {location}: {text}")
+
+
+def _check(params: dict[str, Any]) -> None:
+    refuse_members(params, _UNSUPPORTED, "CreateTransformJob")
+    source = params["TransformInput"]
+    kind = source["DataSource"]["S3DataSource"]["S3DataType"]
+    if kind != "S3Prefix":
+        raise NotImplementedByLocalAws(f"S3DataType {kind}")
+    if source.get("CompressionType", "None") != "None":
+        raise NotImplementedByLocalAws(f"CompressionType {source['CompressionType']}")
+    if source.get("SplitType", "None") not in ("None", "Line"):
+        raise NotImplementedByLocalAws(f"SplitType {source['SplitType']}")
+    if params["TransformResources"]["InstanceCount"] != 1:
+        raise NotImplementedByLocalAws("batch transform on more than one instance")
