@@ -2,7 +2,14 @@
 
 from moto.core.config import default_user_config
 
-from local_aws import applicationautoscaling, awslambda, cloudformation, sagemaker, sagemakerruntime
+from local_aws import (
+    applicationautoscaling,
+    awslambda,
+    cloudformation,
+    personalize,
+    sagemaker,
+    sagemakerruntime,
+)
 
 
 def install() -> None:
@@ -12,5 +19,6 @@ def install() -> None:
     applicationautoscaling.install()
     awslambda.install()
     cloudformation.install()
+    personalize.install()
     sagemaker.install()
     sagemakerruntime.install()

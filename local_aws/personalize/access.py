@@ -1,0 +1,231 @@
+"""What a job needs before it may touch S3: a role that trusts the service, and a bucket policy.
+
+Amazon Personalize reads with the role's permissions, and the bucket's own policy has to let the
+service in as well. The role's permissions are checked by S3 itself, for the calls are signed with
+its credentials.
+"""
+
+import fnmatch
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlparse
+
+from botocore.exceptions import ClientError
+from moto.iam.models import iam_backends
+from moto.utilities.utils import get_partition
+
+from local_aws import clients
+from local_aws.personalize.errors import InvalidInput
+
+_PRINCIPAL = "personalize.amazonaws.com"
+
+
+class AccessDenied(Exception):
+    """The job may not do what it has to; the text says what is missing."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An object or a folder in S3."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def of(cls, uri: str) -> "Place":
+        """The place of an s3:// address.
+
+        Raises:
+            InvalidInput: it is none.
+        """
+        parsed = urlparse(uri)
+        if parsed.scheme != "s3" or not parsed.netloc:
+            raise InvalidInput(f"'{uri}' is not an S3 location: s3://bucket/key is needed.")
+        return cls(parsed.netloc, parsed.path.lstrip("/"))
+
+
+class JobStorage:
+    """S3 as one job of the service sees it.
+
+    Args:
+        role_arn: the job's role.
+        job_arn: the job, which is what a policy's aws:SourceArn is compared with.
+        account_id, region: where the job runs.
+    """
+
+    def __init__(self, role_arn: str, job_arn: str, account_id: str, region: str) -> None:
+        self._role_arn = role_arn
+        self._source = {"aws:sourceaccount": account_id, "aws:sourcearn": job_arn}
+        self._region = region
+        self._s3: Any = None
+
+    def read(self, place: Place, suffix: str = "") -> list[tuple[str, bytes]]:
+        """Name and content of the object, or of the objects directly in the folder.
+
+        Raises:
+            AccessDenied: the role or the bucket does not allow it, or nothing is there.
+        """
+        self._need(place.bucket, "s3:ListBucket", f"arn:aws:s3:::{place.bucket}")
+        keys = self._keys(place, suffix)
+        for key in keys:
+            self._need(place.bucket, "s3:GetObject", f"arn:aws:s3:::{place.bucket}/{key}")
+        s3 = self._client()
+        return [
+            (
+                f"s3://{place.bucket}/{key}",
+                self._call(s3.get_object, Bucket=place.bucket, Key=key)["Body"].read(),
+            )
+            for key in keys
+        ]
+
+    def write(self, place: Place, name: str, content: bytes) -> None:
+        """Put an object into a folder.
+
+        Raises:
+            AccessDenied: the role or the bucket does not allow it.
+        """
+        key = f"{place.key.rstrip('/')}/{name}".lstrip("/")
+        self._need(place.bucket, "s3:PutObject", f"arn:aws:s3:::{place.bucket}/{key}")
+        self._call(self._client().put_object, Bucket=place.bucket, Key=key, Body=content)
+
+    def _keys(self, place: Place, suffix: str) -> list[str]:
+        found: list[str] = []
+        token: dict[str, str] = {}
+        while True:
+            page = self._call(
+                self._client().list_objects_v2, Bucket=place.bucket, Prefix=place.key, **token
+            )
+            found += [entry["Key"] for entry in page.get("Contents", [])]
+            if not page.get("IsTruncated"):
+                break
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+        if place.key in found and not place.key.endswith("/"):
+            return [place.key]
+        folder = place.key if place.key.endswith("/") or not place.key else place.key + "/"
+        inside = [
+            key
+            for key in found
+            if key.startswith(folder) and "/" not in key[len(folder) :] and key.endswith(suffix)
+            if key != folder
+        ]
+        if not inside:
+            raise AccessDenied(f"There is no object at s3://{place.bucket}/{place.key}.")
+        return sorted(inside)
+
+    def _client(self) -> Any:
+        if self._s3 is None:
+            credentials = clients.assume_role(self._role_arn, "Personalize", self._region)
+            self._s3 = clients.client("s3", self._region, credentials)
+        return self._s3
+
+    def _call(self, operation: Any, **arguments: Any) -> Any:
+        try:
+            return operation(**arguments)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            where = (
+                f"s3://{arguments['Bucket']}/{arguments.get('Key', arguments.get('Prefix', ''))}"
+            )
+            if code in ("AccessDenied", "403", "AccessDeniedException"):
+                raise AccessDenied(
+                    f"Insufficient privileges for accessing data in S3. Role {self._role_arn} may not "
+                    f"{error.operation_name} {where}."
+                ) from None
+            raise AccessDenied(
+                f"{error.operation_name} {where}: {error.response['Error']['Message']}"
+            ) from None
+
+    def _need(self, bucket: str, action: str, resource: str) -> None:
+        owner = clients.client("s3", self._region)
+        try:
+            policy = json.loads(owner.get_bucket_policy(Bucket=bucket)["Policy"])
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "NoSuchBucket":
+                raise AccessDenied(f"There is no bucket {bucket}.") from None
+            policy = {"Statement": []}
+        effects = {
+            statement["Effect"]
+            for statement in _statements(policy)
+            if _covers(statement, action, resource, self._source)
+        }
+        if effects != {"Allow"}:
+            raise AccessDenied(
+                "Insufficient privileges for accessing data in S3. The policy of bucket "
+                f"{bucket} {'denies' if 'Deny' in effects else 'does not allow'} {_PRINCIPAL} "
+                f"the action {action} on {resource}."
+            )
+
+
+def check_role(arn: str, account_id: str, region: str) -> None:
+    """Make sure that there is such a role and that the service may assume it.
+
+    Raises:
+        InvalidInput: otherwise.
+    """
+    try:
+        role = iam_backends[account_id][get_partition(region)].get_role_by_arn(arn)
+    except Exception:  # moto has its own NotFound, and others for malformed ARNs
+        raise InvalidInput(f"Role {arn} does not exist.") from None
+    document = role.assume_role_policy_document
+    policy = json.loads(document) if isinstance(document, str) else document
+    if not any(
+        statement["Effect"] == "Allow"
+        and _names_service(statement)
+        and _acts(statement, "sts:AssumeRole")
+        for statement in _statements(policy)
+    ):
+        raise InvalidInput(
+            f"Role {arn} does not trust {_PRINCIPAL}: its trust policy must let it assume the role."
+        )
+
+
+def _statements(policy: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from _listed(policy.get("Statement"))
+
+
+def _covers(statement: dict[str, Any], action: str, resource: str, source: dict[str, str]) -> bool:
+    return (
+        _names_service(statement)
+        and _acts(statement, action)
+        and any(
+            fnmatch.fnmatchcase(resource, pattern) for pattern in _listed(statement.get("Resource"))
+        )
+        and _conditions(statement.get("Condition", {}), source)
+    )
+
+
+def _names_service(statement: dict[str, Any]) -> bool:
+    principal = statement.get("Principal", {})
+    if isinstance(principal, str):
+        return principal == "*"
+    return _PRINCIPAL in _listed(principal.get("Service")) or "*" in _listed(principal.get("AWS"))
+
+
+def _acts(statement: dict[str, Any], action: str) -> bool:
+    patterns = _listed(statement.get("Action"))
+    return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _conditions(conditions: dict[str, Any], source: dict[str, str]) -> bool:
+    for test, wanted in conditions.items():
+        for key, patterns in wanted.items():
+            actual = {**source, "aws:securetransport": "true"}.get(key.lower())
+            if actual is None:
+                return False
+            like = test.lower().removesuffix("ifexists") in ("stringlike", "arnlike", "arnequals")
+            same = fnmatch.fnmatchcase if like else str.__eq__
+            if not any(
+                same(actual, str(p).lower() if isinstance(p, bool) else p)
+                for p in _listed(patterns)
+            ):
+                return False
+    return True
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

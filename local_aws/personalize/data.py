@@ -1,0 +1,349 @@
+"""What a dataset group has learned about: interactions and metadata, in columns.
+
+Users, items and event types have codes that never change while the group lives; the arrays hold
+codes. Reading and writing takes the group's lock.
+"""
+
+import bisect
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from local_aws.personalize.schemas import Schema
+
+_HISTORY = 2000  # the newest interactions of a user that a model is shown
+
+
+class Vocabulary:
+    """Strings and their codes, in the order in which they came."""
+
+    def __init__(self, fold: bool = False) -> None:
+        self.names: list[str] = []
+        self._codes: dict[str, int] = {}
+        self._fold = fold
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def add(self, name: str) -> int:
+        """The code of `name`, a new one if it is new."""
+        key = name.lower() if self._fold else name
+        code = self._codes.get(key)
+        if code is None:
+            code = self._codes[key] = len(self.names)
+            self.names.append(name)
+        return code
+
+    def find(self, name: str) -> int:
+        """The code of `name`, −1 for an unknown one."""
+        return self._codes.get(name.lower() if self._fold else name, -1)
+
+
+@dataclass(frozen=True)
+class Events:
+    """Interactions, a row each.
+
+    Attributes:
+        user, item: int32 codes.
+        timestamp: int64, seconds.
+        event_type: int16 code, −1 where there is none.
+        event_value: float32, NaN where there is none.
+        context: further columns by name, a list of values or None each.
+    """
+
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    timestamp: NDArray[np.int64]
+    event_type: NDArray[np.int16]
+    event_value: NDArray[np.float32]
+    context: dict[str, list[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, rows: list[tuple[int, int, int, int, float]], context: dict[str, list[Any]]
+    ) -> "Events":
+        """From rows of (user, item, timestamp, event type, event value)."""
+        columns = list(zip(*rows, strict=True)) if rows else [()] * 5
+        return cls(
+            np.array(columns[0], np.int32),
+            np.array(columns[1], np.int32),
+            np.array(columns[2], np.int64),
+            np.array(columns[3], np.int16),
+            np.array(columns[4], np.float32),
+            context,
+        )
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def joined(self, other: "Events") -> "Events":
+        """These and the `other` ones, in that order."""
+        names = list(self.context) + [n for n in other.context if n not in self.context]
+        return Events(
+            np.concatenate([self.user, other.user]),
+            np.concatenate([self.item, other.item]),
+            np.concatenate([self.timestamp, other.timestamp]),
+            np.concatenate([self.event_type, other.event_type]),
+            np.concatenate([self.event_value, other.event_value]),
+            {
+                name: self.context.get(name, [None] * len(self))
+                + other.context.get(name, [None] * len(other))
+                for name in names
+            },
+        )
+
+    def sorted(self) -> "Events":
+        """By user, then by time, equal times in the order they came."""
+        return self.take(np.lexsort((self.timestamp, self.user)))
+
+    def take(self, rows: NDArray[Any]) -> "Events":
+        """The rows at these positions."""
+        return Events(
+            self.user[rows],
+            self.item[rows],
+            self.timestamp[rows],
+            self.event_type[rows],
+            self.event_value[rows],
+            {name: [values[r] for r in rows] for name, values in self.context.items()},
+        )
+
+
+class Interactions:
+    """Imported interactions, and those that PutEvents brought since."""
+
+    def __init__(self) -> None:
+        self.bulk = Events.of([], {})
+        self._starts: NDArray[np.int64] = np.zeros(1, np.int64)
+        self._streamed: dict[int, list[tuple[int, int, int, float, dict[str, Any]]]] = {}
+        self.streamed_count = 0
+
+    def replace(self, events: Events) -> None:
+        """Take `events` as all that was imported."""
+        self.bulk = events.sorted()
+        users = int(self.bulk.user.max()) + 1 if len(events) else 0
+        counts = np.bincount(self.bulk.user, minlength=users)
+        self._starts = np.concatenate([[0], np.cumsum(counts)])
+
+    def append(self, events: Events) -> None:
+        """Take `events` as well."""
+        self.replace(self.bulk.joined(events))
+
+    def put(
+        self,
+        user: int,
+        item: int,
+        timestamp: int,
+        event_type: int,
+        value: float,
+        context: dict[str, Any],
+    ) -> None:
+        """One event as it happens; it stays when imports replace the rest."""
+        rows = self._streamed.setdefault(user, [])
+        bisect.insort(rows, (timestamp, item, event_type, value, context), key=lambda row: row[0])
+        self.streamed_count += 1
+
+    def move(self, user: int, to: int) -> None:
+        """Give the streamed events of `user` to another, who turned out to be the same person."""
+        for timestamp, item, event_type, value, context in self._streamed.pop(user, []):
+            self.streamed_count -= 1
+            self.put(to, item, timestamp, event_type, value, context)
+
+    def history(self, user: int) -> Events:
+        """The newest interactions of one user, oldest first, without context."""
+        bulk = slice(0, 0)
+        if 0 <= user < len(self._starts) - 1:
+            first, last = int(self._starts[user]), int(self._starts[user + 1])
+            bulk = slice(max(first, last - _HISTORY), last)
+        item, timestamp = self.bulk.item[bulk], self.bulk.timestamp[bulk]
+        kind, value = self.bulk.event_type[bulk], self.bulk.event_value[bulk]
+        streamed = self._streamed.get(user)
+        if streamed:
+            new = streamed[-_HISTORY:]
+            item = np.concatenate([item, np.array([row[1] for row in new], np.int32)])
+            timestamp = np.concatenate([timestamp, np.array([row[0] for row in new], np.int64)])
+            kind = np.concatenate([kind, np.array([row[2] for row in new], np.int16)])
+            value = np.concatenate([value, np.array([row[3] for row in new], np.float32)])
+            order = np.argsort(timestamp, kind="stable")[-_HISTORY:]
+            item, timestamp, kind, value = item[order], timestamp[order], kind[order], value[order]
+        return Events(np.full(len(item), user, np.int32), item, timestamp, kind, value)
+
+    def all(self) -> Events:
+        """Everything, sorted by user and time."""
+        rows, contexts = [], []
+        for user, streamed in self._streamed.items():
+            for timestamp, item, kind, value, context in streamed:
+                rows.append((user, item, timestamp, kind, value))
+                contexts.append(context)
+        names = {name for context in contexts for name in context}
+        new = Events.of(rows, {name: [c.get(name) for c in contexts] for name in names})
+        return self.bulk.joined(new).sorted() if rows else self.bulk
+
+
+class Metadata:
+    """The rows of an Items or a Users dataset, by id, with columns for filters.
+
+    Args:
+        schema: its columns.
+        ids: the codes of its ids.
+    """
+
+    def __init__(self, schema: Schema, ids: Vocabulary) -> None:
+        self.schema = schema
+        self.rows: dict[int, dict[str, Any]] = {}
+        self._ids = ids
+        self._numbers: dict[str, NDArray[np.float64]] = {}
+        self._values: dict[str, dict[str, NDArray[np.int64]]] = {}
+
+    def put(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
+        """Add rows; one whose id is there replaces it."""
+        self.rows.update(rows)
+        self._numbers.clear()
+        self._values.clear()
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A number column over all codes, NaN where there is none."""
+        column = self._numbers.get(name)
+        if column is None or len(column) < len(self._ids):
+            column = np.full(len(self._ids), np.nan)
+            for code, row in self.rows.items():
+                if row.get(name) is not None:
+                    column[code] = row[name]
+            self._numbers[name] = column
+        return column
+
+    def having(self, name: str, value: str) -> NDArray[np.int64]:
+        """The codes of the rows whose column `name` holds `value`."""
+        if name not in self._values:
+            field = self.schema.field(name)
+            found: dict[str, list[int]] = {}
+            for code, row in self.rows.items():
+                for each in split(row.get(name), field is not None and field.categorical):
+                    found.setdefault(each, []).append(code)
+            self._values[name] = {v: np.array(codes, np.int64) for v, codes in found.items()}
+        return self._values[name].get(value, np.zeros(0, np.int64))
+
+    def present(self, name: str) -> NDArray[np.int64]:
+        """The codes of the rows that have any value in column `name`."""
+        return np.array([c for c, row in self.rows.items() if row.get(name) is not None], np.int64)
+
+
+def split(value: str | None, categorical: bool) -> list[str]:
+    """The values of a string field; those of a categorical one are separated by `|`."""
+    if value is None:
+        return []
+    return [each for each in value.split("|") if each] if categorical else [value]
+
+
+class GroupData:
+    """All data of one dataset group."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.users = Vocabulary()
+        self.items = Vocabulary()
+        self.event_types = Vocabulary(fold=True)
+        self.interactions: Interactions | None = None
+        self.interactions_schema: Schema | None = None
+        self.metadata: dict[str, Metadata] = {}
+        self._sessions: dict[str, str] = {}
+
+    def open(self, schema: Schema) -> None:
+        """Make room for a dataset of `schema`, or give the one that is there a new schema."""
+        with self.lock:
+            if schema.dataset_type == "INTERACTIONS":
+                self.interactions_schema = schema
+                self.interactions = self.interactions or Interactions()
+                return
+            ids = self.items if schema.dataset_type == "ITEMS" else self.users
+            table = Metadata(schema, ids)
+            if schema.dataset_type in self.metadata:
+                table.put(self.metadata[schema.dataset_type].rows.items())
+            self.metadata[schema.dataset_type] = table
+
+    def drop(self, dataset_type: str) -> None:
+        """Forget a dataset."""
+        with self.lock:
+            if dataset_type == "INTERACTIONS":
+                self.interactions = self.interactions_schema = None
+            else:
+                self.metadata.pop(dataset_type, None)
+
+    def schema(self, dataset_type: str) -> Schema | None:
+        """The schema of the dataset of that type, None where there is no dataset."""
+        if dataset_type == "INTERACTIONS":
+            return self.interactions_schema
+        table = self.metadata.get(dataset_type)
+        return table.schema if table else None
+
+    def load(self, dataset_type: str, rows: list[dict[str, Any]], full: bool) -> None:
+        """Take checked rows of an import, instead of (`full`) or besides those already there."""
+        with self.lock:
+            if dataset_type == "INTERACTIONS":
+                assert self.interactions is not None and self.interactions_schema is not None
+                events = self._events(rows)
+                (self.interactions.replace if full else self.interactions.append)(events)
+                return
+            table = self.metadata[dataset_type]
+            if full:
+                table.rows.clear()
+            key = "ITEM_ID" if dataset_type == "ITEMS" else "USER_ID"
+            table.put((self._ids(key).add(row[key]), row) for row in rows)
+
+    def _ids(self, key: str) -> Vocabulary:
+        return self.items if key == "ITEM_ID" else self.users
+
+    def _events(self, rows: list[dict[str, Any]]) -> Events:
+        assert self.interactions_schema is not None
+        add_user, add_item, add_type = self.users.add, self.items.add, self.event_types.add
+        tuples = []
+        for row in rows:
+            kind, value = row.get("EVENT_TYPE"), row.get("EVENT_VALUE")
+            tuples.append(
+                (
+                    add_user(row["USER_ID"]),
+                    add_item(row["ITEM_ID"]),
+                    row["TIMESTAMP"],
+                    -1 if kind is None else add_type(kind),
+                    np.nan if value is None else value,
+                )
+            )
+        context = {
+            f.name: [row.get(f.name) for row in rows] for f in self.interactions_schema.metadata
+        }
+        return Events.of(tuples, context)
+
+    def put_event(
+        self,
+        user_id: str | None,
+        session_id: str,
+        item_id: str,
+        timestamp: int,
+        event_type: str,
+        value: float | None,
+        context: dict[str, Any],
+    ) -> None:
+        """Take one streamed event.
+
+        Until a session has a user its id stands for one; then its events become that user's.
+        """
+        with self.lock:
+            assert self.interactions is not None
+            if user_id is None:
+                user_id = self._sessions.get(session_id, session_id)
+            elif self._sessions.get(session_id) != user_id:
+                self._sessions[session_id] = user_id
+                anonymous = self.users.find(session_id)
+                if anonymous >= 0 and session_id != user_id:
+                    self.interactions.move(anonymous, self.users.add(user_id))
+            self.interactions.put(
+                self.users.add(user_id),
+                self.items.add(item_id),
+                timestamp,
+                self.event_types.add(event_type),
+                np.nan if value is None else value,
+                context,
+            )

@@ -1,0 +1,133 @@
+"""Amazon Personalize Events: what happens now counts in the very next answer."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from local_aws.api import NotImplementedByLocalAws
+from local_aws.personalize import importing
+from local_aws.personalize.data import GroupData
+from local_aws.personalize.datasets import Params
+from local_aws.personalize.errors import InvalidInput
+from local_aws.personalize.runtime import Runtime
+from local_aws.personalize.schemas import Field, Schema
+
+_OWN = {"ITEMID", "EVENTTYPE", "EVENTVALUE", "IMPRESSION", "RECOMMENDATIONID"}
+
+
+class Events(Runtime):
+    """Amazon Personalize Events."""
+
+    def put_events(self, params: Params) -> None:
+        """PutEvents: all events of the call are checked before any is kept."""
+        trackers = self.all("eventTracker", trackingId=params["trackingId"])
+        if not trackers or trackers[0].status != "ACTIVE":
+            raise InvalidInput(f"There is no ACTIVE event tracker with id {params['trackingId']}.")
+        data = self.data(trackers[0].group)
+        schema = data.interactions_schema
+        if schema is None:
+            raise InvalidInput("The dataset group has no Interactions dataset.")
+        wrong: list[str] = []
+        checked = [
+            _event(position, event, schema, wrong)
+            for position, event in enumerate(params["eventList"], 1)
+        ]
+        if wrong:
+            raise InvalidInput(f"Invalid events: {'; '.join(wrong)}.")
+        for event in checked:
+            data.put_event(params.get("userId"), params["sessionId"], **event)
+
+    def put_items(self, params: Params) -> None:
+        """PutItems: metadata of up to ten items, new or known."""
+        self._put("ITEMS", "ITEM_ID", "itemId", params["items"], params["datasetArn"])
+
+    def put_users(self, params: Params) -> None:
+        """PutUsers: metadata of up to ten users, new or known."""
+        self._put("USERS", "USER_ID", "userId", params["users"], params["datasetArn"])
+
+    def _put(self, kind: str, key: str, member: str, rows: list[Params], arn: str) -> None:
+        dataset = self.find("dataset", arn, ready=True)
+        if dataset["datasetType"] != kind:
+            raise InvalidInput(f"{arn} is not a dataset of type {kind}.")
+        data: GroupData = self.data(dataset.group)
+        schema = data.schema(kind)
+        assert schema is not None
+        wrong: list[str] = []
+        checked = []
+        for row in rows:
+            where = f"{member} '{row[member]}'"
+            values = _properties(row.get("properties"), where, wrong)
+            values[_plain(key)] = row[member]
+            checked.append(_row(schema.fields, values, where, wrong))
+            known = {_plain(field.name) for field in schema.fields}
+            wrong += [
+                f"{where}: the schema has no field for '{n}'" for n in values if n not in known
+            ]
+        if wrong:
+            raise InvalidInput(f"Invalid {kind.lower()}: {'; '.join(wrong)}.")
+        data.load(kind, checked, full=False)
+
+
+def _event(position: int, event: Params, schema: Schema, wrong: list[str]) -> Params:
+    where = f"event {position}"
+    if event.get("metricAttribution"):
+        raise NotImplementedByLocalAws("metric attributions (metricAttribution)")
+    values = _properties(event.get("properties"), where, wrong)
+    item = event.get("itemId") or values.get("ITEMID")
+    if not item:
+        wrong.append(f"{where}: itemId is needed, of its own or in properties")
+    value = event.get("eventValue", values.get("EVENTVALUE"))
+    if value is not None:
+        try:
+            value = importing.value(Field("EVENT_VALUE", "float"), value)
+        except ValueError as error:
+            wrong.append(f"{where}: eventValue {error}")
+    context = _row(schema.metadata, values, where, wrong)
+    known = {_plain(field.name) for field in schema.fields} | _OWN
+    wrong += [
+        f"{where}: the schema has no field for '{name}'" for name in values if name not in known
+    ]
+    sent = event["sentAt"]
+    return {
+        "item_id": str(item),
+        "timestamp": int(sent.timestamp() if isinstance(sent, datetime) else float(sent)),
+        "event_type": event["eventType"],
+        "value": value,
+        "context": context,
+    }
+
+
+def _properties(text: str | None, where: str, wrong: list[str]) -> dict[str, Any]:
+    """The members of a `properties` string, by their names without case and underscores."""
+    try:
+        properties = json.loads(text) if text else {}
+    except json.JSONDecodeError as error:
+        wrong.append(f"{where}: properties is not JSON: {error.msg} at character {error.pos + 1}")
+        return {}
+    if not isinstance(properties, dict):
+        wrong.append(f"{where}: properties must be a JSON object")
+        return {}
+    return {_plain(name): value for name, value in properties.items()}
+
+
+def _row(
+    fields: tuple[Field, ...], values: dict[str, Any], where: str, wrong: list[str]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for field in fields:
+        given = values.get(_plain(field.name))
+        if given is None or given == "":
+            if not field.nullable:
+                wrong.append(f"{where}: {field.name} is missing")
+            row[field.name] = None
+            continue
+        try:
+            row[field.name] = importing.value(field, given)
+        except ValueError as error:
+            wrong.append(f"{where}: {field.name} {error}")
+    return row
+
+
+def _plain(name: str) -> str:
+    """A schema's USER_AGE and an event's userAge are the same."""
+    return name.replace("_", "").upper()

@@ -1,0 +1,84 @@
+"""The backend: everything that Amazon Personalize does here, for one account in one region."""
+
+from local_aws.personalize import catalogue
+from local_aws.personalize.datasets import Params
+from local_aws.personalize.errors import InvalidInput, NotFound, TooManyTags
+from local_aws.personalize.events import Events
+from local_aws.personalize.resources import _TAGS, KINDS, Resource, paged
+
+
+class PersonalizeBackend(Events):
+    """Control plane, runtime and events.
+
+    A public method is an operation, named in snake case; it takes the request's parameters and
+    returns the answer, both with AWS's names.
+    """
+
+    def describe(self, kind: str, params: Params) -> Params:
+        """Any Describe operation."""
+        described = KINDS[kind]
+        return {described.name: self.find(kind, params[described.arn]).attributes}
+
+    def list_recipes(self, params: Params) -> Params:
+        """ListRecipes: of one domain, or all of them."""
+        domain = params.get("domain")
+        recipes = [r.describe() for r in catalogue.RECIPES.values() if domain in (None, r.domain)]
+        return paged("recipes", recipes, params)
+
+    def describe_recipe(self, params: Params) -> Params:
+        """DescribeRecipe."""
+        if params["recipeArn"] not in catalogue.RECIPES:
+            catalogue.find(params["recipeArn"])
+        return {"recipe": catalogue.RECIPES[params["recipeArn"]].describe()}
+
+    def describe_algorithm(self, params: Params) -> Params:
+        """DescribeAlgorithm: a recipe's hyperparameters."""
+        recipe = self._recipe_of(params["algorithmArn"], "algorithm")
+        return {
+            "algorithm": {
+                "name": recipe.name,
+                "algorithmArn": params["algorithmArn"],
+                "defaultHyperParameters": dict(recipe.hyperparameters),
+            }
+        }
+
+    def describe_feature_transformation(self, params: Params) -> Params:
+        """DescribeFeatureTransformation."""
+        arn = params["featureTransformationArn"]
+        recipe = self._recipe_of(arn, "feature-transformation")
+        transformation = {"name": recipe.name, "featureTransformationArn": arn, "status": "ACTIVE"}
+        return {"featureTransformation": {**transformation, "defaultParameters": {}}}
+
+    @staticmethod
+    def _recipe_of(arn: str, sort: str) -> catalogue.Recipe:
+        recipe = catalogue.RECIPES.get(arn.replace(f":{sort}/", ":recipe/"))
+        if recipe is None or f":::{sort}/" not in arn:
+            raise NotFound(arn)
+        return recipe
+
+    def list_tags_for_resource(self, params: Params) -> Params:
+        """ListTagsForResource."""
+        tags = self._tagged(params["resourceArn"]).tags
+        return {"tags": [{"tagKey": key, "tagValue": value} for key, value in tags.items()]}
+
+    def tag_resource(self, params: Params) -> None:
+        """TagResource: at most fifty tags in all."""
+        resource = self._tagged(params["resourceArn"])
+        tags = {**resource.tags, **{tag["tagKey"]: tag["tagValue"] for tag in params["tags"]}}
+        if len(tags) > _TAGS:
+            raise TooManyTags(f"A resource may have {_TAGS} tags, not {len(tags)}.")
+        resource.tags = tags
+
+    def untag_resource(self, params: Params) -> None:
+        """UntagResource: keys that are not there do no harm."""
+        resource = self._tagged(params["resourceArn"])
+        for key in params["tagKeys"]:
+            resource.tags.pop(key, None)
+
+    def _tagged(self, arn: str) -> Resource:
+        resource = self.resources.get(arn)
+        if resource is None:
+            raise NotFound(arn)
+        if resource.kind.name == "schema":
+            raise InvalidInput(f"{arn} is a schema, which has no tags.")
+        return resource

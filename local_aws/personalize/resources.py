@@ -1,0 +1,330 @@
+"""What the control plane keeps: named resources, their states, and the work between two states."""
+
+import contextlib
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.core.base_backend import BaseBackend
+from moto.utilities.utils import get_partition
+
+from local_aws.personalize import errors
+
+log = logging.getLogger("local_aws.personalize")
+_PAGE = 100
+_TAGS = 50
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A sort of resource, and what the API calls it.
+
+    Attributes:
+        name: the member of a Describe answer that holds one.
+        plural: the member of a List answer that holds many.
+        path: the first part of its ARN's resource.
+        parent: the parameter by which List narrows down.
+    """
+
+    name: str
+    plural: str
+    path: str
+    parent: str | None = None
+
+    @property
+    def arn(self) -> str:
+        """The parameter and attribute that holds its ARN."""
+        return f"{self.name}Arn"
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("datasetGroup", "datasetGroups", "dataset-group"),
+        Kind("schema", "schemas", "schema"),
+        Kind("dataset", "datasets", "dataset", "datasetGroupArn"),
+        Kind("datasetImportJob", "datasetImportJobs", "dataset-import-job", "datasetArn"),
+        Kind("solution", "solutions", "solution", "datasetGroupArn"),
+        Kind("solutionVersion", "solutionVersions", "solution", "solutionArn"),
+        Kind("campaign", "campaigns", "campaign", "solutionArn"),
+        Kind("recommender", "recommenders", "recommender", "datasetGroupArn"),
+        Kind("filter", "Filters", "filter", "datasetGroupArn"),
+        Kind("eventTracker", "eventTrackers", "event-tracker", "datasetGroupArn"),
+        Kind(
+            "batchInferenceJob", "batchInferenceJobs", "batch-inference-job", "solutionVersionArn"
+        ),
+        Kind("batchSegmentJob", "batchSegmentJobs", "batch-segment-job", "solutionVersionArn"),
+    )
+}
+
+
+class Failed(Exception):
+    """The work behind a state failed; the text becomes the failureReason."""
+
+
+class Stopped(Exception):
+    """The work behind a state was stopped on request."""
+
+
+@dataclass(eq=False)
+class Resource:
+    """One resource.
+
+    Attributes:
+        kind: what it is.
+        arn: its ARN.
+        group: the ARN of the dataset group it belongs to, "" for a schema.
+        attributes: as Describe shows them, and a few more that the API's shapes leave out.
+        tags: by key.
+        inner: what it stands for in this process, by kind.
+    """
+
+    kind: Kind
+    arn: str
+    group: str
+    attributes: dict[str, Any]
+    tags: dict[str, str] = field(default_factory=dict)
+    inner: Any = None
+
+    @property
+    def status(self) -> str:
+        """Its state; a schema has none and is always ready."""
+        return str(self.attributes.get("status", "ACTIVE"))
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is going on, its update included."""
+        return any(_busy(str(each.get("status", ""))) for each in self._layers())
+
+    def _layers(self) -> Iterable[dict[str, Any]]:
+        yield self.attributes
+        for name, value in self.attributes.items():
+            if name.startswith("latest") and name.endswith("Update"):
+                yield value
+
+    def __getitem__(self, name: str) -> Any:
+        return self.attributes.get(name)
+
+
+def _busy(status: str) -> bool:
+    return status.endswith(("PENDING", "IN_PROGRESS", "STOPPING"))
+
+
+class Registry(BaseBackend):  # type: ignore[misc]
+    """All resources of one account in one region."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.lock = threading.RLock()
+        self.resources: dict[str, Resource] = {}
+        self.closing: list[Callable[[], None]] = []  # what ends when the AWS does
+
+    def reset(self) -> None:
+        """Forget everything; end what runs."""
+        for resource in list(self.resources.values()):
+            if hasattr(resource.inner, "close"):
+                resource.inner.close()
+        for close in list(self.closing):
+            close()
+        super().reset()
+
+    def arn_of(self, kind: str, *parts: str) -> str:
+        """The ARN of a resource with that name."""
+        place = f"arn:{get_partition(self.region_name)}:personalize:{self.region_name}:{self.account_id}"
+        return f"{place}:{'/'.join((KINDS[kind].path, *parts))}"
+
+    def find(self, kind: str, arn: str, *, ready: bool = False) -> Resource:
+        """The resource of that ARN.
+
+        Args:
+            kind: what it has to be.
+            arn: its ARN.
+            ready: it has to be ACTIVE, too.
+
+        Raises:
+            NotFound: there is none.
+            InUse, InvalidInput: it is not ready yet, or never will be.
+        """
+        with self.lock:
+            resource = self.resources.get(arn)
+        if resource is None or resource.kind is not KINDS[kind]:
+            raise errors.NotFound(arn)
+        if ready and resource.status != "ACTIVE":
+            error = errors.InUse if _busy(resource.status) else errors.InvalidInput
+            raise error(f"{arn} is in status {resource.status}; it must be ACTIVE.")
+        return resource
+
+    def all(self, kind: str, **where: Any) -> list[Resource]:
+        """The resources of a kind whose attributes are as given, in the order of their making."""
+        with self.lock:
+            return [
+                resource
+                for resource in self.resources.values()
+                if resource.kind is KINDS[kind]
+                and all(resource.attributes.get(name) == value for name, value in where.items())
+            ]
+
+    def add(
+        self, kind: str, arn: str, group: str, attributes: dict[str, Any], params: dict[str, Any]
+    ) -> Resource:
+        """Make a resource; its status is still to come.
+
+        Raises:
+            AlreadyExists: the ARN is taken.
+            TooManyTags: more than fifty.
+        """
+        tags = {tag["tagKey"]: tag["tagValue"] for tag in params.get("tags") or []}
+        if len(tags) > _TAGS:
+            raise errors.TooManyTags(f"A resource may have {_TAGS} tags, not {len(tags)}.")
+        made = now()
+        with self.lock:
+            if arn in self.resources:
+                raise errors.AlreadyExists(arn)
+            resource = Resource(KINDS[kind], arn, group, {**attributes}, tags)
+            resource.attributes[KINDS[kind].arn] = arn
+            resource.attributes["creationDateTime"] = made
+            resource.attributes["lastUpdatedDateTime"] = made
+            self.resources[arn] = resource
+        return resource
+
+    def page(self, kind: str, params: dict[str, Any]) -> dict[str, Any]:
+        """A List answer.
+
+        Raises:
+            InvalidNextToken: the token is not one of ours.
+        """
+        described = KINDS[kind]
+        found = self.all(kind)
+        parent = params.get(described.parent) if described.parent else None
+        if parent is not None:
+            found = [r for r in found if r.attributes.get(described.parent) == parent]
+        return paged(described.plural, [r.attributes for r in found], params)
+
+    def quota(self, count: int, most: int, what: str) -> None:
+        """Make sure that one more is allowed.
+
+        Raises:
+            LimitExceeded: otherwise.
+        """
+        if count >= most:
+            raise errors.LimitExceeded(
+                f"The quota of {most} {what} is used up. Delete one, or wait for it to end."
+            )
+
+    def work(
+        self,
+        resource: Resource,
+        verb: str,
+        done: str | None,
+        task: Callable[[], None] | None = None,
+        layer: dict[str, Any] | None = None,
+        then: Callable[[], None] | None = None,
+        gate: threading.Semaphore | None = None,
+    ) -> None:
+        """Go from `VERB PENDING` through `VERB IN_PROGRESS` to `done`, in a thread.
+
+        Args:
+            resource: whose state it is.
+            verb: CREATE, DELETE, START, STOP…
+            done: the state at the end; None: the resource is gone then.
+            task: what has to be done; it raises `Failed` with the failureReason.
+            layer: the attributes that hold the state, the resource's own by default.
+            then: done in the moment of success, before the state is seen.
+            gate: how many such works may go on at once; the others are pending.
+        """
+        attributes = resource.attributes if layer is None else layer
+        attributes["status"] = f"{verb} PENDING"
+
+        def run() -> None:
+            with gate or contextlib.nullcontext():
+                with self.lock:
+                    if attributes["status"] != f"{verb} PENDING":  # stopped before it began
+                        return
+                    self.turn(attributes, f"{verb} IN_PROGRESS")
+                try:
+                    if task is not None:
+                        task()
+                except Stopped:
+                    self.turn(attributes, f"{verb} STOPPED")
+                    return
+                except Exception as error:
+                    reason = str(error) if isinstance(error, Failed) else repr(error)
+                    if not isinstance(error, Failed):
+                        log.exception("%s %s", verb, resource.arn)
+                    attributes["failureReason"] = reason
+                    self.turn(attributes, f"{verb} FAILED")
+                    return
+            with self.lock:
+                if then is not None:
+                    then()
+                if done is not None:
+                    self.turn(attributes, done)
+                elif self.resources.get(resource.arn) is resource:
+                    del self.resources[resource.arn]
+
+        threading.Thread(target=run, name=resource.arn, daemon=True).start()
+
+    def turn(self, attributes: dict[str, Any], status: str) -> None:
+        """Show a new state."""
+        with self.lock:
+            attributes["status"] = status
+            attributes["lastUpdatedDateTime"] = now()
+
+    def delete(self, resource: Resource, task: Callable[[], None] | None = None) -> None:
+        """Begin to delete.
+
+        Raises:
+            InUse: something is going on with it.
+        """
+        with self.lock:
+            self.idle(resource)
+            self.work(resource, "DELETE", None, task)
+
+    def idle(self, resource: Resource) -> None:
+        """Make sure that nothing is going on with the resource.
+
+        Raises:
+            InUse: otherwise.
+        """
+        if resource.busy:
+            states = [str(layer.get("status")) for layer in resource._layers()]
+            raise errors.InUse(
+                f"{resource.arn} is in status {', '.join(states)}; wait until that is over."
+            )
+
+    def unused(self, resource: Resource, users: Iterable[Resource]) -> None:
+        """Make sure that nothing depends on the resource.
+
+        Raises:
+            InUse: otherwise, naming what does.
+        """
+        arns = [user.arn for user in users]
+        if arns:
+            raise errors.InUse(f"{resource.arn} is in use by {', '.join(arns)}. Delete that first.")
+
+
+def paged(name: str, entries: list[Any], params: dict[str, Any]) -> dict[str, Any]:
+    """One page of a List answer; the token is the position where the next begins."""
+    token = params.get("nextToken")
+    if token is not None and not (token.isdecimal() and int(token) <= len(entries)):
+        raise errors.InvalidNextToken
+    first = int(token or 0)
+    last = first + (params.get("maxResults") or _PAGE)
+    answer: dict[str, Any] = {name: entries[first:last]}
+    if last < len(entries):
+        answer["nextToken"] = str(last)
+    return answer
+
+
+def now() -> datetime:
+    """The time, as the API's answers carry it."""
+    return datetime.now(UTC)
+
+
+def token() -> str:
+    """Eight random hexadecimal digits, as in the ARN of a solution version."""
+    return secrets.token_hex(4)

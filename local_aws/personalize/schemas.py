@@ -1,0 +1,213 @@
+"""Avro schemas of datasets: what Amazon Personalize accepts, and why it does not."""
+
+import json
+from dataclasses import dataclass
+
+from local_aws.personalize.catalogue import VIDEO_ON_DEMAND
+from local_aws.personalize.errors import InvalidInput
+
+TYPES = ("string", "int", "long", "float", "double", "boolean")
+_NUMBERS = ("int", "long", "float", "double")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of a dataset."""
+
+    name: str
+    type: str
+    nullable: bool = False
+    categorical: bool = False
+    textual: bool = False
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its values are numbers."""
+        return self.type in _NUMBERS
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of one dataset type."""
+
+    dataset_type: str
+    fields: tuple[Field, ...]
+
+    def field(self, name: str) -> Field | None:
+        """The field of that name; its case does not matter."""
+        for field in self.fields:
+            if field.name.upper() == name.upper():
+                return field
+        return None
+
+    @property
+    def metadata(self) -> tuple[Field, ...]:
+        """The fields that are neither required nor reserved."""
+        known = _KNOWN[self.dataset_type]
+        return tuple(field for field in self.fields if field.name not in known)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    type: str
+    nullable: bool = False
+    categorical: bool | None = None
+    textual: bool | None = None
+
+
+_STRING, _LONG = _Rule("string", categorical=False), _Rule("long")
+_FLOAT = _Rule("float", nullable=True)
+_GENRE = _Rule("string", nullable=True, categorical=True)
+_REQUIRED = {
+    "INTERACTIONS": {"USER_ID": _STRING, "ITEM_ID": _STRING, "TIMESTAMP": _LONG},
+    "ITEMS": {"ITEM_ID": _STRING},
+    "USERS": {"USER_ID": _STRING},
+}
+_REQUIRED_VIDEO = {
+    "INTERACTIONS": {**_REQUIRED["INTERACTIONS"], "EVENT_TYPE": _Rule("string", categorical=False)},
+    "ITEMS": {"ITEM_ID": _STRING, "CREATION_TIMESTAMP": _LONG, "GENRES": _GENRE},
+    "USERS": {"USER_ID": _STRING},
+}
+_RESERVED = {
+    "INTERACTIONS": {
+        "EVENT_TYPE": _Rule("string", nullable=True, categorical=False),
+        "EVENT_VALUE": _FLOAT,
+        "IMPRESSION": _Rule("string", nullable=True, categorical=False),
+        "RECOMMENDATION_ID": _Rule("string", nullable=True, categorical=False),
+        "EVENT_ATTRIBUTION_SOURCE": _Rule("string", nullable=True, categorical=False),
+    },
+    "ITEMS": {"CREATION_TIMESTAMP": _Rule("long", nullable=True)},
+    "USERS": {},
+}
+_RESERVED_VIDEO = {
+    **_RESERVED,
+    "ITEMS": {
+        "PRICE": _FLOAT,
+        "DURATION": _FLOAT,
+        "GENRE_L2": _GENRE,
+        "GENRE_L3": _GENRE,
+        "AVERAGE_RATING": _FLOAT,
+        "PRODUCT_DESCRIPTION": _Rule("string", nullable=True, textual=True),
+        "CONTENT_OWNER": _GENRE,
+        "CONTENT_CLASSIFICATION": _GENRE,
+    },
+    "USERS": {"SUBSCRIPTION_MODEL": _GENRE},
+}
+_KNOWN = {kind: {*_REQUIRED[kind], *_RESERVED[kind]} for kind in _REQUIRED}
+_MOST = {"INTERACTIONS": 5, "ITEMS": 100, "USERS": 25}
+
+
+def parse(text: str, domain: str | None = None) -> Schema:
+    """Read an Avro schema as CreateSchema does.
+
+    Raises:
+        InvalidInput: everything that is wrong with it.
+    """
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidInput(
+            f"The schema is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from None
+    if not isinstance(document, dict):
+        raise InvalidInput("The schema must be a JSON object: an Avro record.")
+    wrong: list[str] = []
+    if document.get("type") != "record":
+        wrong.append("'type' must be 'record'")
+    if document.get("namespace") != "com.amazonaws.personalize.schema":
+        wrong.append("'namespace' must be 'com.amazonaws.personalize.schema'")
+    if document.get("version") != "1.0":
+        wrong.append("'version' must be '1.0'")
+    kind = str(document.get("name", "")).upper()
+    if kind not in _REQUIRED:
+        wrong.append(
+            f"'name' must be the dataset type, Interactions, Items or Users, not '{document.get('name')}'"
+        )
+    fields = _fields(document.get("fields"), wrong)
+    if kind in _REQUIRED:
+        _check(kind, fields, domain, wrong)
+    if wrong:
+        raise InvalidInput(f"Invalid schema: {'; '.join(wrong)}.")
+    return Schema(kind, tuple(fields))
+
+
+def _fields(described: object, wrong: list[str]) -> list[Field]:
+    if not isinstance(described, list) or not described:
+        wrong.append("'fields' must be a list of fields")
+        return []
+    fields: list[Field] = []
+    seen: dict[str, str] = {}
+    for position, each in enumerate(described, 1):
+        if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+            wrong.append(f"field {position} has no 'name'")
+            continue
+        name = each["name"]
+        plain = "".join(c for c in name.upper() if c.isalnum())
+        if not name.replace("_", "").isalnum():
+            wrong.append(f"field name '{name}' may hold letters, digits and underscores only")
+        elif plain in seen:
+            wrong.append(
+                f"fields '{seen[plain]}' and '{name}' are the same but for case or underscores"
+            )
+        seen.setdefault(plain, name)
+        declared = each.get("type")
+        types = declared if isinstance(declared, list) else [declared]
+        real = [t for t in types if t != "null"]
+        if len(real) != 1 or real[0] not in TYPES or len(types) > 2:
+            wrong.append(
+                f"field '{name}' has type {json.dumps(declared)}; it may be one of {', '.join(TYPES)}, "
+                "or a list of one of them and null"
+            )
+            continue
+        for attribute in ("categorical", "textual"):
+            if not isinstance(each.get(attribute, False), bool):
+                wrong.append(f"field '{name}': '{attribute}' must be true or false")
+        categorical, textual = each.get("categorical") is True, each.get("textual") is True
+        if (categorical or textual) and real[0] != "string":
+            wrong.append(f"field '{name}' is categorical or textual, so its type must be string")
+        if categorical and textual:
+            wrong.append(f"field '{name}' cannot be both categorical and textual")
+        fields.append(Field(name, real[0], "null" in types, categorical, textual))
+    return fields
+
+
+def _check(kind: str, fields: list[Field], domain: str | None, wrong: list[str]) -> None:
+    video = domain == VIDEO_ON_DEMAND
+    required = (_REQUIRED_VIDEO if video else _REQUIRED)[kind]
+    reserved = (_RESERVED_VIDEO if video else _RESERVED)[kind]
+    by_name = {field.name: field for field in fields}
+    for name, rule in required.items():
+        if name == "GENRES" and "GENRE_L1" in by_name:  # the older default schema's name for it
+            name = "GENRE_L1"
+        if name not in by_name:
+            also = f" in domain {domain}" if video else ""
+            wrong.append(f"required field '{name}' ({rule.type}) is missing{also}")
+        else:
+            _rule(by_name[name], rule, wrong)
+    for name, rule in reserved.items():
+        if name in by_name and name not in required:
+            _rule(by_name[name], rule, wrong)
+    metadata = [f for f in fields if f.name not in required and f.name not in reserved]
+    if kind != "INTERACTIONS" and not (metadata or (video and kind == "ITEMS")):
+        wrong.append(f"{kind.capitalize()} needs at least one metadata field besides its id")
+    if len(metadata) > _MOST[kind]:
+        wrong.append(
+            f"{kind.capitalize()} may have {_MOST[kind]} metadata fields, not {len(metadata)}"
+        )
+    textual = [field.name for field in fields if field.textual]
+    if textual and kind != "ITEMS":
+        wrong.append(f"only Items may have textual fields, here: {', '.join(textual)}")
+    if len(textual) > 1:
+        wrong.append(f"Items may have one textual field, not {len(textual)}: {', '.join(textual)}")
+
+
+def _rule(field: Field, rule: _Rule, wrong: list[str]) -> None:
+    if field.type != rule.type:
+        wrong.append(f"field '{field.name}' must have type {rule.type}, not {field.type}")
+    if field.nullable and not rule.nullable:
+        wrong.append(f"field '{field.name}' must not be null")
+    if rule.categorical is not None and field.categorical is not rule.categorical:
+        must = "must" if rule.categorical else "must not"
+        wrong.append(f"field '{field.name}' {must} be categorical")
+    if rule.textual is not None and field.textual is not rule.textual:
+        wrong.append(f"field '{field.name}' must be textual")

@@ -1,0 +1,99 @@
+"""What a recipe has to offer, and what it is asked."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.recipes.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Config:
+    """`config.json` of a training, member for member.
+
+    Attributes:
+        recipe: the last part of the recipe's ARN.
+        hyperparameters, feature_transformation: as the user gave them, all strings.
+        hpo: the user's hpoConfig, or None where no tuning is asked for.
+        objective: the user's optimizationObjective.
+        event_weights: weight by event type; empty: all weigh the same.
+        previous: folder of the version that an UPDATE training starts from.
+        exclude_event_types: an item with such an event is never recommended to that user again.
+        seed: of every random choice.
+    """
+
+    recipe: str
+    hyperparameters: dict[str, str] = field(default_factory=dict)
+    feature_transformation: dict[str, str] = field(default_factory=dict)
+    hpo: dict[str, Any] | None = None
+    objective: dict[str, Any] | None = None
+    event_weights: dict[str, float] = field(default_factory=dict)
+    previous: str | None = None
+    exclude_event_types: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Query:
+    """Who asks, and about what. Codes are those of the data set the model was trained on.
+
+    Attributes:
+        user: the user's code, −1 for one who was not in the training data.
+        items, timestamps, event_types, event_values: the user's history, oldest first.
+        item: the item whose relatives are wanted, −1 for none or an unknown one.
+        user_attributes: her metadata by field name.
+        context: contextual metadata by field name.
+        now: seconds since 1970.
+    """
+
+    user: int
+    items: NDArray[np.int32]
+    timestamps: NDArray[np.int64]
+    event_types: NDArray[np.int16]
+    event_values: NDArray[np.float32]
+    item: int = -1
+    user_attributes: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, str] = field(default_factory=dict)
+    now: float = 0.0
+
+
+class Model(Protocol):
+    """A trained recipe. Scoring is numpy only and quick: it answers requests."""
+
+    def score(self, query: Query) -> NDArray[np.float32]:
+        """A score for each item, float32[items]: higher is better, −inf is never.
+
+        Where scores are shown to callers they go through a softmax: give logits.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that `load` needs into `folder`."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The model that was saved in `folder`."""
+        ...
+
+
+@runtime_checkable
+class UserModel(Protocol):
+    """A model that also finds users for items (user segmentation)."""
+
+    def score_users(self, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """How likely each user is to take one of `items`, float32[users]."""
+        ...
+
+
+class Recipe(Protocol):
+    """A way to learn a model; `InputError` where the data does not allow it."""
+
+    model: type[Model]
+
+    def fit(self, data: Dataset, config: Config) -> Model:
+        """Learn from all of `data`."""
+        ...

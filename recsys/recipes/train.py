@@ -1,0 +1,30 @@
+"""One training: read the folder, learn, judge, save."""
+
+import json
+from pathlib import Path
+
+from recsys.errors import InputError
+from recsys.recipes import dataset
+from recsys.recipes.evaluation import evaluate
+from recsys.recipes.recipe import Config
+from recsys.recipes.registry import RECIPES
+
+
+def main(folder: Path) -> None:
+    """Train what `folder/config.json` asks for on `folder/data`.
+
+    Raises:
+        InputError: the recipe is not there, or cannot learn from this data.
+    """
+    config = Config(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    recipe = RECIPES.get(config.recipe)
+    if recipe is None:
+        known = ", ".join(RECIPES)
+        raise InputError(f"no recipe is called {config.recipe}; there are {known}")
+    data = dataset.load(folder / "data")
+    metrics = evaluate(recipe, data, config)
+    model = recipe.fit(data, config)
+    (folder / "model").mkdir(exist_ok=True)
+    model.save(folder / "model")
+    result = {"metrics": metrics, "hyperparameters": config.hyperparameters}
+    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
