@@ -1,0 +1,384 @@
+"""The recommendation function: the workshop's sentences to the letter, and all that is beside."""
+
+import importlib
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.stub import ANY, Stubber
+from rec_engine.logic import CHUNK, MAX_INSTANCES, RecommendationError
+
+from tests.lambdas.fakes import client_error, http, reply
+
+EVENTS = Path(__file__).parents[2] / "lambdas" / "rec_engine" / "events"
+WORKSHOP_DATA = '{ "instances": [{"in0": [789], "in1": [286]}]}'
+
+
+@pytest.fixture(scope="module")
+def imported() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ENDPOINT_NAME_RATING", "ratingModel")
+        environment.setenv("ENDPOINT_NAME_REC", "recommendationModel")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        yield importlib.import_module("rec_engine.handler")
+
+
+@pytest.fixture
+def engine(imported: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The function's module; a test may put another client into it."""
+    monkeypatch.setattr(imported, "client", imported.client)
+    return imported
+
+
+class Model:
+    """An endpoint that scores a pair by a function, and remembers what it was asked."""
+
+    def __init__(self, score: Any) -> None:
+        self.score = score
+        self.asked: list[dict[str, Any]] = []
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request)
+        instances = json.loads(request["Body"])["instances"]
+        scores = [self.score(one["in0"][0], one["in1"][0]) for one in instances]
+        return reply({"predictions": [{"scores": score} for score in scores]})
+
+
+def ask(engine: ModuleType, model: Any, event: object) -> Any:
+    engine.client = model  # type: ignore[attr-defined]
+    return engine.handler(event, None)
+
+
+def refusal(engine: ModuleType, event: object) -> str:
+    with pytest.raises(RecommendationError) as caught:
+        ask(engine, None, event)
+    return str(caught.value)
+
+
+class TestWorkshop:
+    @pytest.mark.parametrize(
+        ("kind", "endpoint", "scores", "sentence"),
+        [
+            (
+                "rating",
+                "ratingModel",
+                [3.478087663650513],
+                "The User will likely rate this movie to [3.478087663650513]",
+            ),
+            (
+                "recommendation",
+                "recommendationModel",
+                [0.25, 0.75],
+                "We recommend the user this movie.",
+            ),
+            (
+                "recommendation",
+                "recommendationModel",
+                [0.75, 0.25],
+                "We DO NOT recommend the user this movie.",
+            ),
+            (
+                "recommendation",
+                "recommendationModel",
+                [0.5, 0.5],
+                "We DO NOT recommend the user this movie.",
+            ),
+        ],
+    )
+    def test_sentences(
+        self, engine: ModuleType, kind: str, endpoint: str, scores: list[float], sentence: str
+    ) -> None:
+        with Stubber(engine.client) as stub:
+            stub.add_response(
+                "invoke_endpoint",
+                reply({"predictions": [{"scores": scores}]}),
+                {"EndpointName": endpoint, "ContentType": "application/json", "Body": ANY},
+            )
+            assert engine.handler({"data": WORKSHOP_DATA, "type": kind}, None) == sentence
+
+    def test_the_pair_reaches_the_model(self, engine: ModuleType) -> None:
+        model = Model(lambda user, movie: [user + movie / 1000])
+        answer = ask(engine, model, {"data": WORKSHOP_DATA, "type": "rating"})
+        assert answer == "The User will likely rate this movie to [789.286]"
+
+    @pytest.mark.parametrize("name", ["rating", "recommendation"])
+    def test_sample_events_are_the_workshops(self, engine: ModuleType, name: str) -> None:
+        event = json.loads((EVENTS / f"{name}.json").read_text())
+        assert event == {"data": WORKSHOP_DATA, "type": name}
+
+
+class TestStructured:
+    def test_rating_on_demand(self, engine: ModuleType) -> None:
+        event = {"data": WORKSHOP_DATA, "type": "rating", "format": "structured"}
+        assert ask(engine, Model(lambda *_: [3.5]), event) == {
+            "type": "rating",
+            "predictions": [{"user": 789, "movie": 286, "rating": 3.5}],
+        }
+
+    def test_recommendation_of_an_object(self, engine: ModuleType) -> None:
+        event = {"data": json.loads(WORKSHOP_DATA), "type": "recommendation"}
+        assert ask(engine, Model(lambda *_: [0.2, 0.8]), event) == {
+            "type": "recommendation",
+            "predictions": [{"user": 789, "movie": 286, "recommend": True, "probability": 0.8}],
+        }
+
+    def test_an_object_can_ask_for_the_sentence(self, engine: ModuleType) -> None:
+        event = {"data": json.loads(WORKSHOP_DATA), "type": "rating", "format": "sentence"}
+        answer = ask(engine, Model(lambda *_: [4.0]), event)
+        assert answer == "The User will likely rate this movie to [4.0]"
+
+    def test_several_instances_keep_their_order(self, engine: ModuleType) -> None:
+        data = {"instances": [{"in0": [u], "in1": [m]} for u, m in [(1, 30), (2, 10), (1, 20)]]}
+        model = Model(lambda user, movie: [user * 100 + movie])
+        answer = ask(engine, model, {"data": json.dumps(data), "type": "rating"})
+        assert answer["predictions"] == [
+            {"user": 1, "movie": 30, "rating": 130},
+            {"user": 2, "movie": 10, "rating": 210},
+            {"user": 1, "movie": 20, "rating": 120},
+        ]
+
+    def test_large_batches_are_split(self, engine: ModuleType) -> None:
+        model = Model(lambda _, movie: [movie / 2])
+        movies = list(range(2 * CHUNK + 1))
+        answer = ask(engine, model, {"user": 5, "movies": movies, "type": "rating"})
+        sizes = [len(json.loads(asked["Body"])["instances"]) for asked in model.asked]
+        assert sizes == [CHUNK, CHUNK, 1]
+        assert [one["rating"] for one in answer["predictions"]] == [m / 2 for m in movies]
+
+    def test_the_largest_event_stays_below_an_endpoints_limit(self, engine: ModuleType) -> None:
+        model = Model(lambda *_: [1.0])
+        movies = [2_999_999 - n for n in range(MAX_INSTANCES)]
+        ask(engine, model, {"user": 2_999_999, "movies": movies, "type": "rating"})
+        assert max(len(asked["Body"]) for asked in model.asked) < 4_000_000
+
+    def test_top_k_ranks_the_given_movies(self, engine: ModuleType) -> None:
+        chance = {11: 0.4, 12: 0.9, 13: 0.1, 14: 0.7}
+        model = Model(lambda _, movie: [1 - chance[movie], chance[movie]])
+        event = {"type": "recommendation", "user": 7, "movies": [11, 12, 12, 13, 14], "top_k": 3}
+        assert ask(engine, model, event)["predictions"] == [
+            {"user": 7, "movie": 12, "recommend": True, "probability": 0.9},
+            {"user": 7, "movie": 14, "recommend": True, "probability": 0.7},
+            {"user": 7, "movie": 11, "recommend": False, "probability": 0.4},
+        ]
+
+    def test_top_k_by_rating_and_more_than_there_are(self, engine: ModuleType) -> None:
+        event = {"type": "rating", "user": 7, "movies": [1, 3, 2], "top_k": 10}
+        answer = ask(engine, Model(lambda _, movie: [float(movie)]), event)
+        assert [one["movie"] for one in answer["predictions"]] == [3, 2, 1]
+
+    @pytest.mark.parametrize("name", ["batch", "top_k"])
+    def test_sample_events(self, engine: ModuleType, name: str) -> None:
+        event = json.loads((EVENTS / f"{name}.json").read_text())
+        width = 1 if event["type"] == "rating" else 2
+        answer = ask(engine, Model(lambda *_: [0.5] * width), event)
+        wanted = event.get("top_k") or len(event["data"]["instances"])
+        assert len(answer["predictions"]) == wanted
+
+
+def data(*instances: object) -> dict[str, object]:
+    return {"type": "rating", "data": json.dumps({"instances": instances})}
+
+
+BAD_EVENTS: list[tuple[object, str]] = [
+    (None, "it must be a JSON object"),
+    ([], "it must be a JSON object"),
+    ("rating", "it must be a JSON object"),
+    ({}, "`type` must be \"rating\" or \"recommendation\", and it is missing"),
+    ({}, "`data` is missing"),
+    ({"data": WORKSHOP_DATA, "type": "Rating"}, 'not "Rating"'),
+    ({"data": WORKSHOP_DATA, "type": ["rating"]}, 'not ["rating"]'),
+    ({"data": WORKSHOP_DATA, "type": None}, "not null"),
+    ({"data": WORKSHOP_DATA, "type": "rating", "topk": 3}, 'unknown field "topk"'),
+    ({"data": WORKSHOP_DATA, "type": "rating", "format": "xml"}, 'not "xml"'),
+    ({"data": '{"instances": [', "type": "rating"}, "is not JSON: Expecting value at line 1"),
+    ({"data": "", "type": "rating"}, "`data` is not JSON"),
+    ({"data": "[" * 100_000, "type": "rating"}, "`data` is not JSON"),
+    ({"data": "9" * 5_000, "type": "rating"}, "`data` is not JSON"),
+    ({"data": '{"instances": [{"in0": [NaN], "in1": [1]}]}', "type": "rating"}, "NaN is no JSON"),
+    ({"data": '{"instances": [{"in0": [1], "in1": [-Infinity]}]}', "type": "rating"}, "-Infinity"),
+    ({"data": "[]", "type": "rating"}, "`data` must hold an object"),
+    ({"data": None, "type": "rating"}, "`data` must hold an object"),
+    ({"data": "{}", "type": "rating"}, "must be a list of instances, but it is missing"),
+    ({"data": '{"instances": 5}', "type": "rating"}, "but it is 5"),
+    ({"data": '{"instances": [], "x": 1}', "type": "rating"}, '`data` holds unknown "x"'),
+    (data(), "`instances` is empty"),
+    (data(5), "instance 0 must be an object with in0 and in1, not 5"),
+    (data({"in0": [1]}), "instance 0 lacks in1, the movie id in a list"),
+    (data({"in1": [1]}), "instance 0 lacks in0, the user id in a list"),
+    (data({"in0": [1], "in1": [2], "in2": [3]}), 'instance 0 holds unknown "in2"'),
+    (data({"in0": 1, "in1": [2]}), "instance 0: in0 must be a list of one user id, not 1"),
+    (data({"in0": [], "in1": [2]}), "in0 must be a list of one user id, not []"),
+    (data({"in0": [1, 2], "in1": [2]}), "in0 must be a list of one user id, not [1, 2]"),
+    (data({"in0": [-1], "in1": [2]}), "in0 must be a whole number from 0 to 2999999, not -1"),
+    (data({"in0": [1], "in1": [2.0]}), "in1 must be a whole number from 0 to 2999999, not 2.0"),
+    (data({"in0": [True], "in1": [2]}), "not true"),
+    (data({"in0": ["1"], "in1": [2]}), 'not "1"'),
+    (data({"in0": [1], "in1": [None]}), "not null"),
+    (data({"in0": [3_000_000], "in1": [1]}), "not 3000000"),
+    (data(*[{"in0": [1], "in1": [1]}] * 10_001), "holds 10,001 instances"),
+    ({"type": "rating", "user": 1}, "`movies` must be a list of movie ids, but it is missing"),
+    ({"type": "rating", "movies": [1]}, "`user` is missing"),
+    ({"type": "rating", "user": 1, "movies": []}, "`movies` is empty"),
+    ({"type": "rating", "user": float("nan"), "movies": [1]}, "not NaN"),
+    ({"type": "rating", "user": 1, "movies": [1, "x"]}, '`movies`, number 1 must be'),
+    ({"type": "rating", "user": 1, "movies": [1], "data": "{}"}, "not both"),
+    ({"type": "rating", "user": 1, "movies": [1], "top_k": 0}, "`top_k` must be a whole number"),
+    ({"type": "rating", "user": 1, "movies": [1], "top_k": True}, "not true"),
+    ({"type": "rating", "user": 1, "movies": [1], "top_k": None}, "not null"),
+    ({**data({"in0": [1], "in1": [1]}, {"in0": [2], "in1": [1]}), "top_k": 1}, "names several"),
+    ({**data({"in0": [1], "in1": [1]}, {"in0": [2], "in1": [1]}), "format": "sentence"}, "one"),
+    ({**data({"in0": [1], "in1": [1]}), "format": "sentence", "top_k": 1}, "one pair"),
+]  # fmt: skip
+
+
+class TestBadEvents:
+    @pytest.mark.parametrize(("event", "told"), BAD_EVENTS)
+    def test_each_is_told(self, engine: ModuleType, event: object, told: str) -> None:
+        message = refusal(engine, event)
+        assert told in message
+        assert message.startswith("Bad event: ")
+        assert len(message) < 2_000
+
+    def test_all_problems_at_once(self, engine: ModuleType) -> None:
+        message = refusal(engine, {"type": "x", **{"data": data({"in0": [-1]})["data"]}})
+        assert "`type`" in message
+        assert "not -1" in message
+        assert "lacks in1" in message
+
+    def test_a_long_list_of_problems_is_cut(self, engine: ModuleType) -> None:
+        message = refusal(engine, {"type": "rating", "user": 1, "movies": [-1] * 50})
+        assert "; and 40 more" in message
+
+    def test_no_stack_trace_goes_along(self, engine: ModuleType) -> None:
+        """Lambda's runtime sends what `traceback` extracts; for our own errors that is nothing."""
+        try:
+            ask(engine, None, {})
+        except RecommendationError:
+            assert traceback.extract_tb(sys.exc_info()[2]) == []
+        else:
+            pytest.fail("an empty event was answered")
+
+    def test_a_bug_keeps_its_stack_trace(self, engine: ModuleType) -> None:
+        try:
+            ask(engine, None, {"data": WORKSHOP_DATA, "type": "rating"})  # None is no client
+        except AttributeError:
+            assert traceback.extract_tb(sys.exc_info()[2]) != []
+        else:
+            pytest.fail("no client was needed")
+
+
+class Failing:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def invoke_endpoint(self, **_: Any) -> None:
+        raise self.error
+
+
+class TestEndpointErrors:
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (
+                client_error(
+                    "ModelError",
+                    "Received client error (400) from primary with message ...",
+                    OriginalStatusCode=400,
+                    OriginalMessage="in1 holds 1700, but enc1_vocab_size is 1684",
+                ),
+                "The model behind endpoint ratingModel refused the request: "
+                "in1 holds 1700, but enc1_vocab_size is 1684",
+            ),
+            (
+                client_error("ModelError", "Received server error (500)", OriginalStatusCode=500),
+                "The model behind endpoint ratingModel failed; its log tells more. "
+                "It said: Received server error (500)",
+            ),
+            (
+                client_error("ValidationError", "Endpoint ratingModel of account 1 not found."),
+                "Endpoint ratingModel cannot be invoked; does it exist, is it in service? "
+                "(Endpoint ratingModel of account 1 not found.)",
+            ),
+            (
+                client_error("ThrottlingException", "Rate exceeded"),
+                "Endpoint ratingModel is too busy to answer now; try again in a moment. "
+                "(Rate exceeded)",
+            ),
+            (
+                client_error("ModelNotReadyException", "not ready"),
+                "Endpoint ratingModel is still loading its model; try again in a moment. "
+                "(not ready)",
+            ),
+            (
+                client_error("AccessDeniedException", "User x is not authorized"),
+                "This function's role may not invoke endpoint ratingModel: "
+                "User x is not authorized",
+            ),
+            (
+                client_error("InternalFailure", "oops"),
+                "Endpoint ratingModel did not answer: InternalFailure: oops",
+            ),
+            (
+                EndpointConnectionError(endpoint_url="http://x"),
+                "Endpoint ratingModel could not be reached: Could not connect to the endpoint URL: "
+                '"http://x"',
+            ),
+        ],
+    )
+    def test_each_is_told(self, engine: ModuleType, error: Exception, told: str) -> None:
+        with pytest.raises(RecommendationError) as caught:
+            ask(engine, Failing(error), {"data": WORKSHOP_DATA, "type": "rating"})
+        assert str(caught.value) == told
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"not JSON",
+            [],
+            {"predictions": []},
+            {"predictions": [{"scores": [1.0, 2.0]}]},
+            {"predictions": [{"embeddings": [1.0]}]},
+            {"predictions": [{"scores": [float("nan")]}]},
+            {"predictions": [{"scores": ["1"]}]},
+            {"predictions": [{"scores": [1.0]}, {"scores": [1.0]}]},
+        ],
+    )
+    def test_another_models_answer_is_refused(self, engine: ModuleType, body: object) -> None:
+        class Other:
+            def invoke_endpoint(self, **_: Any) -> dict[str, Any]:
+                return reply(body)
+
+        with pytest.raises(RecommendationError, match=r"1 score\(s\) for each of 1 instance"):
+            ask(engine, Other(), {"data": WORKSHOP_DATA, "type": "rating"})
+
+    def test_throttling_is_tried_again(self, engine: ModuleType) -> None:
+        answers = [
+            http(429, {"message": "Rate exceeded"}, {"x-amzn-errortype": "ThrottlingException"}),
+            http(503, {"message": "busy"}, {"x-amzn-errortype": "ServiceUnavailable"}),
+            http(200, {"predictions": [{"scores": [2.5]}]}),
+        ]
+        event = "before-send.sagemaker-runtime.InvokeEndpoint"
+        answering = lambda **_: answers.pop(0)  # noqa: E731
+        engine.client.meta.events.register(event, answering)
+        answer = engine.handler({"data": WORKSHOP_DATA, "type": "rating"}, None)
+        engine.client.meta.events.unregister(event, answering)
+        assert answer == "The User will likely rate this movie to [2.5]"
+        assert answers == []
+
+
+@pytest.mark.parametrize("missing", ["ENDPOINT_NAME_RATING", "ENDPOINT_NAME_REC"])
+def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setenv("ENDPOINT_NAME_RATING", "a")
+    monkeypatch.setenv("ENDPOINT_NAME_REC", "b")
+    monkeypatch.delenv(missing)
+    monkeypatch.delitem(sys.modules, "rec_engine.handler", raising=False)
+    with pytest.raises(RecommendationError, match=f"Set {missing} in this function's environment"):
+        importlib.import_module("rec_engine.handler")
