@@ -35,7 +35,8 @@ class Job:
 class Train(Protocol):
     """Learn and write the model's files; raises InputError if the user's input is at fault."""
 
-    def __call__(self, job: Job) -> None: ...
+    def __call__(self, job: Job) -> None:
+        """Train."""
 
 
 # A request's body, Content-Type and Accept, to the response's body and content type; raises
@@ -46,7 +47,9 @@ Answer = Callable[[bytes, str | None, str | None], tuple[bytes, str]]
 class Load(Protocol):
     """Read the model's files and return what answers requests."""
 
-    def __call__(self, model: Path) -> Answer: ...
+    def __call__(self, model: Path) -> Answer:
+        """Load."""
+        ...
 
 
 _MODULES = {"object2vec": "recsys.container.object2vec"}

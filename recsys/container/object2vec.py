@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -40,7 +41,11 @@ def train(job: Job) -> None:
         flush=True,
     )
 
-    from recsys.object2vec import training  # JAX: over a second that bad input need not wait
+    # JAX takes over a second to import: bad input need not wait for it.
+    from recsys import compilation
+    from recsys.object2vec import training
+
+    compilation.remember()
 
     spoken = time.monotonic()
 
@@ -80,8 +85,7 @@ def load(model: Path) -> Answer:
     return partial(requests.answer, Scorer.load(model))
 
 
-def _channel_problems(channels: dict[str, Channel] | object) -> list[str]:
-    assert isinstance(channels, dict)
+def _channel_problems(channels: Mapping[str, Channel]) -> list[str]:
     problems = [] if "train" in channels else ["channel train: required, but not given"]
     for name, channel in channels.items():
         if name not in _CHANNELS:
@@ -96,8 +100,7 @@ def _channel_problems(channels: dict[str, Channel] | object) -> list[str]:
     return problems
 
 
-def _say_metrics(host: str, epoch: int, channel: str, metrics: dict[str, float] | object) -> None:
-    assert isinstance(metrics, dict)
+def _say_metrics(host: str, epoch: int, channel: str, metrics: Mapping[str, float]) -> None:
     for name, value in metrics.items():
         kind = "score" if name == "accuracy" else "loss"
         print(

@@ -10,7 +10,6 @@ import traceback
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import FrameType
 
 from recsys.container.algorithms import Answer, loader
 from recsys.errors import InputError, UnsupportedMediaType
@@ -28,7 +27,7 @@ def serve(algorithm: str, root: Path) -> int:
         print(f"cannot serve: {error}", file=sys.stderr, flush=True)
         return 1
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(*_: object) -> None:
         # shutdown() waits for serve_forever(), which this very thread is running.
         threading.Thread(target=server.shutdown).start()
 
@@ -49,13 +48,13 @@ def handler(answer: Answer) -> type[BaseHTTPRequestHandler]:
         wbufsize = -1  # headers and body leave in one piece
         timeout = 300
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             if self.path == "/ping":
                 self._send(HTTPStatus.OK, b"", "text/plain")
             else:
                 self._send(HTTPStatus.NOT_FOUND, b"there is GET /ping and POST /invocations")
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             length = self.headers.get("Content-Length", "")
             if not length.isdecimal():
                 self.close_connection = True

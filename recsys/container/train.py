@@ -8,7 +8,6 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from recsys.container.algorithms import Channel, Job, trainer
@@ -23,10 +22,7 @@ def train(algorithm: str, root: Path) -> int:
     """
     stopped = threading.Event()
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     try:
         (root / "model").mkdir(parents=True, exist_ok=True)
         trainer(algorithm)(_job(root, stopped))

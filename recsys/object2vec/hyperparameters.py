@@ -28,8 +28,9 @@ _REQUIRED = object()
 
 
 def _integer(low: int, high: int | None, text: str) -> int:
-    if re.fullmatch(r"[+-]?[0-9]{1,18}", text) and low <= (value := int(text)):
-        if high is None or value <= high:
+    if re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        value = int(text)
+        if low <= value and (high is None or value <= high):
             return value
     raise ValueError(
         f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
@@ -223,11 +224,11 @@ def _clashes(values: Mapping[str, Any]) -> list[str]:
                 f"{side}_network: {network} is not provided here; set it to pooled_embedding"
                 + (" (the default is hcnn)" if network == "hcnn" else "")
             )
-        for name in (f"{side}_pretrained_embedding_file", f"{side}_vocab_file"):
-            if values.get(name):
-                problems.append(
-                    f"{name}: pretrained embeddings are not provided here; leave it out"
-                )
+        problems += [
+            f"{name}: pretrained embeddings are not provided here; leave it out"
+            for name in (f"{side}_pretrained_embedding_file", f"{side}_vocab_file")
+            if values.get(name)
+        ]
     if values.get("token_embedding_storage_type") == "row_sparse" and values.get(
         "optimizer"
     ) not in (*ROW_SPARSE_OPTIMIZERS, None):

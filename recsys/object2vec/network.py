@@ -9,13 +9,17 @@ one table, and quicker, but it learns worse. `scorer` serves the product.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys.object2vec.hyperparameters import Hyperparameters
+
+Array = Any  # a jax.Array, or a numpy array on its way there
 
 
 class Layer(NamedTuple):
@@ -41,9 +45,9 @@ class Side(NamedTuple):
     many it has; both are None where each sequence is one token.
     """
 
-    place: jax.Array
-    owner: jax.Array | None
-    length: jax.Array | None
+    place: Array
+    owner: Array | None
+    length: Array | None
 
 
 class Batch(NamedTuple):
@@ -52,30 +56,32 @@ class Batch(NamedTuple):
     `rows` has one array for each embedding table, padded with an index beyond the table.
     """
 
-    rows: tuple[jax.Array, ...]
+    rows: tuple[Array, ...]
     sides: tuple[Side, Side]
-    label: jax.Array
-    weight: jax.Array
+    label: Array
+    weight: Array
 
 
 def initialise(
-    settings: Hyperparameters, sizes: tuple[int, ...], prior: np.ndarray, key: jax.Array
+    settings: Hyperparameters,
+    sizes: tuple[int, ...],
+    prior: NDArray[np.float32],
+    generator: np.random.Generator,
 ) -> tuple[tuple[jax.Array, ...], Network]:
     """Draw the embedding tables (one if tied) and the network.
 
     `sizes` are the tables' rows; `prior` is the output layer's first bias, so that learning
     begins at the mean rating or the classes' frequencies.
     """
-    keys = iter(jax.random.split(key, len(sizes) + 3 + settings.mlp_layers))
 
     def layer(inputs: int, outputs: int) -> Layer:
-        limit = (6 / (inputs + outputs)) ** 0.5  # Glorot & Bengio 2010
-        weight = jax.random.uniform(next(keys), (inputs, outputs), minval=-limit, maxval=limit)
-        return Layer(weight, jnp.zeros(outputs))
+        limit = (6 / (inputs + outputs)) ** 0.5  # Glorot and Bengio 2010
+        weight = generator.uniform(-limit, limit, (inputs, outputs)).astype(np.float32)
+        return Layer(jnp.asarray(weight), jnp.asarray(np.zeros(outputs, np.float32)))
 
     dims = settings.token_embedding_dims
     tables = tuple(
-        jax.random.normal(next(keys), (size, dim)) * dim**-0.5
+        jnp.asarray(generator.normal(0, dim**-0.5, (size, dim)).astype(np.float32))
         for size, dim in zip(sizes, dims, strict=False)
     )
     encoders = (layer(dims[0], settings.enc_dim), layer(dims[1], settings.enc_dim))
@@ -90,13 +96,29 @@ def initialise(
     return tables, Network(encoders, tuple(mlp), Layer(output.weight, jnp.asarray(prior)))
 
 
+def _mix(bits: jax.Array) -> jax.Array:
+    """Scatter 32-bit integers (the finalizer of MurmurHash3)."""
+    bits = (bits ^ (bits >> 16)) * jnp.uint32(0x85EBCA6B)
+    bits = (bits ^ (bits >> 13)) * jnp.uint32(0xC2B2AE35)
+    return bits ^ (bits >> 16)
+
+
+def _dropped(values: jax.Array, rate: float, seed: jax.Array) -> jax.Array:
+    """Inverted dropout. A hash of position and seed decides: jax.random costs more than the rest
+    of a small network, in compiling and in running."""
+    position = jax.lax.iota(jnp.uint32, values.size).reshape(values.shape)
+    kept = _mix(_mix(position) ^ _mix(seed)) >= jnp.uint32(min(rate * 2**32, 2**32 - 1))
+    return jnp.where(kept, values / max(1 - rate, 1e-6), 0)
+
+
 def _pool(values: jax.Array, side: Side, pairs: int) -> jax.Array:
     """Mean of each pair's tokens: (rows, n) to (pairs, n)."""
-    values = values[side.place]
+    values = jnp.take(values, side.place, axis=0, mode="clip")
     if side.owner is None or side.length is None:
         return values
     sums = jax.ops.segment_sum(values, side.owner, num_segments=pairs + 1)[:-1]
-    return sums / side.length[:, None]
+    means: jax.Array = sums / side.length[:, None]
+    return means
 
 
 def _pooled_product(values: jax.Array, weight: jax.Array, side: Side, pairs: int) -> jax.Array:
@@ -117,21 +139,20 @@ def scores(
     embedded: tuple[jax.Array, ...],
     network: Network,
     batch: Batch,
-    key: jax.Array | None = None,
+    seed: jax.Array | None = None,
 ) -> jax.Array:
     """The output layer's values before any softmax: (pairs, outputs).
 
-    `embedded` are the embedding rows of `batch.rows`. With a key, dropout is applied.
+    `embedded` are the embedding rows of `batch.rows`. With a seed (uint32), dropout is applied.
     """
     pairs = batch.label.shape[0]
-    keys = iter(() if key is None else jax.random.split(key, settings.mlp_layers + 2))
+    layers = itertools.count()
 
     def drop(values: jax.Array) -> jax.Array:
-        if key is None or settings.dropout == 0:
+        if seed is None or settings.dropout == 0:
             return values
-        keep = 1 - settings.dropout
-        kept = jax.random.bernoulli(next(keys), keep, values.shape)
-        return jnp.where(kept, values / max(keep, 1e-6), 0)
+        # Each layer of each step has a seed of its own.
+        return _dropped(values, settings.dropout, seed * jnp.uint32(16) + jnp.uint32(next(layers)))
 
     enc0, enc1 = (
         _pooled_product(embedded[min(side, len(embedded) - 1)], encoder.weight, place, pairs)
@@ -155,14 +176,15 @@ def loss(
     embedded: tuple[jax.Array, ...],
     network: Network,
     batch: Batch,
-    key: jax.Array | None = None,
+    seed: jax.Array | None = None,
 ) -> jax.Array:
     """Weighted mean squared error or cross-entropy of a minibatch."""
-    values = scores(settings, embedded, network, batch, key)
+    values = scores(settings, embedded, network, batch, seed)
     if settings.output_layer == "softmax":
         log_probabilities = jax.nn.log_softmax(values)
         labels = batch.label.astype(jnp.int32)[:, None]
         losses = -jnp.take_along_axis(log_probabilities, labels, axis=1)[:, 0]
     else:
         losses = (values[:, 0] - batch.label) ** 2
-    return (losses * batch.weight).sum() / batch.weight.sum()
+    mean: jax.Array = (losses * batch.weight).sum() / batch.weight.sum()
+    return mean

@@ -1,6 +1,6 @@
 """The five optimizers, each an element-wise step, so that it can also be applied to some rows only.
 
-A step takes (parameter, gradient, slots, settings, step number from 1) and returns the new
+A step takes (parameter, gradient, slots, learning rate, step number from 1) and returns the new
 parameter and slots. Weight decay is added to the gradient.
 """
 
@@ -10,35 +10,36 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from recsys.object2vec.hyperparameters import Hyperparameters
 
 Slots = tuple[jax.Array, ...]
-Step = Callable[[jax.Array, jax.Array, Slots, Hyperparameters, jax.Array], tuple[jax.Array, Slots]]
+Step = Callable[[jax.Array, jax.Array, Slots, float, jax.Array], tuple[jax.Array, Slots]]
 
 
 def _sgd(
-    value: jax.Array, gradient: jax.Array, slots: Slots, settings: Hyperparameters, step: jax.Array
+    value: jax.Array, gradient: jax.Array, slots: Slots, rate: float, _: jax.Array
 ) -> tuple[jax.Array, Slots]:
-    return value - settings.learning_rate * gradient, slots
+    return value - rate * gradient, slots
 
 
 def _adagrad(
-    value: jax.Array, gradient: jax.Array, slots: Slots, settings: Hyperparameters, step: jax.Array
+    value: jax.Array, gradient: jax.Array, slots: Slots, rate: float, _: jax.Array
 ) -> tuple[jax.Array, Slots]:
     total = slots[0] + gradient**2
-    return value - settings.learning_rate * gradient / (jnp.sqrt(total) + 1e-7), (total,)
+    return value - rate * gradient / (jnp.sqrt(total) + 1e-7), (total,)
 
 
 def _rmsprop(
-    value: jax.Array, gradient: jax.Array, slots: Slots, settings: Hyperparameters, step: jax.Array
+    value: jax.Array, gradient: jax.Array, slots: Slots, rate: float, _: jax.Array
 ) -> tuple[jax.Array, Slots]:
     mean = 0.9 * slots[0] + 0.1 * gradient**2
-    return value - settings.learning_rate * gradient / jnp.sqrt(mean + 1e-8), (mean,)
+    return value - rate * gradient / jnp.sqrt(mean + 1e-8), (mean,)
 
 
 def _adadelta(
-    value: jax.Array, gradient: jax.Array, slots: Slots, settings: Hyperparameters, step: jax.Array
+    value: jax.Array, gradient: jax.Array, slots: Slots, _: float, __: jax.Array
 ) -> tuple[jax.Array, Slots]:
     # Zeiler 2012: it finds its own step and has no learning rate.
     mean = 0.9 * slots[0] + 0.1 * gradient**2
@@ -47,12 +48,12 @@ def _adadelta(
 
 
 def _adam(
-    value: jax.Array, gradient: jax.Array, slots: Slots, settings: Hyperparameters, step: jax.Array
+    value: jax.Array, gradient: jax.Array, slots: Slots, rate: float, step: jax.Array
 ) -> tuple[jax.Array, Slots]:
     mean = 0.9 * slots[0] + 0.1 * gradient
     square = 0.999 * slots[1] + 0.001 * gradient**2
-    rate = settings.learning_rate * jnp.sqrt(1 - 0.999**step) / (1 - 0.9**step)
-    return value - rate * mean / (jnp.sqrt(square) + 1e-8), (mean, square)
+    scaled = rate * jnp.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+    return value - scaled * mean / (jnp.sqrt(square) + 1e-8), (mean, square)
 
 
 _OPTIMIZERS: dict[str, tuple[int, Step]] = {
@@ -66,7 +67,8 @@ _OPTIMIZERS: dict[str, tuple[int, Step]] = {
 
 def slots_for(name: str, value: jax.Array) -> Slots:
     """An optimizer's memory of one parameter before the first step."""
-    return tuple(jnp.zeros_like(value) for _ in range(_OPTIMIZERS[name][0]))
+    zeros = np.zeros(value.shape, np.float32)
+    return tuple(jnp.asarray(zeros.copy()) for _ in range(_OPTIMIZERS[name][0]))
 
 
 def update(
@@ -75,4 +77,4 @@ def update(
     """One step of the settings' optimizer."""
     if settings.weight_decay:
         gradient = gradient + settings.weight_decay * value
-    return _OPTIMIZERS[settings.optimizer][1](value, gradient, slots, settings, step)
+    return _OPTIMIZERS[settings.optimizer][1](value, gradient, slots, settings.learning_rate, step)

@@ -116,9 +116,11 @@ def read_pairs(files: Iterable[Path], settings: Hyperparameters) -> Pairs:
             blocks.append(block)
             first += len(lines)
     problems.raise_if_any()
-    sides = [_joined([block[side] for block in blocks]) for side in (0, 1)]
-    labels = [block[2] for block in blocks] or [np.zeros(0, np.float32)]
-    return Pairs(sides[0], sides[1], np.concatenate(labels))
+    return Pairs(
+        _joined([block[0] for block in blocks]),
+        _joined([block[1] for block in blocks]),
+        np.concatenate([np.zeros(0, np.float32), *(block[2] for block in blocks)]),
+    )
 
 
 _Block = tuple[Sequences, Sequences, NDArray[np.float32]]
@@ -174,17 +176,16 @@ def _quick(lines: list[bytes], settings: Hyperparameters) -> _Block | None:
             sides.append(side)
     except (ValueError, KeyError, TypeError, OverflowError):
         return None
-    if (
-        not np.isfinite(label_array).all()
-        or settings.output_layer == "softmax"
-        and not (
-            (label_array == np.floor(label_array))
-            & (label_array >= 0)
-            & (label_array < settings.num_classes)
-        ).all()
-    ):
+    if not np.isfinite(label_array).all():
+        return None
+    if settings.output_layer == "softmax" and not _are_classes(label_array, settings).all():
         return None
     return sides[0], sides[1], label_array
+
+
+def _are_classes(labels: NDArray[np.float32], settings: Hyperparameters) -> NDArray[np.bool_]:
+    whole: NDArray[np.bool_] = labels == np.floor(labels)
+    return whole & (labels >= 0) & (labels < settings.num_classes)
 
 
 def _careful(

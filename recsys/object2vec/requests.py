@@ -97,7 +97,7 @@ def _instances(body: bytes, sent: str) -> list[Any]:
             raise InputError(f"the request {error}") from None
         if not isinstance(document, dict) or not isinstance(document.get("instances"), list):
             raise InputError('the request must be {"instances": [...]}')
-        instances = document["instances"]
+        instances: list[Any] = document["instances"]
     else:
         instances, problems = [], Problems(10)
         for number, line in enumerate(text.split("\n"), 1):

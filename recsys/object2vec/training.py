@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys.object2vec import batches, network, optimizers
 from recsys.object2vec.batches import Compacted
@@ -51,10 +52,6 @@ class Outcome:
     history: tuple[Epoch, ...]
 
 
-class State(tuple[Any, ...]):
-    """Tables, network and the optimizer's slots of both, and the number of steps made."""
-
-
 def train(
     settings: Hyperparameters,
     pairs: Pairs,
@@ -73,17 +70,16 @@ def train(
     """
     data = Compacted.of(pairs, settings)
     generator = np.random.default_rng(seed)
-    key = jax.random.key(seed)
     sizes = tuple(len(ids) for ids in data.ids)
-    tables, net = network.initialise(settings, sizes, _prior(settings, pairs), key)
+    tables, net = network.initialise(settings, sizes, _prior(settings, pairs), generator)
     state = (tables, net, *(_slots(settings, part) for part in (tables, net)), jnp.int32(0))
+    dropout_seed = jnp.uint32(generator.integers(1 << 32))
     advance = jax.jit(partial(_advance, settings), donate_argnums=0)
 
     history: list[Epoch] = []
     best: tuple[float, int, Scorer] | None = None
     milestone, patience = np.inf, settings.early_stopping_patience
     total = len(pairs)
-    begun = time.perf_counter()
     rate = 0.0
     for epoch in range(1, settings.epochs + 1):
         epoch_begun = time.perf_counter()
@@ -94,7 +90,7 @@ def train(
             while position < count and not (stopped := stop()):
                 called = time.perf_counter()
                 end = min(count, position + stride)
-                state, sums = advance(state, chunk, position, end, key)
+                state, sums = advance(state, chunk, position, end, dropout_seed)
                 loss_sum += float(sums[0])
                 weight_sum += float(sums[1])
                 elapsed = time.perf_counter() - called
@@ -134,11 +130,12 @@ def train(
     return None if best is None else Outcome(best[2], best[1], tuple(history))
 
 
-def _prior(settings: Hyperparameters, pairs: Pairs) -> np.ndarray:
+def _prior(settings: Hyperparameters, pairs: Pairs) -> NDArray[np.float32]:
     if settings.output_layer == "mean_squared_error":
         return np.array([pairs.labels.mean()], np.float32)
     counts = np.bincount(pairs.labels.astype(int), minlength=settings.num_classes)
-    return np.log((counts + 1) / (counts + 1).sum()).astype(np.float32)
+    prior: NDArray[np.float32] = np.log((counts + 1) / (counts + 1).sum()).astype(np.float32)
+    return prior
 
 
 def _slots(settings: Hyperparameters, part: Any) -> list[optimizers.Slots]:
@@ -146,14 +143,14 @@ def _slots(settings: Hyperparameters, part: Any) -> list[optimizers.Slots]:
 
 
 def _advance(
-    settings: Hyperparameters, state: Any, chunk: Batch, first: Any, end: Any, key: jax.Array
+    settings: Hyperparameters, state: Any, chunk: Batch, first: Any, end: Any, seed: jax.Array
 ) -> Any:
     """Run the chunk's minibatches from `first` up to `end`."""
 
     def one(position: Any, carried: Any) -> Any:
         state, loss_sum, weight_sum = carried
         batch: Batch = jax.tree.map(lambda array: array[position], chunk)
-        state, loss = _step(settings, state, batch, key)
+        state, loss = _step(settings, state, batch, seed)
         weight = batch.weight.sum()
         return state, loss_sum + loss * weight, weight_sum + weight
 
@@ -162,17 +159,18 @@ def _advance(
 
 
 def _step(
-    settings: Hyperparameters, state: Any, batch: Batch, key: jax.Array
+    settings: Hyperparameters, state: Any, batch: Batch, seed: jax.Array
 ) -> tuple[Any, jax.Array]:
     """One minibatch's gradient and one step of the optimizer."""
     tables, net, table_slots, net_slots, made = state
+    lazy = settings.token_embedding_storage_type == "row_sparse"  # noqa: S105
     made = made + 1
     embedded = tuple(
         table.at[rows].get(mode="clip") for table, rows in zip(tables, batch.rows, strict=True)
     )
     loss, (row_gradients, net_gradients) = jax.value_and_grad(
         partial(network.loss, settings), argnums=(0, 1)
-    )(embedded, net, batch, jax.random.fold_in(key, made))
+    )(embedded, net, batch, seed + made.astype(jnp.uint32))
 
     leaves, shape = jax.tree.flatten(net)
     updated = [
@@ -185,24 +183,26 @@ def _step(
     net_slots = [slots for _, slots in updated]
 
     new_tables, new_slots = [], []
-    for table, slots, rows, values, gradient in zip(
+    for table, old, rows, values, gradient in zip(
         tables, table_slots, batch.rows, embedded, row_gradients, strict=True
     ):
-        put = {"mode": "drop", "unique_indices": True}
-        if settings.token_embedding_storage_type == "row_sparse":
+        if lazy:
             # Only the minibatch's rows and their slots move; the others wait for their turn.
-            at = [slot.at[rows].get(mode="clip") for slot in slots]
-            values, at = optimizers.update(values, gradient, tuple(at), settings, made)
-            new_tables.append(table.at[rows].set(values, **put))
-            new_slots.append(
-                tuple(slot.at[rows].set(new, **put) for slot, new in zip(slots, at, strict=True))
-            )
+            at = tuple(slot.at[rows].get(mode="clip") for slot in old)
+            values, at = optimizers.update(values, gradient, at, settings, made)
+            put = partial(_put, rows=rows)
+            new_tables.append(put(table, values))
+            new_slots.append(tuple(map(put, old, at)))
         else:
-            full = jnp.zeros_like(table).at[rows].add(gradient, **put)
-            value, slots = optimizers.update(table, full, slots, settings, made)
-            new_tables.append(value)
+            full = jnp.zeros_like(table).at[rows].add(gradient, mode="drop", unique_indices=True)
+            table, slots = optimizers.update(table, full, old, settings, made)
+            new_tables.append(table)
             new_slots.append(slots)
     return (tuple(new_tables), net, new_slots, net_slots, made), loss
+
+
+def _put(table: jax.Array, values: jax.Array, rows: jax.Array) -> jax.Array:
+    return table.at[rows].set(values, mode="drop", unique_indices=True)
 
 
 def _collapse(
@@ -214,9 +214,9 @@ def _collapse(
     """
     encodings = []
     for side, encoder in enumerate(net.encoders):
-        table = tables[min(side, len(tables) - 1)]
-        table = jnp.concatenate([table, table.mean(axis=0, keepdims=True)])
-        encodings.append(np.asarray(table @ encoder.weight + encoder.bias))
+        table = np.asarray(tables[min(side, len(tables) - 1)])
+        table = np.concatenate([table, table.mean(axis=0, keepdims=True)])
+        encodings.append(table @ np.asarray(encoder.weight) + np.asarray(encoder.bias))
     ids = (data.ids[0], data.ids[-1])
     layers = [Affine(*map(np.asarray, layer)) for layer in (*net.mlp, net.output)]
     return Scorer(settings, ids, (encodings[0], encodings[1]), tuple(layers))
