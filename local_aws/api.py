@@ -10,6 +10,10 @@ from moto.core.utils import camelcase_to_underscores, get_service_model
 from local_aws import validation
 
 
+class AwsError(ServiceException):
+    """An AWS error by its code and words; moto cannot send its own base class as it is."""
+
+
 class NotImplementedByLocalAws(ServiceException):
     """The honest answer where AWS would work and this local AWS would have to pretend."""
 
@@ -26,7 +30,7 @@ class LocalResponse(BaseResponse):
     """One AWS service: a method for each operation, named in snake case, from params to answer.
 
     A method reads `self.params` (keys as in AWS's model) and returns the answer as a dict, or
-    raises `ServiceException(code, message)`. The request was validated by botocore's model before.
+    raises `AwsError(code, message)`. The request was validated by botocore's model before.
     An operation without a method is refused by name. A subclass names its boto3 service in
     `service` and its code for a malformed request in `validation_code`.
     """
@@ -59,5 +63,5 @@ class LocalResponse(BaseResponse):
         operation = get_service_model(self.service).operation_model(action)
         broken = validation.violations(self.params, operation.input_shape)
         if broken:
-            raise ServiceException(self.validation_code, validation.message(broken))
+            raise AwsError(self.validation_code, validation.message(broken))
         return method() or {}

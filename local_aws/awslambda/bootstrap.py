@@ -212,6 +212,8 @@ def _described(error: BaseException, request_id: str) -> dict[str, Any]:
 
 def _log_error(described: dict[str, Any]) -> None:
     if _json_logs():
+        if logging.getLogger().level > logging.ERROR:
+            return  # CDK's functions ask for that, since their errors carry a ResponseURL
         now = time.time()
         stamp = (
             time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"

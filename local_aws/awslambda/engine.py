@@ -8,10 +8,8 @@ import weakref
 from collections import Counter
 from dataclasses import dataclass, field
 
-from moto.core.exceptions import ServiceException
-
 from local_aws import clients
-from local_aws.api import NotImplementedByLocalAws
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.awslambda import packages, standins
 from local_aws.awslambda.logs import LogSettings, LogStream
 from local_aws.awslambda.sandbox import Answer, Sandbox
@@ -23,7 +21,7 @@ LIFE_SECONDS = 3000.0  # a sandbox ends before its role's credentials (one hour)
 CONCURRENCY = 100  # sandboxes at once, of all functions; AWS's default is 1000
 
 
-class TooManyRequests(ServiceException):
+class TooManyRequests(AwsError):
     """Lambda has no free sandbox and may not start another."""
 
     code = "TooManyRequestsException"
@@ -86,7 +84,7 @@ class Engine:
         """Run one invocation to its end.
 
         Raises:
-            ServiceException: the function cannot be started at all, or too many run.
+            AwsError: the function cannot be started at all, or too many run.
         """
         sandbox = self._take(program, reserved)
         try:
@@ -136,7 +134,7 @@ class Engine:
         stale: list[Sandbox] = []
         with self._lock:
             if self._closed:
-                raise ServiceException("ServiceException", "The local AWS is stopping.")
+                raise AwsError("ServiceException", "The local AWS is stopping.")
             if reserved is not None and self._busy[program.function] >= reserved:
                 raise TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded")
             if self._busy.total() >= CONCURRENCY:
@@ -186,7 +184,7 @@ def _sandbox(program: Program) -> Sandbox:
         if handler is not None:
             task_root, layers = standins.FOLDER, None
         elif not program.runtime.startswith("python"):
-            raise ServiceException(
+            raise AwsError(
                 "InvalidRuntimeException",
                 "The local AWS runs Python functions, and CDK's own helper functions by their "
                 f"contract. {program.function} is a {program.runtime} function with the handler "
@@ -202,7 +200,7 @@ def _sandbox(program: Program) -> Sandbox:
                     [layer.archive for layer in program.layers],
                 )
     except packages.CannotReplace as error:
-        raise ServiceException(
+        raise AwsError(
             "InvalidRuntimeException", f"{program.function} cannot run here: {error}."
         ) from None
     stream = LogStream(

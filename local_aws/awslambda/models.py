@@ -9,21 +9,22 @@ import threading
 import time
 import uuid
 import zipfile
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from botocore.model import StringShape
 from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda.models import LambdaBackend, LambdaFunction, LayerDataType
-from moto.core.exceptions import ServiceException
 from moto.core.utils import get_service_model, iso_8601_datetime_with_nanoseconds
 
-from local_aws.api import NotImplementedByLocalAws
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.awslambda.engine import Engine, Layer, Program, TooManyRequests
 from local_aws.awslambda.logs import LogSettings
+from local_aws.awslambda.outcomes import AsyncOutcome, async_outcome, remember
 from local_aws.awslambda.sandbox import Answer
+
+__all__ = ["AsyncOutcome", "Invocation", "LocalFunction", "LocalLambdaBackend", "async_outcome"]
 
 log = logging.getLogger("local_aws.lambda")
 
@@ -31,7 +32,6 @@ SYNC_PAYLOAD_BYTES = 6_291_556  # request and response, as AWS's messages give i
 ASYNC_PAYLOAD_BYTES = 1_048_576  # 1 MB since October 2025
 ASYNC_RETRY_SECONDS = (60.0, 120.0)  # what AWS waits before an event's second and third try
 _THROTTLED_RETRY_SECONDS = 1.0
-_REMEMBERED_OUTCOMES = 10_000
 _UNZIPPED_BYTES = 262_144_000
 _VARIABLES_BYTES = 4096
 _RETIRED_RUNTIMES = ("python2.7", "python3.6", "python3.7", "python3.8")
@@ -70,33 +70,6 @@ _RESERVED_VARIABLES = {
     "LAMBDA_RUNTIME_DIR",
     "LAMBDA_TASK_ROOT",
 }
-
-
-@dataclass(frozen=True)
-class AsyncOutcome:
-    """What became of an asynchronous invocation; `reason` is the last error."""
-
-    status: Literal["pending", "succeeded", "failed"]
-    reason: str = ""
-    attempts: int = 0
-
-
-_outcomes: OrderedDict[str, AsyncOutcome] = OrderedDict()
-_outcomes_lock = threading.Lock()
-
-
-def async_outcome(request_id: str) -> AsyncOutcome | None:
-    """What became of the event with this request id; None if no such event was accepted."""
-    with _outcomes_lock:
-        return _outcomes.get(request_id)
-
-
-def _remember(request_id: str, outcome: AsyncOutcome) -> None:
-    with _outcomes_lock:
-        _outcomes[request_id] = outcome
-        _outcomes.move_to_end(request_id)
-        while len(_outcomes) > _REMEMBERED_OUTCOMES:
-            _outcomes.popitem(last=False)
 
 
 @dataclass(frozen=True)
@@ -355,7 +328,7 @@ class LocalLambdaBackend(LambdaBackend):
         """Invoke a function: `RequestResponse`, `Event` or `DryRun`.
 
         Raises:
-            ServiceException: no such function, a bad or too large event, too many at once, or a
+            AwsError: no such function, a bad or too large event, too many at once, or a
                 function that cannot run here.
         """
         function = self.get_function(function_name, qualifier)
@@ -363,7 +336,7 @@ class LocalLambdaBackend(LambdaBackend):
         sync = invocation_type != "Event"
         limit = SYNC_PAYLOAD_BYTES if sync else ASYNC_PAYLOAD_BYTES
         if len(event) > limit:
-            raise ServiceException(
+            raise AwsError(
                 "RequestTooLargeException",
                 f"{len(event)} byte payload is too large for the {invocation_type} invocation "
                 f"type (limit {limit} bytes)",
@@ -371,7 +344,7 @@ class LocalLambdaBackend(LambdaBackend):
         try:
             json.loads(event)
         except ValueError as error:
-            raise ServiceException(
+            raise AwsError(
                 "InvalidRequestContentException",
                 f"Could not parse request body into json: {error}",
             ) from None
@@ -381,7 +354,7 @@ class LocalLambdaBackend(LambdaBackend):
             return Invocation(request_id, version)
         arn = _invoked_arn(function, function_name, qualifier)
         if not sync:
-            _remember(request_id, AsyncOutcome("pending"))
+            remember(request_id, AsyncOutcome("pending"))
             threading.Thread(
                 target=self._deliver,
                 args=(function, request_id, event, arn, client_context),
@@ -440,14 +413,14 @@ class LocalLambdaBackend(LambdaBackend):
                 break
             attempts += 1
             if answer.error_type is None:
-                _remember(request_id, AsyncOutcome("succeeded", attempts=attempts))
+                remember(request_id, AsyncOutcome("succeeded", attempts=attempts))
                 return
             reason = _reason(answer.payload)
             if attempts <= retries:
-                _remember(request_id, AsyncOutcome("pending", reason, attempts))
+                remember(request_id, AsyncOutcome("pending", reason, attempts))
             if time.monotonic() > oldest:
                 break
-        _remember(request_id, AsyncOutcome("failed", reason, attempts))
+        remember(request_id, AsyncOutcome("failed", reason, attempts))
 
     def get_function(
         self, function_name_or_arn: str, qualifier: str | None = None
@@ -465,7 +438,7 @@ class LocalLambdaBackend(LambdaBackend):
     def _check_revision(self, function_name: str, body: dict[str, Any]) -> None:
         wanted = body.get("RevisionId")
         if wanted and wanted != self.get_function(function_name).revision_id:
-            raise ServiceException(
+            raise AwsError(
                 "PreconditionFailedException",
                 "The Revision Id provided does not match the latest Revision Id. "
                 "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
@@ -488,7 +461,7 @@ def _s3_errors() -> Iterator[None]:
     except ValueError as error:
         if len(error.args) != 2:
             raise
-        raise ServiceException(*error.args) from None
+        raise AwsError(*error.args) from None
 
 
 def _check_archives(code: bytes, layers: tuple[Layer, ...]) -> None:
@@ -510,7 +483,7 @@ def _check_archives(code: bytes, layers: tuple[Layer, ...]) -> None:
 
 def _check_settings(spec: dict[str, Any]) -> None:
     if int(spec.get("Timeout", 3)) > 900:
-        raise ServiceException(
+        raise AwsError(
             "ValidationException",
             f"1 validation error detected: Value '{spec['Timeout']}' at 'timeout' failed to "
             "satisfy constraint: Member must have value less than or equal to 900",

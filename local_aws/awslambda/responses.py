@@ -13,7 +13,7 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import camelcase_to_underscores, get_service_model
 
 from local_aws import validation
-from local_aws.api import NotImplementedByLocalAws
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.awslambda.models import LocalLambdaBackend
 
 
@@ -55,13 +55,13 @@ class LocalLambdaResponse(LambdaResponse):
         operation = get_service_model("lambda").operation_model(action)
         broken = validation.violations(self.params, operation.input_shape)
         if broken:
-            raise ServiceException("ValidationException", validation.message(broken))
+            raise AwsError("ValidationException", validation.message(broken))
 
     def invoke(self) -> TYPE_RESPONSE:
         """Run a function, or accept its event."""
         kind = self.headers.get("X-Amz-Invocation-Type") or "RequestResponse"
         if kind not in ("RequestResponse", "Event", "DryRun"):
-            raise ServiceException(
+            raise AwsError(
                 "InvalidParameterValueException",
                 f"Value '{kind}' at 'invocationType' failed to satisfy constraint: Member must "
                 "satisfy enum value set: [RequestResponse, Event, DryRun]",

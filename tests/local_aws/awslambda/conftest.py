@@ -27,7 +27,7 @@ TRUST = {
 }
 
 
-def zipped(files: Mapping[str, str | bytes]) -> bytes:
+def _zipped(files: Mapping[str, str | bytes]) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as made:
         for name, content in files.items():
@@ -51,6 +51,9 @@ class Lambda:
     role: str
     _names: Iterator[int] = field(default_factory=itertools.count)
 
+    def zipped(self, files: Mapping[str, str | bytes]) -> bytes:
+        return _zipped(files)
+
     def client(self, service: str) -> Any:
         return clients.client(service, REGION)
 
@@ -60,7 +63,7 @@ class Lambda:
         name = settings.pop("FunctionName", None) or f"function-{next(self._names)}"
         self.client("lambda").create_function(
             FunctionName=name,
-            Code={"ZipFile": zipped(files)},
+            Code={"ZipFile": self.zipped(files)},
             **{
                 "Runtime": "python3.14",
                 "Role": self.role,

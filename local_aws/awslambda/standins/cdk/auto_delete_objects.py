@@ -8,16 +8,16 @@ import boto3
 from botocore.exceptions import ClientError
 
 from . import cfn_response
-from .cfn_response import Event, hidden
+from .cfn_response import Event, hidden, log
 
 _TAG = "aws-cdk:auto-delete-objects"
 
 
 def handler(event: Event, _context: Any) -> None:
     """The custom resource's function."""
-    print(json.dumps(hidden(event), indent=2))
+    log.info(json.dumps(hidden(event), indent=2))
     if cfn_response.is_delete_of_failed_create(event):
-        print("ignoring DELETE event caused by a failed CREATE event")
+        log.info("ignoring DELETE event caused by a failed CREATE event")
         cfn_response.submit("SUCCESS", event)
         return
     try:
@@ -43,14 +43,14 @@ def _handle(event: Event) -> str:
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchBucket":
                 raise
-            print(f"Bucket '{bucket}' does not exist.")
+            log.info(f"Bucket '{bucket}' does not exist.")
     return current
 
 
 def _empty(bucket: str) -> None:
     tags = _s3().get_bucket_tagging(Bucket=bucket)["TagSet"]
     if {"Key": _TAG, "Value": "true"} not in tags:
-        print(f"Bucket does not have '{_TAG}' tag, skipping cleaning.")
+        log.info(f"Bucket does not have '{_TAG}' tag, skipping cleaning.")
         return
     _deny_new_objects(bucket)
     while True:
@@ -88,7 +88,7 @@ def _deny_new_objects(bucket: str) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchBucket":
             raise
-        print(f"Could not set new object deny policy on bucket '{bucket}' prior to deletion.")
+        log.info(f"Could not set new object deny policy on bucket '{bucket}' prior to deletion.")
 
 
 @lru_cache

@@ -1,12 +1,18 @@
 """The answer of a custom resource to CloudFormation: a PUT to the request's ResponseURL."""
 
 import json
+import logging
+import os
 import random
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
+
+log = logging.getLogger()
+if not os.environ.get("AWS_LAMBDA_LOG_LEVEL"):
+    log.setLevel(logging.INFO)
 
 CREATE_FAILED = "AWSCDK::CustomResourceProviderFramework::CREATE_FAILED"
 MISSING_PHYSICAL_ID = "AWSCDK::CustomResourceProviderFramework::MISSING_PHYSICAL_ID"
@@ -31,7 +37,8 @@ def submit(
         "Data": event.get("Data"),
     }
     answer = {name: value for name, value in answer.items() if value is not None}
-    print("submit response to cloudformation", json.dumps(redacted(answer) if no_echo else answer))
+    shown = json.dumps(redacted(answer) if no_echo else answer)
+    log.info("submit response to cloudformation %s", shown)
     put(event["ResponseURL"], answer)
 
 
@@ -70,7 +77,7 @@ def is_delete_of_failed_create(event: Mapping[str, Any]) -> bool:
 def with_failed_id(event: Event) -> Event:
     """The event with an id to answer FAILED under: after a Create, one that marks the failure."""
     if not event.get("PhysicalResourceId") and event["RequestType"] == "Create":
-        print(
+        log.info(
             "CREATE failed, responding with a marker physical resource id so that the subsequent "
             "DELETE will be ignored"
         )

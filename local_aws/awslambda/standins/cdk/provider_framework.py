@@ -132,4 +132,4 @@ def _variable(name: str) -> str:
 
 def _log(title: str, *values: Any) -> None:
     shown = [value if isinstance(value, str) else json.dumps(value) for value in values]
-    print("[provider-framework]", title, *shown)
+    cfn_response.log.info(" ".join(["[provider-framework]", title, *shown]))

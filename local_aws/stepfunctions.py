@@ -1,0 +1,83 @@
+"""moto's Step Functions interpreter, so that the waiter of CDK's Provider framework runs.
+
+What moto gets wrong, for a waiter: a second execution without a name collides with the first one;
+an execution outlives its state machine; a task calls as nobody, with a new client each time.
+"""
+
+import sys
+import time
+import uuid
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from moto.core.config import default_user_config
+from moto.stepfunctions.parser.asl.utils import boto_client
+from moto.stepfunctions.parser.models import (
+    StepFunctionsParserBackend,
+    stepfunctions_parser_backends,
+)
+
+from local_aws import clients
+
+_CREDENTIALS_SECONDS = 1800  # a role's credentials are good for an hour
+
+
+class LocalStepFunctionsBackend(StepFunctionsParserBackend):
+    """moto's interpreting backend, mended."""
+
+    def start_execution(
+        self,
+        state_machine_arn: str,
+        name: str | None = None,
+        execution_input: Any = None,
+        trace_header: Any = None,
+    ) -> Any:
+        """Start an execution, under a name of its own if it is given none."""
+        return super().start_execution(
+            state_machine_arn, name or str(uuid.uuid4()), execution_input, trace_header
+        )
+
+    def delete_state_machine(self, arn: str) -> None:
+        """Delete a state machine and stop what it runs."""
+        self._stop(arn)
+        super().delete_state_machine(arn)
+
+    def reset(self) -> None:
+        """Stop what runs, forget the rest."""
+        self._stop()
+        super().reset()
+
+    def _stop(self, arn: str | None = None) -> None:
+        for machine in self.state_machines:
+            for execution in machine.executions:
+                if execution.status == "RUNNING" and arn in (None, machine.arn):
+                    execution.stop(stop_date=datetime.now(UTC), error="", cause="")
+
+
+def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+    """A task's client: it calls this AWS as the state machine's role, in its region."""
+    if state_credentials is None:
+        return clients.client(service, region)
+    period = int(time.monotonic() / _CREDENTIALS_SECONDS)
+    credentials = _credentials(state_credentials.role_arn, region, clients.endpoint_url(), period)
+    return clients.client(service, region, credentials)
+
+
+@lru_cache(maxsize=256)
+def _credentials(
+    role_arn: str, region: str, _endpoint: str | None, _period: int
+) -> clients.Credentials:
+    return clients.assume_role(role_arn, "states", region)
+
+
+def install() -> None:
+    """Run state machines, instead of remembering them, and as above."""
+    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    stepfunctions_parser_backends.backend = LocalStepFunctionsBackend
+    moto_client_for = boto_client.boto_client_for
+    for name, module in list(sys.modules.items()):  # some of moto's modules imported it by name
+        if name.startswith("moto.stepfunctions.") and (
+            getattr(module, "boto_client_for", None) is moto_client_for
+        ):
+            module.boto_client_for = boto_client_for  # type: ignore[attr-defined]
