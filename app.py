@@ -1,0 +1,44 @@
+"""The recommendation engine's CDK app: its settings become stacks."""
+
+import os
+import sys
+
+import aws_cdk as cdk
+
+from stacks.config import Config, ConfigError
+from stacks.data import DataStack
+from stacks.functions import FunctionsStack
+from stacks.object2vec import Object2VecStack
+
+
+def build(app: cdk.App, config: Config) -> None:
+    """Add the deployment's stacks to the app, in the order in which they deploy."""
+    env = cdk.Environment(account=config.account, region=config.region)
+    data = DataStack(app, config.name("Data"), config=config, env=env)
+    object2vec = Object2VecStack(
+        app, config.name("Object2Vec"), config=config, store=data.store, env=env
+    )
+    functions = FunctionsStack(
+        app, config.name("Functions"), config=config, store=data.store, env=env
+    )
+    object2vec.add_stack_dependency(data, "training reads what Data uploads")
+    functions.add_stack_dependency(object2vec, "the functions call its endpoints")
+    # Everything goes when the stacks go, also what the CDK would keep by its own defaults.
+    cdk.RemovalPolicies.of(app).destroy()
+
+
+def main() -> None:
+    """Write the cloud assembly, or say what is wrong with the settings."""
+    app = cdk.App(analytics_reporting=False)
+    try:
+        config = Config.from_context(
+            app.node.get_all_context(), default_region=os.environ.get("CDK_DEFAULT_REGION")
+        )
+    except ConfigError as error:
+        sys.exit("\n".join(["The settings cannot be used:", *(f"  {e}" for e in error.errors)]))
+    build(app, config)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

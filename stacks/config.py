@@ -1,0 +1,262 @@
+"""What a deployment may be told: read from the CDK context, checked before anything is built.
+
+`cdk deploy -c prefix=anna -c preset=workshop -c rating.epochs=5`, or the same in cdk.json:
+`"context": {"prefix": "anna", "rating": {"epochs": 5}}`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from stacks import images
+from stacks.hyperparameters import RULES
+from stacks.prepared_data import TASKS, PreparedData
+from stacks.settings import ConfigError, Settings
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+WAIT_MINUTES: Final = 50
+_LOG_RETENTION: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
+_INSTANCE: Final = {"pattern": r"ml\.[a-z0-9-]+\.[a-z0-9]+", "allowed": "like ml.m5.xlarge"}
+# The most that a name made from the prefix adds to it, and the most that AWS allows for it.
+_LONGEST_NAMES: Final = {
+    "endpoint": ("-recommendationModel", 63),
+    "training job": ("-recommendation-0123456789", 63),
+    "function": ("-Recommendation_Engine_Object2Vec", 64),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How models are trained.
+
+    Attributes:
+        instance_type: the machine that trains.
+        volume_gb: its disk.
+        max_minutes: SageMaker stops a training that takes longer.
+        waits: length of the chain of waiters, each `WAIT_MINUTES` long.
+    """
+
+    instance_type: str
+    volume_gb: int
+    max_minutes: int
+    waits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceEndpoint:
+    """An endpoint on machines of its own.
+
+    Attributes:
+        instance_type: the machine.
+        instances: how many; with scaling, the fewest.
+        max_instances: the most; more than `instances` turns scaling on.
+        invocations: calls a minute and instance that scaling aims at.
+    """
+
+    instance_type: str
+    instances: int
+    max_instances: int
+    invocations: int
+
+    @property
+    def scales(self) -> bool:
+        """Whether the number of instances follows the load."""
+        return self.max_instances > self.instances
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerlessEndpoint:
+    """An endpoint that is billed by the call.
+
+    Attributes:
+        memory_mb: memory of one copy.
+        max_concurrency: calls at the same time.
+    """
+
+    memory_mb: int
+    max_concurrency: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A whole deployment.
+
+    Attributes:
+        prefix: begins every name, so that several deployments share an account.
+        account: where to deploy; None leaves it to the credentials at hand.
+        region: likewise.
+        data: what is uploaded and trained on.
+        hyperparameters: Object2Vec's, by task, as SageMaker takes them: all texts.
+        training: how models are trained.
+        endpoint: how they are served.
+        architecture: of the functions: `arm64` or `x86_64`.
+        kms: whether the bucket is encrypted with a key of its own instead of S3's.
+        log_days: how long logs are kept.
+    """
+
+    prefix: str
+    account: str | None
+    region: str | None
+    data: PreparedData
+    hyperparameters: Mapping[str, Mapping[str, str]]
+    training: Training
+    endpoint: InstanceEndpoint | ServerlessEndpoint
+    architecture: str
+    kms: bool
+    log_days: int
+
+    def name(self, part: str) -> str:
+        """The name of a part of this deployment."""
+        return f"{self.prefix}-{part}"
+
+    @classmethod
+    def from_context(
+        cls, context: Mapping[str, object], *, default_region: str | None = None
+    ) -> "Config":
+        """Read and check the whole context.
+
+        Args:
+            context: the CDK context; keys with a colon are the CDK's own.
+            default_region: where the CDK will deploy to unless the context names a region.
+
+        Raises:
+            ConfigError: with every error there is.
+        """
+        settings = Settings(context)
+        region = settings.choice("region", "", tuple(images.ACCOUNTS)) or None
+        if region is None and default_region and default_region not in images.ACCOUNTS:
+            settings.errors.append(
+                f"region: SageMaker's Object2Vec does not exist in {default_region}, the "
+                f"credentials' region; it does in {', '.join(images.ACCOUNTS)}"
+            )
+        data = _data(settings)
+        training = _training(settings)
+        hyperparameters = _hyperparameters(settings, data.vocabulary if data else {})
+        config = {
+            "prefix": _prefix(settings),
+            "account": settings.text(
+                "account", "", pattern=r"\d{12}", allowed="an account's 12 digits"
+            )
+            or None,
+            "endpoint": _endpoint(settings),
+            "architecture": settings.choice("architecture", "arm64", ("arm64", "x86_64")),
+            "kms": settings.flag("kms", False),
+            "log_days": int(settings.choice("log_days", "30", [str(d) for d in _LOG_RETENTION])),
+        }
+        settings.finish()
+        assert data is not None, "settings.finish raises where the data was refused"
+        return cls(
+            region=region,
+            data=data,
+            training=training,
+            hyperparameters=hyperparameters,
+            **config,  # type: ignore[arg-type]
+        )
+
+
+def _prefix(settings: Settings) -> str:
+    form = {
+        "pattern": r"[a-z][a-z0-9]*(-[a-z0-9]+)*",
+        "allowed": "small letters and digits, in words joined by hyphens, a letter first",
+    }
+    prefix = settings.text("prefix", "recommender", **form)
+    suffix = settings.text("suffix", "", **form)
+    name = f"{prefix}-{suffix}" if suffix else prefix
+    for what, (rest, most) in _LONGEST_NAMES.items():
+        if len(name + rest) > most:
+            settings.refuse(
+                "prefix with suffix" if suffix else "prefix",
+                name,
+                f"at most {most - len(rest)} characters long, as the {what} {name + rest} "
+                f"would need {len(name + rest)} of the {most} that AWS allows",
+            )
+            break
+    return name
+
+
+def _data(settings: Settings) -> PreparedData | None:
+    text = settings.text("data", "build/data", pattern=r".+", allowed="a folder")
+    try:
+        return PreparedData.read(PROJECT / text)
+    except ValueError as error:
+        settings.errors.append(f"data: {error}")
+        return None
+
+
+def _training(settings: Settings) -> Training:
+    waits = settings.whole("training.waits", 3, low=1, high=20)
+    most = waits * WAIT_MINUTES
+    training = Training(
+        instance_type=settings.text("training.instance_type", "ml.m5.xlarge", **_INSTANCE),
+        volume_gb=settings.whole("training.volume_gb", 10, low=1, high=16_384),
+        max_minutes=settings.whole("training.max_minutes", most, low=1, high=40_320),
+        waits=waits,
+    )
+    if training.max_minutes > most:
+        settings.refuse(
+            "training.max_minutes",
+            str(training.max_minutes),
+            f"at most {most}, which is how long {waits} waiters of {WAIT_MINUTES} minutes wait; "
+            "raise training.waits too",
+        )
+    return training
+
+
+def _endpoint(settings: Settings) -> InstanceEndpoint | ServerlessEndpoint:
+    # Both kinds are read whichever is chosen, so that the other's settings are checked too.
+    instances = settings.whole("endpoint.instances", 1, low=1, high=100)
+    machines = InstanceEndpoint(
+        instance_type=settings.text("endpoint.instance_type", "ml.m5.large", **_INSTANCE),
+        instances=instances,
+        max_instances=settings.whole("endpoint.max_instances", instances, low=1, high=100),
+        invocations=settings.whole("endpoint.invocations", 1000, low=1, high=1_000_000),
+    )
+    if machines.max_instances < instances:
+        settings.refuse(
+            "endpoint.max_instances",
+            str(machines.max_instances),
+            f"at least endpoint.instances, which is {instances}",
+        )
+    serverless = ServerlessEndpoint(
+        memory_mb=settings.whole("endpoint.memory_mb", 2048, low=1024, high=6144, step=1024),
+        max_concurrency=settings.whole("endpoint.max_concurrency", 5, low=1, high=200),
+    )
+    kind = settings.choice("endpoint.kind", "instance", ("instance", "serverless"))
+    return machines if kind == "instance" else serverless
+
+
+def _hyperparameters(
+    settings: Settings, vocabulary: Mapping[str, int]
+) -> dict[str, dict[str, str]]:
+    """The preset's hyperparameters with the data's vocabulary and the user's own put over them."""
+    presets = json.loads((Path(__file__).parent / "presets.json").read_text(encoding="utf-8"))
+    preset = presets[settings.choice("preset", "default", tuple(presets))]
+    chosen = {}
+    for task in TASKS:
+        own = settings.section(task)
+        values = {name: str(value) for name, value in {**preset[task], **vocabulary}.items()}
+        values |= {
+            name: value.capitalize() if value in ("true", "false") else value
+            for name, value in own.items()
+        }
+        for name, value in values.items():
+            if name not in RULES:
+                settings.errors.append(
+                    f"{task}.{name}: Object2Vec has no such hyperparameter; it has "
+                    f"{', '.join(RULES)}"
+                )
+            elif not RULES[name].accepts(value):
+                settings.refuse(f"{task}.{name}", value, str(RULES[name]))
+            elif int(vocabulary.get(name, 0)) > int(value if name in vocabulary else 0):
+                settings.refuse(
+                    f"{task}.{name}",
+                    value,
+                    f"at least {vocabulary[name]}, which the ids in the data need",
+                )
+        chosen[task] = values
+    return chosen
+
+
+__all__ = ["Config", "ConfigError", "InstanceEndpoint", "ServerlessEndpoint", "Training"]

@@ -1,0 +1,95 @@
+"""One of our own functions: its package, its role, its logs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks.constructs.roles import Permission, ServiceRole, acknowledge, writes_logs
+
+RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
+_LAMBDAS: Final = Path(__file__).resolve().parents[2] / "lambdas"
+
+
+def architecture(name: str) -> lambda_.Architecture:
+    """The CDK's architecture of that name: `arm64` or `x86_64`."""
+    return {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}[name]
+
+
+class PythonFunction(lambda_.Function):
+    """A function made of one package under lambdas/, with a role of its own."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        package: str,
+        handler: str = "handler.handler",
+        name: str | None = None,
+        description: str,
+        architecture_name: str,
+        memory_mb: int,
+        timeout_seconds: int,
+        log_group: logs.LogGroup,
+        permissions: Sequence[Permission] = (),
+        environment: Mapping[str, str] | None = None,
+        layers: Sequence[lambda_.LayerVersion] = (),
+    ) -> None:
+        """Make the function.
+
+        Args:
+            scope: the parent.
+            id: the construct's id.
+            package: folder under lambdas/; it alone becomes the function's code.
+            handler: module and function within the package.
+            name: the function's name; None lets CloudFormation choose.
+            description: what it is for.
+            architecture_name: `arm64` or `x86_64`.
+            memory_mb: its memory.
+            timeout_seconds: the longest that one call may take.
+            log_group: where it logs.
+            permissions: what it may do besides logging.
+            environment: its variables.
+            layers: its layers.
+        """
+        self._own_role = ServiceRole(
+            scope,
+            f"{id}Role",
+            service="lambda",
+            permissions=[writes_logs(log_group), *permissions],
+        )
+        super().__init__(
+            scope,
+            id,
+            function_name=name,
+            description=description,
+            runtime=RUNTIME,
+            architecture=architecture(architecture_name),
+            code=lambda_.Code.from_asset(
+                str(_LAMBDAS),
+                exclude=["*", f"!{package}", "**/__pycache__", "**/*.pyc", f"{package}/events"],
+                ignore_mode=cdk.IgnoreMode.GIT,
+            ),
+            handler=f"{package}.{handler}",
+            role=self._own_role.without_policy_updates(),
+            memory_size=memory_mb,
+            timeout=cdk.Duration.seconds(timeout_seconds),
+            log_group=log_group,
+            environment=dict(environment or {}),
+            layers=list(layers),
+        )
+        acknowledge(
+            self, "Its caller waits for the answer and sees what went wrong", "Serverless-LambdaDLQ"
+        )
+        acknowledge(
+            self, "One call to one service, timed in the REPORT line", "Serverless-LambdaTracing"
+        )
+
+    def allow(self, *permissions: Permission) -> None:
+        """Let the function do more."""
+        self._own_role.allow(*permissions)

@@ -1,0 +1,93 @@
+"""A Lambda layer from pinned, hashed requirements, built without Docker."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from stacks.constructs.python_function import RUNTIME, architecture
+
+_LAYERS: Final = Path(__file__).resolve().parents[2] / "layers"
+_PYTHON: Final = RUNTIME.name.removeprefix("python")
+# Lambda's Python runs on Amazon Linux 2023, glibc 2.34.
+_PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
+# What a function does not import: tests, type stubs, scripts. Counts as part of the layer's hash.
+_STRIPPED: Final = ("**/tests", "**/*.pyi", "**/__pycache__", "bin", ".lock")
+
+
+class LayerBuildError(RuntimeError):
+    """A layer could not be built; the message says why."""
+
+
+@jsii.implements(cdk.ILocalBundling)
+class _Installer:
+    """Lets uv install the requirements for Lambda's platform, whatever this machine's is."""
+
+    def __init__(self, requirements: Path, architecture_name: str) -> None:
+        self._requirements = requirements
+        self._platform = _PLATFORMS[architecture_name]
+
+    def try_bundle(self, output_dir: str, options: Any = None, **_: Any) -> bool:
+        """Fill the folder that becomes the layer. Never falls back to Docker.
+
+        Raises:
+            LayerBuildError: uv failed.
+        """
+        target = Path(output_dir) / "python"
+        command = [
+            *(sys.executable, "-m", "uv", "pip", "install", "--quiet"),
+            *("--requirements", str(self._requirements), "--require-hashes"),
+            *("--only-binary", ":all:", "--no-deps", "--target", str(target)),
+            *("--python", sys.executable, "--python-version", _PYTHON),
+            *("--python-platform", self._platform),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise LayerBuildError(
+                f"The layer {self._requirements.parent.name} could not be built for "
+                f"{self._platform}, Python {_PYTHON}. It needs the package index, or uv's cache "
+                f"of an earlier build. uv says:\n{done.stderr.strip()}"
+            )
+        for pattern in _STRIPPED:
+            for path in target.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return True
+
+
+class PythonLayer(lambda_.LayerVersion):
+    """The packages that layers/NAME/requirements.txt names, for our functions' runtime."""
+
+    def __init__(self, scope: Construct, id: str, *, name: str, architecture_name: str) -> None:  # noqa: A002
+        """Make the layer.
+
+        Args:
+            scope: the parent.
+            id: the construct's id.
+            name: folder under layers/.
+            architecture_name: `arm64` or `x86_64`.
+        """
+        requirements = _LAYERS / name / "requirements.txt"
+        recipe = (requirements.read_text(encoding="utf-8"), _PYTHON, architecture_name, _STRIPPED)
+        super().__init__(
+            scope,
+            id,
+            description=f"{name} for Python {_PYTHON} on {architecture_name}",
+            compatible_runtimes=[RUNTIME],
+            compatible_architectures=[architecture(architecture_name)],
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+            code=lambda_.Code.from_asset(
+                str(requirements.parent),
+                # Known before anything is installed: an unchanged layer is not built again.
+                asset_hash=hashlib.sha256(repr(recipe).encode()).hexdigest(),
+                bundling=cdk.BundlingOptions(
+                    image=RUNTIME.bundling_image, local=_Installer(requirements, architecture_name)
+                ),
+            ),
+        )

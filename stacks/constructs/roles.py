@@ -1,0 +1,122 @@
+"""Roles of hand-written permissions, and findings of validations that stand with a reason."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct, IConstruct
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """Some actions on some resources.
+
+    Attributes:
+        actions: such as `s3:GetObject`.
+        resources: their ARNs.
+        conditions: as in IAM.
+        wildcard: why a resource ends in a wildcard; none may without a reason.
+    """
+
+    actions: Sequence[str]
+    resources: Sequence[str]
+    conditions: Mapping[str, object] = field(default_factory=dict)
+    wildcard: str = ""
+
+
+class ServiceRole(iam.Role):
+    """A role that one service assumes, on behalf of this account only.
+
+    Its permissions are part of the role itself: whatever refers to the role is made after the
+    role can do its work. A policy of its own would leave a gap between the two.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        service: str,
+        permissions: Sequence[Permission],
+        source_arn: str | None = None,
+    ) -> None:
+        """Make the role.
+
+        Args:
+            scope: the parent.
+            id: the construct's id.
+            service: the service that assumes the role, such as `lambda`.
+            permissions: what the role may do.
+            source_arn: pattern of the resources for which the service may act; None where the
+                service does not say for which it acts.
+        """
+        conditions: dict[str, object] = {
+            "StringEquals": {"aws:SourceAccount": cdk.Stack.of(scope).account}
+        }
+        if source_arn:
+            conditions["ArnLike"] = {"aws:SourceArn": source_arn}
+        self._document = iam.PolicyDocument()
+        super().__init__(
+            scope,
+            id,
+            assumed_by=iam.ServicePrincipal(f"{service}.amazonaws.com", conditions=conditions),
+            inline_policies={"Own": self._document},
+        )
+        self.allow(*permissions)
+
+    def allow(self, *permissions: Permission) -> None:
+        """Let the role do more.
+
+        Raises:
+            ValueError: a resource holds a wildcard and no reason is given.
+        """
+        for permission in permissions:
+            self._document.add_statements(
+                iam.PolicyStatement(
+                    actions=list(permission.actions),
+                    resources=list(permission.resources),
+                    conditions=dict(permission.conditions),
+                )
+            )
+            wild = [resource for resource in permission.resources if "*" in resource]
+            if wild and not permission.wildcard:
+                raise ValueError(f"{self.node.path}: no reason for the wildcard in {wild}")
+            for resource in wild:
+                arn = _flat(cdk.Stack.of(self).resolve(resource))
+                acknowledge(self, permission.wildcard, f"AwsSolutions-IAM5[Resource::{arn}]")
+
+
+def writes_logs(group: logs.ILogGroup) -> Permission:
+    """Lets a role write to a log group that exists, but not make it anew once it is deleted."""
+    return Permission(
+        actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn]
+    )
+
+
+def acknowledge(construct: IConstruct, reason: str, *findings: str) -> None:
+    """Let findings of a validation stand on this construct and its own parts.
+
+    Args:
+        construct: as near to the findings as can be.
+        reason: why they may stand.
+        findings: their ids.
+    """
+    cdk.Validations.of(construct).acknowledge(
+        *(cdk.Acknowledgment(id=finding, reason=reason) for finding in findings)
+    )
+
+
+def _flat(value: object) -> str:
+    """A resolved reference as cdk-nag writes it in a finding's id."""
+    match value:
+        case {"Fn::Join": [str(delimiter), list(parts)]}:
+            return delimiter.join(_flat(part) for part in parts)
+        case {"Fn::GetAtt": [resource, attribute]}:
+            return f"<{resource}.{attribute}>"
+        case {"Fn::ImportValue": inner}:
+            return _flat(inner)
+        case {"Ref": name}:
+            return f"<{name}>"
+    return str(value)

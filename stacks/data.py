@@ -1,0 +1,109 @@
+"""The bucket, and the prepared data in it."""
+
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3_assets as s3_assets
+from aws_cdk import aws_s3_deployment as s3_deployment
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.log_group import LogGroup
+from stacks.constructs.private_bucket import PrivateBucket, Store
+from stacks.constructs.roles import Permission, ServiceRole, acknowledge, writes_logs
+from stacks.prepared_data import KEYS
+
+# What others write into the bucket; an upload of new data leaves it alone.
+_WRITTEN_BY_OTHERS: Final = (f"{KEYS}/output/*", f"{KEYS}/embeddings/*")
+
+
+class DataStack(cdk.Stack):
+    """The bucket with the prepared data.
+
+    Attributes:
+        store: the bucket, as the other stacks see it. They import its name and its key, which
+            last as long as the stack, and nothing else.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, config: Config, **kwargs: Any) -> None:  # noqa: A002
+        super().__init__(scope, id, description="The bucket with the ratings", **kwargs)
+        key = kms.Key(self, "Key", enable_key_rotation=True) if config.kms else None
+        bucket = PrivateBucket(
+            self, "Bucket", key=key, logs_of_emptying=self._logs("EmptyBucket", config)
+        )
+        self._upload(bucket, key, config)
+
+        name_export = f"{self.stack_name}-BucketName"
+        cdk.CfnOutput(self, "BucketName", value=bucket.bucket_name, export_name=name_export)
+        bucket_name = cdk.Fn.import_value(name_export)
+        key_arn = None
+        if key:
+            key_export = f"{self.stack_name}-KeyArn"
+            cdk.CfnOutput(self, "KeyArn", value=key.key_arn, export_name=key_export)
+            key_arn = cdk.Fn.import_value(key_export)
+        self.store = Store(
+            bucket_name=bucket_name,
+            bucket_arn=f"arn:{cdk.Aws.PARTITION}:s3:::{bucket_name}",
+            key_arn=key_arn,
+        )
+
+    def _upload(self, bucket: PrivateBucket, key: kms.Key | None, config: Config) -> None:
+        """Put the prepared data into the bucket, and take out what is no longer part of it."""
+        own = Store(
+            bucket_name=bucket.bucket_name,
+            bucket_arn=bucket.bucket_arn,
+            key_arn=key.key_arn if key else None,
+        )
+        content = s3_assets.Asset(self, "Content", path=str(config.data.folder))
+        log_group = self._logs("Upload", config)
+        role = ServiceRole(
+            self,
+            "UploadRole",
+            service="lambda",
+            permissions=[
+                writes_logs(log_group),
+                Permission(
+                    actions=["s3:GetObject"],
+                    resources=[content.bucket.arn_for_objects(content.s3_object_key)],
+                ),
+                *own.lists(""),
+                *own.writes(""),
+                *own.deletes(""),
+            ],
+        )
+        memory_mb, disk = _upload_size(config.data.size)
+        s3_deployment.BucketDeployment(
+            self,
+            "Upload",
+            sources=[s3_deployment.Source.bucket(content.bucket, content.s3_object_key)],
+            destination_bucket=bucket,
+            role=role.without_policy_updates(),
+            log_group=log_group,
+            memory_limit=memory_mb,
+            ephemeral_storage_size=disk,
+            prune=True,
+            exclude=list(_WRITTEN_BY_OTHERS),
+        )
+        for child in self.node.children:
+            if child.node.id.startswith("Custom::CDKBucketDeployment"):
+                acknowledge(
+                    child,
+                    "The CDK's own function, called by CloudFormation alone, in the runtime that "
+                    "it is tested with",
+                    "AwsSolutions-L1",
+                    "Serverless-LambdaLatestVersion",
+                    "Serverless-LambdaDLQ",
+                    "Serverless-LambdaTracing",
+                )
+
+    def _logs(self, part: str, config: Config) -> LogGroup:
+        name = f"/aws/lambda/{self.stack_name}-{part}"
+        return LogGroup(self, f"{part}Logs", name=name, days=config.log_days)
+
+
+def _upload_size(size: int) -> tuple[int, cdk.Size]:
+    """Memory in MB and disk for the function that unpacks and uploads so many bytes."""
+    memory_mb = 512 if size < 64 << 20 else 1024 if size < 512 << 20 else 2048
+    disk_mb = (size * 2 >> 20) + 256  # the archive and its content
+    return memory_mb, cdk.Size.mebibytes(max(512, disk_mb))

@@ -1,0 +1,97 @@
+"""The workshops' functions: what a user would think of a movie, and what is like it."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.log_group import LogGroup
+from stacks.constructs.private_bucket import Store
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.python_layer import PythonLayer
+from stacks.constructs.roles import Permission
+from stacks.prepared_data import KEYS
+
+
+class FunctionsStack(cdk.Stack):
+    """Both functions, each with a role of its own, and their layers."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        store: Store,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id, description="The workshops' functions", **kwargs)
+        rating, recommendation = config.name("ratingModel"), config.name("recommendationModel")
+
+        name = config.name("Recommendation_Engine_Object2Vec")
+        engine = PythonFunction(
+            self,
+            "RecommendationEngine",
+            package="rec_engine",
+            name=name,
+            description="A user's likely rating of a movie, or whether to recommend it",
+            architecture_name=config.architecture,
+            memory_mb=256,
+            timeout_seconds=30,
+            log_group=self._logs("RecommendationEngineLogs", name, config),
+            permissions=[self._on_endpoints("sagemaker:InvokeEndpoint", rating, recommendation)],
+            environment={
+                "ENDPOINT_NAME_RATING": rating,
+                "ENDPOINT_NAME_REC": recommendation,
+            },
+        )
+
+        embeddings = f"{KEYS}/embeddings/"
+        movies = f"{KEYS}/ml-100k/"
+        name = config.name("Movie_Retrieval_Object2Vec")
+        retrieval = PythonFunction(
+            self,
+            "MovieRetrieval",
+            package="movie_retrieval",
+            name=name,
+            description="The movies nearest to a movie in the embedding space",
+            architecture_name=config.architecture,
+            memory_mb=512,
+            timeout_seconds=30,
+            log_group=self._logs("MovieRetrievalLogs", name, config),
+            permissions=[
+                self._on_endpoints("sagemaker:InvokeEndpoint", recommendation),
+                # Which model the endpoint serves now names the embeddings kept in the bucket.
+                self._on_endpoints("sagemaker:DescribeEndpoint", recommendation),
+                *store.lists(movies, embeddings),
+                *store.reads(movies, embeddings),
+                *store.writes(embeddings),
+            ],
+            environment={"ENDPOINT_NAME": recommendation},
+            layers=[
+                PythonLayer(
+                    self,
+                    f"{layer.capitalize()}Layer",
+                    name=layer,
+                    architecture_name=config.architecture,
+                )
+                for layer in ("numpy", "jsonlines")
+            ],
+        )
+        cdk.CfnOutput(self, "RecommendationEngineFunctionName", value=engine.function_name)
+        cdk.CfnOutput(self, "MovieRetrievalFunctionName", value=retrieval.function_name)
+
+    def _logs(self, id: str, function_name: str, config: Config) -> LogGroup:  # noqa: A002
+        return LogGroup(self, id, name=f"/aws/lambda/{function_name}", days=config.log_days)
+
+    def _on_endpoints(self, action: str, *names: str) -> Permission:
+        # SageMaker writes an endpoint's name in small letters in its ARN, so both spellings stand.
+        spellings = sorted({*names, *(name.lower() for name in names)})
+        return Permission(
+            actions=[action],
+            resources=[
+                self.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
+                for name in spellings
+            ],
+        )

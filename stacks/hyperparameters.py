@@ -1,0 +1,122 @@
+"""Object2Vec's hyperparameters: their names and what each may be.
+
+The ranges are the built-in algorithm's documented ones (SageMaker developer guide, "Object2Vec
+hyperparameters"). They stand here so that a bad value ends at synthesis, not after a training
+instance has started; the container checks them again, with everything that depends on the data.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number from `low` to `high`, both included."""
+
+    low: float
+    high: float
+    whole: bool = True
+
+    def accepts(self, text: str) -> bool:
+        """Whether the text is such a number."""
+        form = r"-?\d+" if self.whole else r"-?\d+(\.\d*)?([eE][-+]?\d+)?"
+        return re.fullmatch(form, text) is not None and self.low <= float(text) <= self.high
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        if self.high == math.inf:
+            return f"{kind} of at least {self.low:.12g}"
+        return f"{kind} from {self.low:.12g} to {self.high:.12g}"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def accepts(self, text: str) -> bool:
+        """Whether the text is one of them."""
+        return text in self.words
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(self.words)
+
+
+@dataclass(frozen=True)
+class SomeOf:
+    """Some of a few words, separated by commas, each at most once."""
+
+    words: tuple[str, ...]
+
+    def accepts(self, text: str) -> bool:
+        """Whether the text is such a list."""
+        chosen = [word.strip() for word in text.split(",")]
+        return set(chosen) <= set(self.words) and len(set(chosen)) == len(chosen)
+
+    def __str__(self) -> str:
+        return "some of " + ", ".join(self.words) + ", separated by commas"
+
+
+@dataclass(frozen=True)
+class AutoOr:
+    """`auto`, or what the rule accepts."""
+
+    rule: Number
+
+    def accepts(self, text: str) -> bool:
+        """Whether the text is either."""
+        return text == "auto" or self.rule.accepts(text)
+
+    def __str__(self) -> str:
+        return f"auto or {self.rule}"
+
+
+Rule = Number | OneOf | SomeOf | AutoOr
+
+_TRUTH: Final = OneOf(("True", "False"))
+_ENCODERS: Final = ("hcnn", "bilstm", "pooled_embedding")
+
+
+def _encoder(side: str) -> dict[str, Rule]:
+    networks = _ENCODERS if side == "enc0" else ("enc0", *_ENCODERS)
+    return {
+        f"{side}_max_seq_len": Number(1, 5000),
+        f"{side}_vocab_size": Number(2, 3_000_000),
+        f"{side}_network": OneOf(networks),
+        f"{side}_token_embedding_dim": Number(2, 1000),
+        f"{side}_layers": AutoOr(Number(1, 4)),
+        f"{side}_cnn_filter_width": Number(1, 9),
+        f"{side}_freeze_pretrained_embedding": _TRUTH,
+    }
+
+
+RULES: Final[Mapping[str, Rule]] = {
+    **_encoder("enc0"),
+    **_encoder("enc1"),
+    "enc_dim": Number(4, 10_000),
+    "comparator_list": SomeOf(("hadamard", "concat", "abs_diff")),
+    "mlp_dim": Number(2, 10_000),
+    "mlp_layers": Number(0, 10),
+    "mlp_activation": OneOf(("tanh", "relu", "linear")),
+    "output_layer": OneOf(("softmax", "mean_squared_error")),
+    "num_classes": Number(2, 30),
+    "optimizer": OneOf(("adadelta", "adagrad", "adam", "sgd", "rmsprop")),
+    "learning_rate": Number(1e-6, 1, whole=False),
+    "mini_batch_size": Number(1, 10_000),
+    "epochs": Number(1, 100),
+    "dropout": Number(0, 1, whole=False),
+    "weight_decay": Number(0, 10_000, whole=False),
+    "early_stopping_patience": Number(1, 5),
+    "early_stopping_tolerance": Number(1e-6, 0.1, whole=False),
+    "bucket_width": Number(0, 100),
+    "negative_sampling_rate": Number(0, math.inf, whole=False),
+    "tied_token_embedding_weight": _TRUTH,
+    "token_embedding_storage_type": OneOf(("dense", "row_sparse")),
+    "_kvstore": OneOf(("device", "local")),
+    "_num_gpus": AutoOr(Number(0, 64)),
+    "_num_kv_servers": AutoOr(Number(1, 64)),
+}

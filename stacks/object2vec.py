@@ -1,0 +1,62 @@
+"""Object2Vec, trained and served: one model rates, the other recommends."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.private_bucket import Store
+from stacks.constructs.sagemaker import Endpoint, TrainingJob
+from stacks.constructs.trained_resource import Trainer
+from stacks.images import Image
+from stacks.prepared_data import KEYS, TASKS
+
+
+class Object2VecStack(cdk.Stack):
+    """Both models, from the data in the store to an endpoint each."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        store: Store,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id, description="Object2Vec: training and endpoints", **kwargs)
+        image = Image(self, "Image")
+        trainer = Trainer(self, "Trainer", config=config)
+        for task in TASKS:
+            title = task.capitalize()
+            output = f"{KEYS}/output/{task}/"
+            job = TrainingJob(
+                self,
+                f"{title}Training",
+                trainer=trainer,
+                config=config,
+                store=store,
+                name=config.name(task),
+                image=image,
+                hyperparameters=config.hyperparameters[task],
+                channels={
+                    channel: f"{KEYS}/input/{task}/{channel}/"
+                    for channel in ("train", "validation")
+                },
+                digest=config.data.digests[task],
+                output=output,
+            )
+            endpoint = Endpoint(
+                self,
+                title,
+                config=config,
+                store=store,
+                name=config.name(f"{task}Model"),
+                image=image,
+                model_data_url=job.attribute("ModelDataUrl"),
+                output=output,
+            )
+            cdk.CfnOutput(self, f"{title}EndpointName", value=endpoint.name)
+            cdk.CfnOutput(self, f"{title}TrainingJobName", value=job.attribute("Name"))
+            cdk.CfnOutput(self, f"{title}Metrics", value=job.attribute("Metrics"))
