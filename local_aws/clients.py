@@ -51,10 +51,15 @@ def client(service: str, region: str, credentials: Credentials = OWNER) -> Any:
     return _client(service, region, credentials, _endpoint_url)
 
 
+@lru_cache(maxsize=1)
+def _session() -> boto3.session.Session:
+    return boto3.session.Session()  # one for all: a session reads each service's model once
+
+
 @lru_cache(maxsize=256)
 def _client(service: str, region: str, credentials: Credentials, endpoint: str | None) -> Any:
     with _create:
-        return boto3.session.Session().client(  # type: ignore[call-overload]
+        return _session().client(  # type: ignore[call-overload]
             service,
             region_name=region,
             endpoint_url=endpoint,

@@ -4,7 +4,10 @@
 def install() -> None:
     """Put our CloudFormation in the place of moto's. Harmless when called again."""
     import moto.cloudformation.models
+    from moto.core.config import default_user_config
 
     from local_aws.cloudformation.models import CloudFormationBackend
 
     moto.cloudformation.models.cloudformation_backends.backend = CloudFormationBackend
+    # the managed policies of AWS's own that a template's roles attach
+    default_user_config["iam"] = {"load_aws_managed_policies": True}

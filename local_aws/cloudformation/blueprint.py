@@ -11,8 +11,7 @@ from botocore.exceptions import ClientError
 from local_aws import clients
 from local_aws.cloudformation import resources, schemas, template
 from local_aws.cloudformation.errors import InsufficientCapabilities, ValidationError
-from local_aws.cloudformation.resolution import is_custom
-from local_aws.cloudformation.template import Template
+from local_aws.cloudformation.template import Template, is_custom
 
 _LONGEST_BODY, _LONGEST_FILE = 51_200, 1_000_000
 _STORED = re.compile(r"AWS::SSM::Parameter::Value<(.+)>")
@@ -185,7 +184,9 @@ def _check_attributes(parsed: Template, region: str) -> None:
             )
         if is_custom(definition.type):
             continue
-        if attribute not in schemas.schema(definition.type, region).attributes:
+        handler = resources.find(definition.type)
+        further = handler.further_attributes if handler else frozenset()
+        if attribute not in schemas.schema(definition.type, region).attributes | further:
             raise ValidationError(
                 f"Template error: resource {logical_id} does not support attribute type "
                 f"{attribute} in Fn::GetAtt"

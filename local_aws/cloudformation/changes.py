@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from local_aws.cloudformation import schemas, template
 from local_aws.cloudformation.intrinsics import UNKNOWN, unknown
-from local_aws.cloudformation.resolution import Resolution, is_custom
+from local_aws.cloudformation.resolution import Resolution
 
 if TYPE_CHECKING:
     from local_aws.cloudformation.models import Blueprint, CloudFormationBackend, Resource, Stack
@@ -119,7 +119,7 @@ class _Scope(Resolution):
         change, resource = self.actions.get(logical_id), self.stack.resources.get(logical_id)
         if resource is None or resource.physical_id is None:
             return UNKNOWN
-        if change and (change.replacement != "False" or is_custom(resource.type)):
+        if change and (change.replacement != "False" or template.is_custom(resource.type)):
             return UNKNOWN
         return resource.attributes.get(name, UNKNOWN)
 
@@ -192,7 +192,7 @@ def _modification(
 ) -> Change | None:
     details = []
     create_only: frozenset[str] = frozenset()
-    if not is_custom(definition.type):
+    if not template.is_custom(definition.type):
         create_only = schemas.schema(definition.type, stack.region).create_only
     for name in sorted(properties.keys() | resource.properties.keys()):
         before, after = resource.properties.get(name), properties.get(name)

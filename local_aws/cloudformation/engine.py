@@ -19,9 +19,9 @@ from local_aws.cloudformation import resources, schemas
 from local_aws.cloudformation.blueprint import Blueprint
 from local_aws.cloudformation.errors import Cancelled, ResourceFailed, ValidationError
 from local_aws.cloudformation.models import CloudFormationBackend, Resource, Stack, now
-from local_aws.cloudformation.resolution import Resolution, is_custom
+from local_aws.cloudformation.resolution import Resolution
 from local_aws.cloudformation.resources.base import Call
-from local_aws.cloudformation.template import Definition
+from local_aws.cloudformation.template import Definition, is_custom
 
 log = logging.getLogger("local_aws.cloudformation")
 
@@ -302,8 +302,8 @@ class Deployment(Resolution):
         self._note(resource, f"{verb}_IN_PROGRESS", _REPLACING if verb == "UPDATE" else None)
         handler = _handler(resource.type)
 
-        def identified(physical_id: str) -> None:
-            resource.physical_id = physical_id
+        def identified(call: Call) -> None:
+            resource.physical_id, resource.attributes = call.physical_id, call.attributes
             resource.properties = properties  # what a rollback's delete will need
             self._note(resource, f"{verb}_IN_PROGRESS", "Resource creation Initiated", properties)
 
@@ -578,7 +578,7 @@ class Deployment(Resolution):
         properties: dict[str, Any],
         old: dict[str, Any],
         physical_id: str | None,
-        on_identified: Callable[[str], None] = lambda _: None,
+        on_identified: Callable[[Call], None] = lambda _: None,
     ) -> Call:
         stack = self.stack
         return Call(
@@ -591,6 +591,7 @@ class Deployment(Resolution):
             properties=properties,
             old=old,
             physical_id=physical_id,
+            attributes=dict(resource.attributes),
             client=self._client,
             cancelled=self._cancelled,
             on_identified=on_identified,

@@ -4,9 +4,8 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.base_backend import BaseBackend
@@ -26,7 +25,7 @@ DELETED = "DELETE_COMPLETE"
 
 def now() -> datetime:
     """The present moment, in UTC."""
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 @dataclass
@@ -222,7 +221,6 @@ class CloudFormationBackend(BaseBackend):
         super().__init__(region_name, account_id)
         self.stacks: dict[str, Stack] = {}
         self.lock = threading.RLock()
-        self.answers: dict[str, Callable[[bytes], None]] = {}
 
     def reset(self) -> None:
         """Give up what is in progress and forget everything."""

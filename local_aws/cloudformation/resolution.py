@@ -9,19 +9,12 @@ from local_aws.cloudformation import schemas
 from local_aws.cloudformation.errors import ValidationError
 from local_aws.cloudformation.intrinsics import NO_VALUE, Evaluator
 from local_aws.cloudformation.resources.base import tag_list, tag_map
-from local_aws.cloudformation.template import Definition
+from local_aws.cloudformation.template import Definition, is_custom
 
 if TYPE_CHECKING:
     from local_aws.cloudformation.models import Blueprint, CloudFormationBackend, Stack
 
 _SUFFIXES = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
-
-
-def is_custom(resource_type: str) -> bool:
-    """Whether a function of the user's makes resources of this type."""
-    return resource_type.startswith("Custom::") or (
-        resource_type == "AWS::CloudFormation::CustomResource"
-    )
 
 
 class Resolution:

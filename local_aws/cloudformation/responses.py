@@ -9,7 +9,7 @@ from uuid import uuid4
 from moto.core.responses import TYPE_RESPONSE
 
 from local_aws.api import LocalResponse, NotImplementedByLocalAws
-from local_aws.cloudformation import blueprint, template
+from local_aws.cloudformation import answers, blueprint, template
 from local_aws.cloudformation.blueprint import Blueprint
 from local_aws.cloudformation.changes import preview
 from local_aws.cloudformation.engine import Deployment
@@ -33,7 +33,13 @@ _NO_CHANGES = (
     "change set."
 )
 _UPDATABLE = frozenset(
-    "CREATE_COMPLETE UPDATE_COMPLETE UPDATE_ROLLBACK_COMPLETE CREATE_FAILED UPDATE_FAILED".split()
+    [
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "CREATE_FAILED",
+        "UPDATE_FAILED",
+    ]
 )
 _REFUSED = {
     "StackPolicyBody": "stack policies",
@@ -290,7 +296,9 @@ class CloudFormationResponse(LocalResponse):
         """Work out what a template would change."""
         self._refuse_unsupported()
         kind = self.params.get("ChangeSetType", "UPDATE")
-        if kind == "IMPORT" or self.params.get("ImportExistingResources"):
+        # `cdk bootstrap` asks for ImportExistingResources: where a resource of a given name exists
+        # already, the creation fails and says so, instead of adopting it
+        if kind == "IMPORT":
             raise NotImplementedByLocalAws("the import of existing resources")
         if self.params.get("DeploymentMode"):
             raise NotImplementedByLocalAws("change sets that revert drift")
@@ -400,19 +408,11 @@ class CloudFormationResponse(LocalResponse):
     @classmethod
     def custom_resource_answer(cls, request: Any, full_url: str, headers: Any) -> TYPE_RESPONSE:
         """Take what a custom resource's function puts to its ResponseURL."""
-        from moto.cloudformation.models import cloudformation_backends
-
         token = full_url.split("?", 1)[0].rsplit("/", 1)[1]
-        for _, _, backend in cloudformation_backends.iter_backends():
-            take = backend.answers.get(token)
-            if take:
-                take(request.data)
-                return 200, {}, ""
-        return (
-            403,
-            {},
-            "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
-        )
+        if answers.deliver(token, request.get_data()):
+            return 200, {}, ""
+        expired = "<Code>AccessDenied</Code><Message>Request has expired</Message>"
+        return 403, {"Content-Type": "application/xml"}, f"<Error>{expired}</Error>"
 
     # ---- common ground
 
@@ -599,7 +599,14 @@ def _stack(stack: Stack) -> dict[str, Any]:
 
 def _stack_summary(stack: Stack) -> dict[str, Any]:
     described = _stack(stack)
-    names = "StackId StackName CreationTime LastUpdatedTime DeletionTime StackStatus".split()
+    names = [
+        "StackId",
+        "StackName",
+        "CreationTime",
+        "LastUpdatedTime",
+        "DeletionTime",
+        "StackStatus",
+    ]
     names += ["StackStatusReason", "DriftInformation"]
     summary = {name: described[name] for name in names if name in described}
     if stack.template and stack.template.description:

@@ -13,25 +13,69 @@ from local_aws.cloudformation.errors import ValidationError
 PSEUDO_PARAMETERS = frozenset(
     f"AWS::{name}"
     for name in (
-        "AccountId NotificationARNs NoValue Partition Region StackId StackName URLSuffix".split()
+        [
+            "AccountId",
+            "NotificationARNs",
+            "NoValue",
+            "Partition",
+            "Region",
+            "StackId",
+            "StackName",
+            "URLSuffix",
+        ]
     )
 )
 FUNCTIONS = frozenset(
     f"Fn::{name}"
     for name in (
-        "And Base64 Equals FindInMap GetAtt If ImportValue Join Not Or Select Split Sub".split()
+        [
+            "And",
+            "Base64",
+            "Equals",
+            "FindInMap",
+            "GetAtt",
+            "If",
+            "ImportValue",
+            "Join",
+            "Not",
+            "Or",
+            "Select",
+            "Split",
+            "Sub",
+        ]
     )
 )
 RULE_FUNCTIONS = frozenset(
-    f"Fn::{name}" for name in "Contains EachMemberEquals EachMemberIn".split()
+    f"Fn::{name}" for name in ["Contains", "EachMemberEquals", "EachMemberIn"]
 )
 _SECTIONS = frozenset(
-    "AWSTemplateFormatVersion Description Metadata Parameters Rules Mappings Conditions Transform "
-    "Resources Outputs Hooks".split()
+    [
+        "AWSTemplateFormatVersion",
+        "Description",
+        "Metadata",
+        "Parameters",
+        "Rules",
+        "Mappings",
+        "Conditions",
+        "Transform",
+        "Resources",
+        "Outputs",
+        "Hooks",
+    ]
 )
 _RESOURCE_KEYS = frozenset(
-    "Type Properties DependsOn Condition Metadata DeletionPolicy UpdateReplacePolicy UpdatePolicy "
-    "CreationPolicy Version".split()
+    [
+        "Type",
+        "Properties",
+        "DependsOn",
+        "Condition",
+        "Metadata",
+        "DeletionPolicy",
+        "UpdateReplacePolicy",
+        "UpdatePolicy",
+        "CreationPolicy",
+        "Version",
+    ]
 )
 _POLICIES = frozenset({"Delete", "Retain", "RetainExceptOnCreate", "Snapshot"})
 _PLACEHOLDER = re.compile(r"\$\{([^!{}][^{}]*)\}")
@@ -114,6 +158,13 @@ def parse(body: str) -> Template:
     )
     _check(template)
     return template
+
+
+def is_custom(resource_type: str) -> bool:
+    """Whether a function of the user's makes resources of this type."""
+    return resource_type.startswith("Custom::") or (
+        resource_type == "AWS::CloudFormation::CustomResource"
+    )
 
 
 def references(value: Any) -> Iterator[str]:
@@ -307,7 +358,7 @@ def _check(template: Template) -> None:
     known = set(template.parameters) | set(template.resources) | PSEUDO_PARAMETERS
     for block, values in (
         ("Resources", {n: r.properties for n, r in template.resources.items()}),
-        ("Outputs", {n: o for n, o in template.outputs.items()}),
+        ("Outputs", template.outputs),
     ):
         missing = sorted({n for value in values.values() for n in references(value)} - known)
         if missing:
@@ -351,7 +402,7 @@ def _unknown_functions(template: Template) -> set[str]:
             for member in value:
                 search(member, allowed)
         elif isinstance(value, dict):
-            function, argument = _function(value)
+            function, _ = _function(value)
             if function and function != "Ref" and function not in allowed:
                 found.add(function)
             for member in value.values():

@@ -1,13 +1,47 @@
-"""The resource types that the stack engine knows, one module a service."""
+"""The resource types that the stack engine knows, one module a service.
 
-from local_aws.cloudformation.resources import cdk, iam, logs, s3, ssm
+A new type is a `Handler` with the properties that it honours, listed in its module's HANDLERS. What
+replaces, what is required and what Fn::GetAtt may ask for comes from CloudFormation's own schemas.
+"""
+
+from local_aws.cloudformation.resources import (
+    applicationautoscaling,
+    awslambda,
+    cdk,
+    custom,
+    ecr,
+    iam,
+    kms,
+    logs,
+    s3,
+    sagemaker,
+    ssm,
+    stepfunctions,
+)
 from local_aws.cloudformation.resources.base import Handler as Handler
+from local_aws.cloudformation.template import is_custom
 
+_MODULES = (
+    applicationautoscaling,
+    awslambda,
+    cdk,
+    custom,
+    ecr,
+    iam,
+    kms,
+    logs,
+    s3,
+    sagemaker,
+    ssm,
+    stepfunctions,
+)
 _HANDLERS: dict[str, Handler] = {
-    handler.type: handler() for module in (cdk, iam, logs, s3, ssm) for handler in module.HANDLERS
+    handler.type: handler() for module in _MODULES for handler in module.HANDLERS
 }
 
 
 def find(resource_type: str) -> Handler | None:
     """The handler of a resource type, or None where the local AWS has none."""
+    if is_custom(resource_type):
+        return _HANDLERS[custom.CustomResource.type]
     return _HANDLERS.get(resource_type)

@@ -4,7 +4,7 @@ import random
 import string
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
@@ -20,7 +20,8 @@ class Call:
     """One request to a handler: what is wanted, what was, and the means to bring it about.
 
     `properties` are evaluated and in their schema's types; `old` are those of the last success.
-    `physical_id` is None until the handler calls `identify`.
+    `physical_id` is None until the handler calls `identify`; `attributes` are those of the last
+    success.
     """
 
     stack_name: str
@@ -32,15 +33,17 @@ class Call:
     properties: Properties
     old: Properties
     physical_id: str | None
+    attributes: Attributes
     client: Callable[[str], Any]
     cancelled: threading.Event
-    on_identified: Callable[[str], None] = field(default=lambda _: None)
+    on_identified: Callable[["Call"], None] = lambda _: None
     no_echo: bool = False
 
-    def identify(self, physical_id: str) -> None:
+    def identify(self, physical_id: str, attributes: Attributes | None = None) -> None:
         """Record the resource's id as soon as it exists, so that a rollback can delete it."""
         self.physical_id = physical_id
-        self.on_identified(physical_id)
+        self.attributes = attributes or {}
+        self.on_identified(self)
 
     def pause(self, seconds: float) -> None:
         """Sleep between two looks at something slow.
@@ -57,8 +60,7 @@ class Call:
 
     def generated_name(self, longest: int = 64, *, lower: bool = False) -> str:
         """`{stack}-{logical id}-{RANDOM}`, shortened as CloudFormation does."""
-        letters = string.ascii_lowercase if lower else string.ascii_letters
-        tail = "".join(random.choices(letters + string.digits, k=12))  # noqa: S311 (a name)
+        tail = random_suffix()
         room = longest - len(tail) - 2
         stack, logical = self.stack_name, self.logical_id
         if len(stack) + len(logical) > room:
@@ -66,6 +68,11 @@ class Call:
             logical = logical[: room - len(stack)]
         name = f"{stack}-{logical}-{tail}"
         return name.lower() if lower else name
+
+
+def random_suffix() -> str:
+    """The twelve characters that make a generated name unique."""
+    return "".join(random.choices(string.ascii_letters + string.digits, k=12))  # noqa: S311
 
 
 class Handler:
@@ -77,6 +84,8 @@ class Handler:
     type: ClassVar[str]
     supported: ClassVar[frozenset[str]]
     gone_codes: ClassVar[frozenset[str]] = frozenset()
+    # attributes that the documentation promises and the published schema forgets
+    further_attributes: ClassVar[frozenset[str]] = frozenset()
 
     def create(self, call: Call) -> Attributes:
         """Make the resource, `call.identify` it, and return what Fn::GetAtt may ask for."""
@@ -110,6 +119,21 @@ def renamed(properties: Mapping[str, Any], names: Mapping[str, str], where: str)
     if unknown:
         raise ResourceFailed(f"The local AWS does not implement {where}: {', '.join(unknown)}")
     return {names[name]: value for name, value in properties.items()}
+
+
+def lowered(value: Any, keep: frozenset[str] = frozenset()) -> Any:
+    """A structure with camelCase keys, for services whose API spells them so.
+
+    Args:
+        keep: the keys whose content is a map of the user's and stays as it is.
+    """
+    if isinstance(value, list):
+        return [lowered(member, keep) for member in value]
+    if isinstance(value, dict):
+        return {
+            k[:1].lower() + k[1:]: v if k in keep else lowered(v, keep) for k, v in value.items()
+        }
+    return value
 
 
 def tag_map(tags: Any) -> dict[str, str]:

@@ -18,8 +18,17 @@ class Role(Handler):
 
     type = "AWS::IAM::Role"
     supported = frozenset(
-        "AssumeRolePolicyDocument Description ManagedPolicyArns MaxSessionDuration Path "
-        "PermissionsBoundary Policies RoleName Tags".split()
+        [
+            "AssumeRolePolicyDocument",
+            "Description",
+            "ManagedPolicyArns",
+            "MaxSessionDuration",
+            "Path",
+            "PermissionsBoundary",
+            "Policies",
+            "RoleName",
+            "Tags",
+        ]
     )
     gone_codes = frozenset({"NoSuchEntity"})
 
@@ -160,7 +169,7 @@ class ManagedPolicy(Handler):
 
     type = "AWS::IAM::ManagedPolicy"
     supported = frozenset(
-        "PolicyDocument ManagedPolicyName Description Path Roles Users Groups".split()
+        ["PolicyDocument", "ManagedPolicyName", "Description", "Path", "Roles", "Users", "Groups"]
     )
     gone_codes = frozenset({"NoSuchEntity"})
 

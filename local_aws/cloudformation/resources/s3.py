@@ -1,6 +1,7 @@
 """AWS::S3: buckets and their policies."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,18 @@ class Bucket(Handler):
 
     type = "AWS::S3::Bucket"
     supported = frozenset(
-        "BucketName BucketEncryption CorsConfiguration LifecycleConfiguration LoggingConfiguration "
-        "OwnershipControls PublicAccessBlockConfiguration Tags VersioningConfiguration".split()
+        [
+            "AccessControl",
+            "BucketName",
+            "BucketEncryption",
+            "CorsConfiguration",
+            "LifecycleConfiguration",
+            "LoggingConfiguration",
+            "OwnershipControls",
+            "PublicAccessBlockConfiguration",
+            "Tags",
+            "VersioningConfiguration",
+        ]
     )
     gone_codes = frozenset({"NoSuchBucket", "404"})
 
@@ -58,6 +69,7 @@ class Bucket(Handler):
             ("BucketEncryption", _put_encryption, s3.delete_bucket_encryption),
             ("PublicAccessBlockConfiguration", _put_access, s3.delete_public_access_block),
             ("OwnershipControls", _put_ownership, s3.delete_bucket_ownership_controls),
+            ("AccessControl", _put_acl, lambda **b: s3.put_bucket_acl(**b, ACL="private")),
             ("LifecycleConfiguration", _put_lifecycle, s3.delete_bucket_lifecycle),
             ("CorsConfiguration", _put_cors, s3.delete_bucket_cors),
             (
@@ -162,6 +174,11 @@ def _put_access(s3: Any, bucket: Properties, value: Properties) -> None:
 
 def _put_ownership(s3: Any, bucket: Properties, value: Properties) -> None:
     s3.put_bucket_ownership_controls(**bucket, OwnershipControls=value)
+
+
+def _put_acl(s3: Any, bucket: Properties, value: str) -> None:
+    # PublicReadWrite in templates is public-read-write in the API
+    s3.put_bucket_acl(**bucket, ACL=re.sub(r"(?<!^)(?=[A-Z])", "-", value).lower())
 
 
 def _put_versioning(s3: Any, bucket: Properties, value: Properties) -> None:

@@ -5,6 +5,7 @@ from local_aws.cloudformation.resources.base import (
     Call,
     Handler,
     pick,
+    random_suffix,
     tag_changes,
     tag_list,
 )
@@ -14,12 +15,14 @@ class Parameter(Handler):
     """AWS::SSM::Parameter."""
 
     type = "AWS::SSM::Parameter"
-    supported = frozenset("AllowedPattern DataType Description Name Tags Tier Type Value".split())
+    supported = frozenset(
+        ["AllowedPattern", "DataType", "Description", "Name", "Tags", "Tier", "Type", "Value"]
+    )
     gone_codes = frozenset({"ParameterNotFound"})
 
     def create(self, call: Call) -> Attributes:
         """Put a parameter whose name is free."""
-        name = call.properties.get("Name") or f"CFN-{call.logical_id}-{call.generated_name(14)}"
+        name = call.properties.get("Name") or f"CFN-{call.logical_id}-{random_suffix()}"
         request = pick(
             call.properties, ["AllowedPattern", "DataType", "Description", "Tier", "Type", "Value"]
         )

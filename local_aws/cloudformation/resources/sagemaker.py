@@ -1,0 +1,185 @@
+"""AWS::SageMaker: models, endpoint configurations, endpoints."""
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local_aws.cloudformation.errors import ResourceFailed
+from local_aws.cloudformation.resources.base import (
+    Attributes,
+    Call,
+    Handler,
+    Properties,
+    pick,
+    tag_changes,
+    tag_list,
+)
+
+
+class _Named(Handler):
+    """What SageMaker's resources have in common: a name, an ARN, tags."""
+
+    noun: str  # as in create_model
+    key: str  # as in ModelName, ModelArn
+
+    def create(self, call: Call) -> Attributes:
+        """Create it under the given or a generated name."""
+        name = call.properties.get(f"{self.key}Name") or call.generated_name(63)
+        request = {**self._request(call.properties), f"{self.key}Name": name}
+        if call.properties.get("Tags"):
+            request["Tags"] = tag_list(call.properties["Tags"])
+        answer = getattr(call.client("sagemaker"), f"create_{self.noun}")(**request)
+        arn = answer[f"{self.key}Arn"]
+        attributes = {f"{self.key}Name": name, f"{self.key}Arn": arn}
+        call.identify(arn, attributes)
+        return attributes
+
+    def update(self, call: Call) -> Attributes:
+        """Change the tags; nothing else of it changes in place."""
+        client = call.client("sagemaker")
+        new, removed = tag_changes(call)
+        if new:
+            client.add_tags(ResourceArn=call.physical_id, Tags=tag_list(new))
+        if removed:
+            client.delete_tags(ResourceArn=call.physical_id, TagKeys=removed)
+        return call.attributes
+
+    def delete(self, call: Call) -> None:
+        """Delete it."""
+        getattr(call.client("sagemaker"), f"delete_{self.noun}")(**self._name(call))
+
+    def gone(self, error: ClientError) -> bool:
+        """SageMaker has one code for everything that is wrong with a request."""
+        return "Could not find" in error.response["Error"].get("Message", "")
+
+    def _request(self, properties: Properties) -> Properties:
+        return {name: value for name, value in properties.items() if name != "Tags"}
+
+    def _name(self, call: Call) -> dict[str, Any]:
+        return {f"{self.key}Name": call.attributes[f"{self.key}Name"]}
+
+
+class Model(_Named):
+    """AWS::SageMaker::Model."""
+
+    type = "AWS::SageMaker::Model"
+    noun, key = "model", "Model"
+    supported = frozenset(
+        [
+            "Containers",
+            "EnableNetworkIsolation",
+            "ExecutionRoleArn",
+            "InferenceExecutionConfig",
+            "ModelName",
+            "PrimaryContainer",
+            "Tags",
+            "VpcConfig",
+        ]
+    )
+    further_attributes = frozenset({"ModelName"})
+
+
+class EndpointConfig(_Named):
+    """AWS::SageMaker::EndpointConfig."""
+
+    type = "AWS::SageMaker::EndpointConfig"
+    noun, key = "endpoint_config", "EndpointConfig"
+    supported = frozenset(
+        [
+            "AsyncInferenceConfig",
+            "DataCaptureConfig",
+            "EnableNetworkIsolation",
+            "EndpointConfigName",
+            "ExecutionRoleArn",
+            "ExplainerConfig",
+            "KmsKeyId",
+            "ProductionVariants",
+            "ShadowProductionVariants",
+            "Tags",
+            "VpcConfig",
+        ]
+    )
+    further_attributes = frozenset({"EndpointConfigName"})
+
+
+class Endpoint(_Named):
+    """AWS::SageMaker::Endpoint: there when it is InService, changed blue/green."""
+
+    type = "AWS::SageMaker::Endpoint"
+    noun, key = "endpoint", "Endpoint"
+    supported = frozenset(
+        [
+            "DeploymentConfig",
+            "EndpointConfigName",
+            "EndpointName",
+            "ExcludeRetainedVariantProperties",
+            "RetainAllVariantProperties",
+            "RetainDeploymentConfig",
+            "Tags",
+        ]
+    )
+    further_attributes = frozenset({"EndpointName"})
+
+    def create(self, call: Call) -> Attributes:
+        """Create the endpoint and wait until it is in service."""
+        attributes = super().create(call)
+        self._settle(call)
+        return attributes
+
+    def update(self, call: Call) -> Attributes:
+        """Bring the new configuration up beside the old one and switch."""
+        super().update(call)
+        wanted = {name: value for name, value in call.properties.items() if name != "Tags"}
+        # after a failed update, too: the configuration in service says what is to be done
+        shown = self._settle(call, failed=False)
+        if shown.get("EndpointConfigName") != wanted["EndpointConfigName"] or call.changed(
+            "DeploymentConfig"
+        ):
+            names = [*self._update_only(), "DeploymentConfig", "EndpointConfigName"]
+            call.client("sagemaker").update_endpoint(**self._name(call), **pick(wanted, names))
+            shown = self._settle(call)
+            if shown["EndpointConfigName"] != wanted["EndpointConfigName"]:
+                raise ResourceFailed(f"Failed to update the endpoint: {shown.get('FailureReason')}")
+        return call.attributes
+
+    def delete(self, call: Call) -> None:
+        """Delete the endpoint, once nothing else happens to it, and wait until it is gone."""
+        self._settle(call, failed=False)
+        super().delete(call)
+        client = call.client("sagemaker")
+        while True:
+            client.describe_endpoint(**self._name(call))  # ends with "Could not find"
+            call.pause(0.1)
+
+    def _request(self, properties: Properties) -> Properties:
+        skipped = {"Tags", *self._update_only()}
+        return {name: value for name, value in properties.items() if name not in skipped}
+
+    @staticmethod
+    def _update_only() -> tuple[str, ...]:
+        return (
+            "ExcludeRetainedVariantProperties",
+            "RetainAllVariantProperties",
+            "RetainDeploymentConfig",
+        )
+
+    def _settle(self, call: Call, *, failed: bool = True) -> dict[str, Any]:
+        """Wait until nothing changes any more.
+
+        Args:
+            failed: whether an endpoint that has failed is an error.
+        """
+        client = call.client("sagemaker")
+        while True:
+            shown: dict[str, Any] = client.describe_endpoint(**self._name(call))
+            status = shown["EndpointStatus"]
+            if status in ("Failed", "UpdateRollbackFailed", "OutOfService") and failed:
+                raise ResourceFailed(
+                    f"The endpoint is {status}: {shown.get('FailureReason', 'no reason given')}"
+                )
+            if not status.endswith("ing"):
+                return shown
+            call.pause(0.2)
+
+
+HANDLERS = (Model, EndpointConfig, Endpoint)
