@@ -100,8 +100,7 @@ class LocalAws:
     def url(self) -> str:
         """What AWS_ENDPOINT_URL is set to."""
         assert self._server is not None, "not started"
-        # the CLI hands out path-style URLs by name, and S3's virtual hosts need a name too
-        return f"http://localhost:{self._server.port}"
+        return f"http://127.0.0.1:{self._server.port}"
 
     def environment(self, region: str = "us-east-1") -> dict[str, str]:
         """The variables with which a program talks to this AWS instead of the real one."""

@@ -42,7 +42,7 @@ def cdk(*arguments: str, log: Path, environment: Mapping[str, str] | None = None
         str(bin_folder / "node"),
         str(PROJECT / "node_modules" / "aws-cdk" / "bin" / "cdk"),
         *arguments,
-        "--progress=events",
+        *(["--progress=events"] if arguments[0] in ("deploy", "destroy") else []),
         "--no-color",
     ]
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,60 @@
+"""A local AWS with prepared data in it, driven by the real CDK CLI."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local_aws.server import LocalAws
+from rehearsal.cdk import PROJECT, cdk
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """Runs the CDK CLI on the project, always with the same data and working folders."""
+
+    folder: Path
+    quick: tuple[str, ...]
+
+    def cdk(self, *arguments: str) -> None:
+        """Run a CDK command; `CdkError` carries the end of its output."""
+        cdk(*arguments, *self.quick, log=self.log)
+
+    @property
+    def log(self) -> Path:
+        """All that the CLI said so far."""
+        return self.folder / "cdk.log"
+
+
+@pytest.fixture(scope="module")
+def workbench(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.MonkeyPatch
+) -> Iterator[Workbench]:
+    folder = tmp_path_factory.mktemp("e2e")
+    subprocess.run(
+        [sys.executable, "-m", "recsys", "prepare", "--size", "small", "--out", folder / "data"],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+    )
+    with LocalAws() as aws:
+        for name, value in aws.environment().items():
+            monkeypatch_module.setenv(name, value)
+        yield Workbench(
+            folder,
+            (
+                *("--output", str(folder / "cdk.out")),
+                *("-c", f"data={folder / 'data'}"),
+                *("-c", "rating.epochs=2"),
+                *("-c", "recommendation.epochs=2"),
+            ),
+        )
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch

@@ -1,0 +1,187 @@
+"""A deployment from `cdk bootstrap` to `cdk destroy`, as a user lives it. The tests go in order."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws import processes
+from rehearsal.calls import workshop_calls
+from rehearsal.cdk import CdkError, outputs
+from rehearsal.inventory import inventory
+from tests.e2e.conftest import Workbench
+
+ENDPOINT = "recommender-ratingModel"
+BODY = json.dumps({"instances": [{"in0": [1], "in1": [2]}]})
+
+
+@dataclass
+class Life:
+    """What one test learns and a later one needs."""
+
+    before: set[str] = field(default_factory=set)
+    job: str = ""
+    config: str = ""
+
+
+@pytest.fixture(scope="module")
+def life() -> Life:
+    return Life()
+
+
+def _rating() -> float:
+    answer = boto3.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=ENDPOINT, ContentType="application/json", Body=BODY
+    )
+    return float(json.loads(answer["Body"].read())["predictions"][0]["scores"][0])
+
+
+def _config_of_endpoint() -> str:
+    described = boto3.client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
+    assert described["EndpointStatus"] == "InService"
+    return str(described["EndpointConfigName"])
+
+
+def _status(stack: str) -> str:
+    described = boto3.client("cloudformation").describe_stacks(StackName=stack)
+    return str(described["Stacks"][0]["StackStatus"])
+
+
+class _Caller(threading.Thread):
+    """Asks the endpoint without a pause and keeps every answer and every failure."""
+
+    def __init__(self, call: Callable[[], float]) -> None:
+        super().__init__(daemon=True)
+        self.call = call
+        self.answers: list[float] = []
+        self.failures: list[Exception] = []
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                self.answers.append(self.call())
+            except (ClientError, OSError) as error:
+                self.failures.append(error)
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self.join()
+
+
+def test_bootstrap_and_deploy(workbench: Workbench, life: Life) -> None:
+    workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
+    life.before = inventory()
+    workbench.cdk("deploy", "--all", "--require-approval=never")
+    stacks = outputs()
+    assert set(stacks) == {
+        "recommender-Data",
+        "recommender-Object2Vec",
+        "recommender-Functions",
+    }
+    life.job = stacks["recommender-Object2Vec"]["RatingTrainingJobName"]
+    life.config = _config_of_endpoint()
+
+
+def test_training_was_real(life: Life) -> None:
+    job = boto3.client("sagemaker").describe_training_job(TrainingJobName=life.job)
+    assert job["TrainingJobStatus"] == "Completed"
+    metrics = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
+    # the labels are 1 to 5 with a variance above 1: two epochs already explain part of it
+    assert 0.2 < metrics["validation:mean_squared_error"] < 1.1
+    artifact = job["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").split("/", 1)
+    assert boto3.client("s3").head_object(Bucket=artifact[0], Key=artifact[1])["ContentLength"] > 0
+
+
+def test_workshop_events_are_answered(workbench: Workbench) -> None:
+    manifest = json.loads((workbench.folder / "data" / "manifest.json").read_text("utf-8"))
+    rating, recommendation, retrieval = workshop_calls(outputs(), manifest["sample"])
+    assert not rating.error
+    assert rating.answer.startswith("The User will likely rate this movie to [")
+    predicted = json.loads(rating.answer.removeprefix("The User will likely rate this movie to "))
+    assert 0.5 < predicted[0] < 5.5
+    assert recommendation.answer in (
+        "We recommend the user this movie.",
+        "We DO NOT recommend the user this movie.",
+    )
+    assert retrieval.answer["statusCode"] == 200
+    body = json.loads(retrieval.answer["body"])
+    movies = boto3.client("s3").get_object(
+        Bucket=outputs()["recommender-Data"]["BucketName"],
+        Key="object2vec/movielens/ml-100k/u.item",
+    )
+    titles = {line.split("|")[1] for line in movies["Body"].read().decode("latin-1").splitlines()}
+    assert body["neighbours"]
+    assert {neighbour["title"] for neighbour in body["neighbours"]} <= titles
+    distances = [neighbour["distance"] for neighbour in body["neighbours"]]
+    assert distances == sorted(distances)
+
+
+def test_functions_log(workbench: Workbench) -> None:
+    logs = boto3.client("logs")
+    events = logs.filter_log_events(
+        logGroupName="/aws/lambda/recommender-Movie_Retrieval_Object2Vec"
+    )["events"]
+    text = "".join(event["message"] for event in events)
+    assert "The closest movie to " in text
+    assert "REPORT RequestId: " in text
+
+
+def test_deploying_again_changes_nothing(workbench: Workbench, life: Life) -> None:
+    workbench.cdk("deploy", "--all", "--require-approval=never")
+    assert outputs()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
+    assert _config_of_endpoint() == life.config
+
+
+def test_changed_hyperparameter_retrains_without_a_failed_call(
+    workbench: Workbench, life: Life
+) -> None:
+    caller = _Caller(_rating)
+    caller.start()
+    try:
+        workbench.cdk("deploy", "--all", "--require-approval=never", "-c", "rating.mlp_dim=24")
+    finally:
+        caller.stop()
+    assert caller.failures == []
+    assert len(set(caller.answers)) == 2, "the old model answered, then the new one"
+    job = outputs()["recommender-Object2Vec"]["RatingTrainingJobName"]
+    assert job != life.job
+    assert _config_of_endpoint() != life.config
+    jobs = boto3.client("sagemaker").list_training_jobs(NameContains="recommender-rating")
+    assert [summary["TrainingJobName"] for summary in jobs["TrainingJobSummaries"]] == [job]
+    life.job, life.config = job, _config_of_endpoint()
+
+
+def test_failed_training_rolls_back_and_says_why(workbench: Workbench, life: Life) -> None:
+    before = _rating()
+    with pytest.raises(CdkError, match=r"vocab"):
+        workbench.cdk(
+            *("deploy", "--all", "--require-approval=never"),
+            *("-c", "rating.mlp_dim=24", "-c", "rating.enc0_vocab_size=50"),
+        )
+    assert _status("recommender-Object2Vec") == "UPDATE_ROLLBACK_COMPLETE"
+    assert _config_of_endpoint() == life.config
+    assert _rating() == before
+
+
+def test_deploys_after_a_rollback(workbench: Workbench, life: Life) -> None:
+    workbench.cdk("deploy", "--all", "--require-approval=never", "-c", "rating.mlp_dim=24")
+    assert _status("recommender-Object2Vec") in ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE")
+    assert outputs()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
+
+
+def test_destroy_leaves_nothing(workbench: Workbench, life: Life) -> None:
+    workbench.cdk("destroy", "--all", "--force")
+    assert sorted(inventory() - life.before) == []
+    runtime: Any = boto3.client("sagemaker-runtime")
+    with pytest.raises(ClientError, match="not found"):
+        runtime.invoke_endpoint(EndpointName=ENDPOINT, ContentType="application/json", Body=BODY)
+    programs = [str(child.popen.args) for child in processes.running()]
+    assert [program for program in programs if "recsys" in program] == []
