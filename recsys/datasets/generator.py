@@ -7,6 +7,7 @@ Nothing in it is taken from MovieLens but the genres' names and the overall figu
 
 import math
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,13 +63,14 @@ _ROWS = 1_000_000  # made at once
 class _World:
     """The films, in groups of like ones.
 
-    `group` is each film's group; films are ordered by group in `films`, whose `fame` is the running
-    sum of theirs, each group's ending at a whole number; `centre` is the groups' place in the
-    space of taste, `place` the films'; `common` is the groups' total fame.
+    By film: its `place` in the space of taste, its `bias` and its `group`. By group: its `centre`
+    in that space, and how `common` it is. `films` are sorted by group, and `fame` is the running
+    sum of their shares in their group's fame, so that those of group k end at k + 1.
     """
 
     place: Floats
     bias: Floats
+    group: NDArray[np.int64]
     films: NDArray[np.int32]
     fame: NDArray[np.float64]
     centre: Floats
@@ -137,6 +139,7 @@ def _films(number: int, random: np.random.Generator) -> tuple[MovieTable, _World
     world = _World(
         place=place.astype(np.float32),
         bias=(_FILM * quality).astype(np.float32),
+        group=group,
         films=films.astype(np.int32),
         fame=share,
         centre=centre.astype(np.float32),
@@ -222,7 +225,7 @@ def _watch(
 
     seen = np.empty(0, np.int64)
     missing = counts
-    for attempt in range(1000):
+    for attempt in count():
         user = np.repeat(np.arange(users), missing)
         group = np.searchsorted(share_of_all, user + random.random(len(user)), side="right")
         group = np.minimum(group - user * groups, groups - 1)
@@ -231,16 +234,15 @@ def _watch(
             anything = random.random(len(user)) < 0.1 * (attempt - 4)
             place = np.where(anything, random.integers(0, films, len(user)), place)
         film = world.films[np.minimum(place, films - 1)]
-        seen = np.union1d(seen, user * films + film)
+        seen = np.sort(np.concatenate([seen, user * films + film]))
+        seen = seen[np.append(True, np.diff(seen) != 0)]
         missing = counts - np.bincount(seen // films, minlength=users)
         if not missing.any():
             break
     user, film = np.divmod(seen, films)
     # Films of a kind are watched together: the order is mostly the user's mood for their group.
-    group_of = np.empty(films, np.int64)
-    group_of[world.films] = np.ceil(world.fame - 1e-9).astype(np.int64) - 1
     mood = random.random((users, groups), np.float32)
-    when = 0.6 * mood[user, group_of[film]] + 0.4 * random.random(len(user), np.float32)
+    when = 0.6 * mood[user, world.group[film]] + 0.4 * random.random(len(user), np.float32)
     order = np.argsort(user + when * 0.999, kind="stable")
     return user[order], film[order].astype(np.int32)
 
@@ -266,4 +268,5 @@ def _sessions(counts: NDArray[np.int64], random: np.random.Generator) -> NDArray
     pause = np.minimum(2 + random.exponential(25, total), 600).astype(np.int64)
     pause[opening] = 0
     elapsed = np.cumsum(pause)
-    return start[session] + elapsed - elapsed[opening][session]
+    times: NDArray[np.int64] = start[session] + elapsed - elapsed[opening][session]
+    return times

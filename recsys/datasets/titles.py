@@ -1,8 +1,10 @@
 """Titles that read like films' titles, for films that do not exist."""
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from functools import cache
+from itertools import accumulate
 
 import numpy as np
 
@@ -38,7 +40,7 @@ _ABOUT = {
     ),
     "Drama": (
         "Orchard Inheritance Verdict Widow Winter Silence Daughter Promise Quarrel Testament "
-        "Harbor Letter"
+        "Harbor Keepsake"
     ),
     "Fantasy": (
         "Griffin Amulet Sorcerer Labyrinth Unicorn Oracle Changeling Talisman Wyvern "
@@ -82,10 +84,10 @@ _ABOUT = {
     ),
 }
 _LIKE = (
-    "Amber Borrowed Brass Broken Burning Clever Copper Counterfeit Crimson Crooked Distant "
+    "Amber Borrowed Pewter Broken Burning Clever Copper Counterfeit Crimson Crooked Distant "
     "Drowning Emerald Eleventh Faithful Fallen Feverish Forgotten Frozen Gentle Gilded Hidden "
-    "Impossible Indigo Ivory Last Lonesome Lost Marble Midnight Nameless Northern Obedient "
-    "Paper Patient Porcelain Quiet Ragged Reluctant Restless Runaway Rusted Saltwater Scarlet "
+    "Impossible Indigo Ivory Lonesome Lost Marble Midnight Nameless Northern Obedient "
+    "Paper Patient Porcelain Quiet Ragged Reluctant Restless Errant Rusted Saltwater Scarlet "
     "Secret Seventh Silent Sleepless Solitary Southern Stolen Stubborn Sunken Tender Thirteenth "
     "Tin Unfinished Unlikely Velvet Vermilion Wandering Weary Whispering Wooden"
 )
@@ -113,6 +115,22 @@ _FAMILIES = (
 _DOING = "Waiting for|Looking for|Remembering|Forgetting|Chasing|Dancing with|Writing to|Forgiving"
 _NUMBERS = "Two Three Four Five Six Seven Nine Ten Twelve Forty"
 _PARTS = ("II", "III", "IV")
+# Forms of titles, and how common each is.
+_WEIGHTED = {
+    "The {like} {about}": 26,
+    "{like} {about}": 18,
+    "The {about} of {place}": 14,
+    "{name}'s {about}": 9,
+    "A {about} for {name}": 8,
+    "The {about} and the {other}": 6,
+    "The {about} at {place}": 5,
+    "{doing} {name}": 4,
+    "{number} Nights in {place}": 3,
+    "Return to {place}": 3,
+    "{name} {family}": 2,
+    "Doctor {family} and the {about}": 2,
+}
+_FORMS, _CHANCES = tuple(_WEIGHTED), tuple(accumulate(_WEIGHTED.values()))
 
 
 class Titles:
@@ -149,27 +167,19 @@ class Titles:
 
     def _first(self, genres: Sequence[str], year: int) -> str:
         genre = genres[0 if self._random.random() < 0.7 else -1]
+        form = _FORMS[bisect(_CHANCES, self._random.random() * _CHANCES[-1])]
         about, other = self._one(_ABOUT[genre]), self._one(_ABOUT[genres[0]])
-        like, place, name = self._one(_LIKE), self._one(_PLACES), self._one(_NAMES)
-        forms = (
-            (26, f"The {like} {about}"),
-            (18, f"{like} {about}"),
-            (14, f"The {about} of {place}"),
-            (9, f"{name}'s {about}"),
-            (8, f"A {about} for {name}"),
-            (6, f"The {about} and the {other}"),
-            (5, f"The {about} at {place}"),
-            (4, f"{self._one(_DOING)} {name}"),
-            (3, f"{self._one(_NUMBERS)} Nights in {place}"),
-            (3, f"Return to {place}"),
-            (2, f"{name} {self._one(_FAMILIES)}"),
-            (2, f"Doctor {self._one(_FAMILIES)} and the {about}"),
+        title = form.format(
+            like=self._one(_LIKE),
+            about=about,
+            other=other if other != about else "Stranger",
+            place=self._one(_PLACES),
+            name=self._one(_NAMES),
+            family=self._one(_FAMILIES),
+            doing=self._one(_DOING),
+            number=self._one(_NUMBERS),
         )
-        weights = np.array([weight for weight, _ in forms], float)
-        title = forms[self._random.choice(len(forms), p=weights / weights.sum())][1]
         title = re.sub(r"^A (?=[AEIOU])", "An ", title)
-        if about == other and " and the " in title:
-            title = f"The {about}"
         self._series.setdefault(genres[0], []).append((title, year))
         return _catalogued(title, year)
 
