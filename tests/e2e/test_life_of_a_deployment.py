@@ -161,10 +161,10 @@ def test_changed_hyperparameter_retrains_without_a_failed_call(
 
 def test_failed_training_rolls_back_and_says_why(workbench: Workbench, life: Life) -> None:
     before = _rating()
-    with pytest.raises(CdkError, match=r"vocab"):
+    with pytest.raises(CdkError, match=r"hcnn"):
         workbench.cdk(
             *("deploy", "--all", "--require-approval=never"),
-            *("-c", "rating.mlp_dim=24", "-c", "rating.enc0_vocab_size=50"),
+            *("-c", "rating.mlp_dim=24", "-c", "rating.enc0_network=hcnn"),
         )
     assert _status("recommender-Object2Vec") == "UPDATE_ROLLBACK_COMPLETE"
     assert _config_of_endpoint() == life.config
