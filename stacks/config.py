@@ -244,7 +244,7 @@ def _hyperparameters(
         for name, value in values.items():
             if name not in RULES:
                 settings.errors.append(
-                    f"{task}.{name}: Object2Vec has no such hyperparameter; it has "
+                    f"{task}.{name}: not a hyperparameter that can be set; those are "
                     f"{', '.join(RULES)}"
                 )
             elif not RULES[name].accepts(value):

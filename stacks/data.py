@@ -67,9 +67,9 @@ class DataStack(cdk.Stack):
                     actions=["s3:GetObject"],
                     resources=[content.bucket.arn_for_objects(content.s3_object_key)],
                 ),
-                *own.lists(""),
-                *own.writes(""),
-                *own.deletes(""),
+                *own.lists("*"),
+                *own.writes("*"),
+                *own.deletes("*"),
             ],
         )
         memory_mb, disk = _upload_size(config.data.size)

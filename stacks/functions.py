@@ -48,7 +48,7 @@ class FunctionsStack(cdk.Stack):
         )
 
         embeddings = f"{KEYS}/embeddings/"
-        movies = f"{KEYS}/ml-100k/"
+        movies = [f"{KEYS}/ml-100k/ua.base", f"{KEYS}/ml-100k/u.item"]
         name = config.name("Movie_Retrieval_Object2Vec")
         retrieval = PythonFunction(
             self,
@@ -64,9 +64,8 @@ class FunctionsStack(cdk.Stack):
                 self._on_endpoints("sagemaker:InvokeEndpoint", recommendation),
                 # Which model the endpoint serves now names the embeddings kept in the bucket.
                 self._on_endpoints("sagemaker:DescribeEndpoint", recommendation),
-                *store.lists(movies, embeddings),
-                *store.reads(movies, embeddings),
-                *store.writes(embeddings),
+                *store.reads(*movies, f"{embeddings}*"),
+                *store.writes(f"{embeddings}*"),
             ],
             environment={"ENDPOINT_NAME": recommendation},
             layers=[

@@ -113,7 +113,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "early_stopping_patience": Number(1, 5),
     "early_stopping_tolerance": Number(1e-6, 0.1, whole=False),
     "bucket_width": Number(0, 100),
-    "negative_sampling_rate": Number(0, math.inf, whole=False),
+    "negative_sampling_rate": Number(0, math.inf),
     "tied_token_embedding_weight": _TRUTH,
     "token_embedding_storage_type": OneOf(("dense", "row_sparse")),
     "_kvstore": OneOf(("device", "local")),

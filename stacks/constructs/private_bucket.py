@@ -16,7 +16,7 @@ from stacks.constructs.roles import Permission, acknowledge, writes_logs
 class Store:
     """The bucket as another stack sees it: what lets a role use a part of it.
 
-    A part is the beginning of the keys, such as `object2vec/movielens/output/`.
+    Parts are given as patterns of keys, such as `object2vec/movielens/output/*`.
     """
 
     bucket_name: str
@@ -24,34 +24,34 @@ class Store:
     key_arn: str | None
 
     def lists(self, *parts: str) -> list[Permission]:
-        """To list parts; without it, a missing object would look forbidden."""
+        """To list parts."""
         return [
             Permission(
                 actions=["s3:ListBucket"],
                 resources=[self.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": [f"{part}*" for part in parts]}},
+                conditions={"StringLike": {"s3:prefix": list(parts)}},
             )
         ]
 
     def reads(self, *parts: str) -> list[Permission]:
         """To read parts."""
-        return [self._objects(["s3:GetObject"], parts), *self._with_key("kms:Decrypt")]
+        return [self._objects("s3:GetObject", parts), *self._with_key("kms:Decrypt")]
 
     def writes(self, *parts: str) -> list[Permission]:
         """To write parts; with a key, a large file sent in pieces takes decrypting too."""
         return [
-            self._objects(["s3:PutObject", "s3:AbortMultipartUpload"], parts),
+            self._objects("s3:PutObject", parts),
             *self._with_key("kms:Decrypt", "kms:GenerateDataKey"),
         ]
 
     def deletes(self, *parts: str) -> list[Permission]:
         """To delete parts."""
-        return [self._objects(["s3:DeleteObject"], parts)]
+        return [self._objects("s3:DeleteObject", parts)]
 
-    def _objects(self, actions: list[str], parts: tuple[str, ...]) -> Permission:
+    def _objects(self, action: str, parts: tuple[str, ...]) -> Permission:
         return Permission(
-            actions=actions,
-            resources=[f"{self.bucket_arn}/{part}*" for part in parts],
+            actions=[action],
+            resources=[f"{self.bucket_arn}/{part}" for part in parts],
             wildcard="The objects of one part of our own bucket, whose names are not known here",
         )
 

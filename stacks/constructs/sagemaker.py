@@ -66,9 +66,9 @@ class TrainingJob(TrainedResource):
             service="sagemaker",
             source_arn=_all_of_sagemaker(stack),
             permissions=[
-                *store.lists(*channels.values()),
-                *store.reads(*channels.values()),
-                *store.writes(output),
+                *store.lists(*(f"{keys}*" for keys in channels.values())),
+                *store.reads(*(f"{keys}*" for keys in channels.values())),
+                *store.writes(f"{output}*"),
                 *_runs_images(image),
                 Permission(
                     actions=["logs:CreateLogGroup", "logs:DescribeLogStreams"],
@@ -151,8 +151,8 @@ class TrainingJob(TrainedResource):
                     resources=[_log_arn(stack, f"log-stream:{name}-*")],
                     wildcard=_JOBS,
                 ),
-                *store.lists(output),
-                *store.deletes(output),
+                *store.lists(f"{output}*"),
+                *store.deletes(f"{output}*"),
             ],
         )
 
@@ -198,7 +198,7 @@ class Endpoint(Construct):
             service="sagemaker",
             source_arn=_all_of_sagemaker(cdk.Stack.of(self)),
             permissions=[
-                *store.reads(output),
+                *store.reads(f"{output}*"),
                 *_runs_images(image),
                 writes_logs(log_group),
             ],
