@@ -13,7 +13,7 @@ def install() -> None:
 
     from local_aws.personalize.models import PersonalizeBackend
 
-    moto.personalize.models.personalize_backends.backend = PersonalizeBackend
+    moto.personalize.models.personalize_backends.backend = PersonalizeBackend  # type: ignore[assignment]
     planes = (
         "personalize",
         re.compile(r"https?://personalize-(runtime|events)\.(.+)\.amazonaws\.com"),

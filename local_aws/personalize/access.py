@@ -130,8 +130,8 @@ class JobStorage:
             )
             if code in ("AccessDenied", "403", "AccessDeniedException"):
                 raise AccessDenied(
-                    f"Insufficient privileges for accessing data in S3. Role {self._role_arn} may not "
-                    f"{error.operation_name} {where}."
+                    "Insufficient privileges for accessing data in S3. Role "
+                    f"{self._role_arn} may not {error.operation_name} {where}."
                 ) from None
             raise AccessDenied(
                 f"{error.operation_name} {where}: {error.response['Error']['Message']}"

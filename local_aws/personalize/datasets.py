@@ -41,10 +41,10 @@ class Datasets(Registry):
             if arn not in self.resources:
                 self.quota(len(self.all("datasetGroup")), GROUPS, "dataset groups")
             names = ("name", "domain", "roleArn", "kmsKeyArn")
-            group = self.add("datasetGroup", arn, arn, _given(params, names), params)
+            group = self.add("datasetGroup", arn, arn, given(params, names), params)
             group.inner = GroupData()
             self.work(group, "CREATE", "ACTIVE")
-        return {"datasetGroupArn": arn, **_given(params, ("domain",))}
+        return {"datasetGroupArn": arn, **given(params, ("domain",))}
 
     def delete_dataset_group(self, params: Params) -> None:
         """DeleteDatasetGroup: of an empty one."""
@@ -67,7 +67,7 @@ class Datasets(Registry):
         with self.lock:
             if arn not in self.resources:
                 self.quota(len(self.all("schema")), SCHEMAS, "schemas")
-            made = self.add("schema", arn, "", _given(params, ("name", "schema", "domain")), params)
+            made = self.add("schema", arn, "", given(params, ("name", "schema", "domain")), params)
             made.inner = schema
         return {"schemaArn": arn}
 
@@ -95,7 +95,7 @@ class Datasets(Registry):
             and arn not in self.resources
         ):
             raise AlreadyExists(params["name"])
-        attributes = _given(params, ("name", "datasetGroupArn", "schemaArn")) | {
+        attributes = given(params, ("name", "datasetGroupArn", "schemaArn")) | {
             "datasetType": kind
         }
         with self.lock:
@@ -107,9 +107,10 @@ class Datasets(Registry):
     def _schema_for(self, arn: str, kind: str, group: Resource) -> schemas.Schema:
         schema = self.find("schema", arn)
         if schema["domain"] != group["domain"]:
+            ours, theirs = (each["domain"] or "none (custom)" for each in (schema, group))
             raise InvalidInput(
-                f"Schema {arn} is of domain {schema['domain'] or 'none (custom)'}, dataset group "
-                f"{group.arn} of domain {group['domain'] or 'none (custom)'}; they must be the same."
+                f"Schema {arn} is of domain {ours}, dataset group {group.arn} of domain {theirs}; "
+                "they must be the same."
             )
         parsed: schemas.Schema = schema.inner
         if parsed.dataset_type != kind:
@@ -179,7 +180,7 @@ class Datasets(Registry):
         arn = self.arn_of("datasetImportJob", params["jobName"])
         full = params.get("importMode", "FULL") == "FULL"
         names = ("jobName", "datasetArn", "dataSource", "roleArn")
-        attributes = _given(params, names) | {"importMode": "FULL" if full else "INCREMENTAL"}
+        attributes = given(params, names) | {"importMode": "FULL" if full else "INCREMENTAL"}
         with self.lock:
             self.idle(dataset)
             running = [job for job in self.all("datasetImportJob") if job.busy]
@@ -223,7 +224,7 @@ class Datasets(Registry):
                 )
             tracking = str(uuid.uuid4())
             arn = self.arn_of("eventTracker", tracking.split("-", maxsplit=1)[0])
-            attributes = _given(params, ("name", "datasetGroupArn"))
+            attributes = given(params, ("name", "datasetGroupArn"))
             attributes |= {"trackingId": tracking, "accountId": self.account_id}
             tracker = self.add("eventTracker", arn, group.arn, attributes, params)
             self.work(tracker, "CREATE", "ACTIVE")
@@ -250,7 +251,7 @@ class Datasets(Registry):
                     f"fields; with this one they would use {len(fields)}."
                 )
             names = ("name", "datasetGroupArn", "filterExpression")
-            made = self.add("filter", arn, group.arn, _given(params, names), params)
+            made = self.add("filter", arn, group.arn, given(params, names), params)
             made.inner = compiled
             self.work(made, "CREATE", "ACTIVE")
         return {"filterArn": arn}
@@ -277,7 +278,8 @@ def enough_users(active: int, users: int) -> None:
         )
 
 
-def _given(params: Params, names: tuple[str, ...]) -> Params:
+def given(params: Params, names: tuple[str, ...]) -> Params:
+    """Those of the parameters that are there."""
     return {name: params[name] for name in names if params.get(name) is not None}
 
 

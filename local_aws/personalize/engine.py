@@ -250,7 +250,8 @@ class Served:
         self._child.kill()
         for stream in (self._child.popen.stdin, self._stdout, self._log):
             try:
-                stream.close()
+                if stream is not None:
+                    stream.close()
             except OSError:  # the pipe's reader is gone, which is what was wanted
                 continue
 

@@ -4,6 +4,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +137,8 @@ class _Build(Transformer[Token, Any]):
     def field(self, meta: Any, parts: list[Any]) -> Name:
         return Name(str(parts[0]).lower(), str(parts[1]), meta.start_pos)
 
-    def given(self, meta: Any, parts: list[Any]) -> list[Value]:
-        return parts
+    def given(self, meta: Any, parts: list[Any]) -> tuple[Value, ...]:
+        return tuple(parts)
 
 
 def _value(part: Any) -> Value:
@@ -158,13 +159,17 @@ class Filter:
     Args:
         text: the expression.
         schema: gives the schema of a dataset type, None where the group has no such dataset.
+        prefix: stands before `text`; positions count from the beginning of `text`.
 
     Raises:
         InvalidInput: it is not valid; the text names the character (from 1) where it goes wrong.
     """
 
-    def __init__(self, text: str, schema: Callable[[str], Schema | None]) -> None:
-        self.expressions: tuple[Expression, ...] = _parse(text, "filter", "filter expression")
+    def __init__(self, text: str, schema: Callable[[str], Schema | None], prefix: str = "") -> None:
+        self._before = len(prefix)
+        self.expressions: tuple[Expression, ...] = _parse(
+            prefix + text, "filter", "filter expression", self._before
+        )
         self.parameters: dict[str, Field | None] = {}
         self.fields: set[tuple[str, str]] = set()
         self.current_item = False
@@ -172,9 +177,11 @@ class Filter:
         for expression in self.expressions:
             self._check(expression)
         if len({expression.target for expression in self.expressions}) > 1:
-            raise _at(1, "all expressions of a filter must have the same target")
+            raise self._at(
+                self._before + 1, "all expressions of a filter must have the same target"
+            )
         if len(self.fields) > _FIELDS:
-            raise _at(
+            raise self._at(
                 1, f"a filter may use {_FIELDS} distinct fields, this one uses {len(self.fields)}"
             )
 
@@ -183,9 +190,16 @@ class Filter:
         """ITEMID or USERID."""
         return self.expressions[0].target
 
+    def _at(self, position: int, problem: str) -> InvalidInput:
+        at = position - self._before
+        return InvalidInput(f"Invalid filter expression, character {at}: {problem}.")
+
     def _check(self, expression: Expression) -> None:
         if expression.target == "ACTIONID":
-            raise _at(1, "actions are not implemented by the local AWS; use ItemID or UserID")
+            raise self._at(
+                self._before + 1,
+                "actions are not implemented by the local AWS; use ItemID or UserID",
+            )
         rows = "items" if expression.target == "ITEMID" else "users"
         datasets = ("interactions", rows)
         first: str | None = None
@@ -193,24 +207,25 @@ class Filter:
             for condition in both:
                 name = condition.name
                 if name.dataset == "currentuser":
-                    raise _at(name.at + 1, "CurrentUser may be used after IF only")
+                    raise self._at(name.at + 1, "CurrentUser may be used after IF only")
                 if name.dataset not in datasets:
-                    raise _at(
+                    raise self._at(
                         name.at + 1,
-                        f"dataset '{name.dataset}' cannot filter {rows}; use Interactions or {rows.capitalize()}",
+                        f"dataset '{name.dataset}' cannot filter {rows}; "
+                        f"use Interactions or {rows.capitalize()}",
                     )
                 first = first or name.dataset
                 if name.dataset != first:
-                    raise _at(
+                    raise self._at(
                         name.at + 1,
                         "Interactions and metadata cannot be in one expression; chain two with '|'",
                     )
                 self._check_condition(condition, name.dataset.upper())
         for condition in expression.when:
             if condition.name.dataset != "currentuser":
-                raise _at(condition.name.at + 1, "after IF only CurrentUser may be used")
+                raise self._at(condition.name.at + 1, "after IF only CurrentUser may be used")
             if expression.target == "USERID":
-                raise _at(condition.name.at + 1, "there is no CurrentUser in a user segment")
+                raise self._at(condition.name.at + 1, "there is no CurrentUser in a user segment")
             self._check_condition(condition, "USERS")
 
     def _check_condition(self, condition: Condition, dataset: str) -> None:
@@ -218,18 +233,19 @@ class Filter:
         field = self._field(name, dataset)
         if dataset == "INTERACTIONS":
             if field.name != "EVENT_TYPE":
-                raise _at(name.at + 1, "of Interactions only EVENT_TYPE can be filtered")
+                raise self._at(name.at + 1, "of Interactions only EVENT_TYPE can be filtered")
             if sign not in ("IN", "NOT IN"):
-                raise _at(name.at + 1, "EVENT_TYPE is compared with IN or NOT IN")
+                raise self._at(name.at + 1, "EVENT_TYPE is compared with IN or NOT IN")
         if field.type == "boolean":
-            raise _at(
+            raise self._at(
                 name.at + 1,
-                f"field {field.name} is boolean, which cannot be filtered; use a string of 'True' and 'False'",
+                f"field {field.name} is boolean, which cannot be filtered; "
+                "use a string of 'True' and 'False'",
             )
         if field.textual:
-            raise _at(name.at + 1, f"field {field.name} is textual, which cannot be filtered")
+            raise self._at(name.at + 1, f"field {field.name} is textual, which cannot be filtered")
         if not field.numeric and sign in ("<", "<=", ">", ">="):
-            raise _at(
+            raise self._at(
                 name.at + 1, f"field {field.name} is a string and cannot be compared with {sign}"
             )
         for value in condition.values:
@@ -238,36 +254,39 @@ class Filter:
     def _check_value(self, value: Value, field: Field, sign: str) -> None:
         if value.kind == "parameter":
             if sign == "NOT IN":
-                raise _at(
+                raise self._at(
                     value.at + 1,
-                    f"${value.content} cannot stand after NOT IN; use IN with the opposite of INCLUDE or EXCLUDE",
+                    f"${value.content} cannot stand after NOT IN; "
+                    "use IN with the opposite of INCLUDE or EXCLUDE",
                 )
             self.parameters[value.content] = field
         elif value.kind == "field":
             if value.content.dataset != "currentitem":
-                raise _at(value.at + 1, "only a field of CurrentItem can be compared with")
+                raise self._at(value.at + 1, "only a field of CurrentItem can be compared with")
             other = self._field(value.content, "ITEMS")
             if other.numeric != field.numeric:
-                raise _at(
+                raise self._at(
                     value.at + 1, f"fields {field.name} and {other.name} have different types"
                 )
             self.current_item = True
         elif field.numeric and value.kind == "string":
-            raise _at(
+            raise self._at(
                 value.at + 1,
                 f"field {field.name} is {field.type}: the value must be a number without quotes",
             )
         elif not field.numeric and value.kind == "number":
-            raise _at(value.at + 1, f"field {field.name} is a string: the value must be in quotes")
+            raise self._at(
+                value.at + 1, f"field {field.name} is a string: the value must be in quotes"
+            )
 
     def _field(self, name: Name, dataset: str) -> Field:
         schema = self._schema(dataset)
         if schema is None:
-            raise _at(name.at + 1, f"the dataset group has no {dataset.capitalize()} dataset")
+            raise self._at(name.at + 1, f"the dataset group has no {dataset.capitalize()} dataset")
         field = schema.field(name.field)
         if field is None:
             known = ", ".join(each.name for each in schema.fields)
-            raise _at(
+            raise self._at(
                 name.at + 1,
                 f"the {dataset.capitalize()} schema has no field '{name.field}'; it has {known}",
             )
@@ -287,9 +306,8 @@ class Filter:
             )
         missing = sorted(set(self.parameters) - set(given))
         if missing:
-            raise InvalidInput(
-                f"The filter needs a value for {', '.join('$' + name for name in missing)} in filterValues."
-            )
+            names = ", ".join("$" + name for name in missing)
+            raise InvalidInput(f"The filter needs a value for {names} in filterValues.")
         return {name: _given(name, text, self.parameters[name]) for name, text in given.items()}
 
     def allow(
@@ -415,7 +433,7 @@ class _Asker:
 
 
 def _given(name: str, text: str, field: Field | None) -> list[Any]:
-    values: list[Value] = _parse(text, "given", f"value of ${name}")
+    values: tuple[Value, ...] = _parse(text, "given", f"value of ${name}")
     assert field is not None
     for value in values:
         if field.numeric and value.kind == "string":
@@ -425,18 +443,19 @@ def _given(name: str, text: str, field: Field | None) -> list[Any]:
     return [value.content for value in values]
 
 
-def _parse(text: str, start: str, what: str) -> Any:
+@lru_cache(maxsize=1024)
+def _parse(text: str, start: str, what: str, before: int = 0) -> Any:
     try:
         return _Build().transform(_PARSER.parse(text, start=start))
     except UnexpectedInput as error:
-        raise InvalidInput(f"Invalid {what}, {_unexpected(error, text)}.") from None
+        raise InvalidInput(f"Invalid {what}, {_unexpected(error, text, before)}.") from None
     except VisitError as error:
         raise error.orig_exc from None
 
 
-def _unexpected(error: UnexpectedInput, text: str) -> str:
+def _unexpected(error: UnexpectedInput, text: str, before: int) -> str:
     expected: set[str] = set()
-    at = error.pos_in_stream
+    at = len(text) if error.pos_in_stream is None else error.pos_in_stream
     found = "the end"
     if isinstance(error, UnexpectedToken):
         expected = set(error.accepts or error.expected)
@@ -446,16 +465,12 @@ def _unexpected(error: UnexpectedInput, text: str) -> str:
             at = len(text)
     elif isinstance(error, UnexpectedCharacters):
         expected = set(error.allowed or ())
-        quoted = text[error.pos_in_stream : error.pos_in_stream + 1]
-        rest = re.match(r"\S+", text[error.pos_in_stream :])
+        quoted = text[at : at + 1]
+        rest = re.match(r"\S+", text[at:])
         found = f"'{rest.group() if rest else quoted}'"
         if quoted in "\"'":
-            return f"character {error.pos_in_stream + 1}: the quotation mark is never closed"
+            return f"character {at - before + 1}: the quotation mark is never closed"
     elif isinstance(error, UnexpectedEOF):
         expected, at = set(error.expected), len(text)
     words = " or ".join(_WORDS[name] for name in _WORDS if name in expected)
-    return f"character {(len(text) if at is None else at) + 1}: expected {words}, found {found}"
-
-
-def _at(position: int, problem: str) -> InvalidInput:
-    return InvalidInput(f"Invalid filter expression, character {position}: {problem}.")
+    return f"character {at - before + 1}: expected {words}, found {found}"

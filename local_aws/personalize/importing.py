@@ -53,7 +53,8 @@ def _read(
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise BadData(
-            f"{name}, line {line}: byte {content[error.start]:#04x} is not UTF-8. Save the file as UTF-8."
+            f"{name}, line {line}: byte {content[error.start]:#04x} is not UTF-8. "
+            "Save the file as UTF-8."
         ) from None
     if text.startswith("\ufeff"):
         raise BadData(f"{name} begins with a byte order mark. Save the file as UTF-8 without one.")
@@ -98,7 +99,8 @@ def _check_header(name: str, header: list[str], schema: Schema) -> None:
         hints = [f"'{like[m.upper()]}' must be '{m}'" for m in missing if m.upper() in like]
         hint = f" ({', '.join(hints)})" if hints else ""
         raise BadData(
-            f"Input csv is missing the following columns: [{', '.join(missing)}]{hint}. File: {name}."
+            f"Input csv is missing the following columns: [{', '.join(missing)}]{hint}. "
+            f"File: {name}."
         )
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:

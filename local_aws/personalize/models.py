@@ -1,13 +1,13 @@
 """The backend: everything that Amazon Personalize does here, for one account in one region."""
 
 from local_aws.personalize import catalogue
+from local_aws.personalize.batch import Batch
 from local_aws.personalize.datasets import Params
 from local_aws.personalize.errors import InvalidInput, NotFound, TooManyTags
-from local_aws.personalize.events import Events
-from local_aws.personalize.resources import _TAGS, KINDS, Resource, paged
+from local_aws.personalize.resources import TAGS, KINDS, Resource, paged
 
 
-class PersonalizeBackend(Events):
+class PersonalizeBackend(Batch):
     """Control plane, runtime and events.
 
     A public method is an operation, named in snake case; it takes the request's parameters and
@@ -65,8 +65,8 @@ class PersonalizeBackend(Events):
         """TagResource: at most fifty tags in all."""
         resource = self._tagged(params["resourceArn"])
         tags = {**resource.tags, **{tag["tagKey"]: tag["tagValue"] for tag in params["tags"]}}
-        if len(tags) > _TAGS:
-            raise TooManyTags(f"A resource may have {_TAGS} tags, not {len(tags)}.")
+        if len(tags) > TAGS:
+            raise TooManyTags(f"A resource may have {TAGS} tags, not {len(tags)}.")
         resource.tags = tags
 
     def untag_resource(self, params: Params) -> None:

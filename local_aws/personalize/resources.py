@@ -16,7 +16,7 @@ from local_aws.personalize import errors
 
 log = logging.getLogger("local_aws.personalize")
 _PAGE = 100
-_TAGS = 50
+TAGS = 50
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,10 @@ class Resource:
     @property
     def busy(self) -> bool:
         """Whether something is going on, its update included."""
-        return any(_busy(str(each.get("status", ""))) for each in self._layers())
+        return any(in_progress(str(each.get("status", ""))) for each in self.layers())
 
-    def _layers(self) -> Iterable[dict[str, Any]]:
+    def layers(self) -> Iterable[dict[str, Any]]:
+        """The attributes, and those of its latest update: each has a status."""
         yield self.attributes
         for name, value in self.attributes.items():
             if name.startswith("latest") and name.endswith("Update"):
@@ -110,11 +111,12 @@ class Resource:
         return self.attributes.get(name)
 
 
-def _busy(status: str) -> bool:
+def in_progress(status: str) -> bool:
+    """Whether a status is one on the way to another."""
     return status.endswith(("PENDING", "IN_PROGRESS", "STOPPING"))
 
 
-class Registry(BaseBackend):  # type: ignore[misc]
+class Registry(BaseBackend):
     """All resources of one account in one region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -134,8 +136,9 @@ class Registry(BaseBackend):  # type: ignore[misc]
 
     def arn_of(self, kind: str, *parts: str) -> str:
         """The ARN of a resource with that name."""
-        place = f"arn:{get_partition(self.region_name)}:personalize:{self.region_name}:{self.account_id}"
-        return f"{place}:{'/'.join((KINDS[kind].path, *parts))}"
+        place = f"personalize:{self.region_name}:{self.account_id}"
+        name = "/".join((KINDS[kind].path, *parts))
+        return f"arn:{get_partition(self.region_name)}:{place}:{name}"
 
     def find(self, kind: str, arn: str, *, ready: bool = False) -> Resource:
         """The resource of that ARN.
@@ -154,7 +157,7 @@ class Registry(BaseBackend):  # type: ignore[misc]
         if resource is None or resource.kind is not KINDS[kind]:
             raise errors.NotFound(arn)
         if ready and resource.status != "ACTIVE":
-            error = errors.InUse if _busy(resource.status) else errors.InvalidInput
+            error = errors.InUse if in_progress(resource.status) else errors.InvalidInput
             raise error(f"{arn} is in status {resource.status}; it must be ACTIVE.")
         return resource
 
@@ -178,8 +181,8 @@ class Registry(BaseBackend):  # type: ignore[misc]
             TooManyTags: more than fifty.
         """
         tags = {tag["tagKey"]: tag["tagValue"] for tag in params.get("tags") or []}
-        if len(tags) > _TAGS:
-            raise errors.TooManyTags(f"A resource may have {_TAGS} tags, not {len(tags)}.")
+        if len(tags) > TAGS:
+            raise errors.TooManyTags(f"A resource may have {TAGS} tags, not {len(tags)}.")
         made = now()
         with self.lock:
             if arn in self.resources:
@@ -199,9 +202,9 @@ class Registry(BaseBackend):  # type: ignore[misc]
         """
         described = KINDS[kind]
         found = self.all(kind)
-        parent = params.get(described.parent) if described.parent else None
-        if parent is not None:
-            found = [r for r in found if r.attributes.get(described.parent) == parent]
+        if described.parent and params.get(described.parent) is not None:
+            parent = params[described.parent]
+            found = [each for each in found if each[described.parent] == parent]
         return paged(described.plural, [r.attributes for r in found], params)
 
     def quota(self, count: int, most: int, what: str) -> None:
@@ -291,7 +294,7 @@ class Registry(BaseBackend):  # type: ignore[misc]
             InUse: otherwise.
         """
         if resource.busy:
-            states = [str(layer.get("status")) for layer in resource._layers()]
+            states = [str(layer.get("status")) for layer in resource.layers()]
             raise errors.InUse(
                 f"{resource.arn} is in status {', '.join(states)}; wait until that is over."
             )

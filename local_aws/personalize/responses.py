@@ -15,7 +15,8 @@ class _Response(LocalResponse):
     @property
     def backend(self) -> PersonalizeBackend:
         """The backend of the caller's account and region."""
-        backend: PersonalizeBackend = personalize_backends[self.current_account][self.region]
+        backend: Any = personalize_backends[self.current_account][self.region]
+        assert isinstance(backend, PersonalizeBackend)
         return backend
 
 
@@ -61,6 +62,7 @@ _CONTROL = (
     *("create_campaign", "update_campaign", "delete_campaign"),
     *("create_recommender", "update_recommender", "delete_recommender"),
     *("start_recommender", "stop_recommender"),
+    *("create_batch_inference_job", "create_batch_segment_job"),
     *("list_recipes", "describe_recipe", "describe_algorithm", "describe_feature_transformation"),
     *("list_tags_for_resource", "tag_resource", "untag_resource"),
 )

@@ -123,7 +123,8 @@ class Runtime(Serving):
     ) -> tuple[list[tuple[int, float]], dict[int, str]]:
         """Give a share of the places to the best items that pass the promotion's filter."""
         percent = promotion.get("percentPromotedItems")
-        if not promotion.get("filterArn") or not promotion.get("name") or not percent:
+        name = promotion.get("name")
+        if not promotion.get("filterArn") or not name or not percent:
             raise InvalidInput("A promotion needs a name, a filterArn and percentPromotedItems.")
         allow = self._allowed(promotion, source, asking, recipe)
         places = math.floor(count * percent / 100)
@@ -140,9 +141,7 @@ class Runtime(Serving):
         merged = [(ranks[code] + 0.5, code, score) for code, score in rest]
         merged += [(slots[code], code, score) for code, score in chosen.items()]
         merged.sort(key=lambda each: each[0])
-        return [(code, score) for _, code, score in merged], dict.fromkeys(
-            chosen, promotion["name"]
-        )
+        return [(code, score) for _, code, score in merged], dict.fromkeys(chosen, name)
 
     @staticmethod
     def _item(
@@ -234,7 +233,8 @@ def _columns(params: Params, source: Resource, data: GroupData) -> list[str]:
     config = source["campaignConfig"] or source["recommenderConfig"] or {}
     if not config.get("enableMetadataWithRecommendations"):
         raise InvalidInput(
-            f"metadataColumns need enableMetadataWithRecommendations in the configuration of {source.arn}."
+            "metadataColumns need enableMetadataWithRecommendations in the configuration of "
+            f"{source.arn}."
         )
     unknown = [name for name in asked if name != "ITEMS"]
     schema = data.schema("ITEMS")

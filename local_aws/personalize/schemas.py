@@ -121,7 +121,8 @@ def parse(text: str, domain: str | None = None) -> Schema:
     kind = str(document.get("name", "")).upper()
     if kind not in _REQUIRED:
         wrong.append(
-            f"'name' must be the dataset type, Interactions, Items or Users, not '{document.get('name')}'"
+            "'name' must be the dataset type, Interactions, Items or Users, "
+            f"not '{document.get('name')}'"
         )
     fields = _fields(document.get("fields"), wrong)
     if kind in _REQUIRED:
@@ -155,13 +156,15 @@ def _fields(described: object, wrong: list[str]) -> list[Field]:
         real = [t for t in types if t != "null"]
         if len(real) != 1 or real[0] not in TYPES or len(types) > 2:
             wrong.append(
-                f"field '{name}' has type {json.dumps(declared)}; it may be one of {', '.join(TYPES)}, "
-                "or a list of one of them and null"
+                f"field '{name}' has type {json.dumps(declared)}; it may be one of "
+                f"{', '.join(TYPES)}, or a list of one of them and null"
             )
             continue
-        for attribute in ("categorical", "textual"):
-            if not isinstance(each.get(attribute, False), bool):
-                wrong.append(f"field '{name}': '{attribute}' must be true or false")
+        wrong += [
+            f"field '{name}': '{attribute}' must be true or false"
+            for attribute in ("categorical", "textual")
+            if not isinstance(each.get(attribute, False), bool)
+        ]
         categorical, textual = each.get("categorical") is True, each.get("textual") is True
         if (categorical or textual) and real[0] != "string":
             wrong.append(f"field '{name}' is categorical or textual, so its type must be string")

@@ -3,11 +3,11 @@
 from typing import Any
 
 from local_aws.personalize import catalogue
-from local_aws.personalize.datasets import Params, _given
+from local_aws.personalize.datasets import Params, given
 from local_aws.personalize.engine import ModelFailed, Served
 from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.resources import Failed, Resource, now
-from local_aws.personalize.solutions import Solutions, Trained, _Job
+from local_aws.personalize.solutions import Solutions, Trained, Job
 
 CAMPAIGNS, RECOMMENDERS = 5, 5
 _LATEST = "/$LATEST"
@@ -17,7 +17,7 @@ class Recommending:
     """What a recommender holds: its trained use case, and the process that serves it."""
 
     def __init__(self) -> None:
-        self.job = _Job()
+        self.job = Job()
         self.trained: Trained | None = None
         self.served: Served | None = None
 
@@ -43,7 +43,7 @@ class Serving(Solutions):
                 f"{recipe.name} makes user segments in batch jobs; it has no campaign."
             )
         arn = self.arn_of("campaign", params["name"])
-        attributes = _given(params, ("name",)) | {
+        attributes = given(params, ("name",)) | {
             "solutionVersionArn": version.arn,
             "solutionArn": version["solutionArn"],
             "minProvisionedTPS": params.get("minProvisionedTPS", 1),
@@ -130,7 +130,7 @@ class Serving(Solutions):
         if group["domain"] != recipe.domain:
             raise InvalidInput(f"{recipe.name} needs a dataset group of domain {recipe.domain}.")
         arn = self.arn_of("recommender", params["name"])
-        attributes = _given(params, ("name", "datasetGroupArn", "recipeArn"))
+        attributes = given(params, ("name", "datasetGroupArn", "recipeArn"))
         attributes["recommenderConfig"] = _with_rate(params.get("recommenderConfig") or {})
         with self.lock:
             there = self.all("recommender", datasetGroupArn=group.arn)
@@ -237,7 +237,8 @@ def _checked(config: Params | None, version_arn: str) -> Params:
     config = config or {}
     if config.get("syncWithLatestSolutionVersion") and not version_arn.endswith(_LATEST):
         raise InvalidInput(
-            "syncWithLatestSolutionVersion needs a solutionVersionArn of the form SolutionArn/$LATEST."
+            "syncWithLatestSolutionVersion needs a solutionVersionArn of the form "
+            "SolutionArn/$LATEST."
         )
     return config
 

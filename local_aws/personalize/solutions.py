@@ -22,7 +22,7 @@ from local_aws.personalize.datasets import (
     USER_INTERACTIONS,
     Datasets,
     Params,
-    _given,
+    given,
     enough_users,
 )
 from local_aws.personalize.engine import Codes, Training, TrainingFailed, export
@@ -49,7 +49,7 @@ class Trained:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class _Job:
+class Job:
     """A training that can be stopped."""
 
     def __init__(self) -> None:
@@ -58,6 +58,7 @@ class _Job:
         self._lock = threading.Lock()
 
     def run(self, folder: Path) -> dict[str, Any]:
+        """Train what lies in `folder`; the recipe's report. Raises `Stopped` or `Failed`."""
         with self._lock:
             if self._stopped:
                 raise Stopped
@@ -100,7 +101,7 @@ class Solutions(Datasets):
         config = params.get("solutionConfig") or {}
         _check_config(recipe, params, config)
         arn = self.arn_of("solution", params["name"])
-        attributes = _given(
+        attributes = given(
             params, ("name", "recipeArn", "datasetGroupArn", "eventType", "solutionConfig")
         )
         attributes["performAutoML"] = False
@@ -123,7 +124,7 @@ class Solutions(Datasets):
             raise NotImplementedByLocalAws("incremental updates (performIncrementalUpdate)")
         changes = params.get("solutionUpdateConfig") or {}
         _check_schedule(changes)
-        update = _given(params, ("performAutoTraining", "solutionUpdateConfig"))
+        update = given(params, ("performAutoTraining", "solutionUpdateConfig"))
         update["creationDateTime"] = now()
 
         def then() -> None:
@@ -183,14 +184,16 @@ class Solutions(Datasets):
                 "trainingMode UPDATE needs recipe aws-user-personalization and an ACTIVE version "
                 "that was trained in mode FULL."
             )
-        attributes = _given(
+        attributes = given(
             solution.attributes,
-            ("solutionArn", "recipeArn", "datasetGroupArn", "eventType", "solutionConfig")
-            + ("performHPO", "performAutoML", "performIncrementalUpdate"),
+            (
+                *("solutionArn", "recipeArn", "datasetGroupArn", "eventType", "solutionConfig"),
+                *("performHPO", "performAutoML", "performIncrementalUpdate"),
+            ),
         )
-        attributes |= _given(params, ("name",))
+        attributes |= given(params, ("name",))
         attributes |= {"trainingMode": mode, "trainingType": why}
-        job = _Job()
+        job = Job()
         with self.lock:
             running = [version for version in self.all("solutionVersion") if version.busy]
             self.quota(len(running), TRAININGS, "solution versions in progress")
@@ -246,12 +249,12 @@ class Solutions(Datasets):
                 return
             if version.status != "CREATE IN_PROGRESS":
                 raise InvalidInput(
-                    f"{version.arn} is in status {version.status}; only a version that is pending or "
-                    "in progress can be stopped."
+                    f"{version.arn} is in status {version.status}; only a version that is "
+                    "pending or in progress can be stopped."
                 )
             self.turn(version.attributes, "CREATE STOPPING")
         job = version.inner
-        if isinstance(job, _Job):
+        if isinstance(job, Job):
             threading.Thread(target=job.close, daemon=True).start()
 
     def get_solution_metrics(self, params: Params) -> Params:
@@ -259,7 +262,7 @@ class Solutions(Datasets):
         version = self.find("solutionVersion", params["solutionVersionArn"], ready=True)
         return {"solutionVersionArn": version.arn, "metrics": version.inner.metrics}
 
-    def train(self, recipe: Recipe, group: str, asked: dict[str, Any], job: _Job) -> Trained:
+    def train(self, recipe: Recipe, group: str, asked: dict[str, Any], job: Job) -> Trained:
         """Train `recipe` on the data of `group`, in this thread.
 
         Raises:
@@ -344,7 +347,8 @@ def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
     if unique < INTERACTIONS:
         after = f" after filtering by event type {', '.join(told)}" if told else ""
         raise Failed(
-            f"The dataset group has {unique} unique interactions{after}; at least {INTERACTIONS} are needed."
+            f"The dataset group has {unique} unique interactions{after}; "
+            f"at least {INTERACTIONS} are needed."
         )
     counts = np.bincount(events.user)
     enough_users(int((counts >= USER_INTERACTIONS).sum()), int((counts > 0).sum()))
@@ -352,13 +356,12 @@ def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
 
 
 def _check_config(recipe: Recipe, params: Params, config: Params) -> None:
-    wrong = []
     known = dict(recipe.hyperparameters)
-    for name in config.get("algorithmHyperParameters") or {}:
-        if name not in known:
-            wrong.append(
-                f"{recipe.name} has no hyperparameter '{name}', only {', '.join(known) or 'none'}"
-            )
+    wrong = [
+        f"{recipe.name} has no hyperparameter '{name}', only {', '.join(known) or 'none'}"
+        for name in config.get("algorithmHyperParameters") or {}
+        if name not in known
+    ]
     if params.get("performHPO") and (recipe.type not in _TUNED or recipe.name.endswith("-v2")):
         wrong.append(f"{recipe.name} does not support hyperparameter optimization (performHPO)")
     if config.get("hpoConfig") and not params.get("performHPO"):

@@ -1,14 +1,43 @@
-"""The two plainest recipes: what is popular, and what is watched together."""
+"""The two plainest recipes: what is popular, and what is taken together."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from recsys.recipes.dataset import Dataset
 from recsys.recipes.recipe import Config, Model, Query
+
+
+class Sparse(NamedTuple):
+    """The three arrays of a matrix in compressed rows; serving needs no more, nor scipy."""
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    data: NDArray[np.float32]
+
+    def sum_rows(self, rows: NDArray[Any], columns: int) -> NDArray[np.float64]:
+        """The sum of some rows, float64[columns]."""
+        picked = [np.arange(self.indptr[row], self.indptr[row + 1]) for row in rows]
+        entries = np.concatenate(picked) if picked else np.zeros(0, np.int64)
+        return np.bincount(self.indices[entries], self.data[entries], columns).astype(np.float64)
+
+    def times(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The product with a vector, float64[rows]."""
+        rows = len(self.indptr) - 1
+        row = np.repeat(np.arange(rows), np.diff(self.indptr))
+        return np.bincount(row, self.data * vector[self.indices], rows).astype(np.float64)
+
+    def save(self, file: Path) -> None:
+        """Write the arrays into an .npz."""
+        np.savez(file, **self._asdict())
+
+    @classmethod
+    def load(cls, file: Path) -> "Sparse":
+        """Read what `save` wrote."""
+        with np.load(file) as arrays:
+            return cls(arrays["indptr"], arrays["indices"], arrays["data"])
 
 
 class PopularityModel:
@@ -43,41 +72,40 @@ class Popularity:
 
     def fit(self, data: Dataset, config: Config) -> PopularityModel:
         """Count each item's interactions."""
-        return PopularityModel(np.bincount(data.item, minlength=len(data.items)).astype(np.float32))
+        counts = np.bincount(data.item, minlength=len(data.items))
+        return PopularityModel(counts.astype(np.float32))
 
 
 class CosineModel:
     """Items are alike when the same users take them: cosine of their user sets, with shrinkage.
 
     Args:
-        similar: float32[items, items], zero diagonal; the NEIGHBOURS strongest in each row.
+        similar: items × items, zero diagonal; the strongest neighbours in each row.
         counts: float32[items], users of each item; breaks ties and serves the unknown.
     """
 
-    def __init__(self, similar: sparse.csr_array, counts: NDArray[np.float32]) -> None:
+    def __init__(self, similar: Sparse, counts: NDArray[np.float32]) -> None:
         self.similar = similar
         self.counts = counts
 
     def score(self, query: Query) -> NDArray[np.float32]:
         """Relatives of the query's item, else of the user's history; popularity breaks ties."""
-        ties = self.counts / (self.counts.sum() + 1.0)
+        scores = 1e-3 * self.counts / (self.counts.sum() + 1.0)
         items = np.unique(query.items) if query.item < 0 else np.array([query.item])
-        if items.size == 0:
-            return np.asarray(ties, dtype=np.float32)
-        scores = self.similar[items].sum(axis=0) + 1e-3 * ties
+        scores = scores + self.similar.sum_rows(items, len(self.counts))
         if query.item >= 0:
             scores[query.item] = -np.inf
         return np.asarray(scores, dtype=np.float32)
 
     def save(self, folder: Path) -> None:
         """Write `similar.npz` and `popularity.npy`."""
-        sparse.save_npz(folder / "similar.npz", self.similar, compressed=False)
+        self.similar.save(folder / "similar.npz")
         np.save(folder / "popularity.npy", self.counts)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        return cls(sparse.load_npz(folder / "similar.npz"), np.load(folder / "popularity.npy"))
+        return cls(Sparse.load(folder / "similar.npz"), np.load(folder / "popularity.npy"))
 
 
 class Cosine:
@@ -89,50 +117,50 @@ class Cosine:
 
     def fit(self, data: Dataset, config: Config) -> CosineModel:
         """Compare all pairs of items by the users they share."""
-        shape = (len(data.users), len(data.items))
-        taken = sparse.csr_array((np.ones(len(data.user)), (data.user, data.item)), shape=shape)
-        taken.data[:] = 1.0
+        return self._compare(_taken(data))
+
+    def _compare(self, taken: Any) -> CosineModel:
         shared = (taken.T @ taken).tocsr()
         counts = shared.diagonal()
         norms = np.sqrt(counts)
-        rows = np.repeat(np.arange(shape[1]), np.diff(shared.indptr))
+        rows = np.repeat(np.arange(len(counts)), np.diff(shared.indptr))
         shared.data /= norms[rows] * norms[shared.indices] + self.SHRINKAGE
         shared.setdiag(0.0)
-        return CosineModel(_strongest(shared, self.NEIGHBOURS), counts.astype(np.float32))
+        for row in range(len(counts)):
+            values = shared.data[shared.indptr[row] : shared.indptr[row + 1]]
+            if len(values) > self.NEIGHBOURS:
+                values[np.argpartition(values, -self.NEIGHBOURS)[: -self.NEIGHBOURS]] = 0.0
+        shared.eliminate_zeros()
+        return CosineModel(_sparse(shared), counts.astype(np.float32))
 
 
 class AffinityModel(CosineModel):
     """Finds the users whose histories are nearest to some items.
 
     Args:
-        taken: float32[users, items], 1 where the user took the item.
+        taken: users × items, 1 where the user took the item.
     """
 
-    def __init__(
-        self,
-        similar: sparse.csr_array,
-        counts: NDArray[np.float32],
-        taken: sparse.csr_array,
-    ) -> None:
+    def __init__(self, similar: Sparse, counts: NDArray[np.float32], taken: Sparse) -> None:
         super().__init__(similar, counts)
         self.taken = taken
 
     def score_users(self, items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Summed similarity of a user's items to `items`; one that she took counts 1."""
-        nearness = np.asarray(self.similar[items].sum(axis=0), dtype=np.float32)
+        nearness = self.similar.sum_rows(items, len(self.counts))
         nearness[items] += 1.0
-        return np.asarray(self.taken @ nearness, dtype=np.float32)
+        return np.asarray(self.taken.times(nearness), dtype=np.float32)
 
     def save(self, folder: Path) -> None:
         """Write the item model and `taken.npz`."""
         super().save(folder)
-        sparse.save_npz(folder / "taken.npz", self.taken, compressed=False)
+        self.taken.save(folder / "taken.npz")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         items = CosineModel.load(folder)
-        return cls(items.similar, items.counts, sparse.load_npz(folder / "taken.npz"))
+        return cls(items.similar, items.counts, Sparse.load(folder / "taken.npz"))
 
 
 class Affinity(Cosine):
@@ -142,18 +170,23 @@ class Affinity(Cosine):
 
     def fit(self, data: Dataset, config: Config) -> AffinityModel:
         """Compare the items, and keep who took what."""
-        items = super().fit(data, config)
-        shape = (len(data.users), len(data.items))
-        ones = np.ones(len(data.user), np.float32)
-        taken = sparse.csr_array((ones, (data.user, data.item)), shape=shape)
-        taken.data[:] = 1.0
-        return AffinityModel(items.similar, items.counts, taken)
+        taken = _taken(data)
+        items = self._compare(taken)
+        return AffinityModel(items.similar, items.counts, _sparse(taken))
 
 
-def _strongest(matrix: sparse.csr_array, keep: int) -> sparse.csr_array:
-    for row in range(matrix.shape[0]):
-        values = matrix.data[matrix.indptr[row] : matrix.indptr[row + 1]]
-        if len(values) > keep:
-            values[np.argpartition(values, -keep)[:-keep]] = 0.0
-    matrix.eliminate_zeros()
-    return matrix.astype(np.float32)
+def _taken(data: Dataset) -> Any:
+    from scipy import sparse  # not at the top: serving starts in half the time without it
+
+    shape = (len(data.users), len(data.items))
+    taken = sparse.csr_array((np.ones(len(data.user)), (data.user, data.item)), shape=shape)
+    taken.data[:] = 1.0
+    return taken
+
+
+def _sparse(matrix: Any) -> Sparse:
+    return Sparse(
+        matrix.indptr.astype(np.int64),
+        matrix.indices.astype(np.int32),
+        matrix.data.astype(np.float32),
+    )

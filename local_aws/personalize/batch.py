@@ -1,0 +1,234 @@
+"""Batch inference and batch segment jobs: JSON Lines from S3, JSON Lines to S3."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from local_aws.api import NotImplementedByLocalAws
+from local_aws.personalize import catalogue
+from local_aws.personalize.access import AccessDenied, JobStorage, Place, check_role
+from local_aws.personalize.catalogue import Recipe
+from local_aws.personalize.data import GroupData
+from local_aws.personalize.datasets import Params, given
+from local_aws.personalize.engine import ModelFailed, Served, array, bits
+from local_aws.personalize.errors import InvalidInput
+from local_aws.personalize.events import Events
+from local_aws.personalize.filters import Filter
+from local_aws.personalize.resources import KINDS, Failed, Resource
+from local_aws.personalize.runtime import Asking
+
+JOBS = 5
+_RESULTS, _MOST = 25, 500
+_USERS, _MOST_USERS = 100, 5_000_000
+_NO_BATCH = ("aws-trending-now",)
+_NEEDS = {
+    "USER_PERSONALIZATION": "userId",
+    "POPULAR_ITEMS": "userId",
+    "PERSONALIZED_RANKING": "userId",
+    "RELATED_ITEMS": "itemId",
+}
+
+
+class BadLine(Exception):
+    """A line of the input that cannot be answered."""
+
+
+class Batch(Events):
+    """The part of the control plane that recommends in bulk."""
+
+    def create_batch_inference_job(self, params: Params) -> Params:
+        """CreateBatchInferenceJob: recommendations for every line of the input."""
+        if params.get("batchInferenceJobMode", "BATCH_INFERENCE") != "BATCH_INFERENCE":
+            raise NotImplementedByLocalAws("batch inference with themes (THEME_GENERATION)")
+        version = self.find("solutionVersion", params["solutionVersionArn"], ready=True)
+        recipe = catalogue.find(version["recipeArn"])
+        if recipe.type not in _NEEDS or recipe.name in _NO_BATCH:
+            raise InvalidInput(f"{recipe.name} does not support batch inference jobs.")
+        count = _limited(params, _RESULTS, _MOST)
+        filtered = self._filter(params, version, "ITEMID")
+        return self._job(
+            "batchInferenceJob", params, version, count, _recommend(recipe, count, filtered)
+        )
+
+    def create_batch_segment_job(self, params: Params) -> Params:
+        """CreateBatchSegmentJob: the users who are likeliest to take an item."""
+        version = self.find("solutionVersion", params["solutionVersionArn"], ready=True)
+        recipe = catalogue.find(version["recipeArn"])
+        if recipe.type != "USER_SEGMENTATION":
+            raise InvalidInput(f"{recipe.name} makes no user segments; use aws-item-affinity.")
+        count = _limited(params, _USERS, _MOST_USERS)
+        filtered = self._filter(params, version, "USERID")
+        return self._job(
+            "batchSegmentJob", params, version, count, _segment(recipe, count, filtered)
+        )
+
+    def _filter(self, params: Params, version: Resource, target: str) -> Filter | None:
+        if not params.get("filterArn"):
+            return None
+        resource = self.find("filter", params["filterArn"], ready=True)
+        compiled: Filter = resource.inner
+        if resource.group != version.group or compiled.target != target:
+            raise InvalidInput(f"{resource.arn} cannot filter what {version.arn} recommends.")
+        return compiled
+
+    def _job(
+        self,
+        kind: str,
+        params: Params,
+        version: Resource,
+        count: int,
+        answer: Callable[[GroupData, Served, Params], Params],
+    ) -> Params:
+        source = Place.of(params["jobInput"]["s3DataSource"]["path"])
+        target = Place.of(params["jobOutput"]["s3DataDestination"]["path"])
+        role = params["roleArn"]
+        check_role(role, self.account_id, self.region_name)
+        arn = self.arn_of(kind, params["jobName"])
+        names = ("jobName", "solutionVersionArn", "filterArn", "jobInput", "jobOutput", "roleArn")
+        attributes = given(params, (*names, "batchInferenceJobConfig")) | {"numResults": count}
+        if kind == "batchInferenceJob":
+            attributes["batchInferenceJobMode"] = "BATCH_INFERENCE"
+        storage = JobStorage(role, arn, self.account_id, self.region_name)
+        with self.lock:
+            running = [job for job in self.all(kind) if job.busy]
+            self.quota(len(running), JOBS, "batch jobs in progress")
+            job = self.add(kind, arn, version.group, attributes, params)
+            data = self.data(version.group)
+
+            def task() -> None:
+                trained = version.inner
+                try:
+                    files = storage.read(source)
+                    served = Served(trained.folder, trained.codes)
+                    self.closing.append(served.close)
+                    try:
+                        for name, content in files:
+                            output = _lines(content, lambda line: answer(data, served, line))
+                            storage.write(target, f"{name.rpartition('/')[2]}.out", output)
+                    finally:
+                        self.closing.remove(served.close)
+                        served.close()
+                except (AccessDenied, ModelFailed) as error:
+                    raise Failed(str(error)) from None
+
+            self.work(job, "CREATE", "ACTIVE", task)
+        return {KINDS[kind].arn: arn}
+
+
+def _limited(params: Params, default: int, most: int) -> int:
+    count: int = params.get("numResults") or default
+    if count > most:
+        raise InvalidInput(f"numResults may be {most}, not {count}.")
+    return count
+
+
+def _lines(content: bytes, answer: Callable[[Params], Params]) -> bytes:
+    """Answer each line; one that cannot be answered says so in its own place."""
+    answered = []
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise Failed("The input is not UTF-8.") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            given = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise Failed(
+                f"Line {number} of the input is not JSON: {error.msg} at character {error.pos + 1}."
+            ) from None
+        try:
+            result = {"input": given, "output": answer(given), "error": None}
+        except BadLine as error:
+            result = {"input": given, "output": None, "error": str(error)}
+        answered.append(json.dumps(result))
+    if not answered:
+        raise Failed("The input has no lines.")
+    return ("\n".join(answered) + "\n").encode()
+
+
+def _recommend(
+    recipe: Recipe, count: int, filtered: Filter | None
+) -> Callable[[GroupData, Served, Params], Params]:
+    need = _NEEDS[recipe.type]
+
+    def answer(data: GroupData, served: Served, line: Params) -> Params:
+        if not isinstance(line, dict) or not isinstance(line.get(need), str):
+            raise BadLine(f"'{need}' is missing, or is not a string")
+        ranking = recipe.type == "PERSONALIZED_RANKING"
+        if ranking and not isinstance(line.get("itemList"), list):
+            raise BadLine("'itemList' is missing, or is not a list")
+        with data.lock:
+            asking = Asking(data, served.codes, line)
+            try:
+                mask = asking.mask(filtered, line.get("filterValues") or {}) if filtered else None
+            except InvalidInput as error:
+                raise BadLine(error.message) from None
+            if ranking:
+                known = served.codes.local(
+                    "items", np.array([data.items.find(item) for item in line["itemList"]], int)
+                )
+                among = [int(code) for code in known if code >= 0 and (mask is None or mask[code])]
+                request = asking.request("rank", among=among)
+            else:
+                request = asking.request(
+                    "recommend", allow=None if mask is None else bits(mask), k=count
+                )
+            best = served.ask(request)
+            items = [data.items.names[served.codes.items[code]] for code in best["items"]]
+        output: Params = {"recommendedItems": items}
+        if recipe.scored:
+            output["scores"] = best["scores"]
+        return output
+
+    return answer
+
+
+def _segment(
+    recipe: Recipe, count: int, filtered: Filter | None
+) -> Callable[[GroupData, Served, Params], Params]:
+    by_attribute = recipe.name == "aws-item-attribute-affinity"
+
+    def answer(data: GroupData, served: Served, line: Params) -> Params:
+        need = "itemAttributes" if by_attribute else "itemId"
+        if not isinstance(line, dict) or not isinstance(line.get(need), str):
+            raise BadLine(f"'{need}' is missing, or is not a string")
+        with data.lock:
+            if by_attribute:
+                items = _having(data, served, line[need])
+            else:
+                items = served.codes.local("items", np.array([data.items.find(line[need])]))
+                items = items[items >= 0]
+            if not len(items):
+                raise BadLine("no such item was in the training data")
+            allow = None
+            if filtered is not None:
+                try:
+                    values = filtered.bind(line.get("filterValues") or {})
+                except InvalidInput as error:
+                    raise BadLine(error.message) from None
+                allow = bits(filtered.allow(data, values)[served.codes.users])
+            best = served.ask(
+                {"op": "segment", "items": array(items, "<i4"), "allow": allow, "k": count}
+            )
+            users = [data.users.names[served.codes.users[code]] for code in best["users"]]
+        return {"recommendedUsers": users}
+
+    return answer
+
+
+def _having(data: GroupData, served: Served, attributes: str) -> Any:
+    """The version's codes of the items with these attributes.
+
+    Raises:
+        BadLine: the expression is not valid.
+    """
+    try:
+        compiled = Filter(attributes, data.schema, prefix="INCLUDE ItemID WHERE ")
+        allowed = compiled.allow(data, compiled.bind({}))
+    except InvalidInput as error:
+        raise BadLine(error.message) from None
+    return np.flatnonzero(allowed[served.codes.items])
