@@ -1,0 +1,842 @@
+"""The trained resource against a SageMaker made by hand, with a fault at every call it makes."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectionClosedError
+from moto import mock_aws
+from moto.core.models import botocore_stubber
+from trained_resource import handler, kinds, resource
+from trained_resource.request import TrainedResourceError, name_of
+
+from tests.lambdas.fakes import http
+
+STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/recommender-Object2Vec/1a2b"
+ROLE = "arn:aws:iam::123456789012:role/training"
+LOGS = "/aws/sagemaker/TrainingJobs"
+
+# as CloudFormation sends it: every scalar is a string
+REQUEST: dict[str, Any] = {
+    "AlgorithmSpecification": {"TrainingImage": "image:1", "TrainingInputMode": "File"},
+    "RoleArn": ROLE,
+    "HyperParameters": {"epochs": "20", "tied_token_embedding_weight": "False"},
+    "InputDataConfig": [
+        {
+            "ChannelName": "train",
+            "DataSource": {
+                "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://movies/in/train"}
+            },
+        }
+    ],
+    "OutputDataConfig": {"S3OutputPath": "s3://movies/out"},
+    "ResourceConfig": {
+        "InstanceCount": "1",
+        "InstanceType": "ml.m5.xlarge",
+        "VolumeSizeInGB": "30",
+    },
+    "StoppingCondition": {"MaxRuntimeInSeconds": "3600"},
+    "EnableNetworkIsolation": "true",
+}
+PROPERTIES = {
+    "ServiceToken": "arn:aws:lambda:us-east-1:123456789012:function:x",
+    "Kind": "TrainingJob",
+    "NamePrefix": "recommender-rating",
+    "Request": REQUEST,
+    "Inputs": "abc",
+}
+DESCRIBED = json.dumps(
+    {"Inputs": "abc", "Kind": "TrainingJob", "Request": REQUEST},
+    sort_keys=True,
+    separators=(",", ":"),
+)
+NAME = "recommender-rating-" + hashlib.sha256(DESCRIBED.encode()).hexdigest()[:10]
+ARN = f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{NAME}"
+
+Answer = Any
+
+
+class SageMaker:
+    """Training jobs as the service keeps them, answering a real client's HTTP requests."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.calls: list[str] = []
+        self.created = 0
+        self.lasts = 1  # looks at a stopping job until it has stopped
+        self.faults: dict[str, list[Callable[[], Answer]]] = {}  # before the call has an effect
+        self.lost: dict[str, int] = {}  # answers lost after it had
+
+    def send(self, request: Any, event_name: str, **_: Any) -> Answer:
+        operation = event_name.rsplit(".", 1)[1]
+        self.calls.append(operation)
+        if self.faults.get(operation):
+            return self.faults[operation].pop(0)()
+        answer = getattr(self, operation)(json.loads(request.body))
+        if self.lost.get(operation, 0) > 0:
+            self.lost[operation] -= 1
+            raise ConnectionClosedError(endpoint_url=request.url)
+        return answer
+
+    def CreateTrainingJob(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        name = request["TrainingJobName"]
+        if name in self.jobs:
+            return refusal("ResourceInUse", "Training job names must be unique")
+        self.created += 1
+        arn = f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{name}"
+        self.jobs[name] = {**request, "TrainingJobArn": arn, "TrainingJobStatus": "InProgress"}
+        return http(200, {"TrainingJobArn": arn})
+
+    def DescribeTrainingJob(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        job = self.jobs.get(request["TrainingJobName"])
+        if job is None:
+            return refusal("ValidationException", "Requested resource not found.")
+        if job["TrainingJobStatus"] == "Stopping":
+            self.lasts -= 1
+            if self.lasts < 0:
+                job["TrainingJobStatus"] = "Stopped"
+        return http(200, job)
+
+    def StopTrainingJob(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        job = self.jobs.get(request["TrainingJobName"])
+        if job is None:
+            return refusal("ValidationException", "Requested resource not found.")
+        if job["TrainingJobStatus"] != "InProgress":
+            status = job["TrainingJobStatus"]
+            text = f"The request was rejected because the training job is in status {status}."
+            return refusal("ValidationException", text)
+        job["TrainingJobStatus"] = "Stopping"
+        return http(200, {})
+
+    def DeleteTrainingJob(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        job = self.jobs.get(request["TrainingJobName"])
+        if job is None:
+            return refusal("ResourceNotFound", "Requested resource not found.")
+        if job["TrainingJobStatus"] in ("InProgress", "Stopping"):
+            return refusal("ResourceInUse", "in use")
+        del self.jobs[request["TrainingJobName"]]
+        return http(200, {})
+
+    def finish(self, name: str, status: str = "Completed", **more: Any) -> None:
+        self.jobs[name].update(
+            TrainingJobStatus=status,
+            ModelArtifacts={"S3ModelArtifacts": f"s3://movies/out/{name}/output/model.tar.gz"},
+            FinalMetricDataList=[
+                {"MetricName": "train:mean_squared_error", "Value": 0.8, "Timestamp": 1.0},
+                {
+                    "MetricName": "validation:mean_squared_error",
+                    "Value": 0.8776999711990356,
+                    "Timestamp": 1.0,
+                },
+            ],
+            **more,
+        )
+
+
+def refusal(code: str, message: str, status: int = 400) -> Answer:
+    return http(status, {"__type": code, "message": message})
+
+
+def throttled() -> Answer:
+    return refusal("ThrottlingException", "Rate exceeded")
+
+
+def denied() -> Answer:
+    return refusal("AccessDeniedException", "User: x is not authorized to perform: y")
+
+
+def broken() -> Answer:
+    return http(500, {"__type": "InternalFailure", "message": "oops"})
+
+
+def unreachable() -> Answer:
+    raise ConnectionClosedError(endpoint_url="https://aws.test")
+
+
+@pytest.fixture
+def sagemaker() -> Iterator[SageMaker]:
+    service = SageMaker()
+    with mock_aws():
+        # clients are made once: making one costs more than most of these tests
+        events = kinds.client("sagemaker").meta.events
+        events.unregister("before-send", botocore_stubber)  # ours answers, not moto's
+        events.register("before-send.sagemaker", service.send)
+        kinds.client("s3").create_bucket(Bucket="movies")
+        yield service
+        events.unregister("before-send.sagemaker", service.send)
+
+
+class Framework:
+    """CDK's Provider: calls on_event once, then is_complete until it is complete or raises."""
+
+    def __init__(self) -> None:
+        self.id: str | None = None
+        self.data: dict[str, str] = {}
+        self.polls = 0
+
+    def request(
+        self, kind: str, properties: dict[str, Any], resource_type: str = resource.START
+    ) -> dict[str, Any]:
+        event: dict[str, Any] = {
+            "RequestType": kind,
+            "ResponseURL": "https://signed.example/?secret",
+            "StackId": STACK,
+            "RequestId": "1",
+            "ResourceType": resource_type,
+            "LogicalResourceId": "RatingTraining",
+            "ResourceProperties": properties,
+        }
+        if kind != "Create":
+            event["PhysicalResourceId"] = self.id
+        return event
+
+    def run(
+        self,
+        kind: str,
+        properties: dict[str, Any],
+        resource_type: str = resource.START,
+        between: Callable[[int], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        event = self.request(kind, properties, resource_type)
+        # the event passes through Step Functions as JSON
+        event = json.loads(json.dumps(event | handler.on_event(event, None)))
+        self.id = event["PhysicalResourceId"]  # also what FAILED would tell CloudFormation
+        for self.polls in range(1, 51):
+            answer = json.loads(json.dumps(handler.is_complete(event, None)))
+            if answer["IsComplete"]:
+                self.data = event.get("Data", {}) | answer.get("Data", {})
+                return self.data
+            assert "Data" not in answer, "the framework refuses Data from an incomplete answer"
+            between(self.polls)
+        raise AssertionError("never complete")
+
+
+@pytest.fixture
+def stack(sagemaker: SageMaker) -> Framework:
+    return Framework()
+
+
+def leave_traces(name: str) -> None:
+    """What a training leaves outside the job: log streams, a model."""
+    logs = kinds.client("logs")
+    if not logs.describe_log_groups(logGroupNamePrefix=LOGS)["logGroups"]:
+        logs.create_log_group(logGroupName=LOGS)
+    logs.create_log_stream(logGroupName=LOGS, logStreamName=f"{name}/algo-1-1")
+    s3 = kinds.client("s3")
+    s3.put_object(Bucket="movies", Key=f"out/{name}/output/model.tar.gz", Body=b"model")
+
+
+def traces() -> list[str]:
+    keys = kinds.client("s3").list_objects_v2(Bucket="movies").get("Contents", [])
+    logs = kinds.client("logs")
+    groups = logs.describe_log_groups(logGroupNamePrefix=LOGS)["logGroups"]
+    streams = logs.describe_log_streams(logGroupName=LOGS)["logStreams"] if groups else []
+    return [one["Key"] for one in keys] + [one["logStreamName"] for one in streams]
+
+
+class TestName:
+    def test_is_the_digest_of_the_properties(self) -> None:
+        assert name_of("TrainingJob", PROPERTIES) == NAME
+
+    def test_spelling_of_scalars_and_order_do_not_matter(self) -> None:
+        request = dict(reversed(REQUEST.items()))
+        request["EnableNetworkIsolation"] = True
+        request["ResourceConfig"] = REQUEST["ResourceConfig"] | {"InstanceCount": 1}
+        assert name_of("TrainingJob", PROPERTIES | {"Request": request}) == NAME
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"Inputs": "abd"},
+            {"Request": REQUEST | {"HyperParameters": {"epochs": "21"}}},
+            {"NamePrefix": "recommender-other"},
+        ],
+    )
+    def test_any_change_changes_it(self, change: dict[str, Any]) -> None:
+        assert name_of("TrainingJob", PROPERTIES | change) != NAME
+
+
+class TestCreate:
+    def test_makes_the_job_and_returns_at_once(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        assert stack.run("Create", PROPERTIES) == {"Name": NAME, "Arn": ARN}
+        assert (stack.id, stack.polls) == (ARN, 1)
+        made = sagemaker.jobs[NAME]
+        assert made["ResourceConfig"] == {
+            "InstanceCount": 1,
+            "InstanceType": "ml.m5.xlarge",
+            "VolumeSizeInGB": 30,
+        }
+        assert made["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
+        assert made["EnableNetworkIsolation"] is True
+        # these are strings in the API too
+        assert made["HyperParameters"] == {"epochs": "20", "tied_token_embedding_weight": "False"}
+
+    def test_on_event_calls_nothing(self, sagemaker: SageMaker, stack: Framework) -> None:
+        for kind in ("Create", "Update", "Delete"):
+            stack.id = ARN
+            handler.on_event(stack.request(kind, PROPERTIES), None)
+        assert sagemaker.calls == []
+
+    @pytest.mark.parametrize("status", ["InProgress", "Completed"])
+    def test_finds_it_made(self, sagemaker: SageMaker, stack: Framework, status: str) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME, status)
+        again = Framework()
+        assert again.run("Create", PROPERTIES) == {"Name": NAME, "Arn": ARN}
+        assert sagemaker.created == 1
+
+    @pytest.mark.parametrize("status", ["Failed", "Stopped"])
+    def test_makes_a_failed_one_anew(
+        self, sagemaker: SageMaker, stack: Framework, status: str
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME, status)
+        leave_traces(NAME)
+        assert Framework().run("Create", PROPERTIES) == {"Name": NAME, "Arn": ARN}
+        assert sagemaker.created == 2
+        assert sagemaker.jobs[NAME]["TrainingJobStatus"] == "InProgress"
+        assert traces() == []
+
+    def test_waits_for_one_that_is_stopping_and_makes_it_anew(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.jobs[NAME]["TrainingJobStatus"] = "Stopping"
+        sagemaker.lasts = 3
+        Framework().run("Create", PROPERTIES)
+        assert sagemaker.created == 2
+
+    def test_a_race_is_won_once(self, sagemaker: SageMaker, stack: Framework) -> None:
+        """Another call makes the job between our looking and our creating."""
+        other = Framework()
+
+        def race() -> Answer:
+            other.run("Create", PROPERTIES)
+            return refusal("ResourceInUse", "Training job names must be unique")
+
+        sagemaker.faults["CreateTrainingJob"] = [race]
+        assert stack.run("Create", PROPERTIES) == other.data == {"Name": NAME, "Arn": ARN}
+        assert sagemaker.created == 1
+
+    def test_a_new_role_may_need_a_moment(self, sagemaker: SageMaker, stack: Framework) -> None:
+        text = f"Could not assume role {ROLE}. Please ensure that the role exists"
+        sagemaker.faults["CreateTrainingJob"] = [lambda: refusal("ValidationException", text)] * 2
+        stack.run("Create", PROPERTIES)
+        assert (sagemaker.created, stack.polls) == (1, 3)
+
+    def test_but_not_for_ever(
+        self, sagemaker: SageMaker, stack: Framework, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        text = f"Could not assume role {ROLE}"
+        sagemaker.faults["CreateTrainingJob"] = [lambda: refusal("ValidationException", text)] * 9
+        monkeypatch.setattr(resource, "SETTLING", 0)
+        with pytest.raises(TrainedResourceError, match="Could not assume role"):
+            stack.run("Create", PROPERTIES)
+
+    def test_a_quota_is_told(self, sagemaker: SageMaker, stack: Framework) -> None:
+        text = "The account-level service limit 'ml.p3 for training job usage' is 0 Instances"
+        sagemaker.faults["CreateTrainingJob"] = [lambda: refusal("ResourceLimitExceeded", text)]
+        with pytest.raises(TrainedResourceError, match=re.escape(text)):
+            stack.run("Create", PROPERTIES)
+
+
+class TestUpdate:
+    CHANGED: dict[str, Any] = PROPERTIES | {
+        "Request": REQUEST | {"HyperParameters": {"epochs": "2"}}
+    }
+
+    def test_a_change_makes_a_new_one_and_leaves_the_old(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        stack.run("Update", self.CHANGED)
+        assert stack.id != ARN
+        assert len(sagemaker.jobs) == 2
+
+    def test_no_change_keeps_the_id(self, sagemaker: SageMaker, stack: Framework) -> None:
+        stack.run("Create", PROPERTIES)
+        stack.run("Update", PROPERTIES)
+        assert stack.id == ARN
+        assert sagemaker.created == 1
+
+    def test_rollback_finds_the_old_one_and_deletes_the_new(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        stack.run("Update", self.CHANGED)
+        new = stack.id
+        stack.run("Update", PROPERTIES)  # CloudFormation swaps old and new
+        assert stack.id == ARN
+        stack.id = new
+        stack.run("Delete", self.CHANGED)
+        assert list(sagemaker.jobs) == [NAME]
+        assert sagemaker.created == 2
+
+
+class TestDelete:
+    def test_of_a_finished_job_leaves_nothing(self, sagemaker: SageMaker, stack: Framework) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        leave_traces(NAME)
+        stack.run("Delete", PROPERTIES)
+        assert (sagemaker.jobs, traces(), stack.polls) == ({}, [], 1)
+
+    def test_of_a_running_job_stops_it_first(self, sagemaker: SageMaker, stack: Framework) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.lasts = 3
+        leave_traces(NAME)
+        stack.run("Delete", PROPERTIES)
+        assert (sagemaker.jobs, traces()) == ({}, [])
+        assert sagemaker.calls.count("StopTrainingJob") == 1
+
+    def test_touches_nothing_of_another(self, sagemaker: SageMaker, stack: Framework) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        leave_traces(NAME)
+        leave_traces(NAME + "0")
+        stack.run("Delete", PROPERTIES)
+        assert traces() == [f"out/{NAME}0/output/model.tar.gz", f"{NAME}0/algo-1-1"]
+
+    def test_many_traces_go_in_several_calls(
+        self, sagemaker: SageMaker, stack: Framework, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        leave_traces(NAME)
+        monkeypatch.setattr(kinds, "_STREAMS", 2)
+        logs = kinds.client("logs")
+        for number in range(5):
+            logs.create_log_stream(logGroupName=LOGS, logStreamName=f"{NAME}/algo-1-x{number}")
+        stack.run("Delete", PROPERTIES)
+        assert (sagemaker.jobs, traces(), stack.polls) == ({}, [], 3)
+
+    def test_of_nothing(self, sagemaker: SageMaker, stack: Framework) -> None:
+        stack.id = ARN
+        stack.run("Delete", PROPERTIES)
+        stack.run("Delete", PROPERTIES)
+        assert stack.polls == 1
+
+    def test_of_a_vanished_job_and_bucket(self, sagemaker: SageMaker, stack: Framework) -> None:
+        kinds.client("s3").delete_bucket(Bucket="movies")
+        stack.id = ARN
+        stack.run("Delete", PROPERTIES)
+
+    def test_of_a_vanished_job_cleans_its_traces(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        leave_traces(NAME)
+        stack.id = ARN
+        stack.run("Delete", PROPERTIES)
+        assert traces() == []
+
+    @pytest.mark.parametrize(
+        "properties", [{}, {"Kind": "Gone"}, PROPERTIES | {"Request": "x", "NamePrefix": ["y"]}]
+    )
+    def test_needs_no_properties(
+        self, sagemaker: SageMaker, stack: Framework, properties: dict[str, Any]
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        leave_traces(NAME)
+        stack.run("Delete", properties)
+        assert (sagemaker.jobs, traces()) == ({}, [])
+
+    def test_with_an_unknown_id_finds_what_the_properties_describe(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        """The answer to Create was lost, so CloudFormation made an id up."""
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        stack.id = "recommender-Object2Vec-RatingTraining-1ABCDEF"
+        stack.run("Delete", PROPERTIES)
+        assert sagemaker.jobs == {}
+
+    def test_with_an_unknown_id_and_properties_succeeds(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        stack.id = "unknown"
+        stack.run("Delete", {"Kind": "Unknown"})
+        assert sagemaker.calls == []
+
+    def test_of_one_that_ends_while_it_is_stopped(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        def ends() -> Answer:
+            sagemaker.finish(NAME)
+            return sagemaker.StopTrainingJob({"TrainingJobName": NAME})
+
+        stack.run("Create", PROPERTIES)
+        sagemaker.faults["StopTrainingJob"] = [ends]
+        stack.run("Delete", PROPERTIES)
+        assert sagemaker.jobs == {}
+
+
+def created(sagemaker: SageMaker, stack: Framework) -> None:
+    stack.run("Create", PROPERTIES)
+
+
+def created_anew(sagemaker: SageMaker, stack: Framework) -> None:
+    stack.run("Create", PROPERTIES)
+    sagemaker.finish(NAME, "Failed")
+    leave_traces(NAME)
+    stack.run("Create", PROPERTIES)
+
+
+def deleted(sagemaker: SageMaker, stack: Framework) -> None:
+    if NAME not in sagemaker.jobs:
+        stack.id = ARN
+    if not traces():
+        leave_traces(NAME)
+    stack.run("Delete", PROPERTIES)
+
+
+OPERATIONS = ["CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob", "DeleteTrainingJob"]
+FAULTS = [throttled, broken, unreachable]
+
+
+class TestFaults:
+    """Whatever a call answers, the same request ends well, or ends told and ends well repeated."""
+
+    def life(self, sagemaker: SageMaker, stack: Framework) -> None:
+        """Create, fail, create anew, delete while it runs."""
+        created_anew(sagemaker, stack)
+        deleted(sagemaker, stack)
+
+    def test_a_life_makes_every_call(self, sagemaker: SageMaker, stack: Framework) -> None:
+        self.life(sagemaker, stack)
+        assert set(sagemaker.calls) == set(OPERATIONS)
+        assert (sagemaker.created, sagemaker.jobs, traces()) == (2, {}, [])
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    @pytest.mark.parametrize("times", [1, 7])
+    def test_transient(
+        self,
+        sagemaker: SageMaker,
+        stack: Framework,
+        operation: str,
+        fault: Callable[[], Answer],
+        times: int,
+    ) -> None:
+        """More often than the client tries by itself, so polling has to carry it."""
+        sagemaker.faults[operation] = [fault] * times
+        self.life(sagemaker, stack)
+        assert sagemaker.faults[operation] == []
+        assert (sagemaker.created, sagemaker.jobs, traces()) == (2, {}, [])
+
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    @pytest.mark.parametrize("times", [1, 3, 7])
+    def test_lost_answers(
+        self, sagemaker: SageMaker, stack: Framework, operation: str, times: int
+    ) -> None:
+        sagemaker.lost[operation] = times
+        self.life(sagemaker, stack)
+        assert (sagemaker.created, sagemaker.jobs, traces()) == (2, {}, [])
+
+    @pytest.mark.parametrize("operation", ["CreateTrainingJob", "DescribeTrainingJob"])
+    def test_denied_creation_is_told_and_deletion_follows(
+        self, sagemaker: SageMaker, stack: Framework, operation: str
+    ) -> None:
+        sagemaker.faults[operation] = [denied]
+        with pytest.raises(TrainedResourceError, match=r"RatingTraining: .*not authorized"):
+            stack.run("Create", PROPERTIES)
+        assert stack.id == ARN, "the framework must be able to forward the Delete"
+        stack.run("Delete", PROPERTIES)
+        assert (sagemaker.jobs, traces()) == ({}, [])
+
+    @pytest.mark.parametrize(
+        "operation", ["DescribeTrainingJob", "StopTrainingJob", "DeleteTrainingJob"]
+    )
+    def test_denied_deletion_is_told_and_can_be_repeated(
+        self, sagemaker: SageMaker, stack: Framework, operation: str
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.faults[operation] = [denied]
+        with pytest.raises(TrainedResourceError, match="not authorized"):
+            deleted(sagemaker, stack)
+        deleted(sagemaker, stack)
+        assert (sagemaker.jobs, traces()) == ({}, [])
+
+    @pytest.mark.parametrize("crash", range(1, 9))
+    def test_a_crash_at_any_call_of_a_deletion(
+        self, sagemaker: SageMaker, stack: Framework, crash: int
+    ) -> None:
+        """The function is killed after its n-th call had its effect: a repeated Delete ends it."""
+        stack.run("Create", PROPERTIES)
+        leave_traces(NAME)
+        self.crash_at(sagemaker, crash)
+        with pytest.raises(Killed):
+            deleted(sagemaker, stack)
+        self.crash_at(sagemaker, None)
+        deleted(sagemaker, stack)
+        assert (sagemaker.jobs, traces()) == ({}, [])
+
+    @pytest.mark.parametrize("crash", [1, 2])
+    def test_a_crash_at_any_call_of_a_creation(
+        self, sagemaker: SageMaker, stack: Framework, crash: int
+    ) -> None:
+        self.crash_at(sagemaker, crash)
+        with pytest.raises(Killed):
+            stack.run("Create", PROPERTIES)
+        self.crash_at(sagemaker, None)
+        assert stack.id == ARN
+        deleted(sagemaker, stack)
+        assert sagemaker.jobs == {}
+        stack.run("Create", PROPERTIES)
+        assert list(sagemaker.jobs) == [NAME]
+
+    def crash_at(self, sagemaker: SageMaker, call: int | None) -> None:
+        left = [call]
+
+        def killed(**_: Any) -> None:
+            if left[0] is not None:
+                left[0] -= 1
+                if left[0] == 0:
+                    raise Killed
+
+        for service in ("sagemaker", "s3", "logs"):
+            events = kinds.client(service).meta.events
+            events.unregister("after-call", unique_id="crash")
+            if call is not None:
+                events.register_last("after-call", killed, unique_id="crash")
+
+    @pytest.mark.parametrize("kind", ["Create", "Delete"])
+    def test_duplicate_events(self, sagemaker: SageMaker, stack: Framework, kind: str) -> None:
+        """Two executions of one request, step by step beside one another."""
+        if kind == "Delete":
+            stack.run("Create", PROPERTIES)
+            leave_traces(NAME)
+        event = stack.request(kind, PROPERTIES)
+        first = event | handler.on_event(event, None)
+        second = event | handler.on_event(event, None)
+        assert first["PhysicalResourceId"] == second["PhysicalResourceId"] == ARN
+        done = [False, False]
+        for _ in range(20):
+            for number, one in enumerate((first, second)):
+                done[number] = done[number] or handler.is_complete(one, None)["IsComplete"]
+        assert done == [True, True]
+        assert sagemaker.created == 1
+        if kind == "Delete":
+            assert (sagemaker.jobs, traces()) == ({}, [])
+
+    @pytest.mark.parametrize("service", ["s3", "logs"])
+    def test_denied_cleaning_keeps_the_job_for_the_next_try(
+        self, sagemaker: SageMaker, stack: Framework, service: str
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        leave_traces(NAME)
+        client = kinds.client(service)
+        answers = [http(403, {"__type": "AccessDeniedException", "message": "not authorized"})]
+        refuse = lambda **_: answers.pop() if answers else None  # noqa: E731
+        client.meta.events.register_first(f"before-send.{service}", refuse)
+        with pytest.raises(TrainedResourceError):
+            stack.run("Delete", PROPERTIES)
+        assert NAME in sagemaker.jobs
+        client.meta.events.unregister(f"before-send.{service}", refuse)
+        stack.run("Delete", PROPERTIES)
+        assert (sagemaker.jobs, traces()) == ({}, [])
+
+
+class Killed(BaseException):
+    """The process ends here; nothing of ours may catch it."""
+
+
+def wait(final: str = "true", seconds: str = "3000", **more: Any) -> dict[str, Any]:
+    return {"Kind": "TrainingJob", "Arn": ARN, "Seconds": seconds, "Final": final} | more
+
+
+class TestWait:
+    @pytest.mark.parametrize("final", ["true", "false"])
+    def test_until_it_is_trained(self, sagemaker: SageMaker, stack: Framework, final: str) -> None:
+        stack.run("Create", PROPERTIES)
+
+        def work(poll: int) -> None:
+            if poll == 3:
+                sagemaker.finish(NAME)
+
+        waiter = Framework()
+        data = waiter.run("Create", wait(final), resource.WAIT, work)
+        assert waiter.polls == 4
+        assert data == {
+            "Name": NAME,
+            "Arn": ARN,
+            "Done": "true",
+            "ModelDataUrl": f"s3://movies/out/{NAME}/output/model.tar.gz",
+            "Metrics": '{"validation:mean_squared_error": 0.8777, "train:mean_squared_error": 0.8}',
+        }
+        assert waiter.id == "recommender-Object2Vec-RatingTraining"
+
+    def test_hands_on_when_its_time_is_over(self, sagemaker: SageMaker, stack: Framework) -> None:
+        stack.run("Create", PROPERTIES)
+        assert Framework().run("Create", wait("false", "0"), resource.WAIT) == {
+            "Name": NAME,
+            "Arn": ARN,
+            "Done": "false",
+            "ModelDataUrl": "",
+            "Metrics": "{}",
+        }
+
+    def test_the_last_one_gives_up(self, sagemaker: SageMaker, stack: Framework) -> None:
+        stack.run("Create", PROPERTIES)
+        with pytest.raises(TrainedResourceError, match=r"still InProgress.*Configure more waiters"):
+            Framework().run("Create", wait("true", "0"), resource.WAIT)
+
+    def test_counts_its_time_from_on_event(
+        self, sagemaker: SageMaker, stack: Framework, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        now = [1000.0]
+        monkeypatch.setattr("trained_resource.resource.time.time", lambda: now[0])
+
+        def pass_ten_seconds(_: int) -> None:
+            now[0] += 10
+
+        waiter = Framework()
+        data = waiter.run("Create", wait("false", "45"), resource.WAIT, pass_ten_seconds)
+        assert (data["Done"], waiter.polls) == ("false", 6)
+
+    @pytest.mark.parametrize("status", ["Failed", "Stopped"])
+    def test_a_failure_is_told(self, sagemaker: SageMaker, stack: Framework, status: str) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME, status, FailureReason="ClientError: epochs must be at most 100")
+        with pytest.raises(TrainedResourceError) as caught:
+            Framework().run("Create", wait("false"), resource.WAIT)
+        assert str(caught.value) == (
+            f"RatingTraining: TrainingJob {NAME} ended as {status}: "
+            "ClientError: epochs must be at most 100 (log stream unknown)"
+        )
+
+    def test_a_deleted_job_is_told(self, sagemaker: SageMaker, stack: Framework) -> None:
+        with pytest.raises(TrainedResourceError, match="was deleted while the stack waited"):
+            stack.run("Create", wait(), resource.WAIT)
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_transient_faults_are_waited_out(
+        self, sagemaker: SageMaker, stack: Framework, fault: Callable[[], Answer]
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        sagemaker.faults["DescribeTrainingJob"] = [fault] * 7
+        assert Framework().run("Create", wait(), resource.WAIT)["Done"] == "true"
+
+    def test_deletion_does_nothing(self, sagemaker: SageMaker, stack: Framework) -> None:
+        stack.id = "recommender-Object2Vec-RatingTraining"
+        stack.run("Delete", {}, resource.WAIT)
+        assert sagemaker.calls == []
+
+    def test_an_answer_fits_cloudformations_limit(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        sagemaker.jobs[NAME]["FinalMetricDataList"] += [
+            {"MetricName": f"train:{'m' * 200}{n}", "Value": 1.0, "Timestamp": 1.0}
+            for n in range(40)
+        ]
+        data = Framework().run("Create", wait(), resource.WAIT)
+        assert len(json.dumps(data)) < 2500
+        assert json.loads(data["Metrics"])["validation:mean_squared_error"] == 0.8777
+
+    def test_a_reason_fits_cloudformations_limit(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME, "Failed", FailureReason="ü" * 1024)
+        with pytest.raises(TrainedResourceError) as caught:
+            Framework().run("Create", wait(), resource.WAIT)
+        assert len(str(caught.value).encode()) < 1600
+
+
+class TestBadProperties:
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"Kind": "Oven"}, "Kind must be one of TrainingJob, not 'Oven'"),
+            ({"Kind": None}, "not None"),
+            ({"NamePrefix": None}, "NamePrefix must be a string"),
+            ({"NamePrefix": "x" * 60}, "at most 63 characters"),
+            ({"NamePrefix": "under_score"}, "it must match"),
+            ({"Request": "text"}, "Request must hold the create call's parameters"),
+            ({"Request": {}}, 'Missing required parameter in input: "RoleArn"'),
+            ({"Request": REQUEST | {"Spot": "true"}}, "Request.Spot is unknown; known are Traini"),
+            ({"Request": REQUEST | {"TrainingJobName": "x"}}, "TrainingJobName must be left out"),
+            (
+                {"Request": REQUEST | {"EnableNetworkIsolation": "yes"}},
+                "Request.EnableNetworkIsolation must be a boolean, not 'yes'",
+            ),
+            (
+                {"Request": REQUEST | {"ResourceConfig": {"InstanceCount": "one"}}},
+                "Request.ResourceConfig.InstanceCount must be a integer, not 'one'",
+            ),
+            (
+                {"Request": REQUEST | {"InputDataConfig": {"ChannelName": "train"}}},
+                "Request.InputDataConfig must be a list",
+            ),
+            (
+                {"Request": REQUEST | {"InputDataConfig": ["train"]}},
+                "Request.InputDataConfig[0] must be an object",
+            ),
+            ({"Request": REQUEST | {"HyperParameters": "x"}}, "HyperParameters must be an object"),
+            ({"Request": REQUEST | {"RoleArn": ["x"]}}, "RoleArn must be a string, not a list"),
+        ],
+    )
+    def test_are_told_before_anything_is_made(
+        self, sagemaker: SageMaker, stack: Framework, change: dict[str, Any], told: str
+    ) -> None:
+        event = stack.request("Create", PROPERTIES | change)
+        with pytest.raises(TrainedResourceError) as caught:
+            handler.on_event(event, None)
+        assert told in str(caught.value)
+        assert str(caught.value).startswith("RatingTraining: ")
+        assert sagemaker.calls == []
+
+    def test_all_at_once(self, sagemaker: SageMaker, stack: Framework) -> None:
+        request = REQUEST | {"EnableNetworkIsolation": "yes", "Spot": "x", "HyperParameters": "y"}
+        with pytest.raises(TrainedResourceError) as caught:
+            handler.on_event(stack.request("Create", PROPERTIES | {"Request": request}), None)
+        for told in ("EnableNetworkIsolation", "Spot", "HyperParameters must"):
+            assert told in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"Kind": "Oven"}, "Kind must be TrainingJob, as Arn says, not 'Oven'"),
+            ({"Arn": "arn:aws:s3:::x"}, "Arn must be that of a trained thing"),
+            ({"Arn": None}, "Arn must be that of a trained thing, not None"),
+            ({"Seconds": "3001"}, "Seconds must be a whole number up to 3000, not '3001'"),
+            ({"Seconds": "-1"}, "not '-1'"),
+            ({"Seconds": "soon"}, "not 'soon'"),
+            ({"Final": "True"}, 'Final must be "true" or "false", not \'True\''),
+        ],
+    )
+    def test_of_a_waiter(
+        self, sagemaker: SageMaker, stack: Framework, change: dict[str, Any], told: str
+    ) -> None:
+        with pytest.raises(TrainedResourceError) as caught:
+            handler.on_event(stack.request("Create", wait(**change), resource.WAIT), None)
+        assert told in str(caught.value)
+
+    def test_an_unknown_type(self, sagemaker: SageMaker, stack: Framework) -> None:
+        with pytest.raises(TrainedResourceError, match="Custom::Oven is unknown"):
+            handler.on_event(stack.request("Create", PROPERTIES, "Custom::Oven"), None)
+
+
+def test_the_signed_url_is_never_logged(
+    sagemaker: SageMaker, stack: Framework, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.run("Create", PROPERTIES)
+    sagemaker.finish(NAME, "Failed")
+    with pytest.raises(TrainedResourceError):
+        Framework().run("Create", wait(), resource.WAIT)
+    stack.run("Delete", PROPERTIES)
+    said = capsys.readouterr().out
+    assert NAME in said
+    assert "signed.example" not in said
