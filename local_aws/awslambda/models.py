@@ -1,6 +1,5 @@
 """moto's Lambda with functions that run."""
 
-import contextlib
 import copy
 import io
 import json
@@ -9,14 +8,17 @@ import threading
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.model import StringShape
 from moto.awslambda.exceptions import InvalidParameterValueException
-from moto.awslambda.models import LambdaBackend, LambdaFunction, LayerDataType
+from moto.awslambda.models import LambdaBackend, LambdaFunction, LayerDataType, LayerVersion
 from moto.core.utils import get_service_model, iso_8601_datetime_with_nanoseconds
+from moto.s3.exceptions import MissingBucket
+from moto.s3.models import s3_backends
+from moto.utilities.utils import get_partition
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.awslambda.engine import Engine, Layer, Program, TooManyRequests
@@ -92,8 +94,8 @@ class LocalFunction(LambdaFunction):
         self.revision_id = str(uuid.uuid4())
         self.logging_config: dict[str, str] = {}
         self.layer_archives: tuple[Layer, ...] = ()
-        with _s3_errors():
-            super().__init__(account_id=account_id, spec=spec, region=region, version=version)
+        _check_s3_object(account_id, region, spec["Code"])
+        super().__init__(account_id=account_id, spec=spec, region=region, version=version)
         _check_archives(self.code_bytes, self.layer_archives)
         self.logs_backend = None  # type: ignore[assignment]  # moto would copy all logs with it
         self._set_logging(spec.get("LoggingConfig") or {})
@@ -128,10 +130,10 @@ class LocalFunction(LambdaFunction):
             return self.get_configuration()
         if updated_spec.get("Architectures"):
             self.architectures = updated_spec["Architectures"]
+        _check_s3_object(self.account_id, self.region, updated_spec)
         before = (self.code_bytes, self.code_size, self.code_sha_256, self.code_digest)
         try:
-            with _s3_errors():
-                super().update_function_code(updated_spec)
+            super().update_function_code(updated_spec)
             _check_archives(self.code_bytes, self.layer_archives)
         except Exception:
             self.code_bytes, self.code_size, self.code_sha_256, self.code_digest = before
@@ -254,6 +256,17 @@ class LocalLambdaBackend(LambdaBackend):
         if body.get("Publish") and not body.get("DryRun"):
             answer = self._publish(function_name).get_configuration()
         return answer
+
+    def publish_layer_version(self, spec: dict[str, Any]) -> LayerVersion:
+        """Publish a layer version, if its content is there and a zip file."""
+        _check_s3_object(self.account_id, self.region_name, spec["Content"])
+        version = super().publish_layer_version(spec)
+        try:
+            _check_archives(version.code_bytes, ())
+        except Exception:
+            self.delete_layer_version(version.name, str(version.version))
+            raise
+        return version
 
     def put_function_event_invoke_config(
         self, function_name: str, config: dict[str, Any]
@@ -453,15 +466,20 @@ def _backend(account: str, region: str) -> LocalLambdaBackend:
     return backend
 
 
-@contextlib.contextmanager
-def _s3_errors() -> Iterator[None]:
-    """moto answers a missing code object with a bare ValueError(code, message)."""
+def _check_s3_object(account: str, region: str, code: dict[str, Any]) -> None:
+    """moto takes a missing object for empty code."""
+    bucket, key = code.get("S3Bucket"), code.get("S3Key")
+    if not bucket or not key:
+        return
     try:
-        yield
-    except ValueError as error:
-        if len(error.args) != 2:
-            raise
-        raise AwsError(*error.args) from None
+        found = s3_backends[account][get_partition(region)].get_object(bucket, key)
+    except MissingBucket:
+        reason = "NoSuchBucket. S3 Error Message: The specified bucket does not exist"
+    else:
+        if found is not None:
+            return
+        reason = "NoSuchKey. S3 Error Message: The specified key does not exist."
+    raise InvalidParameterValueException(f"Error occurred while GetObject. S3 Error Code: {reason}")
 
 
 def _check_archives(code: bytes, layers: tuple[Layer, ...]) -> None:

@@ -5,4 +5,7 @@ from moto.awslambda import urls as moto_urls
 from local_aws.awslambda.responses import LocalLambdaResponse
 
 url_bases = moto_urls.url_bases
-url_paths = dict.fromkeys(moto_urls.url_paths, LocalLambdaResponse.dispatch)
+url_paths = dict.fromkeys(
+    [*moto_urls.url_paths, "{0}/(?P<anything>.+)$"],  # the last is refused with its name
+    LocalLambdaResponse.dispatch,
+)
