@@ -11,8 +11,9 @@ from local_aws.sagemaker.errors import ValidationException
 
 
 def now() -> datetime:
-    """This moment."""
-    return datetime.now(UTC)
+    """This moment, to the millisecond, which is as fine as the API tells times."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 class Resource(Protocol):

@@ -84,6 +84,11 @@ class EndpointConfig:
                     f"Variant {name} has a ServerlessConfig: it cannot have an InstanceType or an "
                     "InitialInstanceCount."
                 )
+            if variant["ServerlessConfig"]["MemorySizeInMB"] % 1024:
+                raise ValidationException(
+                    f"Variant {name}: MemorySizeInMB must be one of 1024, 2048, 3072, 4096, 5120, "
+                    "6144."
+                )
             if len(self.variants) > 1:
                 raise ValidationException(
                     "An endpoint configuration with a ServerlessConfig can have one variant only."

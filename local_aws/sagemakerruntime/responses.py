@@ -2,7 +2,11 @@
 
 from typing import Any, cast
 
+from moto.core.common_types import TYPE_RESPONSE
 from moto.core.exceptions import ServiceException
+from moto.core.request import Request
+from moto.core.responses import ActionResult
+from moto.core.utils import get_service_model
 from moto.sagemaker.models import sagemaker_backends
 
 from local_aws.api import LocalResponse
@@ -16,6 +20,7 @@ _ACTIONS = {
     "async-invocations": "InvokeEndpointAsync",
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
+_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _SECONDS = 60
 _PAYLOAD = 6_291_456
 _SERVERLESS_PAYLOAD = 4_194_304
@@ -61,7 +66,7 @@ class ModelError(ServiceException):
         )
         self.OriginalStatusCode = status
         self.OriginalMessage = text
-        self.LogStreamArn = f"arn:{self.partition}:logs:{region}:{account}:log-group:{group}"
+        self.LogStreamArn = f"arn:{where.partition}:logs:{region}:{account}:log-group:{group}"
 
 
 class SageMakerRuntimeResponse(LocalResponse):
@@ -71,16 +76,40 @@ class SageMakerRuntimeResponse(LocalResponse):
     validation_code = "ValidationError"
     use_raw_body = True
 
-    def setup_class(self, request: Any, *args: Any, **kwargs: Any) -> None:
-        """Read the request."""
-        request.get_data()  # before moto takes a body for a form because of its content type
+    def setup_class(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Read the request; its body is bytes, even if its content type calls it a form."""
+        request.get_data()
         super().setup_class(request, *args, **kwargs)
+
+    def parse_parameters(self, request: Request) -> None:
+        """Take the parameters from the headers, and the body as it is."""
+        operation = get_service_model(self.service).operation_model(self._get_action())
+        named = {
+            name: request.headers.get(shape.serialization["name"])
+            for name, shape in operation.input_shape.members.items()
+            if shape.serialization.get("location") == "header"
+        }
+        self.params = {name: value for name, value in named.items() if value is not None}
+        self.params |= {**self.uri_match, "Body": request.get_data()}
+
+    def determine_response_protocol(self, service_model: Any) -> str:
+        """REST-JSON, whatever the content type of the request's body."""
+        return "rest-json"
 
     def _get_action(self) -> str:
         # by hand, because moto asks four times a request, and its router takes its time
         _, name, path = self.normalized_request.path.rsplit("/", 2)
         self.uri_match = {"EndpointName": name}
         return _ACTIONS[path]
+
+    def serialized(self, action_result: ActionResult) -> TYPE_RESPONSE:
+        """An error as moto words it; the container's answer as it is, its content type included."""
+        answer = action_result.result
+        if not isinstance(answer, dict):
+            status, headers, body = super().serialized(action_result)
+            return 413 if isinstance(answer, TooLarge) else status, headers, body
+        body = answer.pop("Body")
+        return 200, {**self.response_headers, **answer}, body
 
     def invoke_endpoint(self) -> dict[str, Any]:
         """Ask the endpoint."""
@@ -101,7 +130,7 @@ class SageMakerRuntimeResponse(LocalResponse):
             variant.leave()
 
     def _ask(self, variant: Variant) -> dict[str, Any]:
-        body: bytes = self.params.get("Body") or b""
+        body: bytes = self.params["Body"]
         limit = _SERVERLESS_PAYLOAD if variant.serverless else _PAYLOAD
         if len(body) > limit:
             raise TooLarge(f"HTTP content length exceeded {limit} bytes.")
@@ -110,7 +139,7 @@ class SageMakerRuntimeResponse(LocalResponse):
             "Accept": self.params.get("Accept") or "*/*",
         }
         if "CustomAttributes" in self.params:
-            headers["X-Amzn-SageMaker-Custom-Attributes"] = self.params["CustomAttributes"]
+            headers[_ATTRIBUTES] = self.params["CustomAttributes"]
         try:
             answer = variant.server.invoke(body, headers, _SECONDS)
         except TimeoutError:
@@ -123,10 +152,10 @@ class SageMakerRuntimeResponse(LocalResponse):
         if len(answer.data) > limit:
             text = f"The response of {len(answer.data)} bytes is over the limit of {limit} bytes."
             raise ModelError(500, text, self, variant.log_group)
-        result = {
+        attributes = answer.headers.get(_ATTRIBUTES)
+        return {
             "Body": answer.data,
-            "ContentType": answer.headers.get("Content-Type", "application/octet-stream"),
-            "InvokedProductionVariant": variant.name,
+            "Content-Type": answer.headers.get("Content-Type", "application/octet-stream"),
+            "x-Amzn-Invoked-Production-Variant": variant.name,
+            **({_ATTRIBUTES: attributes} if attributes else {}),
         }
-        attributes = answer.headers.get("X-Amzn-SageMaker-Custom-Attributes")
-        return {**result, "CustomAttributes": attributes} if attributes else result

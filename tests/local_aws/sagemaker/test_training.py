@@ -1,0 +1,349 @@
+"""Training jobs: what a container sees, what SageMaker reports, and what it refuses."""
+
+import io
+import json
+import tarfile
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+def lines(aws: Any, job: str) -> list[str]:
+    streams = aws.logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{job}/")
+    [stream] = streams["logStreams"]
+    assert stream["logStreamName"].startswith(f"{job}/algo-1-")
+    events = aws.logs.get_log_events(
+        logGroupName=LOG_GROUP, logStreamName=stream["logStreamName"], startFromHead=True
+    )
+    return [event["message"] for event in events["events"]]
+
+
+def refusal(aws: Any, name: str, **changes: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as error:
+        aws.train(name, **changes)
+    found = error.value.response["Error"]
+    return found["Code"], found["Message"]
+
+
+def channel(**changes: Any) -> list[dict[str, Any]]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://data-bucket/input/train"}
+    source.update(changes.pop("source", {}))
+    return [{"ChannelName": "train", "DataSource": {"S3DataSource": source}, **changes}]
+
+
+def test_a_job_trains_and_leaves_its_artifact(aws: Any) -> None:
+    job = aws.trained("complete", HyperParameters={"answer": "42", "losses": "[1.5, 0.9078]"})
+
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Completed"
+    uri = "s3://data-bucket/output/complete/output/model.tar.gz"
+    assert job["ModelArtifacts"] == {"S3ModelArtifacts": uri}
+    body = aws.s3.get_object(Bucket="data-bucket", Key="output/complete/output/model.tar.gz")
+    with tarfile.open(fileobj=io.BytesIO(body["Body"].read())) as tar:
+        assert tar.getnames() == ["model.json"]
+        assert json.load(tar.extractfile("model.json")) == {"answer": "42"}  # type: ignore[arg-type]
+    [metric] = job["FinalMetricDataList"]
+    assert (metric["MetricName"], metric["Value"]) == ("validation:mean_squared_error", 0.9078)
+    assert [each["Status"] for each in job["SecondaryStatusTransitions"]] == [
+        "Starting",
+        "Downloading",
+        "Training",
+        "Uploading",
+        "Completed",
+    ]
+    ends = [each["EndTime"] for each in job["SecondaryStatusTransitions"]]
+    assert ends == sorted(ends)
+    assert job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"]
+    assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] >= 1
+    assert job["HyperParameters"]["answer"] == "42"
+
+
+def test_the_container_gets_what_sagemaker_promises(aws: Any) -> None:
+    aws.trained("contract", Environment={"COLOUR": "blue"})
+    said = dict(line.split(" ", 1) for line in lines(aws, "contract"))
+
+    assert said["files"] == str(
+        [
+            "input/config/hyperparameters.json",
+            "input/config/inputdataconfig.json",
+            "input/config/resourceconfig.json",
+            "input/data/train/a.jsonl",
+            "input/data/train/deep/b.jsonl",
+            "input/data/validation/v.jsonl",
+        ]
+    )
+    assert json.loads(said["channels"])["train"] == {
+        "TrainingInputMode": "File",
+        "S3DistributionType": "ShardedByS3Key",
+        "RecordWrapperType": "None",
+        "ContentType": "application/jsonlines",
+    }
+    variables = json.loads(said["environment"])
+    assert {"COLOUR", "TRAINING_JOB_NAME", "OMP_NUM_THREADS", "NPROC"} <= set(variables)
+    # neither the server's own credentials nor its address reach a container
+    assert not [name for name in variables if name.startswith("AWS_") and name != "AWS_REGION"]
+
+
+def test_the_same_training_gives_the_same_bytes(aws: Any) -> None:
+    for name in ("twin-1", "twin-2"):
+        aws.trained(name)
+    one, two = (
+        aws.s3.get_object(Bucket="data-bucket", Key=f"output/{name}/output/model.tar.gz")
+        for name in ("twin-1", "twin-2")
+    )
+    assert one["Body"].read() == two["Body"].read()
+
+
+def test_a_failure_file_is_the_reason(aws: Any) -> None:
+    text = "ClientError: hyperparameter enc_dim: 3 is below 4"
+    job = aws.trained("user-fault", HyperParameters={"failure": text, "status": "1"})
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Failed"
+    assert job["FailureReason"] == text
+    assert "ModelArtifacts" not in job
+
+    job = aws.trained("own-fault", HyperParameters={"failure": "a bug", "status": "7"})
+    assert job["FailureReason"] == "AlgorithmError: a bug, exit code: 7"
+
+
+def test_a_killed_process_is_reported_as_out_of_memory(aws: Any) -> None:
+    job = aws.trained("killed", HyperParameters={"kill": "yes"})
+    assert job["FailureReason"].startswith("AlgorithmError: Please use an instance type with more")
+    assert job["FailureReason"].endswith("exit code: 137")
+
+
+def test_a_stopped_job_keeps_its_model(aws: Any) -> None:
+    aws.train("stopped", HyperParameters={"seconds": "60"})
+    wait_for(aws, "stopped", "Training")
+    wait_until(lambda: any("quality_metric" in line for line in lines(aws, "stopped")))
+    aws.sagemaker.stop_training_job(TrainingJobName="stopped")
+    job = aws.ended("stopped")
+
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Stopped"
+    assert "Stopping" in [each["Status"] for each in job["SecondaryStatusTransitions"]]
+    assert "ModelArtifacts" in job
+    assert "asked to stop" in lines(aws, "stopped")
+    with pytest.raises(ClientError, match="the training job is in status Stopped"):
+        aws.sagemaker.stop_training_job(TrainingJobName="stopped")
+
+
+def test_a_job_over_its_time_is_stopped(aws: Any) -> None:
+    job = aws.trained(
+        "slow",
+        HyperParameters={"seconds": "60"},
+        StoppingCondition={"MaxRuntimeInSeconds": 1},
+    )
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+
+
+def test_two_jobs_run_side_by_side(aws: Any) -> None:
+    for name in ("side-1", "side-2"):
+        aws.train(name, HyperParameters={"seconds": "2"})
+    for name in ("side-1", "side-2"):
+        wait_for(aws, name, "Training")
+    jobs = [aws.ended(name) for name in ("side-1", "side-2")]
+    spans = [(job["TrainingStartTime"], job["TrainingEndTime"]) for job in jobs]
+    assert max(start for start, _ in spans) < min(end for _, end in spans)
+
+
+def test_names_are_unique_and_free_again_after_deletion(aws: Any) -> None:
+    aws.train("again", HyperParameters={"seconds": "60"})
+    code, text = refusal(aws, "again")
+    assert code == "ResourceInUse"
+    assert "a training job with this name already exists (arn:aws:sagemaker:us-east-1" in text
+    with pytest.raises(ClientError, match="InProgress") as error:
+        aws.sagemaker.delete_training_job(TrainingJobName="again")
+    assert error.value.response["Error"]["Code"] == "ResourceInUse"
+
+    wait_for(aws, "again", "Training")
+    aws.sagemaker.stop_training_job(TrainingJobName="again")
+    aws.ended("again")
+    aws.sagemaker.delete_training_job(TrainingJobName="again")
+    with pytest.raises(ClientError, match="Requested resource not found") as error:
+        aws.sagemaker.describe_training_job(TrainingJobName="again")
+    assert error.value.response["Error"]["Code"] == "ValidationException"
+    assert aws.trained("again")["TrainingJobStatus"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "text"),
+    [
+        (
+            {"RoleArn": "arn:aws:iam::123456789012:role/missing"},
+            "ValidationException",
+            "Could not assume role arn:aws:iam::123456789012:role/missing",
+        ),
+        (
+            {"RoleArn": "arn:aws:iam::123456789012:role/lambda"},
+            "ValidationException",
+            "allows principal 'sagemaker.amazonaws.com' to assume the role",
+        ),
+        (
+            {"InputDataConfig": channel(source={"S3Uri": "s3://data-bucket/nothing"})},
+            "ValidationException",
+            'No S3 objects found under S3 URL "s3://data-bucket/nothing"',
+        ),
+        (
+            {"InputDataConfig": channel(source={"S3Uri": "s3://no-such-bucket/x"})},
+            "ValidationException",
+            "The specified bucket does not exist",
+        ),
+        (
+            {"InputDataConfig": channel(source={"S3Uri": "elsewhere"})},
+            "ValidationException",
+            "s3DataSource.s3Uri",
+        ),
+        ({"InputDataConfig": channel() * 2}, "ValidationException", "Duplicate channel name"),
+        (
+            {"InputDataConfig": channel(source={"S3DataType": "ManifestFile"})},
+            "NotImplementedByLocalAws",
+            "ManifestFile",
+        ),
+        (
+            {"InputDataConfig": channel(InputMode="Pipe")},
+            "NotImplementedByLocalAws",
+            "TrainingInputMode Pipe",
+        ),
+        (
+            {"ResourceConfig": {"InstanceType": "ml.huge", "VolumeSizeInGB": 1}},
+            "ValidationException",
+            "'resourceConfig.instanceType' failed to satisfy constraint",
+        ),
+        (
+            {
+                "ResourceConfig": {
+                    "InstanceType": "ml.m5.large",
+                    "InstanceCount": 2,
+                    "VolumeSizeInGB": 1,
+                }
+            },
+            "NotImplementedByLocalAws",
+            "more than one instance",
+        ),
+        (
+            {"EnableManagedSpotTraining": True},
+            "ValidationException",
+            "Invalid MaxWaitTimeInSeconds",
+        ),
+        (
+            {"CheckpointConfig": {"S3Uri": "s3://data-bucket/x"}},
+            "NotImplementedByLocalAws",
+            "CreateTrainingJob.CheckpointConfig",
+        ),
+    ],
+)
+def test_a_request_that_cannot_be_honoured_is_refused(
+    aws: Any, changes: dict[str, Any], code: str, text: str
+) -> None:
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}]}
+    iam = aws.client("iam")
+    if not any(role["RoleName"] == "lambda" for role in iam.list_roles()["Roles"]):
+        iam.create_role(RoleName="lambda", AssumeRolePolicyDocument=json.dumps(trust))
+    found = refusal(aws, "refused", **changes)
+    assert found[0] == code
+    assert text in found[1]
+    assert not aws.sagemaker.list_training_jobs(NameContains="refused")["TrainingJobSummaries"]
+
+
+@pytest.mark.parametrize(
+    ("image", "text"),
+    [
+        ("382416733822.dkr.ecr.us-east-1.amazonaws.com/blazingtext:1", "object2vec:1"),
+        ("382416733822.dkr.ecr.us-east-1.amazonaws.com/object2vec:9", "object2vec:1"),
+        ("174872318107.dkr.ecr.us-west-2.amazonaws.com/object2vec:1", "account 382416733822"),
+        ("111111111111.dkr.ecr.us-east-1.amazonaws.com/object2vec:1", "account 382416733822"),
+        ("object2vec", "object2vec:1"),
+    ],
+)
+def test_an_image_that_cannot_run_here_is_named(aws: Any, image: str, text: str) -> None:
+    algorithm = {"TrainingImage": image, "TrainingInputMode": "File"}
+    code, message = refusal(aws, "image", AlgorithmSpecification=algorithm)
+    assert code == "ValidationException"
+    assert image in message
+    assert text in message
+
+
+def test_listing_filters_sorts_and_pages(aws: Any) -> None:
+    for name in ("list-b", "list-a", "list-c"):
+        aws.trained(name)
+    client = aws.sagemaker
+
+    def names(**query: Any) -> list[str]:
+        found = client.list_training_jobs(NameContains="LIST-", **query)["TrainingJobSummaries"]
+        return [job["TrainingJobName"] for job in found]
+
+    assert names() == ["list-b", "list-a", "list-c"]
+    assert names(SortBy="Name") == ["list-a", "list-b", "list-c"]
+    assert names(SortBy="CreationTime", SortOrder="Descending") == ["list-c", "list-a", "list-b"]
+    assert names(StatusEquals="Failed") == []
+    created = client.describe_training_job(TrainingJobName="list-a")["CreationTime"]
+    assert names(CreationTimeAfter=created) == ["list-c"]
+    assert names(CreationTimeBefore=created) == ["list-b"]
+    pages = client.get_paginator("list_training_jobs").paginate(
+        NameContains="list-", PaginationConfig={"PageSize": 2}
+    )
+    assert [len(page["TrainingJobSummaries"]) for page in pages] == [2, 1]
+
+
+def test_tags_can_be_set_and_taken_off(aws: Any) -> None:
+    aws.trained("tagged", Tags=[{"Key": "team", "Value": "films"}])
+    arn = aws.sagemaker.describe_training_job(TrainingJobName="tagged")["TrainingJobArn"]
+    aws.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "stage", "Value": "test"}])
+    assert aws.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [
+        {"Key": "team", "Value": "films"},
+        {"Key": "stage", "Value": "test"},
+    ]
+    aws.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["team"])
+    assert aws.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "stage", "Value": "test"}]
+
+
+def test_what_moto_would_pretend_is_refused(aws: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        aws.sagemaker.create_processing_job(
+            ProcessingJobName="p",
+            ProcessingResources={
+                "ClusterConfig": {
+                    "InstanceCount": 1,
+                    "InstanceType": "ml.m5.large",
+                    "VolumeSizeInGB": 1,
+                }
+            },
+            AppSpecification={"ImageUri": "i"},
+            RoleArn="arn:aws:iam::123456789012:role/sagemaker",
+        )
+    assert error.value.response["Error"]["Code"] == "NotImplementedByLocalAws"
+    assert "CreateProcessingJob" in error.value.response["Error"]["Message"]
+
+
+def test_bookkeeping_stays_motos(aws: Any) -> None:
+    created = aws.sagemaker.create_notebook_instance(
+        NotebookInstanceName="workshop",
+        InstanceType="ml.t3.medium",
+        RoleArn="arn:aws:iam::123456789012:role/sagemaker",
+        Tags=[{"Key": "k", "Value": "v"}],
+    )
+    described = aws.sagemaker.describe_notebook_instance(NotebookInstanceName="workshop")
+    assert described["InstanceType"] == "ml.t3.medium"
+    tags = aws.sagemaker.list_tags(ResourceArn=created["NotebookInstanceArn"])["Tags"]
+    assert tags == [{"Key": "k", "Value": "v"}]
+
+
+def wait_for(aws: Any, job: str, status: str) -> None:
+    def reached() -> bool:
+        found = aws.sagemaker.describe_training_job(TrainingJobName=job)
+        return bool(found["SecondaryStatus"] == status)
+
+    wait_until(reached)
+
+
+def wait_until(reached: Any) -> None:
+    for _ in range(300):
+        try:
+            if reached():
+                return
+        except (ClientError, ValueError):  # no log stream yet
+            pass
+        time.sleep(0.1)
+    raise AssertionError("it did not happen in 30 s")
