@@ -96,19 +96,27 @@ def _length(value: Any, shape: Shape, path: str) -> Iterator[str]:
         yield _wrong(value, path, f"Member must have length less than or equal to {high}")
 
 
+# AWS's patterns are Java's; these of its classes stand between brackets wherever they are used
+_JAVA = {
+    r"\p{L}": r"\w",
+    r"\p{M}": r"\u0300-\u036f",
+    r"\p{Z}": r"\s",
+    r"\p{N}": r"\d",
+    r"\p{S}": r"$+<=>^`|~",
+    r"\p{P}": r"!-/:-@\[-`{-~",
+    r"\p{Alnum}": "a-zA-Z0-9",
+    r"\p{Print}": " -~",
+    r"\z": r"\Z",
+}
+
+
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str] | None:
+    for java, python in _JAVA.items():
+        pattern = pattern.replace(java, python)
     try:
-        # AWS's patterns are Java's; the few classes that Python spells otherwise are translated
-        return re.compile(
-            pattern.replace(r"\p{L}", r"[^\W\d_]")
-            .replace(r"\p{M}", "")
-            .replace(r"\p{Z}", r"\s")
-            .replace(r"\p{S}", r"[$+<=>^`|~]")
-            .replace(r"\p{N}", r"\d")
-            .replace(r"\p{P}", r"[!-/:-@\[-`{-~]")
-        )
-    except re.error:
+        return re.compile(pattern)
+    except re.error:  # not Python's: better unchecked than refused wrongly
         return None
 
 
