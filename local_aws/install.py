@@ -5,6 +5,7 @@ from local_aws import (
     awslambda,
     cloudformation,
     personalize,
+    s3,
     sagemaker,
     sagemakerruntime,
     stepfunctions,
@@ -17,6 +18,7 @@ def install() -> None:
     awslambda.install()
     cloudformation.install()
     personalize.install()
+    s3.install()
     sagemaker.install()
     sagemakerruntime.install()
     stepfunctions.install()

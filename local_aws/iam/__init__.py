@@ -1,0 +1,1 @@
+"""What a policy allows, by AWS's evaluation logic."""

@@ -1,0 +1,186 @@
+"""Policy documents, evaluated as AWS documents it: effect, principal, action, resource, condition.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+import fnmatch
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from local_aws.api import NotImplementedByLocalAws
+
+Policy = Mapping[str, Any]
+
+
+class Decision(Enum):
+    """What a policy says of a request: nothing (the default refusal), yes, or no."""
+
+    NEUTRAL = "neutral"
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call as policies see it.
+
+    Attributes:
+        action: such as `s3:GetObject`.
+        resource: the ARN that it touches; `*` for a call that touches none.
+        principals: all names of who calls: ARNs, account, or a service such as
+            `sagemaker.amazonaws.com`; empty for a policy that has no principals.
+        context: condition keys (any case) and their values.
+    """
+
+    action: str
+    resource: str
+    principals: tuple[str, ...] = ()
+    context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+
+
+def evaluate(policies: Sequence[Policy], request: Request) -> Decision:
+    """One decision of several policies: a denial wins, then a permission.
+
+    Raises:
+        NotImplementedByLocalAws: a matching statement has a condition operator unknown here.
+    """
+    decision = Decision.NEUTRAL
+    for policy in policies:
+        for statement in _listed(policy.get("Statement", [])):
+            if _matches(statement, request):
+                if statement["Effect"] == "Deny":
+                    return Decision.DENY
+                decision = Decision.ALLOW
+    return decision
+
+
+def _matches(statement: Mapping[str, Any], request: Request) -> bool:
+    return (
+        _principal(statement, request)
+        and _element(statement, "Action", request.action, ignore_case=True)
+        and _element(statement, "Resource", request.resource)
+        and all(
+            _condition(operator, keys, request.context)
+            for operator, keys in statement.get("Condition", {}).items()
+        )
+    )
+
+
+def _principal(statement: Mapping[str, Any], request: Request) -> bool:
+    if "NotPrincipal" in statement:
+        return not _named(statement["NotPrincipal"], request.principals)
+    return "Principal" not in statement or _named(statement["Principal"], request.principals)
+
+
+def _named(element: str | Mapping[str, Any], principals: Sequence[str]) -> bool:
+    if element == "*":
+        return True
+    assert isinstance(element, Mapping)
+    names = [str(name) for value in element.values() for name in _listed(value)]
+    return any(name == "*" or name in principals for name in names)
+
+
+def _element(
+    statement: Mapping[str, Any], name: str, value: str, ignore_case: bool = False
+) -> bool:
+    if f"Not{name}" in statement:
+        return not any(_like(str(p), value, ignore_case) for p in _listed(statement[f"Not{name}"]))
+    # a trust policy has no Resource: its statements are about the role that they belong to
+    return name not in statement or any(
+        _like(str(pattern), value, ignore_case) for pattern in _listed(statement[name])
+    )
+
+
+def _condition(
+    operator: str, keys: Mapping[str, Any], context: Mapping[str, str | Sequence[str]]
+) -> bool:
+    lowered = {key.lower(): value for key, value in context.items()}
+    quantifier, _, plain = operator.rpartition(":")
+    if_exists = plain.endswith("IfExists")
+    plain = plain.removesuffix("IfExists")
+    for key, expected in keys.items():
+        actual = lowered.get(key.lower())
+        wanted = [_text(value) for value in _listed(expected)]
+        if plain == "Null":
+            if (actual is None) != (wanted[0] == "true"):
+                return False
+            continue
+        if plain not in _OPERATORS:
+            raise NotImplementedByLocalAws(f"the condition operator {operator}")
+        test, negated = _OPERATORS[plain]
+        if actual is None:
+            if if_exists or negated or quantifier == "ForAllValues":
+                continue
+            return False
+        values = [_text(value) for value in _listed(actual)]
+        hits = [any(test(want, value) for want in wanted) != negated for value in values]
+        if not (any(hits) if quantifier == "ForAnyValue" else all(hits)):
+            return False
+    return True
+
+
+def _number(compare: Callable[[float, float], bool]) -> Callable[[str, str], bool]:
+    return lambda wanted, value: compare(float(value), float(wanted))
+
+
+def _date(compare: Callable[[datetime, datetime], bool]) -> Callable[[str, str], bool]:
+    return lambda wanted, value: compare(
+        datetime.fromisoformat(value), datetime.fromisoformat(wanted)
+    )
+
+
+def _in_network(wanted: str, value: str) -> bool:
+    return ipaddress.ip_address(value) in ipaddress.ip_network(wanted, strict=False)
+
+
+def _like(pattern: str, value: str, ignore_case: bool = False) -> bool:
+    compiled = _pattern(pattern.lower() if ignore_case else pattern)
+    return compiled.fullmatch(value.lower() if ignore_case else value) is not None
+
+
+@lru_cache(maxsize=4096)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    # only * and ? are wild in policies; fnmatch would read [ as a set
+    return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
+
+
+# name → test of (wanted, value), and whether a match refuses
+_OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
+    "StringEquals": (lambda wanted, value: wanted == value, False),
+    "StringNotEquals": (lambda wanted, value: wanted == value, True),
+    "StringEqualsIgnoreCase": (lambda wanted, value: wanted.lower() == value.lower(), False),
+    "StringNotEqualsIgnoreCase": (lambda wanted, value: wanted.lower() == value.lower(), True),
+    "StringLike": (_like, False),
+    "StringNotLike": (_like, True),
+    "ArnEquals": (_like, False),
+    "ArnNotEquals": (_like, True),
+    "ArnLike": (_like, False),
+    "ArnNotLike": (_like, True),
+    "Bool": (lambda wanted, value: wanted.lower() == value.lower(), False),
+    "NumericEquals": (_number(lambda value, wanted: value == wanted), False),
+    "NumericNotEquals": (_number(lambda value, wanted: value == wanted), True),
+    "NumericLessThan": (_number(lambda value, wanted: value < wanted), False),
+    "NumericLessThanEquals": (_number(lambda value, wanted: value <= wanted), False),
+    "NumericGreaterThan": (_number(lambda value, wanted: value > wanted), False),
+    "NumericGreaterThanEquals": (_number(lambda value, wanted: value >= wanted), False),
+    "DateLessThan": (_date(lambda value, wanted: value < wanted), False),
+    "DateGreaterThan": (_date(lambda value, wanted: value > wanted), False),
+    "IpAddress": (_in_network, False),
+    "NotIpAddress": (_in_network, True),
+}
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
+        return [value]
+    return list(value)

@@ -1,0 +1,28 @@
+"""S3's bucket policies with their conditions; the rest of S3 is moto's."""
+
+import json
+
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
+
+from local_aws.iam.policies import Decision, Request, evaluate
+
+_ANSWERS = {
+    Decision.ALLOW: PermissionResult.PERMITTED,
+    Decision.DENY: PermissionResult.DENIED,
+    Decision.NEUTRAL: PermissionResult.NEUTRAL,
+}
+
+
+def install() -> None:
+    """Let buckets evaluate their policies. moto takes a condition that it does not know as met,
+    so that a policy which only refuses plain HTTP would refuse everybody."""
+    FakeBucket.get_permission = _permission
+
+
+def _permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
+    if bucket.policy is None:
+        return PermissionResult.NEUTRAL
+    # the loopback interface cannot be listened to, and so stands for TLS
+    request = Request(action, resource, context={"aws:SecureTransport": "true"})
+    return _ANSWERS[evaluate([json.loads(bucket.policy)], request)]
