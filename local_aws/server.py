@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -145,5 +146,7 @@ class LocalAws:
         self._server.server_close()
         processes.kill_all()  # what a last request started
         clients.set_endpoint_url(None)
+        # a reset makes each backend anew, and AWS's managed policies take seconds to make
+        default_user_config.pop("iam", None)
         BackendDict.reset()
         shutil.rmtree(state.close_folder(), ignore_errors=True)

@@ -206,17 +206,15 @@ def test_code_must_be_a_zip_file_that_is_there(aws: Any) -> None:
 def test_what_cannot_be_honoured_is_refused(aws: Any) -> None:
     name = aws.deploy("")
     client = aws.client("lambda")
-    for call in (
-        lambda: client.create_function_url_config(FunctionName=name, AuthType="NONE"),
-        lambda: client.put_function_event_invoke_config(
-            FunctionName=name,
-            DestinationConfig={
-                "OnFailure": {"Destination": "arn:aws:sqs:eu-west-1:123456789012:q"}
-            },
+    destination = {"OnFailure": {"Destination": "arn:aws:sqs:eu-west-1:123456789012:q"}}
+    refused: list[tuple[str, dict[str, Any]]] = [
+        ("create_function_url_config", {"AuthType": "NONE"}),
+        ("put_function_event_invoke_config", {"DestinationConfig": destination}),
+        (
+            "put_provisioned_concurrency_config",
+            {"Qualifier": "1", "ProvisionedConcurrentExecutions": 1},
         ),
-        lambda: client.put_provisioned_concurrency_config(
-            FunctionName=name, Qualifier="1", ProvisionedConcurrentExecutions=1
-        ),
-    ):
+    ]
+    for call, parameters in refused:
         with pytest.raises(ClientError, match="NotImplementedByLocalAws"):
-            call()
+            getattr(client, call)(FunctionName=name, **parameters)
