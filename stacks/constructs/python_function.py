@@ -72,7 +72,7 @@ class PythonFunction(lambda_.Function):
             architecture=architecture(architecture_name),
             code=lambda_.Code.from_asset(
                 str(_LAMBDAS),
-                exclude=["*", f"!{package}", "**/__pycache__", "**/*.pyc", f"{package}/events"],
+                exclude=["/*", f"!/{package}", "__pycache__", "*.md", f"/{package}/events"],
                 ignore_mode=cdk.IgnoreMode.GIT,
             ),
             handler=f"{package}.{handler}",
