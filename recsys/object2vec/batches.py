@@ -45,6 +45,11 @@ class Compacted:
         return cls(Pairs(compacted[0], compacted[1], pairs.labels), tuple(ids))
 
 
+def negatives(pairs: Pairs, settings: Hyperparameters) -> int:
+    """How many pairs negative sampling adds to an epoch."""
+    return settings.negative_sampling_rate * int((pairs.labels > 0).sum())
+
+
 def epoch(
     data: Compacted, settings: Hyperparameters, generator: np.random.Generator
 ) -> Iterator[tuple[Batch, int]]:

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -189,11 +190,15 @@ def parse(given: Mapping[str, object]) -> Hyperparameters:
     texts = {name: str(value).strip() for name, value in given.items() if name in _FIELDS}
     # With enc1_network=enc0 the second encoder takes over the first one's settings, not its
     # weights (the documentation rules sharing them out), unless it is given its own.
+    inherited = {}
     if texts.get("enc1_network", "enc0") == "enc0":
-        for name in [name for name in texts if name.startswith("enc0_")]:
-            texts.setdefault(name.replace("enc0_", "enc1_"), texts[name])
-        if "enc0_network" in texts:
-            texts["enc1_network"] = texts["enc0_network"]
+        inherited = {
+            name.replace("enc0_", "enc1_"): text
+            for name, text in texts.items()
+            if name.startswith("enc0_")
+        }
+        texts.pop("enc1_network", None)
+        inherited = {name: text for name, text in inherited.items() if name not in texts}
 
     values: dict[str, Any] = {}
     for name, field in _FIELDS.items():
@@ -202,6 +207,9 @@ def parse(given: Mapping[str, object]) -> Hyperparameters:
                 values[name] = field.metadata["parse"](texts[name])
             except ValueError as error:
                 problems.append(f"{name}: must be {error}, not {texts[name]!r}")
+        elif name in inherited:
+            with suppress(ValueError):  # said of enc0 already
+                values[name] = field.metadata["parse"](inherited[name])
         elif field.default is dataclasses.MISSING:
             problems.append(f"{name}: required, but not given")
         else:
@@ -216,19 +224,22 @@ def _clashes(values: Mapping[str, Any]) -> list[str]:
     """Settings that are good alone but not together, or that are not provided here."""
     problems = []
     for side in ("enc0", "enc1"):
-        network = values.get(f"{side}_network")
-        if network in ("hcnn", "bilstm") and not (
-            side == "enc1" and network == values.get("enc0_network")
-        ):
+        name = f"{side}_network"
+        if values.get(name) in ("hcnn", "bilstm"):
             problems.append(
-                f"{side}_network: {network} is not provided here; set it to pooled_embedding"
-                + (" (the default is hcnn)" if network == "hcnn" else "")
+                f"{name}: {values[name]} is not provided here; set it to pooled_embedding"
+                + (" (the default is hcnn)" if values[name] == "hcnn" else "")
             )
         problems += [
             f"{name}: pretrained embeddings are not provided here; leave it out"
             for name in (f"{side}_pretrained_embedding_file", f"{side}_vocab_file")
             if values.get(name)
         ]
+        if side == "enc0" and all(
+            values.get(name) == values.get(name.replace("enc0", "enc1"))
+            for name in ("enc0_network", "enc0_pretrained_embedding_file", "enc0_vocab_file")
+        ):
+            break  # the same of enc1 need not be said twice
     if values.get("token_embedding_storage_type") == "row_sparse" and values.get(
         "optimizer"
     ) not in (*ROW_SPARSE_OPTIMIZERS, None):

@@ -226,7 +226,7 @@ def _row_problems(row: object, settings: Hyperparameters) -> list[str]:
     problems = []
     if "label" not in row:
         problems.append("label is missing")
-    elif (problem := _label_problem(row["label"], settings)) is not None:
+    elif (problem := label_problem(row["label"], settings)) is not None:
         problems.append(f"label {problem}")
     for name, vocab_size, longest in _sides(settings):
         if name not in row:
@@ -236,7 +236,8 @@ def _row_problems(row: object, settings: Hyperparameters) -> list[str]:
     return problems
 
 
-def _label_problem(label: object, settings: Hyperparameters) -> str | None:
+def label_problem(label: object, settings: Hyperparameters) -> str | None:
+    """Say what is wrong with one label, or None."""
     if isinstance(label, bool) or not isinstance(label, int | float):
         return f"must be a number, not {json.dumps(label)[:40]}"
     if not abs(label) <= float(np.finfo(np.float32).max):

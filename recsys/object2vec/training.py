@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.errors import InputError
 from recsys.object2vec import batches, network, optimizers
 from recsys.object2vec.batches import Compacted
 from recsys.object2vec.hyperparameters import Hyperparameters
-from recsys.object2vec.network import Batch, Network
+from recsys.object2vec.network import Batch
 from recsys.object2vec.records import Pairs
 from recsys.object2vec.scorer import Affine, Scorer
 
@@ -68,66 +69,104 @@ def train(
     `early_stopping_tolerance`. The same seed gives the same model on the same machine. Returns
     None if stopped before anything was learnt.
     """
-    data = Compacted.of(pairs, settings)
-    generator = np.random.default_rng(seed)
-    sizes = tuple(len(ids) for ids in data.ids)
-    tables, net = network.initialise(settings, sizes, _prior(settings, pairs), generator)
-    state = (tables, net, *(_slots(settings, part) for part in (tables, net)), jnp.int32(0))
-    dropout_seed = jnp.uint32(generator.integers(1 << 32))
-    advance = jax.jit(partial(_advance, settings), donate_argnums=0)
-
+    learner = _Learner(settings, pairs, seed)
     history: list[Epoch] = []
     best: tuple[float, int, Scorer] | None = None
     milestone, patience = np.inf, settings.early_stopping_patience
-    total = len(pairs)
-    rate = 0.0
+    name = "cross_entropy" if settings.output_layer == "softmax" else "mean_squared_error"
     for epoch in range(1, settings.epochs + 1):
-        epoch_begun = time.perf_counter()
-        loss_sum, weight_sum, done, stopped = 0.0, 0.0, 0, False
-        for chunk, count in batches.epoch(data, settings, generator):
-            chunk = jax.device_put(chunk)
-            position, stride = 0, 1
-            while position < count and not (stopped := stop()):
-                called = time.perf_counter()
-                end = min(count, position + stride)
-                state, sums = advance(state, chunk, position, end, dropout_seed)
-                loss_sum += float(sums[0])
-                weight_sum += float(sums[1])
-                elapsed = time.perf_counter() - called
-                made = end - position
-                position = end
-                if elapsed < _SECONDS_A_CALL / 2:
-                    stride *= 4
-                elif made == stride:
-                    stride = max(1, int(made * _SECONDS_A_CALL / elapsed))
-                done = int(weight_sum)
-                rate = done / (time.perf_counter() - epoch_begun)
-                left = (total * (settings.epochs - epoch + 1) - done) / rate
-                report(Progress(epoch, done, total, rate, left))
-            if stopped:
-                break
-        if weight_sum == 0:
+        begun = time.perf_counter()
+        learnt, stopped = learner.epoch(epoch, report, stop)
+        if learnt is None:
             break
-        scorer = _collapse(settings, data, state[0], state[1])
-        name = "cross_entropy" if settings.output_layer == "softmax" else "mean_squared_error"
-        metrics = {"train": {name: loss_sum / weight_sum}}
+        scorer = learner.scorer()
+        metrics = {"train": {name: learnt}}
         if validation is not None:
             metrics["validation"] = scorer.metrics(validation)
         monitored = metrics.get("validation", metrics["train"])[name]
-        history.append(Epoch(epoch, time.perf_counter() - epoch_begun, metrics))
+        history.append(Epoch(epoch, time.perf_counter() - begun, metrics))
         report(history[-1])
+        if not np.isfinite([learnt, monitored]).all():
+            if best is None:
+                raise InputError(
+                    f"training diverged: the loss after epoch {epoch} is not a finite number; "
+                    "lower learning_rate"
+                )
+            break
         if validation is None or best is None or monitored < best[0]:
             best = (monitored, epoch, scorer)
-        if stopped:
+        if monitored <= milestone - settings.early_stopping_tolerance:
+            milestone, patience = monitored, settings.early_stopping_patience
+        else:
+            patience -= 1
+        if stopped or (validation is not None and patience == 0):
             break
-        if validation is not None:
-            if monitored <= milestone - settings.early_stopping_tolerance:
-                milestone, patience = monitored, settings.early_stopping_patience
-            else:
-                patience -= 1
-                if patience == 0:
-                    break
     return None if best is None else Outcome(best[2], best[1], tuple(history))
+
+
+class _Learner:
+    """Network, embedding tables and optimizer in the midst of learning."""
+
+    def __init__(self, settings: Hyperparameters, pairs: Pairs, seed: int) -> None:
+        self._settings = settings
+        self._data = Compacted.of(pairs, settings)
+        self._generator = np.random.default_rng(seed)
+        sizes = tuple(len(ids) for ids in self._data.ids)
+        prior = _prior(settings, pairs)
+        tables, net = network.initialise(settings, sizes, prior, self._generator)
+        slots = (_slots(settings, part) for part in (tables, net))
+        self._state: Any = (tables, net, *slots, jnp.int32(0))
+        self._dropout_seed = jnp.uint32(self._generator.integers(1 << 32))
+        self._stride = 1  # minibatches a call
+
+    def epoch(
+        self, epoch: int, report: Callable[[Progress], None], stop: Callable[[], bool]
+    ) -> tuple[float | None, bool]:
+        """Go through all pairs once.
+
+        Returns the mean training loss, None if no minibatch was made, and whether it was stopped.
+        """
+        begun = time.perf_counter()
+        total = len(self._data.pairs) + batches.negatives(self._data.pairs, self._settings)
+        loss_sum = done = 0.0
+        for chunk, count in batches.epoch(self._data, self._settings, self._generator):
+            chunk = jax.device_put(chunk)
+            position = 0
+            while position < count:
+                if stop():
+                    return loss_sum / done if done else None, True
+                called = time.perf_counter()
+                end = min(count, position + self._stride)
+                self._state, (loss, weight) = _advance(
+                    self._settings, self._state, chunk, position, end, self._dropout_seed
+                )
+                loss_sum += float(loss)
+                done += float(weight)
+                now = time.perf_counter()
+                # The compiled loop cannot look up; make each call take about a second.
+                pace = (end - position) * _SECONDS_A_CALL / (now - called)
+                self._stride = max(1, min(4 * self._stride, count, int(pace)))
+                position = end
+                rate = done / (now - begun)
+                left = (total * (self._settings.epochs - epoch + 1) - done) / rate
+                report(Progress(epoch, round(done), total, rate, left))
+        return loss_sum / done, False
+
+    def scorer(self) -> Scorer:
+        """What was learnt so far, each embedding table multiplied with its dense encoder.
+
+        A last row stands for every token that did not occur in training: the mean of those that
+        did.
+        """
+        tables, net, *_ = self._state
+        encodings = []
+        for side, encoder in enumerate(net.encoders):
+            table = np.asarray(tables[min(side, len(tables) - 1)])
+            table = np.concatenate([table, table.mean(axis=0, keepdims=True)])
+            encodings.append(table @ np.asarray(encoder.weight) + np.asarray(encoder.bias))
+        layers = [Affine(*map(np.array, layer)) for layer in (*net.mlp, net.output)]
+        ids = (self._data.ids[0], self._data.ids[-1])
+        return Scorer(self._settings, ids, (encodings[0], encodings[1]), tuple(layers))
 
 
 def _prior(settings: Hyperparameters, pairs: Pairs) -> NDArray[np.float32]:
@@ -142,6 +181,7 @@ def _slots(settings: Hyperparameters, part: Any) -> list[optimizers.Slots]:
     return [optimizers.slots_for(settings.optimizer, leaf) for leaf in jax.tree.leaves(part)]
 
 
+@partial(jax.jit, static_argnums=0, donate_argnums=1)
 def _advance(
     settings: Hyperparameters, state: Any, chunk: Batch, first: Any, end: Any, seed: jax.Array
 ) -> Any:
@@ -203,20 +243,3 @@ def _step(
 
 def _put(table: jax.Array, values: jax.Array, rows: jax.Array) -> jax.Array:
     return table.at[rows].set(values, mode="drop", unique_indices=True)
-
-
-def _collapse(
-    settings: Hyperparameters, data: Compacted, tables: tuple[jax.Array, ...], net: Network
-) -> Scorer:
-    """Multiply each embedding table with its dense encoder into one table for serving.
-
-    A last row stands for every token that did not occur in training: the mean of those that did.
-    """
-    encodings = []
-    for side, encoder in enumerate(net.encoders):
-        table = np.asarray(tables[min(side, len(tables) - 1)])
-        table = np.concatenate([table, table.mean(axis=0, keepdims=True)])
-        encodings.append(table @ np.asarray(encoder.weight) + np.asarray(encoder.bias))
-    ids = (data.ids[0], data.ids[-1])
-    layers = [Affine(*map(np.asarray, layer)) for layer in (*net.mlp, net.output)]
-    return Scorer(settings, ids, (encodings[0], encodings[1]), tuple(layers))
