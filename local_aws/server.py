@@ -40,6 +40,19 @@ class _Quiet(MotoRequestHandler):
         log.debug('"%s" %s', self.requestline, code)
 
 
+class _Dispatcher(DomainDispatcherApplication):
+    """moto looks for a host's service on the disk, with every request; once is enough."""
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._services: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        if host not in self._services:
+            self._services[host] = super().get_backend_for_host(host)
+        return self._services[host]
+
+
 class _Errors:
     """Turns an exception that moto lets through into an AWS error, and logs it once."""
 
@@ -114,7 +127,7 @@ class LocalAws:
 
     def __enter__(self) -> "LocalAws":
         install()
-        app = DomainDispatcherApplication(create_backend_app)
+        app = _Dispatcher()
         try:
             self._server = make_server(
                 "127.0.0.1", self._port, _Errors(app), threaded=True, request_handler=_Quiet
