@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -83,7 +84,8 @@ class TrainingJob:
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._grace = _GRACE
-        self._metrics: dict[str, dict[str, Any]] = {}
+        self._metrics: dict[str, dict[str, Any]] = {}  # the last value of each
+        self._series: list[dict[str, Any]] = []  # every value, for CloudWatch
         self._tail: deque[str] = deque(maxlen=5)
         created = now()
         self._facts: dict[str, Any] = {
@@ -199,7 +201,8 @@ class TrainingJob:
 
     def _work(self) -> tuple[str, str, str]:
         """Do it all; the status, the secondary status and the message to end with."""
-        self._facts["TrainingStartTime"] = now()
+        with self._lock:
+            self._facts["TrainingStartTime"] = now()
         stream = LogStream(
             self._role.client("logs"), LOG_GROUP, f"{self.name}/algo-1-{int(time.time())}"
         )
@@ -213,6 +216,7 @@ class TrainingJob:
                 ending = self._train(stream)
         finally:
             stream.close()
+            self._publish()
         self._keep()
         return ending
 
@@ -301,12 +305,21 @@ class TrainingJob:
                     value = float(match[1])
                 except ValueError:
                     continue
+                name = definition["Name"]
+                point = {"MetricName": name, "Value": value, "Timestamp": now()}
                 with self._lock:
-                    self._metrics[definition["Name"]] = {
-                        "MetricName": definition["Name"],
-                        "Value": value,
-                        "Timestamp": now(),
-                    }
+                    self._metrics[name] = point
+                self._series.append(
+                    {**point, "Dimensions": [{"Name": "Host", "Value": f"{self.name}/algo-1"}]}
+                )
+
+    def _publish(self) -> None:
+        """Send the metrics' history to CloudWatch; a role that may not loses it, and no more."""
+        with suppress(ClientError, BotoCoreError):
+            for start in range(0, len(self._series), 1000):
+                self._role.client("cloudwatch").put_metric_data(
+                    Namespace=LOG_GROUP, MetricData=self._series[start : start + 1000]
+                )
 
     def _reason(self, status: int) -> str:
         failure = self._root / "output" / "failure"
@@ -346,7 +359,8 @@ class TrainingJob:
             except (ClientError, BotoCoreError) as error:
                 raise Failed(f"ClientError: Artifact upload failed:{error}") from None
             if archive.name == "model.tar.gz":
-                self._facts["ModelArtifacts"] = {"S3ModelArtifacts": str(target)}
+                with self._lock:
+                    self._facts["ModelArtifacts"] = {"S3ModelArtifacts": str(target)}
 
     def _finish(self, status: str, secondary: str, message: str, reason: str = "") -> None:
         shutil.rmtree(self._root, ignore_errors=True)

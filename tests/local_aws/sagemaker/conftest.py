@@ -21,7 +21,7 @@ BUCKET = "data-bucket"
 class Aws:
     """A local AWS with a bucket, a role, and clients that speak to it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | None) -> None:
         self.url = url
         self.sagemaker = self.client("sagemaker")
         self.runtime = self.client("sagemaker-runtime")
@@ -161,15 +161,22 @@ class Aws:
         return json.loads(answer["Body"].read())
 
 
+@pytest.fixture(scope="session")
+def fake_program() -> images.Program:
+    """A program in Object2Vec's place that does as its hyperparameters and model tell it."""
+    metrics = images.PROGRAMS["object2vec"].metrics
+    return images.Program("object2vec", command=(str(FAKE),), metrics=metrics)
+
+
+@pytest.fixture(scope="session")
+def client_of() -> type[Aws]:
+    return Aws
+
+
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
+def aws(fake_program: images.Program) -> Iterator[Aws]:
     with pytest.MonkeyPatch.context() as patch:
-        fake = images.Program(
-            "object2vec",
-            command=(str(FAKE),),
-            metrics=images.PROGRAMS["object2vec"].metrics,
-        )
-        patch.setitem(images.PROGRAMS, "object2vec", fake)
+        patch.setitem(images.PROGRAMS, "object2vec", fake_program)
         with LocalAws() as server:
             ready = Aws(server.url)
             ready.prepare()

@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -59,6 +60,21 @@ def test_a_job_trains_and_leaves_its_artifact(aws: Any) -> None:
     assert job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"]
     assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] >= 1
     assert job["HyperParameters"]["answer"] == "42"
+
+
+def test_every_value_of_a_metric_is_in_cloudwatch(aws: Any) -> None:
+    job = aws.trained("series", HyperParameters={"losses": "[1.5, 0.75, 1.0]"})
+    assert [metric["Value"] for metric in job["FinalMetricDataList"]] == [1.0]
+    [found] = aws.client("cloudwatch").get_metric_statistics(
+        Namespace=LOG_GROUP,
+        MetricName="validation:mean_squared_error",
+        Dimensions=[{"Name": "Host", "Value": "series/algo-1"}],
+        StartTime=job["CreationTime"] - timedelta(hours=1),
+        EndTime=job["TrainingEndTime"] + timedelta(hours=1),
+        Period=86_400,
+        Statistics=["SampleCount", "Minimum", "Maximum"],
+    )["Datapoints"]
+    assert (found["SampleCount"], found["Minimum"], found["Maximum"]) == (3, 0.75, 1.5)
 
 
 def test_the_container_gets_what_sagemaker_promises(aws: Any) -> None:
