@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.logs.exceptions import ResourceAlreadyExistsException, ResourceNotFoundException
+from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogsBackend, logs_backends
 
 _TAIL_BYTES = 4096
@@ -41,7 +41,11 @@ class LogStream:
         self._lock = threading.Lock()
 
     def write(self, lines: list[str]) -> None:
-        """One event for each line."""
+        """One event for each line.
+
+        A group that was deleted during an invocation stays deleted: what a stack's last
+        invocations say must not bring back what the stack has just removed.
+        """
         if not lines:
             return
         now = int(time.time() * 1000)
@@ -50,17 +54,17 @@ class LogStream:
             for line in lines:
                 self._tail += line.encode() + b"\n"
             del self._tail[:-_TAIL_BYTES]
-            try:
+            with contextlib.suppress(ResourceNotFoundException):
                 self._backend.put_log_events(self.settings.group, self.name, events)
-            except ResourceNotFoundException:  # the first event, or somebody deleted the group
-                self._backend.ensure_log_group(self.settings.group)
-                with contextlib.suppress(ResourceAlreadyExistsException):
-                    self._backend.create_log_stream(self.settings.group, self.name)
-                self._backend.put_log_events(self.settings.group, self.name, events)
+
+    def _ensure(self) -> None:
+        self._backend.ensure_log_group(self.settings.group)
+        self._backend.ensure_log_stream(self.settings.group, self.name)
 
     def start(self, request_id: str, version: str) -> None:
         """Lambda's START line; begins a new tail."""
         self._tail.clear()
+        self._ensure()
         self._platform(
             "INFO",
             f"START RequestId: {request_id} Version: {version}",
@@ -70,6 +74,7 @@ class LogStream:
 
     def init_start(self, runtime: str) -> None:
         """Lambda's INIT_START line."""
+        self._ensure()
         self._platform(
             "INFO",
             f"INIT_START Runtime Version: {runtime}",

@@ -197,6 +197,29 @@ def test_structured_logs_go_to_their_group_by_level(aws: Any) -> None:
         aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")
 
 
+def test_a_group_deleted_during_a_call_stays_deleted(aws: Any) -> None:
+    source = (
+        "import boto3\n"
+        "def handler(delete, c):\n"
+        "    if delete:\n"
+        "        boto3.client('logs').delete_log_group(logGroupName=c.log_group_name)\n"
+        "    print('said')\n"
+    )
+    name = aws.deploy(source)
+    group = f"/aws/lambda/{name}"
+
+    def groups() -> list[str]:
+        found = aws.client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        return [one["logGroupName"] for one in found]
+
+    aws.invoke(name, False)
+    assert groups() == [group]
+    assert aws.invoke(name, True).error is None
+    assert groups() == []
+    aws.invoke(name, False)
+    assert "said" in aws.log(group)
+
+
 def test_a_process_serves_one_call_at_a_time_and_is_used_again(aws: Any, probe: str) -> None:
     first = aws.invoke(probe, {"do": "process"}).payload
     assert aws.invoke(probe, {"do": "process"}).payload == first
