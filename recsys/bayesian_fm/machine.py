@@ -55,7 +55,8 @@ class _Sample:
         if not len(self.cuts):
             return scores
         above = ndtr(scores[..., None] - self.cuts)  # P(rating > levels[k])
-        return levels[0] + above @ np.diff(levels)
+        expected: Floats = levels[0] + above @ np.diff(levels)
+        return expected
 
 
 class BayesianFactorizationMachine:
@@ -225,7 +226,7 @@ class _Chain:
         if self.level is not None:
             self._draw_ordered()
         else:
-            self.alpha = self.random.gamma((1 + len(self.e)) / 2, 2 / (1 + self.e @ self.e))
+            self.alpha = float(self.random.gamma((1 + len(self.e)) / 2, 2 / (1 + self.e @ self.e)))
         self._draw_bias()
         for b in range(len(self.blocks)):
             self._draw_priors(b, 0, self.w[b])
@@ -261,7 +262,7 @@ class _Chain:
 
     def _draw_weights(self, b: int) -> None:
         row, block = self.rows[b], self.blocks[b]
-        sums = np.bincount(row, self.e, minlength=block.rows)
+        sums = np.bincount(row, self.e, minlength=block.rows).astype(np.float64)
         offset = np.empty(block.rows)
         indptr, rows, x = self.columns[b]
         sample_weights(
@@ -300,7 +301,7 @@ class _Chain:
             self.mean[b][f + 1],
             self.precision[b][f + 1],
             self.alpha,
-            self.random.standard_normal(self.v[b].shape[1]),
+            self.random.standard_normal((self.v[b].shape[1],)),
             q,
             self.counts[b],
             sum_r,
@@ -322,25 +323,26 @@ class _Chain:
 
     def _draw_cuts(self, values: Floats) -> None:
         """Metropolis and Hastings, with the latent ratings integrated out (Cowles, 1996)."""
+        level = self.level
+        assert level is not None
         scale = 1.5 / np.sqrt(len(values))
         for k in range(len(self.cuts)):
             proposal = self.cuts.copy()
             proposal[k] += scale * self.random.standard_normal()
             if not np.all(np.diff(proposal) > 0):
                 continue
-            touched = np.isin(self.level, (k, k + 1))
+            touched = np.isin(level, (k, k + 1))
             gain = (
-                self._log_likelihood(proposal, values, touched)
-                - self._log_likelihood(self.cuts, values, touched)
+                self._log_likelihood(proposal, level[touched], values[touched])
+                - self._log_likelihood(self.cuts, level[touched], values[touched])
                 - 0.5 * (proposal[k] ** 2 - self.cuts[k] ** 2) / 100
             )
             if np.log(self.random.random()) < gain:
                 self.cuts = proposal
 
-    def _log_likelihood(self, cuts: Floats, values: Floats, touched: NDArray[np.bool_]) -> float:
-        assert self.level is not None
+    @staticmethod
+    def _log_likelihood(cuts: Floats, level: Ints, value: Floats) -> float:
         bounds = np.concatenate([[-np.inf], cuts, [np.inf]])
-        level, value = self.level[touched], values[touched]
         share = ndtr(bounds[level + 1] - value) - ndtr(bounds[level] - value)
         return float(np.log(np.maximum(share, 1e-300)).sum())
 
