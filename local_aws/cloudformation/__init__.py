@@ -8,6 +8,7 @@ def install() -> None:
 
     from local_aws.cloudformation.models import CloudFormationBackend
 
-    moto.cloudformation.models.cloudformation_backends.backend = CloudFormationBackend
+    backends = moto.cloudformation.models.cloudformation_backends
+    backends.backend = CloudFormationBackend  # type: ignore[assignment]
     # the managed policies of AWS's own that a template's roles attach
     default_user_config["iam"] = {"load_aws_managed_policies": True}

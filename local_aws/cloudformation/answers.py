@@ -1,6 +1,6 @@
 """Where the functions behind custom resources answer: an address each, good for one answer.
 
-On AWS the address is a pre-signed one of an S3 bucket of CloudFormation's own, to which the function
+On AWS the address is a pre-signed one of an S3 bucket of CloudFormation's own, where the function
 puts a JSON document; here it is a route of this server that takes the same PUT.
 """
 

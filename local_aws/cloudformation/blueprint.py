@@ -35,13 +35,18 @@ class Blueprint:
         shown = []
         for name, text in self.parameters.items():
             declaration = self.template.parameters[name]
-            secret = str(declaration.get("NoEcho", "false")).lower() == "true"
-            entry = {"ParameterKey": name, "ParameterValue": "****" if secret else text}
+            shown_text = "****" if _secret(declaration) else text
+            entry = {"ParameterKey": name, "ParameterValue": shown_text}
             if "AWS::SSM::Parameter::Value" in declaration["Type"]:
                 value = self.values[name]
                 entry["ResolvedValue"] = value if isinstance(value, str) else ",".join(value)
             shown.append(entry)
         return shown
+
+    def secrets(self) -> list[str]:
+        """The values of the NoEcho parameters."""
+        declared = self.template.parameters
+        return [text for name, text in self.parameters.items() if _secret(declared[name])]
 
 
 def draw(
@@ -222,6 +227,10 @@ def _parameters(
     if faults:
         raise ValidationError("; ".join(faults))
     return texts
+
+
+def _secret(declaration: Mapping[str, Any]) -> bool:
+    return str(declaration.get("NoEcho", "false")).lower() == "true"
 
 
 def _text(value: Any) -> str:

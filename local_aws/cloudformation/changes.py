@@ -1,4 +1,4 @@
-"""What a blueprint would change: the content of change sets, and whether there is anything to do."""
+"""What a blueprint would change: a change set's content, and whether there is anything to do."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,8 @@ from local_aws.cloudformation.intrinsics import UNKNOWN, unknown
 from local_aws.cloudformation.resolution import Resolution
 
 if TYPE_CHECKING:
-    from local_aws.cloudformation.models import Blueprint, CloudFormationBackend, Resource, Stack
+    from local_aws.cloudformation.blueprint import Blueprint
+    from local_aws.cloudformation.models import CloudFormationBackend, Resource, Stack
 
 
 @dataclass
@@ -74,13 +75,12 @@ class Change:
             "Scope": sorted({d.attribute for d in self.details}),
             "Details": [d.described(with_values=with_values) for d in self.details],
         }
-        for key, value in (
-            ("PhysicalResourceId", self.physical_id),
-            ("Replacement", self.replacement),
-            ("PolicyAction", self.policy),
-        ):
-            if value:
-                change[key] = value
+        optional = {
+            "PhysicalResourceId": self.physical_id,
+            "Replacement": self.replacement,
+            "PolicyAction": self.policy,
+        }
+        change |= {key: value for key, value in optional.items() if value}
         if with_values:
             for key, context in (("BeforeContext", self.before), ("AfterContext", self.after)):
                 if context is not None:
@@ -165,10 +165,10 @@ def _in_order(template: template.Template, active: set[str]) -> Iterator[str]:
     done: set[str] = set()
     while len(done) < len(active):
         for name in template.resources:
-            if name in active and name not in done:
-                if (template.dependencies(name) & active) <= done:
-                    done.add(name)
-                    yield name
+            needed = template.dependencies(name) & active
+            if name in active - done and needed <= done:
+                done.add(name)
+                yield name
 
 
 def _removal(resource: "Resource") -> Change:

@@ -4,6 +4,7 @@ Resources are worked on as soon as what they depend on is done, independent ones
 step is an event of the stack the moment that it happens.
 """
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -62,28 +63,29 @@ class Deployment(Resolution):
 
     # ---- life
 
-    def start(self, work: Callable[[], None]) -> None:
-        """Run `work`, one of the operations below, in the background."""
+    def start(self, work: Callable[[], None], *, instead_of: "Deployment | None" = None) -> None:
+        """Run `work`, one of the operations below, in the background.
+
+        Args:
+            instead_of: an operation to be given up first.
+        """
         self.stack.operation = self
         self._thread = threading.Thread(
-            target=self._run, args=(work,), name=f"stack-{self.stack.name}", daemon=True
+            target=self._run, args=(work, instead_of), name=f"stack-{self.stack.name}", daemon=True
         )
         self._thread.start()
 
-    def abandon(self, timeout: float = 5.0) -> None:
-        """Stop as soon as possible, leaving everything as it is."""
+    def abandon(self, timeout: float | None = None) -> None:
+        """Stop as soon as possible, leaving everything as it is; wait for that."""
         self._abandoned.set()
         self._cancelled.set()
-        if self._thread and self._thread is not threading.current_thread():
-            self._thread.join(timeout)
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait for the end of the operation."""
         if self._thread:
             self._thread.join(timeout)
 
-    def _run(self, work: Callable[[], None]) -> None:
+    def _run(self, work: Callable[[], None], instead_of: "Deployment | None") -> None:
         try:
+            if instead_of:
+                instead_of.abandon()
             if self.stack.role_arn:
                 self._credentials = clients.assume_role(
                     self.stack.role_arn, "AWSCloudFormation", self.stack.region
@@ -137,7 +139,6 @@ class Deployment(Resolution):
 
     def update(self, *, roll_back: bool) -> None:
         """Bring the stack to the blueprint; on a failure go back to the snapshot."""
-        stack = self.stack
         failed = self._apply(keep_going=not roll_back)
         if failed is None:
             self._clean_up()
@@ -324,11 +325,8 @@ class Deployment(Resolution):
     ) -> bool:
         custom = is_custom(definition.type)
         same_type = resource.type == definition.type
-        if (
-            same_type
-            and resource.properties == properties
-            and not (resource.status == "UPDATE_FAILED")
-        ):
+        unchanged = resource.properties == properties and resource.status != "UPDATE_FAILED"
+        if same_type and unchanged:
             if (resource.metadata or {}) != (definition.metadata or {}):
                 self._note(resource, "UPDATE_COMPLETE", None)
             self._adopt(resource, definition)
@@ -626,7 +624,11 @@ class Deployment(Resolution):
         reason: str | None,
         properties: dict[str, Any] | None = None,
     ) -> None:
-        self.stack.note(resource, status, reason, self._token, self.id, properties)
+        shown = json.dumps(properties) if properties else None
+        if shown:
+            for secret in self.secrets():
+                shown = shown.replace(json.dumps(secret)[1:-1], "****")
+        self.stack.note(resource, status, reason, self._token, self.id, shown)
 
 
 def _handler(resource_type: str) -> resources.Handler:

@@ -1,11 +1,10 @@
 """Stacks, their resources, events and change sets, and the backend that holds them."""
 
-import json
 import re
 import threading
 import uuid
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.core.base_backend import BaseBackend
@@ -170,9 +169,17 @@ class Stack:
                     properties=None,
                     token=token,
                     operation=operation,
-                    time=now(),
+                    time=self._next_moment(),
                 )
             )
+
+    def _next_moment(self) -> datetime:
+        """Now, in whole milliseconds, later than any event so far: clients sort by it."""
+        moment = now()
+        moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+        if self.events and moment <= self.events[-1].time:
+            moment = self.events[-1].time + timedelta(milliseconds=1)
+        return moment
 
     def note(
         self,
@@ -181,23 +188,21 @@ class Stack:
         reason: str | None,
         token: str | None,
         operation: str,
-        properties: dict[str, Any] | None = None,
-        *,
-        physical_id: str | None = None,
+        properties: str | None = None,
     ) -> None:
-        """Change a resource's status and note it in the history."""
+        """Change a resource's status and note it in the history, with its properties' JSON."""
         with self.lock:
-            moment = now()
+            moment = self._next_moment()
             resource.status, resource.reason, resource.updated = status, reason, moment
             self.events.append(
                 Event(
                     id=f"{resource.logical_id}-{uuid.uuid4()}",
                     logical_id=resource.logical_id,
-                    physical_id=physical_id or resource.physical_id or "",
+                    physical_id=resource.physical_id or "",
                     type=resource.type,
                     status=status,
                     reason=reason,
-                    properties=json.dumps(properties) if properties else None,
+                    properties=properties,
                     token=token,
                     operation=operation,
                     time=moment,
@@ -226,7 +231,7 @@ class CloudFormationBackend(BaseBackend):
         """Give up what is in progress and forget everything."""
         operations = [s.operation for s in self.stacks.values() if s.operation]
         for operation in operations:
-            operation.abandon()
+            operation.abandon(timeout=5)
         super().reset()
 
     def find(self, name_or_id: str) -> Stack | None:

@@ -1,18 +1,19 @@
-"""Values for one stack's blueprint: parameters, pseudo parameters, imports and dynamic references."""
+"""Values for one stack's blueprint: parameters, resources, imports and dynamic references."""
 
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from local_aws import clients
-from local_aws.cloudformation import schemas
+from local_aws.cloudformation import resources, schemas
 from local_aws.cloudformation.errors import ValidationError
 from local_aws.cloudformation.intrinsics import NO_VALUE, Evaluator
 from local_aws.cloudformation.resources.base import tag_list, tag_map
 from local_aws.cloudformation.template import Definition, is_custom
 
 if TYPE_CHECKING:
-    from local_aws.cloudformation.models import Blueprint, CloudFormationBackend, Stack
+    from local_aws.cloudformation.blueprint import Blueprint
+    from local_aws.cloudformation.models import CloudFormationBackend, Stack
 
 _SUFFIXES = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
@@ -78,11 +79,19 @@ class Resolution:
                 return str(answer["Parameter"]["Value"])
         except ClientError as error:
             raise ValidationError(
-                f"Cannot resolve {{{{resolve:{service}:{key}}}}}: {error.response['Error']['Message']}"
+                f"Cannot resolve {{{{resolve:{service}:{key}}}}}: {error}"
             ) from None
         raise ValidationError(
             f"The local AWS does not implement dynamic references to {service} ({key})."
         )
+
+    def secrets(self) -> list[str]:
+        """What must not be shown: values of NoEcho parameters and custom resources."""
+        values = self.wanted.secrets()
+        for resource in list(self.stack.resources.values()):
+            if resource.no_echo:
+                values += [v for v in resource.attributes.values() if isinstance(v, str)]
+        return sorted(filter(None, values), key=len, reverse=True)
 
     def active_resources(self) -> set[str]:
         """The resources whose conditions hold."""
@@ -95,7 +104,11 @@ class Resolution:
         if is_custom(definition.type):
             return values
         schema = schemas.schema(definition.type, self.stack.region)
-        if schema.tag_property and self.wanted.tags:
+        handler = resources.find(definition.type)
+        assert handler
+        # where our service ignores tags, the stack's are not pretended to be there
+        if schema.tag_property in handler.supported and self.wanted.tags:
+            assert schema.tag_property
             own = tag_map(values.get(schema.tag_property))
             merged = {**self.wanted.tags, **own}
             values[schema.tag_property] = merged if schema.tags_are_a_map else tag_list(merged)

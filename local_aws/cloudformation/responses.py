@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
-from moto.core.responses import TYPE_RESPONSE
+from moto.core.common_types import TYPE_RESPONSE
 
 from local_aws.api import LocalResponse, NotImplementedByLocalAws
 from local_aws.cloudformation import answers, blueprint, template
@@ -117,15 +117,14 @@ class CloudFormationResponse(LocalResponse):
                 "Invalid operation on stack. Resources can be retained, and deletion forced, only "
                 "when the stack is in the DELETE_FAILED state."
             )
-        if stack.busy:
-            stack.operation.abandon(timeout=60)
+        replaced = stack.operation if stack.busy else None
         self._assume(stack)
         if stack.blueprint is None:  # a stack in review holds nothing
             stack.set_status("DELETE_COMPLETE", None, self._token(), "")
             return {}
         deployment = Deployment(self.backend, stack, stack.blueprint, self._token())
         stack.set_status("DELETE_IN_PROGRESS", "User Initiated", self._token(), deployment.id)
-        deployment.start(lambda: deployment.delete(retained, force=force))
+        deployment.start(lambda: deployment.delete(retained, force=force), instead_of=replaced)
         return {}
 
     def rollback_stack(self) -> dict[str, Any]:
@@ -406,7 +405,7 @@ class CloudFormationResponse(LocalResponse):
     # ---- the other side of a custom resource
 
     @classmethod
-    def custom_resource_answer(cls, request: Any, full_url: str, headers: Any) -> TYPE_RESPONSE:
+    def custom_resource_answer(cls, request: Any, full_url: str, _: Any) -> TYPE_RESPONSE:
         """Take what a custom resource's function puts to its ResponseURL."""
         token = full_url.split("?", 1)[0].rsplit("/", 1)[1]
         if answers.deliver(token, request.get_data()):
@@ -690,8 +689,8 @@ def _declarations(parsed: template.Template, *, summary: bool) -> dict[str, Any]
         answer["Description"] = parsed.description
     if capability := parsed.capability():
         answer["Capabilities"] = [capability]
+        types = {r.type for r in parsed.resources.values() if r.type.startswith("AWS::IAM::")}
         answer["CapabilitiesReason"] = (
-            "The following resource(s) require capabilities: "
-            f"[{', '.join(sorted({r.type for r in parsed.resources.values() if r.type.startswith('AWS::IAM::')}))}]"
+            f"The following resource(s) require capabilities: [{', '.join(sorted(types))}]"
         )
     return answer

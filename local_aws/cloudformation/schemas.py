@@ -141,9 +141,11 @@ class Schema:
             elif isinstance(rest, dict):
                 member = self._coerce(member, rest, f"{path}/{name}", faults)
             result[name] = member
-        for name in shape.get("required", []):
-            if name not in value:
-                faults.append(f"{path}: required key [{name}] not found")
+        faults.extend(
+            f"{path}: required key [{name}] not found"
+            for name in shape.get("required", [])
+            if name not in value
+        )
         faults.extend(f"{path}: {fault}" for fault in _alternatives(value, shape))
         return result
 
@@ -155,10 +157,10 @@ class Schema:
             faults.append(f"{path}: expected type: {_titled(types)}, found: JSONArray")
             return value
         for name, limit, broken in (
-            ("minItems", "minimum", lambda bound: len(value) < bound),
-            ("maxItems", "maximum", lambda bound: len(value) > bound),
+            ("minItems", "minimum", len(value) < shape.get("minItems", 0)),
+            ("maxItems", "maximum", len(value) > shape.get("maxItems", len(value))),
         ):
-            if name in shape and broken(shape[name]):
+            if broken:
                 faults.append(
                     f"{path}: expected {limit} item count: {shape[name]}, found: {len(value)}"
                 )

@@ -96,7 +96,7 @@ class Handler:
         raise NotImplementedError
 
     def delete(self, call: Call) -> None:
-        """Remove the resource `call.physical_id`, whose last properties are in `call.properties`."""
+        """Remove the resource `call.physical_id`; `call.properties` are its last ones."""
         raise NotImplementedError
 
     def gone(self, error: ClientError) -> bool:

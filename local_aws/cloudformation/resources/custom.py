@@ -1,4 +1,4 @@
-"""AWS::CloudFormation::CustomResource and Custom::*: resources that a function of the user's makes."""
+"""AWS::CloudFormation::CustomResource and Custom::*: a function of the user's makes them."""
 
 import json
 import time

@@ -46,7 +46,7 @@ class Bucket(Handler):
         if call.region != "us-east-1":
             request["CreateBucketConfiguration"] = {"LocationConstraint": call.region}
         elif _exists(s3, name):
-            # us-east-1 alone answers 200 to the owner of an existing bucket; a stack may not take it
+            # us-east-1 answers 200 to the owner of an existing bucket; a stack may not take it
             raise ResourceFailed(f"{name} already exists")
         s3.create_bucket(**request)
         call.identify(name)
