@@ -323,15 +323,16 @@ class Library:
 
     def _load(self, version: Version) -> Catalogue | None:
         """The stored catalogue of this version, or None if there is none to be believed."""
+        key = STORED.format(config=version.config)
         try:
-            reply = self._get(version.bucket, STORED.format(config=version.config))
+            reply = self._s3.get_object(Bucket=version.bucket, Key=key)
             movies, vectors, about = _unpacked(reply["Body"].read())
             if about["version"] != asdict(version):
                 return None
             rows = np.linspace(0, len(movies) - 1, PROBES).astype(int)
             now, _ = self._embed([movies[row] for row in rows])
-        except (RetrievalError, BotoCoreError) as error:
-            print(f"no stored embeddings: {error}")
+        except (RetrievalError, ClientError, BotoCoreError) as error:
+            print(f"no embeddings were found for this model: {error}")
             return None
         if now.shape[1] != vectors.shape[1] or _differ(vectors[rows], now):
             print("the stored embeddings are not this model's")

@@ -29,7 +29,7 @@ class Kind:
         resource: what precedes the name in its ARN.
         create, describe, stop, delete: the client's methods.
         name: the parameter and the member that hold its name.
-        arn, status, reason: dotted paths into a description.
+        status, reason: dotted paths into a description.
         ready: statuses in which it can be used.
         failed: statuses in which it never will be, and can be deleted.
         running: statuses in which it works and can be stopped. In any other one waits.
@@ -45,7 +45,6 @@ class Kind:
     stop: str
     delete: str
     name: str
-    arn: str
     status: str
     reason: str
     ready: frozenset[str]
@@ -185,7 +184,6 @@ KINDS = {
         stop="stop_training_job",
         delete="delete_training_job",
         name="TrainingJobName",
-        arn="TrainingJobArn",
         status="TrainingJobStatus",
         reason="FailureReason",
         ready=frozenset({"Completed"}),

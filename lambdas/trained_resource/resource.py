@@ -32,6 +32,7 @@ SETTLING = 60  # seconds that a new role may take until SageMaker can assume it
 Event = dict[str, Any]
 
 WAITING: dict[str, Any] = {"IsComplete": False}
+COMPLETE: dict[str, Any] = {"IsComplete": True}
 
 
 def begin(event: Event) -> dict[str, Any]:
@@ -71,9 +72,9 @@ def proceed(event: Event) -> dict[str, Any]:
     """
     try:
         if event["ResourceType"] == WAIT:
-            return {"IsComplete": True} if event["RequestType"] == "Delete" else _await(event)
+            return COMPLETE if event["RequestType"] == "Delete" else _await(event)
         if event["RequestType"] == "Delete":
-            return {"IsComplete": _remove(event)}
+            return COMPLETE if _remove(event) else WAITING
         return _ensure(event)
     except (ClientError, BotoCoreError) as error:
         if _is_transient(error):
@@ -93,21 +94,19 @@ def _ensure(event: Event) -> dict[str, Any]:
     if found is None:
         parameters = parameters_of(kind, name, event["ResourceProperties"]["Request"])
         try:
-            made = kind.call(kind.create, name, **parameters)
+            kind.call(kind.create, name, **parameters)
         except ClientError as error:
             if error.response["Error"]["Code"] in _IN_USE:
                 return WAITING  # another call of ours was quicker: the next look finds it
             if _role_is_settling(error) and time.time() < event["Begun"] + SETTLING:
                 return WAITING
             raise
-        return _complete(Name=name, Arn=made[kind.arn])
+        return COMPLETE
     status = value_at(found, kind.status)
     if status in kind.failed:
         _delete(kind, name, found)
         return WAITING
-    if status in kind.ready | kind.running:
-        return _complete(Name=name, Arn=value_at(found, kind.arn))
-    return WAITING
+    return COMPLETE if status in kind.ready | kind.running else WAITING
 
 
 def _remove(event: Event) -> bool:
@@ -181,7 +180,8 @@ def _await(event: Event) -> dict[str, Any]:
             f"{kind_name} {name} is still {status}, and this was the last waiter. "
             "Configure more waiters, or a quicker training, and deploy again"
         )
-    return _complete(Name=name, Arn=arn, Done="true" if done else "false", **kind.attributes(found))
+    told = {"Name": name, "Arn": arn, "Done": "true" if done else "false"}
+    return COMPLETE | {"Data": told | kind.attributes(found)}
 
 
 def _wait_properties(properties: dict[str, Any]) -> int:
@@ -225,10 +225,6 @@ def _role_is_settling(error: ClientError) -> bool:
     return is_invalid(error) and "assume role" in text.lower()
 
 
-def _complete(**data: str) -> dict[str, Any]:
-    return {"IsComplete": True, "Data": data}
-
-
 def _described(properties: dict[str, Any]) -> tuple[str, str]:
     """The kind and the name of what a `Custom::TrainedStart` describes.
 
@@ -249,6 +245,7 @@ def _described(properties: dict[str, Any]) -> tuple[str, str]:
 
 
 def _arn(kind: Kind, name: str, stack_id: str) -> str:
+    """The thing's ARN; ours keeps the capitals of the name, which AWS's answers may not."""
     _, partition, _, region, account, _ = stack_id.split(":", 5)
     return f"arn:{partition}:{kind.service}:{region}:{account}:{kind.resource}/{name}"
 
