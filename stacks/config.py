@@ -191,7 +191,7 @@ def _training(settings: Settings) -> Training:
     training = Training(
         instance_type=settings.text("training.instance_type", "ml.m5.xlarge", **_INSTANCE),
         volume_gb=settings.whole("training.volume_gb", 10, low=1, high=16_384),
-        max_minutes=settings.whole("training.max_minutes", most, low=1, high=40_320),
+        max_minutes=settings.whole("training.max_minutes", min(150, most), low=1, high=1000),
         waits=waits,
     )
     if training.max_minutes > most:

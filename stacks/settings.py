@@ -17,8 +17,11 @@ class Settings:
     """The context's values by name. A nested value's name is dotted: `training.waits`.
 
     A value given on the command line (`-c training.waits=4`) wins over the same one within an
-    object in cdk.json. Each reader returns the default if the setting is absent or bad; a bad one
-    is noted in `errors`.
+    object in cdk.json. Each reader returns the default if the setting is absent or bad.
+
+    Attributes:
+        known: the names that were asked for.
+        errors: what is wrong so far.
     """
 
     def __init__(self, context: Mapping[str, object]) -> None:
@@ -34,7 +37,7 @@ class Settings:
                 self._values |= {f"{name}.{key}": inner for key, inner in value.items()}
             else:
                 self._values[name] = value
-        self._known: set[str] = set()
+        self.known: set[str] = set()
         self.errors: list[str] = []
 
     def text(self, name: str, default: str, *, pattern: str, allowed: str) -> str:
@@ -87,15 +90,15 @@ class Settings:
         Raises:
             ConfigError: there was an error.
         """
-        for name in sorted(self._values.keys() - self._known):
-            near = difflib.get_close_matches(name, self._known, n=1)
+        for name in sorted(self._values.keys() - self.known):
+            near = difflib.get_close_matches(name, self.known, n=1)
             hint = f"; is {near[0]} meant?" if near else ""
             self.errors.append(f"{name}: there is no such setting{hint}")
         if self.errors:
             raise ConfigError(self.errors)
 
     def _taken(self, name: str) -> str | None:
-        self._known.add(name)
+        self.known.add(name)
         value = self._values.get(name)
         if isinstance(value, bool):
             return str(value).lower()

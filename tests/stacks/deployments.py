@@ -1,0 +1,76 @@
+"""Kinds of deployments, and a prepared folder of a few bytes for them."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+
+PROJECT = Path(__file__).resolve().parents[2]
+FLAGS = json.loads((PROJECT / "cdk.json").read_text("utf-8"))["context"]
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "scaling": {"endpoint": {"instances": 2, "max_instances": 4, "invocations": 500}},
+    "kms, other names": {
+        "kms": True,
+        "prefix": "team-a",
+        "suffix": "anna",
+        "log_days": 7,
+        "training": {"waits": 5},
+    },
+    "workshop in Ireland": {
+        "preset": "workshop",
+        "account": "111122223333",
+        "region": "eu-west-1",
+        "architecture": "x86_64",
+    },
+    "serverless in China": {
+        "endpoint": {"kind": "serverless", "memory_mb": 3072, "max_concurrency": 20},
+        "region": "cn-north-1",
+    },
+}
+
+Template = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What came out for one set of settings."""
+
+    app: cdk.App
+    prefix: str
+    folder: Path
+    templates: Mapping[str, Template]
+
+    def resources(self, stack: str, kind: str) -> dict[str, Template]:
+        """A stack's resources of a type, by logical id."""
+        found = self.templates[stack]["Resources"]
+        return {name: one for name, one in found.items() if one["Type"] == kind}
+
+
+Synthesize = Callable[..., Deployment]
+
+
+def write_data(folder: Path, *, ratings: str = "4", titles: str = "A Film (1999)") -> Path:
+    """A prepared folder of a few bytes, in the form that `make data` writes."""
+    keys = folder / "bucket" / "object2vec" / "movielens"
+    files = {
+        keys / "ml-100k" / "ua.base": "1\t1\t4\t881250949\n",
+        keys / "ml-100k" / "u.item": f"1|{titles}|01-Jan-1999||" + "|".join("0" * 20) + "\n",
+    }
+    for task, letter, label in (("rating", "r", ratings), ("recommendation", "c", "1")):
+        for channel in ("train", "validation"):
+            path = keys / "input" / task / channel / f"{channel}_{letter}.jsonl"
+            files[path] = f'{{"label": {label}, "in0": [1], "in1": [1]}}\n'
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    manifest = {
+        "source": "a few bytes",
+        "object2vec": {"enc0_vocab_size": 944, "enc1_vocab_size": 1684},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    return folder

@@ -1,0 +1,40 @@
+"""The app as the CDK CLI starts it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.stacks.deployments import PROJECT
+
+
+def start(context: dict[str, str], out: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "CDK_CONTEXT_JSON": json.dumps(context),
+        "CDK_OUTDIR": str(out),
+    }
+    return subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_bad_settings_end_in_words_not_in_a_traceback(tmp_path: Path) -> None:
+    done = start({"data": str(tmp_path), "prefix": "X", "preset": "?"}, tmp_path / "out")
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("  ")]
+    assert len(lines) == 3
+    assert "Traceback" not in done.stderr
+
+
+def test_settings_in_cdk_json_are_known() -> None:
+    settings = json.loads((PROJECT / "cdk.json").read_text("utf-8"))
+    assert settings["app"] == "python3 app.py"
+    assert settings["versionReporting"] is False
+    assert settings["notices"] is False

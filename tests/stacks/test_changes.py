@@ -1,0 +1,103 @@
+"""Which resources a change of settings or data touches, by the templates before and after."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.stacks.deployments import Deployment, Synthesize, Template, write_data
+
+
+def changed(before: Deployment, after: Deployment) -> dict[str, set[str]]:
+    """By stack, the logical ids that differ between two deployments."""
+    found = {}
+    for stack, template in before.templates.items():
+        old, new = template["Resources"], after.templates[stack]["Resources"]
+        found[stack] = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+    return found
+
+
+def dependents(template: Template, roots: set[str]) -> set[str]:
+    """The types of all that sees another value when the attributes of `roots` change."""
+    resources = template["Resources"]
+    reached, new = set(roots), set(roots)
+    while new:
+        names = "|".join(map(re.escape, new))
+        pattern = re.compile(rf'"Fn::GetAtt": \["({names})"|"Ref": "({names})"')
+        new = {
+            name
+            for name, resource in resources.items()
+            if name not in reached and pattern.search(json.dumps(resource.get("Properties", {})))
+        }
+        reached |= new
+    return {resources[name]["Type"] for name in reached - roots}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rating.epochs": 7},
+        {"rating": {"mlp_dim": 24}},
+    ],
+)
+def test_a_hyperparameter_touches_its_models_start_and_what_follows_it(
+    default: Deployment, synthesize: Synthesize, settings: dict[str, object]
+) -> None:
+    found = changed(default, synthesize(settings))
+    starts = default.resources("Object2Vec", "Custom::TrainedStart")
+    (start,) = [
+        name for name, one in starts.items() if one["Properties"]["NamePrefix"].endswith("-rating")
+    ]
+    assert found == {"Data": set(), "Object2Vec": {start}, "Functions": set()}
+    assert dependents(default.templates["Object2Vec"], {start}) == {
+        "Custom::TrainedWait",
+        "AWS::SageMaker::Model",
+        "AWS::SageMaker::EndpointConfig",
+        "AWS::SageMaker::Endpoint",
+    }
+
+
+def test_new_ratings_touch_the_upload_and_the_start(
+    default: Deployment, synthesize: Synthesize, tmp_path: Path
+) -> None:
+    found = changed(default, synthesize({"data": str(write_data(tmp_path, ratings="5"))}))
+    (upload,) = default.resources("Data", "Custom::CDKBucketDeployment")
+    data = default.templates["Data"]["Resources"]
+    # The upload's role may read that one archive, so it changes along.
+    assert {data[name]["Type"] for name in found["Data"]} == {
+        "Custom::CDKBucketDeployment",
+        "AWS::IAM::Role",
+    }
+    assert upload in found["Data"]
+    starts = default.resources("Object2Vec", "Custom::TrainedStart")
+    assert [starts[name]["Properties"]["NamePrefix"] for name in found["Object2Vec"]] == [
+        "recommender-rating"
+    ]
+    assert found["Functions"] == set()
+
+
+def test_new_titles_are_uploaded_and_nothing_is_trained(
+    default: Deployment, synthesize: Synthesize, tmp_path: Path
+) -> None:
+    found = changed(default, synthesize({"data": str(write_data(tmp_path, titles="B (2000)"))}))
+    assert found["Data"]
+    assert found["Object2Vec"] == found["Functions"] == set()
+
+
+def test_another_endpoint_type_trains_nothing_and_keeps_the_names(
+    default: Deployment, synthesize: Synthesize
+) -> None:
+    found = changed(default, synthesize({"endpoint.instance_type": "ml.c5.large"}))
+    types = [
+        default.templates["Object2Vec"]["Resources"][name]["Type"] for name in found["Object2Vec"]
+    ]
+    assert types == ["AWS::SageMaker::EndpointConfig"] * 2
+    assert found["Data"] == found["Functions"] == set()
+
+
+def test_more_waiters_train_nothing(default: Deployment, synthesize: Synthesize) -> None:
+    found = changed(default, synthesize({"training.waits": 4, "training.max_minutes": 150}))
+    assert found["Data"] == found["Functions"] == set()
+    starts = default.resources("Object2Vec", "Custom::TrainedStart")
+    assert not found["Object2Vec"] & starts.keys()

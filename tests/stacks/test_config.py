@@ -1,0 +1,198 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks.config import Config, ConfigError, InstanceEndpoint, ServerlessEndpoint
+from stacks.settings import Settings
+from tests.stacks.deployments import PROJECT, write_data
+
+
+@pytest.fixture
+def read(data: Path) -> Any:
+    return lambda **context: Config.from_context({"data": str(data), **context})
+
+
+def errors_of(read: Any, **context: object) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        read(**context)
+    return caught.value.errors
+
+
+def test_nothing_said_gives_the_documented_defaults(read: Any) -> None:
+    config = read()
+    assert config.name("Data") == "recommender-Data"
+    assert (config.account, config.region) == (None, None)
+    assert config.training.instance_type == "ml.m5.xlarge"
+    assert (config.training.waits, config.training.max_minutes) == (3, 150)
+    assert isinstance(config.endpoint, InstanceEndpoint)
+    assert (config.endpoint.instances, config.endpoint.scales) == (1, False)
+    assert (config.architecture, config.kms, config.log_days) == ("arm64", False, 30)
+
+
+def test_the_workshops_hyperparameters(read: Any) -> None:
+    config = read(preset="workshop")
+    rating, recommendation = (config.hyperparameters[t] for t in ("rating", "recommendation"))
+    assert (rating["output_layer"], recommendation["output_layer"]) == (
+        "mean_squared_error",
+        "softmax",
+    )
+    assert (rating["enc_dim"], rating["mlp_dim"], rating["mini_batch_size"]) == (
+        "1024",
+        "256",
+        "64",
+    )
+    assert (recommendation["enc_dim"], recommendation["mini_batch_size"]) == ("2048", "2048")
+    assert float(rating["learning_rate"]) == 0.001
+    for one in (rating, recommendation):
+        assert (one["enc0_vocab_size"], one["enc1_vocab_size"]) == ("944", "1684")
+
+
+def test_the_command_line_wins_over_an_object_in_cdk_json(read: Any) -> None:
+    config = read(**{"rating.epochs": "5", "rating": {"epochs": 9, "dropout": 0.25}})
+    assert config.hyperparameters["rating"]["epochs"] == "5"
+    assert config.hyperparameters["rating"]["dropout"] == "0.25"
+    assert config.hyperparameters["recommendation"]["epochs"] != "9"
+
+
+def test_hyperparameters_of_truth_are_spelled_as_object2vec_does(read: Any) -> None:
+    config = read(rating={"tied_token_embedding_weight": True})
+    assert config.hyperparameters["rating"]["tied_token_embedding_weight"] == "True"
+
+
+def test_a_serverless_endpoint(read: Any) -> None:
+    config = read(endpoint={"kind": "serverless"}, **{"endpoint.memory_mb": "4096"})
+    assert config.endpoint == ServerlessEndpoint(memory_mb=4096, max_concurrency=5)
+
+
+def test_all_errors_are_told_at_once(read: Any) -> None:
+    errors = errors_of(
+        read,
+        prefx="a",
+        preset="small",
+        region="mars-1",
+        account="123",
+        kms="maybe",
+        architecture="mips",
+        log_days=31,
+        rating={"epochs": 0, "epoch": 3, "mlp_activation": "gelu", "comparator_list": "concat,sum"},
+        **{
+            "recommendation.learning_rate": "1_0",
+            "recommendation.enc0_vocab_size": "943",
+            "training.waits": "0",
+            "training.instance_type": "m5.large",
+            "endpoint.memory_mb": "1500",
+            "endpoint.max_instances": "-1",
+        },
+    )
+    expected = [
+        "prefx: there is no such setting; is prefix meant?",
+        "preset: 'small' is not one of",
+        "region: 'mars-1' is not one of",
+        "account: '123' is not an account's 12 digits",
+        "kms: 'maybe' is not one of true, false",
+        "architecture: 'mips' is not one of arm64, x86_64",
+        "log_days: '31' is not one of",
+        "rating.epochs: '0' is not a whole number from 1 to 100",
+        "rating.epoch: not a hyperparameter",
+        "rating.mlp_activation: 'gelu' is not one of tanh, relu, linear",
+        "rating.comparator_list: 'concat,sum' is not some of hadamard, concat, abs_diff",
+        "recommendation.learning_rate: '1_0' is not a number from 1e-06 to 1",
+        "recommendation.enc0_vocab_size: '943' is not at least 944",
+        "training.waits: '0' is not a whole number from 1 to 20",
+        "training.instance_type: 'm5.large' is not like ml.m5.xlarge",
+        "endpoint.memory_mb: '1500' is not a whole number from 1024 to 6144 in steps of 1024",
+        "endpoint.max_instances: '-1' is not a whole number from 1 to 100",
+    ]
+    for start in expected:
+        assert sum(error.startswith(start) for error in errors) == 1, (start, errors)
+    assert len(errors) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("context", "told"),
+    [
+        ({"prefix": "Anna"}, "'Anna' is not small letters and digits"),
+        ({"prefix": "a--b"}, "'a--b' is not small letters and digits"),
+        ({"prefix": "1a"}, "'1a' is not small letters and digits"),
+        ({"suffix": "x_y"}, "'x_y' is not small letters and digits"),
+        # 64 characters are a function's most: 31 + len("-Recommendation_Engine_Object2Vec").
+        ({"prefix": "a" * 32}, "at most 31 characters long"),
+        ({"prefix": "a" * 20, "suffix": "b" * 11}, "prefix with suffix: "),
+        ({"training.max_minutes": 151}, "training.max_minutes: '151' is not at most 150"),
+        ({"endpoint.instances": 3, "endpoint.max_instances": 2}, "at least endpoint.instances"),
+        ({"rating.dropout": "nan"}, "rating.dropout: 'nan' is not a number from 0 to 1"),
+        ({"rating.epochs": "2.5"}, "rating.epochs: '2.5' is not a whole number"),
+        ({"training": "much"}, "training: there is no such setting"),
+    ],
+)
+def test_one_bad_value_is_one_error(read: Any, context: dict[str, Any], told: str) -> None:
+    (error,) = errors_of(read, **context)
+    assert told in error
+
+
+def test_the_longest_prefix_makes_names_that_aws_takes(read: Any) -> None:
+    config = read(prefix="a" * 31)
+    assert len(config.name("Recommendation_Engine_Object2Vec")) == 64
+    assert len(config.name("recommendation-0123456789")) <= 63
+
+
+def test_a_longer_chain_of_waiters_allows_a_longer_training(read: Any) -> None:
+    assert read(**{"training.waits": 4}).training.max_minutes == 150
+    assert read(**{"training.waits": 1}).training.max_minutes == 50
+    assert read(**{"training.waits": 4, "training.max_minutes": 200}).training.max_minutes == 200
+
+
+def test_the_credentials_region_is_checked_where_none_is_named(data: Path) -> None:
+    with pytest.raises(ConfigError, match=r"does not exist in eu-isoe-west-1"):
+        Config.from_context({"data": str(data)}, default_region="eu-isoe-west-1")
+    named = Config.from_context(
+        {"data": str(data), "region": "us-east-1"}, default_region="eu-isoe-west-1"
+    )
+    assert named.region == "us-east-1"
+
+
+def test_the_cdks_own_context_is_none_of_ours(read: Any) -> None:
+    assert read(**{"@aws-cdk/core:checkSecretUsage": True, "aws:cdk:enable-path-metadata": True})
+
+
+def test_no_data_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_context({"data": str(tmp_path)})
+    (error,) = caught.value.errors
+    assert error.startswith(f"data: no prepared data in {tmp_path}")
+    assert "`make data`" in error
+
+
+def test_a_torn_manifest_and_missing_files_say_what_to_do(tmp_path: Path) -> None:
+    folder = write_data(tmp_path)
+    (folder / "bucket/object2vec/movielens/input/rating/train/train_r.jsonl").unlink()
+    with pytest.raises(ConfigError, match=r"train_r\.jsonl: make it with `make data`"):
+        Config.from_context({"data": str(folder)})
+    for text in ("{", json.dumps({"object2vec": {}}), json.dumps([])):
+        (folder / "manifest.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"manifest\.json is not a manifest"):
+            Config.from_context({"data": str(folder)})
+
+
+def test_a_digest_is_of_the_tasks_own_files(tmp_path: Path) -> None:
+    def digests(name: str, **content: str) -> dict[str, str]:
+        folder = write_data(tmp_path / name, **content)
+        return Config.from_context({"data": str(folder)}).data.digests
+
+    before = digests("a")
+    assert digests("b") == before
+    assert digests("c", titles="Another (2000)") == before
+    changed = digests("d", ratings="5")
+    assert changed["rating"] != before["rating"]
+    assert changed["recommendation"] == before["recommendation"]
+
+
+def test_every_setting_is_documented(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (PROJECT / "docs" / "configuration.md").read_text("utf-8")
+    settings = Settings({"data": str(data)})
+    monkeypatch.setattr("stacks.config.Settings", lambda _: settings)
+    Config.from_context({})
+    assert settings.known == set(re.findall(r"^\| `([a-z_.]+)`", text, re.MULTILINE))

@@ -1,0 +1,180 @@
+"""What every deployment must pass, whatever its settings."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import cdk_nag
+import pytest
+from cfnlint.api import lint
+from cfnlint.config import ManualArgs
+
+from tests.stacks.deployments import FLAGS, VARIANTS, Deployment, Synthesize, Template
+
+
+def statements(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every statement of every role's policies, by the logical id of what holds it."""
+    for name, resource in template["Resources"].items():
+        policies = resource.get("Properties", {}).get("Policies", [])
+        documents = [policy["PolicyDocument"] for policy in policies]
+        if resource["Type"] == "AWS::IAM::Policy":
+            documents = [resource["Properties"]["PolicyDocument"]]
+        for document in documents:
+            for statement in document["Statement"]:
+                yield name, statement
+
+
+def test_cdk_nag_finds_nothing(any_variant: Deployment) -> None:
+    for pack in (cdk_nag.AwsSolutionsChecks(), cdk_nag.ServerlessChecks()):
+        violations = pack.validate_scope(any_variant.app).violations
+        found = [(v.rule_name, r.construct_path) for v in violations for r in v.violating_resources]
+        assert found == []
+
+
+@cache
+def lint_findings(template: str) -> list[str]:
+    """What cfn-lint says of a template; many settings share some of theirs."""
+    # W3005 is a DependsOn that a reference implies too: the CDK writes both.
+    return [str(match) for match in lint(template, config=ManualArgs(ignore_checks=["W3005"]))]
+
+
+def test_cfn_lint_finds_nothing(any_variant: Deployment) -> None:
+    for template in any_variant.templates.values():
+        assert lint_findings(json.dumps(template)) == []
+
+
+def test_cloudformations_own_rules_find_nothing(
+    synthesize: Synthesize, data: Path, tmp_path: Path
+) -> None:
+    synthesize(VARIANTS["scaling"] | VARIANTS["kms, other names"], validate=True)
+
+    wrong = cdk.App(outdir=str(tmp_path), context=FLAGS)
+    stack = cdk.Stack(wrong, "Wrong")
+    cdk.CfnResource(stack, "Bucket", type="AWS::S3::Bucket", properties={"BucketNam": "a"})
+    with pytest.raises(RuntimeError, match="Validation failed"):
+        wrong.synth()
+
+
+def test_acknowledgments_stand_below_a_stack_and_have_a_reason(default: Deployment) -> None:
+    acknowledged = [
+        (node.node.path, entry.data)
+        for node in default.app.node.find_all()
+        for entry in node.node.metadata
+        if entry.type == "aws:cdk:acknowledged-rules"
+    ]
+    assert acknowledged
+    for path, findings in acknowledged:
+        assert "/" in path, "a stack may not be let off as a whole"
+        assert all(len(reason) > 20 for reason in findings.values()), path
+
+
+def test_nothing_stays_behind(any_variant: Deployment) -> None:
+    for template in any_variant.templates.values():
+        for name, resource in template["Resources"].items():
+            for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+                assert resource.get(policy, "Delete") == "Delete", (name, policy)
+
+
+def test_every_function_logs_to_a_declared_group_and_can_make_no_other(
+    any_variant: Deployment,
+) -> None:
+    for stack, template in any_variant.templates.items():
+        groups = any_variant.resources(stack, "AWS::Logs::LogGroup")
+        for name, function in any_variant.resources(stack, "AWS::Lambda::Function").items():
+            # The reference also lets CloudFormation delete the function before its group.
+            assert function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in groups, name
+        for name, statement in statements(template):
+            if "logs:CreateLogGroup" in statement["Action"]:
+                resource = json.dumps(statement["Resource"])
+                assert "/aws/sagemaker/TrainingJobs" in resource, name
+        for name, role in any_variant.resources(stack, "AWS::IAM::Role").items():
+            assert "ManagedPolicyArns" not in role["Properties"], name
+        for name, group in groups.items():
+            assert group["Properties"]["RetentionInDays"] > 0, name
+
+
+def test_every_role_is_assumed_for_this_account_only(any_variant: Deployment) -> None:
+    for stack in any_variant.templates:
+        for name, role in any_variant.resources(stack, "AWS::IAM::Role").items():
+            (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+            assert trust["Action"] == "sts:AssumeRole"
+            assert trust["Condition"]["StringEquals"]["aws:SourceAccount"], name
+            if trust["Principal"]["Service"].startswith("sagemaker"):
+                assert trust["Condition"]["ArnLike"]["aws:SourceArn"], name
+
+
+def test_each_function_of_ours_has_a_role_of_its_own(default: Deployment) -> None:
+    roles = [
+        function["Properties"]["Role"]["Fn::GetAtt"][0]
+        for stack in default.templates
+        for function in default.resources(stack, "AWS::Lambda::Function").values()
+        if function["Properties"]["Runtime"] == "python3.14"
+    ]
+    assert len(roles) == len(set(roles)) == 4
+
+
+def test_roles_are_passed_one_by_one_and_to_sagemaker_alone(any_variant: Deployment) -> None:
+    passing = [
+        statement
+        for template in any_variant.templates.values()
+        for _, statement in statements(template)
+        if "iam:PassRole" in statement["Action"]
+    ]
+    assert passing
+    for statement in passing:
+        assert statement["Condition"]["StringEquals"] == {
+            "iam:PassedToService": "sagemaker.amazonaws.com"
+        }
+        for resource in statement["Resource"]:
+            assert "Fn::GetAtt" in resource
+
+
+def test_actions_hold_no_wildcard(any_variant: Deployment) -> None:
+    for template in any_variant.templates.values():
+        for name, statement in statements(template):
+            assert "*" not in json.dumps(statement["Action"]), name
+
+
+def test_only_lasting_names_cross_from_stack_to_stack(any_variant: Deployment) -> None:
+    exports = {
+        output["Export"]["Name"]: name
+        for template in any_variant.templates.values()
+        for name, output in template["Outputs"].items()
+        if "Export" in output
+    }
+    assert set(exports.values()) <= {"BucketName", "KeyArn"}
+    imported = set(
+        re.findall(r'"Fn::ImportValue": "([^"]+)"', json.dumps(dict(any_variant.templates)))
+    )
+    assert imported == set(exports)
+
+
+def test_every_name_carries_the_prefix(variant: Any) -> None:
+    deployment = variant("kms, other names")
+    assert deployment.prefix == "team-a-anna"
+    for stack, template in deployment.templates.items():
+        for name, resource in template["Resources"].items():
+            for key, value in resource.get("Properties", {}).items():
+                if key in ("FunctionName", "LogGroupName", "EndpointName", "NamePrefix"):
+                    assert "team-a-anna" in value, (stack, name, key)
+    assert "recommender" not in re.sub(
+        r"Recommend[a-z]*", "", json.dumps(dict(deployment.templates))
+    )
+
+
+def test_the_same_settings_give_the_same_templates(
+    default: Deployment, synthesize: Synthesize
+) -> None:
+    assert dict(synthesize({}).templates) == dict(default.templates)
+
+
+def test_no_network_and_no_secrets_are_needed_to_know_the_settings(
+    default: Deployment, data: Path
+) -> None:
+    assert json.loads((default.folder / "manifest.json").read_text()).get("missing", []) == []
+    for template in default.templates.values():
+        assert str(data) not in json.dumps(template)

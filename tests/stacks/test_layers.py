@@ -1,0 +1,57 @@
+"""Layers are built by uv for Lambda's platform, here from a wheel made on the spot."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from stacks.constructs.python_layer import LayerBuildError, _Installer
+
+
+@pytest.fixture
+def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Requirements of one package, whose only wheel is for Lambda's arm64 machines."""
+    wheel = tmp_path / "index" / "stone-1.0-cp314-cp314-manylinux_2_27_aarch64.whl"
+    wheel.parent.mkdir()
+    info = "stone-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("stone/__init__.py", "weight = 3\n")
+        archive.writestr("stone/__init__.pyi", "weight: int\n")
+        archive.writestr("stone/tests/test_stone.py", "")
+        archive.writestr("stone/inner/tests/deep.py", "")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: stone\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: cp314-cp314-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    folder = tmp_path / "layers" / "stone"
+    folder.mkdir(parents=True)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    path = folder / "requirements.txt"
+    path.write_text(f"stone==1.0 --hash=sha256:{digest}\n")
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(wheel.parent))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    return path
+
+
+def test_a_layer_holds_what_a_function_imports(requirements: Path, tmp_path: Path) -> None:
+    assert _Installer(requirements, "arm64").try_bundle(str(tmp_path / "out")) is True
+    out = tmp_path / "out"
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert "python/stone/__init__.py" in files
+    assert "python/stone-1.0.dist-info/METADATA" in files  # tells which versions it holds
+    assert not any("tests" in file or file.endswith(".pyi") or ".lock" in file for file in files)
+
+
+def test_a_wheel_for_another_machine_is_refused_in_words(
+    requirements: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(LayerBuildError, match=r"The layer stone could not be built for x86_64"):
+        _Installer(requirements, "x86_64").try_bundle(str(tmp_path / "out"))
+
+
+def test_a_wheel_that_was_tampered_with_is_refused(requirements: Path, tmp_path: Path) -> None:
+    text = requirements.read_text()
+    requirements.write_text(text[:-5] + "0000\n" if text[-5:] != "0000\n" else text[:-5] + "1111\n")
+    with pytest.raises(LayerBuildError, match=r"(?i)hash"):
+        _Installer(requirements, "arm64").try_bundle(str(tmp_path / "out"))

@@ -1,0 +1,312 @@
+"""What the stacks hold."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stacks import images
+from tests.stacks.deployments import Deployment, Template
+
+Variant = Callable[[str], Deployment]
+TASKS = ("rating", "recommendation")
+
+
+def only(found: dict[str, Template]) -> dict[str, Any]:
+    (resource,) = found.values()
+    properties: dict[str, Any] = resource["Properties"]
+    return properties
+
+
+def actions_of(template: Template, role: dict[str, Any]) -> set[str]:
+    """What a role that a function or a model refers to may do."""
+    name = role["Fn::GetAtt"][0]
+    (policy,) = template["Resources"][name]["Properties"]["Policies"]
+    found: set[str] = set()
+    for statement in policy["PolicyDocument"]["Statement"]:
+        actions = statement["Action"]
+        found |= {actions} if isinstance(actions, str) else set(actions)
+    return found
+
+
+# Data ---------------------------------------------------------------------------------------------
+
+
+def test_the_bucket_is_private_encrypted_and_emptied(default: Deployment) -> None:
+    bucket = only(default.resources("Data", "AWS::S3::Bucket"))
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    policy = only(default.resources("Data", "AWS::S3::BucketPolicy"))
+    denied = [
+        statement["Condition"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny"
+    ]
+    assert {"Bool": {"aws:SecureTransport": "false"}} in denied
+    assert {"NumericLessThan": {"s3:TlsVersion": 1.2}} in denied
+    assert default.resources("Data", "Custom::S3AutoDeleteObjects")
+
+
+def test_the_upload_prunes_but_keeps_what_others_wrote(default: Deployment) -> None:
+    upload = only(default.resources("Data", "Custom::CDKBucketDeployment"))
+    assert upload["Prune"] is True
+    assert upload["Exclude"] == [
+        "object2vec/movielens/output/*",
+        "object2vec/movielens/embeddings/*",
+    ]
+    assert (
+        upload["DestinationBucketName"]
+        == default.templates["Data"]["Outputs"]["BucketName"]["Value"]
+    )
+
+
+def test_a_key_of_its_own_encrypts_bucket_and_models(variant: Variant) -> None:
+    kms = variant("kms, other names")
+    assert only(kms.resources("Data", "AWS::KMS::Key"))["EnableKeyRotation"] is True
+    bucket = only(kms.resources("Data", "AWS::S3::Bucket"))
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    key = {"Fn::ImportValue": f"{kms.prefix}-Data-KeyArn"}
+    template = kms.templates["Object2Vec"]
+    for start in kms.resources("Object2Vec", "Custom::TrainedStart").values():
+        request = start["Properties"]["Request"]
+        assert request["OutputDataConfig"]["KmsKeyId"] == key
+        assert {"kms:Decrypt", "kms:GenerateDataKey"} <= actions_of(template, request["RoleArn"])
+    for model in kms.resources("Object2Vec", "AWS::SageMaker::Model").values():
+        assert "kms:Decrypt" in actions_of(template, model["Properties"]["ExecutionRoleArn"])
+
+
+# Object2Vec ---------------------------------------------------------------------------------------
+
+
+def test_training_starts_after_role_policy_and_data(any_variant: Deployment) -> None:
+    assembly = json.loads((any_variant.folder / "manifest.json").read_text())["artifacts"]
+    needed = assembly[f"{any_variant.prefix}-Object2Vec"]["dependencies"]
+    assert f"{any_variant.prefix}-Data" in needed
+    for kind in ("Custom::CDKBucketDeployment", "AWS::S3::BucketPolicy"):
+        assert any_variant.resources("Data", kind)
+    template = any_variant.templates["Object2Vec"]
+    # The role is one resource with its policy; to refer to it is to wait for both.
+    for policy in any_variant.resources("Object2Vec", "AWS::IAM::Policy").values():
+        for role in policy["Properties"]["Roles"]:
+            trust = template["Resources"][role["Ref"]]["Properties"]["AssumeRolePolicyDocument"]
+            assert trust["Statement"][0]["Principal"] == {"Service": "states.amazonaws.com"}
+    for start in any_variant.resources("Object2Vec", "Custom::TrainedStart").values():
+        role = start["Properties"]["Request"]["RoleArn"]
+        assert {"s3:GetObject", "s3:PutObject", "s3:ListBucket"} <= actions_of(template, role)
+
+
+def test_each_model_is_started_waited_for_and_served(default: Deployment) -> None:
+    resources = default.templates["Object2Vec"]["Resources"]
+    starts = default.resources("Object2Vec", "Custom::TrainedStart")
+    waits = default.resources("Object2Vec", "Custom::TrainedWait")
+    endpoints = default.resources("Object2Vec", "AWS::SageMaker::Endpoint")
+    assert (len(starts), len(waits), len(endpoints)) == (2, 6, 2)
+    for endpoint in endpoints.values():
+        config = resources[endpoint["Properties"]["EndpointConfigName"]["Fn::GetAtt"][0]]
+        (served,) = config["Properties"]["ProductionVariants"]
+        assert (served["InstanceType"], served["InitialInstanceCount"]) == ("ml.m5.large", 1)
+        model = resources[served["ModelName"]["Fn::GetAtt"][0]]
+        assert "ModelName" not in model["Properties"]
+        assert "EndpointConfigName" not in config["Properties"]
+        last, attribute = model["Properties"]["PrimaryContainer"]["ModelDataUrl"]["Fn::GetAtt"]
+        assert attribute == "ModelDataUrl"
+
+        chain = [last]
+        while before := waits[chain[-1]].get("DependsOn"):
+            chain += before
+        assert [waits[name]["Properties"]["Final"] for name in chain] == [True, False, False]
+        for name in chain:
+            wait = waits[name]["Properties"]
+            assert wait["Seconds"] <= 3000
+            start, attribute = wait["Arn"]["Fn::GetAtt"]
+            assert attribute == "Arn"
+        task = starts[start]["Properties"]["NamePrefix"].removeprefix("recommender-")
+        assert endpoint["Properties"]["EndpointName"] == f"recommender-{task}Model"
+
+
+def test_the_training_request_is_the_workshops(variant: Variant) -> None:
+    workshop = variant("workshop in Ireland")
+    starts = workshop.resources("Object2Vec", "Custom::TrainedStart").values()
+    requests = {one["Properties"]["NamePrefix"]: one["Properties"]["Request"] for one in starts}
+    for task in TASKS:
+        request = requests[f"recommender-{task}"]
+        assert request["HyperParameters"]["enc0_vocab_size"] == "944"
+        assert all(isinstance(value, str) for value in request["HyperParameters"].values())
+        assert request["ResourceConfig"]["InstanceType"] == "ml.m5.xlarge"
+        assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 9000}
+        channels = {one["ChannelName"]: one for one in request["InputDataConfig"]}
+        assert set(channels) == {"train", "validation"}
+        for name, channel in channels.items():
+            assert channel["ContentType"] == "application/jsonlines"
+            uri = json.dumps(channel["DataSource"]["S3DataSource"]["S3Uri"])
+            assert f"/object2vec/movielens/input/{task}/{name}/" in uri
+        output = json.dumps(request["OutputDataConfig"]["S3OutputPath"])
+        assert f"/object2vec/movielens/output/{task}/" in output
+
+
+def test_create_training_job_takes_the_request(any_variant: Deployment) -> None:
+    botocore = pytest.importorskip("botocore.session")
+    from botocore.validate import validate_parameters
+
+    service = botocore.get_session().get_service_model("sagemaker")
+    shape = service.operation_model("CreateTrainingJob").input_shape
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            if any(key.startswith("Fn::") or key == "Ref" for key in value):
+                return "arn:aws:iam::123456789012:role/a-text"
+            return {key: plain(one) for key, one in value.items()}
+        return [plain(one) for one in value] if isinstance(value, list) else value
+
+    for start in any_variant.resources("Object2Vec", "Custom::TrainedStart").values():
+        request = plain(start["Properties"]["Request"])
+        validate_parameters({"TrainingJobName": "a", **request}, shape)
+
+
+def test_a_training_role_reaches_its_own_model_only(default: Deployment) -> None:
+    for start in default.resources("Object2Vec", "Custom::TrainedStart").values():
+        name = start["Properties"]["Request"]["RoleArn"]["Fn::GetAtt"][0]
+        role = default.templates["Object2Vec"]["Resources"][name]["Properties"]
+        policy = json.dumps(role["Policies"])
+        task = start["Properties"]["NamePrefix"].removeprefix("recommender-")
+        (other,) = set(TASKS) - {task}
+        assert f"input/{task}/" in policy
+        assert f"/{other}/" not in policy
+        metrics = [
+            statement["Condition"]
+            for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
+            if statement["Action"] == "cloudwatch:PutMetricData"
+        ]
+        assert metrics == [{"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}]
+
+
+def test_an_endpoint_logs_to_a_declared_group(default: Deployment) -> None:
+    groups = default.resources("Object2Vec", "AWS::Logs::LogGroup").values()
+    names = {group["Properties"]["LogGroupName"] for group in groups}
+    for task in TASKS:
+        assert f"/aws/sagemaker/Endpoints/recommender-{task}Model" in names
+
+
+def test_a_serverless_endpoint(variant: Variant) -> None:
+    serverless = variant("serverless in China")
+    for config in serverless.resources("Object2Vec", "AWS::SageMaker::EndpointConfig").values():
+        (served,) = config["Properties"]["ProductionVariants"]
+        assert served["ServerlessConfig"] == {"MemorySizeInMB": 3072, "MaxConcurrency": 20}
+        assert "InstanceType" not in served
+    for model in serverless.resources("Object2Vec", "AWS::SageMaker::Model").values():
+        assert "EnableNetworkIsolation" not in model["Properties"]
+
+
+def test_a_scaling_endpoint_keeps_its_number_of_machines_through_an_update(
+    variant: Variant, default: Deployment
+) -> None:
+    scaling = variant("scaling")
+    targets = scaling.resources("Object2Vec", "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert len(targets) == 2
+    for target in targets.values():
+        assert (target["Properties"]["MinCapacity"], target["Properties"]["MaxCapacity"]) == (2, 4)
+    for endpoint in scaling.resources("Object2Vec", "AWS::SageMaker::Endpoint").values():
+        assert endpoint["Properties"]["RetainAllVariantProperties"] is True
+    for endpoint in default.resources("Object2Vec", "AWS::SageMaker::Endpoint").values():
+        assert "RetainAllVariantProperties" not in endpoint["Properties"]
+
+
+def test_the_image_is_the_regions(variant: Variant, default: Deployment) -> None:
+    for name, host in {
+        "workshop in Ireland": "438346466558.dkr.ecr.eu-west-1.",
+        "serverless in China": "390948362332.dkr.ecr.cn-north-1.",
+    }.items():
+        for model in variant(name).resources("Object2Vec", "AWS::SageMaker::Model").values():
+            assert host in json.dumps(model["Properties"]["PrimaryContainer"]["Image"])
+    (table,) = default.templates["Object2Vec"]["Mappings"].values()
+    assert {region: row["id"] for region, row in table.items()} == images.ACCOUNTS
+
+
+def test_outputs(default: Deployment) -> None:
+    outputs = {stack: set(one["Outputs"]) for stack, one in default.templates.items()}
+    assert outputs == {
+        "Data": {"BucketName"},
+        "Object2Vec": {
+            f"{task}{part}"
+            for task in ("Rating", "Recommendation")
+            for part in ("EndpointName", "TrainingJobName", "Metrics")
+        },
+        "Functions": {"RecommendationEngineFunctionName", "MovieRetrievalFunctionName"},
+    }
+
+
+# Functions ----------------------------------------------------------------------------------------
+
+
+def functions(deployment: Deployment) -> dict[str, dict[str, Any]]:
+    found = deployment.resources("Functions", "AWS::Lambda::Function").values()
+    return {one["Properties"]["FunctionName"]: one["Properties"] for one in found}
+
+
+def test_the_workshops_functions(default: Deployment) -> None:
+    found = functions(default)
+    engine = found["recommender-Recommendation_Engine_Object2Vec"]
+    assert engine["Handler"] == "rec_engine.handler.handler"
+    assert engine["Environment"]["Variables"] == {
+        "ENDPOINT_NAME_RATING": "recommender-ratingModel",
+        "ENDPOINT_NAME_REC": "recommender-recommendationModel",
+    }
+    assert "Layers" not in engine
+    retrieval = found["recommender-Movie_Retrieval_Object2Vec"]
+    assert retrieval["Handler"] == "movie_retrieval.handler.handler"
+    assert retrieval["Environment"]["Variables"] == {
+        "ENDPOINT_NAME": "recommender-recommendationModel"
+    }
+    assert (retrieval["MemorySize"], retrieval["Timeout"]) == (512, 30)
+    assert len(retrieval["Layers"]) == 2
+    for function in found.values():
+        assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
+
+
+def test_the_functions_may_do_what_they_say_they_need(default: Deployment) -> None:
+    template = default.templates["Functions"]
+    found = functions(default)
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    engine = found["recommender-Recommendation_Engine_Object2Vec"]
+    assert actions_of(template, engine["Role"]) == logs | {"sagemaker:InvokeEndpoint"}
+    retrieval = found["recommender-Movie_Retrieval_Object2Vec"]
+    assert actions_of(template, retrieval["Role"]) == logs | {
+        "sagemaker:InvokeEndpoint",
+        "sagemaker:DescribeEndpoint",
+        "s3:GetObject",
+        "s3:PutObject",
+    }
+
+
+def test_an_endpoint_is_allowed_in_both_spellings_of_its_arn(default: Deployment) -> None:
+    policies = json.dumps(default.resources("Functions", "AWS::IAM::Role"))
+    for task in TASKS:
+        assert f":endpoint/recommender-{task}Model" in policies
+        assert f":endpoint/recommender-{task}model" in policies
+
+
+def test_a_functions_code_is_its_own_package(default: Deployment) -> None:
+    packages = set()
+    for folder in default.folder.glob("asset.*"):
+        if (folder / "index.js").exists() or not folder.is_dir():
+            continue
+        tops = {path.name for path in folder.iterdir()}
+        if tops & {"rec_engine", "movie_retrieval", "trained_resource"}:
+            assert len(tops) == 1, tops
+            packages |= tops
+            files = [path for path in folder.rglob("*") if path.is_file()]
+            assert files
+            assert {path.suffix for path in files} == {".py"}
+    assert packages == {"rec_engine", "movie_retrieval", "trained_resource"}
+
+
+def test_functions_and_layers_are_of_one_architecture(variant: Variant) -> None:
+    other = variant("workshop in Ireland")
+    for function in functions(other).values():
+        assert function["Architectures"] == ["x86_64"]
+    for layer in other.resources("Functions", "AWS::Lambda::LayerVersion").values():
+        assert layer["Properties"]["CompatibleArchitectures"] == ["x86_64"]

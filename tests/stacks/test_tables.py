@@ -1,0 +1,68 @@
+"""Tables that others keep too: they must say the same."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from recsys.errors import InputError
+from recsys.object2vec import hyperparameters as learner
+from stacks import images
+from stacks.hyperparameters import RULES, AutoOr, Number, OneOf, SomeOf
+
+PRESETS = json.loads(
+    (Path(__file__).resolve().parents[2] / "stacks" / "presets.json").read_text("utf-8")
+)
+
+
+def test_every_region_has_the_image_that_the_sagemaker_package_names() -> None:
+    image_uris = pytest.importorskip("sagemaker.core.image_uris")
+    (table,) = image_uris.config_for_framework("object2vec")["versions"].values()
+    assert table["registries"] == images.ACCOUNTS
+    for region, account in images.ACCOUNTS.items():
+        uri = image_uris.retrieve("object2vec", region)
+        assert re.fullmatch(rf"{account}\.dkr\.ecr\.{region}\.[a-z0-9.]+/object2vec:1", uri)
+
+
+def test_hyperparameters_have_the_learners_names() -> None:
+    files = {f"{side}_{file}_file" for side in ("enc0", "enc1") for file in ("vocab",)} | {
+        f"{side}_pretrained_embedding_file" for side in ("enc0", "enc1")
+    }
+    # What comes in a channel of its own, which the stacks do not have, and how a machine is used.
+    machine = {"_kvstore", "_num_gpus", "_num_kv_servers"}
+    assert RULES.keys() - machine == learner._FIELDS.keys() - files
+
+
+@pytest.mark.parametrize("name", sorted(RULES.keys() & learner._FIELDS.keys()))
+def test_hyperparameters_have_the_learners_ranges(name: str) -> None:
+    def learns(value: str) -> bool:
+        try:
+            learner._FIELDS[name].metadata["parse"](value)
+        except (ValueError, InputError):
+            return False
+        return True
+
+    rule = RULES[name]
+    if isinstance(rule, AutoOr):
+        assert learns("auto")
+        rule = rule.rule
+    match rule:
+        case Number(low, high, whole):
+            step = 1 if whole else low or 1e-9
+            inside = [low] if high == float("inf") else [low, high]
+            values = [f"{value:.12g}" for value in (*inside, low - step, high + 1)]
+        case OneOf(words):
+            values = [*words, words[0] + "x"]
+        case SomeOf(words):
+            values = [words[0], ", ".join(words), f"{words[0]},{words[0]}", "x"]
+    accepted = [rule.accepts(value) for value in values]
+    assert any(accepted) and not all(accepted)
+    assert accepted == [learns(value) for value in values], values
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("task", ["rating", "recommendation"])
+def test_presets_are_within_the_rules(preset: str, task: str) -> None:
+    for name, value in PRESETS[preset][task].items():
+        assert RULES[name].accepts(str(value)), (name, value)
