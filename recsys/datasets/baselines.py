@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from recsys.datasets.ratings import Ratings
 from recsys.datasets.splits import Split
@@ -37,14 +38,17 @@ class Bias:
         """Learn from the targets, one for each row (ratings, or labels of 0 and 1)."""
         mean = float(target.mean(dtype=np.float64))
         rest = target - np.float64(mean)
-        users, items = int(rows.user.max()) + 1, int(rows.item.max()) + 1
-        of_user = np.bincount(rows.user, minlength=users) + shrink
-        of_item = np.bincount(rows.item, minlength=items) + shrink
-        user, item = np.zeros(users), np.zeros(items)
+        of_user = np.bincount(rows.user, rest)
+        of_item = np.bincount(rows.item, rest)
+        shape = len(of_user), len(of_item)
+        rated = csr_array((np.ones(len(rows)), (rows.user, rows.item)), shape)
+        raters = rated.T.tocsr()
+        user_count, item_count = rated.sum(axis=1) + shrink, raters.sum(axis=1) + shrink
+        user, item = np.zeros(shape[0]), np.zeros(shape[1])
         for _ in range(_ROUNDS):
-            item = np.bincount(rows.item, rest - user[rows.user], items) / of_item
             before = user
-            user = np.bincount(rows.user, rest - item[rows.item], users) / of_user
+            item = (of_item - raters @ user) / item_count
+            user = (of_user - rated @ item) / user_count
             if np.abs(user - before).max() < _CHANGE:
                 break
         return cls(mean, user, item)

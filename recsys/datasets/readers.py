@@ -189,14 +189,19 @@ def _assemble(
 ) -> DataSet:
     """Make the data set; every rated item gets a row in the table of movies."""
     table = [(items.number(m.label), m.title, m.genres, m.year) for m in known]
-    nameless = np.setdiff1d(rows.item, np.array([row[0] for row in table], np.int32))
+    rated = np.flatnonzero(np.bincount(rows.item))
+    nameless = np.setdiff1d(rated, np.array([row[0] for row in table], np.int64))
     table += [
         (item, items.label(item) if items.labels else f"Item {item}", (), 0)
         for item in nameless.tolist()
     ]
-    notes: tuple[str, ...] = ()
+    notes = []
     if len(nameless):
-        notes = (f"{len(nameless):,} items have no title, so their ids stand for it",)
+        notes.append(f"{len(nameless):,} items have no title, so their ids stand for it")
+    if mapped := [kind for kind, ids in (("user", users), ("item", items)) if ids.labels]:
+        notes.append(
+            f"{' and '.join(mapped)} ids are not small whole numbers, so they are numbered"
+        )
     return DataSet(
         ratings=rows,
         movies=MovieTable.of(table),
@@ -205,7 +210,7 @@ def _assemble(
         users=users,
         items=items,
         folder=path if path.is_dir() else path.parent,
-        notes=notes,
+        notes=tuple(notes),
     )
 
 
