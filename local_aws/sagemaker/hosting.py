@@ -55,11 +55,7 @@ class EndpointConfig:
         self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
         self.created = now()
         self.variants: list[dict[str, Any]] = params["ProductionVariants"]
-        refuse_members(
-            params,
-            _UNSUPPORTED,
-            "CreateEndpointConfig",
-        )
+        refuse_members(params, _UNSUPPORTED, "CreateEndpointConfig")
         if params.get("DataCaptureConfig", {}).get("EnableCapture"):
             raise NotImplementedByLocalAws("DataCaptureConfig")
         names = [variant["VariantName"] for variant in self.variants]
@@ -70,11 +66,7 @@ class EndpointConfig:
 
     def _check(self, variant: dict[str, Any], has_model: Callable[[str], object]) -> None:
         name = variant["VariantName"]
-        refuse_members(
-            variant,
-            _UNSUPPORTED_OF_VARIANTS,
-            f"variant {name}",
-        )
+        refuse_members(variant, _UNSUPPORTED_OF_VARIANTS, f"variant {name}")
         if "ModelName" not in variant:
             raise NotImplementedByLocalAws(f"variant {name}: inference components (no ModelName)")
         has_model(variant["ModelName"])
@@ -216,6 +208,7 @@ class Endpoint:
         self._lock = threading.RLock()
         self._deployment: Deployment = {}
         self._pending: Deployment = {}
+        self._abandoned = False
 
     @property
     def status(self) -> str:
@@ -301,6 +294,8 @@ class Endpoint:
                 variant = Variant(settings, models[settings["ModelName"]], self.name)
                 fresh[variant.name] = variant
                 with self._lock:
+                    if self._abandoned:
+                        raise Failed("the local AWS was stopped")
                     self._pending = dict(fresh)
                 variant.deploy()
         except Failed as failure:
@@ -371,6 +366,7 @@ class Endpoint:
     def abandon(self) -> None:
         """End every process at once, because this AWS ends."""
         with self._lock:
+            self._abandoned = True
             for variant in (*self._deployment.values(), *self._pending.values()):
                 variant.close(grace=0)
             self._deployment = {}

@@ -50,11 +50,7 @@ class Model:
         self.container: dict[str, Any] = params.get("PrimaryContainer") or containers[0]
         if "ExecutionRoleArn" not in params:
             raise ValidationException("CreateModel needs an ExecutionRoleArn.")
-        refuse_members(
-            self.container,
-            _UNSUPPORTED,
-            "ContainerDefinition",
-        )
+        refuse_members(self.container, _UNSUPPORTED, "ContainerDefinition")
         if self.container.get("Mode", "SingleModel") != "SingleModel":
             raise NotImplementedByLocalAws(f"a container's Mode {self.container['Mode']}")
         if "Image" not in self.container:
