@@ -1,0 +1,216 @@
+"""Item-to-item models in closed form: which items go with those that somebody has taken.
+
+All learn from a matrix of users × items (a user's interest in an item, 0 for none) and offer what
+scikit-learn's users expect: `fit`, then `score` (users × items), `recommend` and `similar_items`.
+`Ease` is the most accurate, `Cosine` the plainest, `Transitions` knows the order of things.
+"""
+
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.linalg import lapack
+from threadpoolctl import threadpool_limits
+
+from recsys.metrics import top_k
+
+Floats = NDArray[np.float32]
+
+
+class _Weighted(Protocol):
+    weights: Any
+
+
+class ItemModel:
+    """What the models share: they are an items × items matrix, `weights`.
+
+    Attributes:
+        weights: row i says how much having taken item i speaks for every other item; float32,
+            dense or in compressed rows, zero diagonal. Set by `fit`.
+    """
+
+    weights: Any
+
+    def score(self, profiles: sparse.csr_array) -> Floats:
+        """Score of every item for every profile, (profiles, items).
+
+        Args:
+            profiles: (profiles, items), the interest in each item that was taken.
+        """
+        scores = profiles.astype(np.float32) @ self.weights
+        return np.asarray(scores.toarray() if sparse.issparse(scores) else scores, np.float32)
+
+    def recommend(
+        self, profiles: sparse.csr_array, k: int = 10, remove_seen: bool = True
+    ) -> NDArray[np.int64]:
+        """The `k` best items for every profile, (profiles, k), best first; −1 where none is left.
+
+        Args:
+            profiles: (profiles, items), the interest in each item that was taken.
+            k: length of the lists.
+            remove_seen: leave out what is in the profile.
+        """
+        scores = self.score(profiles)
+        if remove_seen:
+            rows = np.repeat(np.arange(scores.shape[0]), np.diff(profiles.indptr))
+            scores[rows, profiles.indices] = -np.inf
+        return top_k(scores, k)
+
+    def similar_items(self, item: int, k: int = 10) -> NDArray[np.int64]:
+        """The `k` items that go best with `item`, itself left out."""
+        one = sparse.csr_array(([1.0], [item], [0, 1]), shape=(1, self.weights.shape[0]))
+        return self.recommend(one, k)[0]
+
+
+class Ease(ItemModel):
+    """Linear regression of every item on all others (EASE), with dropout in closed form (EDLAE).
+
+    The weights B minimise ‖X − XB‖² + ‖Λ^½ B‖² with a zero diagonal, where Λ = regularization +
+    dropout / (1 − dropout) · diag(XᵀX): the second term is what randomly dropping entries of the
+    input does on average. With P = (XᵀX + Λ)⁻¹, B = I − P · diag(P)⁻¹.
+
+    Steck 2019, Embarrassingly Shallow Autoencoders for Sparse Data; Steck 2020, Autoencoders that
+    don't overfit towards the Identity.
+
+    Args:
+        regularization: λ > 0, in the units of XᵀX, that is users for 0/1 data.
+        dropout: share of the input that is dropped, 0 ≤ dropout < 1.
+    """
+
+    def __init__(self, regularization: float = 300.0, dropout: float = 0.2) -> None:
+        self.regularization = regularization
+        self.dropout = dropout
+
+    def fit(self, interactions: sparse.csr_array) -> Self:
+        """Learn from a (users, items) matrix: O(min(users, items)² · max(users, items))."""
+        x = interactions.astype(np.float32).tocsr()
+        squares = np.asarray(x.power(2).sum(axis=0)).ravel()
+        penalty = self.regularization + self.dropout / (1 - self.dropout) * squares
+        with threadpool_limits(1):  # the factorisation gains nothing from idle waiting threads
+            inverse = (_inverse if x.shape[0] >= x.shape[1] else _inverse_by_users)(x, penalty)
+        weights = inverse
+        weights /= -np.diag(inverse).copy()
+        np.fill_diagonal(weights, 0.0)
+        self.weights = weights
+        return self
+
+
+def _inverse(x: sparse.csr_array, penalty: Floats) -> Floats:
+    """(XᵀX + diag(penalty))⁻¹ by Cholesky's factorisation, float32[items, items]."""
+    gram = np.asarray((x.T @ x).toarray(), np.float32, order="F")
+    gram[np.diag_indices_from(gram)] += penalty
+    factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
+    if not failed:
+        factor, failed = lapack.spotri(factor, lower=1, overwrite_c=1)
+    if failed:
+        raise ValueError("the regularization is too small for this data: raise it")
+    lower = np.tril(factor, -1)
+    return np.asarray(lower + lower.T + np.diag(np.diag(factor)), np.float32)
+
+
+def _inverse_by_users(x: sparse.csr_array, penalty: Floats) -> Floats:
+    """The same by Woodbury's identity, which only factorises a users × users matrix."""
+    scaled = x * (1 / np.sqrt(penalty))[None, :]
+    gram = np.asarray((scaled @ scaled.T).toarray(), np.float32, order="F")
+    gram[np.diag_indices_from(gram)] += 1
+    factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
+    if failed:
+        raise ValueError("the regularization is too small for this data: raise it")
+    right = np.asarray(scaled.tocsr().toarray(), np.float32, order="F")
+    half, _ = lapack.strtrs(factor, right, lower=1, overwrite_b=1)
+    inverse = half.T @ half
+    np.negative(inverse, out=inverse)
+    inverse[np.diag_indices_from(inverse)] += 1
+    root = np.asarray(1 / np.sqrt(penalty), np.float32)
+    inverse *= root[:, None]
+    inverse *= root[None, :]
+    return np.asarray(inverse)
+
+
+class Cosine(ItemModel):
+    """Items are alike when the same users take them.
+
+    w_ij = s_ij / (n_i^(1−d) · n_j^d + shrinkage), with s_ij the users that i and j share, n_i those
+    of i and d the discount of popular answers: ½ is the cosine, 0 the share of i's users who take
+    j, 1 the share of j's users who take i.
+
+    Args:
+        shrinkage: in users; pairs that few users share weigh less.
+        popularity_discount: d, 0 … 1.
+        least_shared: pairs with fewer common users count nothing.
+    """
+
+    def __init__(
+        self, shrinkage: float = 10.0, popularity_discount: float = 0.5, least_shared: int = 1
+    ) -> None:
+        self.shrinkage = shrinkage
+        self.popularity_discount = popularity_discount
+        self.least_shared = least_shared
+
+    def fit(self, interactions: sparse.csr_array) -> Self:
+        """Learn from a (users, items) matrix; only whether an entry is stored counts."""
+        taken = interactions.tocsr().astype(np.float32)
+        taken.data[:] = 1
+        shared = (taken.T @ taken).tocoo()
+        users = np.bincount(taken.indices, minlength=taken.shape[1])
+        keep = (shared.row != shared.col) & (shared.data >= self.least_shared)
+        row, column, count = shared.row[keep], shared.col[keep], shared.data[keep]
+        d = self.popularity_discount
+        norm = users[row] ** (1.0 - d) * users[column] ** float(d) + self.shrinkage
+        self.weights = _matrix(row, column, count / norm, shared.shape[0])
+        return self
+
+
+class Transitions(ItemModel):
+    """What is taken next: pairs in the order of a user's history, the nearer the heavier.
+
+    w_ij = Σ decay^(d − 1) / (n_i + shrinkage)^½ (n_j + shrinkage)^½ over all places where j comes
+    d ≤ window steps after i, with n the number of times that an item occurs.
+
+    Args:
+        window: the furthest step that counts.
+        decay: weight of each step against the one before, 0 … 1.
+        shrinkage: in occurrences; what is rare weighs less.
+    """
+
+    def __init__(self, window: int = 5, decay: float = 0.8, shrinkage: float = 10.0) -> None:
+        self.window = window
+        self.decay = decay
+        self.shrinkage = shrinkage
+
+    def fit(self, user: ArrayLike, item: ArrayLike, items: int) -> Self:
+        """Learn from histories: rows sorted by user, then by time.
+
+        Args:
+            user, item: (rows,) who took what.
+            items: how many items there are.
+        """
+        users, taken = np.asarray(user), np.asarray(item)
+        rows, columns, data = [], [], []
+        for step in range(1, self.window + 1):
+            same = (users[step:] == users[:-step]) & (taken[step:] != taken[:-step])
+            rows.append(taken[:-step][same])
+            columns.append(taken[step:][same])
+            data.append(np.full(len(rows[-1]), self.decay ** (step - 1)))
+        row, column = np.concatenate(rows), np.concatenate(columns)
+        norm = np.sqrt(np.bincount(taken, minlength=items) + self.shrinkage)
+        weight = np.concatenate(data) / (norm[row] * norm[column])
+        self.weights = _matrix(row, column, weight, items)
+        return self
+
+
+def recency(places: int, half_life: float) -> NDArray[np.float64]:
+    """Weights of a history's places, oldest first: the newest weighs 1, halved every `half_life`.
+
+    Args:
+        places: length of the history.
+        half_life: in places; infinity makes all the same.
+    """
+    return np.asarray(0.5 ** (np.arange(places)[::-1] / half_life))
+
+
+def _matrix(row: Any, column: Any, data: Any, items: int) -> sparse.csr_array:
+    matrix = sparse.coo_array((data, (row, column)), shape=(items, items)).tocsr()
+    matrix.sum_duplicates()
+    return matrix.astype(np.float32)
