@@ -5,21 +5,19 @@ service in as well. The role's permissions are checked by S3 itself, for the cal
 its credentials.
 """
 
-import fnmatch
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlparse
 
 from botocore.exceptions import ClientError
 from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
 
 from local_aws import clients
+from local_aws.iam.policies import Decision, Request, evaluate
 from local_aws.personalize.errors import InvalidInput
 
-_PRINCIPAL = "personalize.amazonaws.com"
+PRINCIPAL = "personalize.amazonaws.com"
 
 
 class AccessDenied(Exception):
@@ -40,10 +38,10 @@ class Place:
         Raises:
             InvalidInput: it is none.
         """
-        parsed = urlparse(uri)
-        if parsed.scheme != "s3" or not parsed.netloc:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if not uri.startswith("s3://") or not bucket:
             raise InvalidInput(f"'{uri}' is not an S3 location: s3://bucket/key is needed.")
-        return cls(parsed.netloc, parsed.path.lstrip("/"))
+        return cls(bucket, key)
 
 
 class JobStorage:
@@ -57,18 +55,19 @@ class JobStorage:
 
     def __init__(self, role_arn: str, job_arn: str, account_id: str, region: str) -> None:
         self._role_arn = role_arn
-        self._source = {"aws:sourceaccount": account_id, "aws:sourcearn": job_arn}
+        self._context = _context(job_arn, account_id)
         self._region = region
         self._s3: Any = None
 
-    def read(self, place: Place, suffix: str = "") -> list[tuple[str, bytes]]:
+    def read(self, place: Place) -> list[tuple[str, bytes]]:
         """Name and content of the object, or of the objects directly in the folder.
 
         Raises:
             AccessDenied: the role or the bucket does not allow it, or nothing is there.
         """
+        self._context["s3:prefix"] = place.key
         self._need(place.bucket, "s3:ListBucket", f"arn:aws:s3:::{place.bucket}")
-        keys = self._keys(place, suffix)
+        keys = self._keys(place)
         for key in keys:
             self._need(place.bucket, "s3:GetObject", f"arn:aws:s3:::{place.bucket}/{key}")
         s3 = self._client()
@@ -90,7 +89,7 @@ class JobStorage:
         self._need(place.bucket, "s3:PutObject", f"arn:aws:s3:::{place.bucket}/{key}")
         self._call(self._client().put_object, Bucket=place.bucket, Key=key, Body=content)
 
-    def _keys(self, place: Place, suffix: str) -> list[str]:
+    def _keys(self, place: Place) -> list[str]:
         found: list[str] = []
         token: dict[str, str] = {}
         while True:
@@ -107,7 +106,7 @@ class JobStorage:
         inside = [
             key
             for key in found
-            if key.startswith(folder) and "/" not in key[len(folder) :] and key.endswith(suffix)
+            if key.startswith(folder) and "/" not in key[len(folder) :]
             if key != folder
         ]
         if not inside:
@@ -146,21 +145,19 @@ class JobStorage:
             if code == "NoSuchBucket":
                 raise AccessDenied(f"There is no bucket {bucket}.") from None
             policy = {"Statement": []}
-        effects = {
-            statement["Effect"]
-            for statement in _statements(policy)
-            if _covers(statement, action, resource, self._source)
-        }
-        if effects != {"Allow"}:
+        request = Request(action, resource, (PRINCIPAL,), self._context)
+        decision = evaluate([policy], request)
+        says = "denies" if decision is Decision.DENY else "does not allow"
+        if decision is not Decision.ALLOW:
             raise AccessDenied(
                 "Insufficient privileges for accessing data in S3. The policy of bucket "
-                f"{bucket} {'denies' if 'Deny' in effects else 'does not allow'} {_PRINCIPAL} "
+                f"{bucket} {says} {PRINCIPAL} "
                 f"the action {action} on {resource}."
             )
 
 
-def check_role(arn: str, account_id: str, region: str) -> None:
-    """Make sure that there is such a role and that the service may assume it.
+def check_role(arn: str, job_arn: str, account_id: str, region: str) -> None:
+    """Make sure that there is such a role and that the service may assume it for this job.
 
     Raises:
         InvalidInput: otherwise.
@@ -171,61 +168,16 @@ def check_role(arn: str, account_id: str, region: str) -> None:
         raise InvalidInput(f"Role {arn} does not exist.") from None
     document = role.assume_role_policy_document
     policy = json.loads(document) if isinstance(document, str) else document
-    if not any(
-        statement["Effect"] == "Allow"
-        and _names_service(statement)
-        and _acts(statement, "sts:AssumeRole")
-        for statement in _statements(policy)
-    ):
+    request = Request("sts:AssumeRole", arn, (PRINCIPAL,), _context(job_arn, account_id))
+    if evaluate([policy], request) is not Decision.ALLOW:
         raise InvalidInput(
-            f"Role {arn} does not trust {_PRINCIPAL}: its trust policy must let it assume the role."
+            f"Role {arn} does not trust {PRINCIPAL}: its trust policy must let it assume the role."
         )
 
 
-def _statements(policy: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from _listed(policy.get("Statement"))
-
-
-def _covers(statement: dict[str, Any], action: str, resource: str, source: dict[str, str]) -> bool:
-    return (
-        _names_service(statement)
-        and _acts(statement, action)
-        and any(
-            fnmatch.fnmatchcase(resource, pattern) for pattern in _listed(statement.get("Resource"))
-        )
-        and _conditions(statement.get("Condition", {}), source)
-    )
-
-
-def _names_service(statement: dict[str, Any]) -> bool:
-    principal = statement.get("Principal", {})
-    if isinstance(principal, str):
-        return principal == "*"
-    return _PRINCIPAL in _listed(principal.get("Service")) or "*" in _listed(principal.get("AWS"))
-
-
-def _acts(statement: dict[str, Any], action: str) -> bool:
-    patterns = _listed(statement.get("Action"))
-    return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
-
-
-def _conditions(conditions: dict[str, Any], source: dict[str, str]) -> bool:
-    for test, wanted in conditions.items():
-        for key, patterns in wanted.items():
-            actual = {**source, "aws:securetransport": "true"}.get(key.lower())
-            if actual is None:
-                return False
-            like = test.lower().removesuffix("ifexists") in ("stringlike", "arnlike", "arnequals")
-            same = fnmatch.fnmatchcase if like else str.__eq__
-            if not any(
-                same(actual, str(p).lower() if isinstance(p, bool) else p)
-                for p in _listed(patterns)
-            ):
-                return False
-    return True
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+def _context(job_arn: str, account_id: str) -> dict[str, str]:
+    return {
+        "aws:SourceAccount": account_id,
+        "aws:SourceArn": job_arn,
+        "aws:SecureTransport": "true",
+    }

@@ -42,6 +42,8 @@ class Batch(Events):
         """CreateBatchInferenceJob: recommendations for every line of the input."""
         if params.get("batchInferenceJobMode", "BATCH_INFERENCE") != "BATCH_INFERENCE":
             raise NotImplementedByLocalAws("batch inference with themes (THEME_GENERATION)")
+        if (params.get("batchInferenceJobConfig") or {}).get("rankingInfluence"):
+            raise NotImplementedByLocalAws("rankingInfluence of a batch inference job")
         version = self.find("solutionVersion", params["solutionVersionArn"], ready=True)
         recipe = catalogue.find(version["recipeArn"])
         if recipe.type not in _NEEDS or recipe.name in _NO_BATCH:
@@ -84,8 +86,8 @@ class Batch(Events):
         source = Place.of(params["jobInput"]["s3DataSource"]["path"])
         target = Place.of(params["jobOutput"]["s3DataDestination"]["path"])
         role = params["roleArn"]
-        check_role(role, self.account_id, self.region_name)
         arn = self.arn_of(kind, params["jobName"])
+        check_role(role, arn, self.account_id, self.region_name)
         names = ("jobName", "solutionVersionArn", "filterArn", "jobInput", "jobOutput", "roleArn")
         attributes = given(params, (*names, "batchInferenceJobConfig")) | {"numResults": count}
         if kind == "batchInferenceJob":

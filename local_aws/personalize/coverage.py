@@ -21,14 +21,14 @@ _DIFFERENCES = """\
   checked by name, and used where the local model has such a thing.
 - Refused by name, besides the operations marked below: dataset groups of domain ECOMMERCE, actions,
   recipes `aws-next-best-action` and `aws-semantic-similarity`, themes in batch inference,
-  optimization objectives, incremental updates of solutions, metric attributions.
+  optimization objectives, incremental updates of solutions, `rankingInfluence`, metric
+  attributions.
 - AWS trains by itself unless `performAutoTraining` is false. So does the local AWS, an hour after
   the solution is made and then by its schedule, as long as it runs.
 - Imports check more than AWS says: columns that the schema does not have, timestamps in
   milliseconds or before 1970 are errors, and every bad row is counted; AWS names none.
 - An item that came after a training (PutItems, PutEvents) is not recommended before the next one.
-- `minProvisionedTPS`, KMS keys and `itemExplorationConfig`/`rankingInfluence` are remembered, and
-  change nothing.
+- `minProvisionedTPS`, KMS keys and `itemExplorationConfig` are remembered, and change nothing.
 """
 
 

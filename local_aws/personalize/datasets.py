@@ -95,9 +95,7 @@ class Datasets(Registry):
             and arn not in self.resources
         ):
             raise AlreadyExists(params["name"])
-        attributes = given(params, ("name", "datasetGroupArn", "schemaArn")) | {
-            "datasetType": kind
-        }
+        attributes = given(params, ("name", "datasetGroupArn", "schemaArn")) | {"datasetType": kind}
         with self.lock:
             dataset = self.add("dataset", arn, group.arn, attributes, params)
             data = self.data(group.arn)
@@ -176,8 +174,8 @@ class Datasets(Registry):
             raise InvalidInput("roleArn is needed: the role with which the data is read.")
         if params.get("publishAttributionMetricsToS3"):
             raise NotImplementedByLocalAws("metric attributions (publishAttributionMetricsToS3)")
-        check_role(role, self.account_id, self.region_name)
         arn = self.arn_of("datasetImportJob", params["jobName"])
+        check_role(role, arn, self.account_id, self.region_name)
         full = params.get("importMode", "FULL") == "FULL"
         names = ("jobName", "datasetArn", "dataSource", "roleArn")
         attributes = given(params, names) | {"importMode": "FULL" if full else "INCREMENTAL"}

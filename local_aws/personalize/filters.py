@@ -369,11 +369,10 @@ class _Asker:
         column = table.numbers(field.name)[: self.size]
         known = ~np.isnan(column)
         if condition.operator in _COMPARE:
-            return (
-                known
-                & bool(wanted)
-                & _COMPARE[condition.operator](column, wanted[0] if wanted else 0)
-            )
+            if not wanted:
+                return np.zeros(self.size, dtype=bool)
+            passing: Mask = known & _COMPARE[condition.operator](column, wanted[0])
+            return passing
         inside = np.isin(column, np.array(wanted, dtype=float))
         return known & ~inside if condition.operator == "NOT IN" else inside
 

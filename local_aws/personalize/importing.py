@@ -189,5 +189,5 @@ def _whole(field: Field, text: Any) -> int:
 
 
 def _short(text: Any) -> str:
-    text = str(text)
-    return text if len(text) <= 40 else text[:40] + "…"
+    shown = str(text)
+    return shown if len(shown) <= 40 else shown[:40] + "…"

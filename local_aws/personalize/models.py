@@ -4,7 +4,7 @@ from local_aws.personalize import catalogue
 from local_aws.personalize.batch import Batch
 from local_aws.personalize.datasets import Params
 from local_aws.personalize.errors import InvalidInput, NotFound, TooManyTags
-from local_aws.personalize.resources import TAGS, KINDS, Resource, paged
+from local_aws.personalize.resources import KINDS, TAGS, Resource, paged
 
 
 class PersonalizeBackend(Batch):

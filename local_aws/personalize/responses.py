@@ -1,8 +1,11 @@
 """The three APIs of Amazon Personalize: control plane, runtime, events."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+from moto.core.common_types import TYPE_RESPONSE
+from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
 from moto.personalize.models import personalize_backends
 
@@ -30,6 +33,13 @@ class RuntimeResponse(_Response):
     """Recommendations and rankings."""
 
     service = "personalize-runtime"
+
+    def serialized(self, action_result: ActionResult) -> TYPE_RESPONSE:
+        """The answer as JSON. It has AWS's names; moto would look up each of them again."""
+        if not isinstance(action_result.result, dict):
+            return super().serialized(action_result)
+        headers = {"Content-Type": "application/json", **self.response_headers}
+        return 200, headers, json.dumps(action_result.result)
 
 
 class EventsResponse(_Response):

@@ -32,20 +32,19 @@ class Runtime(Serving):
         columns = _columns(params, source, self.data(source.group))
         count = _count(params, bool(columns))
         data = self.data(source.group)
-        with data.lock:
-            asking = Asking(data, served.codes, params)
-            allow = self._allowed(params, source, asking, recipe)
-            best = served.ask(asking.request("recommend", allow=_packed(allow), k=count))
-            scored = list(zip(best["items"], best["scores"], strict=True))
-            promoted: dict[int, str] = {}
-            for promotion in params.get("promotions") or []:
-                scored, promoted = self._promote(
-                    promotion, source, recipe, served, asking, scored, count
-                )
-            items = [
-                self._item(data, served, code, score if recipe.scored else None, columns, promoted)
-                for code, score in scored
-            ]
+        asking = Asking(data, served.codes, params)
+        allow = self._allowed(params, source, asking, recipe)
+        best = served.ask(asking.request("recommend", allow=_packed(allow), k=count))
+        scored = list(zip(best["items"], best["scores"], strict=True))
+        promoted: dict[int, str] = {}
+        for promotion in params.get("promotions") or []:
+            scored, promoted = self._promote(
+                promotion, source, recipe, served, asking, scored, count
+            )
+        items = [
+            self._item(data, served, code, score if recipe.scored else None, columns, promoted)
+            for code, score in scored
+        ]
         return {"itemList": items, "recommendationId": _request_id()}
 
     def get_personalized_ranking(self, params: Params) -> Params:
@@ -58,18 +57,17 @@ class Runtime(Serving):
         given = list(dict.fromkeys(params["inputList"]))
         if columns and len(given) > _WITH_METADATA:
             raise InvalidInput(f"With metadata inputList may have {_WITH_METADATA} items.")
-        with data.lock:
-            asking = Asking(data, served.codes, params)
-            allow = self._allowed(params, source, asking, recipe)
-            codes = served.codes.local("items", np.array([data.items.find(i) for i in given]))
-            known = [int(code) for code in codes if code >= 0 and (allow is None or allow[code])]
-            answer = served.ask(asking.request("rank", among=known)) if known else None
-            ranking = [
-                self._item(data, served, code, score, columns, {})
-                for code, score in (
-                    zip(answer["items"], answer["scores"], strict=True) if answer else ()
-                )
-            ]
+        asking = Asking(data, served.codes, params)
+        allow = self._allowed(params, source, asking, recipe)
+        codes = served.codes.local("items", np.array([data.items.find(i) for i in given]))
+        known = [int(code) for code in codes if code >= 0 and (allow is None or allow[code])]
+        answer = served.ask(asking.request("rank", among=known)) if known else None
+        ranking = [
+            self._item(data, served, code, score, columns, {})
+            for code, score in (
+                zip(answer["items"], answer["scores"], strict=True) if answer else ()
+            )
+        ]
         if allow is None:
             unknown = (item for item, code in zip(given, codes, strict=True) if code < 0)
             ranking += [{"itemId": item} for item in unknown]
@@ -141,7 +139,8 @@ class Runtime(Serving):
         merged = [(ranks[code] + 0.5, code, score) for code, score in rest]
         merged += [(slots[code], code, score) for code, score in chosen.items()]
         merged.sort(key=lambda each: each[0])
-        return [(code, score) for _, code, score in merged], dict.fromkeys(chosen, name)
+        named = {code: str(name) for code in chosen}
+        return [(code, score) for _, code, score in merged], named
 
     @staticmethod
     def _item(
@@ -170,7 +169,7 @@ class Asking:
     """One request as a model is asked it.
 
     Args:
-        data: the group's data, whose lock is held.
+        data: the group's data.
         codes: the model's codes.
         params: userId, itemId and context of the request.
     """
@@ -185,7 +184,8 @@ class Asking:
     def mask(self, compiled: Filter, given: dict[str, str]) -> Mask:
         """Which of the model's items pass a filter."""
         values = compiled.bind(given)
-        allowed = compiled.allow(self._data, values, self.user, self.item)
+        with self._data.lock:
+            allowed = compiled.allow(self._data, values, self.user, self.item)
         return np.asarray(allowed[self._codes.items])
 
     def request(self, operation: str, **more: Any) -> Params:
@@ -199,7 +199,8 @@ class Asking:
             **more,
         }
         if self.user >= 0 and data.interactions is not None:
-            history = data.interactions.history(self.user)
+            with data.lock:
+                history = data.interactions.history(self.user)
             items = codes.local("items", history.item)
             known = items >= 0  # what came after the training says nothing to the model
             request["items"] = array(items[known], "<i4")

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from local_aws.api import NotImplementedByLocalAws
 from local_aws.personalize import catalogue
 from local_aws.personalize.datasets import Params, given
 from local_aws.personalize.engine import ModelFailed, Served
 from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.resources import Failed, Resource, now
-from local_aws.personalize.solutions import Solutions, Trained, Job
+from local_aws.personalize.solutions import Job, Solutions, Trained
 
 CAMPAIGNS, RECOMMENDERS = 5, 5
 _LATEST = "/$LATEST"
@@ -235,6 +236,8 @@ def _start(trained: Any) -> Served:
 
 def _checked(config: Params | None, version_arn: str) -> Params:
     config = config or {}
+    if config.get("rankingInfluence"):
+        raise NotImplementedByLocalAws("rankingInfluence of a campaign")
     if config.get("syncWithLatestSolutionVersion") and not version_arn.endswith(_LATEST):
         raise InvalidInput(
             "syncWithLatestSolutionVersion needs a solutionVersionArn of the form "

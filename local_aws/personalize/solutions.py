@@ -22,8 +22,8 @@ from local_aws.personalize.datasets import (
     USER_INTERACTIONS,
     Datasets,
     Params,
-    given,
     enough_users,
+    given,
 )
 from local_aws.personalize.engine import Codes, Training, TrainingFailed, export
 from local_aws.personalize.errors import InvalidInput
@@ -342,8 +342,7 @@ def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
                 f"{recipe.name} needs {least} interactions of event type {name}; there are {count}."
             )
     events = events if keep.all() else events.take(np.flatnonzero(keep))
-    rows = np.stack([events.user, events.item, events.timestamp, events.event_type])
-    unique = np.unique(rows, axis=1).shape[1]
+    unique = _distinct(events)
     if unique < INTERACTIONS:
         after = f" after filtering by event type {', '.join(told)}" if told else ""
         raise Failed(
@@ -353,6 +352,13 @@ def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
     counts = np.bincount(events.user)
     enough_users(int((counts >= USER_INTERACTIONS).sum()), int((counts > 0).sum()))
     return events
+
+
+def _distinct(events: Events) -> int:
+    """How many different interactions there are; no more are counted than are needed."""
+    rows = np.stack([events.user, events.item, events.timestamp, events.event_type])
+    few = np.unique(rows[:, : 10 * INTERACTIONS], axis=1).shape[1]
+    return few if few >= INTERACTIONS else int(np.unique(rows, axis=1).shape[1])
 
 
 def _check_config(recipe: Recipe, params: Params, config: Params) -> None:

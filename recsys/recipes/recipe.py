@@ -89,6 +89,15 @@ class UserModel(Protocol):
         ...
 
 
+@runtime_checkable
+class Tunable(Protocol):
+    """A recipe that can choose its own hyperparameters (HPO)."""
+
+    def tune(self, data: Dataset, config: Config) -> Config:
+        """`config` with the hyperparameters that did best within `config.hpo`'s ranges."""
+        ...
+
+
 class Recipe(Protocol):
     """A way to learn a model; `InputError` where the data does not allow it."""
 

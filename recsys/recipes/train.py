@@ -6,7 +6,7 @@ from pathlib import Path
 from recsys.errors import InputError
 from recsys.recipes import dataset
 from recsys.recipes.evaluation import evaluate
-from recsys.recipes.recipe import Config
+from recsys.recipes.recipe import Config, Tunable
 from recsys.recipes.registry import RECIPES
 
 
@@ -22,6 +22,10 @@ def main(folder: Path) -> None:
         known = ", ".join(RECIPES)
         raise InputError(f"no recipe is called {config.recipe}; there are {known}")
     data = dataset.load(folder / "data")
+    if config.hpo is not None:
+        if not isinstance(recipe, Tunable):
+            raise InputError(f"{config.recipe} has no hyperparameters that could be tuned")
+        config = recipe.tune(data, config)
     metrics = evaluate(recipe, data, config)
     model = recipe.fit(data, config)
     (folder / "model").mkdir(exist_ok=True)

@@ -81,8 +81,9 @@ class World:
     """A local AWS with a bucket and a role, and what users' programs do with it."""
 
     def __init__(self, **environment: Any) -> None:
+        client: Any = boto3.client
         made = {
-            name: boto3.client(name, region_name="us-east-1", **environment)
+            name: client(name, region_name="us-east-1", **environment)
             for name in ("s3", "iam", *SERVICES)
         }
         self.s3, self.iam, self.personalize, self.runtime, self.events = made.values()

@@ -182,7 +182,7 @@ def test_nothing_is_left_after_a_whole_life(world: Any) -> None:
 def test_it_works_under_mock_aws_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the caller's process, without a server; the data planes have hosts of their own."""
     from local_aws import clients
-    from tests.local_aws.personalize.conftest import World
+    from tests.local_aws.personalize.conftest import INTERACTIONS, World, interactions
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
@@ -192,7 +192,9 @@ def test_it_works_under_mock_aws_too(monkeypatch: pytest.MonkeyPatch) -> None:
     with mock_aws():
         clients._client.cache_clear()
         world = World()
-        group = world.filled()
+        group = world.group()
+        dataset = world.dataset(group, "Interactions", INTERACTIONS)
+        assert world.load(dataset, interactions())["status"] == "ACTIVE"
         version = world.version(world.solution(group, "aws-popularity-count"))
         assert world.settled("solutionVersion", version)["status"] == "ACTIVE"
         campaign = world.campaign(version)

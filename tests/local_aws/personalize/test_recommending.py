@@ -34,8 +34,10 @@ def group(world: Any) -> str:
 @pytest.fixture(scope="module")
 def versions(world: Any, group: str) -> dict[str, str]:
     """A trained version of each recipe that the tests need."""
-    names = ("user-personalization-v2", "personalized-ranking-v2", "similar-items")
-    names += ("popularity-count", "item-affinity", "item-attribute-affinity")
+    names = [
+        *("user-personalization-v2", "personalized-ranking-v2", "similar-items"),
+        *("popularity-count", "item-affinity", "item-attribute-affinity"),
+    ]
     made = {}
     for name in names:
         made[name] = world.version(world.solution(group, f"aws-{name}"))
