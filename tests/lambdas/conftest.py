@@ -6,13 +6,20 @@ from collections.abc import Iterator
 import pytest
 
 
+@pytest.fixture(autouse=True, scope="module")
+def nobody() -> Iterator[None]:
+    """Credentials that open nothing, should a call ever leave this process."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        environment.delenv("AWS_ENDPOINT_URL", raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Credentials that are none, no waiting between a client's tries, whole stack traces after."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No waiting between a client's tries; after a test, stack traces are whole again."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     yield
     vars(sys).pop("tracebacklimit", None)

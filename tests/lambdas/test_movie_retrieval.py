@@ -82,18 +82,20 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def client() -> Any:
+def client() -> Iterator[Any]:
     with mock_aws():
-        return boto3.client("s3", region_name="us-east-1")
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket=BUCKET)
+        yield s3
 
 
 @pytest.fixture
-def s3(client: Any) -> Iterator[Any]:
-    with mock_aws():
-        client.create_bucket(Bucket=BUCKET)
-        put(client, RATINGS, UA_BASE)
-        put(client, ITEMS, U_ITEM)
-        yield client
+def s3(client: Any) -> Any:
+    for stored in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        client.delete_object(Bucket=BUCKET, Key=stored["Key"])
+    put(client, RATINGS, UA_BASE)
+    put(client, ITEMS, U_ITEM)
+    return client
 
 
 def put(s3: Any, key: str, text: str) -> None:
@@ -118,9 +120,6 @@ def library(s3: Any, endpoint: Any, clock: Any) -> Library:
 def imported() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ENDPOINT_NAME", "recommendationModel")
-        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         yield importlib.import_module("movie_retrieval.handler")
 
 

@@ -25,9 +25,6 @@ def imported() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ENDPOINT_NAME_RATING", "ratingModel")
         environment.setenv("ENDPOINT_NAME_REC", "recommendationModel")
-        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         yield importlib.import_module("rec_engine.handler")
 
 

@@ -156,17 +156,29 @@ def unreachable() -> Answer:
     raise ConnectionClosedError(endpoint_url="https://aws.test")
 
 
-@pytest.fixture
-def sagemaker() -> Iterator[SageMaker]:
-    service = SageMaker()
+@pytest.fixture(scope="module")
+def others() -> Iterator[None]:
+    """S3 and CloudWatch Logs are moto's; SageMaker is ours, and moto must leave it alone."""
     with mock_aws():
-        # clients are made once: making one costs more than most of these tests
-        events = kinds.client("sagemaker").meta.events
-        events.unregister("before-send", botocore_stubber)  # ours answers, not moto's
-        events.register("before-send.sagemaker", service.send)
-        kinds.client("s3").create_bucket(Bucket="movies")
-        yield service
-        events.unregister("before-send.sagemaker", service.send)
+        kinds.client("sagemaker").meta.events.unregister("before-send", botocore_stubber)
+        yield
+
+
+@pytest.fixture
+def sagemaker(others: None) -> Iterator[SageMaker]:
+    service = SageMaker()
+    events = kinds.client("sagemaker").meta.events
+    events.register("before-send.sagemaker", service.send)
+    kinds.client("s3").create_bucket(Bucket="movies")
+    yield service
+    events.unregister("before-send.sagemaker", service.send)
+    s3, logs = kinds.client("s3"), kinds.client("logs")
+    if s3.list_buckets()["Buckets"]:
+        for one in s3.list_objects_v2(Bucket="movies").get("Contents", []):
+            s3.delete_object(Bucket="movies", Key=one["Key"])
+        s3.delete_bucket(Bucket="movies")
+    for group in logs.describe_log_groups()["logGroups"]:
+        logs.delete_log_group(logGroupName=group["logGroupName"])
 
 
 class Framework:
