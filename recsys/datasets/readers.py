@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ _KNOWN = (
     "user, item, rating and timestamp"
 )
 _PACKED = {".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z"}
-_WHOLE = re.compile(r"\s*-?\d+\s*")
-_NUMBER = re.compile(r"\s*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+_WHOLE = re.compile(r"\s*-?\d+\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
 _LATEST = 4_102_444_800  # the year 2100, in seconds
 _LONGEST_ID = 256
 
@@ -291,12 +292,10 @@ def _plausible(table: pa.Table, layout: _Layout) -> bool:
         values = table[name].to_numpy()
         if not (values.min() >= least and values.max() <= most):  # NaN fails both
             return False
-    if not layout.whole:
-        for name in ("user", "item"):
-            for label in table[name].chunk(0).dictionary.to_pylist():
-                if not 0 < len(label.strip()) <= _LONGEST_ID:
-                    return False
-    return True
+    if layout.whole:
+        return True
+    labels = [table[name].chunk(0).dictionary.to_pylist() for name in ("user", "item")]
+    return not any(_fault("user", label, layout) for label in chain(*labels))
 
 
 def _whole_ids(table: pa.Table) -> Ratings:
@@ -474,7 +473,7 @@ def _recognise(
             report.add(f"could be {both}; say which: --columns {name}={header[places[0]]}", 1, name)
         else:
             names[places[0]] = name
-    if not report.found and len(set(names)) != len(header):
+    if not report.found and not set(wanted) <= set(names):
         report.add("one column cannot stand for two; correct --columns", 1)
     return tuple(names)
 
