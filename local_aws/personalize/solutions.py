@@ -91,7 +91,7 @@ class Solutions(Datasets):
         if params.get("performAutoML"):
             raise InvalidInput(
                 "AutoML chose among the HRNN recipes, which are no longer available. Use recipeArn "
-                f"{catalogue.find('arn:aws:personalize:::recipe/aws-user-personalization-v2').arn}."
+                "arn:aws:personalize:::recipe/aws-user-personalization-v2."
             )
         if not params.get("recipeArn"):
             raise InvalidInput("recipeArn is needed.")

@@ -1,10 +1,13 @@
 """The control plane's rules: names, states, dependencies, quotas, imports."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from local_aws.personalize import solutions
 
 BUCKET = "ratings"
 RECIPE = "arn:aws:personalize:::recipe/"
@@ -314,6 +317,19 @@ class TestSolutions:
         )
         found = world.settled("solution", made["solutionArn"], "latestSolutionUpdate")
         assert found["performAutoTraining"] is False
+
+    def test_the_first_automatic_training_comes_by_itself(
+        self, world: Any, fresh: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(solutions, "_FIRST_TRAINING", 0.1)
+        arn = world.solution(fresh, "aws-sims", performAutoTraining=True)
+        deadline = time.monotonic() + 30
+        while "latestSolutionVersion" not in (found := world.describe("solution", arn)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        version = found["latestSolutionVersion"]
+        assert version["trainingType"] == "AUTOMATIC"
+        world.settled("solutionVersion", version["solutionVersionArn"])
 
     def test_training_without_data_fails_with_the_reason(self, world: Any, fresh: str) -> None:
         version = world.version(world.solution(fresh, "aws-popularity-count"))
