@@ -6,26 +6,25 @@ import json
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from recsys.datasets import personalize
 from recsys.datasets.baselines import LIKED, baselines
 from recsys.datasets.problems import DataError, Problem
 from recsys.datasets.ratings import DataSet, Ratings
 from recsys.datasets.splits import Split
+from recsys.datasets.text import spelled, write_rows
 
 ROOT = "object2vec/movielens"
 """The workshop's prefix in the bucket."""
 
-_ROWS = 500_000  # written at once
 _WORKSHOP_SAMPLE = {"user": 789, "movie": 286, "neighbour_movie": 195}
 _WORKSHOP_VOCABULARY = {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
 _PLAIN = str.maketrans("‘’‚“”„–—―…", "'''\"\"\"---.")
@@ -69,6 +68,7 @@ def export(data: DataSet, parts: Split, out: str | Path, seed: int = 0) -> dict[
             ids = {kind: getattr(data, kind).numbers for kind, labels in mapped.items() if labels}
             text = json.dumps(ids, ensure_ascii=False, indent=0)
             (folder / "bucket" / ROOT / "ids.json").write_text(text + "\n", "utf-8")
+        personalize.export(data, folder / "bucket")
         manifest = _manifest(data, parts, _digest(folder / "bucket"))
         text = json.dumps(manifest, ensure_ascii=False, indent=2)
         (folder / "manifest.json").write_text(text + "\n", "utf-8")
@@ -105,38 +105,18 @@ def _is_empty(path: Path) -> bool:
 
 def _write_tabs(path: Path, rows: Ratings, bar: "tqdm[Any]") -> None:
     """user, item, rating and timestamp, separated by tabs, as MovieLens 100k does."""
-    rating = _spelled(rows.rating, lambda value: f"{value:g}")
-    _write(path, bar, rows.user, "\t", rows.item, "\t", rating, "\t", rows.timestamp, "\n")
+    rating = spelled(rows.rating, lambda value: f"{value:g}")
+    pieces = (rows.user, "\t", rows.item, "\t", rating, "\t", rows.timestamp, "\n")
+    with path.open("wb") as file:
+        write_rows(file, pieces, bar)
 
 
 def _write_lines(path: Path, rows: Ratings, label: NDArray[Any], bar: "tqdm[Any]") -> None:
     """Object2Vec's JSON Lines."""
-    labels = _spelled(label, str)
-    _write(
-        path, bar, '{"in0": [', rows.user, '], "in1": [', rows.item, '], "label": ', labels, "}\n"
-    )
-
-
-def _spelled(values: NDArray[Any], spell: Callable[[Any], str]) -> pa.Array:
-    """Each value as text; there are few distinct ones."""
-    encoded = pa.array(values).dictionary_encode()
-    return pa.array([spell(v) for v in encoded.dictionary.to_numpy()]).take(encoded.indices)
-
-
-def _write(path: Path, bar: "tqdm[Any]", *pieces: str | NDArray[Any] | pa.Array) -> None:
-    """Write the pieces of each row one after the other; a plain text is the same in every row."""
-    length = max(len(piece) for piece in pieces if not isinstance(piece, str))
+    labels = spelled(label, str)
+    pieces = ('{"in0": [', rows.user, '], "in1": [', rows.item, '], "label": ', labels, "}\n")
     with path.open("wb") as file:
-        for first in range(0, length, _ROWS):
-            texts = [
-                piece
-                if isinstance(piece, str)
-                else pc.cast(pa.array(piece[first : first + _ROWS]), pa.string())
-                for piece in pieces
-            ]
-            joined = pc.binary_join_element_wise(*texts, "")
-            file.write(joined.buffers()[2])
-            bar.update(len(joined))
+        write_rows(file, pieces, bar)
 
 
 def _write_movies(path: Path, data: DataSet) -> None:
