@@ -111,7 +111,8 @@ _JAVA = {
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
+def compiled(pattern: str) -> re.Pattern[str] | None:
+    """A pattern of AWS's as Python's; None where Python has no such thing."""
     for java, python in _JAVA.items():
         pattern = pattern.replace(java, python)
     try:
@@ -121,8 +122,8 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 
 def _matches(pattern: str, value: str) -> bool:
-    compiled = _compiled(pattern)
-    return compiled is None or compiled.fullmatch(value) is not None
+    expression = compiled(pattern)
+    return expression is None or expression.fullmatch(value) is not None
 
 
 def _wrong(value: Any, path: str, constraint: str) -> str:

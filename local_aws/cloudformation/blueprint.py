@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from local_aws import clients
 from local_aws.cloudformation import resources, schemas, template
 from local_aws.cloudformation.errors import InsufficientCapabilities, ValidationError
+from local_aws.cloudformation.intrinsics import Evaluator
 from local_aws.cloudformation.template import Template, is_custom
 
 _LONGEST_BODY, _LONGEST_FILE = 51_200, 1_000_000
@@ -83,6 +84,7 @@ def draw(
         name: _value(name, text, parsed.parameters[name]["Type"], region)
         for name, text in texts.items()
     }
+    Evaluator(parsed, _Inputs(values)).check_rules()
     return Blueprint(parsed, texts, values, {tag["Key"]: tag["Value"] for tag in tags})
 
 
@@ -134,6 +136,27 @@ def check_length(body: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Inputs:
+    """The scope of a template's rules, which may look at parameters only."""
+
+    values: Mapping[str, Any]
+
+    def reference(self, name: str) -> Any:
+        if name not in self.values:
+            raise ValidationError(f"Template validation error: a rule cannot refer to {name}")
+        return self.values[name]
+
+    def attribute(self, logical_id: str, name: str) -> Any:
+        return self.reference(f"{logical_id}.{name}")
+
+    def imported(self, name: str) -> Any:
+        return self.reference(name)
+
+    def dynamic(self, service: str, key: str) -> str:
+        return str(self.reference(f"{service}:{key}"))
+
+
 def _check_types(parsed: Template, region: str) -> None:
     types = {r.type for r in parsed.resources.values() if not is_custom(r.type)}
     unknown = sorted(t for t in types if not schemas.exists(t, region))
@@ -155,13 +178,12 @@ def _check_types(parsed: Template, region: str) -> None:
 def _check_properties(parsed: Template, region: str) -> None:
     faults = []
     for name, definition in parsed.resources.items():
-        handler = resources.find(definition.type)
-        if (
-            is_custom(definition.type)
-            or handler is None
-            or not isinstance(definition.properties, dict)
-        ):
+        if is_custom(definition.type):
+            if "ServiceToken" not in definition.properties:
+                faults.append(f"{name} ({definition.type}): required key [ServiceToken] not found")
             continue
+        handler = resources.find(definition.type)
+        assert handler  # checked before
         schema = schemas.schema(definition.type, region)
         given = {k for k in definition.properties if not k.startswith("Fn::")}
         if unknown := sorted(given - schema.settable):
@@ -190,7 +212,8 @@ def _check_attributes(parsed: Template, region: str) -> None:
         if is_custom(definition.type):
             continue
         handler = resources.find(definition.type)
-        further = handler.further_attributes if handler else frozenset()
+        assert handler  # checked before
+        further = handler.further_attributes
         if attribute not in schemas.schema(definition.type, region).attributes | further:
             raise ValidationError(
                 f"Template error: resource {logical_id} does not support attribute type "

@@ -197,7 +197,6 @@ class Deployment(Resolution):
         stack = self.stack
         try:
             active = self.active_resources()
-            self.evaluator.check_rules()
         except ValidationError as error:
             return error.message
         template = self.wanted.template
@@ -251,10 +250,10 @@ class Deployment(Resolution):
         resource = stack.resources.get(name)
         try:
             properties = self._checked_properties(definition)
-        except (ResourceFailed, ValidationError) as error:
+        except Exception as error:
             resource = resource or self._new_resource(definition)
             verb = "UPDATE" if resource.exists else "CREATE"
-            self._note(resource, f"{verb}_FAILED", _reason(error))
+            self._note(resource, f"{verb}_FAILED", self._explain(error, "Cancelled"))
             return False
         if resource is not None and resource.exists and resource.status == "CREATE_FAILED":
             # what a failed creation left is of no use
@@ -332,7 +331,10 @@ class Deployment(Resolution):
             self._adopt(resource, definition)
             return True
         replaces = not same_type
-        if same_type and not custom:
+        if same_type and custom:
+            if properties["ServiceToken"] != resource.properties["ServiceToken"]:
+                raise ResourceFailed("Modifying service token is not allowed.")
+        elif same_type:
             schema = schemas.schema(definition.type, self.stack.region)
             replaces = bool(schema.replaces(resource.properties, properties))
             fixed = schema.identifier & schema.create_only & properties.keys()
@@ -436,6 +438,9 @@ class Deployment(Resolution):
                 return False
             return True
 
+        for name in set(snapshot.resources) & set(stack.resources) - set(changed):
+            if stack.resources[name].status == "UPDATE_FAILED":  # before anything was done to it
+                self._note(stack.resources[name], "UPDATE_COMPLETE", None)
         graph = {
             name: frozenset(snapshot.resources[name].depends_on & set(changed)) for name in changed
         }

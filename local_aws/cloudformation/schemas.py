@@ -4,12 +4,13 @@ They come with cfn-lint, which distributes the registry's schemas of every regio
 """
 
 import json
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from local_aws.validation import compiled
 
 _SCALARS = ("string", "integer", "number", "boolean")
 
@@ -130,7 +131,7 @@ class Schema:
         result: dict[str, Any] = {}
         for name, member in value.items():
             inner = members.get(name) or next(
-                (s for pattern, s in patterns.items() if re.search(pattern, name)), None
+                (s for pattern, s in patterns.items() if _matches(pattern, name)), None
             )
             if inner is not None:
                 result[name] = self._coerce(member, inner, f"{path}/{name}", faults)
@@ -265,14 +266,6 @@ def _alternatives(value: dict[str, Any], shape: dict[str, Any]) -> Iterator[str]
         yield f"exactly one of {', '.join(exclusive)} is required"
 
 
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(pattern)
-    except re.error:  # Java's dialect in a few places
-        return None
-
-
 def _matches(pattern: str, value: str) -> bool:
-    compiled = _compiled(pattern)
-    return compiled is None or compiled.search(value) is not None
+    expression = compiled(pattern)
+    return expression is None or expression.search(value) is not None

@@ -329,6 +329,11 @@ def _definition(name: str, value: Any) -> Definition:
             raise ValidationError(
                 f"The local AWS does not implement {unsupported} (resource '{name}')."
             )
+    properties = value.get("Properties") or {}
+    if not isinstance(properties, dict):
+        raise ValidationError(
+            f"Template format error: Properties of resource '{name}' must be an object"
+        )
     depends = value.get("DependsOn", [])
     deletion = value.get("DeletionPolicy", "Delete")
     replacement = value.get("UpdateReplacePolicy", "Delete")
@@ -345,7 +350,7 @@ def _definition(name: str, value: Any) -> Definition:
     return Definition(
         logical_id=name,
         type=value["Type"],
-        properties=value.get("Properties") or {},
+        properties=properties,
         depends_on=frozenset([depends] if isinstance(depends, str) else depends),
         condition=value.get("Condition"),
         deletion_policy=deletion,

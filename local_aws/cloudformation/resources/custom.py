@@ -37,8 +37,6 @@ class CustomResource(Handler):
 
     def update(self, call: Call) -> Attributes:
         """Send Update; another id in the answer means that the old one is to be deleted."""
-        if call.changed("ServiceToken"):
-            raise ResourceFailed("Modifying service token is not allowed.")
         answer = self._ask(call, "Update")
         call.physical_id = answer["PhysicalResourceId"]
         return self._attributes(call, answer)

@@ -16,6 +16,9 @@ from local_aws.cloudformation.resources.base import (
 )
 
 
+_BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+
+
 class _Named(Handler):
     """What SageMaker's resources have in common: a name, an ARN, tags."""
 
@@ -177,7 +180,7 @@ class Endpoint(_Named):
                 raise ResourceFailed(
                     f"The endpoint is {status}: {shown.get('FailureReason', 'no reason given')}"
                 )
-            if not status.endswith("ing"):
+            if status not in _BUSY:
                 return shown
             call.pause(0.2)
 

@@ -103,6 +103,14 @@ class Stacks:
             )
         )
 
+    def failures(self, stack: Mapping[str, Any]) -> list[str]:
+        """What failed and why, for a test's own message."""
+        return [
+            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
+            for event in self.events(stack)
+            if event["ResourceStatus"].endswith("_FAILED")
+        ]
+
     def physical_id(self, stack: Mapping[str, Any], logical_id: str) -> str:
         answer = self.api.describe_stack_resource(
             StackName=stack["StackId"], LogicalResourceId=logical_id

@@ -502,7 +502,7 @@ def test_a_role_does_the_work_when_one_is_given(stacks: Stacks) -> None:
 def test_what_is_not_implemented_is_refused_by_name(stacks: Stacks) -> None:
     with pytest.raises(ClientError, match="cloudformation:DetectStackDrift"):
         stacks.api.detect_stack_drift(StackName="x")
-    with pytest.raises(ClientError, match="EXPRESS|express"):
+    with pytest.raises(ClientError, match="express deployments"):
         stacks.create({"P": parameter("1")}, DeploymentConfig={"Mode": "EXPRESS"})
 
 
