@@ -1,7 +1,7 @@
 """Rows of text, written a block at a time from arrays: millions of lines in seconds."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 _ROWS = 500_000  # written at once
 
-Piece = str | NDArray[Any] | pa.Array
+Piece: TypeAlias = str | NDArray[Any] | pa.Array
 
 
 def write_rows(file: BinaryIO, pieces: Sequence[Piece], bar: "tqdm[Any]") -> None:

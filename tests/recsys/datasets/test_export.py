@@ -67,7 +67,7 @@ def test_many_rows_are_written_in_pieces(
 ) -> None:
     data = load(ml_100k)
     whole = export(data, split(data), tmp_path / "whole")
-    monkeypatch.setattr("recsys.datasets.export._ROWS", 7)
+    monkeypatch.setattr("recsys.datasets.text._ROWS", 7)
     assert export(data, split(data), tmp_path / "pieces")["digest"] == whole["digest"]
 
 
