@@ -13,7 +13,6 @@ FLAGS = json.loads((PROJECT / "cdk.json").read_text("utf-8"))["context"]
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "scaling": {"endpoint": {"instances": 2, "max_instances": 4, "invocations": 500}},
     "kms, other names": {
         "kms": True,
         "prefix": "team-a",
@@ -21,8 +20,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "log_days": 7,
         "training": {"waits": 5},
     },
-    "workshop in Ireland": {
+    "workshop in Ireland, scaling": {
         "preset": "workshop",
+        "endpoint": {"instances": 2, "max_instances": 4, "invocations": 500},
         "account": "111122223333",
         "region": "eu-west-1",
         "architecture": "x86_64",

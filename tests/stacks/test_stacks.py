@@ -129,7 +129,7 @@ def test_each_model_is_started_waited_for_and_served(default: Deployment) -> Non
 
 
 def test_the_training_request_is_the_workshops(variant: Variant) -> None:
-    workshop = variant("workshop in Ireland")
+    workshop = variant("workshop in Ireland, scaling")
     starts = workshop.resources("Object2Vec", "Custom::TrainedStart").values()
     requests = {one["Properties"]["NamePrefix"]: one["Properties"]["Request"] for one in starts}
     for task in TASKS:
@@ -204,7 +204,7 @@ def test_a_serverless_endpoint(variant: Variant) -> None:
 def test_a_scaling_endpoint_keeps_its_number_of_machines_through_an_update(
     variant: Variant, default: Deployment
 ) -> None:
-    scaling = variant("scaling")
+    scaling = variant("workshop in Ireland, scaling")
     targets = scaling.resources("Object2Vec", "AWS::ApplicationAutoScaling::ScalableTarget")
     assert len(targets) == 2
     for target in targets.values():
@@ -217,7 +217,7 @@ def test_a_scaling_endpoint_keeps_its_number_of_machines_through_an_update(
 
 def test_the_image_is_the_regions(variant: Variant, default: Deployment) -> None:
     for name, host in {
-        "workshop in Ireland": "438346466558.dkr.ecr.eu-west-1.",
+        "workshop in Ireland, scaling": "438346466558.dkr.ecr.eu-west-1.",
         "serverless in China": "390948362332.dkr.ecr.cn-north-1.",
     }.items():
         for model in variant(name).resources("Object2Vec", "AWS::SageMaker::Model").values():
@@ -305,7 +305,7 @@ def test_a_functions_code_is_its_own_package(default: Deployment) -> None:
 
 
 def test_functions_and_layers_are_of_one_architecture(variant: Variant) -> None:
-    other = variant("workshop in Ireland")
+    other = variant("workshop in Ireland, scaling")
     for function in functions(other).values():
         assert function["Architectures"] == ["x86_64"]
     for layer in other.resources("Functions", "AWS::Lambda::LayerVersion").values():
