@@ -113,10 +113,15 @@ _JAVA = {
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> re.Pattern[str] | None:
     """A pattern of AWS's as Python's; None where Python has no such thing."""
-    for java, python in _JAVA.items():
-        pattern = pattern.replace(java, python)
+
+    def python(java: re.Match[str]) -> str:
+        text = java[0]
+        for name, members in _JAVA.items():
+            text = text.replace(name, members)
+        return f"[{text}]" if java[0].startswith(r"\p") else text
+
     try:
-        return re.compile(pattern)
+        return re.compile(re.sub(r"\[(?:\\.|[^\]\\])*\]|\\p\{\w+\}|\\z", python, pattern))
     except re.error:  # not Python's: better unchecked than refused wrongly
         return None
 
