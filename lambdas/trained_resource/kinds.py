@@ -20,53 +20,94 @@ Description = Mapping[str, Any]
 METRICS_LENGTH = 1024  # characters; CloudFormation takes 4 KB for the whole answer
 
 
+@dataclass(frozen=True)
+class Thing:
+    """One trained thing, whether it exists or not.
+
+    Attributes:
+        kind: what it is.
+        name: as its create call has it.
+        arn: by our own spelling: names keep their capitals, which AWS's answers may not.
+    """
+
+    kind: "Kind"
+    name: str
+    arn: str
+
+    def find(self) -> Description | None:
+        """Its description, or None if there is none."""
+        return self.kind.find(self)
+
+    def call(self, method: str, found: Description | None = None) -> dict[str, Any]:
+        """Call one of the service's methods for it, which takes its name or ARN alone."""
+        by = self.kind.by
+        if by.endswith("Arn"):
+            value = value_at(found or {}, self.kind.arn) or self.arn
+        else:
+            value = self.name
+        answer: dict[str, Any] = getattr(client(self.kind.service), method)(**{by: value})
+        return answer
+
+
+def _describe(thing: Thing) -> Description | None:
+    try:
+        return thing.call(thing.kind.describe)
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """One kind of trained thing.
 
     Attributes:
         service: the boto3 client that makes it.
-        resource: what precedes the name in its ARN.
-        create, describe, stop, delete: the client's methods.
-        name: the parameter and the member that hold its name.
-        status, reason: dotted paths into a description.
+        resource: the first part of its ARN's resource.
+        create, describe, stop, delete: the client's methods. What cannot be stopped is waited for;
+            what cannot be deleted goes with what it belongs to.
+        name: the create call's parameter that holds its name.
+        by: the other calls' parameter that tells which one: its name or its ARN.
+        status, reason, arn: dotted paths into a description; without `arn` its ARN is as we spell
+            it.
         ready: statuses in which it can be used.
         failed: statuses in which it never will be, and can be deleted.
-        running: statuses in which it works and can be stopped. In any other one waits.
+        running: statuses in which it trains; none if it takes no more than moments to make. In any
+            other status one waits.
         attributes: what a finished one offers to the stack, from its description.
-        clean: deletes what it leaves outside itself, given its name and its definition (its
-            description or the request that made it); false asks to be called again.
+        clean: deletes what it leaves outside itself, given it and its definition (its description
+            or the request that made it); false asks to be called again.
+        within: the member of the request that holds the ARN of what it belongs to; its own ARN
+            adds its name to that.
+        find: its description, or None if there is none.
+        again: the name under which it is made anew, from the description of one that failed and
+            that nothing deletes.
     """
 
     service: str
     resource: str
     create: str
     describe: str
-    stop: str
-    delete: str
+    stop: str | None
+    delete: str | None
     name: str
+    by: str
     status: str
     reason: str
     ready: frozenset[str]
     failed: frozenset[str]
-    running: frozenset[str]
-    attributes: Callable[[Description], dict[str, str]]
-    clean: Callable[[str, Description], bool]
+    running: frozenset[str] = frozenset()
+    arn: str = ""
+    attributes: Callable[[Description], dict[str, str]] = lambda _: {}
+    clean: Callable[[Thing, Description], bool] = lambda _thing, _definition: True
+    within: str | None = None
+    find: Callable[[Thing], Description | None] = _describe
+    again: Callable[[Description], str] | None = None
 
-    def call(self, method: str, name: str, **parameters: Any) -> dict[str, Any]:
-        """Call one of the service's methods for the thing named `name`."""
-        method_of_client = getattr(client(self.service), method)
-        answer: dict[str, Any] = method_of_client(**{self.name: name}, **parameters)
-        return answer
-
-    def find(self, name: str) -> Description | None:
-        """The description of the one named `name`, or None if there is none."""
-        try:
-            return self.call(self.describe, name)
-        except ClientError as error:
-            if is_missing(error):
-                return None
-            raise
+    def state(self, found: Description) -> str:
+        """The status of a description; documents and services disagree on `_` and the space."""
+        return str(value_at(found, self.status)).replace("_", " ")
 
 
 @cache
@@ -96,7 +137,8 @@ def is_missing(error: ClientError) -> bool:
 
 def is_invalid(error: ClientError) -> bool:
     """Whether `error` refuses the request as such, or in the resource's present state."""
-    return error.response["Error"].get("Code", "") in ("ValidationException", "ValidationError")
+    code = error.response["Error"].get("Code", "")
+    return code in ("ValidationException", "ValidationError", "InvalidInputException")
 
 
 def value_at(description: Description, path: str) -> Any:
@@ -125,15 +167,15 @@ def _training_job_attributes(description: Description) -> dict[str, str]:
     }
 
 
-def _clean_training_job(name: str, definition: Description) -> bool:
+def _clean_training_job(thing: Thing, definition: Description) -> bool:
     """Delete a job's log streams and its folder below the output path, a page of each a call."""
-    more = _delete_log_streams("/aws/sagemaker/TrainingJobs", f"{name}/")
+    more = _delete_log_streams("/aws/sagemaker/TrainingJobs", f"{thing.name}/")
     output = re.fullmatch(
         r"s3://([^/]+)/?(.*)", str(value_at(definition, "OutputDataConfig.S3OutputPath") or "")
     )
     if output:
         bucket, path = output.groups()
-        prefix = f"{path.rstrip('/')}/{name}/".lstrip("/")
+        prefix = f"{path.rstrip('/')}/{thing.name}/".lstrip("/")
         more |= _delete_objects(bucket, prefix)
     return not more
 
@@ -175,6 +217,79 @@ def _unless_missing(method: Callable[..., dict[str, Any]], **parameters: Any) ->
 
 _STREAMS = 20  # log streams deleted in one call; AWS allows a few deletions a second
 
+
+# Personalize -------------------------------------------------------------------------------------
+
+
+def _find_version(thing: Thing) -> Description | None:
+    """The newest version of that name, or of a name that `_again` made of it.
+
+    A version's ARN does not tell its name, and a list of versions does not either.
+    """
+    solution, _, _ = thing.arn.rpartition("/")
+    personalize = client("personalize")
+    found: list[Description] = []
+    try:
+        for page in personalize.get_paginator("list_solution_versions").paginate(
+            solutionArn=solution
+        ):
+            for summary in page["solutionVersions"]:
+                arn = summary["solutionVersionArn"]
+                described = personalize.describe_solution_version(solutionVersionArn=arn)
+                name = described["solutionVersion"].get("name", "")
+                if re.fullmatch(rf"{re.escape(thing.name)}(--\d+)?", name):
+                    found.append(described)
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+    return max(found, key=lambda one: one["solutionVersion"]["creationDateTime"], default=None)
+
+
+def _again(failed: Description) -> str:
+    """A version cannot be deleted alone, so that another attempt needs another name."""
+    name, _, number = failed["solutionVersion"]["name"].partition("--")
+    return f"{name}--{int(number or 1) + 1}"
+
+
+def _clean_solution(thing: Thing, _: Description) -> bool:
+    """Stop the versions that are being trained; false as long as there are some."""
+    personalize = client("personalize")
+    busy = False
+    try:
+        for page in personalize.get_paginator("list_solution_versions").paginate(
+            solutionArn=thing.arn
+        ):
+            for summary in page["solutionVersions"]:
+                status = summary["status"].replace("_", " ")
+                busy |= status in _TRAINING or status == "CREATE STOPPING"
+                if status in _TRAINING:
+                    arn = summary["solutionVersionArn"]
+                    personalize.stop_solution_version_creation(solutionVersionArn=arn)
+    except ClientError as error:
+        if is_invalid(error) or is_missing(error):
+            return not is_invalid(error)  # a version ended since we looked, or all is gone
+        raise
+    return not busy
+
+
+def _version_attributes(description: Description) -> dict[str, str]:
+    version = description["solutionVersion"]
+    arn, metrics = version["solutionVersionArn"], {}
+    if version["status"] == "ACTIVE":
+        metrics = client("personalize").get_solution_metrics(solutionVersionArn=arn)["metrics"]
+    return {"Arn": arn, "Metrics": _rounded(metrics)}
+
+
+def _recommender_attributes(description: Description) -> dict[str, str]:
+    return {"Metrics": _rounded(description["recommender"].get("modelMetrics") or {})}
+
+
+def _rounded(metrics: Mapping[str, float]) -> str:
+    return json.dumps({name: float(f"{metrics[name]:.4g}") for name in sorted(metrics)})
+
+
+_TRAINING = frozenset({"CREATE PENDING", "CREATE IN PROGRESS"})
+
 KINDS = {
     "TrainingJob": Kind(
         service="sagemaker",
@@ -184,6 +299,7 @@ KINDS = {
         stop="stop_training_job",
         delete="delete_training_job",
         name="TrainingJobName",
+        by="TrainingJobName",
         status="TrainingJobStatus",
         reason="FailureReason",
         ready=frozenset({"Completed"}),
@@ -191,5 +307,57 @@ KINDS = {
         running=frozenset({"InProgress"}),
         attributes=_training_job_attributes,
         clean=_clean_training_job,
+    ),
+    "Solution": Kind(
+        service="personalize",
+        resource="solution",
+        create="create_solution",
+        describe="describe_solution",
+        stop=None,
+        delete="delete_solution",
+        name="name",
+        by="solutionArn",
+        status="solution.status",
+        reason="solution.failureReason",
+        ready=frozenset({"ACTIVE"}),
+        failed=frozenset({"CREATE FAILED"}),
+        clean=_clean_solution,
+    ),
+    "SolutionVersion": Kind(
+        service="personalize",
+        resource="solution",
+        create="create_solution_version",
+        describe="describe_solution_version",
+        stop="stop_solution_version_creation",
+        delete=None,
+        name="name",
+        by="solutionVersionArn",
+        arn="solutionVersion.solutionVersionArn",
+        status="solutionVersion.status",
+        reason="solutionVersion.failureReason",
+        ready=frozenset({"ACTIVE"}),
+        failed=frozenset({"CREATE FAILED", "CREATE STOPPED"}),
+        running=_TRAINING,
+        attributes=_version_attributes,
+        within="solutionArn",
+        find=_find_version,
+        again=_again,
+    ),
+    "Recommender": Kind(
+        service="personalize",
+        resource="recommender",
+        create="create_recommender",
+        describe="describe_recommender",
+        stop=None,
+        delete="delete_recommender",
+        name="name",
+        by="recommenderArn",
+        status="recommender.status",
+        reason="recommender.failureReason",
+        # one that somebody has stopped stays so: it costs nothing, and starts again as it was
+        ready=frozenset({"ACTIVE", "INACTIVE"}),
+        failed=frozenset({"CREATE FAILED"}),
+        running=_TRAINING,
+        attributes=_recommender_attributes,
     ),
 }

@@ -17,7 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from trained_resource.kinds import (
     KINDS,
     Description,
-    Kind,
+    Thing,
+    client,
     is_invalid,
     is_missing,
     value_at,
@@ -45,12 +46,11 @@ def begin(event: Event) -> dict[str, Any]:
         return {"PhysicalResourceId": event["PhysicalResourceId"]}
     properties = event["ResourceProperties"]
     if event["ResourceType"] == START:
-        kind, name = _described(properties)
-        parameters_of(KINDS[kind], name, properties["Request"])
-        arn = _arn(KINDS[kind], name, event["StackId"])
+        thing = _described(properties, event["StackId"])
+        parameters_of(thing.kind, thing.name, properties["Request"])
         return {
-            "PhysicalResourceId": arn,
-            "Data": {"Name": name, "Arn": arn},
+            "PhysicalResourceId": thing.arn,
+            "Data": {"Name": thing.name, "Arn": thing.arn},
             "Begun": time.time(),
         }
     if event["ResourceType"] == WAIT:
@@ -88,65 +88,69 @@ def proceed(event: Event) -> dict[str, Any]:
 
 def _ensure(event: Event) -> dict[str, Any]:
     """Create the thing, or find it made; make it anew if an earlier one of its name failed."""
-    kind_name, name = _described(event["ResourceProperties"])
-    kind = KINDS[kind_name]
-    found = kind.find(name)
-    if found is None:
-        parameters = parameters_of(kind, name, event["ResourceProperties"]["Request"])
-        try:
-            kind.call(kind.create, name, **parameters)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _IN_USE:
-                return WAITING  # another call of ours was quicker: the next look finds it
-            if _role_is_settling(error) and time.time() < event["Begun"] + SETTLING:
-                return WAITING
-            raise
-        return COMPLETE
-    status = value_at(found, kind.status)
-    if status in kind.failed:
-        _delete(kind, name, found)
-        return WAITING
-    return COMPLETE if status in kind.ready | kind.running else WAITING
+    thing = _described(event["ResourceProperties"], event["StackId"])
+    kind = thing.kind
+    name = thing.name
+    found = thing.find()
+    if found is not None:
+        state = kind.state(found)
+        if state not in kind.failed:
+            return COMPLETE if state in kind.ready | kind.running else WAITING
+        if kind.again is None:
+            _delete(thing, found)
+            return WAITING
+        name = kind.again(found)
+    parameters = parameters_of(kind, name, event["ResourceProperties"]["Request"])
+    try:
+        getattr(client(kind.service), kind.create)(**{kind.name: name}, **parameters)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _IN_USE:
+            return WAITING  # another call of ours was quicker: the next look finds it
+        if _role_is_settling(error) and time.time() < event["Begun"] + SETTLING:
+            return WAITING
+        raise
+    return COMPLETE if kind.running else WAITING
 
 
 def _remove(event: Event) -> bool:
     """Stop, clean up after and delete the thing; true once nothing is left."""
     properties = event.get("ResourceProperties") or {}
-    identity = _from_arn(event["PhysicalResourceId"])
-    if identity is None:
+    thing = _from_arn(event["PhysicalResourceId"])
+    if thing is None:
         # the id is CloudFormation's own: our answer to Create never reached it
         try:
-            identity = _described(properties)
+            thing = _described(properties, event["StackId"])
         except TrainedResourceError:
             return True
-    kind_name, name = identity
-    kind = KINDS[kind_name]
-    found = kind.find(name)
+    kind = thing.kind
+    found = thing.find()
     if found is None:
         request = properties.get("Request")
-        return kind.clean(name, request if isinstance(request, dict) else {})
-    status = value_at(found, kind.status)
-    if status in kind.running:
+        return kind.clean(thing, request if isinstance(request, dict) else {})
+    state = kind.state(found)
+    if state in kind.running and kind.stop:
         try:
-            kind.call(kind.stop, name)
+            thing.call(kind.stop, found)
         except ClientError as error:
             if not is_invalid(error) and not is_missing(error):
                 raise
             # it ended by itself since we looked
-    elif status in kind.ready | kind.failed:
-        return _delete(kind, name, found) and kind.find(name) is None
+    elif state in kind.ready | kind.failed:
+        return _delete(thing, found) and (kind.delete is None or thing.find() is None)
     return False
 
 
-def _delete(kind: Kind, name: str, found: Description) -> bool:
+def _delete(thing: Thing, found: Description) -> bool:
     """Clean up after a thing that no longer runs, then delete it; false if there is more to do.
 
     The thing itself goes last: while it exists, it tells where the rest is.
     """
-    if not kind.clean(name, found):
+    if not thing.kind.clean(thing, found):
         return False
+    if thing.kind.delete is None:
+        return True
     try:
-        kind.call(kind.delete, name)
+        thing.call(thing.kind.delete)
     except ClientError as error:
         if error.response["Error"]["Code"] in _IN_USE:
             return False
@@ -160,38 +164,38 @@ def _delete(kind: Kind, name: str, found: Description) -> bool:
 
 def _await(event: Event) -> dict[str, Any]:
     """Look whether the thing is trained; a waiter that is not the last hands on in time."""
-    arn = event["ResourceProperties"]["Arn"]
-    identity = _from_arn(arn)
-    assert identity, "begin() has checked it"
-    kind_name, name = identity
-    kind = KINDS[kind_name]
-    found = kind.find(name)
+    thing = _from_arn(event["ResourceProperties"]["Arn"])
+    assert thing, "begin() has checked it"
+    kind, words = thing.kind, f"{event['ResourceProperties']['Kind']} {thing.name}"
+    found = thing.find()
     if found is None:
-        raise TrainedResourceError(f"{kind_name} {name} was deleted while the stack waited for it")
-    status = value_at(found, kind.status)
-    if status in kind.failed:
+        raise TrainedResourceError(f"{words} was deleted while the stack waited for it")
+    state = kind.state(found)
+    if state in kind.failed:
         reason = value_at(found, kind.reason) or "no reason was given"
-        raise TrainedResourceError(f"{kind_name} {name} ended as {status}: {reason}")
-    done = status in kind.ready
+        raise TrainedResourceError(f"{words} ended as {state}: {reason}")
+    done = state in kind.ready
     if not done and time.time() < event["Deadline"]:
         return WAITING
     if not done and event["ResourceProperties"]["Final"] == "true":
         raise TrainedResourceError(
-            f"{kind_name} {name} is still {status}, and this was the last waiter. "
+            f"{words} is still {state}, and this was the last waiter. "
             "Configure more waiters, or a quicker training, and deploy again"
         )
-    told = {"Name": name, "Arn": arn, "Done": "true" if done else "false"}
+    told = {"Name": thing.name, "Arn": thing.arn, "Done": "true" if done else "false"}
     return COMPLETE | {"Data": told | kind.attributes(found)}
 
 
 def _wait_properties(properties: dict[str, Any]) -> int:
     """The seconds that a waiter may take."""
     problems = []
-    identity = _from_arn(properties.get("Arn"))
-    if identity is None:
+    thing = _from_arn(properties.get("Arn"))
+    kind = properties.get("Kind")
+    if thing is None:
         problems.append(f"Arn must be that of a trained thing, not {properties.get('Arn')!r}")
-    elif properties.get("Kind") != identity[0]:
-        problems.append(f"Kind must be {identity[0]}, as Arn says, not {properties.get('Kind')!r}")
+    elif KINDS.get(str(kind)) is not thing.kind:
+        actual = next(name for name, known in KINDS.items() if known is thing.kind)
+        problems.append(f"Kind must be {actual}, as Arn says, not {kind!r}")
     seconds = str(properties.get("Seconds"))
     if not (seconds.isdecimal() and int(seconds) <= LONGEST_WAIT):
         problems.append(f"Seconds must be a whole number up to {LONGEST_WAIT}, not {seconds!r}")
@@ -225,35 +229,36 @@ def _role_is_settling(error: ClientError) -> bool:
     return is_invalid(error) and "assume role" in text.lower()
 
 
-def _described(properties: dict[str, Any]) -> tuple[str, str]:
-    """The kind and the name of what a `Custom::TrainedStart` describes.
+def _described(properties: dict[str, Any], stack_id: str) -> Thing:
+    """What a `Custom::TrainedStart` describes.
 
     Raises:
         TrainedResourceError: properties are missing or malformed.
     """
     problems = []
-    kind = properties.get("Kind")
-    if kind not in KINDS:
-        problems.append(f"Kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    kind_name, request = properties.get("Kind"), properties.get("Request")
+    if kind_name not in KINDS:
+        problems.append(f"Kind must be one of {', '.join(KINDS)}, not {kind_name!r}")
     if not isinstance(properties.get("NamePrefix"), str):
         problems.append("NamePrefix must be a string")
-    if not isinstance(properties.get("Request"), dict):
+    if not isinstance(request, dict):
         problems.append("Request must hold the create call's parameters")
     if problems:
         raise TrainedResourceError("; ".join(problems))
-    return str(kind), name_of(str(kind), properties)
-
-
-def _arn(kind: Kind, name: str, stack_id: str) -> str:
-    """The thing's ARN; ours keeps the capitals of the name, which AWS's answers may not."""
+    assert isinstance(request, dict)
+    kind, name = KINDS[str(kind_name)], name_of(str(kind_name), properties)
     _, partition, _, region, account, _ = stack_id.split(":", 5)
-    return f"arn:{partition}:{kind.service}:{region}:{account}:{kind.resource}/{name}"
+    place = f"arn:{partition}:{kind.service}:{region}:{account}:{kind.resource}"
+    if kind.within:
+        place = str(request.get(kind.within))
+    return Thing(kind, name, f"{place}/{name}")
 
 
-def _from_arn(arn: object) -> tuple[str, str] | None:
-    """The kind and the name that an ARN tells, or None if it is not of a kind we make."""
-    for kind_name, kind in KINDS.items():
-        pattern = f"arn:[^:]+:{kind.service}:[^:]*:[^:]*:{kind.resource}/(.+)"
+def _from_arn(arn: object) -> Thing | None:
+    """The thing that an ARN of ours tells, or None if it is not of a kind we make."""
+    for kind in KINDS.values():
+        path = f"{kind.resource}/[^/]+" if kind.within else kind.resource
+        pattern = f"arn:[^:]+:{kind.service}:[^:]*:[^:]*:{path}/([^/]+)"
         if match := re.fullmatch(pattern, str(arn)):
-            return kind_name, match[1]
+            return Thing(kind, match[1], str(arn))
     return None

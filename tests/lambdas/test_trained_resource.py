@@ -149,7 +149,7 @@ def denied() -> Answer:
 
 
 def broken() -> Answer:
-    return http(500, {"__type": "InternalFailure", "message": "oops"})
+    return http(502, {"message": "Bad Gateway"})
 
 
 def unreachable() -> Answer:
@@ -771,7 +771,7 @@ class TestBadProperties:
     @pytest.mark.parametrize(
         ("change", "told"),
         [
-            ({"Kind": "Oven"}, "Kind must be one of TrainingJob, not 'Oven'"),
+            ({"Kind": "Oven"}, "Kind must be one of TrainingJob, Solution"),
             ({"Kind": None}, "not None"),
             ({"NamePrefix": None}, "NamePrefix must be a string"),
             ({"NamePrefix": "x" * 60}, "at most 63 characters"),
