@@ -12,6 +12,7 @@ from local_aws.cloudformation.resources.base import Attributes, Call, Handler, P
 
 _LONGEST_ANSWER = 4096
 _DEFAULT_TIMEOUT = 3600
+_GRACE = 10.0  # seconds that a cancelled request may take to name what it has made
 _GLANCE = 0.1  # seconds between two looks at whether the function is still alive
 
 
@@ -29,9 +30,9 @@ class CustomResource(Handler):
         except _Refused as refusal:
             call.identify(refusal.physical_id or fallback)
             raise
-        except Cancelled:
-            call.identify(fallback)
-            raise
+        except _Cancelled as cancelled:
+            call.identify(cancelled.physical_id or fallback)
+            raise Cancelled from None
         call.identify(answer["PhysicalResourceId"])
         return self._attributes(call, answer)
 
@@ -87,7 +88,8 @@ class CustomResource(Handler):
             if body is not None:
                 return body
             if call.cancelled.is_set():
-                raise Cancelled
+                # what is being made will have to be deleted: better by its own id than by ours
+                raise _Cancelled(_physical_id(answer.wait(_GRACE)))
             outcome = async_outcome(invocation)
             if outcome and outcome.status == "failed" and answer.wait(_GLANCE) is None:
                 raise _Refused(
@@ -109,7 +111,23 @@ class _Refused(ResourceFailed):
         self.physical_id = physical_id
 
 
+class _Cancelled(Cancelled):
+    """Given up; `physical_id` is what the function has called the resource meanwhile."""
+
+    def __init__(self, physical_id: str | None) -> None:
+        super().__init__()
+        self.physical_id = physical_id
+
+
 HANDLERS = (CustomResource,)
+
+
+def _physical_id(body: bytes | None) -> str | None:
+    try:
+        found = json.loads(body or b"{}")["PhysicalResourceId"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) and found else None
 
 
 def _timeout(properties: Properties) -> float:

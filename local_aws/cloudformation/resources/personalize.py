@@ -181,8 +181,6 @@ class Campaign(_Resource):
             {k: v for k, v in properties.items() if k != "Tags"},
             frozenset({"ItemExplorationConfig", "RankingInfluence"}),
         )
-        if "minProvisionedTPS" not in request and "MinProvisionedTPS" in properties:
-            request["minProvisionedTPS"] = properties["MinProvisionedTPS"]
         return request
 
     def _attributes(self, shown: Properties) -> Attributes:
