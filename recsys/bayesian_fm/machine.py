@@ -7,7 +7,7 @@ tuning but the number of factors. With SVD++'s implicit features on both sides i
 simple model known for MovieLens (Rendle, Zhang and Koren, 2019).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,8 +24,12 @@ from recsys.bayesian_fm.kernels import (
     sample_factor,
     sample_weights,
 )
+from recsys.errors import InputError
 
 _START = 0.1  # standard deviation of the factors before the first draw
+# The latent ratings' standard deviation when the machine explains half of their variance; their
+# noise is 1. The cut points' scale moves slowly, so it should begin near where it belongs.
+_SPREAD = 2**0.5
 
 
 @dataclass
@@ -38,7 +42,7 @@ class _Sample:
     cuts: Floats
 
     def scores(self, rows: Sequence[Ints]) -> Floats:
-        """The machine's value for cases that take row `rows[b][i]` of each block."""
+        """The machine's value for cases that take row `rows[b][i]` of each block; (cases,)."""
         total = np.full(len(rows[0]), self.bias)
         summed = np.zeros((len(rows[0]), self.factors[0].shape[1]))
         squares = np.zeros(len(rows[0]))
@@ -50,12 +54,24 @@ class _Sample:
         total += 0.5 * (np.einsum("ij,ij->i", summed, summed) - squares)
         return total
 
+    def grid(self, first: Ints, second: Ints) -> Floats:
+        """The machine's value for each row of the first block with each of the second's."""
+        (a, b), (q, r) = self.alone, self.factors
+        values: Floats = q[first] @ r[second].T
+        values += (self.bias + a[first])[:, None]
+        values += b[second]
+        return values
+
+    def above(self, scores: Floats) -> Floats:
+        """Under the probit: the chance that the rating is above each level but the last."""
+        chance: Floats = ndtr(scores[..., None] - self.cuts)
+        return chance
+
     def expected(self, scores: Floats, levels: Floats) -> Floats:
         """Expected rating of a value: itself, or under the probit the mean over the levels."""
         if not len(self.cuts):
             return scores
-        above = ndtr(scores[..., None] - self.cuts)  # P(rating > levels[k])
-        expected: Floats = levels[0] + above @ np.diff(levels)
+        expected: Floats = levels[0] + self.above(scores) @ np.diff(levels)
         return expected
 
 
@@ -90,6 +106,7 @@ class BayesianFactorizationMachine:
         self.ordered = ordered
         self.seed = seed
         self._samples: list[_Sample] = []
+        self._sizes: list[int] = []
         self._levels: Floats = np.zeros(0)
 
     def fit(
@@ -102,7 +119,7 @@ class BayesianFactorizationMachine:
         user_features: csr_array | None = None,
         item_features: csr_array | None = None,
         context: tuple[NDArray[np.integer], int] | None = None,
-        progress: Callable[[int, int, float], None] | None = None,
+        progress: Callable[[int, int, float], None] = lambda *_: None,
     ) -> "BayesianFactorizationMachine":
         """Draw from the posterior given ratings.
 
@@ -112,9 +129,21 @@ class BayesianFactorizationMachine:
             shape: (users, items), where some have no rating; else the largest indices decide.
             user_features, item_features: (users, any), (items, any) side information.
             context: (ratings,) a category of each rating, such as its date, and their number.
-            progress: called after each draw with (done, all, root mean squared residual).
+            progress: called after each draw with (done, all, root mean squared residual); under
+                the probit the residual is that of the latent values.
+
+        Raises:
+            InputError: lengths differ, there is no rating, or a value or index is out of range.
         """
+        _check_ratings(user, item, rating)
         users, items = shape or (int(user.max()) + 1, int(item.max()) + 1)
+        _check_rows({"user": (user, users), "item": (item, items)}, len(rating))
+        for name, features, size in (
+            ("user_features", user_features, users),
+            ("item_features", item_features, items),
+        ):
+            if features is not None and features.shape[0] != size:
+                raise InputError(f"{name}: has {features.shape[0]} rows, not {size}")
         user_parts = [identity(users)]
         item_parts = [identity(items)]
         if self.implicit_features:
@@ -127,9 +156,11 @@ class BayesianFactorizationMachine:
         blocks = [Block.of(user_parts), Block.of(item_parts)]
         rows = [np.asarray(user, np.int64), np.asarray(item, np.int64)]
         if context is not None:
+            _check_rows({"context": context}, len(rating))
             blocks.append(Block.of([identity(context[1])]))
             rows.append(np.asarray(context[0], np.int64))
         y = np.asarray(rating, np.float64)
+        self._sizes = [block.rows for block in blocks]
         self._levels = np.unique(y)
         seeds = np.random.SeedSequence(self.seed).spawn(self.chains)
         total = self.chains * self.iterations
@@ -143,7 +174,7 @@ class BayesianFactorizationMachine:
                 sampler.draw()
                 if draw >= self.burn_in:
                     kept.append(sampler.sample())
-                if progress is not None and number == 0:
+                if number == 0:
                     progress((draw + 1) * self.chains, total, sampler.rmse)
             return kept
 
@@ -159,14 +190,95 @@ class BayesianFactorizationMachine:
         item: NDArray[np.integer],
         context: NDArray[np.integer] | None = None,
     ) -> Floats:
-        """Expected ratings of pairs, the mean over all kept draws; (pairs,), in rating units."""
-        rows = [np.asarray(user, np.int64), np.asarray(item, np.int64)]
-        if context is not None:
-            rows.append(np.asarray(context, np.int64))
+        """Expected ratings of pairs, the mean over all kept draws; (pairs,), in rating units.
+
+        Raises:
+            InputError: an index is out of range, or the context is missing or not expected.
+        """
+        rows = self._rows(user, item, context)
         total = np.zeros(len(user))
         for sample in self._samples:
             total += sample.expected(sample.scores(rows), self._levels)
+        return self._mean(total)
+
+    def predict_grid(self, users: NDArray[np.integer], items: NDArray[np.integer]) -> Floats:
+        """Expected rating of each user for each item, (users, items); for machines without context.
+
+        Raises:
+            InputError: an index is out of range, or the machine was fitted with a context.
+        """
+        first = self._rows(users, np.zeros(len(users), np.int64), None)[0]
+        second = self._rows(np.zeros(len(items), np.int64), items, None)[1]
+        total = np.zeros((len(users), len(items)))
+        for sample in self._samples:
+            total += sample.expected(sample.grid(first, second), self._levels)
+        return self._mean(total)
+
+    def probabilities(
+        self,
+        user: NDArray[np.integer],
+        item: NDArray[np.integer],
+        context: NDArray[np.integer] | None = None,
+    ) -> Floats:
+        """The chance of each rating that occurred in training, ascending; (pairs, levels).
+
+        Raises:
+            InputError: as `predict`, or the machine is not an ordered one.
+        """
+        if not self.ordered:
+            raise InputError("probabilities need ordered=True")
+        rows = self._rows(user, item, context)
+        above = np.zeros((len(user), len(self._levels) - 1))
+        for sample in self._samples:
+            above += sample.above(sample.scores(rows))
+        above /= len(self._samples)
+        ends = np.ones((len(user), 1)), np.zeros((len(user), 1))
+        return -np.diff(np.hstack([ends[0], above, ends[1]]), axis=1)
+
+    def _mean(self, total: Floats) -> Floats:
+        """Of the draws, within the scale."""
         return np.clip(total / len(self._samples), self._levels[0], self._levels[-1])
+
+    def _rows(
+        self,
+        user: NDArray[np.integer],
+        item: NDArray[np.integer],
+        context: NDArray[np.integer] | None,
+    ) -> list[Ints]:
+        names, given = ("user", "item", "context"), [user, item]
+        if context is not None:
+            given.append(context)
+        if len(given) != len(self._sizes):
+            raise InputError(
+                "context: the machine was fitted " + ("with one" if context is None else "without")
+            )
+        sizes = zip(given, self._sizes, strict=True)
+        _check_rows(dict(zip(names, sizes, strict=False)), len(user))
+        return [np.asarray(rows, np.int64) for rows in given]
+
+
+def _check_ratings(
+    user: NDArray[np.integer], item: NDArray[np.integer], rating: NDArray[np.floating]
+) -> None:
+    if not len(user) == len(item) == len(rating) > 0:
+        raise InputError(
+            "user, item and rating need the same length, of at least one, "
+            f"not {len(user)}, {len(item)} and {len(rating)}"
+        )
+    if not np.isfinite(rating).all():
+        raise InputError("rating: every value must be a finite number")
+
+
+def _check_rows(given: Mapping[str, tuple[NDArray[np.integer], int]], length: int) -> None:
+    """Each index must be below its number, and each name have as many."""
+    problems = []
+    for name, (rows, size) in given.items():
+        if len(rows) != length:
+            problems.append(f"{name}: has {len(rows)} values, not {length}")
+        elif length and not (rows.min() >= 0 and rows.max() < size):
+            problems.append(f"{name}: every value must be from 0 to {size - 1}")
+    if problems:
+        raise InputError(problems)
 
 
 class _Chain:
@@ -188,7 +300,7 @@ class _Chain:
         self.cuts = np.zeros(0)
         if self.level is not None:
             shares = np.cumsum(np.bincount(self.level))[:-1] / len(y)
-            self.cuts = ndtri(shares)
+            self.cuts = _SPREAD * ndtri(shares)
         self.y = y if self.level is None else np.zeros(len(y))
         self.alpha = 1.0
         self.bias = 0.0 if self.level is not None else float(y.mean())

@@ -1,0 +1,222 @@
+"""The sampler against brute force, and the machine against models planted in the data."""
+
+import copy
+from itertools import combinations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recsys.bayesian_fm import BayesianFactorizationMachine
+from recsys.bayesian_fm.blocks import Block, identity, implicit
+from recsys.bayesian_fm.machine import _Chain
+from recsys.errors import InputError
+
+Floats = NDArray[np.float64]
+
+USER = np.array([0, 0, 1, 1, 2, 2, 2])
+ITEM = np.array([0, 1, 1, 2, 0, 2, 3])
+DAY = np.array([0, 0, 1, 0, 1, 1, 0])
+RATING = np.array([1.0, 4.0, 3.0, 5.0, 2.0, 4.0, 3.0])
+
+
+@pytest.fixture
+def chain() -> _Chain:
+    blocks = [
+        Block.of([identity(3), implicit(USER, ITEM, (3, 4))]),
+        Block.of([identity(4), csr_array(np.array([[1.0, 0], [1, 1], [0, 1], [0.5, 0]]))]),
+        Block.of([identity(2)]),
+    ]
+    seed = np.random.SeedSequence(3)
+    made = _Chain(blocks, [USER, ITEM, DAY], RATING, None, 2, seed)
+    for b, block in enumerate(blocks):  # no two groups alike, so that a mix-up is seen
+        groups = int(block.group.max()) + 1
+        made.mean[b] = 0.1 * np.arange(3 * groups, dtype=float).reshape(3, groups)
+        made.precision[b] = 1.0 + np.arange(3 * groups, dtype=float).reshape(3, groups)
+    made.alpha = 2.5
+    return made
+
+
+def design(chain: _Chain) -> Floats:
+    """All features of every rating, blocks side by side."""
+    return np.hstack(
+        [b.features.toarray()[rows] for b, rows in zip(chain.blocks, chain.rows, strict=True)]
+    )
+
+
+def plain(chain: _Chain) -> Floats:
+    """Rendle's formula as it stands in the paper: a sum over all pairs of features."""
+    x, w, v = design(chain), np.concatenate(chain.w), np.hstack(chain.v)
+    values = chain.bias + x @ w
+    for i, j in combinations(range(x.shape[1]), 2):
+        values += x[:, i] * x[:, j] * (v[:, i] @ v[:, j])
+    return np.asarray(values)
+
+
+@pytest.mark.parametrize("b", [0, 1, 2])
+@pytest.mark.parametrize("f", [0, 1])
+def test_factors_come_from_their_conditional(chain: _Chain, b: int, f: int) -> None:
+    expected = copy.deepcopy(chain)
+    noise = copy.deepcopy(chain.random).standard_normal((chain.v[b].shape[1],))
+    chain._draw_factor(b, f)
+    group, prior = chain.blocks[b].group, (expected.mean[b][f + 1], expected.precision[b][f + 1])
+    for j in range(len(noise)):
+        # The formula is linear in one factor: two points give slope and intercept.
+        expected.v[b][f, j] = 0.0
+        intercept = plain(expected)
+        expected.v[b][f, j] = 1.0
+        slope = plain(expected) - intercept
+        certainty = 2.5 * slope @ slope + prior[1][group[j]]
+        centre = 2.5 * slope @ (RATING - intercept) + prior[1][group[j]] * prior[0][group[j]]
+        expected.v[b][f, j] = centre / certainty + noise[j] / certainty**0.5
+    assert chain.v[b][f] == pytest.approx(expected.v[b][f])
+
+
+@pytest.mark.parametrize("b", [0, 1, 2])
+def test_weights_come_from_their_conditional(chain: _Chain, b: int) -> None:
+    expected = copy.deepcopy(chain)
+    noise = copy.deepcopy(chain.random).standard_normal((len(chain.w[b]),))
+    chain._draw_weights(b)
+    group, prior = chain.blocks[b].group, (expected.mean[b][0], expected.precision[b][0])
+    for j in range(len(noise)):
+        expected.w[b][j] = 0.0
+        intercept = plain(expected)
+        expected.w[b][j] = 1.0
+        slope = plain(expected) - intercept
+        certainty = 2.5 * slope @ slope + prior[1][group[j]]
+        centre = 2.5 * slope @ (RATING - intercept) + prior[1][group[j]] * prior[0][group[j]]
+        expected.w[b][j] = centre / certainty + noise[j] / certainty**0.5
+    assert chain.w[b] == pytest.approx(expected.w[b])
+
+
+def test_residuals_and_gathered_draws_stay_those_of_the_formula(chain: _Chain) -> None:
+    for _ in range(20):
+        chain.draw()
+    assert chain.e == pytest.approx(RATING - plain(chain))
+    assert chain.sample().scores(chain.rows) == pytest.approx(plain(chain))
+
+
+def test_implicit_features_weigh_one_over_the_root_of_the_set() -> None:
+    met = implicit(np.array([0, 0, 0, 2]), np.array([1, 3, 1, 0]), (3, 4)).toarray()
+    root = 2**-0.5
+    assert met == pytest.approx(np.array([[0, root, 0, root], [0, 0, 0, 0], [1, 0, 0, 0]]))
+
+
+def planted(seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
+    """Users, items, their true values (a bias each, two factors), and those with noise of 0.3."""
+    random = np.random.default_rng(seed)
+    user, item = (rows.ravel() for rows in np.indices((60, 50)))
+    p, q = random.normal(size=(60, 2)), random.normal(size=(50, 2))
+    truth = 3 + random.normal(size=60)[user] + random.normal(size=50)[item] + (p @ q.T).ravel()
+    return user, item, truth, truth + 0.3 * random.normal(size=len(truth))
+
+
+def test_recovers_a_planted_model() -> None:
+    user, item, truth, seen = planted()
+    train = np.random.default_rng(1).random(len(user)) < 0.5
+    machine = BayesianFactorizationMachine(
+        factors=2, iterations=120, burn_in=40, chains=1, implicit_features=False
+    ).fit(user[train], item[train], seen[train])
+    error = machine.predict(user[~train], item[~train]) - truth[~train]
+    # 1500 ratings for some 330 parameters: the least error is near 0.3 · (330 / 1500)^½ = 0.14.
+    assert np.sqrt(np.mean(error**2)) < 0.2
+    grid = machine.predict_grid(np.arange(60), np.arange(50))
+    assert grid.ravel() == pytest.approx(machine.predict(user, item))
+
+
+def test_ordered_probit_recovers_planted_chances() -> None:
+    random = np.random.default_rng(2)
+    item = np.repeat([0, 1], 3000)
+    user = random.integers(0, 20, len(item))
+    cuts, value = np.array([-1.0, 0.0, 0.5]), np.where(item == 0, -0.5, 0.6)
+    rating = 1.0 + (value + random.normal(size=len(item)))[:, None].__gt__(cuts).sum(axis=1)
+    machine = BayesianFactorizationMachine(
+        factors=1, iterations=150, burn_in=50, chains=1, implicit_features=False, ordered=True
+    ).fit(user, item, rating)
+    found = np.stack([machine.probabilities(np.arange(20), np.full(20, i)) for i in (0, 1)])
+    assert found.sum(axis=2) == pytest.approx(np.ones((2, 20)))
+    assert (found > 0).all()
+    # Φ(cut + 0.5) and Φ(cut − 0.6), by table: chances of the four levels
+    expected = [[0.3085, 0.3829, 0.1499, 0.1587], [0.0548, 0.2195, 0.1859, 0.5398]]
+    assert found.mean(axis=1) == pytest.approx(np.array(expected), abs=0.03)
+    mean = machine.predict(np.arange(20), np.zeros(20, int))
+    assert mean == pytest.approx(found[0] @ [1, 2, 3, 4])
+
+
+def test_side_information_reaches_users_without_ratings() -> None:
+    random = np.random.default_rng(3)
+    kind = np.arange(40) % 2
+    user, item = random.integers(0, 38, 2000), random.integers(0, 20, 2000)
+    rating = 2.0 + 2.0 * kind[user] + 0.2 * random.normal(size=2000)
+    machine = BayesianFactorizationMachine(
+        factors=1, iterations=200, burn_in=100, chains=1, implicit_features=False
+    ).fit(user, item, rating, shape=(40, 20), user_features=csr_array(np.eye(2)[kind]))
+    found = machine.predict(np.repeat([38, 39], 20), np.tile(np.arange(20), 2))
+    assert found.reshape(2, 20).mean(axis=1) == pytest.approx([2, 4], abs=0.5)
+
+
+def test_a_context_is_learnt() -> None:
+    random = np.random.default_rng(4)
+    user, item, day = (random.integers(0, n, 3000) for n in (30, 20, 3))
+    rating = 3.0 + np.array([-1.0, 0.0, 1.0])[day] + 0.2 * random.normal(size=3000)
+    machine = BayesianFactorizationMachine(factors=1, iterations=60, burn_in=20, chains=1).fit(
+        user, item, rating, context=(day, 3)
+    )
+    found = machine.predict(np.zeros(3, int), np.zeros(3, int), np.arange(3))
+    assert found == pytest.approx([2, 3, 4], abs=0.2)
+
+
+def test_the_seed_decides_and_progress_is_told() -> None:
+    user, item, _, seen = planted()
+    told: list[tuple[int, int, float]] = []
+
+    def predictions(seed: int) -> Floats:
+        machine = BayesianFactorizationMachine(
+            factors=2, iterations=6, burn_in=2, chains=2, seed=seed
+        )
+        machine.fit(user, item, seen, progress=lambda *step: told.append(step))
+        return machine.predict(user, item)
+
+    first = predictions(0)
+    assert [(done, total) for done, total, _ in told] == [(2 * n, 12) for n in range(1, 7)]
+    assert told[-1][2] < told[0][2]
+    assert (predictions(0) == first).all()
+    assert not (predictions(1) == first).all()
+
+
+def test_predictions_stay_on_the_scale() -> None:
+    user, item, truth, _ = planted()
+    rating = np.clip(np.round(truth), 1, 5)
+    machine = BayesianFactorizationMachine(factors=2, iterations=10, burn_in=5, chains=1)
+    found = machine.fit(user, item, rating).predict(user, item)
+    assert found.min() >= 1 and found.max() <= 5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rating": RATING[:-1]}, "the same length"),
+        ({"user": USER[:0], "item": ITEM[:0], "rating": RATING[:0]}, "of at least one"),
+        ({"rating": np.where(RATING == 1, np.nan, RATING)}, "rating: every value must be a finite"),
+        ({"user": USER - 1}, "user: every value must be from 0 to"),
+        ({"shape": (3, 3)}, "item: every value must be from 0 to 2"),
+        ({"user_features": csr_array(np.eye(2))}, "user_features: has 2 rows, not 3"),
+        ({"context": (DAY, 1)}, "context: every value must be from 0 to 0"),
+    ],
+)
+def test_bad_input_is_told_in_words(change: dict[str, object], words: str) -> None:
+    given: dict[str, object] = {"user": USER, "item": ITEM, "rating": RATING} | change
+    with pytest.raises(InputError, match=words):
+        BayesianFactorizationMachine(iterations=2, burn_in=1).fit(**given)  # type: ignore[arg-type]
+
+
+def test_bad_questions_are_told_in_words() -> None:
+    machine = BayesianFactorizationMachine(factors=1, iterations=2, burn_in=1, chains=1)
+    machine.fit(USER, ITEM, RATING)
+    with pytest.raises(InputError, match="item: every value must be from 0 to 3"):
+        machine.predict(np.array([0]), np.array([4]))
+    with pytest.raises(InputError, match="fitted without"):
+        machine.predict(np.array([0]), np.array([0]), np.array([0]))
+    with pytest.raises(InputError, match="ordered=True"):
+        machine.probabilities(np.array([0]), np.array([0]))
