@@ -217,12 +217,14 @@ class TestNearest:
             assert [one.distance for one in found] == pytest.approx(distances, rel=1e-4)
 
     def test_small_differences_far_from_the_origin(self) -> None:
-        """Squares of 1000 leave float32 no digit for a difference of 0.001."""
-        vectors = np.full((40, 4), 1000, dtype=np.float32)
-        vectors[:, 0] += np.arange(40, dtype=np.float32) / 1024
-        found = Embeddings(range(40), vectors).nearest(0, 3)
-        assert [one.movie for one in found] == [1, 2, 3]
-        assert found[0].distance == pytest.approx(1 / 1024)
+        """Squares near 10^8 leave float32 steps of 8, and the true ones differ by less than 1."""
+        vectors = np.full((5000, 3), 6000, dtype=np.float32)
+        vectors[:, 0] += np.random.default_rng(1).permutation(5000).astype(np.float32) / 2048
+        first = int(np.argmin(vectors[:, 0]))
+        expected = [int(row) for row in np.argsort(vectors[:, 0])[1:6]]
+        found = Embeddings(range(5000), vectors).nearest(first, 5)
+        assert [one.movie for one in found] == expected
+        assert [one.distance for one in found] == [n / 2048 for n in range(1, 6)]
 
     def test_equal_distances_go_by_id(self) -> None:
         vectors = np.zeros((60, 3), dtype=np.float32)
