@@ -5,7 +5,7 @@ scikit-learn's users expect: `fit`, then `score` (users × items), `recommend` a
 `Ease` is the most accurate, `Cosine` the plainest, `Transitions` knows the order of things.
 """
 
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,10 +16,6 @@ from threadpoolctl import threadpool_limits
 from recsys.metrics import top_k
 
 Floats = NDArray[np.float32]
-
-
-class _Weighted(Protocol):
-    weights: Any
 
 
 class ItemModel:
@@ -55,12 +51,14 @@ class ItemModel:
         if remove_seen:
             rows = np.repeat(np.arange(scores.shape[0]), np.diff(profiles.indptr))
             scores[rows, profiles.indices] = -np.inf
-        return top_k(scores, k)
+        best: NDArray[np.int64] = top_k(scores, k)
+        return best
 
     def similar_items(self, item: int, k: int = 10) -> NDArray[np.int64]:
         """The `k` items that go best with `item`, itself left out."""
         one = sparse.csr_array(([1.0], [item], [0, 1]), shape=(1, self.weights.shape[0]))
-        return self.recommend(one, k)[0]
+        best: NDArray[np.int64] = self.recommend(one, k)[0]
+        return best
 
 
 class Ease(ItemModel):
@@ -86,7 +84,9 @@ class Ease(ItemModel):
         """Learn from a (users, items) matrix: O(min(users, items)² · max(users, items))."""
         x = interactions.astype(np.float32).tocsr()
         squares = np.asarray(x.power(2).sum(axis=0)).ravel()
-        penalty = self.regularization + self.dropout / (1 - self.dropout) * squares
+        penalty = (self.regularization + self.dropout / (1 - self.dropout) * squares).astype(
+            np.float32
+        )
         with threadpool_limits(1):  # the factorisation gains nothing from idle waiting threads
             inverse = (_inverse if x.shape[0] >= x.shape[1] else _inverse_by_users)(x, penalty)
         weights = inverse

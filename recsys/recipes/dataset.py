@@ -58,6 +58,15 @@ class Dataset:
     user_columns: dict[str, Column] = field(default_factory=dict)
     context_columns: dict[str, Column] = field(default_factory=dict)
 
+    def attributes_of(self, user: int) -> dict[str, str]:
+        """A user's categorical metadata by field name, as a query carries it."""
+        found = {}
+        for name, column in self.user_columns.items():
+            if column.indptr is not None and column.indices is not None:
+                codes = column.indices[column.indptr[user] : column.indptr[user + 1]]
+                found[name] = "|".join(column.values[code] for code in codes)
+        return found
+
     def rows(self, keep: NDArray[np.bool_]) -> "Dataset":
         """The same data with only the interactions where `keep` (bool[n]) is true."""
         user = self.user[keep]

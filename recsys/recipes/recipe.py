@@ -99,9 +99,15 @@ class Tunable(Protocol):
 
 
 class Recipe(Protocol):
-    """A way to learn a model; `InputError` where the data does not allow it."""
+    """A way to learn a model; `InputError` where the data does not allow it.
+
+    Attributes:
+        model: what it learns.
+        related: whether it is asked for the relatives of an item.
+    """
 
     model: type[Model]
+    related: bool
 
     def fit(self, data: Dataset, config: Config) -> Model:
         """Learn from all of `data`."""

@@ -1,26 +1,25 @@
 """Which recipe answers to which of Amazon Personalize's recipe names."""
 
-from recsys.recipes.baseline import Affinity, Cosine, Popularity
+from recsys.recipes.personal import Personal
+from recsys.recipes.popular import Popular, Trending
 from recsys.recipes.recipe import Recipe
-
-_POPULARITY = Popularity()
-_COSINE = Cosine()
-_AFFINITY = Affinity()
+from recsys.recipes.related import Related
+from recsys.recipes.segments import Segments
 
 RECIPES: dict[str, Recipe] = {
-    "aws-popularity-count": _POPULARITY,
-    "aws-trending-now": _POPULARITY,
-    "aws-user-personalization": _COSINE,
-    "aws-user-personalization-v2": _COSINE,
-    "aws-personalized-ranking": _COSINE,
-    "aws-personalized-ranking-v2": _COSINE,
-    "aws-similar-items": _COSINE,
-    "aws-sims": _COSINE,
-    "aws-item-affinity": _AFFINITY,
-    "aws-item-attribute-affinity": _AFFINITY,
-    "aws-vod-because-you-watched-x": _COSINE,
-    "aws-vod-more-like-x": _COSINE,
-    "aws-vod-most-popular": _POPULARITY,
-    "aws-vod-trending-now": _POPULARITY,
-    "aws-vod-top-picks": _COSINE,
+    "aws-user-personalization": Personal(),
+    "aws-user-personalization-v2": Personal(),
+    "aws-personalized-ranking": Personal(),
+    "aws-personalized-ranking-v2": Personal(),
+    "aws-similar-items": Related(),
+    "aws-sims": Related(),
+    "aws-popularity-count": Popular(),
+    "aws-trending-now": Trending(),
+    "aws-item-affinity": Segments(),
+    "aws-item-attribute-affinity": Segments(),
+    "aws-vod-top-picks": Personal(),
+    "aws-vod-more-like-x": Related(),
+    "aws-vod-because-you-watched-x": Related(),
+    "aws-vod-most-popular": Popular(),
+    "aws-vod-trending-now": Trending(),
 }

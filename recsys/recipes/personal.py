@@ -1,0 +1,321 @@
+"""What a user will take next, and a list in the order in which she will like it.
+
+The score of an item is a sum of three parts, each measured in its own spread over the items:
+- EDLAE (`recsys.item_models.Ease`) of her history, where an older item counts less;
+- what others took right after the items that she took last (`Transitions`);
+- what was popular around this moment.
+Whoever has no history gets what is popular, more of what users with her attributes take. Items with
+too few interactions to be learned take the average score of those with the same attributes.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.errors import InputError
+from recsys.recipes.dataset import Dataset
+from recsys.recipes.evaluation import best_of
+from recsys.recipes.hyperparameters import Given
+from recsys.recipes.interest import RARELY, Interest, Taken, returning
+from recsys.recipes.metadata import Attributes, Preferences
+from recsys.recipes.recipe import Config, Model, Query
+from recsys.recipes.sparse import Sparse
+
+MOST_ITEMS = 4000  # learned, the most taken: the item-item matrix is 64 MB then
+_REGULARIZATION, _DROPOUT = 300.0, 0.2
+_NEXT_HALF_LIFE = 3.0  # of the items that lead to the next one, in items
+_MOMENT = 1000  # events before and after a moment that make up its fashion
+_SHARPNESS = 0.5  # of the scores shown: logits for each spread
+_DAY = 86400
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What can be changed without learning anew.
+
+    Attributes:
+        half_life: of a history's items, in items.
+        next_item: weight of what follows the last items.
+        recent_popularity: weight of what is popular at the moment.
+        exploration: 0 … 1, how far new items are drawn to the top.
+        new_days: an item is new for so many days.
+    """
+
+    half_life: float = 10.0
+    next_item: float = 0.5
+    recent_popularity: float = 0.2
+    exploration: float = 0.0
+    new_days: float = 30.0
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """From the recipe's hyperparameters; `InputError` for what is not one."""
+        given = Given(config.hyperparameters)
+        recency = given.flag("apply_recency_bias", True) and given.flag("recency_mask", True)
+        first = config.recipe == "aws-user-personalization"
+        mix = cls(
+            half_life=given.number("history_half_life", cls.half_life, 0.5, 1e9),
+            next_item=given.number("next_item_weight", cls.next_item, 0.0, 10.0),
+            recent_popularity=given.number(
+                "recent_popularity_weight", cls.recent_popularity, 0.0, 10.0
+            ),
+            exploration=given.number("exploration_weight", 0.3 if first else 0.0, 0.0, 1.0),
+            new_days=given.number("exploration_item_age_cut_off", cls.new_days, 0.0, 1e5),
+        )
+        given.close()
+        if not recency:
+            mix = replace(mix, half_life=1e9, recent_popularity=0.0)
+        return mix
+
+
+@dataclass(frozen=True)
+class PersonalModel:
+    """A learned recommender.
+
+    Attributes:
+        items: how many items there are; scores are as long.
+        learned: codes of the items that were learned, int64[m].
+        weights: EDLAE, float32[m, m].
+        follows: what is taken next, m × m.
+        counts: users of each learned item, float64[m].
+        moments, moment_items: time and place in `learned` of every event, by time.
+        born: seconds when each item was created or first taken, float64[items], NaN unknown.
+        attributes: of all items. preferences: of users and contexts, over the learned items.
+        interest: how events weigh. returns: whether people take again what they had.
+        place: of each item in `learned`, −1 for one that was not learned, int64[items].
+    """
+
+    items: int
+    learned: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    follows: Sparse
+    counts: NDArray[np.float64]
+    moments: NDArray[np.int64]
+    moment_items: NDArray[np.int32]
+    born: NDArray[np.float64]
+    attributes: Attributes
+    preferences: Preferences
+    interest: Interest
+    returns: bool
+    mix: Mix
+    place: NDArray[np.int64] = field(init=False)
+    _unknown: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        place = np.full(self.items, -1, np.int64)
+        place[self.learned] = np.arange(len(self.learned))
+        object.__setattr__(self, "_unknown", np.flatnonzero(place < 0))
+        object.__setattr__(self, "place", place)
+
+    def score(self, query: Query) -> NDArray[np.float32]:
+        """A logit for each item; what the user had comes last where people do not come back."""
+        taken = self.interest.in_query(query)
+        age = np.arange(len(taken.item))[::-1]
+        rows = self.place[taken.item]
+        known = rows >= 0
+        if known.any():
+            learned = self._from_history(rows[known], taken.interest[known], age[known])
+            learned += self.mix.recent_popularity * _scaled(self._fashion(query.now))
+            said = self.preferences.lift(query.context)
+        else:
+            learned = _scaled(np.log(self.counts + 1.0))
+            said = self.preferences.lift(query.user_attributes, query.context)
+            if len(taken.item):  # only items that nobody else has: go by their attributes
+                weights = 0.5 ** (age / self.mix.half_life)
+                learned += _scaled(self.attributes.like(taken.item, weights)[self.learned])
+        if said is not None:
+            learned += said
+        scores = np.empty(self.items)
+        scores[self.learned] = learned
+        if len(self._unknown):
+            scores[self._unknown] = self.attributes.carried_over(
+                learned, self.learned, self._unknown
+            )
+        if self.mix.exploration:
+            now = min(query.now, float(self.moments[-1]))
+            new = ~(self.born < now - self.mix.new_days * _DAY)
+            scores[new] += self.mix.exploration * (scores.max() - scores[new])
+        if not self.returns:
+            scores[taken.item] -= scores.max() - scores.min() + 1.0
+        return np.asarray(_SHARPNESS * scores, np.float32)
+
+    def _from_history(
+        self, rows: NDArray[np.int64], interest: NDArray[np.float64], age: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        weight = (interest * 0.5 ** (age / self.mix.half_life)).astype(np.float32)
+        felt = weight > 1e-3  # far back in the history: not worth a row
+        scores = _scaled((weight[felt] @ self.weights[rows[felt]]).astype(np.float64))
+        near = age < 10 * _NEXT_HALF_LIFE
+        if self.mix.next_item and near.any():
+            fading = 0.5 ** (age[near] / _NEXT_HALF_LIFE)
+            follows = self.follows.sum_rows(rows[near], fading, len(self.learned))
+            scores += self.mix.next_item * _scaled(follows)
+        return scores
+
+    def _fashion(self, now: float) -> NDArray[np.float64]:
+        """Popularity, in logarithms, among the events nearest to a moment."""
+        middle = int(np.searchsorted(self.moments, now))
+        near = self.moment_items[max(0, middle - _MOMENT) : middle + _MOMENT]
+        return np.log1p(np.bincount(near, minlength=len(self.learned)))
+
+    def save(self, folder: Path) -> None:
+        """Write a file for each array, and `personal.json`."""
+        for name in _ARRAYS:
+            np.save(folder / f"{name}.npy", getattr(self, name))
+        self.follows.save(folder, "follows")
+        self.attributes.save(folder)
+        self.preferences.save(folder)
+        plain = {
+            "items": self.items,
+            "returns": self.returns,
+            "interest": asdict(self.interest),
+            "mix": asdict(self.mix),
+        }
+        (folder / "personal.json").write_text(json.dumps(plain), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Map what `save` wrote into memory."""
+        plain = json.loads((folder / "personal.json").read_text(encoding="utf-8"))
+        interest = plain["interest"]
+        arrays: dict[str, Any] = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="r" if name == "weights" else None)
+            for name in _ARRAYS
+        }
+        return cls(
+            items=plain["items"],
+            returns=plain["returns"],
+            interest=Interest(**{**interest, "weights": tuple(interest["weights"])}),
+            mix=Mix(**plain["mix"]),
+            follows=Sparse.load(folder, "follows"),
+            attributes=Attributes.load(folder),
+            preferences=Preferences.load(folder),
+            **arrays,
+        )
+
+
+_ARRAYS = ("learned", "weights", "counts", "moments", "moment_items", "born")
+
+
+class Personal:
+    """User-Personalization, Personalized-Ranking and Top picks: one model for all."""
+
+    model: type[Model] = PersonalModel
+    related = False
+
+    def fit(self, data: Dataset, config: Config) -> PersonalModel:
+        """Learn from all of `data`; seconds up to some hundred thousand events.
+
+        An UPDATE training learns all anew, which is as quick, with the hyperparameters of the
+        version that it starts from.
+        """
+        config = inherited(config)
+        mix = Mix.of(config)
+        interest = Interest.of(data, config)
+        return learn(data, interest.in_data(data), interest, mix)
+
+    def tune(self, data: Dataset, config: Config) -> Config:
+        """Choose half-life and weights on a fifth of the users, who are not learned from."""
+        choices = {
+            "history_half_life": (5.0, 10.0, 20.0),
+            "next_item_weight": (0.25, 0.5, 1.0),
+        }
+
+        def variant(model: Model, changed: Config) -> Model:
+            assert isinstance(model, PersonalModel)
+            return replace(model, mix=Mix.of(changed))
+
+        return best_of(self, data, config, choices, variant)
+
+
+def inherited(config: Config) -> Config:
+    """`config` with the hyperparameters of the version that an UPDATE starts from.
+
+    Raises:
+        InputError: it asks for an objective, which no recipe here can optimise.
+    """
+    if config.objective is not None:
+        raise InputError(
+            f"{config.recipe} does not optimise for an objective (optimizationObjective)"
+        )
+    if config.previous is None:
+        return config
+    result = json.loads((Path(config.previous) / "result.json").read_text(encoding="utf-8"))
+    return replace(
+        config, hyperparameters={**result.get("hyperparameters", {}), **config.hyperparameters}
+    )
+
+
+def learn(data: Dataset, taken: Taken, interest: Interest, mix: Mix) -> PersonalModel:
+    """The model of what was `taken`.
+
+    Raises:
+        InputError: nothing was.
+    """
+    from scipy import sparse  # not at the top: serving starts in half the time without it
+
+    from recsys.item_models import Ease, Transitions
+
+    items = len(data.items)
+    counts = np.bincount(taken.item, minlength=items)
+    learned = most_taken(counts)
+    place = np.full(items, -1, np.int64)
+    place[learned] = np.arange(len(learned))
+    column = place[taken.item]
+    kept = column >= 0
+    shape = (len(data.users), len(learned))
+    value = taken.interest[kept] / np.median(taken.interest)
+    matrix = sparse.csr_array((value, (taken.user[kept], column[kept])), shape=shape)
+    ease = Ease(_REGULARIZATION, _DROPOUT).fit(matrix[np.diff(matrix.indptr) > 0])
+    follows = Transitions().fit(taken.user[kept], column[kept], len(learned))
+    by_time = np.argsort(taken.timestamp[kept], kind="stable")
+    return PersonalModel(
+        items=items,
+        learned=learned,
+        weights=ease.weights,
+        follows=Sparse.of(follows.weights),
+        counts=counts[learned].astype(np.float64),
+        moments=taken.timestamp[kept][by_time],
+        moment_items=column[kept][by_time].astype(np.int32),
+        born=_born(data),
+        attributes=Attributes.of(data),
+        preferences=Preferences.of(data, place, len(learned)),
+        interest=interest,
+        returns=returning(data) >= RARELY,
+        mix=mix,
+    )
+
+
+def most_taken(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Codes of the items to learn, ascending: the MOST_ITEMS with the most users.
+
+    Raises:
+        InputError: nobody took anything.
+    """
+    learned = np.argsort(-counts, kind="stable")[:MOST_ITEMS]
+    learned = np.sort(learned[counts[learned] > 0])
+    if not len(learned):
+        raise InputError("the data holds no interaction of any weight: there is nothing to learn")
+    return learned
+
+
+def _born(data: Dataset) -> NDArray[np.float64]:
+    """When each item was created, else first taken; NaN where neither is known."""
+    first = np.full(len(data.items), np.inf)
+    np.minimum.at(first, data.item, data.timestamp.astype(np.float64))
+    first[np.isinf(first)] = np.nan
+    created = data.item_columns.get("CREATION_TIMESTAMP")
+    if created is None or created.numbers is None:
+        return first
+    return np.where(np.isnan(created.numbers), first, created.numbers)
+
+
+def _scaled(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores in units of their spread, around 0."""
+    spread = float(scores.std())
+    level = spread <= 1e-9 * float(np.abs(scores).max())  # all the same but for rounding
+    return np.zeros(len(scores)) if level else (scores - scores.mean()) / spread
