@@ -9,6 +9,7 @@ from stacks.config import Config, ConfigError
 from stacks.data import DataStack
 from stacks.functions import FunctionsStack
 from stacks.object2vec import Object2VecStack
+from stacks.personalize import PersonalizeStack
 
 
 def build(app: cdk.App, config: Config) -> None:
@@ -23,6 +24,11 @@ def build(app: cdk.App, config: Config) -> None:
     )
     object2vec.add_stack_dependency(data, "training reads what Data uploads")
     functions.add_stack_dependency(object2vec, "the functions call its endpoints")
+    if config.personalize.groups:
+        personalize = PersonalizeStack(
+            app, config.name("Personalize"), config=config, store=data.store, env=env
+        )
+        personalize.add_stack_dependency(data, "imports read what Data uploads")
     # Everything goes when the stacks go, also what the CDK would keep by its own defaults.
     cdk.RemovalPolicies.of(app).destroy()
 

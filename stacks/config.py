@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stacks import images
+from stacks import images, personalize_settings
 from stacks.hyperparameters import RULES
-from stacks.prepared_data import TASKS, PreparedData
+from stacks.personalize_settings import Personalize
+from stacks.prepared_data import PERSONALIZE, TASKS, PreparedData
 from stacks.settings import ConfigError, Settings
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -24,6 +25,7 @@ _LONGEST_NAMES: Final = {
     "endpoint": ("-recommendationModel", 63),
     "training job": ("-recommendation-0123456789", 63),
     "function": ("-Recommendation_Engine_Object2Vec", 64),
+    "solution": ("-item-attribute-affinity-0123456789", 63),
 }
 
 
@@ -88,6 +90,9 @@ class Config:
         account: where to deploy; None leaves it to the credentials at hand.
         region: likewise.
         data: what is uploaded and trained on.
+        left_out: folders of the data that this deployment does not need, and does not upload.
+        upload: bytes that it does upload.
+        personalize: what is deployed of Amazon Personalize.
         hyperparameters: Object2Vec's, by task, as SageMaker takes them: all texts.
         training: how models are trained.
         endpoint: how they are served.
@@ -100,6 +105,9 @@ class Config:
     account: str | None
     region: str | None
     data: PreparedData
+    left_out: tuple[str, ...]
+    upload: int
+    personalize: Personalize
     hyperparameters: Mapping[str, Mapping[str, str]]
     training: Training
     endpoint: InstanceEndpoint | ServerlessEndpoint
@@ -132,10 +140,18 @@ class Config:
                 f"credentials' region; it does in {', '.join(images.ACCOUNTS)}"
             )
         data = _data(settings)
+        personalize = personalize_settings.read(settings, data, region or default_region)
+        used = [group.name for group in personalize.groups]
+        left_out = tuple(
+            f"{PERSONALIZE}/{name}" for name in personalize_settings.GROUPS if name not in used
+        )
         training = _training(settings)
         hyperparameters = _hyperparameters(settings, data.vocabulary if data else {})
         config = {
             "prefix": _prefix(settings),
+            "personalize": personalize,
+            "left_out": left_out,
+            "upload": _upload(settings, data, left_out),
             "account": settings.text(
                 "account", "", pattern=r"\d{12}", allowed="an account's 12 digits"
             )
@@ -183,6 +199,14 @@ def _data(settings: Settings) -> PreparedData | None:
     except ValueError as error:
         settings.errors.append(f"data: {error}")
         return None
+
+
+def _upload(settings: Settings, data: PreparedData | None, left_out: tuple[str, ...]) -> int:
+    try:
+        return data.size(left_out) if data else 0
+    except ValueError as error:
+        settings.errors.append(f"data: {error}")
+        return 0
 
 
 def _training(settings: Settings) -> Training:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_s3_deployment as s3_deployment
@@ -11,11 +12,15 @@ from constructs import Construct
 from stacks.config import Config
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import PrivateBucket, Store
-from stacks.constructs.roles import Permission, ServiceRole, acknowledge, writes_logs
-from stacks.prepared_data import KEYS
+from stacks.constructs.roles import Permission, ServiceRole, acknowledge, all_of, writes_logs
+from stacks.prepared_data import KEYS, PERSONALIZE
 
 # What others write into the bucket; an upload of new data leaves it alone.
-_WRITTEN_BY_OTHERS: Final = (f"{KEYS}/output/*", f"{KEYS}/embeddings/*")
+_WRITTEN_BY_OTHERS: Final = (
+    f"{KEYS}/output/*",
+    f"{KEYS}/embeddings/*",
+    f"{PERSONALIZE}/batch/*",
+)
 
 
 class DataStack(cdk.Stack):
@@ -33,6 +38,8 @@ class DataStack(cdk.Stack):
             self, "Bucket", key=key, logs_of_emptying=self._logs("EmptyBucket", config)
         )
         self._upload(bucket, key, config)
+        if config.personalize.groups:
+            self._admit_personalize(bucket, key, config)
 
         name_export = f"{self.stack_name}-BucketName"
         cdk.CfnOutput(self, "BucketName", value=bucket.bucket_name, export_name=name_export)
@@ -55,7 +62,9 @@ class DataStack(cdk.Stack):
             bucket_arn=bucket.bucket_arn,
             key_arn=key.key_arn if key else None,
         )
-        content = s3_assets.Asset(self, "Content", path=str(config.data.folder))
+        content = s3_assets.Asset(
+            self, "Content", path=str(config.data.folder), exclude=list(config.left_out)
+        )
         log_group = self._logs("Upload", config)
         role = ServiceRole(
             self,
@@ -72,7 +81,7 @@ class DataStack(cdk.Stack):
                 *own.deletes("*"),
             ],
         )
-        memory_mb, disk = _upload_size(config.data.size)
+        memory_mb, disk = _upload_size(config.upload)
         s3_deployment.BucketDeployment(
             self,
             "Upload",
@@ -96,6 +105,48 @@ class DataStack(cdk.Stack):
                     "Serverless-LambdaDLQ",
                     "Serverless-LambdaTracing",
                 )
+
+    def _admit_personalize(
+        self, bucket: PrivateBucket, key: kms.Key | None, config: Config
+    ) -> None:
+        """Let Amazon Personalize in, for its own part and for jobs of this account alone.
+
+        The service wants this of the bucket beside the permissions of a job's role.
+        """
+        objects = {"s3:GetObject": bucket.arn_for_objects(f"{PERSONALIZE}/*")}
+        if config.personalize.batch:
+            objects["s3:PutObject"] = bucket.arn_for_objects(f"{PERSONALIZE}/batch/*")
+        conditions = {
+            "StringEquals": {"aws:SourceAccount": self.account},
+            "ArnLike": {"aws:SourceArn": all_of(self, "personalize")},
+        }
+        principal = iam.ServicePrincipal("personalize.amazonaws.com")
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[principal],
+                actions=["s3:ListBucket"],
+                resources=[bucket.bucket_arn],
+                conditions={**conditions, "StringLike": {"s3:prefix": [f"{PERSONALIZE}/*"]}},
+            )
+        )
+        for action, resource in objects.items():
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[principal],
+                    actions=[action],
+                    resources=[resource],
+                    conditions=conditions,
+                )
+            )
+        if key:
+            key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[principal],
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    resources=["*"],  # in a key's policy: this key
+                    conditions=conditions,
+                )
+            )
 
     def _logs(self, part: str, config: Config) -> LogGroup:
         name = f"/aws/lambda/{self.stack_name}-{part}"

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 KEYS: Final = "object2vec/movielens"
+PERSONALIZE: Final = "personalize"
 TASKS: Final = ("rating", "recommendation")
 _MAX_UPLOAD: Final = 4 << 30
 
@@ -19,13 +21,11 @@ class PreparedData:
         folder: what becomes the bucket's content.
         vocabulary: the vocabulary size of each of Object2Vec's encoders, by hyperparameter.
         digests: by task, a digest of what the model is trained and validated on.
-        size: bytes.
     """
 
     folder: Path
     vocabulary: dict[str, int]
     digests: dict[str, str]
-    size: int
 
     @classmethod
     def read(cls, folder: Path) -> "PreparedData":
@@ -62,17 +62,102 @@ class PreparedData:
         missing = [str(path) for path in wanted if not path.is_file()]
         if missing:
             raise ValueError(f"missing in the prepared data: {', '.join(missing)}: {advice}")
-        size = sum(path.stat().st_size for path in bucket.rglob("*") if path.is_file())
-        if size > _MAX_UPLOAD:
-            raise ValueError(
-                f"{folder} holds {size / (1 << 30):.1f} GiB; a deployment uploads at most "
-                f"{_MAX_UPLOAD >> 30} GiB: prepare fewer ratings"
-            )
         return cls(
             folder=bucket,
             vocabulary=vocabulary,
             digests={task: _digest(inputs[task]) for task in TASKS},
-            size=size,
+        )
+
+    def size(self, left_out: Sequence[str] = ()) -> int:
+        """Bytes that are uploaded.
+
+        Args:
+            left_out: folders that are not, relative to `folder`.
+
+        Raises:
+            ValueError: they are too many; the message says what to do.
+        """
+        outside = [self.folder / each for each in left_out]
+        size = sum(
+            path.stat().st_size
+            for path in self.folder.rglob("*")
+            if path.is_file() and not any(path.is_relative_to(each) for each in outside)
+        )
+        if size > _MAX_UPLOAD:
+            raise ValueError(
+                f"{self.folder.parent} holds {size / (1 << 30):.1f} GiB; a deployment uploads at "
+                f"most {_MAX_UPLOAD >> 30} GiB: prepare fewer ratings"
+            )
+        return size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One dataset of Amazon Personalize: a CSV file and its schema.
+
+    Attributes:
+        kind: `Interactions`, `Items` or `Users`.
+        key: of the file in the bucket.
+        schema: in Avro, as JSON.
+        digest: of the file.
+    """
+
+    kind: str
+    key: str
+    schema: str
+    digest: str
+
+
+def read_tables(bucket: Path, group: str) -> dict[str, Table]:
+    """A dataset group's tables by kind.
+
+    Args:
+        bucket: the prepared content of the bucket.
+        group: `custom` or `domain`.
+
+    Raises:
+        ValueError: interactions or a schema are missing, or the data health report beside them
+            is missing, not of this data, or red; the message says what to do.
+    """
+    advice = "make them with `make data`"
+    tables, digests = {}, {}
+    for kind in ("Interactions", "Items", "Users"):
+        key = f"{PERSONALIZE}/{group}/{kind.lower()}.csv"
+        path = bucket / key
+        if not path.is_file():
+            continue
+        try:
+            document = json.loads(path.with_suffix(".schema.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} has no schema beside it ({error}): {advice}") from None
+        with path.open("rb") as content:
+            digests[f"{group}/{path.name}"] = hashlib.file_digest(content, "sha256").hexdigest()
+        tables[kind] = Table(
+            kind=kind,
+            key=key,
+            schema=json.dumps(document, separators=(",", ":")),
+            digest=digests[f"{group}/{path.name}"],
+        )
+    if "Interactions" not in tables:
+        raise ValueError(f"no {bucket / PERSONALIZE / group / 'interactions.csv'}: {advice}")
+    _check_health(bucket.parent / "health.json", group, digests)
+    return tables
+
+
+def _check_health(path: Path, group: str, digests: Mapping[str, str]) -> None:
+    advice = "run `python -m recsys health`"
+    try:
+        report = json.loads(path.read_text("utf-8"))
+        files, found = report["files"], report["groups"][group]["findings"]
+        reasons = [one["words"] for one in found if one["status"] == "red"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no data health report of it ({error!r}): {advice}") from None
+    if any(files.get(name) != digest for name, digest in digests.items()):
+        raise ValueError(f"{path} is about other data than there is now: {advice}")
+    if reasons:
+        raise ValueError(
+            "Amazon Personalize cannot learn from this data, as its health report says: "
+            f"{'; '.join(reasons)}. Mend the data, or deploy without (personalize.groups=off)"
         )
 
 

@@ -58,6 +58,37 @@ class Settings:
         self.refuse(name, value, "one of " + ", ".join(choices))
         return default
 
+    def words(
+        self,
+        name: str,
+        default: str,
+        choices: Sequence[str],
+        prefix: str = "",
+        retired: Mapping[str, str] | None = None,
+    ) -> tuple[str, ...]:
+        """Some of the choices, each once, separated by commas.
+
+        Args:
+            name: the setting.
+            default: in the same form.
+            choices: what may be chosen.
+            prefix: may stand before each of them.
+            retired: what may no longer be chosen, and what replaces it.
+        """
+        value = self._taken(name)
+        given = [word.strip() for word in (default if value is None else value).split(",")]
+        chosen: dict[str, None] = {}
+        for word in given:
+            plain = word.lower().removeprefix(prefix)
+            if plain in choices:
+                chosen[plain] = None
+            elif plain in (retired or {}):
+                assert retired
+                self.errors.append(f"{name}: {word} is retired; use {retired[plain]}")
+            elif word:
+                self.refuse(name, word, "one of " + ", ".join(choices))
+        return tuple(chosen)
+
     def whole(self, name: str, default: int, *, low: int, high: int, step: int = 1) -> int:
         """A whole number from `low` to `high` in steps counted from `low`."""
         value = self._taken(name)

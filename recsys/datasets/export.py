@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from recsys import health
 from recsys.datasets import personalize
 from recsys.datasets.baselines import LIKED, baselines
 from recsys.datasets.problems import DataError, Problem
@@ -72,6 +73,7 @@ def export(data: DataSet, parts: Split, out: str | Path, seed: int = 0) -> dict[
         manifest = _manifest(data, parts, _digest(folder / "bucket"))
         text = json.dumps(manifest, ensure_ascii=False, indent=2)
         (folder / "manifest.json").write_text(text + "\n", "utf-8")
+        health.examine_prepared(folder).write(folder / "health.json")
     return manifest
 
 

@@ -88,6 +88,13 @@ class ServiceRole(iam.Role):
                 acknowledge(self, permission.wildcard, f"AwsSolutions-IAM5[Resource::{arn}]")
 
 
+def all_of(scope: Construct, service: str) -> str:
+    """Pattern of the ARNs of all that a service has in the stack's account and region."""
+    return cdk.Stack.of(scope).format_arn(
+        service=service, resource="*", arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
+    )
+
+
 def writes_logs(group: logs.ILogGroup) -> Permission:
     """Lets a role write to a log group that exists, but not make it anew once it is deleted."""
     return Permission(

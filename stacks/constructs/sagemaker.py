@@ -11,7 +11,7 @@ from constructs import Construct
 from stacks.config import Config, InstanceEndpoint
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import Store
-from stacks.constructs.roles import Permission, ServiceRole, writes_logs
+from stacks.constructs.roles import Permission, ServiceRole, all_of, writes_logs
 from stacks.constructs.trained_resource import TrainedResource, Trainer
 from stacks.images import Image
 
@@ -64,7 +64,7 @@ class TrainingJob(TrainedResource):
             scope,
             f"{id}Role",
             service="sagemaker",
-            source_arn=_all_of_sagemaker(stack),
+            source_arn=all_of(scope, "sagemaker"),
             permissions=[
                 *store.lists(*(f"{keys}*" for keys in channels.values())),
                 *store.reads(*(f"{keys}*" for keys in channels.values())),
@@ -196,7 +196,7 @@ class Endpoint(Construct):
             self,
             "Role",
             service="sagemaker",
-            source_arn=_all_of_sagemaker(cdk.Stack.of(self)),
+            source_arn=all_of(self, "sagemaker"),
             permissions=[
                 *store.reads(f"{output}*"),
                 *_runs_images(image),
@@ -269,12 +269,6 @@ class Endpoint(Construct):
                 target_tracking_scaling_policy_configuration=tracking,
             )
         self.name = endpoint.attr_endpoint_name
-
-
-def _all_of_sagemaker(stack: cdk.Stack) -> str:
-    return stack.format_arn(
-        service="sagemaker", resource="*", arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
-    )
 
 
 def _log_arn(stack: cdk.Stack, what: str) -> str:

@@ -99,7 +99,8 @@ class Schema(_Resource):
 
     type = "AWS::Personalize::Schema"
     noun, key = "schema", "schema"
-    supported = frozenset({"Domain", "Name", "Schema", "Tags"})
+    # The type has Tags; the API that creates a schema takes none.
+    supported = frozenset({"Domain", "Name", "Schema"})
 
 
 class Dataset(_Resource):

@@ -1,0 +1,93 @@
+"""Amazon Personalize: from the data in the store to campaigns and recommenders that answer."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.personalize import DatasetGroup, Recommender, Solution
+from stacks.constructs.private_bucket import Store
+from stacks.constructs.roles import ServiceRole, all_of
+from stacks.constructs.trained_resource import Trainer
+from stacks.personalize_settings import Group
+from stacks.prepared_data import PERSONALIZE
+
+
+class PersonalizeStack(cdk.Stack):
+    """The dataset groups that the settings ask for, and what is made of each."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        store: Store,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id, description="Amazon Personalize: all of it", **kwargs)
+        keys = [f"{PERSONALIZE}/{group.name}/*" for group in config.personalize.groups]
+        role = ServiceRole(
+            self,
+            "ImportRole",
+            service="personalize",
+            source_arn=all_of(self, "personalize"),
+            permissions=[*store.lists(*keys), *store.reads(*keys)],
+        )
+        trainer = Trainer(self, "Trainer", config=config)
+        for group in config.personalize.groups:
+            self._group(config, group, store, role, trainer)
+        if config.personalize.batch:
+            self._batch(store)
+
+    def _group(
+        self, config: Config, group: Group, store: Store, role: ServiceRole, trainer: Trainer
+    ) -> None:
+        title = group.name.capitalize()
+        made = DatasetGroup(
+            self,
+            title,
+            config=config,
+            group=group,
+            bucket_name=store.bucket_name,
+            role_arn=role.role_arn,
+        )
+        self._output(f"{title}DatasetGroupArn", made.arn)
+        for name, arn in made.filters.items():
+            self._output(f"{title}{name}FilterArn", arn)
+        if made.tracking_id:
+            self._output(f"{title}TrackingId", made.tracking_id)
+        for recipe in group.solutions:
+            name = _title(recipe)
+            solution = Solution(made, name, config=config, recipe=recipe, trainer=trainer)
+            self._output(f"{title}{name}SolutionVersionArn", solution.version.attribute("Arn"))
+            self._output(f"{title}{name}Metrics", solution.version.attribute("Metrics"))
+            if solution.campaign_arn:
+                self._output(f"{title}{name}CampaignArn", solution.campaign_arn)
+        for use_case in group.recommenders:
+            name = _title(use_case)
+            recommender = Recommender(made, name, config=config, use_case=use_case, trainer=trainer)
+            self._output(f"{title}{name}RecommenderArn", recommender.attribute("Arn"))
+            self._output(f"{title}{name}Metrics", recommender.attribute("Metrics"))
+
+    def _batch(self, store: Store) -> None:
+        """A role for batch jobs, which are started by hand: AWS bills each by its users."""
+        keys = f"{PERSONALIZE}/batch/*"
+        role = ServiceRole(
+            self,
+            "BatchRole",
+            service="personalize",
+            source_arn=all_of(self, "personalize"),
+            permissions=[*store.lists(keys), *store.reads(keys), *store.writes(keys)],
+        )
+        self._output("BatchRoleArn", role.role_arn)
+        self._output("BatchLocation", f"s3://{store.bucket_name}/{PERSONALIZE}/batch/")
+
+    def _output(self, name: str, value: str) -> None:
+        cdk.CfnOutput(self, name, value=value)
+
+
+def _title(name: str) -> str:
+    """`user-personalization-v2` as `UserPersonalizationV2`."""
+    return "".join(word.capitalize() for word in name.split("-"))

@@ -1,0 +1,185 @@
+"""The settings of Amazon Personalize: which dataset groups, and what is made of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from stacks.prepared_data import PreparedData, Table, read_tables
+from stacks.settings import Settings
+
+# Where CloudFormation has all the types that the stack uses; cn-north-1 lacks campaigns, filters
+# and event trackers (the registry's schemas, November 2026).
+REGIONS: Final = (
+    *("us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-central-1", "eu-west-1"),
+    *("ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2"),
+)
+GROUPS: Final = ("custom", "domain")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a recipe of Amazon Personalize allows: hyperparameter optimization, a campaign."""
+
+    tunes: bool = False
+    serves: bool = True
+    metadata: bool = False
+
+
+RECIPES: Final = {
+    "user-personalization-v2": Recipe(),
+    "user-personalization": Recipe(tunes=True),
+    "personalized-ranking-v2": Recipe(),
+    "personalized-ranking": Recipe(tunes=True),
+    "similar-items": Recipe(tunes=True),
+    "sims": Recipe(tunes=True),
+    "popularity-count": Recipe(),
+    "trending-now": Recipe(),
+    "item-affinity": Recipe(serves=False),
+    "item-attribute-affinity": Recipe(serves=False, metadata=True),
+}
+RETIRED: Final = {
+    "hrnn": "user-personalization-v2",
+    "hrnn-metadata": "user-personalization-v2 with personalize.metadata=true",
+    "hrnn-coldstart": "user-personalization-v2 with personalize.metadata=true",
+    "deepfm": "user-personalization-v2 with personalize.metadata=true",
+    "ffnn": "user-personalization-v2",
+    "search-personalization": "personalized-ranking-v2",
+    "automl": "user-personalization-v2: AutoML only chose among the HRNN recipes",
+}
+USE_CASES: Final = (
+    *("more-like-x", "top-picks", "because-you-watched-x", "most-popular", "trending-now"),
+)
+_WITH_ITEMS: Final = {
+    "Genre": "INCLUDE ItemID WHERE Items.GENRES IN ($GENRE)",
+    "YearRange": "INCLUDE ItemID WHERE Items.YEAR >= $YEAR1 AND Items.YEAR < $YEAR2",
+}
+FILTERS: Final = {
+    "custom": {
+        "Unrated": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("Rating")',
+    },
+    "domain": {
+        "Watched": 'INCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("Watch")',
+        "Unwatched": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("Watch")',
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """One dataset group and what is made of it.
+
+    Attributes:
+        name: `custom` or `domain`.
+        domain: the service's name of the domain; None for a custom group.
+        tables: what is imported, by kind.
+        solutions: recipes, without `aws-`.
+        recommenders: use cases of the domain, without `aws-vod-`.
+        filters: expressions by name.
+    """
+
+    name: str
+    domain: str | None
+    tables: Mapping[str, Table]
+    solutions: tuple[str, ...]
+    recommenders: tuple[str, ...]
+    filters: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Personalize:
+    """What is deployed of Amazon Personalize.
+
+    Attributes:
+        groups: the dataset groups; none to leave it out.
+        hpo: whether hyperparameters are optimized, where the recipe allows it.
+        auto_training_days: from one automatic training to the next; 0 for none.
+        min_tps: calls a second that campaigns and recommenders are kept ready, and billed, for.
+        event_tracker: whether events are taken.
+        batch: whether there is a role for batch jobs.
+    """
+
+    groups: tuple[Group, ...]
+    hpo: bool
+    auto_training_days: int
+    min_tps: int
+    event_tracker: bool
+    batch: bool
+
+
+def read(settings: Settings, data: PreparedData | None, region: str | None) -> Personalize:
+    """Read the section `personalize`; errors are noted in `settings`.
+
+    Args:
+        settings: where they are read from.
+        data: the prepared data; None if there is none.
+        region: where the deployment goes to, if that is known.
+    """
+    chosen = settings.choice("personalize.groups", "custom", ("off", *GROUPS, "both"))
+    metadata = settings.flag("personalize.metadata", False)
+    filters = settings.flag("personalize.filters", True)
+    hpo = settings.flag("personalize.hpo", False)
+    # All are read whichever are chosen, so that the others' settings are checked too.
+    solutions = {
+        "custom": settings.words(
+            "personalize.solutions", "user-personalization-v2", tuple(RECIPES), "aws-", RETIRED
+        ),
+        "domain": settings.words(
+            "personalize.domain_solutions",
+            "personalized-ranking-v2",
+            tuple(RECIPES),
+            "aws-",
+            RETIRED,
+        ),
+    }
+    recommenders = settings.words(
+        "personalize.recommenders", "more-like-x,top-picks", USE_CASES, "aws-vod-"
+    )
+    names = GROUPS if chosen == "both" else () if chosen == "off" else (chosen,)
+    groups = []
+    for name in names:
+        tables = _tables(settings, data, name)
+        if name == "custom" and not metadata:
+            tables = {kind: tables[kind] for kind in ("Interactions",) if kind in tables}
+        groups.append(
+            Group(
+                name=name,
+                domain="VIDEO_ON_DEMAND" if name == "domain" else None,
+                tables=tables,
+                solutions=solutions[name],
+                recommenders=recommenders if name == "domain" else (),
+                filters=_filters(name, tables) if filters else {},
+            )
+        )
+    used = [recipe for group in groups for recipe in group.solutions]
+    if hpo and groups and not any(RECIPES[recipe].tunes for recipe in used):
+        tunable = ", ".join(name for name, recipe in RECIPES.items() if recipe.tunes)
+        settings.refuse("personalize.hpo", "true", f"possible with {', '.join(used)}: {tunable}")
+    if not metadata and any(RECIPES[name].metadata for name in solutions["custom"]):
+        settings.refuse("personalize.metadata", "false", "enough for item-attribute-affinity")
+    if groups and region and region not in REGIONS:
+        settings.errors.append(
+            f"personalize.groups: CloudFormation does not have all of Amazon Personalize in "
+            f"{region}; set it to off, or deploy to one of {', '.join(REGIONS)}"
+        )
+    return Personalize(
+        groups=tuple(groups),
+        hpo=hpo,
+        auto_training_days=settings.whole("personalize.auto_training_days", 0, low=0, high=30),
+        min_tps=settings.whole("personalize.min_tps", 1, low=1, high=500),
+        event_tracker=settings.flag("personalize.event_tracker", True),
+        batch=settings.flag("personalize.batch", False),
+    )
+
+
+def _tables(settings: Settings, data: PreparedData | None, group: str) -> dict[str, Table]:
+    if data is None:
+        return {}
+    try:
+        return read_tables(data.folder, group)
+    except ValueError as error:
+        settings.errors.append(f"data: {error}")
+        return {}
+
+
+def _filters(group: str, tables: Mapping[str, Table]) -> dict[str, str]:
+    return {**(_WITH_ITEMS if "Items" in tables else {}), **FILTERS[group]}
