@@ -34,7 +34,7 @@ rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or c
 	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET)
 
 test: $(SETUP) ## every test
-	@python -m pytest -q
+	@python -m pytest -q -n 2 --dist loadfile
 
 data: $(SETUP) ## prepare build/data [DATA=folder or csv]
 	@python -m recsys prepare $(if $(DATA),--data "$(DATA)")
