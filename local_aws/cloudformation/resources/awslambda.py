@@ -14,6 +14,7 @@ from local_aws.cloudformation.resources.base import (
     random_suffix,
     tag_changes,
     tag_map,
+    texts,
 )
 
 # what each setting falls back to when it goes from the template
@@ -292,6 +293,8 @@ HANDLERS = (Function, LayerVersion, Version, Alias, Permission, EventInvokeConfi
 def _settings(properties: Properties) -> Properties:
     """The settings under the API's names."""
     settings = dict(properties)
+    if "Environment" in settings:
+        settings["Environment"] = texts(settings["Environment"])
     if "KmsKeyArn" in settings:
         settings["KMSKeyArn"] = settings.pop("KmsKeyArn")
     return settings

@@ -136,6 +136,17 @@ def lowered(value: Any, keep: frozenset[str] = frozenset()) -> Any:
     return value
 
 
+def texts(value: Any) -> Any:
+    """A structure with every scalar in it as a string, as CloudFormation writes them."""
+    if isinstance(value, dict):
+        return {name: texts(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [texts(member) for member in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if value is None else str(value)
+
+
 def tag_map(tags: Any) -> dict[str, str]:
     """Tags as a dict, from a list of Key and Value or from a dict."""
     if isinstance(tags, dict):

@@ -8,7 +8,7 @@ from uuid import uuid4
 from local_aws.awslambda.models import async_outcome
 from local_aws.cloudformation.answers import Answer
 from local_aws.cloudformation.errors import Cancelled, ResourceFailed
-from local_aws.cloudformation.resources.base import Attributes, Call, Handler, Properties
+from local_aws.cloudformation.resources.base import Attributes, Call, Handler, Properties, texts
 
 _LONGEST_ANSWER = 4096
 _DEFAULT_TIMEOUT = 3600
@@ -68,12 +68,12 @@ class CustomResource(Handler):
                 "RequestId": request_id,
                 "LogicalResourceId": call.logical_id,
                 "ResourceType": call.type,
-                "ResourceProperties": _as_text(call.properties),
+                "ResourceProperties": texts(call.properties),
             }
             if request_type != "Create":
                 event["PhysicalResourceId"] = call.physical_id
             if request_type == "Update":
-                event["OldResourceProperties"] = _as_text(call.old)
+                event["OldResourceProperties"] = texts(call.old)
             accepted = call.client("lambda").invoke(
                 FunctionName=token, InvocationType="Event", Payload=json.dumps(event).encode()
             )
@@ -142,17 +142,6 @@ def _timeout(properties: Properties) -> float:
             f"{_DEFAULT_TIMEOUT}"
         )
     return seconds
-
-
-def _as_text(value: Any) -> Any:
-    """CloudFormation sends every scalar of a custom resource's properties as a string."""
-    if isinstance(value, dict):
-        return {name: _as_text(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_as_text(member) for member in value]
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if value is None else str(value)
 
 
 def _checked(body: bytes, event: Properties) -> Properties:

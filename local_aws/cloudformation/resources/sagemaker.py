@@ -1,5 +1,6 @@
 """AWS::SageMaker: models, endpoint configurations, endpoints."""
 
+import copy
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,8 +14,8 @@ from local_aws.cloudformation.resources.base import (
     pick,
     tag_changes,
     tag_list,
+    texts,
 )
-
 
 _BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
@@ -56,7 +57,8 @@ class _Named(Handler):
         return "Could not find" in error.response["Error"].get("Message", "")
 
     def _request(self, properties: Properties) -> Properties:
-        return {name: value for name, value in properties.items() if name != "Tags"}
+        kept = {name: value for name, value in properties.items() if name != "Tags"}
+        return copy.deepcopy(kept)
 
     def _name(self, call: Call) -> dict[str, Any]:
         return {f"{self.key}Name": call.attributes[f"{self.key}Name"]}
@@ -80,6 +82,13 @@ class Model(_Named):
         ]
     )
     further_attributes = frozenset({"ModelName"})
+
+    def _request(self, properties: Properties) -> Properties:
+        request = super()._request(properties)
+        for container in (request.get("PrimaryContainer", {}), *request.get("Containers", [])):
+            if "Environment" in container:
+                container["Environment"] = texts(container["Environment"])
+        return request
 
 
 class EndpointConfig(_Named):

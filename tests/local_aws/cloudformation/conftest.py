@@ -131,7 +131,7 @@ class Stacks:
     @staticmethod
     def body(resources: Mapping[str, Any], more: dict[str, Any]) -> str:
         """A template's text; its other sections are taken out of `more`."""
-        sections = {
+        sections: dict[str, Any] = {
             key: more.pop(key)
             for key in ("Outputs", "Conditions", "Mappings", "Rules", "Description")
             if key in more

@@ -36,7 +36,7 @@ def changes(shown: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {change["LogicalResourceId"]: change for change in found}
 
 
-def named(name: str, value: Any = "v") -> dict[str, Any]:
+def named(name: Any, value: Any = "v") -> dict[str, Any]:
     properties = {"Type": "String", "Value": value, "Name": name}
     return {"Type": "AWS::SSM::Parameter", "Properties": properties}
 
