@@ -80,6 +80,7 @@ def download(archive: Archive = MOVIELENS_100K, timeout: float = 5.0) -> Path:
                 (Path(scratch) / archive.folder).rename(cache / archive.folder)
     except (OSError, HTTPException, zipfile.BadZipFile) as error:
         reason = getattr(error, "reason", None) or error
+        reason = getattr(reason, "strerror", None) or reason
         raise DownloadError(f"{archive.url} could not be fetched: {reason}") from error
     return cache / archive.folder
 

@@ -48,10 +48,11 @@ _SPACE: dict[str, tuple[tuple[float, ...], float]] = {
     "Western": ((0.7, 0.1, -0.1, 0.0, 0.2, -0.6), 3),
 }
 _AXES = 7  # those six, and the film's age
+_SPREAD = (1.2, 1.1, 1.1, 1.0, 0.9, 0.9, 0.6)  # of users along them
 
 # Standard deviations, in stars before rounding, of what a rating is made of.
-_USER, _FILM, _TASTE, _CHANCE = 0.46, 0.46, 0.82, 0.62
-_MIDDLE = 3.0
+_USER, _FILM, _TASTE, _CHANCE = 0.37, 0.37, 0.98, 0.43
+_MIDDLE = 2.92
 
 _AT_LEAST = 20  # ratings a user, as in MovieLens
 _NEWEST, _OPENING = 2022, 1_672_531_200  # the last films' year; the first day is 2023-01-01
@@ -195,7 +196,7 @@ def _rate_some(
 ) -> None:
     """The ratings of the users from `first` on, written to the chosen rows."""
     users = len(counts)
-    taste = random.normal(size=(users, _AXES)).astype(np.float32)
+    taste = (random.normal(size=(users, _AXES)) * _SPREAD).astype(np.float32)
     bias = random.normal(0, _USER, users).astype(np.float32)
     user, film = _watch(world, taste, counts, random)
     affinity = np.einsum("rk,rk->r", taste[user], world.place[film])
