@@ -30,13 +30,19 @@ _START = 0.1  # standard deviation of the factors before the first draw
 # The latent ratings' standard deviation when the machine explains half of their variance; their
 # noise is 1. The cut points' scale moves slowly, so it should begin near where it belongs.
 _SPREAD = 2**0.5
+_CUT_VARIANCE = 100.0  # of the cut points' prior, which hardly says anything
 
 
 @dataclass
 class _Sample:
-    """One draw, by block: what each row adds (rows,) and its factors (rows, factors)."""
+    """One draw.
+
+    `noise` is the variance about the machine's value; by block, `alone` is what each row adds
+    (rows,) and `factors` are its factors (rows, factors); `cuts` are the probit's.
+    """
 
     bias: float
+    noise: float
     alone: list[Floats]
     factors: list[Floats]
     cuts: Floats
@@ -184,6 +190,11 @@ class BayesianFactorizationMachine:
             ]
         return self
 
+    @property
+    def noise(self) -> float:
+        """Standard deviation of a rating about the machine's value; 1 under the probit."""
+        return float(np.sqrt(np.mean([sample.noise for sample in self._samples])))
+
     def predict(
         self,
         user: NDArray[np.integer],
@@ -296,14 +307,13 @@ class _Chain:
         self.blocks = blocks
         self.rows = rows
         self.random = np.random.default_rng(seed)
-        self.level = None if levels is None else np.searchsorted(levels, y)
-        self.cuts = np.zeros(0)
-        if self.level is not None:
-            shares = np.cumsum(np.bincount(self.level))[:-1] / len(y)
-            self.cuts = _SPREAD * ndtri(shares)
-        self.y = y if self.level is None else np.zeros(len(y))
+        # under the probit: the ratings of each level, and the cut points between the levels
+        self.members = [] if levels is None else [np.flatnonzero(y == level) for level in levels]
+        shares = np.cumsum([len(rows) for rows in self.members])[:-1] / len(y)
+        self.cuts = _SPREAD * ndtri(shares)
+        self.y = np.zeros(len(y)) if self.members else y
         self.alpha = 1.0
-        self.bias = 0.0 if self.level is not None else float(y.mean())
+        self.bias = 0.0 if self.members else float(y.mean())
         sizes = [block.features.shape[1] for block in blocks]
         self.w = [np.zeros(size) for size in sizes]
         self.v = [_START * self.random.standard_normal((factors, size)) for size in sizes]
@@ -324,8 +334,6 @@ class _Chain:
             for block in blocks
         ]
         self.q = [block.features @ v.T for block, v in zip(blocks, self.v, strict=True)]
-        if self.level is not None:
-            self._draw_latent(np.zeros(len(y)))
         self.e = self.y - self.sample().scores(rows)
 
     @property
@@ -335,7 +343,7 @@ class _Chain:
 
     def draw(self) -> None:
         """One sweep over all parameters."""
-        if self.level is not None:
+        if self.members:
             self._draw_ordered()
         else:
             self.alpha = float(self.random.gamma((1 + len(self.e)) / 2, 2 / (1 + self.e @ self.e)))
@@ -354,7 +362,9 @@ class _Chain:
         for block, w, v, q in zip(self.blocks, self.w, self.v, self.q, strict=True):
             within = 0.5 * ((q**2).sum(axis=1) - block.features.power(2) @ (v**2).sum(axis=0))
             alone.append(block.features @ w + within)
-        return _Sample(self.bias, alone, [q.copy() for q in self.q], self.cuts.copy())
+        return _Sample(
+            self.bias, 1 / self.alpha, alone, [q.copy() for q in self.q], self.cuts.copy()
+        )
 
     def _draw_bias(self) -> None:
         certainty = self.alpha * len(self.e) + 1e-6
@@ -427,42 +437,36 @@ class _Chain:
         apply_line(row, r, offset, slope, self.e)
 
     def _draw_ordered(self) -> None:
-        """Draw the cut points given the values, then the latent ratings given both."""
-        values = self.y - self.e
-        self._draw_cuts(values)
-        self._draw_latent(values)
-        self.e = self.y - values
+        """Draw the cut points given the values, then the latent ratings given both.
 
-    def _draw_cuts(self, values: Floats) -> None:
-        """Metropolis and Hastings, with the latent ratings integrated out (Cowles, 1996)."""
-        level = self.level
-        assert level is not None
+        A cut point's step is Metropolis and Hastings's, with the latent ratings integrated out
+        (Cowles, 1996): given them it could hardly move. Only the two levels beside it matter.
+        """
+        values = self.y - self.e
+        at = [values[rows] for rows in self.members]
+        ends = [-np.inf, *self.cuts, np.inf]
+        low = [ndtr(ends[k] - value) for k, value in enumerate(at)]  # chance of a lower level
+        high = [ndtr(ends[k + 1] - value) for k, value in enumerate(at)]  # … of this one or lower
         scale = 1.5 / np.sqrt(len(values))
-        for k in range(len(self.cuts)):
-            proposal = self.cuts.copy()
-            proposal[k] += scale * self.random.standard_normal()
-            if not np.all(np.diff(proposal) > 0):
+        for k, cut in enumerate(self.cuts):
+            new = cut + scale * self.random.standard_normal()
+            if not ends[k] < new < ends[k + 2]:
                 continue
-            touched = np.isin(level, (k, k + 1))
+            left, right = ndtr(new - at[k]), ndtr(new - at[k + 1])
             gain = (
-                self._log_likelihood(proposal, level[touched], values[touched])
-                - self._log_likelihood(self.cuts, level[touched], values[touched])
-                - 0.5 * (proposal[k] ** 2 - self.cuts[k] ** 2) / 100
+                _log_ratio(left - low[k], high[k] - low[k])
+                + _log_ratio(high[k + 1] - right, high[k + 1] - low[k + 1])
+                - 0.5 * (new**2 - cut**2) / _CUT_VARIANCE
             )
             if np.log(self.random.random()) < gain:
-                self.cuts = proposal
+                self.cuts[k] = ends[k + 1] = new
+                high[k], low[k + 1] = left, right
+        for rows, value, below, upto in zip(self.members, at, low, high, strict=True):
+            share = below + (upto - below) * self.random.random(len(rows))
+            self.y[rows] = value + ndtri(np.clip(share, 1e-12, 1 - 1e-12))
+        self.e = self.y - values
 
-    @staticmethod
-    def _log_likelihood(cuts: Floats, level: Ints, value: Floats) -> float:
-        bounds = np.concatenate([[-np.inf], cuts, [np.inf]])
-        share = ndtr(bounds[level + 1] - value) - ndtr(bounds[level] - value)
-        return float(np.log(np.maximum(share, 1e-300)).sum())
 
-    def _draw_latent(self, values: Floats) -> None:
-        """Latent ratings: normal about the values, cut off at the level's bounds."""
-        assert self.level is not None
-        bounds = np.concatenate([[-np.inf], self.cuts, [np.inf]])
-        low = ndtr(bounds[self.level] - values)
-        high = ndtr(bounds[self.level + 1] - values)
-        share = low + (high - low) * self.random.random(len(values))
-        self.y = values + ndtri(np.clip(share, 1e-12, 1 - 1e-12))
+def _log_ratio(new: Floats, old: Floats) -> float:
+    """Log of the ratio of two likelihoods, given case by case."""
+    return float((np.log(np.maximum(new, 1e-300)) - np.log(np.maximum(old, 1e-300))).sum())

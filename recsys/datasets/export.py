@@ -21,6 +21,7 @@ from recsys.datasets.baselines import LIKED, baselines
 from recsys.datasets.problems import DataError, Problem
 from recsys.datasets.ratings import DataSet, Ratings
 from recsys.datasets.splits import Split
+from recsys.datasets.teacher import Opinions
 from recsys.datasets.text import spelled, write_rows
 
 ROOT = "object2vec/movielens"
@@ -31,7 +32,13 @@ _WORKSHOP_VOCABULARY = {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
 _PLAIN = str.maketrans("‘’‚“”„–—―…", "'''\"\"\"---.")
 
 
-def export(data: DataSet, parts: Split, out: str | Path, seed: int = 0) -> dict[str, Any]:
+def export(
+    data: DataSet,
+    parts: Split,
+    out: str | Path,
+    seed: int = 0,
+    taught: Opinions | None = None,
+) -> dict[str, Any]:
     """Write `out/bucket/`, as it goes to the bucket, and `out/manifest.json`.
 
     Args:
@@ -40,6 +47,7 @@ def export(data: DataSet, parts: Split, out: str | Path, seed: int = 0) -> dict[
         out: a folder; one that was written here before is replaced.
         seed: of the order in which training rows are written. Files come sorted by user, and an
             algorithm that reads them in their order would learn badly.
+        taught: a teacher's opinions, to be mixed into the training channels.
 
     Returns:
         The manifest.
@@ -54,15 +62,21 @@ def export(data: DataSet, parts: Split, out: str | Path, seed: int = 0) -> dict[
         for task in ("rating", "recommendation"):
             for channel in ("train", "validation"):
                 (inputs / task / channel).mkdir(parents=True)
-        total = 3 * len(parts.train) + 2 * len(parts.validation)
+        rows, liked = parts.train, (parts.train.rating > LIKED).astype(np.int8)
+        if taught is not None:
+            rows, liked = rows.join(taught.rows), np.concatenate([liked, taught.liked])
+        total = len(parts.train) + 2 * len(rows) + 2 * len(parts.validation)
         with tqdm(desc="writing", total=total, unit=" lines", unit_scale=True, disable=None) as bar:
             _write_tabs(workshop / "ua.base", parts.train, bar)
-            shuffled = parts.train.take(np.random.default_rng(seed).permutation(len(parts.train)))
-            for channel, rows in (("train", shuffled), ("validation", parts.validation)):
+            order = np.random.default_rng(seed).permutation(len(rows))
+            judged = (parts.validation.rating > LIKED).astype(np.int8)
+            for channel, some, yes in (
+                ("train", rows.take(order), liked[order]),
+                ("validation", parts.validation, judged),
+            ):
                 name = f"{channel}/{channel}"
-                _write_lines(inputs / f"rating/{name}_r.jsonl", rows, rows.rating, bar)
-                liked = (rows.rating > LIKED).astype(np.int8)
-                _write_lines(inputs / f"recommendation/{name}_c.jsonl", rows, liked, bar)
+                _write_lines(inputs / f"rating/{name}_r.jsonl", some, some.rating, bar)
+                _write_lines(inputs / f"recommendation/{name}_c.jsonl", some, yes, bar)
         _write_movies(workshop / "u.item", data)
         mapped = {"users": data.users.labels, "items": data.items.labels}
         if any(mapped.values()):
@@ -71,6 +85,8 @@ def export(data: DataSet, parts: Split, out: str | Path, seed: int = 0) -> dict[
             (folder / "bucket" / ROOT / "ids.json").write_text(text + "\n", "utf-8")
         personalize.export(data, folder / "bucket")
         manifest = _manifest(data, parts, _digest(folder / "bucket"))
+        if taught is not None:
+            manifest["teacher"] = taught.words
         text = json.dumps(manifest, ensure_ascii=False, indent=2)
         (folder / "manifest.json").write_text(text + "\n", "utf-8")
         health.examine_prepared(folder).write(folder / "health.json")

@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from recsys.datasets.baselines import LIKED
 from recsys.datasets.download import MOVIELENS_100K, DownloadError, cached, download
 from recsys.datasets.export import export
 from recsys.datasets.generator import SIZES, generate
-from recsys.datasets.ratings import DataSet
+from recsys.datasets.ratings import DataSet, Ratings
 from recsys.datasets.readers import FIELDS, load
 from recsys.datasets.splits import split
+from recsys.datasets.teacher import Opinions, opinions
 from recsys.errors import InputError
 
 
@@ -36,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_columns,
         help="what your CSV calls its columns: user=…,item=…,rating=…,timestamp=…",
     )
+    parser.add_argument(
+        "--teacher",
+        action="store_true",
+        help="add what a Bayesian factorization machine expects of unrated pairs to the training "
+        "lines (for the preset taught)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what is random; default: 0")
 
 
@@ -45,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         data = _obtain(options)
         parts = split(data, seed=options.seed)
-        manifest = export(data, parts, options.out, options.seed)
+        taught = _ask_teacher(parts.train, options.seed) if options.teacher else None
+        manifest = export(data, parts, options.out, options.seed, taught)
     except InputError as error:
         print(f"The data cannot be used:\n{error}", file=sys.stderr)
         return 1
@@ -54,6 +64,17 @@ def run(options: argparse.Namespace) -> int:
         return 1
     _summarise(data, manifest, options.out, time.monotonic() - began)
     return 0
+
+
+def _ask_teacher(train: Ratings, seed: int) -> Opinions:
+    with tqdm(desc="teacher", unit=" draws", disable=None) as bar:
+
+        def progress(done: int, total: int, error: float) -> None:
+            bar.total = total
+            bar.set_postfix_str(f"residual {error:.3f}", refresh=False)
+            bar.update(done - bar.n)
+
+        return opinions(train, seed, progress=progress)
 
 
 def _columns(text: str) -> dict[str, str]:
@@ -125,6 +146,12 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
         *(f"  note: {note}" for note in data.notes),
         f"  {size / 1e6:,.1f} MB in {seconds:.1f} s",
     ]
+    if "teacher" in manifest:
+        lines.insert(
+            3,
+            f"  and {manifest['teacher']['lines']:,} more to learn from, which nobody gave: what a "
+            "Bayesian factorization machine, fitted on the former, expects",
+        )
     if not 0.05 < (rows.rating > LIKED).mean() < 0.95:
         lines.insert(
             -1,

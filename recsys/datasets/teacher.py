@@ -1,0 +1,119 @@
+"""The teacher: a Bayesian factorization machine's opinions, as ordinary training lines.
+
+A small network learns better from a strong model's opinion of many pairs than from the ratings
+alone (Buciluă, Caruana and Niculescu-Mizil 2006). The machine is fitted on the training part only;
+what it expects of pairs that nobody rated there is written beside the ratings, and any algorithm
+that reads the training channel gains from it without knowing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from recsys.datasets.baselines import LIKED
+from recsys.datasets.ratings import Ratings
+
+MOST_LINES = 1_500_000
+"""So many opinions at most, and the files stay small enough to be sent and read in seconds."""
+
+_ITERATIONS, _BURN_IN, _CHAINS, _FACTORS = 150, 20, 2, 10
+_USERS = 64  # whose opinions are asked for at once
+
+
+@dataclass(frozen=True, eq=False)
+class Opinions:
+    """What the teacher expects of pairs without a rating in the training part.
+
+    Attributes:
+        rows: the pairs, `rating` the expected rating rounded to hundredths, `timestamp` 0.
+        liked: 1 or 0, drawn with the chance that the rating would be above LIKED: the built-in
+            takes no chances as labels, and learns them back from many such draws.
+        words: what they are, for the manifest.
+    """
+
+    rows: Ratings
+    liked: NDArray[np.int8]
+    words: dict[str, Any]
+
+
+def opinions(
+    train: Ratings,
+    seed: int = 0,
+    most: int = MOST_LINES,
+    progress: Callable[[int, int, float], None] = lambda *_: None,
+) -> Opinions:
+    """Fit the teacher on the training part and ask it about pairs that are not in it.
+
+    Args:
+        train: the training part; nothing else is learned from.
+        seed: of the sampler and of the choice of pairs.
+        most: if there are more pairs, so many of them are drawn, all with the same chance.
+        progress: as of `BayesianFactorizationMachine.fit`.
+    """
+    # The sampler's compiler takes a second to import: only those who want a teacher wait for it.
+    from recsys.bayesian_fm import BayesianFactorizationMachine
+
+    users, user = np.unique(train.user, return_inverse=True)
+    items, item = np.unique(train.item, return_inverse=True)
+    machine = BayesianFactorizationMachine(
+        factors=_FACTORS, iterations=_ITERATIONS, burn_in=_BURN_IN, chains=_CHAINS, seed=seed
+    ).fit(user, item, train.rating, progress=progress)
+
+    random = np.random.default_rng(seed)
+    pairs = _unrated(user, item, (len(users), len(items)), most, random)
+    first, second = np.divmod(pairs, len(items))
+    expected = np.empty(len(pairs), np.float32)
+    bounds = np.searchsorted(first, np.arange(0, len(users) + _USERS, _USERS))
+    for block, (begin, end) in enumerate(pairwise(bounds.tolist())):
+        some = np.arange(block * _USERS, min((block + 1) * _USERS, len(users)))
+        grid = machine.predict_grid(some, np.arange(len(items)))
+        expected[begin:end] = grid[first[begin:end] - block * _USERS, second[begin:end]]
+    levels = np.unique(train.rating)
+    above, upto = levels[levels > LIKED], levels[levels <= LIKED]
+    if len(above) and len(upto):
+        border = (float(above[0]) + float(upto[-1])) / 2  # ratings are rounded to the nearest level
+        chance = ndtr((expected - border) / machine.noise)
+    else:
+        chance = np.full(len(pairs), float(len(above) > 0))
+    liked = (random.random(len(pairs)) < chance).astype(np.int8)
+    rows = Ratings(
+        users[first], items[second], np.round(expected, 2), np.zeros(len(pairs), np.int64)
+    )
+    return Opinions(
+        rows,
+        liked,
+        {
+            "model": "Bayesian factorization machine with SVD++ features",
+            "learned_from": "the training part only",
+            "factors": _FACTORS,
+            "iterations": _ITERATIONS,
+            "burn_in": _BURN_IN,
+            "chains": _CHAINS,
+            "seed": seed,
+            "lines": len(rows),
+            "labels": f"the expected rating; and whether above {LIKED}, drawn with its chance",
+        },
+    )
+
+
+def _unrated(
+    user: NDArray[np.int64],
+    item: NDArray[np.int64],
+    shape: tuple[int, int],
+    most: int,
+    random: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Pairs without a rating as user · items + item, ascending; `most` of them drawn evenly."""
+    rated = np.unique(user * shape[1] + item)
+    free = shape[0] * shape[1] - len(rated)
+    if free <= most:
+        drawn = np.arange(free)
+    else:
+        drawn = np.sort(random.choice(free, most, replace=False, shuffle=False))
+    # The k-th unrated pair is k plus the rated ones before it, which number `rated − index ≤ k`.
+    return drawn + np.searchsorted(rated - np.arange(len(rated)), drawn, side="right")
