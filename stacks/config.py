@@ -180,15 +180,14 @@ def _prefix(settings: Settings) -> str:
     prefix = settings.text("prefix", "recommender", **form)
     suffix = settings.text("suffix", "", **form)
     name = f"{prefix}-{suffix}" if suffix else prefix
-    for what, (rest, most) in _LONGEST_NAMES.items():
-        if len(name + rest) > most:
-            settings.refuse(
-                "prefix with suffix" if suffix else "prefix",
-                name,
-                f"at most {most - len(rest)} characters long, as the {what} {name + rest} "
-                f"would need {len(name + rest)} of the {most} that AWS allows",
-            )
-            break
+    what, (rest, most) = min(_LONGEST_NAMES.items(), key=lambda each: each[1][1] - len(each[1][0]))
+    if len(name + rest) > most:
+        settings.refuse(
+            "prefix with suffix" if suffix else "prefix",
+            name,
+            f"at most {most - len(rest)} characters long, as the {what} {name + rest} "
+            f"would need {len(name + rest)} of the {most} that AWS allows",
+        )
     return name
 
 

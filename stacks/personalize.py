@@ -72,7 +72,10 @@ class PersonalizeStack(cdk.Stack):
             self._output(f"{title}{name}Metrics", recommender.attribute("Metrics"))
 
     def _batch(self, store: Store) -> None:
-        """A role for batch jobs, which are started by hand: AWS bills each by its users."""
+        """A role for batch jobs, which are started by hand and billed by what they answer.
+
+        Their files lie in the bucket under `personalize/batch/`.
+        """
         keys = f"{PERSONALIZE}/batch/*"
         role = ServiceRole(
             self,
@@ -82,7 +85,6 @@ class PersonalizeStack(cdk.Stack):
             permissions=[*store.lists(keys), *store.reads(keys), *store.writes(keys)],
         )
         self._output("BatchRoleArn", role.role_arn)
-        self._output("BatchLocation", f"s3://{store.bucket_name}/{PERSONALIZE}/batch/")
 
     def _output(self, name: str, value: str) -> None:
         cdk.CfnOutput(self, name, value=value)

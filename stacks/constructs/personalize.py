@@ -81,7 +81,7 @@ class DatasetGroup(Construct):
                 dataset_type=kind,
                 schema_arn=schema.attr_schema_arn,
                 dataset_import_job=personalize.CfnDataset.DatasetImportJobProperty(
-                    job_name=f"{self.name}-{kind.lower()}-{table.digest[:8]}",
+                    job_name=f"{self.name}-{table.digest[:8]}",
                     data_source={"DataLocation": f"s3://{bucket_name}/{table.key}"},
                     role_arn=role_arn,
                 ),
@@ -232,7 +232,7 @@ class Solution(Construct):
             acknowledge(
                 campaign,
                 "Newer than the CDK's list of types; CloudFormation's registry has it",
-                "F3006",
+                "CloudFormation-Validate::F3006",
             )
             self.campaign_arn = campaign.attr_campaign_arn
 

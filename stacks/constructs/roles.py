@@ -85,7 +85,10 @@ class ServiceRole(iam.Role):
                 raise ValueError(f"{self.node.path}: no reason for the wildcard in {wild}")
             for resource in wild:
                 arn = _flat(cdk.Stack.of(self).resolve(resource))
-                acknowledge(self, permission.wildcard, f"AwsSolutions-IAM5[Resource::{arn}]")
+                findings = [f"AwsSolutions-IAM5[Resource::{arn}]"]
+                if arn == "*":
+                    findings.append("Serverless-LambdaStarPermissions")
+                acknowledge(self, permission.wildcard, *findings)
 
 
 def all_of(scope: Construct, service: str) -> str:

@@ -35,7 +35,8 @@ def synthesize(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Synthesi
         config = Config.from_context(context)
         build(app, config)
         app.synth()
-        names = ("Data", "Object2Vec", "Functions")
+        stacks = [child for child in app.node.children if isinstance(child, cdk.Stack)]
+        names = [stack.stack_name.removeprefix(f"{config.prefix}-") for stack in stacks]
         return Deployment(
             app=app,
             prefix=config.prefix,

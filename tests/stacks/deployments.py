@@ -1,5 +1,6 @@
 """Kinds of deployments, and a prepared folder of a few bytes for them."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,19 @@ FLAGS = json.loads((PROJECT / "cdk.json").read_text("utf-8"))["context"]
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
+    "all of Personalize": {
+        "personalize": {
+            "groups": "both",
+            "metadata": True,
+            "solutions": "user-personalization, similar-items, sims, item-attribute-affinity",
+            "hpo": True,
+            "auto_training_days": 7,
+            "batch": True,
+            "min_tps": 2,
+        },
+        "kms": True,
+    },
+    "domain group": {"personalize": {"groups": "domain", "filters": False}},
     "kms, other names": {
         "kms": True,
         "prefix": "team-a",
@@ -30,6 +44,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "serverless in China": {
         "endpoint": {"kind": "serverless", "memory_mb": 3072, "max_concurrency": 20},
         "region": "cn-north-1",
+        "personalize": {"groups": "off"},
     },
 }
 
@@ -54,8 +69,22 @@ class Deployment:
 Synthesize = Callable[..., Deployment]
 
 
-def write_data(folder: Path, *, ratings: str = "4", titles: str = "A Film (1999)") -> Path:
-    """A prepared folder of a few bytes, in the form that `make data` writes."""
+def write_data(
+    folder: Path,
+    *,
+    ratings: str = "4",
+    titles: str = "A Film (1999)",
+    events: str = "1,1,Rating,4,881250949",
+    fields: tuple[str, ...] = ("USER_ID", "ITEM_ID"),
+    red: tuple[str, ...] = (),
+) -> Path:
+    """A prepared folder of a few bytes, in the form that `make data` writes.
+
+    Args:
+        events: a line of Amazon Personalize's interactions.
+        fields: of their schema.
+        red: what its health report says of the custom group.
+    """
     keys = folder / "bucket" / "object2vec" / "movielens"
     files = {
         keys / "ml-100k" / "ua.base": "1\t1\t4\t881250949\n",
@@ -65,6 +94,16 @@ def write_data(folder: Path, *, ratings: str = "4", titles: str = "A Film (1999)
         for channel in ("train", "validation"):
             path = keys / "input" / task / channel / f"{channel}_{letter}.jsonl"
             files[path] = f'{{"label": {label}, "in0": [1], "in1": [1]}}\n'
+    digests = {}
+    for group in ("custom", "domain"):
+        for kind, line in (("Interactions", events), ("Items", titles), ("Users", "1,F")):
+            path = folder / "bucket" / "personalize" / group / f"{kind.lower()}.csv"
+            document = {"name": kind, "fields": [{"name": field} for field in fields]}
+            files |= {path: line, path.with_suffix(".schema.json"): json.dumps(document)}
+            digests[f"{group}/{path.name}"] = hashlib.sha256(line.encode()).hexdigest()
+    findings = [{"status": "red", "words": words} for words in red]
+    groups = {"custom": {"findings": findings}, "domain": {"findings": []}}
+    files[folder / "health.json"] = json.dumps({"files": digests, "groups": groups})
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")

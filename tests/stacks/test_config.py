@@ -118,9 +118,9 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         ({"prefix": "a--b"}, "'a--b' is not small letters and digits"),
         ({"prefix": "1a"}, "'1a' is not small letters and digits"),
         ({"suffix": "x_y"}, "'x_y' is not small letters and digits"),
-        # 64 characters are a function's most: 31 + len("-Recommendation_Engine_Object2Vec").
-        ({"prefix": "a" * 32}, "at most 31 characters long"),
-        ({"prefix": "a" * 20, "suffix": "b" * 11}, "prefix with suffix: "),
+        # 63 characters are a solution's most: 28 + len("-item-attribute-affinity-0123456789").
+        ({"prefix": "a" * 29}, "at most 28 characters long"),
+        ({"prefix": "a" * 20, "suffix": "b" * 8}, "prefix with suffix: "),
         ({"training.max_minutes": 151}, "training.max_minutes: '151' is not at most 150"),
         ({"endpoint.instances": 3, "endpoint.max_instances": 2}, "at least endpoint.instances"),
         ({"rating.dropout": "nan"}, "rating.dropout: 'nan' is not a number from 0 to 1"),
@@ -134,8 +134,9 @@ def test_one_bad_value_is_one_error(read: Any, context: dict[str, Any], told: st
 
 
 def test_the_longest_prefix_makes_names_that_aws_takes(read: Any) -> None:
-    config = read(prefix="a" * 31)
-    assert len(config.name("Recommendation_Engine_Object2Vec")) == 64
+    config = read(prefix="a" * 28)
+    assert len(config.name("item-attribute-affinity-0123456789")) == 63
+    assert len(config.name("Recommendation_Engine_Object2Vec")) <= 64
     assert len(config.name("recommendation-0123456789")) <= 63
 
 

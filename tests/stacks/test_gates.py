@@ -105,18 +105,18 @@ def test_every_role_is_assumed_for_this_account_only(any_variant: Deployment) ->
             (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
             assert trust["Action"] == "sts:AssumeRole"
             assert trust["Condition"]["StringEquals"]["aws:SourceAccount"], name
-            if trust["Principal"]["Service"].startswith("sagemaker"):
+            if trust["Principal"]["Service"].startswith(("sagemaker", "personalize")):
                 assert trust["Condition"]["ArnLike"]["aws:SourceArn"], name
 
 
 def test_each_function_of_ours_has_a_role_of_its_own(default: Deployment) -> None:
     roles = [
-        function["Properties"]["Role"]["Fn::GetAtt"][0]
+        (stack, function["Properties"]["Role"]["Fn::GetAtt"][0])
         for stack in default.templates
         for function in default.resources(stack, "AWS::Lambda::Function").values()
         if function["Properties"]["Runtime"] == "python3.14"
     ]
-    assert len(roles) == len(set(roles)) == 4
+    assert len(roles) == len(set(roles)) == 6
 
 
 def test_roles_are_passed_one_by_one_and_to_sagemaker_alone(any_variant: Deployment) -> None:
