@@ -169,22 +169,16 @@ def page(rows: list[dict[str, Any]], seconds: float) -> str:
     table = ["| " + " | ".join(head) + " |", "|---" + "|--:" * len(FIGURES) + "|"]
     for row in rows:
         cells = [f"{row[name][0]:.4f} ± {row[name][1]:.4f}" for name in FIGURES]
-        table.append(f"| `{row['recipe']}` | " + " | ".join(cells) + " |")
+        names = "<br>".join(f"`{each}`" for each in (row["recipe"], *row["same model"]))
+        table.append(f"| {names} | " + " | ".join(cells) + " |")
     for name, figures in PUBLISHED.items():
         cells = [f"{figure:.4f}" for figure in figures] + ["–"]
         table.append(f"| AWS: {name} | " + " | ".join(cells) + " |")
-    same = [
-        f"- `{row['recipe']}` is the same model as "
-        + ", ".join(f"`{name}`" for name in row["same model"])
-        for row in rows
-        if row["same model"]
-    ]
     return _PAGE.format(
         events=rows[0]["events"],
         users=rows[0]["users"],
         folds=FOLDS,
         table="\n".join(table),
-        same="\n".join(same),
         seconds=seconds,
     )
 
@@ -201,7 +195,8 @@ by `python -m bench.personalize_metrics --data ml-latest-small --out docs/person
 
 {table}
 
-{same}
+Names in one line are one model. `aws-user-personalization`, not shown, is that of
+`aws-vod-top-picks` with new items drawn up (exploration).
 
 AWS's figures come from one draw of about 61 users, as many as one fold here; the standard error of
 such an MRR is about 0.045, so its 95 % interval is about ± 0.09. Where a published figure lies in
@@ -214,8 +209,9 @@ by the order of the hits that the list has (the guide's words); the textbook's, 
 best list there could be, stands in the last column. Coverage is the share of all items in
 Interactions and Items that any judged user of a fold is recommended.
 
-The recipes' settings were chosen on other data, MovieLens 100k by the same protocol; that models of
-this kind do well on latest-small too was known before. In the line "HPO" each fold chose its own
+The recipes' settings were chosen on other data, MovieLens 100k by the same protocol; of settings as
+good there the one with the wider coverage, after coverage had once been seen here. That models of
+this kind do well on latest-small was known before. In the line "HPO" each fold chose its own
 half-life and weight of the next item on a fifth of the users it learns from (nested: never on those
 it is judged by).
 
