@@ -47,6 +47,14 @@ class Answer:
             self._arrived.set()
 
 
+def release() -> None:
+    """Let everybody who waits go on, with an empty answer: this AWS ends."""
+    with _lock:
+        waiting = list(_pending.values())
+    for answer in waiting:
+        answer.take(b"")
+
+
 def deliver(token: str, body: bytes) -> bool:
     """Hand an answer to whom it is for; False if nobody waits for it any more."""
     with _lock:

@@ -75,10 +75,13 @@ class Deployment(Resolution):
         )
         self._thread.start()
 
-    def abandon(self, timeout: float | None = None) -> None:
-        """Stop as soon as possible, leaving everything as it is; wait for that."""
+    def abandon(self) -> None:
+        """Stop as soon as possible, leaving everything as it is."""
         self._abandoned.set()
         self._cancelled.set()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the end of the operation."""
         if self._thread:
             self._thread.join(timeout)
 
@@ -86,6 +89,7 @@ class Deployment(Resolution):
         try:
             if instead_of:
                 instead_of.abandon()
+                instead_of.join()
             if self.stack.role_arn:
                 self._credentials = clients.assume_role(
                     self.stack.role_arn, "AWSCloudFormation", self.stack.region
@@ -97,11 +101,8 @@ class Deployment(Resolution):
             if self._abandoned.is_set():
                 return
             log.exception("stack %s", self.stack.name)
-            status = self.stack.status.replace("_IN_PROGRESS", "_FAILED")
-            if status.startswith("UPDATE_COMPLETE_CLEANUP"):
-                status = "UPDATE_FAILED"
             self._status(
-                status.replace("_COMPLETE_CLEANUP", ""),
+                self.stack.status.replace("_COMPLETE_CLEANUP", "").replace("IN_PROGRESS", "FAILED"),
                 f"Internal error of the local AWS: {type(error).__name__}: {error}",
             )
 
@@ -126,12 +127,9 @@ class Deployment(Resolution):
         stack = self.stack
         self._status("ROLLBACK_IN_PROGRESS", reason)
         existing = [r for r in stack.resources.values() if r.exists]
-        for resource in existing:
-            if resource.deletion_policy == "RetainExceptOnCreate" or stack.retain_except_on_create:
-                resource.deletion_policy = "Delete"
         stack.outputs = []
         stack.imports = set()
-        failed = self._remove(existing, lambda r: r.deletion_policy)
+        failed = self._remove(existing, self._policy_for_new)
         if failed:
             self._status("ROLLBACK_FAILED", _failures("delete", failed))
         else:
@@ -441,6 +439,9 @@ class Deployment(Resolution):
         for name in set(snapshot.resources) & set(stack.resources) - set(changed):
             if stack.resources[name].status == "UPDATE_FAILED":  # before anything was done to it
                 self._note(stack.resources[name], "UPDATE_COMPLETE", None)
+            # policies and metadata of the new template go as well
+            status = stack.resources[name].status
+            stack.resources[name] = replace(snapshot.resources[name], status=status)
         graph = {
             name: frozenset(snapshot.resources[name].depends_on & set(changed)) for name in changed
         }
@@ -451,11 +452,7 @@ class Deployment(Resolution):
         stack.doomed = [r for r in stack.doomed if not _is_current(r, snapshot.resources)]
         for name in set(stack.resources) - set(snapshot.resources):
             resource = stack.resources.pop(name)
-            resource.deletion_policy = (
-                "Delete"
-                if resource.deletion_policy == "RetainExceptOnCreate"
-                else resource.deletion_policy
-            )
+            resource.deletion_policy = self._policy_for_new(resource)
             if resource.exists:
                 stack.doomed.append(resource)
         return []
@@ -525,6 +522,13 @@ class Deployment(Resolution):
                 return False
         self._note(resource, "DELETE_COMPLETE", None)
         return True
+
+    def _policy_for_new(self, resource: Resource) -> str:
+        """What becomes of a resource that the failed operation itself has made."""
+        excepted = resource.deletion_policy == "RetainExceptOnCreate"
+        if excepted or self.stack.retain_except_on_create:
+            return "Delete"
+        return resource.deletion_policy
 
     # ---- scope
 

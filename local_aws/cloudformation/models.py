@@ -9,6 +9,7 @@ from typing import Any
 
 from moto.core.base_backend import BaseBackend
 
+from local_aws.cloudformation import answers
 from local_aws.cloudformation.blueprint import Blueprint
 from local_aws.cloudformation.changes import Change
 from local_aws.cloudformation.errors import (
@@ -231,7 +232,10 @@ class CloudFormationBackend(BaseBackend):
         """Give up what is in progress and forget everything."""
         operations = [s.operation for s in self.stacks.values() if s.operation]
         for operation in operations:
-            operation.abandon(timeout=5)
+            operation.abandon()
+        answers.release()
+        for operation in operations:
+            operation.join(timeout=5)
         super().reset()
 
     def find(self, name_or_id: str) -> Stack | None:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
+from botocore.exceptions import ClientError
 from moto.core.common_types import TYPE_RESPONSE
 
+from local_aws import clients
 from local_aws.api import LocalResponse, NotImplementedByLocalAws
 from local_aws.cloudformation import answers, blueprint, template
 from local_aws.cloudformation.blueprint import Blueprint
@@ -333,11 +335,14 @@ class CloudFormationResponse(LocalResponse):
             self.params["ChangeSetName"], self.params.get("StackName")
         )
         with_values = bool(self.params.get("IncludePropertyValues"))
-        page = self._page(
-            "Changes", change_set.changes, lambda c: c.described(with_values=with_values)
-        )
         wanted = change_set.blueprint
         assert wanted
+        secrets = wanted.secrets()
+        page = self._page(
+            "Changes",
+            change_set.changes,
+            lambda c: _masked(c.described(with_values=with_values), secrets),
+        )
         return {
             **_change_set_summary(stack, change_set),
             **page,
@@ -450,6 +455,7 @@ class CloudFormationResponse(LocalResponse):
 
     def _refuse_unsupported(self) -> None:
         self._refuse_express()
+        self._check_role()
         for parameter, what in _REFUSED.items():
             if self.params.get(parameter):
                 raise NotImplementedByLocalAws(f"{what} ({parameter})")
@@ -457,6 +463,16 @@ class CloudFormationResponse(LocalResponse):
             raise NotImplementedByLocalAws("rollback triggers (RollbackConfiguration)")
         if self.params.get("NotificationARNs"):
             raise NotImplementedByLocalAws("notifications of stack events (NotificationARNs)")
+
+    def _check_role(self) -> None:
+        role = self.params.get("RoleARN")
+        if role:
+            try:
+                # moto's STS would let itself be asked for a role that does not exist
+                clients.client("iam", self.region).get_role(RoleName=role.rsplit("/", 1)[-1])
+                clients.assume_role(role, "AWSCloudFormation", self.region)
+            except ClientError:
+                raise ValidationError(f"Role {role} is invalid or cannot be assumed") from None
 
     def _refuse_express(self) -> None:
         if self.params.get("DeploymentConfig", {}).get("Mode", "STANDARD") != "STANDARD":
@@ -650,6 +666,17 @@ def _resource(stack: Stack, resource: Resource, time: str, *, names: bool = True
     if names:
         shown |= {"StackName": stack.name, "StackId": stack.id}
     return {name: value for name, value in shown.items() if value is not None}
+
+
+def _masked(value: Any, secrets: Sequence[str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(member, secrets) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_masked(member, secrets) for member in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, "****") if secret else value
+    return value
 
 
 def _change_set_summary(stack: Stack, change_set: ChangeSet) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from local_aws.cloudformation.errors import ResourceFailed
 from local_aws.cloudformation.resources.base import (
     Attributes,
     Call,
     Handler,
-    pick,
     tag_changes,
     tag_map,
 )
@@ -44,10 +44,7 @@ class LogGroup(Handler):
             else:
                 logs.disassociate_kms_key(logGroupName=call.physical_id)
         if call.changed("LogGroupClass"):
-            # the API itself has no way to change it
-            logs.create_log_group(
-                logGroupName=call.physical_id, **pick(call.properties, ["logGroupClass"])
-            )
+            raise ResourceFailed("The class of a log group cannot be changed.")
         new, removed = tag_changes(call)
         arn = _attributes(call)["Arn"].removesuffix(":*")
         if new:

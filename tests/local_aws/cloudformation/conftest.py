@@ -80,7 +80,7 @@ class Stacks:
             stack: dict[str, Any] = self.api.describe_stacks(StackName=name)["Stacks"][0]
             if not stack["StackStatus"].endswith(_BUSY):
                 return stack
-            time.sleep(0.03)
+            time.sleep(0.1)
         raise TimeoutError(f"{name} is {stack['StackStatus']}")
 
     def events(self, stack: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -159,6 +159,16 @@ def test_metadata_is_a_change_of_its_own_scope(stacks: Stacks) -> None:
     assert changes(shown)["P"]["Replacement"] == "False"
 
 
+def test_secrets_are_not_shown(stacks: Stacks) -> None:
+    secret = [{"ParameterKey": "S", "ParameterValue": "hush-hush"}]
+    declared = {"S": {"Type": "String", "NoEcho": True}}
+    resources = {"P": parameter({"Fn::Sub": "the ${S}"})}
+    shown = propose(stacks, "secretive", resources, "CREATE", Parameters=secret, Declared=declared)
+    text = json.dumps(shown, default=str)
+    assert "hush-hush" not in text
+    assert "the ****" in text
+
+
 def test_a_change_set_can_be_deleted(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")})
     shown = propose(stacks, stack["StackName"], {"P": parameter("2")})

@@ -497,6 +497,9 @@ def test_a_role_does_the_work_when_one_is_given(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")}, RoleARN=arn)
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     assert stack["RoleARN"] == arn
+    nobody = "arn:aws:iam::123456789012:role/nobody"
+    with pytest.raises(ClientError, match="is invalid or cannot be assumed"):
+        stacks.create({"P": parameter("1")}, RoleARN=nobody)
 
 
 def test_what_is_not_implemented_is_refused_by_name(stacks: Stacks) -> None:
