@@ -45,10 +45,6 @@ class ScalableTarget(Handler):
 
     def _register(self, call: Call) -> None:
         wanted = call.properties
-        if wanted["ServiceNamespace"] == "sagemaker":
-            # AWS refuses a target that does not exist; moto would take it
-            _, endpoint, _, _ = wanted["ResourceId"].split("/")
-            call.client("sagemaker").describe_endpoint(EndpointName=endpoint)
         settings = {name: value for name, value in wanted.items() if name != "ScheduledActions"}
         call.client("application-autoscaling").register_scalable_target(**settings)
 

@@ -129,7 +129,7 @@ ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 
 
 def _hosting(instance: str) -> dict[str, Any]:
-    """A model, its configuration and a named endpoint, as CDK writes them."""
+    """A model, its configuration, a named endpoint and its scaling, as CDK writes them."""
     image = "382416733822.dkr.ecr.us-east-1.amazonaws.com/object2vec:1"
     variant = {
         "VariantName": "v",
@@ -155,6 +155,31 @@ def _hosting(instance: str) -> dict[str, Any]:
             "Properties": {
                 "EndpointName": "my-endpoint",
                 "EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]},
+            },
+        },
+        "Target": {
+            "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
+            "Properties": {
+                "ServiceNamespace": "sagemaker",
+                "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+                "ResourceId": {"Fn::Sub": "endpoint/${Endpoint.EndpointName}/variant/v"},
+                "MinCapacity": 1,
+                "MaxCapacity": "3",
+                "RoleARN": ROLE,
+            },
+        },
+        "Scaling": {
+            "Type": "AWS::ApplicationAutoScaling::ScalingPolicy",
+            "Properties": {
+                "PolicyName": "by-calls",
+                "PolicyType": "TargetTrackingScaling",
+                "ScalingTargetId": {"Ref": "Target"},
+                "TargetTrackingScalingPolicyConfiguration": {
+                    "TargetValue": 70,
+                    "PredefinedMetricSpecification": {
+                        "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+                    },
+                },
             },
         },
     }
@@ -192,6 +217,13 @@ def test_an_endpoint_follows_its_replaced_configuration(stacks: Stacks, models: 
     )
     stack = stacks.create(_hosting("ml.m5.large"))
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
+    scaling = stacks.client("application-autoscaling")
+    targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert [(t["ResourceId"], t["MaxCapacity"]) for t in targets] == [
+        ("endpoint/my-endpoint/variant/v", 3)
+    ]
+    policies = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert [p["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for p in policies] == [70]
     first = sagemaker.describe_endpoint(EndpointName="my-endpoint")
     assert first["EndpointStatus"] == "InService"
     updated = stacks.update(stack["StackName"], _hosting("ml.m5.xlarge"))
@@ -219,6 +251,8 @@ def test_an_endpoint_follows_its_replaced_configuration(stacks: Stacks, models: 
     assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
     assert sagemaker.list_endpoints()["Endpoints"] == []
     assert sagemaker.list_models()["Models"] == []
+    left = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert left == []
 
 
 def test_outputs_survive_a_deployment_by_change_set(stacks: Stacks) -> None:
