@@ -52,7 +52,10 @@ class Load(Protocol):
         ...
 
 
-_MODULES = {"object2vec": "recsys.container.object2vec"}
+_MODULES = {
+    "deep-matrix-factorization": "recsys.container.deep_mf",
+    "object2vec": "recsys.container.object2vec",
+}
 
 
 def names() -> list[str]:
