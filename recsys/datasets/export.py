@@ -47,7 +47,7 @@ def export(
         out: a folder; one that was written here before is replaced.
         seed: of the order in which training rows are written. Files come sorted by user, and an
             algorithm that reads them in their order would learn badly.
-        taught: a teacher's opinions, to be mixed into the training channels.
+        taught: a teacher's opinions, which take the ratings' place in the training channels.
 
     Returns:
         The manifest.
@@ -64,7 +64,7 @@ def export(
                 (inputs / task / channel).mkdir(parents=True)
         rows, liked = parts.train, (parts.train.rating > LIKED).astype(np.int8)
         if taught is not None:
-            rows, liked = rows.join(taught.rows), np.concatenate([liked, taught.liked])
+            rows, liked = taught.rows, taught.liked
         total = len(parts.train) + 2 * len(rows) + 2 * len(parts.validation)
         with tqdm(desc="writing", total=total, unit=" lines", unit_scale=True, disable=None) as bar:
             _write_tabs(workshop / "ua.base", parts.train, bar)

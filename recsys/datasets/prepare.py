@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--teacher",
         action="store_true",
-        help="add what a Bayesian factorization machine expects of unrated pairs to the training "
-        "lines (for the preset taught)",
+        help="write, instead of the training ratings, what a Bayesian factorization machine fitted "
+        "on them expects of all pairs (for the preset taught)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of what is random; default: 0")
 
@@ -149,8 +149,8 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
     if "teacher" in manifest:
         lines.insert(
             3,
-            f"  and {manifest['teacher']['lines']:,} more to learn from, which nobody gave: what a "
-            "Bayesian factorization machine, fitted on the former, expects",
+            f"  in their place {manifest['teacher']['lines']:,} training lines that nobody gave: "
+            "what a Bayesian factorization machine, fitted on them alone, expects of all pairs",
         )
     if not 0.05 < (rows.rating > LIKED).mean() < 0.95:
         lines.insert(

@@ -118,15 +118,6 @@ class Ratings:
         """The chosen rows, by index or mask, in their order."""
         return Ratings(self.user[rows], self.item[rows], self.rating[rows], self.timestamp[rows])
 
-    def join(self, other: "Ratings") -> "Ratings":
-        """These rows, then the other's."""
-        return Ratings(
-            *(
-                np.concatenate([getattr(self, name), getattr(other, name)])
-                for name in ("user", "item", "rating", "timestamp")
-            )
-        )
-
     def newest(self) -> "Ratings":
         """One row a (user, item): the newest, the later one where two are equally new."""
         pair = (self.user.astype(np.int64) << 32) | self.item

@@ -1,9 +1,10 @@
 """The teacher: a Bayesian factorization machine's opinions, as ordinary training lines.
 
-A small network learns better from a strong model's opinion of many pairs than from the ratings
-alone (Buciluă, Caruana and Niculescu-Mizil 2006). The machine is fitted on the training part only;
-what it expects of pairs that nobody rated there is written beside the ratings, and any algorithm
-that reads the training channel gains from it without knowing.
+A small network learns better from a strong model's opinion of every pair than from a few ratings
+(Buciluă, Caruana and Niculescu-Mizil 2006). The machine is fitted on the training part only; what
+it expects of all pairs of its users and items takes the place of the ratings, and any algorithm
+that reads the training channel gains from it without knowing. The ratings themselves are left out:
+the teacher has learned from them, and their noise would draw the network back to overfitting.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from scipy.special import ndtr
 from recsys.datasets.baselines import LIKED
 from recsys.datasets.ratings import Ratings
 
-MOST_LINES = 1_500_000
+MOST_LINES = 1_600_000
 """So many opinions at most, and the files stay small enough to be sent and read in seconds."""
 
 _ITERATIONS, _BURN_IN, _CHAINS, _FACTORS = 150, 20, 2, 10
@@ -27,7 +28,7 @@ _USERS = 64  # whose opinions are asked for at once
 
 @dataclass(frozen=True, eq=False)
 class Opinions:
-    """What the teacher expects of pairs without a rating in the training part.
+    """What the teacher expects of pairs of the training part's users and items.
 
     Attributes:
         rows: the pairs, `rating` the expected rating rounded to hundredths, `timestamp` 0.
@@ -47,7 +48,7 @@ def opinions(
     most: int = MOST_LINES,
     progress: Callable[[int, int, float], None] = lambda *_: None,
 ) -> Opinions:
-    """Fit the teacher on the training part and ask it about pairs that are not in it.
+    """Fit the teacher on the training part and ask it about all pairs of its users and items.
 
     Args:
         train: the training part; nothing else is learned from.
@@ -65,7 +66,7 @@ def opinions(
     ).fit(user, item, train.rating, progress=progress)
 
     random = np.random.default_rng(seed)
-    pairs = _unrated(user, item, (len(users), len(items)), most, random)
+    pairs = _drawn(len(users) * len(items), most, random)
     first, second = np.divmod(pairs, len(items))
     expected = np.empty(len(pairs), np.float32)
     bounds = np.searchsorted(first, np.arange(0, len(users) + _USERS, _USERS))
@@ -101,19 +102,8 @@ def opinions(
     )
 
 
-def _unrated(
-    user: NDArray[np.int64],
-    item: NDArray[np.int64],
-    shape: tuple[int, int],
-    most: int,
-    random: np.random.Generator,
-) -> NDArray[np.int64]:
-    """Pairs without a rating as user · items + item, ascending; `most` of them drawn evenly."""
-    rated = np.unique(user * shape[1] + item)
-    free = shape[0] * shape[1] - len(rated)
-    if free <= most:
-        drawn = np.arange(free)
-    else:
-        drawn = np.sort(random.choice(free, most, replace=False, shuffle=False))
-    # The k-th unrated pair is k plus the rated ones before it, which number `rated − index ≤ k`.
-    return drawn + np.searchsorted(rated - np.arange(len(rated)), drawn, side="right")
+def _drawn(pairs: int, most: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """The numbers below `pairs`, or `most` of them drawn evenly; ascending."""
+    if pairs <= most:
+        return np.arange(pairs)
+    return np.sort(random.choice(pairs, most, replace=False, shuffle=False))
