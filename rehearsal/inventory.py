@@ -108,6 +108,23 @@ _SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
         _paged("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
     ),
     ("sagemaker/endpoint", "sagemaker", _paged("list_endpoints", "Endpoints", "EndpointName")),
+    *(
+        (f"personalize/{kind}", "personalize", _paged(f"list_{kind}s", result, arn))
+        for kind, result, arn in (
+            ("dataset_group", "datasetGroups", "datasetGroupArn"),
+            ("dataset", "datasets", "datasetArn"),
+            ("dataset_import_job", "datasetImportJobs", "datasetImportJobArn"),
+            ("schema", "schemas", "schemaArn"),
+            ("solution", "solutions", "solutionArn"),
+            ("solution_version", "solutionVersions", "solutionVersionArn"),
+            ("campaign", "campaigns", "campaignArn"),
+            ("recommender", "recommenders", "recommenderArn"),
+            ("filter", "Filters", "filterArn"),
+            ("event_tracker", "eventTrackers", "eventTrackerArn"),
+            ("batch_inference_job", "batchInferenceJobs", "batchInferenceJobArn"),
+            ("batch_segment_job", "batchSegmentJobs", "batchSegmentJobArn"),
+        )
+    ),
     ("autoscaling/target", "application-autoscaling", _scalable_targets),
     ("kms/key", "kms", _keys),
     ("ssm/parameter", "ssm", _paged("describe_parameters", "Parameters", "Name")),

@@ -1,0 +1,201 @@
+"""Amazon Personalize from `cdk deploy` to `cdk destroy`, both dataset groups. In order."""
+
+import json
+import os
+import signal
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from local_aws import processes
+from local_aws.personalize import solutions
+from local_aws.personalize.engine import Training
+from rehearsal.cdk import CdkError, cdk, outputs
+from rehearsal.inventory import inventory
+from tests.e2e.conftest import Workbench
+
+STACK = "recommender-Personalize"
+BOTH = ("-c", "personalize.groups=both")
+
+
+@dataclass
+class Life:
+    """What one test learns and a later one needs."""
+
+    before: set[str] = field(default_factory=set)
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def life() -> Life:
+    return Life()
+
+
+def _deploy(workbench: Workbench, *settings: str) -> dict[str, str]:
+    workbench.cdk("deploy", STACK, "--require-approval=never", *settings)
+    return outputs()[STACK]
+
+
+def _recommended(user: str = "1", **request: Any) -> list[str]:
+    answer = boto3.client("personalize-runtime").get_recommendations(userId=user, **request)
+    return [item["itemId"] for item in answer["itemList"]]
+
+
+def _table(workbench: Workbench, group: str, name: str) -> list[dict[str, str]]:
+    path = workbench.folder / "data" / "bucket" / "personalize" / group / f"{name}.csv"
+    header, *lines = path.read_text("utf-8").splitlines()
+    return [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
+
+
+def test_deploys_both_groups(workbench: Workbench, life: Life) -> None:
+    workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
+    life.before = inventory()
+    life.outputs = _deploy(workbench, *BOTH)
+    assert {name for name in life.outputs if name.endswith(("CampaignArn", "RecommenderArn"))} == {
+        "CustomUserPersonalizationV2CampaignArn",
+        "DomainPersonalizedRankingV2CampaignArn",
+        "DomainMoreLikeXRecommenderArn",
+        "DomainTopPicksRecommenderArn",
+    }
+    metrics = json.loads(life.outputs["CustomUserPersonalizationV2Metrics"])
+    assert 0 < metrics["normalized_discounted_cumulative_gain_at_25"] <= 1
+
+
+def test_no_training_starts_by_itself(life: Life) -> None:
+    personalize = boto3.client("personalize")
+    for solution in personalize.list_solutions()["solutions"]:
+        described = personalize.describe_solution(solutionArn=solution["solutionArn"])
+        assert described["solution"]["performAutoTraining"] is False
+
+
+def test_everything_answers(workbench: Workbench, life: Life) -> None:
+    known = {row["ITEM_ID"] for row in _table(workbench, "custom", "items")}
+    campaign = life.outputs["CustomUserPersonalizationV2CampaignArn"]
+    first = _recommended("1", campaignArn=campaign, numResults=10)
+    assert len(set(first)) == 10
+    assert set(first) <= known
+    assert first != _recommended("2", campaignArn=campaign, numResults=10)
+    like = life.outputs["DomainMoreLikeXRecommenderArn"]
+    related = _recommended("1", recommenderArn=like, itemId="5", numResults=10)
+    assert len(related) == 10
+    assert "5" not in related
+    some = sorted(known)[:10]
+    ranking = boto3.client("personalize-runtime").get_personalized_ranking(
+        campaignArn=life.outputs["DomainPersonalizedRankingV2CampaignArn"],
+        userId="1",
+        inputList=some,
+    )["personalizedRanking"]
+    assert sorted(item["itemId"] for item in ranking) == some
+
+
+def test_filters_hold(workbench: Workbench, life: Life) -> None:
+    items = {row["ITEM_ID"]: row for row in _table(workbench, "domain", "items")}
+    picks = life.outputs["DomainTopPicksRecommenderArn"]
+    genre = next(row["GENRES"].split("|")[0] for row in items.values() if row["GENRES"])
+    comedies = _recommended(
+        recommenderArn=picks,
+        filterArn=life.outputs["DomainGenreFilterArn"],
+        filterValues={"GENRE": f'"{genre}"'},
+    )
+    assert comedies
+    assert all(genre in items[item]["GENRES"].split("|") for item in comedies)
+    nineties = _recommended(
+        recommenderArn=picks,
+        filterArn=life.outputs["DomainYearRangeFilterArn"],
+        filterValues={"YEAR1": "1990", "YEAR2": "2000"},
+    )
+    assert nineties
+    assert all(1990 <= int(items[item]["YEAR"]) < 2000 for item in nineties)
+    rated = {
+        row["ITEM_ID"]
+        for row in _table(workbench, "custom", "interactions")
+        if row["USER_ID"] == "1"
+    }
+    fresh = _recommended(
+        campaignArn=life.outputs["CustomUserPersonalizationV2CampaignArn"],
+        filterArn=life.outputs["CustomUnratedFilterArn"],
+    )
+    assert fresh
+    assert not rated & set(fresh)
+
+
+def test_events_change_the_very_next_answer(life: Life) -> None:
+    picks = life.outputs["DomainTopPicksRecommenderArn"]
+    before = _recommended(recommenderArn=picks, numResults=10)
+    boto3.client("personalize-events").put_events(
+        trackingId=life.outputs["DomainTrackingId"],
+        userId="1",
+        sessionId=str(uuid.uuid4()),
+        eventList=[{"eventType": "Watch", "itemId": before[0], "sentAt": time.time()}],
+    )
+    after = _recommended(recommenderArn=picks, numResults=10)
+    assert before[0] not in after
+    watched = _recommended(
+        recommenderArn=picks, filterArn=life.outputs["DomainUnwatchedFilterArn"], numResults=10
+    )
+    assert before[0] not in watched
+
+
+def test_another_rate_changes_campaigns_in_place_and_trains_nothing(
+    workbench: Workbench, life: Life
+) -> None:
+    changed = _deploy(workbench, *BOTH, "-c", "personalize.min_tps=2")
+    same = [name for name in life.outputs if name.endswith(("CampaignArn", "VersionArn"))]
+    assert {name: changed[name] for name in same} == {name: life.outputs[name] for name in same}
+    campaign = boto3.client("personalize").describe_campaign(
+        campaignArn=changed["CustomUserPersonalizationV2CampaignArn"]
+    )["campaign"]
+    assert campaign["minProvisionedTPS"] == 2
+
+
+def test_destroy_leaves_nothing(workbench: Workbench, life: Life) -> None:
+    workbench.cdk("destroy", "--all", "--force")
+    assert sorted(inventory() - life.before) == []
+
+
+def test_destroy_during_a_training_leaves_nothing(
+    workbench: Workbench, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Paused(Training):
+        """A real training that stands still as soon as it has begun."""
+
+        def __init__(self, folder: Path) -> None:
+            super().__init__(folder)
+            os.killpg(self._child.popen.pid, signal.SIGSTOP)
+
+    monkeypatch.setattr(solutions, "Training", Paused)
+    failed = []
+
+    def deploy() -> None:
+        try:
+            cdk(
+                *("deploy", STACK, "--require-approval=never"),
+                *("-c", f"data={workbench.folder / 'data'}"),
+                *("--output", str(workbench.folder / "other.out")),
+                log=workbench.folder / "other.log",
+            )
+        except CdkError as error:
+            failed.append(error)
+
+    deployment = threading.Thread(target=deploy)
+    deployment.start()
+    personalize = boto3.client("personalize")
+    statuses: list[str] = []
+    while "CREATE IN_PROGRESS" not in statuses:
+        assert deployment.is_alive()
+        time.sleep(0.5)
+        versions = personalize.list_solution_versions()["solutionVersions"]
+        statuses = [version["status"] for version in versions]
+    boto3.client("cloudformation").delete_stack(StackName=STACK)
+    deployment.join()
+    assert failed
+    workbench.cdk("destroy", "--all", "--force")
+    assert sorted(inventory() - life.before) == []
+    programs = [str(child.popen.args) for child in processes.running()]
+    assert [program for program in programs if "recsys" in program] == []

@@ -1,0 +1,419 @@
+"""Trained resources of Amazon Personalize against a service made by hand, a fault at every call."""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectionClosedError
+from trained_resource import kinds, resource
+from trained_resource.request import TrainedResourceError
+
+from tests.lambdas.fakes import http
+from tests.lambdas.test_trained_resource import (
+    Framework,
+    broken,
+    denied,
+    refusal,
+    throttled,
+    unreachable,
+)
+
+HOME = "arn:aws:personalize:us-east-1:123456789012"
+GROUP = f"{HOME}:dataset-group/movies"
+Answer = Any
+
+
+def start(kind: str, request: dict[str, Any], inputs: str = "") -> dict[str, Any]:
+    """Properties as CloudFormation sends them."""
+    return {
+        "ServiceToken": "arn:aws:lambda:us-east-1:123456789012:function:x",
+        "Kind": kind,
+        "NamePrefix": "movies",
+        "Request": request,
+        "Inputs": inputs,
+    }
+
+
+SOLUTION = start(
+    "Solution",
+    {
+        "datasetGroupArn": GROUP,
+        "recipeArn": "arn:aws:personalize:::recipe/aws-user-personalization-v2",
+        "performAutoTraining": "false",
+        "performHPO": "false",
+    },
+)
+RECOMMENDER = start(
+    "Recommender",
+    {
+        "datasetGroupArn": GROUP,
+        "recipeArn": "arn:aws:personalize:::recipe/aws-vod-top-picks",
+        "recommenderConfig": {"minRecommendationRequestsPerSecond": "1"},
+    },
+    "abc",
+)
+
+
+def version(solution: str, inputs: str = "abc") -> dict[str, Any]:
+    return start("SolutionVersion", {"solutionArn": solution, "trainingMode": "FULL"}, inputs)
+
+
+class Personalize:
+    """Solutions, versions and recommenders as the service keeps them.
+
+    The ARN of a version is the service's own and does not tell the name that was asked for.
+    """
+
+    def __init__(self) -> None:
+        self.things: dict[str, dict[str, Any]] = {}
+        self.calls: list[str] = []
+        self.lasts = 1  # looks at a passing status until it has passed
+        self.faults: dict[str, list[Callable[[], Answer]]] = {}  # before the call has an effect
+        self.lost: dict[str, int] = {}  # answers lost after it had
+        self.clock = itertools.count(1_700_000_000)
+        self.looks: dict[str, int] = {}
+
+    def send(self, request: Any, event_name: str, **_: Any) -> Answer:
+        operation = event_name.rsplit(".", 1)[1]
+        self.calls.append(operation)
+        if self.faults.get(operation):
+            return self.faults[operation].pop(0)()
+        answer = getattr(self, operation)(json.loads(request.body))
+        if self.lost.get(operation, 0) > 0:
+            self.lost[operation] -= 1
+            raise ConnectionClosedError(endpoint_url=request.url)
+        return answer
+
+    def _made(self, arn: str, key: str, request: dict[str, Any]) -> Answer:
+        if arn in self.things:
+            return refusal("ResourceAlreadyExistsException", f"{arn} already exists")
+        made = {
+            **request,
+            key: arn,
+            "status": "CREATE PENDING",
+            "creationDateTime": next(self.clock),
+        }
+        self.things[arn] = made
+        return http(200, {key: arn})
+
+    def _seen(self, arn: str, member: str) -> Answer:
+        thing = self.things.get(arn)
+        if thing is None:
+            return refusal("ResourceNotFoundException", "Could not find the resource")
+        self._pass(arn, thing)
+        if arn not in self.things:
+            return refusal("ResourceNotFoundException", "Could not find the resource")
+        return http(200, {member: thing})
+
+    def _pass(self, arn: str, thing: dict[str, Any]) -> None:
+        then = {"DELETE PENDING": "", "CREATE STOPPING": "CREATE STOPPED"}
+        if ":solution/" in arn and "/" not in arn.split(":solution/")[1]:
+            then["CREATE PENDING"] = "ACTIVE"
+        if thing["status"] in then:
+            self.looks[arn] = self.looks.get(arn, 0) + 1
+            if self.looks[arn] > self.lasts:
+                self.looks[arn] = 0
+                thing["status"] = then[thing["status"]]
+                if not thing["status"]:
+                    self.things = {
+                        key: one for key, one in self.things.items() if not key.startswith(arn)
+                    }
+
+    def CreateSolution(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        return self._made(f"{HOME}:solution/{request['name']}", "solutionArn", request)
+
+    def DescribeSolution(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        return self._seen(request["solutionArn"], "solution")
+
+    def DeleteSolution(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        arn = request["solutionArn"]
+        if arn not in self.things:
+            return refusal("ResourceNotFoundException", "Could not find the resource")
+        if any(one["status"] in _TRAINS for one in self._versions(arn)):
+            return refusal("ResourceInUseException", "a version is being trained")
+        self.things[arn]["status"] = "DELETE PENDING"
+        return http(200, {})
+
+    def _versions(self, solution: str) -> list[dict[str, Any]]:
+        return [one for arn, one in self.things.items() if arn.startswith(f"{solution}/")]
+
+    def CreateSolutionVersion(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        solution = self.things.get(request["solutionArn"])
+        if solution is None:
+            return refusal("ResourceNotFoundException", "Could not find the solution")
+        if solution["status"] != "ACTIVE":
+            return refusal("ResourceInUseException", "the solution is not ACTIVE")
+        if any(one["name"] == request["name"] for one in self._versions(request["solutionArn"])):
+            return refusal("ResourceAlreadyExistsException", "the name is taken")
+        arn = f"{request['solutionArn']}/{len(self.things):08x}"
+        return self._made(arn, "solutionVersionArn", request)
+
+    def ListSolutionVersions(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        arn = request["solutionArn"]
+        if arn not in self.things:
+            return refusal("ResourceNotFoundException", "Could not find the solution")
+        for one in self._versions(arn):
+            self._pass(one["solutionVersionArn"], one)
+        names = ("solutionVersionArn", "status", "creationDateTime")
+        found = [{name: one[name] for name in names} for one in self._versions(arn)]
+        return http(200, {"solutionVersions": found})
+
+    def DescribeSolutionVersion(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        return self._seen(request["solutionVersionArn"], "solutionVersion")
+
+    def StopSolutionVersionCreation(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        found = self.things[request["solutionVersionArn"]]
+        if found["status"] not in _TRAINS:
+            return refusal("InvalidInputException", f"it is {found['status']}")
+        found["status"] = "CREATE STOPPING"
+        return http(200, {})
+
+    def GetSolutionMetrics(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        arn = request["solutionVersionArn"]
+        return http(200, {"solutionVersionArn": arn, "metrics": {"coverage": 0.123456}})
+
+    def CreateRecommender(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        return self._made(f"{HOME}:recommender/{request['name']}", "recommenderArn", request)
+
+    def DescribeRecommender(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        return self._seen(request["recommenderArn"], "recommender")
+
+    def DeleteRecommender(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        thing = self.things.get(request["recommenderArn"])
+        if thing is None:
+            return refusal("ResourceNotFoundException", "Could not find the resource")
+        if thing["status"] in _TRAINS:
+            return refusal("ResourceInUseException", "it is being created")
+        thing["status"] = "DELETE PENDING"
+        return http(200, {})
+
+    def turn(self, status: str, pattern: str = "", **more: Any) -> None:
+        """Give a status to everything whose ARN holds the pattern."""
+        for arn, one in self.things.items():
+            if re.search(pattern, arn):
+                one.update(status=status, **more)
+
+    def named(self) -> list[str]:
+        """The names of all versions, oldest first."""
+        return [one["name"] for one in self.things.values() if "solutionVersionArn" in one]
+
+
+_TRAINS = ("CREATE PENDING", "CREATE IN_PROGRESS")
+
+
+@pytest.fixture
+def personalize() -> Iterator[Personalize]:
+    service = Personalize()
+    events = kinds.client("personalize").meta.events
+    events.register("before-send.personalize", service.send)
+    yield service
+    events.unregister("before-send.personalize", service.send)
+
+
+@pytest.fixture
+def solution(personalize: Personalize) -> str:
+    made = Framework()
+    made.run("Create", SOLUTION)
+    personalize.calls.clear()
+    return str(made.id)
+
+
+def wait(kind: str, arn: str | None, final: str = "true") -> dict[str, Any]:
+    return {"Kind": kind, "Arn": arn, "Seconds": "3000", "Final": final}
+
+
+class TestSolution:
+    def test_is_complete_when_it_is_active(self, personalize: Personalize) -> None:
+        stack = Framework()
+        data = stack.run("Create", SOLUTION)
+        made = personalize.things[data["Arn"]]
+        assert made["status"] == "ACTIVE"
+        assert (made["performAutoTraining"], made["performHPO"]) == (False, False)
+        assert stack.id == data["Arn"] == f"{HOME}:solution/{data['Name']}"
+
+    def test_delete_stops_every_training_first(
+        self, personalize: Personalize, solution: str
+    ) -> None:
+        for number in range(2):
+            personalize.CreateSolutionVersion({"solutionArn": solution, "name": f"other-{number}"})
+        personalize.turn("CREATE IN_PROGRESS", "/0000000[1]$")
+        stack = Framework()
+        stack.id = solution
+        stack.run("Delete", SOLUTION)
+        assert personalize.things == {}
+        assert personalize.calls.count("StopSolutionVersionCreation") == 2
+        assert personalize.calls.index("DeleteSolution") > personalize.calls.index(
+            "StopSolutionVersionCreation"
+        )
+
+
+class TestVersion:
+    def test_returns_at_once_and_is_found_by_its_name(
+        self, personalize: Personalize, solution: str
+    ) -> None:
+        for _ in range(2):
+            stack = Framework()
+            stack.run("Create", version(solution))
+            assert personalize.calls.count("CreateSolutionVersion") == 1
+        (name,) = personalize.named()
+        assert stack.id == f"{solution}/{name}"
+
+    def test_the_waiter_gives_the_services_own_arn_and_the_metrics(
+        self, personalize: Personalize, solution: str
+    ) -> None:
+        stack, waiter = Framework(), Framework()
+        stack.run("Create", version(solution))
+        data = waiter.run(
+            "Create",
+            wait("SolutionVersion", stack.id),
+            resource.WAIT,
+            between=lambda poll: personalize.turn("ACTIVE") if poll == 3 else None,
+        )
+        (arn,) = [arn for arn in personalize.things if arn != solution]
+        assert data["Arn"] == arn != stack.id
+        assert json.loads(data["Metrics"]) == {"coverage": 0.1235}
+        assert waiter.polls == 4
+
+    def test_new_data_make_a_new_version_of_the_same_solution(
+        self, personalize: Personalize, solution: str
+    ) -> None:
+        stack = Framework()
+        stack.run("Create", version(solution))
+        personalize.turn("ACTIVE")
+        old = stack.id
+        stack.run("Update", version(solution, "other data"))
+        assert stack.id != old
+        assert len(personalize.named()) == 2
+        stack.id = old
+        stack.run("Delete", version(solution))
+        assert len(personalize.named()) == 2, "nothing deletes a version but its solution's end"
+
+    @pytest.mark.parametrize("status", ["CREATE FAILED", "CREATE STOPPED", "CREATE_STOPPED"])
+    def test_a_failed_one_is_made_anew_under_the_next_name(
+        self, personalize: Personalize, solution: str, status: str
+    ) -> None:
+        for attempt in range(3):
+            Framework().run("Create", version(solution))
+            assert len(personalize.named()) == attempt + 1
+            personalize.turn(status, "/0")
+        first, second, third = personalize.named()
+        assert (second, third) == (f"{first}--2", f"{first}--3")
+
+    @pytest.mark.parametrize("status", ["CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING"])
+    def test_delete_ends_the_training(
+        self, personalize: Personalize, solution: str, status: str
+    ) -> None:
+        stack = Framework()
+        stack.run("Create", version(solution))
+        personalize.turn(status, "/0")
+        stack.run("Delete", version(solution))
+        (last,) = personalize._versions(solution)
+        assert last["status"] == "CREATE STOPPED"
+
+    def test_delete_of_one_whose_solution_is_gone(
+        self, personalize: Personalize, solution: str
+    ) -> None:
+        stack = Framework()
+        stack.run("Create", version(solution))
+        personalize.things.clear()
+        stack.run("Delete", version(solution))
+
+    def test_a_failure_is_told(self, personalize: Personalize, solution: str) -> None:
+        stack = Framework()
+        stack.run("Create", version(solution))
+        personalize.turn("CREATE FAILED", "/0", failureReason="too few interactions")
+        with pytest.raises(TrainedResourceError, match=r"CREATE FAILED: too few interactions"):
+            Framework().run("Create", wait("SolutionVersion", stack.id), resource.WAIT)
+
+
+class TestRecommender:
+    def test_lives(self, personalize: Personalize) -> None:
+        stack = Framework()
+        stack.run("Create", RECOMMENDER)
+        assert personalize.things[str(stack.id)]["status"] == "CREATE PENDING"
+        personalize.turn("ACTIVE", modelMetrics={"coverage": 0.5})
+        data = Framework().run("Create", wait("Recommender", stack.id), resource.WAIT)
+        assert (data["Arn"], data["Metrics"]) == (stack.id, '{"coverage": 0.5}')
+        stack.run("Delete", RECOMMENDER)
+        assert personalize.things == {}
+
+    def test_delete_waits_for_one_that_is_made(self, personalize: Personalize) -> None:
+        stack = Framework()
+        stack.run("Create", RECOMMENDER)
+        stack.run(
+            "Delete",
+            RECOMMENDER,
+            between=lambda poll: personalize.turn("ACTIVE") if poll == 5 else None,
+        )
+        assert personalize.things == {}
+        assert stack.polls > 5
+
+    @pytest.mark.parametrize("status", ["INACTIVE", "CREATE FAILED"])
+    def test_delete_takes_any_that_rests(self, personalize: Personalize, status: str) -> None:
+        stack = Framework()
+        stack.run("Create", RECOMMENDER)
+        personalize.turn(status)
+        stack.run("Delete", RECOMMENDER)
+        assert personalize.things == {}
+
+
+def life(personalize: Personalize) -> None:
+    """All kinds, from nothing to nothing, with a training under way at the end."""
+    solution, model, recommender = Framework(), Framework(), Framework()
+    solution.run("Create", SOLUTION)
+    model.run("Create", version(str(solution.id)))
+    recommender.run("Create", RECOMMENDER)
+    personalize.turn("ACTIVE")
+    for kind, one in (("SolutionVersion", model), ("Recommender", recommender)):
+        Framework().run("Create", wait(kind, one.id), resource.WAIT)
+    model.run("Update", version(str(solution.id), "new data"))
+    recommender.run("Delete", RECOMMENDER)
+    model.run("Delete", version(str(solution.id), "new data"))
+    personalize.CreateSolutionVersion({"solutionArn": solution.id, "name": "by-hand"})
+    solution.run("Delete", SOLUTION)
+    assert personalize.things == {}
+
+
+OPERATIONS = (
+    "CreateSolution",
+    "DescribeSolution",
+    "DeleteSolution",
+    "CreateSolutionVersion",
+    "ListSolutionVersions",
+    "DescribeSolutionVersion",
+    "StopSolutionVersionCreation",
+    "GetSolutionMetrics",
+    "CreateRecommender",
+    "DescribeRecommender",
+    "DeleteRecommender",
+)
+
+
+class TestFaults:
+    def test_a_life_makes_every_call(self, personalize: Personalize) -> None:
+        life(personalize)
+        assert set(personalize.calls) == set(OPERATIONS)
+
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    @pytest.mark.parametrize("fault", [throttled, broken, unreachable])
+    def test_transient(
+        self, personalize: Personalize, operation: str, fault: Callable[[], Answer]
+    ) -> None:
+        personalize.faults[operation] = [fault] * 8  # more than one call's own retries
+        life(personalize)
+        assert personalize.faults[operation] == []
+
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    def test_lost_answers(self, personalize: Personalize, operation: str) -> None:
+        personalize.lost[operation] = 4
+        life(personalize)
+        assert len(personalize.named()) == 0
+
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    def test_denied(self, personalize: Personalize, operation: str) -> None:
+        personalize.faults[operation] = [denied]
+        with pytest.raises(TrainedResourceError, match="is not authorized to perform"):
+            life(personalize)
