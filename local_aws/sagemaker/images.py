@@ -75,6 +75,20 @@ class Program:
 
 
 PROGRAMS: dict[str, Program] = {  # by the name of the image's repository
+    "factorization-machines": Program(
+        "factorization-machines",
+        metrics=tuple(
+            _metric(channel, name, kind)
+            for channel in ("train", "test")
+            for name, kind in (
+                ("rmse", "loss"),
+                ("mse", "loss"),
+                ("absolute_loss", "loss"),
+                ("binary_classification_accuracy", "score"),
+                ("binary_classification_cross_entropy", "loss"),
+            )
+        ),
+    ),
     "object2vec": Program(
         "object2vec",
         metrics=tuple(

@@ -54,6 +54,7 @@ class Load(Protocol):
 
 _MODULES = {
     "deep-matrix-factorization": "recsys.container.deep_mf",
+    "factorization-machines": "recsys.container.factorization_machines",
     "object2vec": "recsys.container.object2vec",
 }
 
