@@ -35,14 +35,9 @@ _CUT_VARIANCE = 100.0  # of the cut points' prior, which hardly says anything
 
 @dataclass
 class _Sample:
-    """One draw.
-
-    `noise` is the variance about the machine's value; by block, `alone` is what each row adds
-    (rows,) and `factors` are its factors (rows, factors); `cuts` are the probit's.
-    """
+    """One draw, by block: what each row adds (rows,) and its factors (rows, factors)."""
 
     bias: float
-    noise: float
     alone: list[Floats]
     factors: list[Floats]
     cuts: Floats
@@ -189,11 +184,6 @@ class BayesianFactorizationMachine:
                 sample for kept in pool.map(chain, range(self.chains)) for sample in kept
             ]
         return self
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of a rating about the machine's value; 1 under the probit."""
-        return float(np.sqrt(np.mean([sample.noise for sample in self._samples])))
 
     def predict(
         self,
@@ -362,9 +352,7 @@ class _Chain:
         for block, w, v, q in zip(self.blocks, self.w, self.v, self.q, strict=True):
             within = 0.5 * ((q**2).sum(axis=1) - block.features.power(2) @ (v**2).sum(axis=0))
             alone.append(block.features @ w + within)
-        return _Sample(
-            self.bias, 1 / self.alpha, alone, [q.copy() for q in self.q], self.cuts.copy()
-        )
+        return _Sample(self.bias, alone, [q.copy() for q in self.q], self.cuts.copy())
 
     def _draw_bias(self) -> None:
         certainty = self.alpha * len(self.e) + 1e-6

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from recsys.datasets.baselines import LIKED
 from recsys.datasets.ratings import Ratings
@@ -32,8 +31,9 @@ class Opinions:
 
     Attributes:
         rows: the pairs, `rating` the expected rating rounded to hundredths, `timestamp` 0.
-        liked: 1 or 0, drawn with the chance that the rating would be above LIKED: the built-in
-            takes no chances as labels, and learns them back from many such draws.
+        liked: 1 where that is nearer to a rating above LIKED, else 0. The built-in takes no chances
+            as labels; labels drawn with their chance were tried, and learned from less well. What
+            is learned is the teacher's verdict: a network's score is not a chance of liking.
         words: what they are, for the manifest.
     """
 
@@ -65,8 +65,7 @@ def opinions(
         factors=_FACTORS, iterations=_ITERATIONS, burn_in=_BURN_IN, chains=_CHAINS, seed=seed
     ).fit(user, item, train.rating, progress=progress)
 
-    random = np.random.default_rng(seed)
-    pairs = _drawn(len(users) * len(items), most, random)
+    pairs = _drawn(len(users) * len(items), most, np.random.default_rng(seed))
     first, second = np.divmod(pairs, len(items))
     expected = np.empty(len(pairs), np.float32)
     bounds = np.searchsorted(first, np.arange(0, len(users) + _USERS, _USERS))
@@ -78,10 +77,9 @@ def opinions(
     above, upto = levels[levels > LIKED], levels[levels <= LIKED]
     if len(above) and len(upto):
         border = (float(above[0]) + float(upto[-1])) / 2  # ratings are rounded to the nearest level
-        chance = ndtr((expected - border) / machine.noise)
+        liked = (expected > border).astype(np.int8)
     else:
-        chance = np.full(len(pairs), float(len(above) > 0))
-    liked = (random.random(len(pairs)) < chance).astype(np.int8)
+        liked = np.full(len(pairs), len(above) > 0, np.int8)
     rows = Ratings(
         users[first], items[second], np.round(expected, 2), np.zeros(len(pairs), np.int64)
     )
@@ -97,7 +95,7 @@ def opinions(
             "chains": _CHAINS,
             "seed": seed,
             "lines": len(rows),
-            "labels": f"the expected rating; and whether above {LIKED}, drawn with its chance",
+            "labels": f"the expected rating, and whether it is nearer to one above {LIKED}",
         },
     )
 
