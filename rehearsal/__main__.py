@@ -106,7 +106,7 @@ def _rehearse(run: Rehearsal, out: Path) -> None:
     with run.step("cdk synth"):
         cdk("synth", "--quiet", "--output", assembly, "-c", f"preset={run.preset}", log=log)
     with run.step("cdk bootstrap"):
-        cdk("bootstrap", f"aws://123456789012/{REGION}", log=log)
+        cdk("bootstrap", f"aws://123456789012/{REGION}", "--app", assembly, log=log)
     before = inventory()
     with run.step("cdk deploy --all"):
         cdk("deploy", "--all", "--require-approval=never", "--app", assembly, log=log)

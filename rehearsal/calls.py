@@ -61,10 +61,14 @@ def training_jobs(stacks: Outputs) -> dict[str, dict[str, Any]]:
     """Each training job's image, duration in seconds and final metrics."""
     sagemaker = boto3.client("sagemaker")
     found = {}
-    for task in ("Rating", "Recommendation"):
-        job = sagemaker.describe_training_job(
-            TrainingJobName=_output(stacks, f"{task}TrainingJobName")
-        )
+    names = {
+        output.removesuffix("TrainingJobName"): name
+        for stack in stacks.values()
+        for output, name in stack.items()
+        if output.endswith("TrainingJobName")
+    }
+    for task, name in sorted(names.items()):
+        job = sagemaker.describe_training_job(TrainingJobName=name)
         found[task.lower()] = {
             "job": job["TrainingJobName"],
             "seconds": job.get("TrainingTimeInSeconds"),

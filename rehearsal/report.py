@@ -45,7 +45,7 @@ def lines(run: "Rehearsal") -> Iterator[str]:
     for name, seconds in run.seconds.items():
         yield f"  {name:<28}{seconds:>9.1f} s"
     for name, job in run.training.items():
-        yield f"  (training, {name}){'':<{15 - len(name)}}{job['seconds'] or 0:>9.1f} s)"
+        yield f"  {f'(training, {name})':<28}{job['seconds'] or 0:>9.1f} s"
     yield ""
     if run.leftovers:
         yield "LEFT BEHIND"

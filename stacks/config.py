@@ -257,7 +257,7 @@ def _hyperparameters(
     presets = json.loads((Path(__file__).parent / "presets.json").read_text(encoding="utf-8"))
     preset = presets[settings.choice("preset", "default", tuple(presets))]
     chosen = {}
-    for task in TASKS:
+    for task in (task for task in TASKS if task in preset):
         own = settings.section(task)
         values = {name: str(value) for name, value in {**preset[task], **vocabulary}.items()}
         values |= {

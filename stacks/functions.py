@@ -47,6 +47,9 @@ class FunctionsStack(cdk.Stack):
             },
         )
 
+        # the workshop asks the recommendation model for its embeddings; a preset may have a better
+        task = "retrieval" if "retrieval" in config.hyperparameters else "recommendation"
+        places = config.name(f"{task}Model")
         embeddings = f"{KEYS}/embeddings/"
         movies = [f"{KEYS}/ml-100k/ua.base", f"{KEYS}/ml-100k/u.item"]
         name = config.name("Movie_Retrieval_Object2Vec")
@@ -61,13 +64,13 @@ class FunctionsStack(cdk.Stack):
             timeout_seconds=30,
             log_group=self._logs("MovieRetrievalLogs", name, config),
             permissions=[
-                self._on_endpoints("sagemaker:InvokeEndpoint", recommendation),
+                self._on_endpoints("sagemaker:InvokeEndpoint", places),
                 # Which model the endpoint serves now names the embeddings kept in the bucket.
-                self._on_endpoints("sagemaker:DescribeEndpoint", recommendation),
+                self._on_endpoints("sagemaker:DescribeEndpoint", places),
                 *store.reads(*movies, f"{embeddings}*"),
                 *store.writes(f"{embeddings}*"),
             ],
-            environment={"ENDPOINT_NAME": recommendation},
+            environment={"ENDPOINT_NAME": places},
             layers=[
                 PythonLayer(
                     self,

@@ -1,4 +1,4 @@
-"""Object2Vec, trained and served: one model rates, the other recommends."""
+"""Object2Vec, trained and served: models that rate, recommend, and place movies."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from stacks.prepared_data import KEYS, TASKS
 
 
 class Object2VecStack(cdk.Stack):
-    """Both models, from the data in the store to an endpoint each."""
+    """The preset's models, from the data in the store to an endpoint each."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Object2VecStack(cdk.Stack):
         super().__init__(scope, id, description="Object2Vec: training and endpoints", **kwargs)
         image = Image(self, "Image")
         trainer = Trainer(self, "Trainer", config=config)
-        for task in TASKS:
+        for task, hyperparameters in config.hyperparameters.items():
             title = task.capitalize()
             output = f"{KEYS}/output/{task}/"
             job = TrainingJob(
@@ -39,11 +39,8 @@ class Object2VecStack(cdk.Stack):
                 store=store,
                 name=config.name(task),
                 image=image,
-                hyperparameters=config.hyperparameters[task],
-                channels={
-                    channel: f"{KEYS}/input/{task}/{channel}/"
-                    for channel in ("train", "validation")
-                },
+                hyperparameters=hyperparameters,
+                channels={channel: f"{KEYS}/input/{task}/{channel}/" for channel in TASKS[task][0]},
                 digest=config.data.digests[task],
                 output=output,
             )

@@ -9,7 +9,12 @@ from typing import Final
 
 KEYS: Final = "object2vec/movielens"
 PERSONALIZE: Final = "personalize"
-TASKS: Final = ("rating", "recommendation")
+# By task, the channels that its model learns from and is checked by, and the files' last letter.
+TASKS: Final = {
+    "rating": (("train", "validation"), "r"),
+    "recommendation": (("train", "validation"), "c"),
+    "retrieval": (("train",), "p"),
+}
 _MAX_UPLOAD: Final = 4 << 30
 
 
@@ -55,8 +60,8 @@ class PreparedData:
             bucket / KEYS / "ml-100k" / "u.item",
             *(
                 inputs[task] / channel / f"{channel}_{letter}.jsonl"
-                for task, letter in (("rating", "r"), ("recommendation", "c"))
-                for channel in ("train", "validation")
+                for task, (channels, letter) in TASKS.items()
+                for channel in channels
             ),
         ]
         missing = [str(path) for path in wanted if not path.is_file()]

@@ -62,10 +62,11 @@ def export(
         for task in ("rating", "recommendation"):
             for channel in ("train", "validation"):
                 (inputs / task / channel).mkdir(parents=True)
+        (inputs / "retrieval" / "train").mkdir(parents=True)
         rows, liked = parts.train, (parts.train.rating > LIKED).astype(np.int8)
         if taught is not None:
             rows, liked = taught.rows, taught.liked
-        total = len(parts.train) + 2 * len(rows) + 2 * len(parts.validation)
+        total = 2 * len(parts.train) + 2 * len(rows) + 2 * len(parts.validation)
         with tqdm(desc="writing", total=total, unit=" lines", unit_scale=True, disable=None) as bar:
             _write_tabs(workshop / "ua.base", parts.train, bar)
             order = np.random.default_rng(seed).permutation(len(rows))
@@ -77,6 +78,10 @@ def export(
                 name = f"{channel}/{channel}"
                 _write_lines(inputs / f"rating/{name}_r.jsonl", some, some.rating, bar)
                 _write_lines(inputs / f"recommendation/{name}_c.jsonl", some, yes, bar)
+            # who watched what, liked or not: the pairs that there are, all positive
+            watched = parts.train.take(np.random.default_rng(seed).permutation(len(parts.train)))
+            ones = np.ones(len(watched), np.int8)
+            _write_lines(inputs / "retrieval/train/train_p.jsonl", watched, ones, bar)
         _write_movies(workshop / "u.item", data)
         mapped = {"users": data.users.labels, "items": data.items.labels}
         if any(mapped.values()):

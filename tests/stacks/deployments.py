@@ -90,10 +90,15 @@ def write_data(
         keys / "ml-100k" / "ua.base": "1\t1\t4\t881250949\n",
         keys / "ml-100k" / "u.item": f"1|{titles}|01-Jan-1999||" + "|".join("0" * 20) + "\n",
     }
-    for task, letter, label in (("rating", "r", ratings), ("recommendation", "c", "1")):
-        for channel in ("train", "validation"):
-            path = keys / "input" / task / channel / f"{channel}_{letter}.jsonl"
-            files[path] = f'{{"label": {label}, "in0": [1], "in1": [1]}}\n'
+    for channel, letter, label in (
+        ("rating/train/train", "r", ratings),
+        ("rating/validation/validation", "r", ratings),
+        ("recommendation/train/train", "c", "1"),
+        ("recommendation/validation/validation", "c", "1"),
+        ("retrieval/train/train", "p", "1"),
+    ):
+        path = keys / "input" / f"{channel}_{letter}.jsonl"
+        files[path] = f'{{"label": {label}, "in0": [1], "in1": [1]}}\n'
     digests = {}
     for group in ("custom", "domain"):
         for kind, line in (("Interactions", events), ("Items", titles), ("Users", "1,F")):

@@ -10,7 +10,7 @@ from stacks import images
 from tests.stacks.deployments import Deployment, Template
 
 Variant = Callable[[str], Deployment]
-TASKS = ("rating", "recommendation")
+TASKS = ("rating", "recommendation", "retrieval")
 
 
 def only(found: dict[str, Template]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def test_each_model_is_started_waited_for_and_served(default: Deployment) -> Non
     starts = default.resources("Object2Vec", "Custom::TrainedStart")
     waits = default.resources("Object2Vec", "Custom::TrainedWait")
     endpoints = default.resources("Object2Vec", "AWS::SageMaker::Endpoint")
-    assert (len(starts), len(waits), len(endpoints)) == (2, 6, 2)
+    assert (len(starts), len(waits), len(endpoints)) == (3, 9, 3)
     for endpoint in endpoints.values():
         config = resources[endpoint["Properties"]["EndpointConfigName"]["Fn::GetAtt"][0]]
         (served,) = config["Properties"]["ProductionVariants"]
@@ -232,7 +232,7 @@ def test_outputs(default: Deployment) -> None:
         "Data": {"BucketName"},
         "Object2Vec": {
             f"{task}{part}"
-            for task in ("Rating", "Recommendation")
+            for task in ("Rating", "Recommendation", "Retrieval")
             for part in ("EndpointName", "TrainingJobName", "Metrics")
         },
         "Functions": {"RecommendationEngineFunctionName", "MovieRetrievalFunctionName"},
@@ -258,9 +258,7 @@ def test_the_workshops_functions(default: Deployment) -> None:
     assert "Layers" not in engine
     retrieval = found["recommender-Movie_Retrieval_Object2Vec"]
     assert retrieval["Handler"] == "movie_retrieval.handler.handler"
-    assert retrieval["Environment"]["Variables"] == {
-        "ENDPOINT_NAME": "recommender-recommendationModel"
-    }
+    assert retrieval["Environment"]["Variables"] == {"ENDPOINT_NAME": "recommender-retrievalModel"}
     assert (retrieval["MemorySize"], retrieval["Timeout"]) == (512, 30)
     assert len(retrieval["Layers"]) == 2
     for function in found.values():

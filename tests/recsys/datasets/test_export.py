@@ -54,6 +54,9 @@ def test_json_lines(ml_100k: Path, tmp_path: Path) -> None:
     first = (inputs / "rating/validation/validation_r.jsonl").read_text().split("\n")[0]
     assert first == '{"in0": [6], "in1": [1], "label": 1.0}'
     rating = lines(inputs / "rating/train/train_r.jsonl")
+    watched = lines(inputs / "retrieval/train/train_p.jsonl")
+    assert len(watched) == len(lines(inputs / "rating/train/train_r.jsonl"))
+    assert {line["label"] for line in watched} == {1}
     liked = lines(inputs / "recommendation/train/train_c.jsonl")
     rows = [(r["in0"][0], r["in1"][0], r["label"]) for r in rating]
     base = [tuple(map(int, line.split("\t")[:3])) for line in (ml_100k / "ua.base").open()]
