@@ -1,0 +1,364 @@
+"""The Personalize stack: what is deployed, in which order it goes, and what a change replaces."""
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from stacks.config import Config, ConfigError
+from stacks.personalize_settings import REGIONS, RETIRED
+from tests.stacks.deployments import Deployment, Synthesize, Template, write_data
+
+NATIVE = "AWS::Personalize::"
+BOTH = {"personalize.groups": "both"}
+
+
+def resources(deployment: Deployment) -> dict[str, Template]:
+    return dict(deployment.templates["Personalize"]["Resources"])
+
+
+def types(deployment: Deployment) -> list[str]:
+    found = [one["Type"] for one in resources(deployment).values()]
+    return sorted(each.removeprefix(NATIVE) for each in found if each.startswith(NATIVE))
+
+
+def starts(deployment: Deployment) -> dict[str, Template]:
+    return deployment.resources("Personalize", "Custom::TrainedStart")
+
+
+def test_the_default_is_one_of_each_and_cheap(default: Deployment) -> None:
+    assert types(default) == [
+        "Campaign",
+        "Dataset",
+        "DatasetGroup",
+        "EventTracker",
+        "Filter",
+        "Schema",
+    ]
+    kinds = [one["Properties"]["Kind"] for one in starts(default).values()]
+    assert sorted(kinds) == ["Solution", "SolutionVersion"]
+    (campaign,) = default.resources("Personalize", f"{NATIVE}Campaign").values()
+    assert campaign["Properties"]["MinProvisionedTPS"] == 1
+
+
+def test_it_can_be_left_out(synthesize: Synthesize) -> None:
+    deployment = synthesize({"personalize.groups": "off"})
+    assert "Personalize" not in deployment.templates
+    assert "personalize.amazonaws.com" not in json.dumps(deployment.templates["Data"])
+
+
+def test_nothing_trains_by_itself_unless_told(default: Deployment, variant: Any) -> None:
+    def requests(deployment: Deployment) -> list[dict[str, Any]]:
+        found = [one["Properties"] for one in starts(deployment).values()]
+        return [one["Request"] for one in found if one["Kind"] == "Solution"]
+
+    assert [one["performAutoTraining"] for one in requests(default)] == [False]
+    for one in requests(variant("all of Personalize")):
+        assert one["performAutoTraining"] is True
+        assert one["solutionConfig"]["autoTrainingConfig"]["schedulingExpression"] == (
+            "rate(7 days)"
+        )
+    for campaign in (
+        variant("all of Personalize").resources("Personalize", f"{NATIVE}Campaign").values()
+    ):
+        assert campaign["Properties"]["CampaignConfig"]["SyncWithLatestSolutionVersion"] is True
+        assert json.dumps(campaign["Properties"]["SolutionVersionArn"]).endswith('/$LATEST"]]}')
+
+
+def test_hyperparameters_are_tuned_where_the_recipe_can_be(variant: Any) -> None:
+    tuned = {
+        one["Properties"]["Request"]["recipeArn"]["Fn::Join"][1][-1].rpartition("/")[2]: one[
+            "Properties"
+        ]["Request"]["performHPO"]
+        for one in starts(variant("all of Personalize")).values()
+        if one["Properties"]["Kind"] == "Solution"
+    }
+    assert tuned == {
+        "aws-user-personalization": True,
+        "aws-similar-items": True,
+        "aws-sims": True,
+        "aws-item-attribute-affinity": False,
+        "aws-personalized-ranking-v2": False,
+    }
+
+
+def dependencies(found: dict[str, Template], name: str) -> set[str]:
+    """All that a resource needs, by references and by DependsOn, near and far."""
+    reached: set[str] = set()
+    new = {name}
+    while new:
+        text = json.dumps([found[each].get("Properties", {}) for each in new])
+        direct = set(re.findall(r'"Fn::GetAtt": \["(\w+)"|"Ref": "(\w+)"', text))
+        near = {one for pair in direct for one in pair if one in found}
+        for each in new:
+            depends = found[each].get("DependsOn", [])
+            near |= {depends} if isinstance(depends, str) else set(depends)
+        new = near - reached
+        reached |= new
+    return reached
+
+
+def test_deletion_follows_awss_order(variant: Any) -> None:
+    """Campaigns and recommenders, solutions, event tracker, filters, datasets, group, schemas."""
+    found = resources(variant("all of Personalize"))
+
+    def of(kind: str, group: str) -> set[str]:
+        return {
+            name
+            for name, one in found.items()
+            if name.startswith(group)
+            and (one["Type"] == NATIVE + kind or one.get("Properties", {}).get("Kind") == kind)
+            and one["Type"] != "Custom::TrainedWait"
+        }
+
+    for group in ("Custom", "Domain"):
+        order = ("Solution", "EventTracker", "Filter", "Dataset")
+        for first, then in itertools.pairwise(order):
+            for name in of(first, group):
+                assert of(then, group) <= dependencies(found, name), (name, then)
+        for name in of("SolutionVersion", group):
+            assert len(of("Solution", group) & dependencies(found, name)) == 1
+        for name in of("Campaign", group):
+            assert of("SolutionVersion", group) & dependencies(found, name)
+        for name in of("Recommender", group):
+            assert of("EventTracker", group) <= dependencies(found, name)
+        for name in of("Dataset", group):
+            assert of("DatasetGroup", group) <= dependencies(found, name)
+            assert of("Schema", group) & dependencies(found, name)
+
+
+def test_the_role_outlives_what_it_imports(default: Deployment) -> None:
+    found = resources(default)
+    (role,) = [name for name in found if name.startswith("ImportRole")]
+    for name in default.resources("Personalize", f"{NATIVE}Dataset"):
+        assert role in dependencies(found, name)
+
+
+def test_only_the_service_for_this_account_reads_its_part_of_the_bucket(
+    default: Deployment,
+) -> None:
+    (policy,) = default.resources("Data", "AWS::S3::BucketPolicy").values()
+    allowed = [
+        statement
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Principal"] == {"Service": "personalize.amazonaws.com"}
+    ]
+    assert sorted(statement["Action"] for statement in allowed) == ["s3:GetObject", "s3:ListBucket"]
+    for statement in allowed:
+        assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == {
+            "Ref": "AWS::AccountId"
+        }
+        assert ":personalize:" in json.dumps(statement["Condition"]["ArnLike"]["aws:SourceArn"])
+        if statement["Action"] == "s3:GetObject":
+            assert json.dumps(statement["Resource"]).endswith('/personalize/*"]]}')
+        else:
+            assert statement["Condition"]["StringLike"] == {"s3:prefix": ["personalize/*"]}
+
+
+def test_batch_jobs_may_write_their_own_part_alone(variant: Any) -> None:
+    deployment = variant("all of Personalize")
+    (policy,) = deployment.resources("Data", "AWS::S3::BucketPolicy").values()
+    written = [
+        statement["Resource"]
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "s3:PutObject"
+    ]
+    assert [json.dumps(each)[-24:] for each in written] == ['/personalize/batch/*"]]}'[-24:]]
+
+
+def test_tags_are_constant(any_variant: Deployment) -> None:
+    """A changing tag would replace the dataset group, its data and all that was trained on it."""
+    if "Personalize" not in any_variant.templates:
+        return
+    for name, one in resources(any_variant).items():
+        if one["Type"].startswith(NATIVE):
+            tags = one["Properties"].get("Tags", [])
+            assert tags in ([], [{"Key": "Deployment", "Value": any_variant.prefix}]), name
+
+
+def test_what_is_not_deployed_is_not_uploaded(default: Deployment, variant: Any) -> None:
+    for deployment, groups in ((default, {"custom"}), (variant("domain group"), {"domain"})):
+        uploaded = {path.parent.name for path in deployment.folder.glob("asset.*/personalize/*/*")}
+        assert uploaded == groups
+
+
+# What a change replaces -------------------------------------------------------------------------
+
+
+CREATE_ONLY = {
+    "DatasetGroup": ("Name", "Domain", "RoleArn", "KmsKeyArn", "Tags"),
+    "Schema": ("Name", "Schema", "Domain", "Tags"),
+    "Dataset": ("Name", "DatasetType", "DatasetGroupArn", "SchemaArn", "Tags"),
+    "Campaign": ("Name",),
+    "EventTracker": ("Name", "DatasetGroupArn"),
+    "Filter": ("Name", "DatasetGroupArn", "FilterExpression"),
+}
+
+
+def identities(deployment: Deployment) -> dict[str, str]:
+    """By logical id, what makes a resource what it is: what of it cannot be changed in place."""
+    found = {}
+    for name, one in resources(deployment).items():
+        kind = one["Type"].removeprefix(NATIVE)
+        if one["Type"] == "Custom::TrainedStart":
+            found[name] = json.dumps(one["Properties"], sort_keys=True)
+        elif kind in CREATE_ONLY:
+            kept = {key: one["Properties"].get(key) for key in CREATE_ONLY[kind]}
+            found[name] = json.dumps(kept, sort_keys=True)
+    return found
+
+
+def replaced(before: Deployment, after: Deployment) -> set[str]:
+    """Paths of the resources that a change deletes or makes anew, without hashes."""
+    old, new = identities(before), identities(after)
+    gone = {name for name, what in old.items() if new.get(name) != what}
+    while True:  # whatever cannot be without a replaced one is replaced as well
+        further = {
+            name
+            for name, what in old.items()
+            if name not in gone and set(re.findall(r'"Fn::GetAtt": \["(\w+)"', what)) & gone
+        }
+        if not further:
+            break
+        gone |= further
+    stack = before.app.node.find_child(f"{before.prefix}-Personalize")
+    return {
+        re.sub(r"^(Custom|Domain)[0-9a-f]{8}", r"\1", one.node.path.split("/", 1)[1]).removesuffix(
+            "/Default"
+        )
+        for one in stack.node.find_all()
+        if isinstance(one, cdk.CfnResource) and cdk.Stack.of(one).resolve(one.logical_id) in gone
+    }
+
+
+MODEL = {"Custom/UserPersonalizationV2/Solution/Start", "Custom/UserPersonalizationV2/Campaign"}
+VERSION = {"Custom/UserPersonalizationV2/Version/Start"}
+GROUP = {
+    "Custom/Group",
+    "Custom/Interactions",
+    "Custom/InteractionsSchema",
+    "Custom/UnratedFilter",
+    "Custom/EventTracker",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"personalize.min_tps": 3}, set()),
+        ({"training.waits": 4, "training.max_minutes": 150}, set()),
+        ({"log_days": 7}, set()),
+        ({"personalize.batch": True}, set()),
+        ({"personalize.groups": "both"}, set()),
+        ({"personalize.solutions": "user-personalization-v2,sims"}, set()),
+        ({"personalize.filters": False}, {"Custom/UnratedFilter"}),
+        ({"personalize.event_tracker": False}, {"Custom/EventTracker"}),
+        ({"personalize.auto_training_days": 7}, MODEL | VERSION),
+        ({"personalize.solutions": "sims"}, MODEL | VERSION),
+        ({"personalize.metadata": True}, GROUP | MODEL | VERSION),
+    ],
+    ids=str,
+)
+def test_a_setting_replaces(
+    default: Deployment, synthesize: Synthesize, change: dict[str, Any], expected: set[str]
+) -> None:
+    assert replaced(default, synthesize(change)) == expected
+
+
+def test_new_data_are_imported_and_trained_in_place(
+    default: Deployment, synthesize: Synthesize, tmp_path: Path
+) -> None:
+    after = synthesize({"data": str(write_data(tmp_path, events="1,1,Rating,5,881250949"))})
+    assert replaced(default, after) == VERSION
+    jobs = [
+        one["Properties"]["DatasetImportJob"]["JobName"]
+        for deployment in (default, after)
+        for one in deployment.resources("Personalize", f"{NATIVE}Dataset").values()
+    ]
+    assert len(set(jobs)) == 2
+
+
+def test_another_schema_is_another_group_beside_the_old_one(
+    default: Deployment, synthesize: Synthesize, tmp_path: Path
+) -> None:
+    data = write_data(tmp_path, fields=("USER_ID", "ITEM_ID", "MOOD"))
+    after = synthesize({"data": str(data)})
+    assert replaced(default, after) == GROUP | MODEL | VERSION
+    names = [
+        {
+            one["Properties"]["Name"]
+            for one in resources(deployment).values()
+            if one["Type"].startswith(NATIVE)
+        }
+        for deployment in (default, after)
+    ]
+    assert not names[0] & names[1], "no new name may collide with one that is still there"
+
+
+# Settings ---------------------------------------------------------------------------------------
+
+
+def errors_of(data: Path, settings: dict[str, Any], **more: Any) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_context({"data": str(data), **settings}, **more)
+    return caught.value.errors
+
+
+@pytest.mark.parametrize("recipe", RETIRED)
+def test_retired_recipes_are_refused_with_their_successor(data: Path, recipe: str) -> None:
+    for name in (recipe, f"aws-{recipe}"):
+        (error,) = errors_of(data, {"personalize.solutions": name})
+        assert error == f"personalize.solutions: {name} is retired; use {RETIRED[recipe]}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"personalize.groups": "all"}, "personalize.groups: 'all' is not one of off, custom"),
+        ({"personalize.solutions": "magic"}, "personalize.solutions: 'magic' is not one of"),
+        ({"personalize.recommenders": "magic"}, "personalize.recommenders: 'magic' is not one"),
+        ({"personalize.hpo": True}, "personalize.hpo: 'true' is not possible with user-personal"),
+        ({"personalize.auto_training_days": 31}, "a whole number from 0 to 30"),
+        ({"personalize.min_tps": 0}, "a whole number from 1 to 500"),
+        ({"personalize.solutions": "item-attribute-affinity"}, "personalize.metadata: 'false'"),
+        ({"region": "eu-west-2"}, "CloudFormation does not have all of Amazon Personalize in eu-w"),
+    ],
+    ids=lambda value: (
+        str(value) if isinstance(value, dict) else ""
+    ),  # a set's order differs from process to process
+)
+def test_one_bad_value_is_one_error(data: Path, settings: dict[str, Any], told: str) -> None:
+    (error,) = errors_of(data, settings)
+    assert told in error
+
+
+def test_the_credentials_region_counts_too(data: Path) -> None:
+    (error,) = errors_of(data, {}, default_region="sa-east-1")
+    assert "set it to off, or deploy to one of" in error
+    off = {"data": str(data), "personalize.groups": "off"}
+    assert Config.from_context(off, default_region="sa-east-1").personalize.groups == ()
+    for region in REGIONS:
+        Config.from_context({"data": str(data)}, default_region=region)
+
+
+def test_red_data_are_not_deployed(tmp_path: Path) -> None:
+    data = write_data(tmp_path, red=("812 interactions", "no users"))
+    (error,) = errors_of(data, {})
+    assert "812 interactions; no users" in error
+    assert "personalize.groups=off" in error
+    for groups in ("off", "domain"):
+        Config.from_context({"data": str(data), "personalize.groups": groups})
+
+
+def test_a_report_about_other_data_does_not_count(tmp_path: Path) -> None:
+    data = write_data(tmp_path)
+    (data / "bucket/personalize/custom/interactions.csv").write_text("1,2,Rating,4,881250949")
+    (error,) = errors_of(data, {})
+    assert "is about other data than there is now: run `python -m recsys health`" in error
+    (data / "health.json").unlink()
+    (error,) = errors_of(data, {})
+    assert "run `python -m recsys health`" in error
