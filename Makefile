@@ -11,6 +11,8 @@ PORT ?= 4566
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node
 export PYTHONUNBUFFERED := 1
+# the test processes must agree on the tests' names, some of which hold sets
+export PYTHONHASHSEED := 0
 
 .PHONY: help setup rehearse test data local check format lock clean
 

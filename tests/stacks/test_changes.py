@@ -92,7 +92,7 @@ def test_another_endpoint_type_trains_nothing_and_keeps_the_names(
     types = [
         default.templates["Object2Vec"]["Resources"][name]["Type"] for name in found["Object2Vec"]
     ]
-    assert types == ["AWS::SageMaker::EndpointConfig"] * 2
+    assert types == ["AWS::SageMaker::EndpointConfig"] * 3
     assert found["Data"] == found["Functions"] == set()
 
 
