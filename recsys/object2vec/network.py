@@ -79,9 +79,11 @@ def initialise(
         weight = generator.uniform(-limit, limit, (inputs, outputs)).astype(np.float32)
         return Layer(jnp.asarray(weight), jnp.asarray(np.zeros(outputs, np.float32)))
 
+    # Tokens begin close to one another: wide networks that begin with more learn the training
+    # pairs by heart before they find what pairs have in common.
     dims = settings.token_embedding_dims
     tables = tuple(
-        jnp.asarray(generator.normal(0, dim**-0.5, (size, dim)).astype(np.float32))
+        jnp.asarray(generator.normal(0, 0.2 * dim**-0.5, (size, dim)).astype(np.float32))
         for size, dim in zip(sizes, dims, strict=False)
     )
     encoders = (layer(dims[0], settings.enc_dim), layer(dims[1], settings.enc_dim))
