@@ -17,7 +17,7 @@ _ANSWERS = {
 def install() -> None:
     """Let buckets evaluate their policies. moto takes a condition that it does not know as met,
     so that a policy which only refuses plain HTTP would refuse everybody."""
-    FakeBucket.get_permission = _permission
+    FakeBucket.get_permission = _permission  # type: ignore[method-assign,assignment]
 
 
 def _permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:

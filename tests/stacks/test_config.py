@@ -179,7 +179,7 @@ def test_a_torn_manifest_and_missing_files_say_what_to_do(tmp_path: Path) -> Non
 
 
 def test_a_digest_is_of_the_tasks_own_files(tmp_path: Path) -> None:
-    def digests(name: str, **content: str) -> dict[str, str]:
+    def digests(name: str, **content: Any) -> dict[str, str]:
         folder = write_data(tmp_path / name, **content)
         return Config.from_context({"data": str(folder)}).data.digests
 
