@@ -50,6 +50,7 @@ def workbench(
                 *("-c", f"data={folder / 'data'}"),
                 *("-c", "rating.epochs=2"),
                 *("-c", "recommendation.epochs=2"),
+                *("-c", "retrieval.epochs=1"),
             ),
         )
 

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
@@ -28,6 +28,12 @@ class Life:
     before: set[str] = field(default_factory=set)
     job: str = ""
     config: str = ""
+
+
+@pytest.fixture(scope="module")
+def workbench(workbench: Workbench) -> Workbench:
+    """Without Amazon Personalize, whose life has a test of its own."""
+    return replace(workbench, quick=(*workbench.quick, "-c", "personalize.groups=off"))
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +152,9 @@ def test_changed_hyperparameter_retrains_without_a_failed_call(
     caller = _Caller(_rating)
     caller.start()
     try:
-        workbench.cdk("deploy", "--all", "--require-approval=never", "-c", "rating.mlp_dim=24")
+        workbench.cdk(
+            "deploy", "--all", "--require-approval=never", "-c", "rating.learning_rate=0.003"
+        )
     finally:
         caller.stop()
     assert caller.failures == []
@@ -164,7 +172,7 @@ def test_failed_training_rolls_back_and_says_why(workbench: Workbench, life: Lif
     with pytest.raises(CdkError, match=r"hcnn"):
         workbench.cdk(
             *("deploy", "--all", "--require-approval=never"),
-            *("-c", "rating.mlp_dim=24", "-c", "rating.enc0_network=hcnn"),
+            *("-c", "rating.learning_rate=0.003", "-c", "rating.enc0_network=hcnn"),
         )
     assert _status("recommender-Object2Vec") == "UPDATE_ROLLBACK_COMPLETE"
     assert _config_of_endpoint() == life.config
@@ -172,7 +180,7 @@ def test_failed_training_rolls_back_and_says_why(workbench: Workbench, life: Lif
 
 
 def test_deploys_after_a_rollback(workbench: Workbench, life: Life) -> None:
-    workbench.cdk("deploy", "--all", "--require-approval=never", "-c", "rating.mlp_dim=24")
+    workbench.cdk("deploy", "--all", "--require-approval=never", "-c", "rating.learning_rate=0.003")
     assert _status("recommender-Object2Vec") in ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE")
     assert outputs()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
 
