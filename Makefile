@@ -14,7 +14,7 @@ export PYTHONUNBUFFERED := 1
 # the test processes must agree on the tests' names, some of which hold sets
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup rehearse test data local check format lock clean
+.PHONY: help setup rehearse test data local check format lock clean bench
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -43,6 +43,9 @@ data: $(SETUP) ## prepare build/data [DATA=folder or csv]
 
 local: $(SETUP) ## the local AWS, until Ctrl-C [PORT=4566]
 	@exec python -m local_aws --port $(PORT)
+
+bench: $(SETUP) ## measure every engine into docs/benchmarks.md [DATA=folder of MovieLens 100k] [QUICK=1]
+	@python -m bench $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
 
 check: $(SETUP) ## ruff and mypy
 	@ruff format --check . && ruff check . && mypy
