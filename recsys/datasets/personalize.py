@@ -8,6 +8,7 @@ above 3 a Watch as well, as AWS's media workshop has it.
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ ROOT: Final = "personalize"
 """The prefix in the bucket."""
 
 GROUPS: Final = ("custom", "domain")
+_SPAN: Final = re.compile(r"\(\d{4}\s*[-–]\s*(\d{4})?\)\s*$")
 CLICKED, WATCHED = 1, 3
 """A rating above these is a Click or a Watch."""
 
@@ -81,6 +83,21 @@ def export(data: DataSet, bucket: Path) -> None:
         if users:
             _write_schema(folder, "Users", _USERS)
             _write_table(folder / "users.csv", _USERS, users)
+
+
+def notes(data: DataSet) -> list[str]:
+    """What a person should know about the items' years, which titles end in, and genres."""
+    movies = data.movies
+    counts = {
+        "titles with a span of years, of which the first counts": sum(
+            bool(_SPAN.search(title)) for title in movies.title
+        ),
+        "items without a year, which no filter by year finds": int((movies.year == 0).sum()),
+        "items without a genre, which no filter by genre finds": sum(
+            not _genres(genres) for genres in movies.genres
+        ),
+    }
+    return [f"{words}: {count:,}" for words, count in counts.items() if count]
 
 
 def _write_interactions(path: Path, data: DataSet, rows: Ratings, group: str) -> None:

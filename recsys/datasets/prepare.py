@@ -1,6 +1,7 @@
 """`python -m recsys prepare`: from ratings to the files that the engines read."""
 
 import argparse
+import json
 import sys
 import time
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from recsys.datasets import personalize
 from recsys.datasets.baselines import LIKED
 from recsys.datasets.download import MOVIELENS_100K, DownloadError, cached, download
 from recsys.datasets.export import export
@@ -143,7 +145,8 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
         f"mean {mse['global_mean']:.4f}",
         f"  to beat, recommendation accuracy: biases {accuracy['bias']:.4f}, "
         f"majority {accuracy['majority']:.4f}",
-        *(f"  note: {note}" for note in data.notes),
+        *(f"  note: {note}" for note in (*data.notes, *personalize.notes(data))),
+        *_health(out),
         f"  {size / 1e6:,.1f} MB in {seconds:.1f} s",
     ]
     if "teacher" in manifest:
@@ -159,3 +162,14 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
             "1 to 5 for the recommendation model to learn anything",
         )
     print("\n".join(lines))
+
+
+def _health(out: Path) -> list[str]:
+    """How fit the data are for Amazon Personalize, and what makes them unfit."""
+    groups = json.loads((out / "health.json").read_text("utf-8"))["groups"]
+    words = ", ".join(f"{name} {group['status']}" for name, group in groups.items())
+    found = [f"  for Amazon Personalize: {words} (`python -m recsys health` tells why)"]
+    for name, group in groups.items():
+        red = [one for one in group["findings"] if one["status"] == "red"]
+        found += [f"  RED, {name}: {one['file']}: {one['words']}" for one in red]
+    return found
