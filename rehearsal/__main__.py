@@ -17,6 +17,7 @@ from local_aws.server import LocalAws
 from rehearsal.calls import Call, median_milliseconds, training_jobs, workshop_calls
 from rehearsal.cdk import PROJECT, CdkError, cdk, outputs
 from rehearsal.inventory import inventory
+from rehearsal.personalize import Catalogue, Personalized, ask
 from rehearsal.report import lines
 
 REGION = "us-east-1"
@@ -28,7 +29,8 @@ class Rehearsal:
     """What a rehearsal did; `report.json` is this, as JSON.
 
     `seconds` holds each step's duration, `training` each job's metrics, `milliseconds` the medians
-    of repeated warm calls, `leftovers` what outlived the destruction.
+    of repeated warm calls, `personalize` what Amazon Personalize answered, `leftovers` what
+    outlived the destruction.
     """
 
     data: dict[str, Any]
@@ -38,12 +40,14 @@ class Rehearsal:
     training: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     milliseconds: dict[str, float] = field(default_factory=dict)
+    personalize: Personalized = field(default_factory=Personalized)
     leftovers: list[str] = field(default_factory=list)
 
     @property
     def succeeded(self) -> bool:
         """Whether every call was answered and nothing was left."""
-        return not self.leftovers and not any(call.error for call in self.calls)
+        failed = self.personalize.failed or any(call.error for call in self.calls)
+        return not self.leftovers and not failed
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -86,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.seconds["total"] = round(time.monotonic() - began, 2)
     report = options.out / "report.json"
     report.write_text(json.dumps(asdict(run), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    print("\n".join(lines(run)))
+    print("\n".join(lines(run, Catalogue.read(DATA).titles)))
     print(f"\nAll of this as JSON: {os.path.relpath(report)}")
     return 0 if run.succeeded else 1
 
@@ -115,6 +119,14 @@ def _rehearse(run: Rehearsal, out: Path) -> None:
     with run.step("the workshop's test events"):
         run.calls = workshop_calls(run.stacks, run.data["sample"])
         run.milliseconds = median_milliseconds(run.stacks, run.data["sample"])
+    with run.step("questions to Amazon Personalize"):
+        catalogue = Catalogue.read(DATA)
+        sample = run.data["sample"]
+        run.personalize = ask(
+            run.stacks,
+            user=catalogue.users.get(sample["user"], str(sample["user"])),
+            item=catalogue.items.get(sample["movie"], str(sample["movie"])),
+        )
     with run.step("cdk destroy --all"):
         cdk("destroy", "--all", "--force", "--app", assembly, log=log)
     run.leftovers = sorted(inventory() - before)

@@ -1,16 +1,18 @@
 """The rehearsal's last page: what a reader wants to know, in the order they ask it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from rehearsal import personalize
 
 if TYPE_CHECKING:
     from rehearsal.__main__ import Rehearsal
     from rehearsal.calls import Call
 
 
-def lines(run: "Rehearsal") -> Iterator[str]:
-    """The report as lines of text."""
+def lines(run: "Rehearsal", titles: Mapping[str, str]) -> Iterator[str]:
+    """The report as lines of text; `titles` are those of Amazon Personalize's items."""
     data = run.data
     yield ""
     yield f"DATA      {data['source']}"
@@ -37,6 +39,7 @@ def lines(run: "Rehearsal") -> Iterator[str]:
         yield f"  {call.function}  {json.dumps(call.event)}"
         yield from (f"    {line}" for line in _answer(call))
     yield ""
+    yield from personalize.lines(run.personalize, titles)
     yield "SPEED     median of 30 warm calls"
     for name, milliseconds in run.milliseconds.items():
         yield f"  {name:<28}{milliseconds:>9.1f} ms"
