@@ -14,7 +14,7 @@ export PYTHONUNBUFFERED := 1
 # the test processes must agree on the tests' names, some of which hold sets
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup rehearse test data local check format lock clean bench
+.PHONY: help setup rehearse test data local check format lock clean bench reliability
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -36,7 +36,14 @@ rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or c
 	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET)
 
 test: $(SETUP) ## every test
+	@rm -rf build/reliability
 	@python -m pytest -q -n 2 --dist loadfile
+	@python tests/reliability.py --check
+
+reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliability.md
+	@rm -rf build/reliability
+	@python -m pytest -q -n 2 --dist loadfile -m tallied
+	@python tests/reliability.py
 
 data: $(SETUP) ## prepare build/data [DATA=folder or csv]
 	@python -m recsys prepare $(if $(DATA),--data "$(DATA)")

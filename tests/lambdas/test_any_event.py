@@ -6,10 +6,12 @@ from typing import Any
 
 import movie_retrieval.logic
 import rec_engine.logic
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from movie_retrieval.catalogue import RetrievalError
 from rec_engine.logic import RecommendationError
+
+from tests.reliability import Tally
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 names = st.sampled_from(["in0", "in1", "instances"]) | st.text()
@@ -52,9 +54,9 @@ def understood(parse: Callable[[object], Any], event: object, refusal: type[Exce
     return None
 
 
-@settings(max_examples=100, deadline=None)
 @given(rec_engine_events)
-def test_recommendation(event: object) -> None:
+def test_recommendation(tally: Tally, event: object) -> None:
+    tally("inputs tried", "events of rec_engine")
     request = understood(rec_engine.logic.parse, event, RecommendationError)
     if request:
         assert request.kind in ("rating", "recommendation")
@@ -63,9 +65,9 @@ def test_recommendation(event: object) -> None:
             assert all(type(one) is int and 0 <= one < 3_000_000 for one in pair)
 
 
-@settings(max_examples=100, deadline=None)
 @given(retrieval_events)
-def test_retrieval(event: object) -> None:
+def test_retrieval(tally: Tally, event: object) -> None:
+    tally("inputs tried", "events of movie_retrieval")
     request = understood(movie_retrieval.logic.parse, event, RetrievalError)
     if request:
         assert request.bucket == "movies" or len(request.bucket) >= 3
