@@ -210,7 +210,7 @@ class Solution(Construct):
         )
         self.campaign_arn = None
         if chosen.serves:
-            described = {**request, "datasetGroupArn": scope.name}
+            described = {**request, "datasetGroupArn": scope.name, "recipeArn": recipe}
             campaign = personalize.CfnCampaign(
                 self,
                 "Campaign",
@@ -300,4 +300,6 @@ def _recipe(name: str) -> str:
 
 def _hash(described: str | list[object] | Mapping[str, object], length: int = 8) -> str:
     text = json.dumps(described, sort_keys=True, separators=(",", ":"))
+    if cdk.Token.is_unresolved(text):  # numbered differently in each process
+        raise ValueError(f"a name must be the same each time, and {text} is not known yet")
     return hashlib.sha256(text.encode()).hexdigest()[:length]

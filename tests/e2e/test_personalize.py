@@ -141,7 +141,6 @@ def test_events_change_the_very_next_answer(life: Life) -> None:
     assert before[0] not in watched
 
 
-@pytest.mark.xfail(reason="a campaign is replaced where its rate changes; see the changelog")
 def test_another_rate_changes_campaigns_in_place_and_trains_nothing(
     workbench: Workbench, life: Life
 ) -> None:
