@@ -51,7 +51,8 @@ class PersonalizeStack(cdk.Stack):
             config=config,
             group=group,
             bucket_name=store.bucket_name,
-            role_arn=role.role_arn,
+            role=role,
+            trainer=trainer,
         )
         self._output(f"{title}DatasetGroupArn", made.arn)
         for name, arn in made.filters.items():

@@ -81,8 +81,10 @@ class Kind:
         within: the member of the request that holds the ARN of what it belongs to; its own ARN
             adds its name to that.
         find: its description, or None if there is none.
-        again: the name under which it is made anew, from the description of one that failed and
-            that nothing deletes.
+        named: dotted path into a description, for what nothing deletes: instead of one that
+            failed, another is made under the next name.
+        stale: those of the ready statuses in which it has to be made anew to be what is wanted.
+        queues: whether it is worth waiting until fewer of its kind are in progress.
     """
 
     service: str
@@ -103,7 +105,9 @@ class Kind:
     clean: Callable[[Thing, Description], bool] = lambda _thing, _definition: True
     within: str | None = None
     find: Callable[[Thing], Description | None] = _describe
-    again: Callable[[Description], str] | None = None
+    named: str = ""
+    stale: frozenset[str] = frozenset()
+    queues: bool = False
 
     def state(self, found: Description) -> str:
         """The status of a description; documents and services disagree on `_` and the space."""
@@ -221,8 +225,59 @@ _STREAMS = 20  # log streams deleted in one call; AWS allows a few deletions a s
 # Personalize -------------------------------------------------------------------------------------
 
 
+def next_name(name: str) -> str:
+    """`NAME--2` after `NAME`, then `NAME--3`."""
+    first, _, number = name.partition("--")
+    return f"{first}--{int(number or 1) + 1}"
+
+
+def _is_ours(thing: Thing, name: str) -> bool:
+    return bool(re.fullmatch(rf"{re.escape(thing.name)}(--\d+)?", name))
+
+
+def _find_import(thing: Thing) -> Description | None:
+    """The newest import of that name, or of one that comes after it.
+
+    A dataset holds what its newest import brought. Where that is another one, or where the dataset
+    was made anew since, the status is OVERTAKEN, and BEING OVERTAKEN while the other still runs.
+    """
+    first = _describe(thing)
+    if first is None:
+        return None
+    personalize = client("personalize")
+    dataset = first["datasetImportJob"]["datasetArn"]
+    ours, others = [first["datasetImportJob"]], []
+    try:
+        others.append(personalize.describe_dataset(datasetArn=dataset)["dataset"])
+        for page in personalize.get_paginator("list_dataset_import_jobs").paginate(
+            datasetArn=dataset
+        ):
+            for job in page["datasetImportJobs"]:
+                if _is_ours(thing, job["jobName"]):
+                    ours.append(job)
+                elif job.get("importMode") != "INCREMENTAL" and "FAILED" not in job["status"]:
+                    others.append(job)
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+        return None  # the dataset is gone, and what was imported with it
+    newest = max(ours, key=_age)
+    described = personalize.describe_dataset_import_job(
+        datasetImportJobArn=newest["datasetImportJobArn"]
+    )["datasetImportJob"]
+    newer = [other["status"] for other in others if _age(other) > _age(newest)]
+    if newer and described["status"] == "ACTIVE":
+        runs = any(status.replace("_", " ") in _TRAINING for status in newer)
+        described["status"] = "BEING OVERTAKEN" if runs else "OVERTAKEN"
+    return {"datasetImportJob": described}
+
+
+def _age(described: Description) -> Any:
+    return described["creationDateTime"]
+
+
 def _find_version(thing: Thing) -> Description | None:
-    """The newest version of that name, or of a name that `_again` made of it.
+    """The newest version of that name, or of one that comes after it.
 
     A version's ARN does not tell its name, and a list of versions does not either.
     """
@@ -236,19 +291,12 @@ def _find_version(thing: Thing) -> Description | None:
             for summary in page["solutionVersions"]:
                 arn = summary["solutionVersionArn"]
                 described = personalize.describe_solution_version(solutionVersionArn=arn)
-                name = described["solutionVersion"].get("name", "")
-                if re.fullmatch(rf"{re.escape(thing.name)}(--\d+)?", name):
+                if _is_ours(thing, described["solutionVersion"].get("name", "")):
                     found.append(described)
     except ClientError as error:
         if not is_missing(error):
             raise
-    return max(found, key=lambda one: one["solutionVersion"]["creationDateTime"], default=None)
-
-
-def _again(failed: Description) -> str:
-    """A version cannot be deleted alone, so that another attempt needs another name."""
-    name, _, number = failed["solutionVersion"]["name"].partition("--")
-    return f"{name}--{int(number or 1) + 1}"
+    return max(found, key=lambda one: _age(one["solutionVersion"]), default=None)
 
 
 def _clean_solution(thing: Thing, _: Description) -> bool:
@@ -308,6 +356,25 @@ KINDS = {
         attributes=_training_job_attributes,
         clean=_clean_training_job,
     ),
+    "DatasetImportJob": Kind(
+        service="personalize",
+        resource="dataset-import-job",
+        create="create_dataset_import_job",
+        describe="describe_dataset_import_job",
+        stop=None,
+        delete=None,
+        name="jobName",
+        by="datasetImportJobArn",
+        status="datasetImportJob.status",
+        reason="datasetImportJob.failureReason",
+        ready=frozenset({"ACTIVE", "OVERTAKEN"}),
+        failed=frozenset({"CREATE FAILED"}),
+        running=_TRAINING,
+        find=_find_import,
+        named="datasetImportJob.jobName",
+        stale=frozenset({"OVERTAKEN"}),
+        queues=True,
+    ),
     "Solution": Kind(
         service="personalize",
         resource="solution",
@@ -341,7 +408,8 @@ KINDS = {
         attributes=_version_attributes,
         within="solutionArn",
         find=_find_version,
-        again=_again,
+        named="solutionVersion.name",
+        queues=True,
     ),
     "Recommender": Kind(
         service="personalize",

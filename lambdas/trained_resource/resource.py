@@ -21,6 +21,7 @@ from trained_resource.kinds import (
     client,
     is_invalid,
     is_missing,
+    next_name,
     value_at,
 )
 from trained_resource.request import TrainedResourceError, name_of, parameters_of
@@ -94,18 +95,21 @@ def _ensure(event: Event) -> dict[str, Any]:
     found = thing.find()
     if found is not None:
         state = kind.state(found)
-        if state not in kind.failed:
+        if state not in kind.failed | kind.stale:
             return COMPLETE if state in kind.ready | kind.running else WAITING
-        if kind.again is None:
+        if not kind.named:
             _delete(thing, found)
             return WAITING
-        name = kind.again(found)
+        name = next_name(value_at(found, kind.named))
     parameters = parameters_of(kind, name, event["ResourceProperties"]["Request"])
     try:
         getattr(client(kind.service), kind.create)(**{kind.name: name}, **parameters)
     except ClientError as error:
-        if error.response["Error"]["Code"] in _IN_USE:
+        code = error.response["Error"]["Code"]
+        if code in _IN_USE:
             return WAITING  # another call of ours was quicker: the next look finds it
+        if code == "LimitExceededException" and kind.queues:
+            return WAITING
         if _role_is_settling(error) and time.time() < event["Begun"] + SETTLING:
             return WAITING
         raise

@@ -10,11 +10,11 @@ from aws_cdk import aws_personalize as personalize
 from constructs import Construct, IDependable
 
 from stacks.config import Config
-from stacks.constructs.roles import Permission, acknowledge
+from stacks.constructs.roles import Permission, ServiceRole, acknowledge
 from stacks.constructs.trained_resource import TrainedResource, Trainer
 from stacks.personalize_settings import RECIPES, Group
 
-_OWN: Final = "This recipe's own, whose names end in a hash of what they are made from"
+_OWN: Final = "Our own, whose names end in a hash of what they are made from"
 _NO_RESOURCES: Final = "The action knows no resources"
 
 
@@ -27,6 +27,7 @@ class DatasetGroup(Construct):
 
     Attributes:
         name: of the group; begins the names of all that is in it.
+        lineage: what the names of this group and of those that it replaces begin with.
         arn: of the group.
         filters: ARNs by name.
         tracking_id: of the event tracker; None without one.
@@ -42,7 +43,8 @@ class DatasetGroup(Construct):
         config: Config,
         group: Group,
         bucket_name: str,
-        role_arn: str,
+        role: ServiceRole,
+        trainer: Trainer,
     ) -> None:
         """Make the group.
 
@@ -52,18 +54,21 @@ class DatasetGroup(Construct):
             config: the deployment's settings.
             group: what it holds.
             bucket_name: where the data lies.
-            role_arn: with which it is imported.
+            role: with which it is imported.
+            trainer: the functions that import it.
         """
         schemas = {kind: table.schema for kind, table in group.tables.items()}
         version = _hash([group.domain, schemas])
         super().__init__(scope, f"{id}{version}")
         tags = [cdk.CfnTag(key="Deployment", value=config.prefix)]
-        self.name = config.name(f"{group.name}-{version}")
+        self.lineage = config.name(group.name)
+        self.name = f"{self.lineage}-{version}"
         whole = personalize.CfnDatasetGroup(
             self, "Group", name=self.name, domain=group.domain, tags=tags
         )
         self.arn = whole.attr_dataset_group_arn
         datasets: list[IDependable] = []
+        imports: list[IDependable] = []
         for kind, table in group.tables.items():
             name = f"{self.name}-{kind.lower()}"
             schema = personalize.CfnSchema(
@@ -80,14 +85,21 @@ class DatasetGroup(Construct):
                 dataset_group_arn=self.arn,
                 dataset_type=kind,
                 schema_arn=schema.attr_schema_arn,
-                dataset_import_job=personalize.CfnDataset.DatasetImportJobProperty(
-                    job_name=f"{self.name}-{table.digest[:8]}",
-                    data_source={"DataLocation": f"s3://{bucket_name}/{table.key}"},
-                    role_arn=role_arn,
-                ),
                 tags=tags,
             )
             datasets.append(dataset)
+            imports.append(
+                Import(
+                    self,
+                    f"{kind}Import",
+                    config=config,
+                    dataset_arn=dataset.attr_dataset_arn,
+                    location=f"s3://{bucket_name}/{table.key}",
+                    digest=table.digest,
+                    role=role,
+                    trainer=trainer,
+                )
+            )
         # What is cheap and may be wrong comes before what is trained; and what depends on
         # something is deleted before it. Together this is AWS's recommended order of deletion:
         # campaigns, solutions, event tracker, filters, datasets, group, schemas.
@@ -113,8 +125,88 @@ class DatasetGroup(Construct):
             tracker.node.add_dependency(*ready)
             ready.append(tracker)
             self.tracking_id = tracker.attr_tracking_id
-        self.ready = ready
+        self.ready = [*ready, *imports]
         self.digest = _hash({kind: table.digest for kind, table in group.tables.items()}, 64)
+
+
+class Import(TrainedResource):
+    """The data in a dataset.
+
+    The native dataset can import too, but under a name of the template's; and a name is never free
+    again, so that it could not go back to earlier data.
+    """
+
+    def __init__(
+        self,
+        scope: DatasetGroup,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        dataset_arn: str,
+        location: str,
+        digest: str,
+        role: ServiceRole,
+        trainer: Trainer,
+    ) -> None:
+        """Make it.
+
+        Args:
+            scope: the dataset group.
+            id: the construct's id.
+            config: the deployment's settings.
+            dataset_arn: the dataset that takes the data.
+            location: of the file in S3.
+            digest: of its content.
+            role: with which it is read.
+            trainer: the functions that import it.
+        """
+        stack = cdk.Stack.of(scope)
+        jobs, datasets = (
+            stack.format_arn(
+                service="personalize", resource=resource, resource_name=f"{scope.lineage}-*"
+            )
+            for resource in ("dataset-import-job", "dataset")
+        )
+        super().__init__(
+            scope,
+            id,
+            trainer=trainer,
+            kind="DatasetImportJob",
+            name_prefix=scope.name,
+            request={
+                "datasetArn": dataset_arn,
+                "dataSource": {"dataLocation": location},
+                "roleArn": role.role_arn,
+                "importMode": "FULL",
+            },
+            inputs=digest,
+            waits=config.training.waits,
+            permissions=[
+                Permission(
+                    actions=[
+                        "personalize:CreateDatasetImportJob",
+                        "personalize:DescribeDatasetImportJob",
+                    ],
+                    resources=[jobs],
+                    wildcard=_OWN,
+                ),
+                Permission(
+                    actions=["personalize:DescribeDataset"], resources=[datasets], wildcard=_OWN
+                ),
+                Permission(
+                    actions=["personalize:ListDatasetImportJobs"],
+                    resources=["*"],
+                    wildcard=_NO_RESOURCES,
+                ),
+                Permission(
+                    actions=["iam:PassRole"],
+                    resources=[role.role_arn],
+                    conditions={
+                        "StringEquals": {"iam:PassedToService": "personalize.amazonaws.com"}
+                    },
+                ),
+            ],
+        )
 
 
 class Solution(Construct):

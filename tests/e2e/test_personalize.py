@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -16,12 +17,16 @@ import pytest
 from local_aws import processes
 from local_aws.personalize import solutions
 from local_aws.personalize.engine import Training
+from recsys.__main__ import main as recsys
 from rehearsal.cdk import CdkError, cdk, outputs
 from rehearsal.inventory import inventory
 from tests.e2e.conftest import Workbench
 
 STACK = "recommender-Personalize"
-BOTH = ("-c", "personalize.groups=both")
+ALL = ("-c", "personalize.groups=both", "-c", "personalize.batch=true")
+CAMPAIGN, VERSION = (
+    f"CustomUserPersonalizationV2{name}Arn" for name in ("Campaign", "SolutionVersion")
+)
 
 
 @dataclass
@@ -55,7 +60,7 @@ def _table(workbench: Workbench, group: str, name: str) -> list[dict[str, str]]:
 
 
 def test_deploys_both_groups(workbench: Workbench, life: Life) -> None:
-    life.outputs = _deploy(workbench, *BOTH)
+    life.outputs = _deploy(workbench, *ALL)
     assert {name for name in life.outputs if name.endswith(("CampaignArn", "RecommenderArn"))} == {
         "CustomUserPersonalizationV2CampaignArn",
         "DomainPersonalizedRankingV2CampaignArn",
@@ -141,16 +146,84 @@ def test_events_change_the_very_next_answer(life: Life) -> None:
     assert before[0] not in watched
 
 
-def test_another_rate_changes_campaigns_in_place_and_trains_nothing(
+def test_a_batch_job_answers_as_the_campaign_does(life: Life) -> None:
+    personalize, s3 = boto3.client("personalize"), boto3.client("s3")
+    bucket = outputs()["recommender-Data"]["BucketName"]
+    users = ["1", "2", "3"]
+    lines = "\n".join(json.dumps({"userId": user}) for user in users)
+    s3.put_object(Bucket=bucket, Key="personalize/batch/users.json", Body=lines)
+    unrated = life.outputs["CustomUnratedFilterArn"]
+    job = personalize.create_batch_inference_job(
+        jobName="all-users",
+        solutionVersionArn=life.outputs[VERSION],
+        filterArn=unrated,
+        numResults=10,
+        roleArn=life.outputs["BatchRoleArn"],
+        jobInput={"s3DataSource": {"path": f"s3://{bucket}/personalize/batch/users.json"}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{bucket}/personalize/batch/out/"}},
+    )["batchInferenceJobArn"]
+    while True:
+        told = personalize.describe_batch_inference_job(batchInferenceJobArn=job)
+        if told["batchInferenceJob"]["status"] in ("ACTIVE", "CREATE FAILED"):
+            break
+        time.sleep(0.2)
+    assert told["batchInferenceJob"]["status"] == "ACTIVE", told
+    written = s3.get_object(Bucket=bucket, Key="personalize/batch/out/users.json.out")
+    answers = [json.loads(line) for line in written["Body"].read().decode().splitlines()]
+    for user, answer in zip(users, answers, strict=True):
+        assert answer["output"]["recommendedItems"] == _recommended(
+            user, campaignArn=life.outputs[CAMPAIGN], filterArn=unrated, numResults=10
+        )
+
+
+def test_new_ratings_are_imported_and_trained_where_the_campaign_stands(
     workbench: Workbench, life: Life
 ) -> None:
-    changed = _deploy(workbench, *BOTH, "-c", "personalize.min_tps=2")
+    data = workbench.folder / "data"
+    shutil.copytree(data, workbench.folder / "before")
+    interactions = data / "bucket" / "personalize" / "custom" / "interactions.csv"
+    with interactions.open("a") as file:
+        file.write("a newcomer,1,Rating,5,1000000000\n")
+    assert recsys(["health", "--data", str(data)]) == 0
+    changed = _deploy(workbench, *ALL)
+    assert {name for name in life.outputs if changed[name] != life.outputs[name]} == {
+        VERSION,
+        "CustomUserPersonalizationV2Metrics",
+    }
+    assert _served(life) == changed[VERSION]
+    unrated = {"filterArn": changed["CustomUnratedFilterArn"], "numResults": 500}
+    everything = _recommended("stranger", campaignArn=changed[CAMPAIGN], **unrated)
+    assert set(everything) - {"1"} == set(
+        _recommended("a newcomer", campaignArn=changed[CAMPAIGN], **unrated)
+    )
+
+
+def test_going_back_trains_nothing_and_another_rate_changes_campaigns_in_place(
+    workbench: Workbench, life: Life
+) -> None:
+    data = workbench.folder / "data"
+    shutil.rmtree(data)
+    (workbench.folder / "before").rename(data)
+    changed = _deploy(workbench, *ALL, "-c", "personalize.min_tps=2")
     same = [name for name in life.outputs if name.endswith(("CampaignArn", "VersionArn"))]
     assert {name: changed[name] for name in same} == {name: life.outputs[name] for name in same}
-    campaign = boto3.client("personalize").describe_campaign(
-        campaignArn=changed["CustomUserPersonalizationV2CampaignArn"]
-    )["campaign"]
+    assert _served(life) == life.outputs[VERSION]
+    personalize = boto3.client("personalize")
+    solution = life.outputs[VERSION].rpartition("/")[0]
+    versions = personalize.list_solution_versions(solutionArn=solution)["solutionVersions"]
+    assert len(versions) == 2
+    campaign = personalize.describe_campaign(campaignArn=life.outputs[CAMPAIGN])["campaign"]
     assert campaign["minProvisionedTPS"] == 2
+    unrated = {"filterArn": changed["CustomUnratedFilterArn"], "numResults": 500}
+    assert _recommended("a newcomer", campaignArn=changed[CAMPAIGN], **unrated) == _recommended(
+        "stranger", campaignArn=changed[CAMPAIGN], **unrated
+    ), "the data are those of before"
+
+
+def _served(life: Life) -> str:
+    """The version that the custom group's campaign answers by."""
+    found = boto3.client("personalize").describe_campaign(campaignArn=life.outputs[CAMPAIGN])
+    return str(found["campaign"]["solutionVersionArn"])
 
 
 def test_destroy_leaves_nothing(workbench: Workbench, life: Life) -> None:

@@ -57,12 +57,25 @@ RECOMMENDER = start(
 )
 
 
+DATASET = f"{HOME}:dataset/movies/INTERACTIONS"
+
+
+def data(inputs: str = "a") -> dict[str, Any]:
+    request = {
+        "datasetArn": DATASET,
+        "dataSource": {"dataLocation": "s3://movies/interactions.csv"},
+        "roleArn": "arn:aws:iam::123456789012:role/import",
+        "importMode": "FULL",
+    }
+    return start("DatasetImportJob", request, inputs)
+
+
 def version(solution: str, inputs: str = "abc") -> dict[str, Any]:
     return start("SolutionVersion", {"solutionArn": solution, "trainingMode": "FULL"}, inputs)
 
 
 class Personalize:
-    """Solutions, versions and recommenders as the service keeps them.
+    """Imports, solutions, versions and recommenders as the service keeps them.
 
     The ARN of a version is the service's own and does not tell the name that was asked for.
     """
@@ -75,6 +88,8 @@ class Personalize:
         self.lost: dict[str, int] = {}  # answers lost after it had
         self.clock = itertools.count(1_700_000_000)
         self.looks: dict[str, int] = {}
+        self.dataset_made = next(self.clock)
+        self.importing = 5  # the quota of imports at once
 
     def send(self, request: Any, event_name: str, **_: Any) -> Answer:
         operation = event_name.rsplit(".", 1)[1]
@@ -121,6 +136,28 @@ class Personalize:
                     self.things = {
                         key: one for key, one in self.things.items() if not key.startswith(arn)
                     }
+
+    def DescribeDataset(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        made = {"status": "ACTIVE", "creationDateTime": self.dataset_made}
+        return http(200, {"dataset": {"datasetArn": request["datasetArn"], **made}})
+
+    def CreateDatasetImportJob(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        running = [one for one in self.imports() if one["status"] in _TRAINS]
+        if len(running) >= self.importing:
+            return refusal("LimitExceededException", "too many imports in progress")
+        arn = f"{HOME}:dataset-import-job/{request['jobName']}"
+        return self._made(arn, "datasetImportJobArn", request)
+
+    def DescribeDatasetImportJob(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        return self._seen(request["datasetImportJobArn"], "datasetImportJob")
+
+    def ListDatasetImportJobs(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        names = ("datasetImportJobArn", "jobName", "status", "creationDateTime", "importMode")
+        jobs = [{name: one[name] for name in names} for one in self.imports()]
+        return http(200, {"datasetImportJobs": jobs})
+
+    def imports(self) -> list[dict[str, Any]]:
+        return [one for one in self.things.values() if "datasetImportJobArn" in one]
 
     def CreateSolution(self, request: dict[str, Any]) -> Answer:  # noqa: N802
         return self._made(f"{HOME}:solution/{request['name']}", "solutionArn", request)
@@ -223,6 +260,91 @@ def solution(personalize: Personalize) -> str:
 
 def wait(kind: str, arn: str | None, final: str = "true") -> dict[str, Any]:
     return {"Kind": kind, "Arn": arn, "Seconds": "3000", "Final": final}
+
+
+class TestImport:
+    def imported(self, personalize: Personalize, inputs: str, stack: Framework) -> list[str]:
+        """Import, and wait; the names of all imports, oldest first."""
+        stack.run("Update" if stack.id else "Create", data(inputs))
+        personalize.turn("ACTIVE", "import-job")
+        Framework().run("Create", wait("DatasetImportJob", stack.id), resource.WAIT)
+        return [one["jobName"] for one in personalize.imports()]
+
+    def test_the_same_again_imports_nothing(self, personalize: Personalize) -> None:
+        stack = Framework()
+        (name,) = self.imported(personalize, "a", stack)
+        assert stack.id == f"{HOME}:dataset-import-job/{name}"
+        assert self.imported(personalize, "a", stack) == [name]
+
+    def test_data_can_change_there_and_back_again(self, personalize: Personalize) -> None:
+        stack = Framework()
+        first, second = [self.imported(personalize, inputs, stack) for inputs in "ab"][-1]
+        for name, inputs in ((first, "a"), (second, "b"), (first, "a")):
+            before = [one["jobName"] for one in personalize.imports()]
+            names = self.imported(personalize, inputs, stack)
+            again = [each for each in before if each.startswith(name)]
+            assert names == [*before, f"{name}--{len(again) + 1}"]
+            assert stack.id == f"{HOME}:dataset-import-job/{name}", "what was there before goes"
+
+    def test_going_back_waits_for_the_import_that_is_under_way(
+        self, personalize: Personalize
+    ) -> None:
+        """As when a deployment of new data is rolled back in the midst of it."""
+        stack = Framework()
+        (first,) = self.imported(personalize, "a", stack)
+        stack.run("Update", data("b"))
+
+        def finish(poll: int) -> None:
+            assert len(personalize.imports()) == 2
+            if poll == 4:
+                personalize.turn("ACTIVE", "import-job")
+
+        stack.run("Update", data("a"), between=finish)
+        assert [one["jobName"] for one in personalize.imports()][2:] == [f"{first}--2"]
+
+    def test_an_import_that_failed_changed_nothing(self, personalize: Personalize) -> None:
+        stack = Framework()
+        names = self.imported(personalize, "a", stack)
+        stack.run("Update", data("b"))
+        personalize.turn("CREATE FAILED", stack.id or "")
+        personalize.calls.clear()
+        stack.run("Update", data("a"))
+        assert "CreateDatasetImportJob" not in personalize.calls
+        stack.run("Update", data("b"))
+        third = personalize.imports()[2]["jobName"]
+        assert third.endswith("--2") and not third.startswith(names[0])
+
+    def test_what_others_add_counts_as_theirs(self, personalize: Personalize) -> None:
+        """Incremental imports leave ours in the dataset."""
+        stack = Framework()
+        names = self.imported(personalize, "a", stack)
+        personalize.CreateDatasetImportJob(
+            {**data()["Request"], "jobName": "by-hand", "importMode": "INCREMENTAL"}
+        )
+        assert self.imported(personalize, "a", stack) == [*names, "by-hand"]
+
+    def test_a_dataset_made_anew_is_empty(self, personalize: Personalize) -> None:
+        (first,) = self.imported(personalize, "a", Framework())
+        personalize.dataset_made = next(personalize.clock)
+        assert self.imported(personalize, "a", Framework()) == [first, f"{first}--2"]
+
+    def test_delete_waits_for_the_end(self, personalize: Personalize) -> None:
+        stack = Framework()
+        stack.run("Create", data())
+        stack.run(
+            "Delete",
+            data(),
+            between=lambda poll: personalize.turn("ACTIVE") if poll == 3 else None,
+        )
+        assert stack.polls == 4
+
+    def test_a_full_quota_is_waited_out(self, personalize: Personalize) -> None:
+        personalize.importing = 0
+        stack = Framework()
+        stack.run(
+            "Create", data(), between=lambda poll: setattr(personalize, "importing", poll // 3)
+        )
+        assert stack.polls == 4
 
 
 class TestSolution:
@@ -363,6 +485,17 @@ class TestRecommender:
 def life(personalize: Personalize) -> None:
     """All kinds, from nothing to nothing, with a training under way at the end."""
     solution, model, recommender = Framework(), Framework(), Framework()
+    imported = Framework()
+    imported.run("Create", data())
+    personalize.turn("ACTIVE")
+    Framework().run("Create", wait("DatasetImportJob", imported.id), resource.WAIT)
+    imported.run("Update", data("new data"))
+    personalize.turn("ACTIVE")
+    imported.run("Update", data())
+    personalize.turn("ACTIVE")
+    imported.run("Delete", data())
+    assert len(personalize.imports()) == 3
+    personalize.things.clear()  # with the dataset
     solution.run("Create", SOLUTION)
     model.run("Create", version(str(solution.id)))
     recommender.run("Create", RECOMMENDER)
@@ -378,6 +511,10 @@ def life(personalize: Personalize) -> None:
 
 
 OPERATIONS = (
+    "CreateDatasetImportJob",
+    "DescribeDatasetImportJob",
+    "ListDatasetImportJobs",
+    "DescribeDataset",
     "CreateSolution",
     "DescribeSolution",
     "DeleteSolution",

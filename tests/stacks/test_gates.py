@@ -119,17 +119,20 @@ def test_each_function_of_ours_has_a_role_of_its_own(default: Deployment) -> Non
     assert len(roles) == len(set(roles)) == 6
 
 
-def test_roles_are_passed_one_by_one_and_to_sagemaker_alone(any_variant: Deployment) -> None:
+def test_roles_are_passed_one_by_one_and_each_to_its_service_alone(
+    any_variant: Deployment,
+) -> None:
     passing = [
-        statement
-        for template in any_variant.templates.values()
+        (stack, statement)
+        for stack, template in any_variant.templates.items()
         for _, statement in statements(template)
         if "iam:PassRole" in statement["Action"]
     ]
     assert passing
-    for statement in passing:
+    for stack, statement in passing:
+        service = "personalize" if stack == "Personalize" else "sagemaker"
         assert statement["Condition"]["StringEquals"] == {
-            "iam:PassedToService": "sagemaker.amazonaws.com"
+            "iam:PassedToService": f"{service}.amazonaws.com"
         }
         for resource in statement["Resource"]:
             assert "Fn::GetAtt" in resource

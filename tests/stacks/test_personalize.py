@@ -40,7 +40,7 @@ def test_the_default_is_one_of_each_and_cheap(default: Deployment) -> None:
         "Schema",
     ]
     kinds = [one["Properties"]["Kind"] for one in starts(default).values()]
-    assert sorted(kinds) == ["Solution", "SolutionVersion"]
+    assert sorted(kinds) == ["DatasetImportJob", "Solution", "SolutionVersion"]
     (campaign,) = default.resources("Personalize", f"{NATIVE}Campaign").values()
     assert campaign["Properties"]["MinProvisionedTPS"] == 1
 
@@ -126,6 +126,15 @@ def test_deletion_follows_awss_order(variant: Any) -> None:
             assert of("SolutionVersion", group) & dependencies(found, name)
         for name in of("Recommender", group):
             assert of("EventTracker", group) <= dependencies(found, name)
+        imports = {
+            name
+            for name, one in found.items()
+            if name.startswith(group)
+            and one.get("Properties", {}).get("Kind") == "DatasetImportJob"
+        }
+        assert len(imports) == 4 * len(of("Dataset", group)), "a start and three waiters for each"
+        for name in of("Solution", group) | of("Recommender", group):
+            assert imports <= dependencies(found, name), "trained before the data are there"
         for name in of("Dataset", group):
             assert of("DatasetGroup", group) <= dependencies(found, name)
             assert of("Schema", group) & dependencies(found, name)
@@ -134,7 +143,13 @@ def test_deletion_follows_awss_order(variant: Any) -> None:
 def test_the_role_outlives_what_it_imports(default: Deployment) -> None:
     found = resources(default)
     (role,) = [name for name in found if name.startswith("ImportRole")]
-    for name in default.resources("Personalize", f"{NATIVE}Dataset"):
+    imports = [
+        name
+        for name, one in starts(default).items()
+        if one["Properties"]["Kind"] == "DatasetImportJob"
+    ]
+    assert imports
+    for name in imports:
         assert role in dependencies(found, name)
 
 
@@ -240,6 +255,7 @@ VERSION = {"Custom/UserPersonalizationV2/Version/Start"}
 GROUP = {
     "Custom/Group",
     "Custom/Interactions",
+    "Custom/InteractionsImport/Start",
     "Custom/InteractionsSchema",
     "Custom/UnratedFilter",
     "Custom/EventTracker",
@@ -273,13 +289,7 @@ def test_new_data_are_imported_and_trained_in_place(
     default: Deployment, synthesize: Synthesize, tmp_path: Path
 ) -> None:
     after = synthesize({"data": str(write_data(tmp_path, events="1,1,Rating,5,881250949"))})
-    assert replaced(default, after) == VERSION
-    jobs = [
-        one["Properties"]["DatasetImportJob"]["JobName"]
-        for deployment in (default, after)
-        for one in deployment.resources("Personalize", f"{NATIVE}Dataset").values()
-    ]
-    assert len(set(jobs)) == 2
+    assert replaced(default, after) == VERSION | {"Custom/InteractionsImport/Start"}
 
 
 def test_another_schema_is_another_group_beside_the_old_one(
