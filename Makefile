@@ -14,7 +14,7 @@ export PYTHONUNBUFFERED := 1
 # the test processes must agree on the tests' names, some of which hold sets
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup rehearse test data local check format lock clean bench reliability
+.PHONY: help setup rehearse test data local cost check format lock clean bench reliability
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -53,6 +53,9 @@ local: $(SETUP) ## the local AWS, until Ctrl-C [PORT=4566]
 
 bench: $(SETUP) ## measure every engine into docs/benchmarks.md [DATA=folder of MovieLens 100k] [QUICK=1]
 	@python -m bench $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
+
+cost: $(SETUP) ## what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
+	@python -m cost $(foreach one,$(SETTINGS),-c $(one))
 
 check: $(SETUP) ## ruff and mypy
 	@ruff format --check . && ruff check . && mypy

@@ -2,9 +2,12 @@
 
 import os
 import sys
+from pathlib import Path
 
 import aws_cdk as cdk
 
+from cost.estimate import of_assembly
+from cost.report import summary
 from stacks.config import Config, ConfigError
 from stacks.data import DataStack
 from stacks.functions import FunctionsStack
@@ -45,7 +48,8 @@ def main() -> None:
     except ConfigError as error:
         sys.exit("\n".join(["The settings cannot be used:", *(f"  {e}" for e in error.errors)]))
     build(app, config)
-    app.synth()
+    assembly = Path(app.synth().directory)
+    print(summary(of_assembly(assembly), config.region), file=sys.stderr)
 
 
 if __name__ == "__main__":

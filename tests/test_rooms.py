@@ -8,6 +8,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parent.parent
 
 FORBIDDEN = {
+    "cost": {"aws_cdk", "boto3", "botocore", "moto", "recsys", "local_aws", "stacks", "rehearsal"},
     "stacks": {"boto3", "botocore", "moto", "recsys", "local_aws", "lambdas", "rehearsal"},
     "lambdas": {"aws_cdk", "recsys", "local_aws", "stacks", "moto", "rehearsal"},
     "recsys": {"aws_cdk", "boto3", "botocore", "moto", "local_aws", "stacks", "rehearsal"},

@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.stacks.deployments import PROJECT
 
 
-def start(context: dict[str, str], out: Path) -> subprocess.CompletedProcess[str]:
+def start(context: Mapping[str, object], out: Path) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "CDK_CONTEXT_JSON": json.dumps(context),
@@ -38,3 +39,10 @@ def test_settings_in_cdk_json_are_known() -> None:
     assert settings["app"] == "python3 app.py"
     assert settings["versionReporting"] is False
     assert settings["notices"] is False
+
+
+def test_a_deployment_begins_with_what_it_costs(data: Path, tmp_path: Path) -> None:
+    done = start({"data": str(data), "aws:cdk:bundling-stacks": []}, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "On AWS this costs $" in done.stderr
+    assert "On AWS" not in done.stdout

@@ -1,0 +1,336 @@
+"""What the resources of CloudFormation templates cost while they stand, and once.
+
+Each resource type has a pricer, costs nothing by itself, or is named as not priced: nothing is
+passed over in silence.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from cost.prices import HOURS, Price, read
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charge:
+    """Some units of one price, for one resource.
+
+    Attributes:
+        stack: the template's name.
+        resource: what it is for, as a reader knows it.
+        what: what is paid for, in words.
+        units: how many of the price's units: at a time for hours and months, at most for `once`,
+            and 1 where they depend on use.
+        price: the row of the table.
+        once: whether it is paid once, when the thing is made.
+    """
+
+    stack: str
+    resource: str
+    what: str
+    units: float
+    price: Price
+    once: bool = False
+
+    @property
+    def hourly(self) -> float:
+        """US dollars an hour while it stands; 0 for what is paid once or by use."""
+        hours = {"hour": 1.0, "month": HOURS, "GB-month": HOURS}.get(self.price.per)
+        return 0.0 if self.once or hours is None else self.units * self.price.usd / hours
+
+    @property
+    def at_once(self) -> float:
+        """US dollars at most when it is made; 0 for what stands."""
+        return self.units * self.price.usd if self.once else 0.0
+
+
+@dataclass(kw_only=True)
+class Estimate:
+    """What a set of templates costs.
+
+    Attributes:
+        charges: known amounts: by the hour, the month, or once.
+        by_use: prices that the use decides on, by resource type in words; not in the sums.
+        unpriced: what has no price here, and the resources that need it.
+    """
+
+    charges: list[Charge] = field(default_factory=list)
+    by_use: dict[str, list[Price]] = field(default_factory=dict)
+    unpriced: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def hourly(self) -> float:
+        """US dollars an hour, while everything stands."""
+        return sum(charge.hourly for charge in self.charges)
+
+    @property
+    def monthly(self) -> float:
+        """US dollars a month of 730 hours."""
+        return self.hourly * HOURS
+
+    @property
+    def once(self) -> float:
+        """US dollars at most, once."""
+        return sum(charge.at_once for charge in self.charges)
+
+
+def of_assembly(folder: Path) -> Estimate:
+    """The estimate of a cloud assembly, as `cdk synth` writes it.
+
+    Raises:
+        ValueError: there is none in the folder.
+    """
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        raise ValueError(f"{folder} is no cloud assembly: it has no manifest.json")
+    artifacts = json.loads(manifest.read_text("utf-8"))["artifacts"]
+    files = {
+        name: artifact["properties"]["templateFile"]
+        for name, artifact in artifacts.items()
+        if artifact["type"] == "aws:cloudformation:stack"
+    }
+    return of_templates(
+        {name: json.loads((folder / file).read_text("utf-8")) for name, file in files.items()}
+    )
+
+
+def of_templates(
+    templates: Mapping[str, Mapping[str, Any]], prices: Mapping[str, Price] | None = None
+) -> Estimate:
+    """The estimate of templates by their stacks' names."""
+    estimate = Estimate()
+    for stack, template in templates.items():
+        pricer = _Pricer(stack, template["Resources"], prices or read(), estimate)
+        for name in template["Resources"]:
+            pricer.price(name)
+    return estimate
+
+
+class _Pricer:
+    """Prices the resources of one template into an estimate."""
+
+    def __init__(
+        self,
+        stack: str,
+        resources: Mapping[str, Resource],
+        prices: Mapping[str, Price],
+        estimate: Estimate,
+    ) -> None:
+        self._stack, self._resources, self._prices = stack, resources, prices
+        self._estimate = estimate
+
+    def price(self, name: str) -> None:
+        kind = self._resources[name]["Type"]
+        pricer = _PRICERS.get(kind)
+        if pricer is not None:
+            try:
+                pricer(self, name, self._resources[name].get("Properties", {}))
+            except (AttributeError, KeyError, TypeError, ValueError):
+                self._unpriced(f"{kind} whose size only the deployment knows", name)
+        elif kind in _BY_USE:
+            words, items = _BY_USE[kind]
+            self._by_use(words, *items)
+        elif kind not in _FREE:
+            self._unpriced(kind, name)
+
+    def endpoint(self, name: str, properties: Resource) -> None:
+        config = next(self._referred(properties["EndpointConfigName"]), name)
+        for variant in self._resources[config].get("Properties", {}).get("ProductionVariants", []):
+            if "ServerlessConfig" in variant:
+                self._by_use("serverless endpoints", "sagemaker/serverless")
+            else:
+                count, most = variant["InitialInstanceCount"], self._most_machines(name)
+                machine = variant["InstanceType"]
+                scales = f", up to {most} under load" if most else ""
+                item = f"sagemaker/{machine}"
+                self._add(name, f"{count} × {machine}{scales}", float(count), item)
+
+    def _most_machines(self, endpoint: str) -> int | None:
+        for resource in self._resources.values():
+            if resource["Type"] == "AWS::ApplicationAutoScaling::ScalableTarget" and (
+                endpoint in self._referred(resource["Properties"])
+            ):
+                return int(resource["Properties"]["MaxCapacity"])
+        return None
+
+    def notebook(self, name: str, properties: Resource) -> None:
+        machine, volume = properties["InstanceType"], properties.get("VolumeSizeInGB", 5)
+        self._add(name, machine, 1, f"sagemaker/{machine}")
+        self._add(name, f"{volume} GB disk", float(volume), "sagemaker/storage")
+
+    def started(self, name: str, properties: Resource) -> None:
+        request = properties.get("Request", {})
+        match properties["Kind"]:
+            case "TrainingJob":
+                self._training_job(name, request)
+            case "Solution" | "SolutionVersion":
+                if properties["Kind"] == "SolutionVersion":
+                    v2 = self._is_v2(name)
+                    self._by_use(
+                        f"training of Personalize's {'v2' if v2 else 'other'} recipes",
+                        "personalize/training-v2" if v2 else "personalize/training",
+                    )
+            case "Recommender":
+                self._add(name, "recommender", 1, "personalize/recommender")
+            case kind:
+                self._unpriced(f"Custom::TrainedStart of kind {kind}", name)
+
+    def _training_job(self, name: str, request: Resource) -> None:
+        machines = request["ResourceConfig"]
+        hours = request["StoppingCondition"]["MaxRuntimeInSeconds"] / 3600
+        count, machine = machines["InstanceCount"], machines["InstanceType"]
+        what = f"{count} × {machine}, at most {hours * 60:.0f} min"
+        self._add(name, what, count * hours, f"sagemaker/{machine}", once=True)
+        volume = machines["VolumeSizeInGB"]
+        gb_months = count * volume * hours / HOURS
+        self._add(name, f"{volume} GB disk", gb_months, "sagemaker/storage", once=True)
+
+    def campaign(self, name: str, properties: Resource) -> None:
+        tps = properties.get("MinProvisionedTPS", 1)
+        v2 = self._is_v2(name)
+        self._add(
+            name,
+            f"campaign of a {'v2' if v2 else 'v1'} recipe, {tps} request(s) a second kept ready",
+            tps * 3600 / 1000,
+            "personalize/requests-v2" if v2 else "personalize/requests",
+            per="hour",
+        )
+
+    def function(self, _: str, properties: Resource) -> None:
+        (architecture,) = properties.get("Architectures", ["x86_64"])
+        self._by_use(f"functions ({architecture})", "lambda/requests", f"lambda/{architecture}")
+
+    def dataset(self, _: str, properties: Resource) -> None:
+        if "DatasetImportJob" in properties:
+            self._by_use("imports into Personalize", "personalize/import")
+
+    def key(self, name: str, _: Resource) -> None:
+        self._add(name, "key", 1, "kms/key")
+
+    def alarm(self, name: str, properties: Resource) -> None:
+        metrics = sum("MetricStat" in one for one in properties.get("Metrics", [])) or 1
+        self._add(name, "alarm", float(metrics), "cloudwatch/alarm")
+
+    def dashboard(self, name: str, _: Resource) -> None:
+        self._add(name, "dashboard", 1, "cloudwatch/dashboard")
+
+    def _add(
+        self, name: str, what: str, units: float, item: str, *, once: bool = False, per: str = ""
+    ) -> None:
+        """Add a charge; `per` is what the units are a rate of, where the price is of use."""
+        price = self._prices.get(item)
+        if price is None:
+            self._unpriced(item, name)
+            return
+        if per:
+            price = Price(**{**vars(price), "per": per})
+        self._estimate.charges.append(
+            Charge(
+                stack=self._stack,
+                resource=self._called(name),
+                what=what,
+                units=units,
+                price=price,
+                once=once,
+            )
+        )
+
+    def _unpriced(self, what: str, name: str) -> None:
+        self._estimate.unpriced[what].append(self._called(name))
+
+    def _by_use(self, words: str, *items: str) -> None:
+        found = [self._prices[item] for item in items if item in self._prices]
+        self._estimate.by_use[words] = found
+
+    def _called(self, name: str) -> str:
+        """The path that the CDK gave a resource, without the stack's name and its own parts."""
+        path = self._resources[name].get("Metadata", {}).get("aws:cdk:path", name)
+        parts = [part for part in path.split("/") if part not in ("Resource", "Default", "Start")]
+        return "/".join(parts[1:] if len(parts) > 1 else parts)
+
+    def _is_v2(self, name: str) -> bool:
+        """Whether the recipe, which the nearest solution names, is billed as the second version."""
+        waiting, seen = [name], {name}
+        while waiting:
+            found = self._resources[waiting.pop(0)]
+            if found.get("Properties", {}).get("Kind") == "Solution":
+                return '-v2"' in json.dumps(found["Properties"]["Request"]["recipeArn"])
+            for other in self._referred(found.get("Properties")):
+                if other not in seen:
+                    seen.add(other)
+                    waiting.append(other)
+        return False
+
+    def _referred(self, value: Any) -> Iterator[str]:
+        """The template's resources that a value refers to."""
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                target = inner[0] if key == "Fn::GetAtt" else inner
+                if key in ("Ref", "Fn::GetAtt") and target in self._resources:
+                    yield target
+                yield from self._referred(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from self._referred(inner)
+
+
+_PRICERS: Final[Mapping[str, Callable[[_Pricer, str, Resource], None]]] = {
+    "AWS::CloudWatch::Alarm": _Pricer.alarm,
+    "AWS::CloudWatch::Dashboard": _Pricer.dashboard,
+    "AWS::KMS::Key": _Pricer.key,
+    "AWS::Lambda::Function": _Pricer.function,
+    "AWS::Personalize::Campaign": _Pricer.campaign,
+    "AWS::Personalize::Dataset": _Pricer.dataset,
+    "AWS::SageMaker::Endpoint": _Pricer.endpoint,
+    "AWS::SageMaker::NotebookInstance": _Pricer.notebook,
+    "Custom::TrainedStart": _Pricer.started,
+}
+_BY_USE: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "AWS::ApiGatewayV2::Api": ("HTTP APIs", ("apigateway/http",)),
+    "AWS::Logs::LogGroup": ("logs", ("logs/ingestion",)),
+    "AWS::S3::Bucket": ("buckets", ("s3/storage",)),
+    "AWS::StepFunctions::StateMachine": ("state machines", ("states/transitions",)),
+    "AWS::S3Vectors::Index": ("vector indexes (storage alone)", ("s3vectors/storage",)),
+}
+# These cost nothing by themselves; what they lead to is priced where it happens.
+_FREE: Final = frozenset(
+    {
+        "AWS::ApiGatewayV2::Authorizer",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+        "AWS::ApiGatewayV2::Stage",
+        "AWS::ApplicationAutoScaling::ScalableTarget",
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
+        "AWS::Budgets::Budget",
+        "AWS::CDK::Metadata",
+        "AWS::Events::Rule",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Policy",
+        "AWS::IAM::Role",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::LayerVersion",
+        "AWS::Lambda::Permission",
+        "AWS::Lambda::Version",
+        "AWS::Personalize::DatasetGroup",
+        "AWS::Personalize::EventTracker",
+        "AWS::Personalize::Filter",
+        "AWS::Personalize::Schema",
+        "AWS::S3::BucketPolicy",
+        "AWS::S3Vectors::VectorBucket",
+        "AWS::S3Vectors::VectorBucketPolicy",
+        "AWS::SNS::Subscription",
+        "AWS::SNS::Topic",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SageMaker::EndpointConfig",
+        "AWS::SageMaker::Model",
+        "AWS::SageMaker::NotebookInstanceLifecycleConfig",
+        "Custom::CDKBucketDeployment",
+        "Custom::S3AutoDeleteObjects",
+        "Custom::TrainedWait",
+    }
+)

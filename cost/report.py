@@ -1,0 +1,73 @@
+"""The estimate in words: all of it for `make cost`, a line for the top of a deployment."""
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from cost.estimate import Estimate, of_templates
+from cost.prices import HOURS, REGION
+
+_WORKSHOPS = Path(__file__).with_name("workshops.json")
+_WIDTH = 62
+
+
+def summary(estimate: Estimate, region: str | None) -> str:
+    """What one should know before deploying, in a line or two."""
+    unpriced = ""
+    if estimate.unpriced:
+        unpriced = f" Not priced: {', '.join(sorted(estimate.unpriced))}."
+    return (
+        f"On AWS this costs ${estimate.hourly:.2f} an hour (${estimate.monthly:,.0f} a month) "
+        f"while it stands, at most ${estimate.once:.2f} once to train, and what its use costs; "
+        f"{_region(region)}.{unpriced} `make cost` lists it."
+    )
+
+
+def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
+    """The whole report."""
+    dates = sorted(charge.price.as_of for charge in estimate.charges)
+    dated = f", as of {dates[0]} to {dates[-1]}" if dates else ""
+    yield f"US dollars before tax, on demand; {_region(region)}{dated} (cost/prices.csv)."
+    yield ""
+    yield f"{'':{_WIDTH}}{'an hour':>10}{'a month':>10}{'once, ≤':>10}"
+    for stack, charges in groupby(estimate.charges, key=lambda charge: charge.stack):
+        yield stack
+        for charge in charges:
+            yield _row(f"  {charge.resource}: {charge.what}", charge.hourly, charge.at_once)
+    yield _row("in all", estimate.hourly, estimate.once)
+    if estimate.by_use:
+        yield ""
+        yield "By use, and not in these sums:"
+        for words, prices in sorted(estimate.by_use.items()):
+            rates = " and ".join(f"${_exact(price.usd)} per {price.per}" for price in prices)
+            yield f"  {words}: {rates or 'no price is known here'}"
+    if estimate.unpriced:
+        yield ""
+        yield "Not priced:"
+        for what, resources in sorted(estimate.unpriced.items()):
+            yield f"  {what}: {', '.join(resources)}"
+    yield ""
+    yield "Beside it, what the workshops leave standing:"
+    for name, template in json.loads(_WORKSHOPS.read_text("utf-8")).items():
+        theirs = of_templates({name: template})
+        yield _row(f"  {name}", theirs.hourly, theirs.once)
+
+
+def _row(words: str, hourly: float, once: float) -> str:
+    words = words if len(words) < _WIDTH else words[: _WIDTH - 2] + "…"
+    cells = (
+        f"{hourly:.4f}" if hourly else "",
+        f"{hourly * HOURS:,.2f}" if hourly else "",
+        f"{once:.3f}" if once else "",
+    )
+    return (f"{words:{_WIDTH}}" + "".join(f"{cell:>10}" for cell in cells)).rstrip()
+
+
+def _region(region: str | None) -> str:
+    other = f"; those of {region} differ" if region and region != REGION else ""
+    return f"prices of {REGION}{other}"
+
+
+def _exact(usd: float) -> str:
+    return f"{usd:.10f}".rstrip("0") if usd < 0.01 else f"{usd:.10g}"

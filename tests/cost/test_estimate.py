@@ -1,0 +1,178 @@
+"""Sums worked out by hand, from prices that are easy to add up."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cost.estimate import Estimate, of_assembly, of_templates
+from cost.prices import Price, read
+from cost.report import lines, summary
+
+PRICES = {
+    item: Price(item=item, usd=usd, per=per, as_of="2026-01-01", source="made up")
+    for item, usd, per in (
+        ("sagemaker/ml.a.large", 2.0, "hour"),
+        ("sagemaker/storage", 7.3, "GB-month"),
+        ("sagemaker/serverless", 0.001, "GB-second"),
+        ("personalize/requests", 1.0, "1000 requests"),
+        ("personalize/requests-v2", 10.0, "1000 requests"),
+        ("personalize/training-v2", 0.5, "1000 interactions"),
+        ("kms/key", 73.0, "month"),
+        ("cloudwatch/alarm", 7.3, "month"),
+    )
+}
+
+
+def estimated(**resources: dict[str, Any]) -> Estimate:
+    return of_templates({"Stack": {"Resources": resources}}, PRICES)
+
+
+def endpoint(name: str, **variant: Any) -> dict[str, Any]:
+    reference = {"Fn::GetAtt": [f"{name}Config", "EndpointConfigName"]}
+    return {
+        f"{name}Config": {
+            "Type": "AWS::SageMaker::EndpointConfig",
+            "Properties": {"ProductionVariants": [variant]},
+        },
+        name: {
+            "Type": "AWS::SageMaker::Endpoint",
+            "Properties": {"EndpointConfigName": reference},
+        },
+    }
+
+
+def campaign(recipe: str, tps: int) -> dict[str, Any]:
+    return {
+        "Solution": {
+            "Type": "Custom::TrainedStart",
+            "Properties": {
+                "Kind": "Solution",
+                "Request": {"recipeArn": {"Fn::Join": ["", ["arn:", f":recipe/{recipe}"]]}},
+            },
+        },
+        "Version": {
+            "Type": "Custom::TrainedStart",
+            "Properties": {
+                "Kind": "SolutionVersion",
+                "Request": {"solutionArn": {"Fn::GetAtt": ["Solution", "Arn"]}},
+            },
+        },
+        "Wait": {
+            "Type": "Custom::TrainedWait",
+            "Properties": {"Arn": {"Fn::GetAtt": ["Version", "Arn"]}},
+        },
+        "Campaign": {
+            "Type": "AWS::Personalize::Campaign",
+            "Properties": {
+                "MinProvisionedTPS": tps,
+                "SolutionVersionArn": {"Fn::GetAtt": ["Wait", "Arn"]},
+            },
+        },
+    }
+
+
+def test_machines_are_paid_by_the_hour_as_many_as_stand() -> None:
+    found = estimated(**endpoint("E", InstanceType="ml.a.large", InitialInstanceCount=3))
+    assert found.hourly == 6.0
+    assert found.monthly == 4380.0
+    assert (found.once, found.by_use, found.unpriced) == (0, {}, {})
+
+
+def test_a_serverless_endpoint_costs_by_use_alone() -> None:
+    found = estimated(**endpoint("E", ServerlessConfig={"MemorySizeInMB": 1024}))
+    assert (found.hourly, found.once) == (0, 0)
+    assert found.by_use == {"serverless endpoints": [PRICES["sagemaker/serverless"]]}
+
+
+def test_monthly_prices_are_spread_over_730_hours() -> None:
+    metric: dict[str, Any] = {"MetricStat": {}}
+    found = estimated(
+        K={"Type": "AWS::KMS::Key"},
+        A={"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}},
+        B={
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {"Metrics": [metric, metric, {"Expression": "a / b"}]},
+        },
+    )
+    # 73 for the key, 7.3 for the first alarm, twice that for the second, which watches two metrics
+    assert found.hourly == pytest.approx(0.1 + 0.01 + 0.02)
+    assert found.monthly == pytest.approx(94.9)
+
+
+def test_training_is_paid_once_for_at_most_the_time_it_may_take() -> None:
+    found = estimated(
+        T={
+            "Type": "Custom::TrainedStart",
+            "Properties": {
+                "Kind": "TrainingJob",
+                "Request": {
+                    "ResourceConfig": {
+                        "InstanceType": "ml.a.large",
+                        "InstanceCount": 1,
+                        "VolumeSizeInGB": 100,
+                    },
+                    "StoppingCondition": {"MaxRuntimeInSeconds": 5400},
+                },
+            },
+        }
+    )
+    # an hour and a half at 2.0, and a hundred gigabytes for as long at a cent an hour each
+    assert found.once == pytest.approx(3.0 + 1.5)
+    assert found.hourly == 0
+
+
+@pytest.mark.parametrize(
+    ("recipe", "hourly"), [("aws-sims", 7.2), ("aws-user-personalization-v2", 72.0)]
+)
+def test_a_campaign_is_paid_for_what_it_is_kept_ready_for(recipe: str, hourly: float) -> None:
+    # two requests a second are 7,200 an hour; the recipe decides on the price
+    assert estimated(**campaign(recipe, 2)).hourly == pytest.approx(hourly)
+
+
+def test_what_has_no_price_is_named() -> None:
+    found = estimated(
+        Q={"Type": "AWS::SQS::Queue"},
+        N={"Type": "AWS::SageMaker::NotebookInstance", "Properties": {"InstanceType": "ml.z.big"}},
+        U={"Type": "Custom::TrainedStart", "Properties": {"Kind": "TrainingJob"}},
+        R={"Type": "AWS::IAM::Role"},
+    )
+    assert found.unpriced == {
+        "AWS::SQS::Queue": ["Q"],
+        "sagemaker/ml.z.big": ["N"],
+        "Custom::TrainedStart whose size only the deployment knows": ["U"],
+    }
+    assert "AWS::SQS::Queue: Q" in "\n".join(lines(found))
+    assert "Not priced: AWS::SQS::Queue, " in summary(found, None)
+
+
+def test_another_region_is_not_priced_as_if_it_were_this_one() -> None:
+    assert "those of eu-west-1 differ" in summary(Estimate(), "eu-west-1")
+    assert "differ" not in summary(Estimate(), "us-east-1")
+
+
+def test_every_price_tells_its_date_and_its_source() -> None:
+    for price in read().values():
+        assert price.as_of.startswith("2026-"), price
+        assert "price list" in price.source.lower() or "https://aws.amazon.com/" in price.source
+
+
+def test_all_faults_of_a_table_are_told_at_once(tmp_path: Path) -> None:
+    table = tmp_path / "prices.csv"
+    table.write_text(
+        "item,usd,per,as_of,source\na,1,hour,2026,here\nb,cheap,hour,2026,here\n"
+        "a,2,hour,2026,here\nc,-1,hour,2026,here\nd,1,hour,2026,\n"
+    )
+    with pytest.raises(ValueError, match=r"prices.csv: line 3: .*; line 4: .*; line 5: .*; line 6"):
+        read(table)
+
+
+def test_a_folder_without_an_assembly_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no cloud assembly"):
+        of_assembly(tmp_path)
+
+
+def test_the_workshop_as_it_was_set_up() -> None:
+    (line,) = [one for one in lines(Estimate()) if "Recommendation Engines" in one]
+    # a notebook of 0.816 with 5 GB at 0.14 a month, and twice 0.28
+    assert line.split()[-2:] == ["1.3770", "1,005.18"]

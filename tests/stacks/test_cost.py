@@ -1,0 +1,41 @@
+"""What the deployments cost, by sums made on paper."""
+
+from collections.abc import Callable
+
+import pytest
+
+from cost.estimate import of_assembly
+from tests.stacks.deployments import Deployment
+
+
+@pytest.mark.parametrize(
+    ("name", "stacks", "hourly"),
+    [
+        # three endpoints on ml.m5.large at 0.115
+        ("default", {"Object2Vec"}, 3 * 0.115),
+        # two endpoints on two each; what scaling adds is not there yet
+        ("workshop in Ireland, scaling", {"Object2Vec"}, 4 * 0.115),
+        ("serverless in China", {"Object2Vec"}, 0.0),
+        # one second-version campaign for 3,600 requests an hour at 0.15 a thousand
+        ("default", {"Personalize"}, 0.54),
+        # two recommenders; for two requests a second each, three first-version campaigns at 0.0556
+        # a thousand, and the domain group's ranking, second version
+        ("all of Personalize", {"Personalize"}, 2 * 0.375 + 3 * 2 * 0.20016 + 2 * 0.54),
+        ("kms, other names", {"Data"}, 1 / 730),
+    ],
+)
+def test_what_stands_by_the_hour(
+    variant: Callable[[str], Deployment], name: str, stacks: set[str], hourly: float
+) -> None:
+    deployment = variant(name)
+    found = of_assembly(deployment.folder)
+    names = {f"{deployment.prefix}-{stack}" for stack in stacks}
+    standing = sum(charge.hourly for charge in found.charges if charge.stack in names)
+    assert standing == pytest.approx(hourly)
+
+
+def test_training_at_most(default: Deployment) -> None:
+    # three jobs of at most 150 minutes on ml.m5.xlarge at 0.23, with 10 GB at 0.14 a month each
+    assert of_assembly(default.folder).once == pytest.approx(
+        3 * (2.5 * 0.23 + 10 * 2.5 / 730 * 0.14)
+    )
