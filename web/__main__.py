@@ -1,0 +1,75 @@
+"""`python -m web [--port N]`: the page, for the deployment that the AWS credentials reach."""
+
+import argparse
+import logging
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import waitress
+from botocore.exceptions import BotoCoreError, ClientError
+
+from web.app import create_app
+from web.clients import Clients
+from web.posters import Omdb
+from web.service import Service
+
+_THREADS = 32
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until interrupted; 1 with a line on stderr when that cannot begin."""
+    parser = argparse.ArgumentParser(prog="web", description=__doc__)
+    parser.add_argument("--prefix", default="recommender", help="of the stacks' names")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("build/omdb"),
+        help="folder that keeps OMDb's answers and posters",
+    )
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    # it warns of each request that waits for a thread
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    try:
+        app = create_app(
+            Service(Clients(), options.prefix),
+            Omdb(
+                _key(),
+                options.cache,
+                os.environ.get("OMDB_URL", "https://www.omdbapi.com/"),
+                int(os.environ.get("OMDB_DAILY_LIMIT", "1000")),
+            ),
+            secrets.token_bytes(32),
+        )
+        server = waitress.create_server(
+            app, host=options.host, port=options.port, threads=_THREADS, ident=None
+        )
+    except (BotoCoreError, ClientError, OSError, ValueError) as error:
+        print(f"web: {error}", file=sys.stderr)
+        return 1
+    host, port = options.host, server.effective_port
+    print(f"The page is at http://{host}:{port}", flush=True)
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.close()
+    return 0
+
+
+def _key() -> str | None:
+    """OMDb's key: OMDB_API_KEY, or the text of the secret that OMDB_SECRET_ID names."""
+    if key := os.environ.get("OMDB_API_KEY", "").strip():
+        return key
+    if secret := os.environ.get("OMDB_SECRET_ID", "").strip():
+        return Clients.secret(secret).strip() or None
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The Flask application: pages, API, errors in words, and what a browser may do with it all."""
+
+from http import HTTPStatus
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from flask import Flask, Response, render_template, request
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from web import api, pages
+from web.answers import Problem
+from web.deployment import NothingDeployed
+from web.engines import EngineFailed
+from web.posters import Omdb
+from web.service import Service, Unknown
+
+# Nothing but our own files, no scripts within pages, no other site's frame.
+_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def create_app(service: Service, omdb: Omdb, secret: bytes) -> Flask:
+    """Make the application.
+
+    Args:
+        service: what it asks.
+        omdb: where posters come from.
+        secret: signs the cookies.
+    """
+    app = Flask(__name__)
+    app.secret_key = secret
+    app.config.update(
+        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_NAME="recommendation-engine",
+        MAX_CONTENT_LENGTH=100_000,
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.register_blueprint(pages.blueprint(service, omdb))
+    app.register_blueprint(api.blueprint(service))
+
+    @app.after_request
+    def _secure(response: Response) -> Response:
+        response.headers.setdefault("Content-Security-Policy", _POLICY)
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        if response.mimetype in ("text/html", "application/json"):
+            response.headers.setdefault("Cache-Control", "private, no-cache")
+        return response
+
+    @app.errorhandler(Exception)
+    def _failed(error: Exception) -> Any:
+        status, message = _explained(error)
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            app.logger.exception("%s %s", request.method, request.path)
+        problem = Problem(status=status, message=message)
+        if request.path.startswith("/api/"):
+            return api.answered(problem, status)
+        return render_template("problem.html", problem=problem), status
+
+    return app
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    """The HTTP status and the words for what went wrong."""
+    match error:
+        case HTTPException():
+            return error.code or 500, error.description or ""
+        case ValidationError():
+            told = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            return 400, "; ".join(told)
+        case Unknown():
+            return 404, str(error)
+        case NothingDeployed():
+            return 503, str(error)
+        case EngineFailed():
+            return 502, str(error)
+        case ClientError() | BotoCoreError():
+            return 502, f"AWS does not answer as it should: {error}"
+    return 500, "Something went wrong here; the log of this server tells more."

@@ -1,0 +1,224 @@
+"""The movies and their ratings, read from the files that the deployment keeps in its bucket."""
+
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from web.answers import Choices, Movie, Rated, User
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_KEYS: Final = "object2vec/movielens"
+RATINGS: Final = f"{_KEYS}/ml-100k/ua.base"
+_ITEMS: Final = f"{_KEYS}/ml-100k/u.item"
+_IDS: Final = f"{_KEYS}/ids.json"
+
+# in the order of the flags in u.item
+_GENRES: Final = (
+    *("", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary"),
+    *("Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi"),
+    *("Thriller", "War", "Western"),
+)
+_ARTICLES: Final = (
+    "The|A|An|Il|Lo|La|Le|Les|Los|Las|L'|I|Gli|El|Un|Una|Une|Der|Die|Das|Den|Det|De|Ein|Eine|Een|"
+    "Het|O|Os|As"
+)
+_YEAR: Final = re.compile(r"\s*\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
+_MEDIUM: Final = re.compile(r"\s*\((?:TV|V)\)\s*$")
+_OTHER_NAME: Final = re.compile(r"(?<=\S)\s*\([^()]*\)\s*$")
+_LAST_ARTICLE: Final = re.compile(rf"^(.+), ({_ARTICLES})$")
+_CHUNK: Final = 8 << 20
+
+
+def said(title: str) -> tuple[str, int | None]:
+    """A title as a person would say it, and its year.
+
+    `Terminator, The (1984)` is The Terminator, of 1984. Names in other languages, which MovieLens
+    puts in brackets, are left out.
+    """
+    year = None
+    name = _MEDIUM.sub("", title)
+    if match := _YEAR.search(name):
+        year, name = int(match[1]), name[: match.start()]
+    while (shorter := _OTHER_NAME.sub("", name)) != name:
+        name = shorter
+    name = name.strip()
+    if match := _LAST_ARTICLE.match(name):
+        rest, article = match.groups()
+        name = f"{article}{rest}" if article.endswith("'") else f"{article} {rest}"
+    return name or title, year
+
+
+class Catalogue:
+    """Movies, users and who rated what.
+
+    Args:
+        items: the content of u.item.
+        ratings: pieces of the content of ua.base, in order.
+        ids: people's ids by number, where they differ: `{"users": {…}, "items": {…}}`.
+    """
+
+    def __init__(
+        self, items: bytes, ratings: "list[npt.NDArray[np.float64]]", ids: dict[str, dict[str, int]]
+    ) -> None:
+        table = np.concatenate([part.reshape(-1, 4) for part in ratings] or [np.empty((0, 4))])
+        table = table[np.lexsort((-table[:, 3], table[:, 0]))]  # by user, the newest first
+        self._item = table[:, 1].astype(np.int32)
+        self._rating = table[:, 2].astype(np.float32)
+        self._time = table[:, 3].astype(np.int64)
+        users, starts = np.unique(table[:, 0].astype(np.int32), return_index=True)
+        ends = np.append(starts[1:], len(table))
+        self._rows = {
+            int(user): slice(int(start), int(end))
+            for user, start, end in zip(users, starts, ends, strict=True)
+        }
+        counts = np.bincount(self._item)
+        sums = np.bincount(self._item, self._rating)
+        labels = {number: label for label, number in ids.get("items", {}).items()}
+        self.movies: dict[int, Movie] = {}
+        for line in items.decode("latin-1").splitlines():
+            if line.strip():
+                movie = _movie(line, labels, counts, sums)
+                self.movies[movie.number] = movie
+        self._numbers = {movie.id: movie.number for movie in self.movies.values()}
+        self._labels = {number: label for label, number in ids.get("users", {}).items()}
+
+    @classmethod
+    def read(cls, s3: "S3Client", bucket: str) -> "Catalogue":
+        """Read a bucket's files; `botocore.exceptions.ClientError` if one cannot be read."""
+        items = s3.get_object(Bucket=bucket, Key=_ITEMS)["Body"].read()
+        parts, rest = [], b""
+        # piece by piece: as text the ratings may be larger than memory
+        for piece in s3.get_object(Bucket=bucket, Key=RATINGS)["Body"].iter_chunks(_CHUNK):
+            whole, _, rest = (rest + piece).rpartition(b"\n")
+            parts.append(_numbers(whole))
+        parts.append(_numbers(rest))
+        try:
+            ids = json.load(io.BytesIO(s3.get_object(Bucket=bucket, Key=_IDS)["Body"].read()))
+        except s3.exceptions.NoSuchKey:
+            ids = {}
+        return cls(items, parts, ids)
+
+    @cached_property
+    def users(self) -> list[User]:
+        """All users, the busiest first."""
+        order = sorted(self._rows, key=lambda user: (-self._count(user), user))
+        return [self._user(user) for user in order]
+
+    @cached_property
+    def known(self) -> list[Movie]:
+        """All movies, the best known first."""
+        return sorted(self.movies.values(), key=lambda movie: (-movie.ratings, movie.number))
+
+    @cached_property
+    def choices(self) -> Choices:
+        """The genres and decades that there are."""
+        genres = {genre for movie in self.movies.values() for genre in movie.genres}
+        decades = {movie.decade for movie in self.movies.values() if movie.decade is not None}
+        return Choices(genres=tuple(sorted(genres)), decades=tuple(sorted(decades, reverse=True)))
+
+    def user(self, number: int) -> User | None:
+        """The user of this number."""
+        return self._user(number) if number in self._rows else None
+
+    def by_id(self, id: str) -> Movie | None:  # noqa: A002
+        """The movie of this id in the user's own data."""
+        number = self._numbers.get(id)
+        return None if number is None else self.movies[number]
+
+    def rated(self, user: int) -> tuple[Rated, ...]:
+        """What a user rated, the newest first; movies without an entry are left out."""
+        rows = self._rows[user]
+        return tuple(
+            Rated(
+                movie=self.movies[item],
+                rating=round(rating, 2),
+                time=datetime.fromtimestamp(time, UTC),
+            )
+            for item, rating, time in zip(
+                self._item[rows].tolist(),
+                self._rating[rows].tolist(),
+                self._time[rows].tolist(),
+                strict=True,
+            )
+            if item in self.movies
+        )
+
+    def seen(self, user: int) -> set[int]:
+        """The movies that a user rated."""
+        return set(self._item[self._rows[user]].tolist()) if user in self._rows else set()
+
+    def find_users(self, words: str) -> list[User]:
+        """Users whose id contains the words; whose id they are comes first."""
+        words = words.strip().casefold()
+        found = [user for user in self.users if words in user.id.casefold()]
+        return sorted(found, key=lambda user: user.id.casefold() != words)
+
+    def find_movies(self, words: str, genre: str | None, decade: int | None) -> list[Movie]:
+        """Movies with all the words in their title, of a genre and a decade."""
+        wanted = words.casefold().split()
+        return [
+            movie
+            for movie in self.known
+            if fits(movie, genre, decade)
+            and all(word in f"{movie.name} {movie.title}".casefold() for word in wanted)
+        ]
+
+    def _user(self, number: int) -> User:
+        label = self._labels.get(number, str(number))
+        return User(number=number, id=label, ratings=self._count(number))
+
+    def _count(self, user: int) -> int:
+        rows = self._rows[user]
+        return rows.stop - rows.start
+
+
+def fits(movie: Movie, genre: str | None, decade: int | None) -> bool:
+    """Whether a movie is of a genre and a decade; None stands for all."""
+    return (genre is None or genre in movie.genres) and (decade is None or decade == movie.decade)
+
+
+def favourites(rated: Iterable[Rated], count: int = 3) -> tuple[str, ...]:
+    """The genres that were rated most often."""
+    genres = Counter(genre for one in rated for genre in one.movie.genres)
+    return tuple(genre for genre, _ in genres.most_common(count))
+
+
+def _numbers(lines: bytes) -> "npt.NDArray[np.float64]":
+    return np.fromstring(lines.decode("ascii"), sep=" ")  # a tab and a line's end are spaces too
+
+
+def _movie(
+    line: str,
+    labels: dict[int, str],
+    counts: "npt.NDArray[Any]",
+    sums: "npt.NDArray[Any]",
+) -> Movie:
+    fields = line.split("|")
+    number, title = int(fields[0]), fields[1]
+    flags = fields[5 : 5 + len(_GENRES)]
+    name, year = said(title)
+    if year is None and (released := re.search(r"\d{4}$", fields[2])):
+        year = int(released[0])
+    count = int(counts[number]) if number < len(counts) else 0
+    return Movie(
+        number=number,
+        id=labels.get(number, str(number)),
+        title=title,
+        name=name,
+        year=year,
+        genres=tuple(
+            genre for genre, flag in zip(_GENRES, flags, strict=False) if flag == "1" and genre
+        ),
+        ratings=count,
+        mean=round(float(sums[number]) / count, 2) if count else None,
+    )

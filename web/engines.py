@@ -1,0 +1,346 @@
+"""The engines that may be deployed. Each ranks movies for a user; some find what is like a movie.
+
+To add one: write a class with `about` and `rank`, and name it in `recommenders`.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from web.answers import Engine, Movie, User
+from web.catalogue import Catalogue
+from web.deployment import Deployment, Served
+
+if TYPE_CHECKING:
+    from web.clients import Clients
+
+_PAIRS: Final = 1_000  # in one request to an endpoint: some 40 KB of its 4 MB
+_MOST: Final = 10_000  # movies that are scored one by one, the best known
+_RESULTS: Final = 500  # the most that Amazon Personalize answers, and ranks
+
+Scored = tuple[Movie, float | None]
+
+
+class EngineFailed(Exception):
+    """The engine did not answer; the message says why, to a person."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """For whom movies are wanted, and which: None stands for all.
+
+    `asked` tells one question from the same asked again after something happened.
+    """
+
+    user: User
+    genre: str | None = None
+    decade: int | None = None
+    asked: tuple[int, ...] = ()
+
+
+class Recommender(Protocol):
+    """An engine that ranks movies for a user."""
+
+    @property
+    def about(self) -> Engine:
+        """What it is."""
+
+    def rank(self, question: Question) -> list[Scored]:
+        """Movies for the user, best first, also seen ones and ones that were not asked for.
+
+        Raises:
+            EngineFailed: it did not answer.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class PairModel:
+    """A model behind an endpoint that scores pairs of a user and a movie.
+
+    Args:
+        about: what it is.
+        endpoint: its name.
+        clients: of AWS.
+        catalogue: what it ranks.
+        column: of the scores in its answer.
+    """
+
+    about: Engine
+    endpoint: str
+    clients: "Clients"
+    catalogue: Catalogue
+    column: int = 0
+
+    def rank(self, question: Question) -> list[Scored]:
+        """Score the whole catalogue; of a very large one, its best-known movies."""
+        movies = self.catalogue.known[:_MOST]
+        scores = self.scores(question.user.number, [movie.number for movie in movies])
+        order = sorted(range(len(movies)), key=lambda row: -scores[row])
+        return [(movies[row], scores[row]) for row in order]
+
+    def scores(self, user: int, movies: Sequence[int]) -> list[float]:
+        """The score of each movie for a user. `EngineFailed` if there is no answer."""
+        found: list[float] = []
+        for start in range(0, len(movies), _PAIRS):
+            some = movies[start : start + _PAIRS]
+            body = json.dumps({"instances": [{"in0": [user], "in1": [one]} for one in some]})
+            with _explained(self.endpoint):
+                answer = self.clients.sagemaker_runtime.invoke_endpoint(
+                    EndpointName=self.endpoint, ContentType="application/json", Body=body
+                )
+                predictions = json.load(answer["Body"])["predictions"]
+                found += [float(one["scores"][self.column]) for one in predictions]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Personalized:
+    """A campaign or recommender of Amazon Personalize that recommends or ranks for a user."""
+
+    about: Engine
+    served: Served
+    ranks: bool
+    filters: dict[str, str]
+    clients: "Clients"
+    catalogue: Catalogue
+
+    def rank(self, question: Question) -> list[Scored]:
+        """Ask for as many as it answers; one that ranks gets the best-known movies."""
+        runtime = self.clients.personalize_runtime
+        request: dict[str, Any] = {
+            self.served.target: self.served.arn,
+            "userId": question.user.id,
+            **self._filter(question),
+        }
+        with _explained(self.about.title):
+            if self.ranks:
+                seen = self.catalogue.seen(question.user.number)
+                wanted = [
+                    movie
+                    for movie in self.catalogue.find_movies("", question.genre, question.decade)
+                    if movie.number not in seen
+                ]
+                if not wanted:
+                    return []
+                items = [movie.id for movie in wanted[:_RESULTS]]
+                request.pop("filterArn", None)
+                request.pop("filterValues", None)
+                answer = runtime.get_personalized_ranking(inputList=items, **request)
+                return list(_scored(self.catalogue, answer["personalizedRanking"]))
+            answer = runtime.get_recommendations(numResults=_RESULTS, **request)
+            return list(_scored(self.catalogue, answer["itemList"]))
+
+    def _filter(self, question: Question) -> dict[str, Any]:
+        """The one filter that a request may have: what is left over is filtered by us."""
+        if question.genre is not None and "Genre" in self.filters:
+            values = {"GENRE": json.dumps(question.genre)}
+            return {"filterArn": self.filters["Genre"], "filterValues": values}
+        if question.decade is not None and "YearRange" in self.filters:
+            values = {"YEAR1": str(question.decade), "YEAR2": str(question.decade + 10)}
+            return {"filterArn": self.filters["YearRange"], "filterValues": values}
+        for name in ("Unrated", "Unwatched"):
+            if name in self.filters:
+                return {"filterArn": self.filters[name]}
+        return {}
+
+
+class Similar(Protocol):
+    """An engine that finds what is like a movie."""
+
+    @property
+    def about(self) -> Engine:
+        """What it is."""
+
+    def like(self, movie: Movie, user: User | None, count: int) -> list[Scored]:
+        """Movies like one, the likest first. `EngineFailed` if there is no answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The retrieval function: the nearest movies in Object2Vec's embedding space."""
+
+    about: Engine
+    function: str
+    bucket: str
+    clients: "Clients"
+    catalogue: Catalogue
+
+    def like(self, movie: Movie, user: User | None, count: int) -> list[Scored]:
+        """Ask the function; scores are distances."""
+        event = {"bucket_name": self.bucket, "movie_id_to_examine": movie.number, "top_k": count}
+        with _explained(self.function):
+            answer = self.clients.functions.invoke(
+                FunctionName=self.function, Payload=json.dumps(event)
+            )
+            told = json.load(answer["Payload"])
+            if "FunctionError" in answer:
+                raise EngineFailed(str(told.get("errorMessage", "The function failed.")))
+            neighbours = json.loads(told["body"])["neighbours"]
+            movies = self.catalogue.movies
+            return [
+                (movies[one["movie_id"]], float(one["distance"]))
+                for one in neighbours
+                if one["movie_id"] in movies
+            ]
+
+
+@dataclass(frozen=True, eq=False)
+class RelatedItems:
+    """A campaign or recommender of Amazon Personalize that answers about an item."""
+
+    about: Engine
+    served: Served
+    clients: "Clients"
+    catalogue: Catalogue
+
+    def like(self, movie: Movie, user: User | None, count: int) -> list[Scored]:
+        """Ask it; the domain's recommenders want a user, and take one that they do not know."""
+        with _explained(self.about.title):
+            answer = self.clients.personalize_runtime.get_recommendations(
+                **{self.served.target: self.served.arn},
+                itemId=movie.id,
+                userId=user.id if user else "a-visitor",
+                numResults=count,
+            )
+            return list(_scored(self.catalogue, answer["itemList"]))
+
+
+# What there may be --------------------------------------------------------------------------------
+
+_OBJECT2VEC: Final = "Object2Vec"
+_RATERS: Final = {
+    _OBJECT2VEC: "RatingEndpointName",
+    "Deep matrix factorization": "DeepMfEndpointName",
+}
+_PERSONAL: Final = {
+    "UserPersonalizationV2": "what users with such a history did next",
+    "UserPersonalization": "what users with such a history did next",
+    "TopPicks": "top picks for you, by what users with such a history watched",
+    "PersonalizedRankingV2": f"the {_RESULTS} best-known unseen movies, in this user's order",
+    "PersonalizedRanking": f"the {_RESULTS} best-known unseen movies, in this user's order",
+    "PopularityCount": "what most users have seen, whoever asks",
+    "MostPopular": "what most users have seen, whoever asks",
+    "TrendingNow": "what is gaining interest, whoever asks",
+}
+_RELATED: Final = {
+    "SimilarItems": "seen by the same users, and alike in their metadata",
+    "Sims": "seen by the same users",
+    "MoreLikeX": "more like this",
+    "BecauseYouWatchedX": "because you watched this",
+}
+
+
+def recommenders(
+    deployment: Deployment, catalogue: Catalogue, clients: "Clients"
+) -> list[Recommender]:
+    """The deployed engines that rank movies for a user."""
+    found: list[Recommender] = []
+    if endpoint := deployment.outputs.get("RecommendationEndpointName"):
+        about = Engine(
+            key=_key(_OBJECT2VEC),
+            title=_OBJECT2VEC,
+            about="how likely the user is to like a movie, of all in the catalogue",
+            score="probability of a rating above 3",
+            rises=True,
+        )
+        found.append(PairModel(about, endpoint, clients, catalogue, column=1))
+    # Object2Vec has a model of its own for this
+    found += [
+        one for one in raters(deployment, catalogue, clients) if one.about.title != _OBJECT2VEC
+    ]
+    for served in deployment.served():
+        if served.model in _PERSONAL:
+            personal = Personalized(
+                _personalize(served, _PERSONAL[served.model], "Amazon Personalize's score"),
+                served,
+                "Ranking" in served.model,
+                deployment.filters(served.group),
+                clients,
+                catalogue,
+            )
+            found.append(personal)
+    return found
+
+
+def raters(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> list[PairModel]:
+    """The deployed models that predict ratings."""
+    return [
+        PairModel(
+            Engine(
+                key=_key(title),
+                title=title,
+                about="the rating that the user would give, of all in the catalogue",
+                score="predicted rating",
+                rises=True,
+            ),
+            deployment.outputs[output],
+            clients,
+            catalogue,
+        )
+        for title, output in _RATERS.items()
+        if output in deployment.outputs
+    ]
+
+
+def similar(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> list[Similar]:
+    """The deployed engines that find what is like a movie."""
+    found: list[Similar] = []
+    if function := deployment.outputs.get("MovieRetrievalFunctionName"):
+        about = Engine(
+            key="neighbours",
+            title="Nearest in the embedding space",
+            about="by Object2Vec's embeddings",
+            score="distance",
+            rises=False,
+        )
+        found.append(Neighbours(about, function, deployment.bucket, clients, catalogue))
+    for served in deployment.served():
+        if served.model in _RELATED:
+            about = _personalize(served, _RELATED[served.model], "")
+            found.append(RelatedItems(about, served, clients, catalogue))
+    return found
+
+
+def _personalize(served: Served, words: str, score: str) -> Engine:
+    title = "".join(f" {c}" if c.isupper() and i else c for i, c in enumerate(served.model))
+    return Engine(
+        key=_key(f"{served.group} {title}"),
+        title=f"Personalize: {title.lower()}",
+        about=f"{words} ({served.group.lower()} dataset group)",
+        score=score,
+        rises=bool(score),
+    )
+
+
+def _key(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _scored(catalogue: Catalogue, items: Sequence[Any]) -> Iterator[Scored]:
+    for item in items:
+        movie = catalogue.by_id(item["itemId"])
+        if movie is not None:  # it may have come by an event, or have gone from the data
+            yield movie, item.get("score")
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what may go wrong with an engine into words."""
+    try:
+        yield
+    except ClientError as error:
+        told = error.response["Error"]
+        code, words = told.get("Code", ""), told.get("Message", "")
+        if "Throttl" in code or "TooMany" in code:
+            raise EngineFailed(f"{name} is too busy to answer now; try again.") from None
+        if "AccessDenied" in code:
+            raise EngineFailed(f"These credentials may not ask {name}.") from None
+        raise EngineFailed(f"{name} did not answer: {code}: {words}") from None
+    except BotoCoreError as error:
+        raise EngineFailed(f"{name} could not be reached: {error}") from None
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise EngineFailed(f"{name} answered something else than expected ({error!r}).") from None

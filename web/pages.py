@@ -1,0 +1,201 @@
+"""The pages, rendered here: they need no script."""
+
+import hmac
+import secrets
+from typing import Any
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    flash,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from pydantic import BaseModel, ConfigDict, field_validator
+from werkzeug.wrappers import Response as AnyResponse
+
+from web import drawing
+from web.answers import Recommendations
+from web.posters import Omdb
+from web.service import Service
+
+_PAGE = 24  # users or movies on a page
+_DAY = 24 * 3600
+
+
+class Asked(BaseModel):
+    """What the forms send. An empty choice is none; what is not known is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    q: str = ""
+    user: int | None = None
+    movie: int | None = None
+    genre: str | None = None
+    decade: int | None = None
+    page: int = 1
+
+    @field_validator("user", "movie", "genre", "decade", mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("page")
+    @classmethod
+    def _first(cls, value: int) -> int:
+        return max(value, 1)
+
+
+def blueprint(service: Service, omdb: Omdb) -> Blueprint:
+    """All pages."""
+    pages = Blueprint("pages", __name__)
+
+    @pages.before_request
+    def _understand() -> None:
+        g.asked = Asked.model_validate(request.values.to_dict())
+        g.user = (request.view_args or {}).get("user", g.asked.user)
+        if request.method == "POST":
+            sent, wanted = request.form.get("token", ""), session.get("token", "")
+            if not wanted or not hmac.compare_digest(sent, wanted):
+                abort(400, "This form is no longer good: go back, reload the page and try again.")
+
+    @pages.url_defaults
+    def _keep_user(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint in _FOR_A_USER and g.get("user") is not None:
+            values.setdefault("user", g.user)
+
+    @pages.app_context_processor
+    def _shared() -> dict[str, Any]:
+        return {"token": _token, "omdb": omdb.enabled}
+
+    @pages.get("/")
+    def home() -> str:
+        catalogue = service.catalogue()
+        found = catalogue.find_users(g.asked.q)
+        return render_template(
+            "home.html",
+            found=len(found),
+            users=_sheet(found),
+            pages=_sheets(found),
+            engines=service.engines(),
+            movies=len(catalogue.movies),
+            all_users=len(catalogue.users),
+        )
+
+    @pages.get("/users/<int:user>")
+    def user(user: int) -> str:
+        asked = g.asked
+        answer = service.recommendations(user, genre=asked.genre, decade=asked.decade)
+        before = session.pop("before", {})
+        return render_template(
+            "user.html",
+            history=service.history(user),
+            answer=answer,
+            changes=_changes(answer, before) if before else {},
+            choices=service.catalogue().choices,
+            takes_events=service.takes_events(),
+        )
+
+    @pages.post("/users/<int:user>/watched")
+    def watched(user: int) -> AnyResponse:
+        asked = g.asked
+        if asked.movie is None:
+            abort(400, "Which movie was watched?")
+        lists = service.recommendations(user, genre=asked.genre, decade=asked.decade).lists
+        taken = service.watch(user, asked.movie)
+        session["before"] = {
+            one.engine.key: [suggestion.movie.number for suggestion in one.movies] for one in lists
+        }
+        flash(taken.movie.name)
+        chosen = {"genre": asked.genre, "decade": asked.decade}
+        return redirect(url_for(".user", user=user, **chosen), 303)
+
+    @pages.get("/movies")
+    def movies() -> str:
+        asked, catalogue = g.asked, service.catalogue()
+        found = catalogue.find_movies(asked.q, asked.genre, asked.decade)
+        return render_template(
+            "movies.html",
+            found=len(found),
+            movies=_sheet(found),
+            pages=_sheets(found),
+            choices=catalogue.choices,
+        )
+
+    @pages.get("/movies/<int:movie>")
+    def movie(movie: int) -> str:
+        about = service.about(movie, g.user)
+        return render_template(
+            "movie.html",
+            about=about,
+            plot=omdb.plot(about.movie),
+            takes_events=service.takes_events(),
+        )
+
+    @pages.get("/map")
+    def map() -> str:  # noqa: A001
+        asked = g.asked
+        about = None if asked.movie is None else service.about(asked.movie, None)
+        near = (
+            next((one for one in about.similar if one.engine.key == "neighbours"), None)
+            if about
+            else None
+        )
+        return render_template(
+            "map.html",
+            map=service.map(),
+            about=about,
+            near=near,
+            choices=service.catalogue().choices,
+        )
+
+    @pages.get("/posters/<int:movie>")
+    def poster(movie: int) -> Response:
+        found = service.movie(movie)
+        if picture := omdb.poster(found):
+            answer = Response(picture.content, mimetype=picture.kind)
+            answer.cache_control.max_age = _DAY
+        else:
+            answer = Response(drawing.poster(found), mimetype="image/svg+xml")
+            # with a key a real one may come soon
+            answer.cache_control.max_age = 60 if omdb.enabled else _DAY
+        return answer
+
+    return pages
+
+
+_FOR_A_USER = {f"pages.{name}" for name in ("movies", "movie", "map")}
+
+
+def _token() -> str:
+    """What a form must send back: other sites do not know it."""
+    if "token" not in session:
+        session["token"] = secrets.token_urlsafe(24)
+    return str(session["token"])
+
+
+def _sheet(found: list[Any]) -> list[Any]:
+    start = (g.asked.page - 1) * _PAGE
+    return found[start : start + _PAGE]
+
+
+def _sheets(found: list[Any]) -> int:
+    return -(-len(found) // _PAGE)
+
+
+def _changes(answer: Recommendations, before: dict[str, list[int]]) -> dict[str, dict[int, str]]:
+    """By engine and movie, what an event changed: `new`, `+2` places up, `-1` down."""
+    changes: dict[str, dict[int, str]] = {}
+    for one in answer.lists:
+        old = before.get(one.engine.key, [])
+        changes[one.engine.key] = {
+            movie: f"{moved:+d}" if movie in old else "new"
+            for place, movie in enumerate(suggestion.movie.number for suggestion in one.movies)
+            if (moved := old.index(movie) - place if movie in old else 1)
+        }
+    return changes

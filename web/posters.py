@@ -1,0 +1,202 @@
+"""Posters and plots from OMDb where there is a key; nothing otherwise, or whenever it fails.
+
+Nothing waits for OMDb longer than `WAIT` seconds, and what it said is kept on disk: its free key
+allows 1,000 questions a day.
+"""
+
+import contextlib
+import json
+import logging
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from web.answers import Movie
+
+WAIT: Final = 1.5  # seconds
+_PAUSE: Final = 60.0  # seconds in which OMDb is left alone after it failed
+_KEPT: Final = ("Title", "Year", "Plot", "Poster")
+_JSON, _IMAGE = 200_000, 4_000_000  # bytes that an answer may have
+_KINDS: Final = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}
+
+log = logging.getLogger(__name__)
+
+
+class _Failed(Exception):
+    """OMDb did not answer, or not with what was asked for. The words hold no key."""
+
+
+@dataclass(frozen=True)
+class Poster:
+    """A picture of the film, and its kind, such as `image/jpeg`."""
+
+    content: bytes
+    kind: str
+
+
+class Omdb:
+    """OMDb's answers, kept in a folder.
+
+    Args:
+        key: the API key; None if there is none, and then nothing is ever asked.
+        folder: keeps the answers, and how many questions were asked today.
+        url: where OMDb is.
+        limit: questions a day.
+    """
+
+    def __init__(self, key: str | None, folder: Path, url: str, limit: int) -> None:
+        self._key, self._folder, self._url, self._limit = key, folder, url, limit
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="omdb")
+        self._lock = threading.Lock()
+        self._asking: dict[int, Future[dict[str, Any]]] = {}
+        self._paused_until = 0.0
+        if key:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a key."""
+        return self._key is not None
+
+    def plot(self, movie: Movie) -> str | None:
+        """What the film is about; None if that is not known, or not soon."""
+        plot = self._told(movie).get("Plot")
+        return plot if isinstance(plot, str) and plot not in ("", "N/A") else None
+
+    def poster(self, movie: Movie) -> Poster | None:
+        """The film's poster; None if there is none, or not soon."""
+        told = self._told(movie).get("Poster")
+        if not isinstance(told, str) or not told.startswith(("http://", "https://")):
+            return None
+        path = self._folder / f"{_slug(movie)}.image"
+        with contextlib.suppress(OSError):
+            return _picture(path.read_bytes())
+        found = self._soon(movie, self._pool.submit(self._fetch_picture, told, path))
+        return found if isinstance(found, Poster) else None
+
+    def _told(self, movie: Movie) -> dict[str, Any]:
+        """What OMDb says of the film: from the disk, else asked; empty if that fails."""
+        if not self._key:
+            return {}
+        path = self._folder / f"{_slug(movie)}.json"
+        with contextlib.suppress(OSError, ValueError):
+            kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            return kept
+        with self._lock:  # several requests for one film ask once
+            future = self._asking.get(movie.number)
+            if future is None:
+                if time.monotonic() < self._paused_until:
+                    return {}
+                future = self._pool.submit(self._ask, movie, path)
+                self._asking[movie.number] = future
+                future.add_done_callback(lambda _: self._asking.pop(movie.number, None))
+        return self._soon(movie, future) or {}
+
+    def _soon(self, movie: Movie, future: "Future[Any]") -> Any:
+        """The result if it comes in time; OMDb is left alone for a while if it does not."""
+        try:
+            return future.result(WAIT)
+        except TooSlow:
+            words = f"no answer in {WAIT} s"
+        except _Failed as error:
+            words = str(error)
+        with self._lock:
+            if time.monotonic() >= self._paused_until:
+                log.warning("OMDb, asked about movie %s: %s", movie.number, words)
+            self._paused_until = time.monotonic() + _PAUSE
+        return None
+
+    def _ask(self, movie: Movie, path: Path) -> dict[str, Any]:
+        told = self._question(movie.name, movie.year)
+        if not told and movie.year:
+            # a film's year differs by one from list to list; a remake's by more
+            told = self._question(movie.name, None)
+            year = str(told.get("Year", ""))[:4]
+            if not (year.isdigit() and abs(int(year) - movie.year) <= 1):
+                told = {}
+        kept: dict[str, Any] = {name: told[name] for name in _KEPT if name in told}
+        _write(path, json.dumps(kept, ensure_ascii=False).encode())
+        return kept
+
+    def _question(self, name: str, year: int | None) -> dict[str, Any]:
+        self._count()
+        asked = {"apikey": self._key, "t": name, "type": "movie", **({"y": year} if year else {})}
+        content = _get(f"{self._url}?{urllib.parse.urlencode(asked)}", _JSON)
+        try:
+            told = json.loads(content)
+            if told["Response"] == "True":
+                return dict(told)
+            error = str(told.get("Error", ""))
+        except (ValueError, KeyError, TypeError):
+            raise _Failed("not the JSON that was expected") from None
+        if "not found" in error.lower():
+            return {}
+        raise _Failed(error.replace(str(self._key), "…")[:100])
+
+    def _count(self) -> None:
+        """Note one question more.
+
+        Raises:
+            _Failed: it would be one too many for today.
+        """
+        path = self._folder / "asked.json"
+        today = datetime.now(UTC).date().isoformat()
+        with self._lock:
+            asked = 0
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                kept = json.loads(path.read_text("utf-8"))
+                asked = int(kept["asked"]) if kept["day"] == today else 0
+            if asked >= self._limit:
+                raise _Failed(f"today's {self._limit} questions are spent")
+            _write(path, json.dumps({"day": today, "asked": asked + 1}).encode())
+
+    @staticmethod
+    def _fetch_picture(url: str, path: Path) -> Poster:
+        picture = _picture(content := _get(url, _IMAGE))
+        if picture is None:
+            raise _Failed("the poster is no picture")
+        _write(path, content)
+        return picture
+
+
+def _get(url: str, most: int) -> bytes:
+    """The content at an address; `_Failed` without the address, which holds the key."""
+    try:
+        with urllib.request.urlopen(url, timeout=WAIT) as answer:
+            content: bytes = answer.read(most + 1)
+    except urllib.error.HTTPError as error:
+        raise _Failed(f"HTTP status {error.code}") from None
+    except Exception as error:  # sockets, TLS and HTTP fail in many ways
+        raise _Failed(type(error).__name__) from None
+    if len(content) > most:
+        raise _Failed("an answer of unreasonable size")
+    return content
+
+
+def _picture(content: bytes) -> Poster | None:
+    for magic, kind in _KINDS.items():
+        if content.startswith(magic):
+            return Poster(content, kind)
+    return None
+
+
+def _slug(movie: Movie) -> str:
+    """A file's name for what OMDb is asked: another catalogue may number other films alike."""
+    letters = "".join(c if c.isalnum() and c.isascii() else "-" for c in movie.title)
+    return f"{movie.number}-{letters[:80]}"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(path)

@@ -1,0 +1,329 @@
+"""What the page and the API answer: the deployment asked, the answers remembered for a while."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from botocore.exceptions import BotoCoreError, ClientError
+from cachetools import LRUCache, TTLCache, cached
+from cachetools.keys import hashkey
+
+from web import engines, projection
+from web.answers import (
+    About,
+    Engine,
+    History,
+    Map,
+    Movie,
+    Prediction,
+    Recommendations,
+    Suggestion,
+    Suggestions,
+    Taken,
+    User,
+    Watched,
+)
+from web.catalogue import RATINGS, Catalogue, favourites, fits
+from web.deployment import Deployment
+from web.engines import EngineFailed, PairModel, Question, Recommender, Scored, Similar
+
+if TYPE_CHECKING:
+    from web.clients import Clients
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FRESH: Final = 60.0  # seconds for which an answer is believed
+_SETTLES: Final = 10.0  # seconds after an event in which Amazon Personalize may change its mind
+# A Watch, in the data, is a rating above 3; the custom group knows ratings only.
+_EVENTS: Final[dict[str, dict[str, Any]]] = {
+    "Domain": {"eventType": "Watch"},
+    "Custom": {"eventType": "Rating", "eventValue": 4.0},
+}
+
+
+class Unknown(LookupError):
+    """There is no such user, movie or engine; the message says so."""
+
+
+@dataclass(frozen=True)
+class _Deployed:
+    """What is deployed now, with its data read."""
+
+    deployment: Deployment
+    catalogue: Catalogue
+    recommenders: list[Recommender]
+    raters: list[PairModel]
+    similar: list[Similar]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one engine answered."""
+
+    engine: Engine
+    scored: list[Scored] = field(default_factory=list)
+    problem: str | None = None
+
+
+class Service:
+    """Asks the deployment of a prefix.
+
+    Args:
+        clients: of AWS.
+        prefix: begins the names of the deployment's stacks.
+    """
+
+    def __init__(self, clients: "Clients", prefix: str) -> None:
+        self._clients, self._prefix = clients, prefix
+        self._session = str(uuid.uuid4())
+        self._pool = ThreadPoolExecutor(64, thread_name_prefix="engine")
+        self._watched: LRUCache[int, tuple[Watched, ...]] = LRUCache(10_000)
+        self._watching = threading.Lock()
+        self._now = remembered(self._look, seconds=30, size=1)
+        self._read = remembered(self._read_catalogue, seconds=24 * 3600, size=1)
+        self._ranked = remembered(self._rank, size=2_048)
+        self._alike = remembered(self._like, size=4_096)
+        self._predicted = remembered(self._predict, size=65_536)
+        self._laid = remembered(self._lay, size=1)
+
+    # What there is -------------------------------------------------------------------------------
+
+    def catalogue(self) -> Catalogue:
+        """Movies and ratings.
+
+        Raises:
+            web.deployment.NothingDeployed: there is no deployment.
+            botocore.exceptions.ClientError: AWS refuses.
+        """
+        return self._now().catalogue
+
+    def engines(self) -> list[Engine]:
+        """What recommends."""
+        return [one.about for one in self._now().recommenders]
+
+    def takes_events(self) -> bool:
+        """Whether a watched movie can be told to anyone."""
+        return bool(self._now().deployment.trackers())
+
+    def user(self, number: int) -> User:
+        """A user; `Unknown` if there is none of this number."""
+        found = self.catalogue().user(number)
+        if found is None:
+            raise Unknown(f"There is no user {number} in the data.")
+        return found
+
+    def movie(self, number: int) -> Movie:
+        """A movie; `Unknown` if there is none of this number."""
+        found = self.catalogue().movies.get(number)
+        if found is None:
+            raise Unknown(f"There is no movie {number} in the data.")
+        return found
+
+    # Answers -------------------------------------------------------------------------------------
+
+    def history(self, number: int) -> History:
+        """What a user has seen."""
+        user = self.user(number)
+        rated = self.catalogue().rated(number)
+        mean = sum(one.rating for one in rated) / len(rated) if rated else 0.0
+        return History(
+            user=user,
+            mean=round(mean, 2),
+            favourites=favourites(rated),
+            watched=self._watched_by(number),
+            rated=rated,
+        )
+
+    def recommendations(
+        self,
+        number: int,
+        *,
+        genre: str | None = None,
+        decade: int | None = None,
+        engine: str | None = None,
+        count: int = 10,
+    ) -> Recommendations:
+        """What the deployed engines suggest, or one of them."""
+        user, now = self.user(number), self._now()
+        asked = [one for one in now.recommenders if engine in (None, one.about.key)]
+        if engine is not None and not asked:
+            keys = ", ".join(one.about.key for one in now.recommenders) or "none"
+            raise Unknown(f"There is no engine {engine}; deployed: {keys}.")
+        watched = self._watched_by(number)
+        happened = len(watched), _unsettled(watched)
+        question = Question(user, genre, decade, happened)
+        seen = now.catalogue.seen(number) | {one.movie.number for one in watched}
+        futures = [self._pool.submit(self._suggest, one, question, seen, count) for one in asked]
+        lists = [future.result() for future in futures]
+        return Recommendations(user=user, genre=genre, decade=decade, lists=_side_by_side(lists))
+
+    def about(self, number: int, user_number: int | None, count: int = 10) -> About:
+        """A movie, what is like it, and what a user would think of it."""
+        movie, now = self.movie(number), self._now()
+        user = None if user_number is None else self.user(user_number)
+        alike = [self._pool.submit(self._find_like, one, movie, user, count) for one in now.similar]
+        ratings, watched = {}, set()
+        predictions = []
+        if user is not None:
+            predictions = [
+                self._pool.submit(self._predicted, one, user.number, number) for one in now.raters
+            ]
+            ratings = {one.movie.number: one.rating for one in now.catalogue.rated(user.number)}
+            watched = {one.movie.number for one in self._watched_by(user.number)}
+        return About(
+            movie=movie,
+            user=user,
+            rating=ratings.get(number),
+            watched=number in watched,
+            predictions=tuple(future.result() for future in predictions),
+            similar=_side_by_side([future.result() for future in alike]),
+        )
+
+    def map(self) -> Map:
+        """The embedding space, laid flat."""
+        return self._laid()
+
+    def watch(self, user_number: int, movie_number: int) -> Taken:
+        """Tell Amazon Personalize that a user watched a movie; the lists leave it out from now on.
+
+        Raises:
+            Unknown: no such user or movie.
+            EngineFailed: an event was not taken.
+        """
+        user, movie = self.user(user_number), self.movie(movie_number)
+        time_now = datetime.now(UTC)
+        sent = []
+        for group, tracking_id in self._now().deployment.trackers().items():
+            event = {**_EVENTS[group], "itemId": movie.id, "sentAt": time_now}
+            try:
+                self._clients.personalize_events.put_events(
+                    trackingId=tracking_id,
+                    userId=user.id,
+                    sessionId=f"{self._session}-{user.number}",
+                    eventList=[event],
+                )
+            except (ClientError, BotoCoreError) as error:
+                raise EngineFailed(f"Amazon Personalize did not take the event: {error}") from None
+            sent.append(group)
+        with self._watching:
+            before = [one for one in self._watched.get(user_number, ()) if one.movie != movie]
+            self._watched[user_number] = (Watched(movie=movie, time=time_now), *before)
+        return Taken(user=user, movie=movie, sent_to=tuple(sent))
+
+    # Asked, and remembered for a while -----------------------------------------------------------
+
+    def _look(self) -> _Deployed:
+        deployment = Deployment.find(self._clients.cloudformation, self._prefix)
+        head = self._clients.s3.head_object(Bucket=deployment.bucket, Key=RATINGS)
+        catalogue = self._read(deployment.bucket, head["ETag"])
+        known = (deployment, catalogue, self._clients)
+        return _Deployed(
+            deployment,
+            catalogue,
+            engines.recommenders(*known),
+            engines.raters(*known),
+            engines.similar(*known),
+        )
+
+    def _read_catalogue(self, bucket: str, etag: str) -> Catalogue:
+        return Catalogue.read(self._clients.s3, bucket)
+
+    def _rank(
+        self, engine: Recommender, question: Question
+    ) -> "tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]":
+        scored = engine.rank(question)
+        numbers = np.array([movie.number for movie, _ in scored], np.int32)
+        scores = [np.nan if score is None else score for _, score in scored]
+        return numbers, np.array(scores, np.float32)
+
+    def _like(self, engine: Similar, movie: Movie, user: User | None, count: int) -> list[Scored]:
+        return engine.like(movie, user, count)
+
+    def _predict(self, model: PairModel, user: int, movie: int) -> Prediction:
+        try:
+            (score,) = model.scores(user, [movie])
+        except EngineFailed as error:
+            return Prediction(engine=model.about.title, rating=None, problem=str(error))
+        return Prediction(engine=model.about.title, rating=round(score, 2), problem=None)
+
+    def _lay(self) -> Map:
+        now = self._now()
+        try:
+            return projection.lay(self._clients, now.deployment, now.catalogue)
+        except (ClientError, BotoCoreError) as error:
+            return Map(points=(), explained=0, problem=f"The embeddings were not found: {error}")
+
+    def _suggest(
+        self, engine: Recommender, question: Question, seen: set[int], count: int
+    ) -> "_Found":
+        movies = self.catalogue().movies
+        try:
+            numbers, scores = self._ranked(engine, question)
+        except EngineFailed as error:
+            return _Found(engine.about, problem=str(error))
+        found: list[Scored] = []
+        for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
+            movie = movies.get(number)
+            wanted = movie and fits(movie, question.genre, question.decade)
+            if movie and wanted and number not in seen:
+                found.append((movie, None if np.isnan(score) else score))
+                if len(found) == count:
+                    break
+        return _Found(engine.about, found)
+
+    def _find_like(self, engine: Similar, movie: Movie, user: User | None, count: int) -> "_Found":
+        try:
+            return _Found(engine.about, self._alike(engine, movie, user, count))
+        except EngineFailed as error:
+            return _Found(engine.about, problem=str(error))
+
+    def _watched_by(self, user: int) -> tuple[Watched, ...]:
+        with self._watching:
+            return self._watched.get(user, ())
+
+
+def remembered(function: Callable[P, T], *, size: int, seconds: float = _FRESH) -> Callable[P, T]:
+    """The function with its answers kept for a while; equal questions at a time are asked once."""
+    kept: TTLCache[Any, T] = TTLCache(size, seconds)
+    return cached(kept, key=_key, condition=threading.Condition())(function)
+
+
+def _key(*arguments: Any) -> Any:
+    """Engines are made anew with each look at the deployment; what they are stays."""
+    return hashkey(*(getattr(one, "about", one) for one in arguments))
+
+
+def _unsettled(watched: tuple[Watched, ...]) -> int:
+    """Another number each second while a recent event may still change what is answered."""
+    age = time.time() - watched[0].time.timestamp() if watched else _SETTLES
+    return int(age) if age < _SETTLES else -1
+
+
+def _side_by_side(results: list[_Found]) -> tuple[Suggestions, ...]:
+    """The lists, each of whose movies tells which others have it too."""
+    holders: dict[int, list[str]] = {}
+    for one in results:
+        for movie, _ in one.scored:
+            holders.setdefault(movie.number, []).append(one.engine.title)
+    lists = []
+    for one in results:
+        best = one.scored[0][1] if one.scored else None
+        movies = tuple(
+            Suggestion(
+                movie=movie,
+                score=score,
+                share=score / best if one.engine.rises and score and best and best > 0 else None,
+                also=tuple(title for title in holders[movie.number] if title != one.engine.title),
+            )
+            for movie, score in one.scored
+        )
+        lists.append(Suggestions(engine=one.engine, movies=movies, problem=one.problem))
+    return tuple(lists)
