@@ -7,6 +7,8 @@ SETUP := $(VENV)/.ready
 DATA ?=
 PRESET ?= default
 PORT ?= 4566
+PAGE ?= 8080
+PREFIX ?= recommender
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node
@@ -14,7 +16,7 @@ export PYTHONUNBUFFERED := 1
 # the test processes must agree on the tests' names, some of which hold sets
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup rehearse test data local cost check format lock clean bench reliability
+.PHONY: help setup rehearse test data local cost check format lock clean bench reliability demo web
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -35,6 +37,9 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json
 rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or csv] [PRESET=default|workshop]
 	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET)
 
+demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080]
+	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET) --page $(PAGE)
+
 test: $(SETUP) ## every test
 	@rm -rf build/reliability
 	@python -m pytest -q -n 2 --dist loadfile
@@ -48,8 +53,11 @@ reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliabilit
 data: $(SETUP) ## prepare build/data [DATA=folder or csv]
 	@python -m recsys prepare $(if $(DATA),--data "$(DATA)")
 
-local: $(SETUP) ## the local AWS, until Ctrl-C [PORT=4566]
-	@exec python -m local_aws --port $(PORT)
+local: $(SETUP) ## the local AWS and the page, until Ctrl-C [PORT=4566] [PAGE=8080]
+	@exec python -m local_aws --port $(PORT) -- python -m web --port $(PAGE) --prefix $(PREFIX)
+
+web: $(SETUP) ## the page for what the AWS credentials reach [PAGE=8080] [PREFIX=recommender]
+	@exec python -m web --port $(PAGE) --prefix $(PREFIX)
 
 bench: $(SETUP) ## measure every engine into docs/benchmarks.md [DATA=folder of MovieLens 100k] [QUICK=1]
 	@python -m bench $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)

@@ -1,10 +1,17 @@
-"""`python -m local_aws [--port N]`: the local AWS until Ctrl-C."""
+"""`python -m local_aws [--port N] [-- COMMAND …]`: the local AWS until Ctrl-C.
+
+A command is run beside it, with the variables that lead it there, and ends when it ends.
+"""
 
 import argparse
 import logging
+import os
 import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from local_aws.server import LocalAws, PortInUse
 
@@ -14,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="local_aws", description="AWS on this machine.")
     parser.add_argument("--port", type=int, default=4566, help="loopback port (default 4566)")
     parser.add_argument("--verbose", action="store_true", help="log every request")
+    parser.add_argument("command", nargs="*", help="run beside it, after --")
     options = parser.parse_args(arguments)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
@@ -28,12 +36,26 @@ def main(arguments: list[str] | None = None) -> int:
         with LocalAws(options.port) as aws:
             settings = "\n".join(f"  export {k}={v}" for k, v in aws.environment().items())
             print(f"The local AWS listens on {aws.url}. In another shell:\n{settings}", flush=True)
-            done.wait()
-            print("stopping", flush=True)
+            with _beside(options.command, aws.environment()):
+                done.wait()
+                print("stopping", flush=True)
     except PortInUse as error:
         print(f"local_aws: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+@contextmanager
+def _beside(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[None]:
+    """Run a command meanwhile, if there is one."""
+    if not command:
+        yield
+        return
+    with subprocess.Popen(command, env={**os.environ, **environment}) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 if __name__ == "__main__":

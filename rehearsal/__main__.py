@@ -1,6 +1,7 @@
 """`python -m rehearsal`: from data to recommendations and back to nothing, on the local AWS."""
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -64,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="rehearsal", description=__doc__)
     parser.add_argument("--data", help="a MovieLens folder or a CSV of ratings; see the README")
     parser.add_argument("--preset", default="default", help="hyperparameters: default or workshop")
+    parser.add_argument("--page", type=int, help="before the end, show the page on this port")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
@@ -80,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with LocalAws() as aws:
             os.environ.update(aws.environment(REGION))
-            _rehearse(run, options.out)
+            _rehearse(run, options.out, options.page)
     except CdkError as error:
         print(f"\nThe rehearsal failed. {error}", file=sys.stderr)
         return 1
@@ -103,7 +105,7 @@ def _prepare(data: str | None) -> int:
     return subprocess.run(command, cwd=PROJECT, check=False).returncode
 
 
-def _rehearse(run: Rehearsal, out: Path) -> None:
+def _rehearse(run: Rehearsal, out: Path, page: int | None) -> None:
     assembly = str(out / "cdk.out")
     log = out / "cdk.log"
     log.unlink(missing_ok=True)
@@ -127,9 +129,17 @@ def _rehearse(run: Rehearsal, out: Path) -> None:
             user=catalogue.users.get(sample["user"], str(sample["user"])),
             item=catalogue.items.get(sample["movie"], str(sample["movie"])),
         )
+    if page is not None:
+        _show_page(page)
     with run.step("cdk destroy --all"):
         cdk("destroy", "--all", "--force", "--app", assembly, log=log)
     run.leftovers = sorted(inventory() - before)
+
+
+def _show_page(port: int) -> None:
+    print("» the page, until Ctrl-C; then all of it is destroyed", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        subprocess.run([sys.executable, "-m", "web", "--port", str(port)], cwd=PROJECT, check=False)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ FORBIDDEN = {
     "stacks": {"boto3", "botocore", "moto", "recsys", "local_aws", "lambdas", "rehearsal"},
     "lambdas": {"aws_cdk", "recsys", "local_aws", "stacks", "moto", "rehearsal"},
     "recsys": {"aws_cdk", "boto3", "botocore", "moto", "local_aws", "stacks", "rehearsal"},
-    "local_aws": {"aws_cdk", "recsys", "stacks", "lambdas", "rehearsal"},
+    "local_aws": {"aws_cdk", "recsys", "stacks", "lambdas", "rehearsal", "web"},
+    "web": {"aws_cdk", "recsys", "stacks", "lambdas", "local_aws", "moto", "rehearsal"},
 }
 
 

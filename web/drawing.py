@@ -35,8 +35,8 @@ def poster(movie: Movie) -> str:
     chance = random.Random(movie.number)  # noqa: S311
     hue = _HUES.get(movie.genres[0], 215) if movie.genres else 215
     other = (hue + chance.choice((28, -28, 52))) % 360
-    lines = textwrap.wrap(movie.name, 15, max_lines=5, placeholder="…") or [movie.title]
-    size = 24 if max(map(len, lines)) <= 12 and len(lines) <= 3 else 20
+    lines = textwrap.wrap(movie.name, 13, max_lines=5, placeholder="…") or [movie.title]
+    size = min(24, 164 * 10 // (7 * max(map(len, lines))))  # a letter is 0.7 of its size wide
     first = 268 - (len(lines) - 1) * (size + 3)
     text = "".join(
         f'<tspan x="18" y="{first + row * (size + 3)}">{escape(line)}</tspan>'

@@ -217,9 +217,9 @@ _RATERS: Final = {
     "Deep matrix factorization": "DeepMfEndpointName",
 }
 _PERSONAL: Final = {
-    "UserPersonalizationV2": "what users with such a history did next",
-    "UserPersonalization": "what users with such a history did next",
-    "TopPicks": "top picks for you, by what users with such a history watched",
+    "UserPersonalizationV2": "what users with a like history did next",
+    "UserPersonalization": "what users with a like history did next",
+    "TopPicks": "what users with a like history watched next",
     "PersonalizedRankingV2": f"the {_RESULTS} best-known unseen movies, in this user's order",
     "PersonalizedRanking": f"the {_RESULTS} best-known unseen movies, in this user's order",
     "PopularityCount": "what most users have seen, whoever asks",
@@ -243,7 +243,7 @@ def recommenders(
         about = Engine(
             key=_key(_OBJECT2VEC),
             title=_OBJECT2VEC,
-            about="how likely the user is to like a movie, of all in the catalogue",
+            about="how likely this user is to like a movie",
             score="probability of a rating above 3",
             rises=True,
         )
@@ -255,7 +255,7 @@ def recommenders(
     for served in deployment.served():
         if served.model in _PERSONAL:
             personal = Personalized(
-                _personalize(served, _PERSONAL[served.model], "Amazon Personalize's score"),
+                _personalize(served, _PERSONAL[served.model], "the service's own"),
                 served,
                 "Ranking" in served.model,
                 deployment.filters(served.group),
@@ -273,7 +273,7 @@ def raters(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> 
             Engine(
                 key=_key(title),
                 title=title,
-                about="the rating that the user would give, of all in the catalogue",
+                about="the rating that this user would give",
                 score="predicted rating",
                 rises=True,
             ),
@@ -310,7 +310,7 @@ def _personalize(served: Served, words: str, score: str) -> Engine:
     return Engine(
         key=_key(f"{served.group} {title}"),
         title=f"Personalize: {title.lower()}",
-        about=f"{words} ({served.group.lower()} dataset group)",
+        about=f"{words} ({served.group.lower()} group)",
         score=score,
         rises=bool(score),
     )
