@@ -18,6 +18,7 @@ from web.deployment import Deployment, Served
 if TYPE_CHECKING:
     from web.clients import Clients
 
+NEIGHBOURS: Final = "neighbours"
 _PAIRS: Final = 1_000  # in one request to an endpoint: some 40 KB of its 4 MB
 _MOST: Final = 10_000  # movies that are scored one by one, the best known
 _RESULTS: Final = 500  # the most that Amazon Personalize answers, and ranks
@@ -291,7 +292,7 @@ def similar(deployment: Deployment, catalogue: Catalogue, clients: "Clients") ->
     found: list[Similar] = []
     if function := deployment.outputs.get("MovieRetrievalFunctionName"):
         about = Engine(
-            key="neighbours",
+            key=NEIGHBOURS,
             title="Nearest in the embedding space",
             about="by Object2Vec's embeddings",
             score="distance",

@@ -21,6 +21,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from web import drawing
 from web.answers import Recommendations
+from web.engines import NEIGHBOURS
 from web.posters import Omdb
 from web.service import Service
 
@@ -108,8 +109,14 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             abort(400, "Which movie was watched?")
         lists = service.recommendations(user, genre=asked.genre, decade=asked.decade).lists
         taken = service.watch(user, asked.movie)
+        # what moves up merely because the movie itself is gone has not changed
         session["before"] = {
-            one.engine.key: [suggestion.movie.number for suggestion in one.movies] for one in lists
+            one.engine.key: [
+                suggestion.movie.number
+                for suggestion in one.movies
+                if suggestion.movie != taken.movie
+            ]
+            for one in lists
         }
         flash(taken.movie.name)
         chosen = {"genre": asked.genre, "decade": asked.decade}
@@ -141,11 +148,8 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
     def map() -> str:  # noqa: A001
         asked = g.asked
         about = None if asked.movie is None else service.about(asked.movie, None)
-        near = (
-            next((one for one in about.similar if one.engine.key == "neighbours"), None)
-            if about
-            else None
-        )
+        lists = about.similar if about else ()
+        near = next((one for one in lists if one.engine.key == NEIGHBOURS), None)
         return render_template(
             "map.html",
             map=service.map(),
