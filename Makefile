@@ -16,7 +16,7 @@ export PYTHONUNBUFFERED := 1
 # the test processes must agree on the tests' names, some of which hold sets
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup rehearse test data local cost check format lock clean bench reliability demo web
+.PHONY: help setup rehearse test data local cost check sbom format lock clean bench reliability demo web
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -65,8 +65,14 @@ bench: $(SETUP) ## measure every engine into docs/benchmarks.md [DATA=folder of 
 cost: $(SETUP) ## what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
 	@python -m cost $(foreach one,$(SETTINGS),-c $(one))
 
-check: $(SETUP) ## ruff and mypy
-	@ruff format --check . && ruff check . && mypy
+check: $(SETUP) ## ruff, mypy, known vulnerabilities, secrets
+	@ruff format --check . && ruff check . && mypy && python supply_chain.py
+
+sbom: $(SETUP) ## bills of materials into build/sbom, as CycloneDX
+	@mkdir -p build/sbom
+	@cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o build/sbom/python.json
+	@npm sbom --silent --package-lock-only --sbom-format=cyclonedx > build/sbom/npm.json
+	@echo build/sbom/python.json build/sbom/npm.json
 
 format: $(SETUP) ## let ruff rewrite
 	@ruff format . && ruff check --fix .

@@ -325,7 +325,7 @@ def test_other_sdk_clients_can_call_it(aws: Any, probe: str) -> None:
         region_name="eu-west-1",
         endpoint_url=aws.url,
         aws_access_key_id="any",
-        aws_secret_access_key="any",
+        aws_secret_access_key="any",  # pragma: allowlist secret
     )
     arn = stranger.get_function(FunctionName=probe)["Configuration"]["FunctionArn"]
     answer = stranger.invoke(FunctionName=arn, Payload=b'{"do": "nothing"}')

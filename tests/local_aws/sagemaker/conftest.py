@@ -34,7 +34,7 @@ class Aws:
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id="AKIATEST",
-            aws_secret_access_key="secret",
+            aws_secret_access_key="secret",  # pragma: allowlist secret
         )
 
     def prepare(self) -> None:

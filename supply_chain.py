@@ -1,0 +1,145 @@
+"""`python supply_chain.py`: known vulnerabilities in what is locked, secrets in what is tracked.
+
+A service that does not answer is told of and skipped, so that the check works with no network.
+"""
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+_PROJECT: Final = Path(__file__).resolve().parent
+_ADVISORIES: Final = "https://pypi.org/pypi/pip/json"  # any package's page holds its advisories
+_PATIENCE: Final = 30.0  # seconds for a whole audit
+_LOCKS: Final = r"requirements.*\.txt|package-lock\.json"  # hashes, which look like secrets
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found.
+
+    Attributes:
+        findings: what is wrong, a line each.
+        skipped: why nothing could be found out; empty if it could.
+    """
+
+    findings: tuple[str, ...] = ()
+    skipped: str = ""
+
+
+def python_packages() -> Verdict:
+    """Vulnerabilities of the packages in requirements.txt, by pip-audit."""
+    try:
+        with urllib.request.urlopen(_ADVISORIES, timeout=5):
+            pass
+    except (OSError, urllib.error.URLError) as error:
+        return Verdict(skipped=f"PyPI's advisories do not answer ({error})")
+    options = ["--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json"]
+    told = _run(["pip-audit", *options, "--requirement", "requirements.txt"])
+    return told if isinstance(told, Verdict) else judge_python(told)
+
+
+def judge_python(text: str) -> Verdict:
+    """What pip-audit's JSON says."""
+    report = _parsed(text)
+    packages = report.get("dependencies", []) if report else []
+    known = [package for package in packages if "vulns" in package]
+    if not known:
+        return Verdict(skipped="PyPI's advisories do not answer")
+    return Verdict(
+        tuple(
+            f"{package['name']} {package['version']}: {found['id']}, mended in "
+            f"{', '.join(found['fix_versions']) or 'no version yet'}"
+            for package in known
+            for found in package["vulns"]
+        )
+    )
+
+
+def npm_packages() -> Verdict:
+    """Vulnerabilities of the packages in package-lock.json, by npm audit."""
+    told = _run(["npm", "audit", "--json", "--package-lock-only"])
+    return told if isinstance(told, Verdict) else judge_npm(told)
+
+
+def judge_npm(text: str) -> Verdict:
+    """What npm audit's JSON says."""
+    report = _parsed(text)
+    if not report or "vulnerabilities" not in report:
+        reason = str((report or {}).get("message", "no answer")).partition(" - ")[0]
+        return Verdict(skipped=f"npm's advisories do not answer ({reason})")
+    return Verdict(
+        tuple(
+            f"{name} {found['range']}: {found['severity']}"
+            for name, found in sorted(report["vulnerabilities"].items())
+        )
+    )
+
+
+def secrets() -> Verdict:
+    """Secrets in the tracked files; `# pragma: allowlist secret` lets a line pass."""
+    told = _run(["detect-secrets", "scan", "--exclude-files", _LOCKS])
+    return told if isinstance(told, Verdict) else judge_secrets(told)
+
+
+def judge_secrets(text: str) -> Verdict:
+    """What detect-secrets' JSON says."""
+    report = _parsed(text)
+    if not report:
+        return Verdict(("detect-secrets said nothing that can be read",))
+    return Verdict(
+        tuple(
+            f"{file}:{found['line_number']}: {found['type']}"
+            for file, all_found in sorted(report["results"].items())
+            for found in all_found
+        )
+    )
+
+
+CHECKS: Final[dict[str, Callable[[], Verdict]]] = {
+    "vulnerabilities of Python packages": python_packages,
+    "vulnerabilities of npm packages": npm_packages,
+    "secrets": secrets,
+}
+
+
+def main() -> int:
+    """Run all checks at once; 0 unless one of them found something."""
+    with ThreadPoolExecutor() as pool:
+        running = {name: pool.submit(check) for name, check in CHECKS.items()}
+        verdicts = {name: each.result() for name, each in running.items()}
+    for name, verdict in verdicts.items():
+        outcome = f"skipped: {verdict.skipped}" if verdict.skipped else len(verdict.findings)
+        print(f"{name}: {outcome}")
+        for finding in verdict.findings:
+            print(f"  {finding}", file=sys.stderr)
+    return 1 if any(verdict.findings for verdict in verdicts.values()) else 0
+
+
+def _run(command: Sequence[str]) -> str | Verdict:
+    """What a program prints; a verdict where it takes too long. It may end with any status."""
+    try:
+        done = subprocess.run(
+            command, cwd=_PROJECT, capture_output=True, text=True, timeout=_PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Verdict(skipped=f"{command[0]} had no answer after {_PATIENCE:.0f} s")
+    return done.stdout
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    try:
+        report = json.loads(text)
+    except ValueError:
+        return None
+    return report if isinstance(report, dict) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What is said of vulnerabilities and secrets, and of services that do not answer."""
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import supply_chain
+from supply_chain import Verdict, judge_npm, judge_python, judge_secrets
+
+
+def test_a_vulnerable_python_package_is_named_with_its_cure() -> None:
+    vulnerability = {"id": "PYSEC-1", "fix_versions": ["2.0"], "aliases": [], "description": ""}
+    report = {
+        "dependencies": [
+            {"name": "good", "version": "1", "vulns": []},
+            {"name": "bad", "version": "1", "vulns": [vulnerability]},
+            {"name": "unknown", "skip_reason": "not found"},
+        ]
+    }
+    found = judge_python(json.dumps(report))
+    assert found == Verdict(("bad 1: PYSEC-1, mended in 2.0",))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"dependencies": [{"name": "a", "skip_reason": "?"}]}']
+)
+def test_an_audit_that_knew_no_package_is_no_clean_bill(text: str) -> None:
+    assert judge_python(text).skipped
+
+
+def test_a_vulnerable_npm_package_is_named() -> None:
+    report = {"vulnerabilities": {"bad": {"range": "<2", "severity": "high"}}}
+    assert judge_npm(json.dumps(report)) == Verdict(("bad <2: high",))
+    assert judge_npm('{"vulnerabilities": {}}') == Verdict()
+
+
+def test_a_registry_that_refuses_audits_is_told_of() -> None:
+    refusal = {"message": "405 Method Not Allowed - POST somewhere", "statusCode": 405}
+    assert judge_npm(json.dumps(refusal)).skipped == (
+        "npm's advisories do not answer (405 Method Not Allowed)"
+    )
+    assert judge_npm("").skipped
+
+
+def test_a_secret_is_shown_where_it_stands_and_not_itself() -> None:
+    finding = {"type": "AWS Access Key", "line_number": 7, "hashed_secret": "abc"}
+    assert judge_secrets(json.dumps({"results": {"a.py": [finding]}})) == Verdict(
+        ("a.py:7: AWS Access Key",)
+    )
+    assert judge_secrets("").findings
+
+
+def test_with_no_network_the_check_passes_with_notes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def offline(*_: Any, **__: Any) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", offline)
+    monkeypatch.setattr(supply_chain, "_run", lambda _: "")
+    monkeypatch.setitem(supply_chain.CHECKS, "secrets", Verdict)
+    assert supply_chain.main() == 0
+    said = capsys.readouterr().out
+    assert "Python packages: skipped: PyPI's advisories do not answer" in said
+    assert "npm packages: skipped: npm's advisories do not answer" in said
+    assert "secrets: 0" in said
+
+
+def test_a_finding_fails_the_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in supply_chain.CHECKS:
+        monkeypatch.setitem(supply_chain.CHECKS, name, Verdict)
+    monkeypatch.setitem(supply_chain.CHECKS, "secrets", lambda: Verdict(("a.py:1: Key",)))
+    assert supply_chain.main() == 1
+    assert "a.py:1: Key" in capsys.readouterr().err
+
+
+def test_every_locked_package_has_a_hash() -> None:
+    for name in ("requirements.txt", "requirements-uv.txt"):
+        lines = (Path(supply_chain.__file__).parent / name).read_text("utf-8").splitlines()
+        pins = [i for i, line in enumerate(lines) if line and line[0] not in "# "]
+        assert pins
+        for index in pins:
+            assert "--hash=sha256:" in lines[index + 1], lines[index]
