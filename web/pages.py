@@ -150,9 +150,18 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
         about = None if asked.movie is None else service.about(asked.movie, None)
         lists = about.similar if about else ()
         near = next((one for one in lists if one.engine.key == NEIGHBOURS), None)
+        close = {one.movie.number for one in near.movies} if near else set()
+        laid = service.map()
+        # what is pointed out lies on top
+        points = sorted(
+            laid.points,
+            key=lambda one: (one.movie.number == asked.movie, one.movie.number in close),
+        )
         return render_template(
             "map.html",
-            map=service.map(),
+            map=laid,
+            points=points,
+            close=close,
             about=about,
             near=near,
             choices=service.catalogue().choices,

@@ -1,0 +1,76 @@
+"""Titles as people say them, and what a user has seen."""
+
+import numpy as np
+import pytest
+
+from web.catalogue import Catalogue, said
+
+ITEMS = "\n".join(
+    [
+        "1|Invented, The (1984)|01-Jan-1984|||0|1|0|0|0|0|0|0|0|0|0|0|0|0|0|1|0|0|0",
+        "2|Made Up (Erfunden) (1999)|01-Jan-1999|||0|0|0|0|0|1|0|0|0|0|0|0|0|0|0|0|0|0|0",
+        "3|unknown||||1|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0",
+        "4|Nobody Rated|01-Feb-1971|||0|0|0|0|0|1|0|0|0|0|0|0|0|0|0|0|0|0|0",
+    ]
+)
+RATINGS = np.array([[7, 2, 3, 100], [5, 1, 4, 50], [7, 1, 5, 200], [7, 3, 1, 150]], np.float64)
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    ids = {"items": {"alpha": 1, "beta": 2, "gamma": 3, "delta": 4}, "users": {"anna": 7, "b": 5}}
+    return Catalogue(ITEMS.encode("latin-1"), [RATINGS[:1], RATINGS[1:]], ids)
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "year"),
+    [
+        ("Terminator, The (1984)", "The Terminator", 1984),
+        ("Good, The Bad and The Ugly, The (1966)", "The Good, The Bad and The Ugly", 1966),
+        (
+            "City of Lost Children, The (Cité des enfants perdus, La) (1995)",
+            *("The City of Lost Children", 1995),
+        ),
+        ("Seven (a.k.a. Se7en) (1995)", "Seven", 1995),
+        ("America, L' (1994)", "L'America", 1994),
+        ("Postino, Il (1994)", "Il Postino", 1994),
+        ("Die Hard (1988)", "Die Hard", 1988),
+        ("Land Before Time III, The (1995) (V)", "The Land Before Time III", 1995),
+        ("A Series (2006–2007)", "A Series", 2006),
+        ("Me, Myself and I", "Me, Myself and I", None),
+        ("unknown", "unknown", None),
+        ("(500) Days of Summer (2009)", "(500) Days of Summer", 2009),
+        ("2001: A Space Odyssey (1968)", "2001: A Space Odyssey", 1968),
+        ("(1999)", "(1999)", 1999),
+    ],
+)
+def test_titles_are_said_as_people_say_them(title: str, name: str, year: int | None) -> None:
+    assert said(title) == (name, year)
+
+
+def test_movies_and_their_ratings(catalogue: Catalogue) -> None:
+    first = catalogue.movies[1]
+    assert (first.id, first.name, first.year) == ("alpha", "The Invented", 1984)
+    assert first.genres == ("Action", "Sci-Fi")
+    assert (first.ratings, first.mean) == (2, 4.5)
+    assert catalogue.movies[4].year == 1971  # from the date, where the title has none
+    assert (catalogue.movies[4].ratings, catalogue.movies[4].mean) == (0, None)
+    assert catalogue.movies[3].genres == ()
+    assert [movie.number for movie in catalogue.known] == [1, 2, 3, 4]
+    assert catalogue.choices.genres == ("Action", "Comedy", "Sci-Fi")
+    assert catalogue.choices.decades == (1990, 1980, 1970)
+
+
+def test_a_users_ratings_come_newest_first(catalogue: Catalogue) -> None:
+    assert [one.movie.number for one in catalogue.rated(7)] == [1, 3, 2]
+    assert [one.rating for one in catalogue.rated(7)] == [5, 1, 3]
+    assert catalogue.seen(7) == {1, 2, 3}
+    assert catalogue.seen(99) == set()
+
+
+def test_users_and_movies_are_found(catalogue: Catalogue) -> None:
+    assert [user.id for user in catalogue.users] == ["anna", "b"]
+    assert [user.id for user in catalogue.find_users("NN")] == ["anna"]
+    assert [movie.number for movie in catalogue.find_movies("the INV", None, None)] == [1]
+    assert [movie.number for movie in catalogue.find_movies("", "Comedy", 1990)] == [2]
+    assert catalogue.find_movies("", "Comedy", 1980) == []

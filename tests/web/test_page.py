@@ -1,0 +1,393 @@
+"""One deployment, seen in a real browser and through its API."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+from PIL import Image
+
+from tests.web.conftest import KEY, FakeOmdb, Page, serving
+from web import api
+from web.app import create_app
+from web.posters import Omdb
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from playwright.sync_api import Page as Tab
+
+Open = Callable[..., "Tab"]
+
+DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 360, "height": 740}
+
+
+@pytest.fixture
+def open_tab(browser: "Browser", page: Page) -> Iterator[Open]:
+    """Opens tabs; in the end, none may have complained of a script, a style or a picture."""
+    tabs, complaints = [], []
+
+    def run(**options: Any) -> "Tab":
+        options = {"viewport": DESKTOP, "base_url": page.url, **options}
+        tab = browser.new_context(**options).new_page()
+        tab.set_default_timeout(10_000)
+        tab.on("console", lambda message: complaints.append(f"{tab.url}: {message.text}"))
+        tab.on("pageerror", lambda error: complaints.append(f"{tab.url}: {error}"))
+        tabs.append(tab)
+        return tab
+
+    yield run
+    for tab in tabs:
+        tab.context.close()
+    assert [one for one in complaints if "/nowhere" not in one] == []
+
+
+def listed(tab: "Tab") -> dict[str, list[str]]:
+    """The titles in each engine's list."""
+    script = """() => Object.fromEntries([...document.querySelectorAll(".lists .list")].map(
+        list => [list.id, [...list.querySelectorAll(".name")].map(name => name.innerText)]))"""
+    found: dict[str, list[str]] = tab.evaluate(script)
+    return found
+
+
+def picture(tab: "Tab", path: Path, **options: Any) -> None:
+    """A screenshot in few colours, for it shall be small."""
+    tab.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
+    tab.wait_for_load_state("networkidle")
+    tab.evaluate("Promise.all([...document.images].map(image => image.decode()))")
+    Image.open(BytesIO(tab.screenshot(**options))).convert("RGB").quantize(96).save(
+        path, optimize=True
+    )
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["", "no-javascript"])
+def test_from_user_to_changed_list(open_tab: Open, pictures: Path, script: bool) -> None:
+    number = "12" if script else "13"
+    tab = open_tab(java_script_enabled=script)
+    tab.goto("/")
+    if script:
+        picture(tab, pictures / "users.png")
+    tab.get_by_label("User id").fill(number)
+    tab.get_by_role("button", name="Find").click()
+    tab.get_by_role("link", name=re.compile(rf"User {number}\b")).first.click()
+    before = listed(tab)
+    assert set(before) == {"object2vec", "domain-top-picks"}
+    assert all(len(set(titles)) == 10 for titles in before.values())
+
+    picks = tab.locator("#domain-top-picks")
+    watched = before["domain-top-picks"][0]
+    picks.get_by_role("button", name=f"Watched {watched}").click()
+    tab.wait_for_url(f"**/users/{number}")
+    tab.get_by_role("status").get_by_text(watched).wait_for()
+    after = listed(tab)
+    assert watched not in after["object2vec"] + after["domain-top-picks"]
+    # Personalize took the event to heart: more changed than that the film is gone
+    left = [title for title in before["domain-top-picks"] if title != watched]
+    assert after["domain-top-picks"][:9] != left
+    assert picks.locator(".change").count() > 0
+    if script:
+        picture(tab, pictures / "changed.png")
+    assert tab.get_by_label("Seen so far, newest first").get_by_role("link").first.inner_text() == (
+        watched
+    )
+    tab.reload()  # nothing is sent twice, and what was new is no longer marked
+    assert listed(tab) == after
+    assert picks.locator(".change").count() == 0
+
+    tab.get_by_label("Genre").select_option("Drama")
+    tab.get_by_role("button", name="Show").click()
+    tab.get_by_role("heading", name="Suggested: Drama").wait_for()
+    for words in tab.locator(".picks .words .meta").all_inner_texts():
+        assert "Drama" in words
+
+
+def test_a_movie_says_what_the_functions_say(open_tab: Open, pictures: Path) -> None:
+    functions = boto3.client("lambda")
+
+    def invoke(name: str, event: dict[str, Any]) -> Any:
+        answer = functions.invoke(FunctionName=f"recommender-{name}", Payload=json.dumps(event))
+        return json.loads(answer["Payload"].read())
+
+    told = invoke(
+        "Recommendation_Engine_Object2Vec", {"type": "rating", "user": 20, "movies": [3, 4]}
+    )["predictions"][0]["rating"]
+    (bucket,) = (
+        bucket["Name"]
+        for bucket in boto3.client("s3").list_buckets()["Buckets"]
+        if bucket["Name"].startswith("recommender-data")
+    )
+    event = {"bucket_name": bucket, "movie_id_to_examine": 3}
+    near = json.loads(invoke("Movie_Retrieval_Object2Vec", event)["body"])["neighbours"]
+
+    tab = open_tab(color_scheme="dark")
+    tab.goto("/movies/3?user=20")
+    facts = tab.locator(".facts").inner_text()
+    assert re.search(rf"User 20 would give\s+says Object2Vec\s+★ {told:.1f}", facts)
+    lists = listed(tab)
+    titles = [re.sub(r"(.*), (The|An?)$", r"\2 \1", one["title"][:-7]) for one in near]
+    assert lists["neighbours"] == titles
+    assert len(lists["domain-more-like-x"]) == 10
+    assert tab.get_by_role("heading", level=1).inner_text() not in lists["domain-more-like-x"]
+    picture(tab, pictures / "movie.png")
+
+    tab.get_by_role("link", name="Find it on the map").click()
+    tab.locator("circle.here").wait_for()
+    assert tab.locator("circle.near").count() == 10
+    tab.locator("circle.near").last.hover(force=True)  # it may lie under another
+    assert tab.locator("#tip").inner_text()
+    picture(tab, pictures / "map.png")
+    tab.locator("circle.near").last.click(force=True)
+    tab.wait_for_url(re.compile(r"/map\?movie=(?!3&)"))
+
+
+def test_the_keyboard_is_enough(open_tab: Open) -> None:
+    tab = open_tab()
+    tab.goto("/")
+
+    def reach(words: str) -> None:
+        """Press Tab until the focus is on what is called so, and can be seen."""
+        for _ in range(80):
+            tab.keyboard.press("Tab")
+            name, outline = tab.evaluate(
+                """() => { const one = document.activeElement;
+                   return [one.labels?.[0]?.innerText ?? one.innerText ?? "",
+                           getComputedStyle(one).outlineStyle]; }"""
+            )
+            if " ".join(name.split()).startswith(words):
+                assert outline != "none"
+                return
+        pytest.fail(f"{words!r} cannot be reached")
+
+    reach("Skip to the content")
+    tab.keyboard.press("Enter")
+    reach("User id")
+    tab.keyboard.type("30")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/?q=30")
+    reach("30 User 30")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/users/30")
+    before = listed(tab)["object2vec"]
+    reach("Watched")
+    tab.keyboard.press("Enter")
+    tab.get_by_role("status").wait_for()
+    assert before[0] not in listed(tab)["object2vec"]
+
+
+ADDRESSES = ("/", "/users/8", "/movies", "/movies/3?user=8", "/map?movie=3&genre=Drama", "/nowhere")
+
+
+def test_a_phone_shows_all_of_it(open_tab: Open, pictures: Path) -> None:
+    tab = open_tab(viewport=PHONE, color_scheme="dark")
+    for address in ADDRESSES:
+        tab.goto(address)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], address
+        small = tab.evaluate(
+            """() => [...document.querySelectorAll("button, input:not([type=hidden]), select")]
+               .filter(one => one.getBoundingClientRect().height < 40).map(one => one.outerHTML)"""
+        )
+        assert small == [], address
+    tab.goto("/users/8")
+    picture(tab, pictures / "phone.png")
+
+
+# The contrast of every text with what lies behind it (WCAG 2's formula), and what has no name.
+AUDIT = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const rgba = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const light = c => { const [r, g, b] = c.slice(0, 3).map(v => v / 255).map(
+    v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = one => { for (; one; one = one.parentElement) {
+    const c = rgba(getComputedStyle(one).backgroundColor); if (c[3] == 255) return c; }
+    return [255, 255, 255, 255]; };
+  const faults = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const one = walk.currentNode.parentElement;
+    if (!walk.currentNode.data.trim() || one.closest(".unseen, .skip, svg")) continue;
+    const style = getComputedStyle(one);
+    const [a, b] = [light(rgba(style.color)), light(behind(one))].sort((x, y) => y - x);
+    const large = parseFloat(style.fontSize) >= 24;
+    if ((a + 0.05) / (b + 0.05) < (large ? 3 : 4.5))
+      faults.push("contrast: " + walk.currentNode.data.trim());
+  }
+  for (const one of document.querySelectorAll("input:not([type=hidden]), select"))
+    if (!one.labels.length) faults.push("label: " + one.outerHTML);
+  for (const one of document.querySelectorAll("a, button"))
+    if (!(one.innerText || one.getAttribute("aria-label") || one.textContent).trim())
+      faults.push("name: " + one.outerHTML);
+  for (const one of document.querySelectorAll("img:not([alt])")) faults.push("alt: " + one.src);
+  for (const name of ["header", "nav", "main", "h1"])
+    if (!document.querySelector(name)) faults.push("landmark: " + name);
+  const ids = [...document.querySelectorAll("[id]")].map(one => one.id);
+  faults.push(...ids.filter((id, at) => ids.indexOf(id) != at).map(id => "twice: " + id));
+  return faults; }"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everyone_can_read_it(open_tab: Open, scheme: Any) -> None:
+    tab = open_tab(color_scheme=scheme)
+    for address in ADDRESSES:
+        tab.goto(address)
+        assert tab.evaluate(AUDIT) == [], address
+
+
+@pytest.mark.parametrize("mood", ["well", "broken", "slow"])
+def test_posters_and_plots(
+    open_tab: Open,
+    page: Page,
+    fake_omdb: FakeOmdb,
+    tmp_path: Path,
+    mood: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    release = threading.Event()
+
+    def answer(asked: dict[str, str]) -> tuple[int, Any]:
+        if mood == "slow":
+            release.wait(20)
+        plot = f"A plot about <b>{asked['t']}</b>."
+        poster = f"{fake_omdb.url}/poster.png"
+        told = {"Response": "True", "Year": "1990", "Plot": plot, "Poster": poster}
+        return (500, b"oops") if mood == "broken" else (200, told)
+
+    fake_omdb.answer = answer
+    omdb = Omdb(KEY, tmp_path, fake_omdb.url, 1000)
+    with serving(page.service, omdb) as url:
+        tab = open_tab(base_url=url)
+        seen = []
+        tab.on("response", lambda response: seen.append(response))
+        tab.goto("/movies/3?user=8")
+        name = tab.get_by_role("heading", level=1).inner_text()
+        tab.wait_for_load_state("networkidle")
+        image = tab.locator(".movie .poster")
+        drawn = image.evaluate("image => image.decode().then(() => image.naturalWidth)")
+        if mood == "well":
+            assert tab.locator(".plot").inner_text() == f"A plot about <b>{name}</b>."
+            assert drawn == 1  # the fake's picture is a point
+        else:
+            assert tab.locator(".plot").count() == 0
+            assert drawn == 200
+        assert all(response.status == 200 for response in seen)
+        assert not [response.url for response in seen if not response.url.startswith(url)]
+        assert not [response.url for response in seen if KEY in response.text()]
+        release.set()
+    assert KEY not in caplog.text
+
+
+def test_the_command_says_where_the_page_is(page: Page, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "web", "--port", "0", "--prefix", "another"],
+        env={**os.environ, "OMDB_API_KEY": KEY},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        url = process.stdout.readline().rsplit(" ", 1)[1].strip()
+        with pytest.raises(urllib.error.HTTPError) as answer:  # nothing of that name is deployed
+            urllib.request.urlopen(url)
+        process.terminate()
+        rest = process.stdout.read()
+    error = answer.value
+    assert error.code == 503
+    text = error.read().decode()
+    assert "No deployment named another" in text
+    assert "cdk deploy --all" in text
+    assert "default-src 'none'" in error.headers["Content-Security-Policy"]
+    assert KEY not in text + rest
+
+
+# The API: the document, the routes and the answers agree -----------------------------------------
+
+
+@pytest.fixture(scope="module")
+def client(page: Page) -> Any:
+    return create_app(page.service, Omdb(None, page.data, "", 0), b"a secret").test_client()
+
+
+def test_the_document_and_the_routes_agree(client: Any) -> None:
+    document = client.get(api.DOCUMENT).json
+    validate(document)
+    described = {
+        (method, path) for path, methods in document["paths"].items() for method in methods
+    }
+    served = {
+        (method.lower(), str(rule).replace("<int:", "{").replace(">", "}"))
+        for rule in client.application.url_map.iter_rules()
+        if rule.rule.startswith("/api/") and rule.rule != api.DOCUMENT
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert described == served
+
+
+def test_every_answer_is_as_the_document_says(client: Any) -> None:
+    document = client.get(api.DOCUMENT).json
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            address = path.replace("{user}", "2").replace("{movie}", "3")
+            for parameter in operation["parameters"]:
+                name = parameter["name"]
+                assert parameter["in"] == "query" or f"{{{name}}}" in path
+            body = {"json": {"movie": 3}} if method == "post" else {}
+            answer = getattr(client, method)(address, **body)
+            assert answer.status_code == 200, answer.text
+            schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+            jsonschema.validate(answer.json, {**schema, "components": document["components"]})
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "word"),
+    [
+        ("/api/users/999999", 404, "999999"),
+        ("/api/movies/999999", 404, "999999"),
+        ("/api/movies/3?user=999999", 404, "999999"),
+        ("/api/users/2/recommendations?engine=none", 404, "object2vec"),
+        ("/api/users/2/recommendations?count=0&genre=Drama", 400, "count"),
+        ("/api/users/2/recommendations?colour=red", 400, "colour"),
+        ("/api/nowhere", 404, ""),
+    ],
+)
+def test_what_cannot_be_answered_is_told_in_words(
+    client: Any, address: str, status: int, word: str
+) -> None:
+    answer = client.get(address)
+    assert answer.status_code == answer.json["status"] == status
+    assert word in answer.json["message"]
+
+
+def test_a_form_of_another_site_changes_nothing(client: Any) -> None:
+    assert client.post("/api/users/2/watched", data={"movie": "5"}).status_code == 415
+    assert client.post("/users/2/watched", data={"movie": "5", "token": ""}).status_code == 400
+    watched = client.get("/api/users/2").json["watched"]
+    assert 5 not in [one["movie"]["number"] for one in watched]
+
+
+def test_filters_hold_for_every_engine(client: Any) -> None:
+    whole = client.get("/api/users/4/recommendations?count=100").json["lists"]
+    assert {one["engine"]["key"] for one in whole} >= {"object2vec", "domain-top-picks"}
+    movies = [one["movie"] for one in whole[0]["movies"]]
+    genre, decade = movies[0]["genres"][0], movies[0]["year"] // 10 * 10
+    query = {"genre": genre, "decade": decade, "count": 100}
+    seen = {one["movie"]["number"] for one in client.get("/api/users/4").json["rated"]}
+    for one in client.get("/api/users/4/recommendations", query_string=query).json["lists"]:
+        assert one["problem"] is None
+        assert one["movies"]
+        for suggestion in one["movies"]:
+            movie = suggestion["movie"]
+            assert genre in movie["genres"]
+            assert decade <= movie["year"] < decade + 10
+            assert movie["number"] not in seen
