@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 DATA ?=
 PRESET ?= default
+PERSONALIZE ?= fit
 PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
@@ -34,8 +35,8 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json
 	@npm ci --silent --no-progress
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or csv] [PRESET=default|workshop]
-	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET)
+rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or csv] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both]
+	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET) --personalize $(PERSONALIZE)
 
 demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080]
 	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET) --page $(PAGE)

@@ -65,6 +65,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="rehearsal", description=__doc__)
     parser.add_argument("--data", help="a MovieLens folder or a CSV of ratings; see the README")
     parser.add_argument("--preset", default="default", help="hyperparameters: default or workshop")
+    parser.add_argument(
+        "--personalize",
+        default="fit",
+        choices=("off", "custom", "domain", "both", "fit"),
+        help="Amazon Personalize's dataset groups (default: those whose data are not red)",
+    )
     parser.add_argument("--page", type=int, help="before the end, show the page on this port")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
     options = parser.parse_args(arguments)
@@ -82,7 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with LocalAws() as aws:
             os.environ.update(aws.environment(REGION))
-            _rehearse(run, options.out, options.page)
+            settings = {"preset": run.preset, "personalize.groups": _groups(options.personalize)}
+            _rehearse(run, options.out, settings, options.page)
     except CdkError as error:
         print(f"\nThe rehearsal failed. {error}", file=sys.stderr)
         return 1
@@ -92,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.seconds["total"] = round(time.monotonic() - began, 2)
     report = options.out / "report.json"
     report.write_text(json.dumps(asdict(run), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    print("\n".join(lines(run, Catalogue.read(DATA).titles)))
+    print("\n".join(lines(run, Catalogue.read(DATA))))
     print(f"\nAll of this as JSON: {os.path.relpath(report)}")
     return 0 if run.succeeded else 1
 
@@ -105,12 +112,22 @@ def _prepare(data: str | None) -> int:
     return subprocess.run(command, cwd=PROJECT, check=False).returncode
 
 
-def _rehearse(run: Rehearsal, out: Path, page: int | None) -> None:
+def _groups(chosen: str) -> str:
+    """Amazon Personalize's dataset groups, as the setting wants them."""
+    if chosen != "fit":
+        return chosen
+    judged = json.loads((DATA / "health.json").read_text("utf-8"))["groups"]
+    fit = [name for name, group in judged.items() if group["status"] != "red"]
+    return "both" if len(fit) == len(judged) else fit[0] if fit else "off"
+
+
+def _rehearse(run: Rehearsal, out: Path, settings: dict[str, str], page: int | None) -> None:
     assembly = str(out / "cdk.out")
     log = out / "cdk.log"
     log.unlink(missing_ok=True)
     with run.step("cdk synth"):
-        cdk("synth", "--quiet", "--output", assembly, "-c", f"preset={run.preset}", log=log)
+        context = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        cdk("synth", "--quiet", "--output", assembly, *context, log=log)
     with run.step("cdk bootstrap"):
         cdk("bootstrap", f"aws://123456789012/{REGION}", "--app", assembly, log=log)
     before = inventory()
@@ -122,13 +139,7 @@ def _rehearse(run: Rehearsal, out: Path, page: int | None) -> None:
         run.calls = workshop_calls(run.stacks, run.data["sample"])
         run.milliseconds = median_milliseconds(run.stacks, run.data["sample"])
     with run.step("questions to Amazon Personalize"):
-        catalogue = Catalogue.read(DATA)
-        sample = run.data["sample"]
-        run.personalize = ask(
-            run.stacks,
-            user=catalogue.users.get(sample["user"], str(sample["user"])),
-            item=catalogue.items.get(sample["movie"], str(sample["movie"])),
-        )
+        run.personalize = ask(run.stacks, Catalogue.read(DATA), run.data["sample"])
     if page is not None:
         _show_page(page)
     with run.step("cdk destroy --all"):

@@ -1,12 +1,13 @@
 """What is asked of Amazon Personalize once it is deployed, and how it answers."""
 
+import csv
 import json
 import re
 import statistics
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +15,70 @@ import boto3
 from botocore.exceptions import ClientError
 
 Outputs = Mapping[str, Mapping[str, str]]
+Question = dict[str, Any]
 
 _SERVED = re.compile(r"(Custom|Domain)(\w+?)(Campaign|Recommender)Arn")
-_SHOWN = 5
+_UNSEEN = ("Unrated", "Unwatched")
+_SHOWN = 3
+_METRICS = {
+    "MRR@25": "mean_reciprocal_rank_at_25",
+    "NDCG@10": "normalized_discounted_cumulative_gain_at_10",
+    "NDCG@25": "normalized_discounted_cumulative_gain_at_25",
+    "P@10": "precision_at_10",
+    "coverage": "coverage",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One question to a campaign or recommender: item ids, best first, or what went wrong."""
+    """One question to a campaign or recommender: item ids, best first, or what went wrong.
+
+    `before` is the answer to the same question before something happened.
+    """
 
     question: str
     items: list[str]
+    before: list[str] = field(default_factory=list)
     error: str | None = None
 
 
 @dataclass(kw_only=True)
-class Personalized:
-    """What came back: metrics of each model by name, answers, medians in milliseconds."""
+class Model:
+    """A campaign or recommender: its recipe and dataset group, its metrics, what it answered."""
 
-    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    recipe: str
+    group: str
+    metrics: dict[str, float]
     answers: list[Answer] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Personalized:
+    """What came back: each model's, and medians in milliseconds."""
+
+    models: list[Model] = field(default_factory=list)
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
         """Whether a question was not answered."""
-        return any(answer.error for answer in self.answers)
+        return any(answer.error for model in self.models for answer in model.answers)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """People's ids behind the engines' integers, where they differ, and titles by people's ids."""
+    """What is asked with: people's ids behind the engines' integers, and what items are.
+
+    Attributes:
+        users, items: people's ids by the engines', where they differ.
+        titles, genres, years: by people's ids of items.
+    """
 
     users: dict[int, str]
     items: dict[int, str]
     titles: dict[str, str]
+    genres: dict[str, list[str]]
+    years: dict[str, int]
 
     @classmethod
     def read(cls, data: Path) -> "Catalogue":
@@ -64,74 +94,99 @@ class Catalogue:
         for line in (folder / "ml-100k" / "u.item").read_text("latin-1").splitlines():
             number, title, *_ = line.split("|")
             titles[items.get(int(number), number)] = title
-        return cls(users, items, titles)
+        table = data / "bucket" / "personalize" / "domain" / "items.csv"
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        genres = {row["ITEM_ID"]: row["GENRES"].split("|") for row in rows if row["GENRES"]}
+        years = {row["ITEM_ID"]: int(row["YEAR"]) for row in rows if row["YEAR"]}
+        return cls(users, items, titles, genres, years)
+
+    def title(self, item: str) -> str:
+        """An item's title, its id where it has none."""
+        return self.titles.get(item, item)
+
+    def item(self, number: int) -> str:
+        """The people's id behind an engine's integer."""
+        return self.items.get(number, str(number))
+
+    def kind(self, item: str) -> str:
+        """An item's genres."""
+        return ", ".join(self.genres.get(item, []))
 
 
-def ask(stacks: Outputs, user: str, item: str, repeats: int = 30) -> Personalized:
+def ask(
+    stacks: Outputs, catalogue: Catalogue, sample: Mapping[str, int], repeats: int = 30
+) -> Personalized:
     """Ask everything that the Personalize stack serves.
 
     Args:
         stacks: each stack's outputs; without Personalize's nothing is asked.
-        user, item: whom and by what.
-        repeats: of the call that is timed.
+        catalogue: of the data that was deployed.
+        sample: the engines' numbers of whom and by what to ask.
+        repeats: of each call that is timed.
     """
     told = {name: value for stack in stacks.values() for name, value in stack.items()}
+    user = catalogue.users.get(sample["user"], str(sample["user"]))
+    item = catalogue.item(sample["movie"])
     found = Personalized()
-    for name, value in told.items():
-        served = _SERVED.fullmatch(name)
-        if served is None:
-            continue
-        group, model, kind = served.groups()
-        title = f"{group} {_words(model)}"
-        if text := told.get(f"{group}{model}Metrics"):
-            found.metrics[title] = json.loads(text)
-        recipe = _recipe(kind, value)
-        arn = {f"{kind.lower()}Arn": value}
-        if recipe["recipeType"] == "PERSONALIZED_RANKING":
-            found.answers.append(_ranked(title, value, user, told))
-            continue
-        who = {"userId": user} if recipe["recipeType"] != "RELATED_ITEMS" else {}
-        what = {"itemId": item} if recipe["recipeType"] == "RELATED_ITEMS" else {}
-        if recipe.get("domain"):
-            who = {"userId": user}
-        question = {**arn, **who, **what}
-        found.answers.append(_answer(title, question))
-        if recipe["recipeType"] != "USER_PERSONALIZATION":
-            continue
-        for filter_name in ("Unrated", "Unwatched"):
-            if filter_arn := told.get(f"{group}{filter_name}FilterArn"):
-                filtered = {**question, "filterArn": filter_arn}
-                words = f"{title}, {filter_name.lower()} only"
-                found.answers.append(_answer(words, filtered))
-                found.milliseconds[words] = _median(filtered, repeats)
-        if tracking := told.get(f"{group}TrackingId"):
-            found.answers.append(_after_an_event(title, question, tracking, group))
+    for name, arn in told.items():
+        if served := _SERVED.fullmatch(name):
+            group, title, kind = served.groups()
+            recipe = _recipe(kind, arn)
+            metrics = json.loads(told.get(f"{group}{title}Metrics", "{}"))
+            model = Model(recipe=recipe["name"], group=group.lower(), metrics=metrics)
+            found.models.append(model)
+            endpoint = {f"{kind[0].lower()}{kind[1:]}Arn": arn}
+            match recipe["recipeType"]:
+                case "PERSONALIZED_RANKING":
+                    model.answers.append(_ranked(endpoint, user, list(catalogue.titles)[:10]))
+                case "RELATED_ITEMS":
+                    question = endpoint | {"userId": user, "itemId": item}
+                    words = f"like {catalogue.title(item)}, {catalogue.kind(item) or 'of no genre'}"
+                    model.answers.append(_answer(words, question))
+                case "USER_PERSONALIZATION":
+                    question = endpoint | {"userId": user}
+                    model.answers.append(_answer(f"for user {user}", question))
+                    for words, filtered in _filters(told, group, catalogue, item):
+                        model.answers.append(_answer(words, question | filtered))
+                        timed = f"{model.recipe}, {words}"
+                        found.milliseconds[timed] = _median(question | filtered, repeats)
+                    if tracking := told.get(f"{group}TrackingId"):
+                        model.answers.append(_after_an_event(question, tracking, group, catalogue))
+                case _:
+                    model.answers.append(_answer("for everybody", endpoint | {"userId": user}))
     return found
 
 
-def lines(found: Personalized, titles: Mapping[str, str]) -> Iterator[str]:
+def lines(found: Personalized, catalogue: Catalogue) -> Iterator[str]:
     """The section of the report."""
-    if not found.answers:
+    if not found.models:
         return
-    yield "PERSONALIZE  coverage     MRR@25    NDCG@25       P@25"
-    names = (
-        "coverage",
-        "mean_reciprocal_rank_at_25",
-        "normalized_discounted_cumulative_gain_at_25",
-        "precision_at_25",
-    )
-    for model, metrics in found.metrics.items():
-        yield f"  {model}"
-        yield " " * 10 + "".join(f"{metrics.get(name, float('nan')):>11.4f}" for name in names)
-    for answer in found.answers:
-        yield f"  {answer.question}"
-        if answer.error:
-            yield f"    FAILED: {answer.error}"
-        for place, item in enumerate(answer.items[:_SHOWN], 1):
-            yield f"  {place:>3}. {titles.get(item, item)}"
-    for name, milliseconds in found.milliseconds.items():
-        yield f"  {name:<52}{milliseconds:>7.1f} ms"
+    yield f"{'PERSONALIZE':<38}" + "".join(f"{name:>10}" for name in _METRICS)
+    for model in found.models:
+        figures = (model.metrics.get(name) for name in _METRICS.values())
+        yield f"  {f'{model.recipe} ({model.group})':<36}" + "".join(
+            f"{'–' if figure is None else f'{figure:.4f}':>10}" for figure in figures
+        )
+    for model in found.models:
+        yield f"  {model.recipe}"
+        for answer in model.answers:
+            yield f"    {answer.question}" + (f": FAILED: {answer.error}" if answer.error else "")
+            for place, item in enumerate(answer.items[:_SHOWN], 1):
+                yield (
+                    f"    {place:>3}. {catalogue.title(item):<50} {_moved(answer, place):<10}"
+                    f"{catalogue.kind(item)}".rstrip()
+                )
     yield ""
+
+
+def _moved(answer: Answer, place: int) -> str:
+    """From where the item at a place came; nothing if it stood there."""
+    if not answer.before:
+        return ""
+    item = answer.items[place - 1]
+    was = answer.before.index(item) + 1 if item in answer.before else None
+    return "" if was == place else f"(was {was})" if was else "(new)"
 
 
 def _recipe(kind: str, arn: str) -> dict[str, Any]:
@@ -144,12 +199,28 @@ def _recipe(kind: str, arn: str) -> dict[str, Any]:
         solution = version.rpartition("/")[0]  # of a version, or of `/$LATEST`
         recipe = personalize.describe_solution(solutionArn=solution)["solution"]["recipeArn"]
     described: dict[str, Any] = personalize.describe_recipe(recipeArn=recipe)["recipe"]
-    if kind == "Recommender":
-        described["domain"] = "VIDEO_ON_DEMAND"
     return described
 
 
-def _answer(words: str, question: Mapping[str, Any]) -> Answer:
+def _filters(
+    told: Mapping[str, str], group: str, catalogue: Catalogue, item: str
+) -> Iterator[tuple[str, Question]]:
+    """The group's filters, each in words and as parameters of a request."""
+    for name in _UNSEEN:
+        if arn := told.get(f"{group}{name}FilterArn"):
+            yield f"{name.lower()} only", {"filterArn": arn}
+    arn, genres = told.get(f"{group}GenreFilterArn"), catalogue.genres.get(item)
+    if arn and genres:
+        genre = genres[0]
+        yield f"{genre} only", {"filterArn": arn, "filterValues": {"GENRE": f'"{genre}"'}}
+    arn, year = told.get(f"{group}YearRangeFilterArn"), catalogue.years.get(item)
+    if arn and year:
+        first = year // 10 * 10
+        values = {"YEAR1": str(first), "YEAR2": str(first + 10)}
+        yield f"of the {first}s only", {"filterArn": arn, "filterValues": values}
+
+
+def _answer(words: str, question: Question) -> Answer:
     try:
         answer = boto3.client("personalize-runtime").get_recommendations(**question)
     except ClientError as error:
@@ -158,52 +229,51 @@ def _answer(words: str, question: Mapping[str, Any]) -> Answer:
     return Answer(question=words, items=items, error=None if items else "an empty list")
 
 
-def _ranked(title: str, campaign: str, user: str, told: Mapping[str, str]) -> Answer:
-    """Ten items of another campaign or recommender, in the order in which the user likes them."""
-    words = f"{title}, ten items"
-    some: list[str] = []
-    for name, value in sorted(told.items()):
-        served = _SERVED.fullmatch(name)
-        if served and value != campaign and len(some) < 10:
-            key = f"{served[3].lower()}Arn"
-            question = {key: value, "userId": user, "numResults": 10}
-            some = _answer(words, question).items
-    some = some or [str(number) for number in range(1, 11)]
+def _ranked(endpoint: Question, user: str, items: list[str]) -> Answer:
+    """Some items in the order in which the user likes them."""
+    words = f"{len(items)} items ranked for user {user}"
     try:
         answer = boto3.client("personalize-runtime").get_personalized_ranking(
-            campaignArn=campaign, userId=user, inputList=some
+            **endpoint, userId=user, inputList=items
         )
     except ClientError as error:
         return Answer(question=words, items=[], error=str(error))
-    return Answer(question=words, items=[one["itemId"] for one in answer["personalizedRanking"]])
+    ranking = [str(one["itemId"]) for one in answer["personalizedRanking"]]
+    wrong = None if sorted(ranking) == sorted(items) else "not the items that were asked about"
+    return Answer(question=words, items=ranking, error=wrong)
 
 
-def _after_an_event(title: str, question: Mapping[str, Any], tracking: str, group: str) -> Answer:
+def _after_an_event(question: Question, tracking: str, group: str, catalogue: Catalogue) -> Answer:
     """The list after the user has taken its last entry."""
-    before = _answer(title, question)
-    words = f"{title}, after an event"
+    before = _answer("before an event", question)
     if before.error:
         return before
-    boto3.client("personalize-events").put_events(
-        trackingId=tracking,
-        userId=str(question["userId"]),
-        sessionId=str(uuid.uuid4()),
-        eventList=[
-            {
-                "eventType": "Watch" if group == "Domain" else "Rating",
-                "itemId": before.items[-1],
-                "sentAt": time.time(),
-                **({} if group == "Domain" else {"eventValue": 5.0}),
-            }
-        ],
-    )
+    taken = before.items[-1]
+    rating = {"eventType": "Rating", "eventValue": 5.0}
+    words = f"after {catalogue.title(taken)}"
+    try:
+        boto3.client("personalize-events").put_events(
+            trackingId=tracking,
+            userId=question["userId"],
+            sessionId=str(uuid.uuid4()),
+            eventList=[
+                {
+                    **({"eventType": "Watch"} if group == "Domain" else rating),
+                    "itemId": taken,
+                    "sentAt": time.time(),
+                }
+            ],
+        )
+    except ClientError as error:
+        return Answer(question=words, items=[], error=str(error))
     after = _answer(words, question)
-    if after.items == before.items:
-        return Answer(question=words, items=after.items, error="the event changed nothing")
-    return after
+    same = after.items == [item for item in before.items if item != taken]
+    wrong = after.error or ("the event changed nothing" if same else None)
+    return replace(after, before=before.items, error=wrong)
 
 
-def _median(question: Mapping[str, Any], repeats: int) -> float:
+def _median(question: Question, repeats: int) -> float:
+    """Of the duration of a warm call in milliseconds, as a client sees it."""
     runtime = boto3.client("personalize-runtime")
     durations = []
     for _ in range(repeats):
@@ -211,8 +281,3 @@ def _median(question: Mapping[str, Any], repeats: int) -> float:
         runtime.get_recommendations(**question)
         durations.append(1000 * (time.perf_counter() - began))
     return round(statistics.median(durations), 1)
-
-
-def _words(name: str) -> str:
-    """`UserPersonalizationV2` as `user personalization v2`."""
-    return " ".join(re.findall(r"[A-Z][a-z]*\d*", name)).lower()

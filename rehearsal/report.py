@@ -1,7 +1,7 @@
 """The rehearsal's last page: what a reader wants to know, in the order they ask it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rehearsal import personalize
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rehearsal.calls import Call
 
 
-def lines(run: "Rehearsal", titles: Mapping[str, str]) -> Iterator[str]:
-    """The report as lines of text; `titles` are those of Amazon Personalize's items."""
+def lines(run: "Rehearsal", catalogue: personalize.Catalogue) -> Iterator[str]:
+    """The report as lines of text; the catalogue tells what Amazon Personalize's items are."""
     data = run.data
     yield ""
     yield f"DATA      {data['source']}"
@@ -37,18 +37,18 @@ def lines(run: "Rehearsal", titles: Mapping[str, str]) -> Iterator[str]:
     yield "ANSWERS"
     for call in run.calls:
         yield f"  {call.function}  {json.dumps(call.event)}"
-        yield from (f"    {line}" for line in _answer(call))
+        yield from (f"    {line}" for line in _answer(call, catalogue))
     yield ""
-    yield from personalize.lines(run.personalize, titles)
+    yield from personalize.lines(run.personalize, catalogue)
     yield "SPEED     median of 30 warm calls"
-    for name, milliseconds in run.milliseconds.items():
-        yield f"  {name:<28}{milliseconds:>9.1f} ms"
+    for name, milliseconds in (run.milliseconds | run.personalize.milliseconds).items():
+        yield f"  {name:<46}{milliseconds:>9.1f} ms"
     yield ""
     yield "TIME"
     for name, seconds in run.seconds.items():
-        yield f"  {name:<28}{seconds:>9.1f} s"
+        yield f"  {name:<32}{seconds:>9.1f} s"
     for name, job in run.training.items():
-        yield f"  {f'(training, {name})':<28}{job['seconds'] or 0:>9.1f} s"
+        yield f"  {f'(training, {name})':<32}{job['seconds'] or 0:>9.1f} s"
     yield ""
     if run.leftovers:
         yield "LEFT BEHIND"
@@ -68,7 +68,7 @@ def _metric(run: "Rehearsal", task: str, name: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _answer(call: "Call") -> Iterator[str]:
+def _answer(call: "Call", catalogue: personalize.Catalogue) -> Iterator[str]:
     answer = call.answer
     if call.error:
         yield f"FAILED: {answer.get('errorMessage', answer)}"
@@ -79,4 +79,5 @@ def _answer(call: "Call") -> Iterator[str]:
     body: Any = json.loads(answer["body"])
     yield body["sentence"]
     for place, movie in enumerate(body["neighbours"], 1):
-        yield f"{place:>3}. {movie['title']:<50} {movie['distance']:.3f}"
+        genres = catalogue.kind(catalogue.item(movie["movie_id"]))
+        yield f"{place:>3}. {movie['title']:<50} {movie['distance']:<9.3f} {genres}".rstrip()

@@ -161,8 +161,9 @@ def _check_health(path: Path, group: str, digests: Mapping[str, str]) -> None:
         raise ValueError(f"{path} is about other data than there is now: {advice}")
     if reasons:
         raise ValueError(
-            "Amazon Personalize cannot learn from this data, as its health report says: "
-            f"{'; '.join(reasons)}. Mend the data, or deploy without (personalize.groups=off)"
+            f"Amazon Personalize cannot learn from the {group} group's data, as their health "
+            f"report says: {'; '.join(reasons)}. Mend the data, or choose by personalize.groups "
+            "what is deployed (off for none)"
         )
 
 
