@@ -358,8 +358,8 @@ def test_the_credentials_region_counts_too(data: Path) -> None:
 def test_red_data_are_not_deployed(tmp_path: Path) -> None:
     data = write_data(tmp_path, red=("812 interactions", "no users"))
     (error,) = errors_of(data, {})
-    assert "812 interactions; no users" in error
-    assert "personalize.groups=off" in error
+    assert "cannot learn from the custom group's data" in error
+    assert "812 interactions; no users. Mend the data, or choose by personalize.groups" in error
     for groups in ("off", "domain"):
         Config.from_context({"data": str(data), "personalize.groups": groups})
 
