@@ -17,7 +17,7 @@ export PYTHONUNBUFFERED := 1
 # the test processes must agree on the tests' names, some of which hold sets
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup rehearse test data local cost check sbom format lock clean bench reliability demo web
+.PHONY: help setup rehearse test data local cost check sbom format lock clean bench reliability demo web screenshots
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -59,6 +59,9 @@ local: $(SETUP) ## the local AWS and the page, until Ctrl-C [PORT=4566] [PAGE=80
 
 web: $(SETUP) ## the page for what the AWS credentials reach [PAGE=8080] [PREFIX=recommender]
 	@exec python -m web --port $(PAGE) --prefix $(PREFIX)
+
+screenshots: $(SETUP) ## let the page's tests make the documentation's pictures anew
+	@SCREENSHOTS=docs/screenshots python -m pytest -q tests/web/test_page.py
 
 bench: $(SETUP) ## measure every engine into docs/benchmarks.md [DATA=folder of MovieLens 100k] [QUICK=1]
 	@python -m bench $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
