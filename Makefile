@@ -7,6 +7,7 @@ SETUP := $(VENV)/.ready
 DATA ?=
 PRESET ?= default
 PERSONALIZE ?= fit
+SECTIONS ?=
 PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
@@ -63,8 +64,8 @@ web: $(SETUP) ## the page for what the AWS credentials reach [PAGE=8080] [PREFIX
 screenshots: $(SETUP) ## let the page's tests make the documentation's pictures anew
 	@SCREENSHOTS=docs/screenshots python -m pytest -q tests/web/test_page.py
 
-bench: $(SETUP) ## measure every engine into docs/benchmarks.md [DATA=folder of MovieLens 100k] [QUICK=1]
-	@python -m bench $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
+bench: $(SETUP) ## measure every engine into docs/benchmarks.md [SECTIONS=timing] [DATA=MovieLens 100k] [QUICK=1]
+	@python -m bench $(SECTIONS) $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
 
 cost: $(SETUP) ## what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
 	@python -m cost $(foreach one,$(SETTINGS),-c $(one))

@@ -1,96 +1,95 @@
-"""Every engine, one table: `python -m bench` writes docs/benchmarks.md from what it measures."""
+"""Every engine measured, one page: `python -m bench` writes docs/benchmarks.md.
+
+Sections can be measured alone; the page is always written from all that were ever measured, which
+are kept in bench/results. `accuracy` and `timing` stand for several. Timings need an idle machine.
+"""
 
 import argparse
-import json
-import os
 import sys
 import time
-from datetime import UTC, datetime
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from bench import report, scale, top_n
-from bench.engines import LIKING, RATING, Engine
-from bench.movielens import split
-from bench.peers import PEERS, implicit_als
-from recsys.datasets.baselines import LIKED
+from bench import accuracy, growth, personalize_metrics, report, serving, training
+from bench.movielens import MovieLens
+from bench.peers import PeerError, Peers, install
+from bench.results import Rows
+from recsys import compilation
 from recsys.datasets.download import cached, download
 from recsys.errors import InputError
-from recsys.metrics import binary_metrics, rating_metrics
 
-
-def measure(folder: Path, engine: Engine, binary: bool, quick: bool) -> list[dict[str, Any]]:
-    """Run an engine on its splits: one row for each split and seed."""
-    rows = []
-    for name in engine.splits[:1] if quick else engine.splits:
-        parts = split(folder, name)
-        for seed in range(engine.seeds if name == "ua" and not quick else 1):
-            wall, cpu = time.perf_counter(), time.process_time()
-            predicted = np.asarray(engine.predict(folder, parts, seed), np.float64)
-            seconds = {
-                "wall": time.perf_counter() - wall,
-                "cpu": time.process_time() - cpu,
-                "load": os.getloadavg()[0],
-            }
-            if binary:
-                found = binary_metrics(parts.test.rating > LIKED, predicted)
-            else:
-                found = rating_metrics(parts.test.rating, np.clip(predicted, 1, 5))
-            rows.append({"engine": engine.name, "split": name, "seed": seed, **found, **seconds})
-            figures = ", ".join(f"{key} {value:.4f}" for key, value in found.items())
-            print(f"{engine.name}, {name}, seed {seed}: {figures}; ", end="", file=sys.stderr)
-            print("{wall:.1f} s ({cpu:.1f} s CPU)".format(**seconds), file=sys.stderr, flush=True)
-    return rows
+ACCURACY = ("rating", "recommendation", "ranking", "personalize")
+TIMING = ("training", "serving", "growth")
+GROUPS = {"all": (*ACCURACY, *TIMING), "accuracy": ACCURACY, "timing": TIMING}
+HOME = Path(__file__).resolve().parent
 
 
 def main() -> int:
     """Measure and write; 1 if the data cannot be had."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"of {', '.join((*GROUPS['all'], *GROUPS))}"
+    )
     parser.add_argument("--data", type=Path, help="the folder of MovieLens 100k; else the cache")
-    parser.add_argument("--quick", action="store_true", help="fewer engines, splits and seeds")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"))
+    parser.add_argument(
+        "--latest", type=Path, help="MovieLens latest-small, for `personalize`; else beside --data"
+    )
+    parser.add_argument(
+        "--peers", type=Path, default=Path("build/peers"), help="where peers are (to be) installed"
+    )
+    parser.add_argument("--resume", action="store_true", help="measure only what is missing")
+    parser.add_argument("--again", metavar="TEXT", help="and engines whose names hold this")
+    parser.add_argument("--page", action="store_true", help="measure nothing, write the page")
+    parser.add_argument(
+        "--quick", action="store_true", help="a little of each, into build/bench: does it work?"
+    )
     options = parser.parse_args()
-    try:
-        folder = options.data or cached() or download()
-        split(folder, "ua")
-    except (InputError, OSError) as error:
-        print(f"MovieLens 100k cannot be had: {error}", file=sys.stderr)
-        return 1
-    began = time.monotonic()
-    found: dict[str, Any] = {"quick": options.quick, "load": os.getloadavg()[0], "skipped": []}
-    peers: list[Engine] = []
-    for package, engines in PEERS.items():
+    unknown = set(options.sections) - {*GROUPS["all"], *GROUPS}
+    if unknown:
+        parser.error(f"no section {', '.join(sorted(unknown))}")
+    asked = options.sections or ["all"]
+    wanted = {section for name in asked for section in GROUPS.get(name, (name,))}
+    results = Path("build/bench") if options.quick else HOME / "results"
+    pages = Path("build/bench") if options.quick else HOME.parent / "docs"
+    if not options.page:
         try:
-            import_module(package)
-            peers += engines
-        except ImportError as error:
-            found["skipped"].append(f"{package} ({error})")
-    for kind, engines in (("rating", (*RATING, *peers)), ("liking", LIKING)):
-        found[kind] = [
-            row
-            for engine in engines
-            if engine.quick or not options.quick
-            for row in measure(folder, engine, kind == "liking", options.quick)
-        ]
-    try:
-        import_module("implicit")
-        top_n.ENGINES["implicit, ALS"] = implicit_als
-    except ImportError as error:
-        found["skipped"].append(f"implicit ({error})")
-    found["top_n"] = top_n.run(folder)
-    found["scale"] = scale.run(ratings=1_000_000 if options.quick else 20_000_000)
-    found["minutes"] = (time.monotonic() - began) / 60
-    found["made"] = f"{datetime.now(UTC):%Y-%m-%d}"
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(report.markdown(found), "utf-8")
-    raw = Path("build/benchmarks.json")
-    raw.parent.mkdir(parents=True, exist_ok=True)
-    raw.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    print(f"{options.out} ({found['minutes']:.1f} minutes)")
+            folder = options.data or cached() or download()
+            data = MovieLens(folder)
+            data.split("ua")
+        except (InputError, OSError) as error:
+            print(f"MovieLens 100k cannot be had: {error}", file=sys.stderr)
+            return 1
+        latest = options.latest or folder.parent / "ml-latest-small"
+        measure(data, latest, [one for one in GROUPS["all"] if one in wanted], results, options)
+    report.write(results, pages)
     return 0
+
+
+def measure(
+    data: MovieLens, latest: Path, sections: list[str], results: Path, options: argparse.Namespace
+) -> None:
+    """Measure the sections one after the other."""
+    compilation.remember()
+    peers = None
+    if {"rating", "ranking", "training"} & set(sections):
+        try:
+            peers = Peers(install(options.peers))
+        except PeerError as error:
+            print(f"the peers could not be installed: {error}", file=sys.stderr)
+    quick = options.quick
+    run: dict[str, Callable[[Rows], None]] = {
+        "rating": lambda rows: accuracy.run("rating", data, peers, rows, quick),
+        "recommendation": lambda rows: accuracy.run("recommendation", data, peers, rows, quick),
+        "ranking": lambda rows: accuracy.run("ranking", data, peers, rows, quick),
+        "personalize": lambda rows: personalize_metrics.run(latest, rows),
+        "training": lambda rows: training.run(data, peers, rows, quick),
+        "serving": lambda rows: serving.run(data, rows, quick),
+        "growth": lambda rows: growth.run(rows, quick),
+    }
+    for section in sections:
+        began = time.monotonic()
+        run[section](Rows(results / f"{section}.json", options.resume, options.again))
+        print(f"{section}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The rating engines of this project, each a function from a split and a seed to predictions.
+"""This project's engines: each learns from a training part, with a seed, and then scores rows.
 
 Settings were fixed on parts of ua.base held out for it; where the number of epochs is chosen, it is
 chosen anew within each training part, and the engine is then fitted again on the whole of it.
@@ -6,7 +6,6 @@ chosen anew within each training part, and the engine is then fitted again on th
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from bench.movielens import ITEMS, USERS, Split, held_out, item_features, user_features
+from bench.movielens import ITEMS, USERS, MovieLens, held_out
 from recsys.bayesian_fm import BayesianFactorizationMachine
 from recsys.datasets import teacher
 from recsys.datasets.baselines import LIKED, Bias
 from recsys.datasets.ratings import Ratings
 from recsys.deep_mf import hyperparameters as deep_mf
+from recsys.evaluation import Predict
 from recsys.factorization_machines import hyperparameters as machines
+from recsys.item_models import Cosine, Ease
 from recsys.object2vec import hyperparameters as object2vec
 from recsys.object2vec.records import Pairs, Sequences
+from recsys.protocols import matrix
 
+Fit = Callable[[MovieLens, Ratings, int], Predict]
 Floats = NDArray[np.floating]
-Predict = Callable[[Path, Split, int], Floats]
 
-_PRESETS = json.loads(
+PRESETS = json.loads(
     (Path(__file__).resolve().parent.parent / "stacks" / "presets.json").read_text("utf-8")
 )
 _DEEP_MF = {"weight_decay": 0.003, "learning_rate": 0.001, "mini_batch_size": 512}
@@ -47,128 +49,80 @@ _MACHINE = {
 _MOST_EPOCHS = 40
 
 
-@dataclass(frozen=True)
-class Engine:
-    """An engine for the table.
-
-    Attributes:
-        name: as the table has it.
-        predict: ratings of the test part's pairs; or for `binary` engines, chances of liking.
-        splits: where it is run.
-        seeds: with how many seeds on ua.
-        quick: whether it is part of the quick run.
-    """
-
-    name: str
-    predict: Predict
-    splits: tuple[str, ...] = ("ua", "u1", "u2", "u3", "u4", "u5")
-    seeds: int = 3
-    quick: bool = True
+# Biases -------------------------------------------------------------------------------------------
 
 
-def bias(_: Path, parts: Split, __: int) -> Floats:
+def bias(_: MovieLens, train: Ratings, __: int) -> Predict:
     """Mean, user's and item's bias."""
-    return Bias.fit(parts.train, parts.train.rating).predict(parts.test)
+    return Bias.fit(train, train.rating).predict
 
 
-def liked_bias(_: Path, parts: Split, __: int) -> Floats:
+def liked_bias(_: MovieLens, train: Ratings, __: int) -> Predict:
     """The same, of the labels."""
-    labels = (parts.train.rating > LIKED).astype(np.float32)
-    return Bias.fit(parts.train, labels).predict(parts.test)
+    return Bias.fit(train, (train.rating > LIKED).astype(np.float32)).predict
 
 
-def _tokens(ids: NDArray[np.integer]) -> Sequences:
+# Object2Vec ---------------------------------------------------------------------------------------
+
+
+def pairs(rows: Ratings, task: str) -> Pairs:
+    """Rows as Object2Vec's pairs of one token each, labelled for the task."""
+    labels = rows.rating if task == "rating" else rows.rating > LIKED
+    return Pairs(tokens(rows.user), tokens(rows.item), labels.astype(np.float32))
+
+
+def tokens(ids: NDArray[np.integer]) -> Sequences:
+    """One token a sequence."""
     return Sequences(ids.astype(np.int32), np.arange(len(ids) + 1, dtype=np.int64))
 
 
-def _pairs(rows: Ratings, labels: NDArray[Any]) -> Pairs:
-    return Pairs(_tokens(rows.user), _tokens(rows.item), labels.astype(np.float32))
+def object2vec_settings(preset: str, task: str) -> dict[str, Any]:
+    """A preset of the stacks, for MovieLens 100k."""
+    settings: dict[str, Any] = PRESETS[preset][task]
+    return settings | {"enc0_vocab_size": USERS, "enc1_vocab_size": ITEMS}
 
 
-def _object2vec(preset: str, task: str) -> Predict:
-    """Object2Vec with a preset; epochs by early stopping, then anew on the whole training part."""
+def _object2vec(preset: str, task: str) -> Fit:
+    """With a preset; epochs by early stopping, then anew on the whole training part."""
 
-    def labels(rows: Ratings) -> NDArray[Any]:
-        return rows.rating if task == "rating" else (rows.rating > LIKED).astype(np.float32)
+    def fit(_: MovieLens, train: Ratings, seed: int) -> Predict:
+        from recsys.object2vec import training
 
-    def predict(_: Path, parts: Split, seed: int) -> Floats:
-        from recsys.object2vec.training import train
-
-        given = _PRESETS[preset][task] | {"enc0_vocab_size": USERS, "enc1_vocab_size": ITEMS}
+        given = object2vec_settings(preset, task)
         if preset == "taught":
-            rows, target = _opinions(parts, seed, task)
+            taught = teacher.opinions(train, seed)
+            whole = pairs(taught.rows, "rating")
+            if task != "rating":
+                whole = Pairs(whole.in0, whole.in1, taught.liked.astype(np.float32))
         else:
-            learn, judge = held_out(parts.train, seed=seed)
-            found = train(
-                object2vec.parse(given),
-                _pairs(learn, labels(learn)),
-                _pairs(judge, labels(judge)),
-                seed=seed,
+            learn, judge = held_out(train, seed=seed)
+            found = training.train(
+                object2vec.parse(given), pairs(learn, task), pairs(judge, task), seed=seed
             )
             assert found is not None
             given |= {"epochs": found.best}
-            rows, target = parts.train, labels(parts.train)
-        order = np.random.default_rng(seed).permutation(len(rows))
+            whole = pairs(train, task)
         settings = object2vec.parse(given | {"early_stopping_tolerance": "1e-6"})
-        found = train(settings, _pairs(rows.take(order), target[order]), seed=seed)
+        found = training.train(settings, whole, seed=seed)
         assert found is not None
-        scores = found.scorer.scores(_tokens(parts.test.user), _tokens(parts.test.item))
-        return scores[:, -1].astype(np.float64)
+        scorer = found.scorer
+        return lambda rows: scorer.scores(tokens(rows.user), tokens(rows.item))[:, -1]
 
-    return predict
-
-
-def _opinions(parts: Split, seed: int, task: str) -> tuple[Ratings, NDArray[Any]]:
-    taught = teacher.opinions(parts.train, seed)
-    return taught.rows, taught.rows.rating if task == "rating" else taught.liked
+    return fit
 
 
-def bayesian(_: Path, parts: Split, seed: int) -> Floats:
-    """Ids and SVD++'s sets."""
-    machine = BayesianFactorizationMachine(seed=seed)
-    machine.fit(parts.train.user, parts.train.item, parts.train.rating, shape=(USERS, ITEMS))
-    return machine.predict(parts.test.user, parts.test.item)
+# Factorization ------------------------------------------------------------------------------------
 
 
-def _with_everything(folder: Path, parts: Split, seed: int) -> tuple[Any, NDArray[np.int64]]:
-    train, test, days = parts.days()
-    machine = BayesianFactorizationMachine(seed=seed, iterations=200, chains=4, ordered=True)
-    machine.fit(
-        parts.train.user,
-        parts.train.item,
-        parts.train.rating,
-        shape=(USERS, ITEMS),
-        user_features=user_features(folder),
-        item_features=item_features(folder),
-        context=(train, days),
-    )
-    return machine, test
-
-
-def bayesian_with_everything(folder: Path, parts: Split, seed: int) -> Floats:
-    """The ordered probit with side information and the date."""
-    machine, day = _with_everything(folder, parts, seed)
-    return np.asarray(machine.predict(parts.test.user, parts.test.item, day))
-
-
-def liked_bayesian(_: Path, parts: Split, seed: int) -> Floats:
-    """The ordered probit's chance of a rating above 3; ids and SVD++'s sets."""
-    machine = BayesianFactorizationMachine(seed=seed, ordered=True)
-    machine.fit(parts.train.user, parts.train.item, parts.train.rating, shape=(USERS, ITEMS))
-    levels = np.unique(parts.train.rating)
-    chances = machine.probabilities(parts.test.user, parts.test.item)
-    return np.asarray(chances[:, levels > LIKED].sum(axis=1))
-
-
-def deep_matrix_factorization(_: Path, parts: Split, seed: int) -> Floats:
+def deep_matrix_factorization(_: MovieLens, train: Ratings, seed: int) -> Predict:
     """The workshop's network, with weight decay; epochs chosen within the training part."""
-    from recsys.deep_mf.training import train
+    from recsys.deep_mf.training import train as learn_from
 
     def fit(rows: Ratings, epochs: int, **told: Any) -> Any:
         settings = deep_mf.parse(_DEEP_MF | {"epochs": epochs})
-        return train(settings, rows.user, rows.item, rows.rating, seed=seed, **told)
+        return learn_from(settings, rows.user, rows.item, rows.rating, seed=seed, **told)
 
-    learn, judge = held_out(parts.train, seed=seed)
+    learn, judge = held_out(train, seed=seed)
     errors: list[float] = []
     fit(
         learn,
@@ -177,13 +131,13 @@ def deep_matrix_factorization(_: Path, parts: Split, seed: int) -> Floats:
             float(np.mean((model.predict(judge.user, judge.item) - judge.rating) ** 2))
         ),
     )
-    model = fit(parts.train, int(np.argmin(errors)) + 1)
-    return np.asarray(model.predict(parts.test.user, parts.test.item))
+    model = fit(train, int(np.argmin(errors)) + 1)
+    return lambda rows: np.asarray(model.predict(rows.user, rows.item))
 
 
-def factorization_machine(_: Path, parts: Split, seed: int) -> Floats:
+def factorization_machine(_: MovieLens, train: Ratings, seed: int) -> Predict:
     """SageMaker's factorization machines; epochs chosen within the training part."""
-    from recsys.factorization_machines.training import train
+    from recsys.factorization_machines.training import train as learn_from
 
     def design(rows: Ratings) -> csr_array:
         columns = np.stack([rows.user, rows.item + USERS], axis=1).ravel()
@@ -191,10 +145,10 @@ def factorization_machine(_: Path, parts: Split, seed: int) -> Floats:
         shape = (len(rows), USERS + ITEMS)
         return csr_array((np.ones(len(columns), np.float32), columns, ends), shape=shape)
 
-    learn, judge = held_out(parts.train, seed=seed)
+    learn, judge = held_out(train, seed=seed)
     errors: list[float] = []
     judged = design(judge)
-    train(
+    learn_from(
         machines.parse(_MACHINE | {"epochs": _MOST_EPOCHS}),
         design(learn),
         learn.rating,
@@ -202,29 +156,85 @@ def factorization_machine(_: Path, parts: Split, seed: int) -> Floats:
         epoch_ends=lambda _, model: errors.append(model.metrics(judged, judge.rating)["mse"]),
     )
     settings = machines.parse(_MACHINE | {"epochs": int(np.argmin(errors)) + 1})
-    machine = train(settings, design(parts.train), parts.train.rating, seed=seed)
-    return machine.scores(design(parts.test))
+    machine = learn_from(settings, design(train), train.rating, seed=seed)
+    return lambda rows: machine.scores(design(rows))
 
 
-RATING = (
-    Engine("biases", bias, seeds=1),
-    Engine("Object2Vec, default", _object2vec("default", "rating")),
-    Engine("Object2Vec, workshop", _object2vec("workshop", "rating"), ("ua",), 1, quick=False),
-    Engine("Object2Vec, taught", _object2vec("taught", "rating"), ("ua",), quick=False),
-    Engine("deep matrix factorization", deep_matrix_factorization),
-    Engine("factorization machines (SageMaker's)", factorization_machine),
-    Engine("Bayesian factorization machine", bayesian),
-    Engine(
-        "Bayesian factorization machine, side information, date, ordered",
-        bayesian_with_everything,
-        ("u1",),
-        quick=False,
-    ),
-)
+def bayesian(_: MovieLens, train: Ratings, seed: int) -> Predict:
+    """Ids and SVD++'s sets."""
+    machine = BayesianFactorizationMachine(seed=seed)
+    machine.fit(train.user, train.item, train.rating, shape=(USERS, ITEMS))
+    return lambda rows: machine.predict(rows.user, rows.item)
 
-LIKING = (
-    Engine("biases", liked_bias, ("ua",), 1),
-    Engine("Object2Vec, default", _object2vec("default", "recommendation"), ("ua",)),
-    Engine("Object2Vec, taught", _object2vec("taught", "recommendation"), ("ua",), quick=False),
-    Engine("Bayesian factorization machine, ordered", liked_bayesian, ("ua",), quick=False),
-)
+
+def bayesian_with_everything(data: MovieLens, train: Ratings, seed: int) -> Predict:
+    """The ordered probit with side information and the date."""
+    machine = BayesianFactorizationMachine(seed=seed, iterations=200, chains=4, ordered=True)
+    machine.fit(
+        train.user,
+        train.item,
+        train.rating,
+        shape=(USERS, ITEMS),
+        user_features=data.user_features,
+        item_features=data.item_features,
+        context=(data.day(train), data.days),
+    )
+    return lambda rows: machine.predict(rows.user, rows.item, data.day(rows))
+
+
+def liked_bayesian(_: MovieLens, train: Ratings, seed: int) -> Predict:
+    """The ordered probit's chance of a rating above LIKED; ids and SVD++'s sets."""
+    machine = BayesianFactorizationMachine(seed=seed, ordered=True)
+    machine.fit(train.user, train.item, train.rating, shape=(USERS, ITEMS))
+    above = np.unique(train.rating) > LIKED
+    return lambda rows: machine.probabilities(rows.user, rows.item)[:, above].sum(axis=1)
+
+
+# Lists --------------------------------------------------------------------------------------------
+
+
+def _of(scores: Floats) -> Predict:
+    """A table of scores, (users, items)."""
+    return lambda rows: scores[rows.user, rows.item]
+
+
+def popularity(_: MovieLens, train: Ratings, __: int) -> Predict:
+    """The number of ratings."""
+    count = np.bincount(train.item, minlength=ITEMS).astype(np.float64)
+    return lambda rows: count[rows.item]
+
+
+def sar(_: MovieLens, train: Ratings, __: int) -> Predict:
+    """Jaccard similarity, ratings halved every 30 days: the published configuration."""
+    taken = matrix(train, np.ones(len(train)), USERS, ITEMS)
+    shared = np.asarray((taken.T @ taken).toarray())
+    users = np.diag(shared)
+    either = users[:, None] + users[None, :] - shared
+    similar = np.divide(shared, either, out=np.zeros_like(shared), where=either > 0)
+    age = (train.timestamp.max() - train.timestamp) / (30 * 24 * 60 * 60)
+    return _of(matrix(train, train.rating * 0.5**age, USERS, ITEMS) @ similar)
+
+
+def cosine(_: MovieLens, train: Ratings, __: int) -> Predict:
+    """Cosine with shrinkage."""
+    taken = matrix(train, np.ones(len(train)), USERS, ITEMS)
+    return _of(Cosine(shrinkage=10).fit(taken).score(taken))
+
+
+def _edlae(train: Ratings, regularization: float, weighting: float, dropout: float) -> Predict:
+    interest = matrix(train, (train.rating / 5) ** weighting, USERS, ITEMS)
+    return _of(Ease(regularization, dropout).fit(interest).score(interest))
+
+
+def ease(_: MovieLens, train: Ratings, __: int) -> Predict:
+    """EASE on who rated what."""
+    return _edlae(train, 400, 0.0, 0.0)
+
+
+def edlae(_: MovieLens, train: Ratings, __: int) -> Predict:
+    """EDLAE, a rating of r weighing (r / 5)^0.2."""
+    return _edlae(train, 300, 0.2, 0.2)
+
+
+OBJECT2VEC_RATING = {preset: _object2vec(preset, "rating") for preset in PRESETS}
+OBJECT2VEC_LIKING = {preset: _object2vec(preset, "recommendation") for preset in PRESETS}

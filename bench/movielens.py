@@ -1,7 +1,7 @@
-"""MovieLens 100k's splits, and what it says of its users and films."""
+"""MovieLens 100k: its ratings, the splits it ships, and what it says of its users and films."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +15,59 @@ USERS, ITEMS = 944, 1683  # ids begin at 1
 _DAY = 86_400
 
 
-@dataclass(frozen=True)
-class Split:
-    """A training and a test part as MovieLens ships them."""
+class MovieLens:
+    """The folder of MovieLens 100k."""
 
-    name: str
-    train: Ratings
-    test: Ratings
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
-    def days(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-        """The days of both parts' ratings, counted from the first, and their number."""
-        first = min(int(part.timestamp.min()) for part in (self.train, self.test))
-        train, test = ((part.timestamp - first) // _DAY for part in (self.train, self.test))
-        return train, test, int(max(train.max(), test.max())) + 1
+    @cached_property
+    def ratings(self) -> Ratings:
+        """All ratings, in the file's order."""
+        (ratings,) = read_100k_ratings(self.folder / "u.data")
+        return ratings
 
+    def split(self, name: str) -> tuple[Ratings, Ratings]:
+        """Training and test part of `ua`, `u1`, …"""
+        train, test = read_100k_ratings(self.folder / f"{name}.base", self.folder / f"{name}.test")
+        return train, test
 
-def split(folder: Path, name: str) -> Split:
-    """`ua`, `u1`, … from the folder of MovieLens 100k."""
-    train, test = read_100k_ratings(folder / f"{name}.base", folder / f"{name}.test")
-    return Split(name, train, test)
+    @cached_property
+    def days(self) -> int:
+        """How many days the ratings span."""
+        return int(self.day(self.ratings).max()) + 1
+
+    def day(self, rows: Ratings) -> NDArray[np.int64]:
+        """Each row's day, counted from the first rating's."""
+        days: NDArray[np.int64] = (rows.timestamp - self.ratings.timestamp.min()) // _DAY
+        return days
+
+    @cached_property
+    def user_features(self) -> csr_array:
+        """Age in steps of five, gender, occupation and the first character of the zip code."""
+        rows = self._lines("u.user")
+        columns: list[list[object]] = [
+            [int(row[1]) // 5 for row in rows],
+            [row[2] for row in rows],
+            [row[3] for row in rows],
+            [row[4][0] for row in rows],
+        ]
+        number = [int(row[0]) for row in rows]
+        return csr_array(hstack([_one_hot(number, column, USERS) for column in columns]))
+
+    @cached_property
+    def item_features(self) -> csr_array:
+        """Genres and year of release."""
+        rows = self._lines("u.item")
+        number = [int(row[0]) for row in rows]
+        genres = np.zeros((ITEMS, 19))
+        genres[number] = [[int(flag) for flag in row[5:24]] for row in rows]
+        years = _one_hot(number, [row[2][-4:] for row in rows], ITEMS)
+        return csr_array(hstack([csr_array(genres), years]))
+
+    def _lines(self, name: str) -> list[list[str]]:
+        text = (self.folder / name).read_text("latin-1")
+        return [line.split("|") for line in text.splitlines()]
 
 
 def held_out(train: Ratings, each: int = 10, seed: int = 0) -> tuple[Ratings, Ratings]:
@@ -45,31 +79,6 @@ def held_out(train: Ratings, each: int = 10, seed: int = 0) -> tuple[Ratings, Ra
     out = np.zeros(len(train), bool)
     out[order] = rank < each
     return train.take(~out), train.take(out)
-
-
-def user_features(folder: Path) -> csr_array:
-    """Age in steps of five, gender, occupation and the first character of the zip code."""
-    rows = [line.split("|") for line in (folder / "u.user").read_text("latin-1").splitlines()]
-    number = [int(row[0]) for row in rows]
-    columns: list[list[object]] = [
-        [int(row[1]) // 5 for row in rows],
-        [row[2] for row in rows],
-        [row[3] for row in rows],
-        [row[4][0] for row in rows],
-    ]
-    parts = [_one_hot(number, column, USERS) for column in columns]
-    return csr_array(hstack(parts))
-
-
-def item_features(folder: Path) -> csr_array:
-    """Genres and year of release."""
-    rows = [line.split("|") for line in (folder / "u.item").read_text("latin-1").splitlines()]
-    number = [int(row[0]) for row in rows]
-    genres = np.zeros((ITEMS, 19))
-    genres[number] = [[int(flag) for flag in row[5:24]] for row in rows]
-    return csr_array(
-        hstack([csr_array(genres), _one_hot(number, [r[2][-4:] for r in rows], ITEMS)])
-    )
 
 
 def _one_hot(rows: list[int], values: Sequence[object], size: int) -> csr_array:

@@ -1,12 +1,9 @@
-"""The local recipes by Amazon Personalize's own metrics, beside what AWS's workshop published.
+"""The section `personalize`: the local recipes by Amazon Personalize's own metrics.
 
-python -m bench.personalize_metrics --data FOLDER/ml-latest-small [--out docs/…md] [--json …]
+They have a page of their own, docs/personalize-metrics.md, beside what AWS's workshop published.
 """
 
-import argparse
-import json
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.results import Row, Rows, clock
 from recsys.datasets.ratings import DataSet
 from recsys.datasets.readers import load
 from recsys.recipes import Config, Dataset
@@ -138,19 +136,23 @@ def fold(data: Dataset, number: int) -> list[dict[str, float]]:
     return found
 
 
-def run(data_folder: Path) -> list[dict[str, Any]]:
+def run(data_folder: Path, rows: Rows) -> None:
     """One row for each entry: mean and half-width of the 95 % interval of every figure.
 
     Args:
         data_folder: ratings in any form that `recsys prepare` reads; ml-latest-small for AWS's.
+        rows: where they go; if there are some, all is measured already.
     """
+    if rows.rows:
+        return
+    if not data_folder.is_dir():
+        print(f"personalize: skipped: there is no {data_folder}", file=sys.stderr)
+        return
     data = workshop_data(load(data_folder))
-    with ProcessPoolExecutor(2) as pool:
+    with clock() as timed, ProcessPoolExecutor(2) as pool:
         folds = list(pool.map(partial(fold, data), range(FOLDS)))
-    rows = []
     for position, entry in enumerate(ENTRIES):
         row: dict[str, Any] = {
-            "recipe": entry.recipe + (", HPO" if entry.hpo else ""),
             "same model": list(entry.same),
             "events": len(data.user),
             "users": int(sum(each[position]["users"] for each in folds)),
@@ -159,17 +161,16 @@ def run(data_folder: Path) -> list[dict[str, Any]]:
             values = np.array([each[position][key] for each in folds])
             width = _STUDENT * values.std(ddof=1) / np.sqrt(FOLDS)
             row[name] = [round(float(values.mean()), 4), round(float(width), 4)]
-        rows.append(row)
-    return rows
+        rows.add(engine=entry.recipe + (", HPO" if entry.hpo else ""), **row, **timed.row())
 
 
-def page(rows: list[dict[str, Any]], seconds: float) -> str:
+def page(rows: list[Row]) -> str:
     """The page for the docs."""
     head = ["model", *FIGURES]
     table = ["| " + " | ".join(head) + " |", "|---" + "|--:" * len(FIGURES) + "|"]
     for row in rows:
         cells = [f"{row[name][0]:.4f} ± {row[name][1]:.4f}" for name in FIGURES]
-        names = "<br>".join(f"`{each}`" for each in (row["recipe"], *row["same model"]))
+        names = "<br>".join(f"`{each}`" for each in (row["engine"], *row["same model"]))
         table.append(f"| {names} | " + " | ".join(cells) + " |")
     for name, figures in PUBLISHED.items():
         cells = [f"{figure:.4f}" for figure in figures] + ["–"]
@@ -179,19 +180,18 @@ def page(rows: list[dict[str, Any]], seconds: float) -> str:
         users=rows[0]["users"],
         folds=FOLDS,
         table="\n".join(table),
-        seconds=seconds,
+        day=rows[0]["day"],
     )
 
 
-_PAGE = """<!-- Written by `python -m bench.personalize_metrics`; changes here are lost. -->
+_PAGE = """<!-- Written by `python -m bench personalize`; changes here are lost. -->
 # The local Personalize by Personalize's metrics
 
 Mean over {folds} folds of users ± half of the 95 % interval (Student's t over the folds), on
 MovieLens latest-small as the media workshop prepares it: Watch = rating > 3, Click = rating > 1,
 {events:,} events, {users} judged users. The lines below are what AWS's workshop
 (aws-samples/amazon-personalize-immersion-day) shows of its own trainings on the same ratings. Made
-by `python -m bench.personalize_metrics --data ml-latest-small --out docs/personalize-metrics.md` in
-{seconds:.0f} s.
+by `python -m bench personalize` on {day}.
 
 {table}
 
@@ -227,25 +227,3 @@ it is judged by).
 - The workshop of 2024 keeps movies that IMDb lists (157,395 events, the licence forbids a copy).
 - The models are not AWS's networks: they are those of `recsys/recipes`, in closed form.
 """
-
-
-def main() -> int:
-    """Measure, print the JSON, write the page where `--out` says."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, required=True, help="folder of MovieLens latest-small")
-    parser.add_argument("--out", type=Path, help="write the page for the docs here")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    options = parser.parse_args()
-    started = time.monotonic()
-    rows = run(options.data)
-    text = json.dumps(rows, indent=2)
-    print(text)
-    if options.json:
-        options.json.write_text(text + "\n", encoding="utf-8")
-    if options.out:
-        options.out.write_text(page(rows, time.monotonic() - started), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -19,7 +19,8 @@ def stratified_split(
 
     Args:
         ratings: in the file's order.
-        ratio: share for training, of each item's or user's ratings, rounded down.
+        ratio: share for training, of each item's or user's ratings, rounded to the nearest whole
+            number (a half to the even one): so their SAR has its published nDCG@10 of 0.393819.
         by: "item" (their benchmark) or "user".
         seed: of the draw.
     """
@@ -30,7 +31,7 @@ def stratified_split(
     first = np.repeat(np.cumsum(counts) - counts, counts)
     rank = np.arange(1, len(ratings) + 1) - first
     train = np.zeros(len(ratings), bool)
-    train[order] = rank / np.repeat(counts, counts) <= ratio
+    train[order] = rank <= np.repeat(np.rint(ratio * counts), counts)
     return ratings.take(train), ratings.take(~train)
 
 

@@ -1,0 +1,161 @@
+"""What was to be reached, and whether it is."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+
+from bench import accuracy, growth, personalize_metrics, serving, training
+from bench.results import Row
+
+Found = Mapping[str, Sequence[Row]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A mark and the figure found, None where it was not measured."""
+
+    words: str
+    mark: float
+    value: float | None
+    below: bool = True  # whether less is better
+
+    def line(self) -> tuple[str, str, str, str]:
+        """The row of the table."""
+        sign = "≤" if self.below else "≥"
+        if self.value is None:
+            return self.words, f"{sign} {self.mark:g}", "", "not measured"
+        good = self.value <= self.mark if self.below else self.value >= self.mark
+        verdict = "reached" if good else "**not reached**"
+        return self.words, f"{sign} {self.mark:g}", f"{self.value:.4g}", verdict
+
+
+def targets(found: Found) -> Iterator[Target]:
+    """All of them."""
+    yield from _accuracy(found)
+    yield from _personalize(found.get("personalize", ()))
+    yield from _timing(found)
+
+
+def _figures(found: Found, section: str, figure: str, **key: object) -> list[float]:
+    """A figure's values in the rows of a section that have the key's values."""
+    return [
+        row[figure]
+        for row in found.get(section, ())
+        if all(row.get(name) == value for name, value in key.items())
+        and row.get(figure) is not None
+    ]
+
+
+def _of(values: Sequence[float], one: Callable[[Sequence[float]], float] = mean) -> float | None:
+    return one(values) if values else None
+
+
+def _accuracy(found: Found) -> Iterator[Target]:
+    def ua(section: str, engine: str, figure: str) -> float | None:
+        return _of(_figures(found, section, figure, engine=engine, split="ua"))
+
+    yield Target("Object2Vec, MSE on ua", 0.878, ua("rating", "Object2Vec, default", "mse"))
+    yield Target("Object2Vec, taught, MSE on ua", 0.820, ua("rating", "Object2Vec, taught", "mse"))
+    for name in ("default", "taught"):
+        value = ua("recommendation", f"Object2Vec, {name}", "accuracy")
+        yield Target(f"Object2Vec, {name}, accuracy on ua", 0.715, value, below=False)
+    yield Target("Bayesian machine, MSE on ua", 0.816, ua("rating", accuracy.BAYESIAN, "mse"))
+    u1 = _figures(found, "rating", "rmse", engine=accuracy.EVERYTHING, split="u1")
+    yield Target("Bayesian machine with everything, RMSE on u1", 0.880, _of(u1))
+    best = _figures(found, "ranking", "ndcg@10", engine=accuracy.BEST_LISTS)
+    first = _figures(found, "ranking", "ndcg@10", engine=accuracy.BEST_LISTS, seed=42)
+    yield Target(f"{accuracy.BEST_LISTS}, nDCG@10 at seed 42", 0.485, _of(first), below=False)
+    yield Target(
+        f"{accuracy.BEST_LISTS}, nDCG@10, mean of six seeds", 0.480, _of(best), below=False
+    )
+
+
+def _personalize(rows: Sequence[Row]) -> Iterator[Target]:
+    by = {row["engine"]: row for row in rows}
+    names = list(personalize_metrics.FIGURES)[:-1]
+
+    def value(engine: str, figure: str) -> float | None:
+        return by[engine][figure][0] if engine in by else None
+
+    published = personalize_metrics.PUBLISHED
+    for figure, mark in zip(names, published["Top picks for you (Media_03, 2024)"], strict=True):
+        found = value("aws-vod-top-picks", figure)
+        yield Target(f"top picks, {figure} (AWS's: {mark:g})", mark, found, below=False)
+    similar = value("aws-vod-more-like-x", "NDCG@10")
+    yield Target("more like x, NDCG@10 (twice AWS's)", 2 * 0.083, similar, below=False)
+    ranking = published["Personalized-Ranking (October 2022)"]
+    for figure in ("MRR@25", "NDCG@25"):
+        mark = ranking[names.index(figure)]
+        row = by.get("aws-vod-top-picks")
+        upper = row[figure][0] + row[figure][1] if row else None
+        yield Target(
+            f"ranking, {figure}, the interval's upper end (AWS's: {mark:g})",
+            mark,
+            upper,
+            below=False,
+        )
+
+
+def _timing(found: Found) -> Iterator[Target]:
+    for task in ("rating", "recommendation"):
+        name = f"{training.OURS}, {task}"
+        walls = _figures(found, "training", "wall", engine=name, caches="warm")
+        yield Target(f"Object2Vec, {task}: job to model.tar.gz, s", 10, _of(walls, median))
+    plain = _figures(found, "training", "seconds_to_error", engine=training.PLAIN)
+    ours = _figures(found, "training", "seconds_to_error", engine=training.OURS)
+    quicker = median(plain) / median(ours) if plain and ours else None
+    yield Target(
+        f"Object2Vec: times quicker to MSE {training.ERROR} than plain PyTorch",
+        20,
+        quicker,
+        below=False,
+    )
+    yield Target(
+        "Bayesian machine: times quicker than myfm at its accuracy",
+        3,
+        _samplers(found),
+        below=False,
+    )
+    lists = _figures(found, "training", "fit_seconds", engine=accuracy.BEST_LISTS)
+    yield Target(f"{accuracy.BEST_LISTS}: the fit, s", 0.5, _of(lists, median))
+    for name, mark in (
+        (growth.DEEP_MF, 15),
+        (growth.OBJECT2VEC, 25),
+        (growth.EASE, 60),
+    ):
+        yield Target(
+            f"20M shape: {name}, s",
+            mark,
+            _of(_figures(found, "growth", "seconds", engine=name, shape="20M")),
+        )
+    peak = _figures(found, "growth", "peak_gb", engine=growth.EASE, shape="20M")
+    yield Target(f"20M shape: {growth.EASE}, peak GB", 6, _of(peak))
+    peaks = _figures(found, "growth", "peak_gb", shape="20M")
+    yield Target("20M shape: peak GB of all", 8, max(peaks, default=None))
+    small = _figures(found, "serving", "p50", engine=serving.OURS, what=serving.SMALL)
+    plain = _figures(found, "serving", "p50", engine=serving.WORKSHOP, what=serving.SMALL)
+    yield Target(
+        "neighbours: times quicker than the workshop's design", 100,
+        plain[0] / small[0] if small and plain else None, below=False,
+    )  # fmt: skip
+    large = _figures(found, "serving", "p50", engine=serving.OURS, what=serving.LARGE)
+    yield Target(f"neighbours among {serving.LARGE}, ms", 20, _of(large))
+
+
+def _samplers(found: Found) -> float | None:
+    """Seconds of myfm's longest run over those of our shortest that is as accurate."""
+
+    def runs(engine: str) -> list[tuple[int, float, float]]:
+        rows = [row for row in found.get("training", ()) if row["engine"] == engine]
+        return [
+            (draws, mean(row["mse"] for row in of), median(row["seconds"] for row in of))
+            for draws in sorted({row["draws"] for row in rows})
+            if (of := [row for row in rows if row["draws"] == draws])
+        ]
+
+    theirs, ours = runs("myfm"), runs(accuracy.BAYESIAN)
+    if not theirs or not ours:
+        return None
+    _, error, seconds = theirs[-1]
+    good = [mine for _, mse, mine in ours if mse <= error]
+    return seconds / min(good) if good else 0.0

@@ -1,0 +1,105 @@
+"""One evaluation for every engine: its ratings, its recommendations, its lists.
+
+from recsys.evaluation import evaluate
+
+bias = Bias.fit(train, train.rating)
+evaluate(bias.predict, train, test, "rating")  # {"rmse": …, "mse": …, "mae": …}
+evaluate(bias.predict, train, test, "ranking")  # {"ndcg@10": …, …}
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recsys.datasets.baselines import LIKED
+from recsys.datasets.ratings import Ratings
+from recsys.metrics import binary_metrics, ranking_metrics, rating_metrics, top_k
+
+Predict = Callable[[Ratings], NDArray[Any]]
+"""An engine that has learned: rows, of whose ratings it takes no notice, to one score each."""
+
+Task = Literal["rating", "recommendation", "ranking"]
+
+_PAIRS = 1 << 21  # scored at once
+
+
+def evaluate(
+    predict: Predict,
+    train: Ratings,
+    test: Ratings,
+    task: Task = "rating",
+    *,
+    cutoffs: Sequence[int] = (5, 10, 25),
+) -> dict[str, float]:
+    """Judge an engine by ratings that it has not learned from.
+
+    Args:
+        predict: the engine: of rows it gives expected ratings for the task "rating", chances that
+            the rating is above LIKED for "recommendation", and for "ranking" anything that is
+            higher for what should come first.
+        train: what it learned from.
+        test: what it is judged by.
+        task: "rating", "recommendation" or "ranking".
+        cutoffs: the lengths of lists, for "ranking".
+
+    Returns:
+        "rating": `rmse`, `mse`, `mae`, of predictions brought within the scale of `train`.
+        "recommendation": `accuracy` (a chance above ½ says yes) and `auc`.
+        "ranking": all of `recsys.metrics.ranking_metrics`. Every user of `test` is given a list of
+        the items of both parts without those that she rated in `train`; every item that she rated
+        in `test`, whatever the rating, is a hit (the protocol of Microsoft's Recommenders).
+
+    Raises:
+        ValueError: there is no such task, or no row to be judged by.
+    """
+    if not len(test):
+        raise ValueError("test: there is no row to judge the engine by")
+    if task == "rating":
+        scale = float(train.rating.min()), float(train.rating.max())
+        return rating_metrics(test.rating, np.clip(predict(test), *scale))
+    if task == "recommendation":
+        return binary_metrics(test.rating > LIKED, predict(test))
+    if task == "ranking":
+        return _ranking(predict, train, test, cutoffs)
+    raise ValueError(f"task: must be rating, recommendation or ranking, not {task!r}")
+
+
+def _ranking(
+    predict: Predict, train: Ratings, test: Ratings, cutoffs: Sequence[int]
+) -> dict[str, float]:
+    users = np.unique(test.user)
+    items, places = np.unique(np.concatenate([train.item, test.item]), return_inverse=True)
+    taken, wanted = np.split(places, [len(train)])
+    relevant = csr_array(
+        (np.ones(len(test)), (np.searchsorted(users, test.user), wanted)),
+        shape=(len(users), len(items)),
+    )
+    row = np.searchsorted(users, train.user)
+    judged = row < len(users)
+    judged[judged] = users[row[judged]] == train.user[judged]
+    seen = csr_array(
+        (np.ones(int(judged.sum())), (row[judged], taken[judged])),
+        shape=(len(users), len(items)),
+    )
+    now = int(train.timestamp.max())
+    lists = []
+    step = max(1, _PAIRS // len(items))
+    for first in range(0, len(users), step):
+        some = users[first : first + step]
+        pairs = len(some) * len(items)
+        scores = predict(
+            Ratings(
+                np.repeat(some, len(items)),
+                np.tile(items, len(some)),
+                np.zeros(pairs, np.float32),
+                np.full(pairs, now),
+            )
+        )
+        scores = np.array(scores, np.float64).reshape(len(some), len(items))
+        scores[seen[first : first + step].nonzero()] = -np.inf
+        lists.append(top_k(scores, max(cutoffs)))
+    popularity = np.bincount(taken, minlength=len(items))
+    return ranking_metrics(np.concatenate(lists), relevant, cutoffs, popularity)
