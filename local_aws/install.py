@@ -4,6 +4,8 @@ from local_aws import (
     applicationautoscaling,
     awslambda,
     cloudformation,
+    cloudwatch,
+    eventbridge,
     personalize,
     s3,
     sagemaker,
@@ -17,6 +19,8 @@ def install() -> None:
     applicationautoscaling.install()
     awslambda.install()
     cloudformation.install()
+    cloudwatch.install()
+    eventbridge.install()
     personalize.install()
     s3.install()
     sagemaker.install()

@@ -25,6 +25,7 @@ from local_aws.awslambda.engine import Engine, Layer, Program, TooManyRequests
 from local_aws.awslambda.logs import LogSettings
 from local_aws.awslambda.outcomes import AsyncOutcome, async_outcome, remember
 from local_aws.awslambda.sandbox import Answer
+from local_aws.cloudwatch.metrics import report
 
 __all__ = ["AsyncOutcome", "Invocation", "LocalFunction", "LocalLambdaBackend", "async_outcome"]
 
@@ -392,14 +393,31 @@ class LocalLambdaBackend(LambdaBackend):
         self, function: LocalFunction, request_id: str, event: bytes, arn: str, context: str | None
     ) -> Answer:
         reserved = self.get_function(function.function_name).reserved_concurrency
-        return self.engine.invoke(
-            function.program(),
-            event,
-            request_id=request_id,
-            function_arn=arn,
-            client_context=context,
-            reserved=None if reserved is None else int(reserved),
+        began = time.monotonic()
+        try:
+            answer = self.engine.invoke(
+                function.program(),
+                event,
+                request_id=request_id,
+                function_arn=arn,
+                client_context=context,
+                reserved=None if reserved is None else int(reserved),
+            )
+        except TooManyRequests:
+            self._report(function, Throttles=(1.0, "Count"))
+            raise
+        self._report(
+            function,
+            Invocations=(1.0, "Count"),
+            Errors=(float(answer.error_type is not None), "Count"),
+            Throttles=(0.0, "Count"),
+            Duration=((time.monotonic() - began) * 1000, "Milliseconds"),
         )
+        return answer
+
+    def _report(self, function: LocalFunction, **values: tuple[float, str]) -> None:
+        dimensions = {"FunctionName": function.function_name}
+        report(self.account_id, self.region_name, "AWS/Lambda", dimensions, values)
 
     def _deliver(
         self, function: LocalFunction, request_id: str, event: bytes, arn: str, context: str | None

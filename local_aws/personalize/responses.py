@@ -1,15 +1,18 @@
 """The three APIs of Amazon Personalize: control plane, runtime, events."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 from moto.core.common_types import TYPE_RESPONSE
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
 from moto.personalize.models import personalize_backends
 
 from local_aws.api import LocalResponse
+from local_aws.cloudwatch.metrics import report
 from local_aws.personalize.models import PersonalizeBackend
 from local_aws.personalize.resources import KINDS
 
@@ -55,6 +58,37 @@ def _call(operation: str) -> Callable[[_Response], Any]:
     return answer
 
 
+def _measured(operation: str) -> Callable[[_Response], Any]:
+    """A call that CloudWatch hears of, under its campaign or recommender."""
+    metric = {
+        "get_recommendations": "GetRecommendations",
+        "get_personalized_ranking": "GetPersonalizedRanking",
+    }[operation]
+
+    def answer(self: _Response) -> Any:
+        began, failed = time.monotonic(), "5xxErrors"
+        try:
+            result = getattr(self.backend, operation)(self.params)
+            failed = ""
+        except ServiceException:
+            failed = "4xxErrors"
+            raise
+        finally:
+            dimensions = {
+                name[0].upper() + name[1:]: self.params[name]
+                for name in ("campaignArn", "recommenderArn")
+                if self.params.get(name)
+            }
+            values = {f"{metric}{failed}": (1.0, "Count")}
+            if not failed:
+                milliseconds = (time.monotonic() - began) * 1000
+                values[f"{metric}Latency"] = (milliseconds, "Milliseconds")
+            report(self.current_account, self.region, "AWS/Personalize", dimensions, values)
+        return result
+
+    return answer
+
+
 def _describe(kind: str) -> Callable[[_Response], Any]:
     return lambda self: self.backend.describe(kind, self.params)
 
@@ -83,6 +117,6 @@ for _kind in KINDS.values():
     setattr(PersonalizeResponse, f"describe_{_one}", _describe(_kind.name))
     setattr(PersonalizeResponse, f"list_{_one}s", _list(_kind.name))
 for _name in ("get_recommendations", "get_personalized_ranking"):
-    setattr(RuntimeResponse, _name, _call(_name))
+    setattr(RuntimeResponse, _name, _measured(_name))
 for _name in ("put_events", "put_items", "put_users"):
     setattr(EventsResponse, _name, _call(_name))

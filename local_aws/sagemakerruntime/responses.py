@@ -1,5 +1,6 @@
 """InvokeEndpoint: the request's bytes to the endpoint's process, its answer's bytes back."""
 
+import time
 from typing import Any, cast
 
 from moto.core.common_types import TYPE_RESPONSE
@@ -10,6 +11,7 @@ from moto.core.utils import get_service_model
 from moto.sagemaker.models import sagemaker_backends
 
 from local_aws.api import LocalResponse
+from local_aws.cloudwatch.metrics import report
 from local_aws.sagemaker.errors import refuse_members
 from local_aws.sagemaker.hosting import Variant
 from local_aws.sagemaker.models import SageMakerBackend
@@ -124,10 +126,30 @@ class SageMakerRuntimeResponse(LocalResponse):
             variant = endpoint.enter(target)
         except LookupError as error:
             raise ValidationError(str(error)) from None
+        began, status = time.monotonic(), 500
         try:
-            return self._ask(variant)
+            answer = self._ask(variant)
+            status = 200
+        except ModelError as error:
+            status = error.OriginalStatusCode or 500
+            raise
+        except TooLarge:
+            status = 413
+            raise
         finally:
             variant.leave()
+            self._report(name, variant, status, time.monotonic() - began)
+        return answer
+
+    def _report(self, endpoint: str, variant: Variant, status: int, seconds: float) -> None:
+        values = {
+            "Invocations": (1.0, "None"),
+            "Invocation4XXErrors": (float(400 <= status < 500), "None"),
+            "Invocation5XXErrors": (float(status >= 500), "None"),
+            "ModelLatency": (seconds * 1e6, "Microseconds"),
+        }
+        dimensions = {"EndpointName": endpoint, "VariantName": variant.name}
+        report(self.current_account, self.region, "AWS/SageMaker", dimensions, values)
 
     def _ask(self, variant: Variant) -> dict[str, Any]:
         body: bytes = self.params["Body"]

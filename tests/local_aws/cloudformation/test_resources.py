@@ -372,3 +372,120 @@ def test_generated_names_are_shortened_and_keep_their_end() -> None:
     both = name("s" * 100, "L" * 100, 63)
     assert len(both) == 63 and both.split("-")[0] == "s" * 24 and both.split("-")[1] == "L" * 25
     assert name("a", "b", 64) != name("a", "b", 64)
+
+
+def test_what_watches_over_a_deployment(stacks: Stacks) -> None:
+    def resources(threshold: int, seconds: int) -> dict[str, Any]:
+        topic = {"Ref": "T"}
+        allow = {
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": topic,
+        }
+        told = {"SubscriptionType": "EMAIL", "Address": "a@example.com"}
+        notification = {
+            "NotificationType": "ACTUAL",
+            "ComparisonOperator": "GREATER_THAN",
+            "Threshold": 80,
+        }
+        return {
+            "T": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "watch"}},
+            "P": {
+                "Type": "AWS::SNS::TopicPolicy",
+                "Properties": {
+                    "Topics": [topic],
+                    "PolicyDocument": {"Version": "2012-10-17", "Statement": [allow]},
+                },
+            },
+            "S": {
+                "Type": "AWS::SNS::Subscription",
+                "Properties": {"TopicArn": topic, "Protocol": "email", "Endpoint": "a@example.com"},
+            },
+            "A": {
+                "Type": "AWS::CloudWatch::Alarm",
+                "Properties": {
+                    "AlarmName": "errors",
+                    "AlarmActions": [topic],
+                    "Namespace": "N",
+                    "MetricName": "M",
+                    "Statistic": "Sum",
+                    "Period": seconds,
+                    "EvaluationPeriods": 1,
+                    "Threshold": threshold,
+                    "ComparisonOperator": "GreaterThanThreshold",
+                },
+            },
+            "D": {
+                "Type": "AWS::CloudWatch::Dashboard",
+                "Properties": {"DashboardBody": json.dumps({"widgets": [threshold]})},
+            },
+            "B": {
+                "Type": "AWS::Budgets::Budget",
+                "Properties": {
+                    "Budget": {
+                        "BudgetType": "COST",
+                        "TimeUnit": "MONTHLY",
+                        "BudgetLimit": {"Amount": threshold, "Unit": "USD"},
+                    },
+                    "NotificationsWithSubscribers": [
+                        {"Notification": notification, "Subscribers": [told]}
+                    ],
+                },
+            },
+            "R": {
+                "Type": "AWS::Events::Rule",
+                "Properties": {
+                    "ScheduleExpression": f"rate({threshold} hours)",
+                    "Targets": [
+                        {"Id": "f", "Arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"}
+                    ],
+                },
+            },
+        }
+
+    cloudwatch, sns = stacks.client("cloudwatch"), stacks.client("sns")
+    events, budgets = stacks.client("events"), stacks.client("budgets")
+
+    def seen() -> tuple[Any, ...]:
+        (alarm,) = cloudwatch.describe_alarms()["MetricAlarms"]
+        (dashboard,) = cloudwatch.list_dashboards()["DashboardEntries"]
+        body = cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"]
+        (rule,) = events.list_rules()["Rules"]
+        (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+        assert target["Arn"].endswith(":function:f")
+        (budget,) = budgets.describe_budgets(AccountId=ACCOUNT)["Budgets"]
+        assert budgets.describe_notifications_for_budget(
+            AccountId=ACCOUNT, BudgetName=budget["BudgetName"]
+        )["Notifications"]
+        (topic,) = sns.list_topics()["Topics"]
+        assert alarm["AlarmActions"] == [topic["TopicArn"]]
+        policy = sns.get_topic_attributes(**topic)["Attributes"]["Policy"]
+        assert "cloudwatch.amazonaws.com" in policy
+        (told,) = sns.list_subscriptions_by_topic(**topic)["Subscriptions"]
+        assert told["Endpoint"] == "a@example.com"
+        limit = float(budget["BudgetLimit"]["Amount"])
+        return alarm["Threshold"], json.loads(body), rule["ScheduleExpression"], limit
+
+    stack = stacks.create(resources(2, 60))
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
+    assert seen() == (2, {"widgets": [2]}, "rate(2 hours)", 2)
+    updated = stacks.update(stack["StackName"], resources(3, 300))
+    assert updated["StackStatus"] == "UPDATE_COMPLETE", stacks.failures(stack)
+    assert seen() == (3, {"widgets": [3]}, "rate(3 hours)", 3)
+    assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE", stacks.failures(stack)
+    assert not cloudwatch.describe_alarms()["MetricAlarms"]
+    assert not cloudwatch.list_dashboards()["DashboardEntries"]
+    assert not events.list_rules()["Rules"] and not sns.list_topics()["Topics"]
+    assert not sns.list_subscriptions()["Subscriptions"]
+    assert not budgets.describe_budgets(AccountId=ACCOUNT)["Budgets"]
+
+
+def test_rules_by_pattern_and_by_calendar_are_refused(stacks: Stacks) -> None:
+    def rule(**properties: Any) -> dict[str, Any]:
+        return {"R": {"Type": "AWS::Events::Rule", "Properties": properties}}
+
+    with pytest.raises(ClientError, match="EventPattern"):
+        stacks.create(rule(EventPattern={"source": ["aws.sagemaker"]}))
+    stack = stacks.create(rule(ScheduleExpression="cron(0 8 * * ? *)"))
+    assert "schedules other than rate" in stacks.reason(stack, "R", "CREATE_FAILED")

@@ -1,0 +1,93 @@
+"""AWS::CloudWatch: alarms and dashboards."""
+
+from local_aws.cloudformation.resources.base import (
+    Attributes,
+    Call,
+    Handler,
+    tag_changes,
+    tag_list,
+)
+
+
+class Alarm(Handler):
+    """AWS::CloudWatch::Alarm of one metric."""
+
+    type = "AWS::CloudWatch::Alarm"
+    supported = frozenset(
+        [
+            "ActionsEnabled",
+            "AlarmActions",
+            "AlarmDescription",
+            "AlarmName",
+            "ComparisonOperator",
+            "DatapointsToAlarm",
+            "Dimensions",
+            "EvaluationPeriods",
+            "ExtendedStatistic",
+            "InsufficientDataActions",
+            "MetricName",
+            "Namespace",
+            "OKActions",
+            "Period",
+            "Statistic",
+            "Tags",
+            "Threshold",
+            "TreatMissingData",
+            "Unit",
+        ]
+    )
+
+    def create(self, call: Call) -> Attributes:
+        """Put the alarm."""
+        call.identify(call.properties.get("AlarmName") or call.generated_name(255))
+        return self._put(call)
+
+    def update(self, call: Call) -> Attributes:
+        """Put the alarm anew, and change its tags."""
+        attributes = self._put(call)
+        added, removed = tag_changes(call)
+        if added:
+            call.client("cloudwatch").tag_resource(
+                ResourceARN=attributes["Arn"], Tags=tag_list(added)
+            )
+        if removed:
+            call.client("cloudwatch").untag_resource(ResourceARN=attributes["Arn"], TagKeys=removed)
+        return attributes
+
+    def delete(self, call: Call) -> None:
+        """Delete the alarm."""
+        call.client("cloudwatch").delete_alarms(AlarmNames=[call.physical_id])
+
+    def _put(self, call: Call) -> Attributes:
+        call.client("cloudwatch").put_metric_alarm(
+            **{**call.properties, "AlarmName": call.physical_id}
+        )
+        arn = f"arn:aws:cloudwatch:{call.region}:{call.account_id}:alarm:{call.physical_id}"
+        return {"Arn": arn}
+
+
+class Dashboard(Handler):
+    """AWS::CloudWatch::Dashboard."""
+
+    type = "AWS::CloudWatch::Dashboard"
+    supported = frozenset({"DashboardBody", "DashboardName"})
+    gone_codes = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
+
+    def create(self, call: Call) -> Attributes:
+        """Put the dashboard."""
+        call.identify(call.properties.get("DashboardName") or call.generated_name(255))
+        return self.update(call)
+
+    def update(self, call: Call) -> Attributes:
+        """Put the dashboard anew."""
+        call.client("cloudwatch").put_dashboard(
+            DashboardName=call.physical_id, DashboardBody=call.properties["DashboardBody"]
+        )
+        return {}
+
+    def delete(self, call: Call) -> None:
+        """Delete the dashboard."""
+        call.client("cloudwatch").delete_dashboards(DashboardNames=[call.physical_id])
+
+
+HANDLERS = (Alarm, Dashboard)

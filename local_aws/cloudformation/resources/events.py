@@ -1,0 +1,70 @@
+"""AWS::Events: rules by the clock, whose targets are functions."""
+
+from typing import Any
+
+from local_aws.cloudformation.errors import ResourceFailed
+from local_aws.cloudformation.resources.base import (
+    Attributes,
+    Call,
+    Handler,
+    pick,
+    tag_changes,
+    tag_list,
+)
+
+_SETTINGS = ("Description", "ScheduleExpression", "State")
+
+
+class Rule(Handler):
+    """AWS::Events::Rule with a schedule; patterns are refused."""
+
+    type = "AWS::Events::Rule"
+    supported = frozenset({*_SETTINGS, "Name", "Tags", "Targets"})
+    gone_codes = frozenset({"ResourceNotFoundException"})
+
+    def create(self, call: Call) -> Attributes:
+        """Put the rule, then its targets."""
+        call.identify(call.properties.get("Name") or call.generated_name())
+        return self._put(call, Tags=tag_list(call.properties.get("Tags")))
+
+    def update(self, call: Call) -> Attributes:
+        """Put the rule anew, and change targets and tags."""
+        attributes = self._put(call)
+        events = call.client("events")
+        kept = {target["Id"] for target in call.properties.get("Targets", [])}
+        dropped = [one["Id"] for one in call.old.get("Targets", []) if one["Id"] not in kept]
+        if dropped:
+            events.remove_targets(Rule=call.physical_id, Ids=dropped)
+        added, removed = tag_changes(call)
+        if added:
+            events.tag_resource(ResourceARN=attributes["Arn"], Tags=tag_list(added))
+        if removed:
+            events.untag_resource(ResourceARN=attributes["Arn"], TagKeys=removed)
+        return attributes
+
+    def delete(self, call: Call) -> None:
+        """Take the targets away, then the rule."""
+        events = call.client("events")
+        ids = [target["Id"] for target in call.properties.get("Targets", [])]
+        if ids:
+            events.remove_targets(Rule=call.physical_id, Ids=ids)
+        events.delete_rule(Name=call.physical_id)
+
+    def _put(self, call: Call, **more: Any) -> Attributes:
+        targets = call.properties.get("Targets", [])
+        for target in targets:
+            if ":lambda:" not in target["Arn"] or set(target) - {"Arn", "Id", "Input"}:
+                raise ResourceFailed(
+                    "The local AWS implements targets of AWS::Events::Rule that are functions, "
+                    f"with Arn, Id and Input alone, not {target}"
+                )
+        events = call.client("events")
+        arn = events.put_rule(Name=call.physical_id, **pick(call.properties, _SETTINGS), **more)[
+            "RuleArn"
+        ]
+        if targets:
+            events.put_targets(Rule=call.physical_id, Targets=targets)
+        return {"Arn": arn, "RuleName": call.physical_id}
+
+
+HANDLERS = (Rule,)

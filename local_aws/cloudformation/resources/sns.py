@@ -1,0 +1,115 @@
+"""AWS::SNS: topics, their policies, who is told."""
+
+import json
+
+from local_aws.cloudformation.resources.base import (
+    Attributes,
+    Call,
+    Handler,
+    tag_changes,
+    tag_list,
+)
+
+
+class Topic(Handler):
+    """AWS::SNS::Topic."""
+
+    type = "AWS::SNS::Topic"
+    supported = frozenset({"DisplayName", "TopicName", "Tags"})
+
+    def create(self, call: Call) -> Attributes:
+        """Create the topic."""
+        name = call.properties.get("TopicName") or call.generated_name(256)
+        arn = call.client("sns").create_topic(
+            Name=name,
+            Attributes={"DisplayName": call.properties.get("DisplayName", "")},
+            Tags=tag_list(call.properties.get("Tags")),
+        )["TopicArn"]
+        call.identify(arn)
+        return {"TopicArn": arn, "TopicName": name}
+
+    def update(self, call: Call) -> Attributes:
+        """Change how it is shown, and its tags."""
+        sns = call.client("sns")
+        sns.set_topic_attributes(
+            TopicArn=call.physical_id,
+            AttributeName="DisplayName",
+            AttributeValue=call.properties.get("DisplayName", ""),
+        )
+        added, removed = tag_changes(call)
+        if added:
+            sns.tag_resource(ResourceArn=call.physical_id, Tags=tag_list(added))
+        if removed:
+            sns.untag_resource(ResourceArn=call.physical_id, TagKeys=removed)
+        return call.attributes
+
+    def delete(self, call: Call) -> None:
+        """Delete the topic with its subscriptions."""
+        call.client("sns").delete_topic(TopicArn=call.physical_id)
+
+
+class TopicPolicy(Handler):
+    """AWS::SNS::TopicPolicy."""
+
+    type = "AWS::SNS::TopicPolicy"
+    supported = frozenset({"PolicyDocument", "Topics"})
+    gone_codes = frozenset({"NotFound", "NotFoundException"})
+
+    def create(self, call: Call) -> Attributes:
+        """Put the policy on its topics."""
+        self._put(call)
+        call.identify(call.generated_name(256))
+        return {"Id": call.physical_id}
+
+    def update(self, call: Call) -> Attributes:
+        """Put the policy anew."""
+        self._put(call)
+        return call.attributes
+
+    def delete(self, call: Call) -> None:
+        """Leave the topics to their owner alone, as AWS's default policy does."""
+        for topic in call.properties["Topics"]:
+            owner = {
+                "Version": "2008-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"AWS": "*"},
+                        "Action": "SNS:Publish",
+                        "Resource": topic,
+                        "Condition": {"StringEquals": {"AWS:SourceOwner": call.account_id}},
+                    }
+                ],
+            }
+            call.client("sns").set_topic_attributes(
+                TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps(owner)
+            )
+
+    def _put(self, call: Call) -> None:
+        document = call.properties["PolicyDocument"]
+        text = document if isinstance(document, str) else json.dumps(document)
+        for topic in call.properties["Topics"]:
+            call.client("sns").set_topic_attributes(
+                TopicArn=topic, AttributeName="Policy", AttributeValue=text
+            )
+
+
+class Subscription(Handler):
+    """AWS::SNS::Subscription."""
+
+    type = "AWS::SNS::Subscription"
+    supported = frozenset({"Endpoint", "Protocol", "TopicArn"})
+    gone_codes = frozenset({"NotFound", "NotFoundException"})
+
+    def create(self, call: Call) -> Attributes:
+        """Subscribe."""
+        arn = call.client("sns").subscribe(**call.properties, ReturnSubscriptionArn=True)
+        call.identify(arn["SubscriptionArn"])
+        return {"Arn": arn["SubscriptionArn"]}
+
+    def delete(self, call: Call) -> None:
+        """Unsubscribe."""
+        call.client("sns").unsubscribe(SubscriptionArn=call.physical_id)
+
+
+HANDLERS = (Topic, TopicPolicy, Subscription)

@@ -1,0 +1,134 @@
+"""Alarms in the state that their metrics put them in; moto leaves them as they were made."""
+
+import operator
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+from moto.cloudwatch.models import Alarm, MetricDatum, MetricDatumBase, Statistics
+from moto.cloudwatch.models import CloudWatchBackend as MotoBackend
+from moto.core.utils import utcnow
+
+from local_aws.api import NotImplementedByLocalAws
+
+_COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanThreshold": operator.lt,
+    "LessThanOrEqualToThreshold": operator.le,
+}
+
+
+class CloudWatchBackend(MotoBackend):
+    """moto's, where whoever asks for alarms sees them evaluated now."""
+
+    def put_metric_alarm(self, name: str, *arguments: Any, **settings: Any) -> Alarm:
+        """Make or change an alarm of one metric; a changed one keeps its state."""
+        if settings.get("rule"):
+            raise NotImplementedByLocalAws("composite alarms")
+        if settings.get("metric_data_queries"):
+            raise NotImplementedByLocalAws("alarms on metric math (Metrics of PutMetricAlarm)")
+        if settings.get("comparison_operator") not in _COMPARISONS:
+            raise NotImplementedByLocalAws("alarms on anomalies")
+        before = self.alarms.get(name)
+        alarm = super().put_metric_alarm(name, *arguments, **settings)
+        if before:
+            alarm.state_value, alarm.history = before.state_value, before.history
+            alarm.state_reason = before.state_reason
+        else:
+            alarm.state_value = "INSUFFICIENT_DATA"
+        return alarm
+
+    def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
+        """Add data."""
+        super().put_metric_data(namespace, [_in_order(datum) for datum in metric_data])
+
+    def get_metric_data(
+        self, queries: list[dict[str, Any]], *arguments: Any, **more: Any
+    ) -> list[dict[str, Any]]:
+        """Read data; moto takes the same dimensions in another order for other ones."""
+        for query in queries:
+            if "MetricStat" in query:
+                query["MetricStat"]["Metric"] = _in_order(query["MetricStat"]["Metric"])
+        answer: list[dict[str, Any]] = super().get_metric_data(queries, *arguments, **more)
+        return answer
+
+    def describe_alarms(self) -> Iterable[Alarm]:
+        """All alarms."""
+        self._evaluate()
+        return super().describe_alarms()
+
+    def get_alarms_by_action_prefix(self, action_prefix: str) -> Iterable[Alarm]:
+        """Alarms by what they do."""
+        self._evaluate()
+        return super().get_alarms_by_action_prefix(action_prefix)
+
+    def get_alarms_by_alarm_name_prefix(self, name_prefix: str) -> Iterable[Alarm]:
+        """Alarms by the beginning of their names."""
+        self._evaluate()
+        return super().get_alarms_by_alarm_name_prefix(name_prefix)
+
+    def get_alarms_by_alarm_names(self, alarm_names: list[str]) -> Iterable[Alarm]:
+        """Alarms by their names."""
+        self._evaluate()
+        return super().get_alarms_by_alarm_names(alarm_names)
+
+    def get_alarms_by_state_value(self, target_state: str) -> Iterable[Alarm]:
+        """Alarms by their state."""
+        self._evaluate()
+        return super().get_alarms_by_state_value(target_state)
+
+    def _evaluate(self) -> None:
+        now = utcnow()
+        for alarm in self.alarms.values():
+            state, reason = _state(alarm, self.metric_data, now)
+            if state != alarm.state_value:
+                alarm.update_state(reason, "{}", state)
+
+
+def _state(alarm: Alarm, data: list[MetricDatumBase], now: datetime) -> tuple[str, str]:
+    """An alarm's state, and why, by what was measured until now."""
+    periods = int(alarm.evaluation_periods)
+    length = timedelta(seconds=int(alarm.period))
+    wanted = sorted((one.name, one.value) for one in alarm.dimensions)
+    windows: list[list[MetricDatumBase]] = [[] for _ in range(periods)]
+    for datum in reversed(data):
+        age = now - datum.timestamp
+        if age >= periods * length:
+            break  # they are in the order in which they came
+        if (datum.namespace, datum.name) == (alarm.namespace, alarm.metric_name) and (
+            sorted((one.name, one.value) for one in datum.dimensions) == wanted
+        ):
+            windows[max(age // length, 0)].append(datum)
+    crosses = _COMPARISONS[alarm.comparison_operator]
+    threshold = float(alarm.threshold)
+    values = [_statistic(alarm, window) for window in windows if window]
+    crossed = [value for value in values if crosses(value, threshold)]
+    breaching = len(crossed)
+    missing = periods - len(values)
+    match alarm.treat_missing_data or "missing":
+        case "breaching":
+            breaching += missing
+        case "ignore" if not values:
+            return alarm.state_value, alarm.state_reason
+        case "missing" if not values:
+            return "INSUFFICIENT_DATA", f"Insufficient Data: {missing} datapoints were unknown."
+    told = f"{crossed} of the last {periods} periods crossed the threshold ({threshold})."
+    if breaching >= int(alarm.datapoints_to_alarm or periods):
+        return "ALARM", f"Threshold Crossed: {told}"
+    return "OK", f"Threshold not Crossed: {told}"
+
+
+def _statistic(alarm: Alarm, data: list[MetricDatumBase]) -> float:
+    if alarm.extended_statistic:
+        values = [datum.value for datum in data if isinstance(datum, MetricDatum)]
+        return float(np.percentile(values, float(alarm.extended_statistic.removeprefix("p"))))
+    statistics = Statistics([alarm.statistic], utcnow())
+    statistics.metric_data = data
+    return float(statistics.get_statistics_for_type(alarm.statistic) or 0.0)
+
+
+def _in_order(metric: dict[str, Any]) -> dict[str, Any]:
+    dimensions = sorted(metric.get("Dimensions") or [], key=lambda one: str(one["Name"]))
+    return {**metric, "Dimensions": dimensions}

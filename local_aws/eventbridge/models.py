@@ -1,0 +1,95 @@
+"""Rules by the clock: moto keeps them and lets none of them come round."""
+
+import json
+import logging
+import re
+import threading
+import time
+import uuid
+import weakref
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from moto.awslambda.models import lambda_backends
+from moto.core.exceptions import ServiceException
+from moto.events.models import EventsBackend as MotoBackend
+from moto.events.models import Rule
+from moto.utilities.arns import parse_arn
+
+from local_aws.api import NotImplementedByLocalAws
+
+_log = logging.getLogger("local_aws.events")
+_UNITS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
+_RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_TICK: Final = 1.0
+
+
+class EventsBackend(MotoBackend):
+    """moto's, with functions called by the clock, `rate(…)` only."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._due: dict[str, float] = {}
+        _backends.add(self)
+
+    def put_rule(self, name: str, *arguments: Any, **settings: Any) -> Rule:
+        """Make or change a rule; its time begins now."""
+        schedule = settings.get("scheduled_expression")
+        if schedule and not _RATE.fullmatch(schedule):
+            raise NotImplementedByLocalAws(f"schedules other than rate(…): {schedule}")
+        rule = super().put_rule(name, *arguments, **settings)
+        self._due.pop(rule.arn, None)
+        if schedule:
+            self._due[rule.arn] = time.monotonic() + _seconds(schedule)
+        return rule
+
+    def tick(self) -> None:
+        """Call what is due."""
+        for bus in list(self.event_buses.values()):
+            for rule in list(bus.rules.values()):
+                due = self._due.get(rule.arn)
+                if due is not None and time.monotonic() >= due:
+                    self._due[rule.arn] = due + _seconds(rule.scheduled_expression or "")
+                    if rule.state == "ENABLED":
+                        _fire(rule)
+
+
+def _seconds(expression: str) -> int:
+    match = _RATE.fullmatch(expression)
+    assert match, expression
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _fire(rule: Rule) -> None:
+    event = {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": rule.account_id,
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": rule.region_name,
+        "resources": [rule.arn],
+        "detail": {},
+    }
+    for target in rule.targets:
+        arn = parse_arn(target["Arn"])
+        if arn.service != "lambda":
+            continue
+        payload = target.get("Input") or json.dumps(event)
+        backend: Any = lambda_backends[arn.account][arn.region]
+        try:
+            backend.run(target["Arn"], None, payload.encode(), "Event")
+        except ServiceException as error:  # as on AWS: a target that is gone is not called
+            _log.warning("%s: %s", rule.name, error)
+
+
+def _tick_forever() -> None:
+    while True:
+        time.sleep(_TICK)
+        for backend in list(_backends):
+            backend.tick()
+
+
+_backends: "weakref.WeakSet[EventsBackend]" = weakref.WeakSet()
+threading.Thread(target=_tick_forever, name="events-clock", daemon=True).start()
