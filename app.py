@@ -12,6 +12,7 @@ from stacks.config import Config, ConfigError
 from stacks.data import DataStack
 from stacks.functions import FunctionsStack
 from stacks.object2vec import Object2VecStack
+from stacks.operations import OperationsStack
 from stacks.personalize import PersonalizeStack
 
 
@@ -32,6 +33,10 @@ def build(app: cdk.App, config: Config) -> None:
             app, config.name("Personalize"), config=config, store=data.store, env=env
         )
         personalize.add_stack_dependency(data, "imports read what Data uploads")
+    if config.operations.any:
+        watched = list(app.node.children)
+        operations = OperationsStack(app, config.name("Operations"), config=config, env=env)
+        operations.node.add_dependency(*watched)
     # Everything goes when the stacks go, also what the CDK would keep by its own defaults.
     cdk.RemovalPolicies.of(app).destroy()
 

@@ -204,6 +204,8 @@ class _Pricer:
     def function(self, _: str, properties: Resource) -> None:
         (architecture,) = properties.get("Architectures", ["x86_64"])
         self._by_use(f"functions ({architecture})", "lambda/requests", f"lambda/{architecture}")
+        if properties.get("TracingConfig", {}).get("Mode") == "Active":
+            self._by_use("X-Ray", "xray/traces")
 
     def dataset(self, _: str, properties: Resource) -> None:
         if "DatasetImportJob" in properties:
@@ -215,6 +217,8 @@ class _Pricer:
     def alarm(self, name: str, properties: Resource) -> None:
         metrics = sum("MetricStat" in one for one in properties.get("Metrics", [])) or 1
         self._add(name, "alarm", float(metrics), "cloudwatch/alarm")
+        if not properties.get("Namespace", "AWS/").startswith("AWS/"):
+            self._add(name, "metric of our own", 1, "cloudwatch/metric")
 
     def dashboard(self, name: str, _: Resource) -> None:
         self._add(name, "dashboard", 1, "cloudwatch/dashboard")
@@ -294,6 +298,7 @@ _BY_USE: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "AWS::ApiGatewayV2::Api": ("HTTP APIs", ("apigateway/http",)),
     "AWS::Logs::LogGroup": ("logs", ("logs/ingestion",)),
     "AWS::S3::Bucket": ("buckets", ("s3/storage",)),
+    "AWS::SNS::Topic": ("e-mails", ("sns/email",)),
     "AWS::StepFunctions::StateMachine": ("state machines", ("states/transitions",)),
     "AWS::S3Vectors::Index": ("vector indexes (storage alone)", ("s3vectors/storage",)),
 }
@@ -324,8 +329,8 @@ _FREE: Final = frozenset(
         "AWS::S3Vectors::VectorBucket",
         "AWS::S3Vectors::VectorBucketPolicy",
         "AWS::SNS::Subscription",
-        "AWS::SNS::Topic",
         "AWS::SNS::TopicPolicy",
+        "AWS::SNS::Topic",
         "AWS::SageMaker::EndpointConfig",
         "AWS::SageMaker::Model",
         "AWS::SageMaker::NotebookInstanceLifecycleConfig",

@@ -1,4 +1,7 @@
-"""Everything that an account holds and could be billed or blamed for, by AWS's own APIs."""
+"""Everything that an account holds and could be billed or blamed for, by AWS's own APIs.
+
+`python -m rehearsal.inventory` lists it.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -73,6 +76,11 @@ def _roles(client: Any) -> Iterable[str]:
                 yield role["RoleName"]
 
 
+def _budgets(client: Any) -> list[str]:
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    return _paged("describe_budgets", "Budgets", "BudgetName", AccountId=account)(client)
+
+
 def _keys(client: Any) -> Iterable[str]:
     for page in client.get_paginator("list_keys").paginate():
         for key in page["Keys"]:
@@ -128,4 +136,17 @@ _SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
     ("autoscaling/target", "application-autoscaling", _scalable_targets),
     ("kms/key", "kms", _keys),
     ("ssm/parameter", "ssm", _paged("describe_parameters", "Parameters", "Name")),
+    ("cloudwatch/alarm", "cloudwatch", _paged("describe_alarms", "MetricAlarms", "AlarmName")),
+    (
+        "cloudwatch/dashboard",
+        "cloudwatch",
+        _paged("list_dashboards", "DashboardEntries", "DashboardName"),
+    ),
+    ("events/rule", "events", _paged("list_rules", "Rules", "Name")),
+    ("sns/topic", "sns", _paged("list_topics", "Topics", "TopicArn")),
+    ("budgets/budget", "budgets", _budgets),
 ]
+
+
+if __name__ == "__main__":
+    print(*sorted(inventory()), sep="\n")

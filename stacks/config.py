@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stacks import images, personalize_settings
+from stacks import images, operations_settings, personalize_settings
 from stacks.hyperparameters import RULES
+from stacks.operations_settings import Operations
 from stacks.personalize_settings import Personalize
 from stacks.prepared_data import PERSONALIZE, TASKS, PreparedData
 from stacks.settings import ConfigError, Settings
@@ -99,6 +100,7 @@ class Config:
         architecture: of the functions: `arm64` or `x86_64`.
         kms: whether the bucket is encrypted with a key of its own instead of S3's.
         log_days: how long logs are kept.
+        operations: what watches over it.
     """
 
     prefix: str
@@ -114,6 +116,7 @@ class Config:
     architecture: str
     kms: bool
     log_days: int
+    operations: Operations
 
     def name(self, part: str) -> str:
         """The name of a part of this deployment."""
@@ -160,6 +163,7 @@ class Config:
             "architecture": settings.choice("architecture", "arm64", ("arm64", "x86_64")),
             "kms": settings.flag("kms", False),
             "log_days": int(settings.choice("log_days", "30", [str(d) for d in _LOG_RETENTION])),
+            "operations": operations_settings.read(settings),
         }
         settings.finish()
         assert data is not None, "settings.finish raises where the data was refused"

@@ -10,6 +10,7 @@ write it at once: each writes the same, and S3 keeps the last.
 
 import io
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -42,6 +43,7 @@ PROBES = 3  # movies that are embedded anew to check a stored file
 ATTEMPTS = 3  # at embedding the catalogue while the endpoint changes its model
 SHOWN = 10  # problems told in one message
 
+_log = logging.getLogger("movie_retrieval")
 _USABLE = ("InService", "Updating", "SystemUpdating", "RollingBack")
 
 
@@ -186,7 +188,8 @@ class Library:
             end = len(movies) if start >= end else end
             size = min(max(ANSWER_BYTES * len(chunk) // answered, 1), MAX_CHUNK)
         if len(known) < len(movies):
-            print(f"the model does not know {len(movies) - len(known)} of {len(movies)} movies")
+            unknown = len(movies) - len(known)
+            _log.warning("the model does not know %d of %d movies", unknown, len(movies))
         try:
             return known, np.concatenate(parts)
         except ValueError:
@@ -332,10 +335,10 @@ class Library:
             rows = np.linspace(0, len(movies) - 1, PROBES).astype(int)
             now, _ = self._embed([movies[row] for row in rows])
         except (RetrievalError, ClientError, BotoCoreError) as error:
-            print(f"no embeddings were found for this model: {error}")
+            _log.info("no embeddings were found for this model: %s", error)
             return None
         if now.shape[1] != vectors.shape[1] or _differ(vectors[rows], now):
-            print("the stored embeddings are not this model's")
+            _log.warning("the stored embeddings are not this model's")
             return None
         titles = {int(movie): title for movie, title in about["titles"].items()}
         return Catalogue(titles, Embeddings(movies, vectors))
@@ -349,7 +352,7 @@ class Library:
             self._s3.put_object(Bucket=version.bucket, Key=key, Body=file)
         except (ClientError, BotoCoreError) as error:
             # the answer does not depend on it, only the next cold start's speed
-            print(f"the embeddings could not be stored: {error}")
+            _log.warning("the embeddings could not be stored: %s", error)
 
 
 def _packed(movies: list[int], vectors: "Vectors", about: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ says 403 of a missing key, and the function's error names both causes.
 """
 
 import json
+import logging
 import os
 import sys
 from typing import Any
@@ -24,6 +25,7 @@ if not os.environ.get("ENDPOINT_NAME"):
         "to the name of the Object2Vec endpoint that shall embed the movies."
     )
 
+_log = logging.getLogger("movie_retrieval")
 _config = Config(
     connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
 )
@@ -36,7 +38,7 @@ library = Library(
 
 
 def handler(event: Any, _context: Any) -> dict[str, Any]:
-    """Answer one event; see `movie_retrieval.logic` for its form. Prints the workshop's sentence.
+    """Answer one event; see `movie_retrieval.logic` for its form. Logs the workshop's sentence.
 
     Returns:
         The workshop's envelope, with the answer's JSON in its body.
@@ -52,5 +54,6 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
         # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
         sys.tracebacklimit = 0
         raise
-    print(found["sentence"])
+    told = {"movie": found["movie"]["movie_id"], "neighbours": len(found["neighbours"])}
+    _log.info(found["sentence"], extra=told)
     return {"statusCode": 200, "body": json.dumps(found, ensure_ascii=False)}

@@ -4,6 +4,7 @@ Environment: ENDPOINT_NAME_RATING and ENDPOINT_NAME_REC name the two Object2Vec 
 Permissions: sagemaker:InvokeEndpoint on these two endpoints.
 """
 
+import logging
 import os
 import sys
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from rec_engine.logic import RecommendationError, answer, parse
+from rec_engine.logic import SHOWN, RecommendationError, answer, parse
 
+_log = logging.getLogger("rec_engine")
 _VARIABLES = {"rating": "ENDPOINT_NAME_RATING", "recommendation": "ENDPOINT_NAME_REC"}
 
 _missing = [name for name in _VARIABLES.values() if not os.environ.get(name)]
@@ -41,8 +43,12 @@ def handler(event: Any, _context: Any) -> str | dict[str, Any]:
     sys.tracebacklimit = 1000
     try:
         request = parse(event)
-        return answer(request, client, ENDPOINTS[request.kind])
+        answered = answer(request, client, ENDPOINTS[request.kind])
     except RecommendationError:
         # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
         sys.tracebacklimit = 0
         raise
+    users = sorted({user for user, _ in request.pairs})
+    told = {"kind": request.kind, "users": users[:SHOWN], "pairs": len(request.pairs)}
+    _log.info("answered", extra=told)
+    return answered

@@ -8,7 +8,7 @@ logs:DeleteLogStream on the streams of its prefix, s3:ListBucket and s3:DeleteOb
 training output.
 """
 
-import json
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from trained_resource import resource
 from trained_resource.request import TrainedResourceError
 
+_log = logging.getLogger("trained_resource")
 _REASON = 1500  # bytes; CloudFormation takes 4 KB for the whole answer
 
 
@@ -41,7 +42,7 @@ def _answered(
     try:
         answer = work(event)
     except TrainedResourceError as error:
-        print(json.dumps(told | {"error": str(error)}))
+        _log.warning("failed", extra=told | {"error": str(error)})
         # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
         sys.tracebacklimit = 0
         stream = getattr(context, "log_stream_name", "unknown")
@@ -49,5 +50,5 @@ def _answered(
         raise TrainedResourceError(
             f"{reason.decode(errors='ignore')} (log stream {stream})"
         ) from None
-    print(json.dumps(told | {"answer": answer}))
+    _log.info("done", extra=told | {"answer": answer})
     return answer

@@ -7,6 +7,7 @@ nothing; it names the thing. So the framework knows the physical id before anyth
 forwards the Delete that follows a failed Create.
 """
 
+import logging
 import re
 import time
 from typing import Any
@@ -31,6 +32,7 @@ WAIT = "Custom::TrainedWait"
 LONGEST_WAIT = 3000  # seconds; CloudFormation gives up on a custom resource after 3600
 SETTLING = 60  # seconds that a new role may take until SageMaker can assume it
 
+_log = logging.getLogger("trained_resource")
 Event = dict[str, Any]
 
 WAITING: dict[str, Any] = {"IsComplete": False}
@@ -79,7 +81,7 @@ def proceed(event: Event) -> dict[str, Any]:
         return _ensure(event)
     except (ClientError, BotoCoreError) as error:
         if _is_transient(error):
-            print(f"will be tried again: {error}")
+            _log.warning("will be tried again: %s", error)
             return WAITING
         raise TrainedResourceError(str(error)) from None
 

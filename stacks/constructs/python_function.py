@@ -14,6 +14,12 @@ from stacks.constructs.roles import Permission, ServiceRole, acknowledge, writes
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
 _LAMBDAS: Final = Path(__file__).resolve().parents[2] / "lambdas"
 
+_WRITES_TRACES: Final = Permission(
+    actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+    resources=["*"],
+    wildcard="The actions know no resources",
+)
+
 
 def architecture(name: str) -> lambda_.Architecture:
     """The CDK's architecture of that name: `arm64` or `x86_64`."""
@@ -21,7 +27,14 @@ def architecture(name: str) -> lambda_.Architecture:
 
 
 class PythonFunction(lambda_.Function):
-    """A function made of one package under lambdas/, with a role of its own."""
+    """A function made of one package under lambdas/, with a role of its own.
+
+    It logs JSON, with the request's id in each line.
+
+    Attributes:
+        package: folder under lambdas/.
+        given_name: its name; None where CloudFormation chooses.
+    """
 
     def __init__(
         self,
@@ -39,6 +52,7 @@ class PythonFunction(lambda_.Function):
         permissions: Sequence[Permission] = (),
         environment: Mapping[str, str] | None = None,
         layers: Sequence[lambda_.LayerVersion] = (),
+        tracing: bool = False,
     ) -> None:
         """Make the function.
 
@@ -56,12 +70,18 @@ class PythonFunction(lambda_.Function):
             permissions: what it may do besides logging.
             environment: its variables.
             layers: its layers.
+            tracing: whether X-Ray follows its calls.
         """
+        self.package, self.given_name = package, name
         self._own_role = ServiceRole(
             scope,
             f"{id}Role",
             service="lambda",
-            permissions=[writes_logs(log_group), *permissions],
+            permissions=[
+                writes_logs(log_group),
+                *permissions,
+                *([_WRITES_TRACES] if tracing else []),
+            ],
         )
         super().__init__(
             scope,
@@ -80,15 +100,18 @@ class PythonFunction(lambda_.Function):
             memory_size=memory_mb,
             timeout=cdk.Duration.seconds(timeout_seconds),
             log_group=log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            tracing=lambda_.Tracing.ACTIVE if tracing else None,
             environment=dict(environment or {}),
             layers=list(layers),
         )
         acknowledge(
             self, "Its caller waits for the answer and sees what went wrong", "Serverless-LambdaDLQ"
         )
-        acknowledge(
-            self, "One call to one service, timed in the REPORT line", "Serverless-LambdaTracing"
-        )
+        if not tracing:
+            acknowledge(
+                self, "operations.tracing turns it on, for it is billed", "Serverless-LambdaTracing"
+            )
 
     def allow(self, *permissions: Permission) -> None:
         """Let the function do more."""

@@ -15,7 +15,7 @@ from stacks.constructs.roles import Permission, ServiceRole, all_of, writes_logs
 from stacks.constructs.trained_resource import TrainedResource, Trainer
 from stacks.images import Image
 
-_VARIANT: Final = "AllTraffic"
+VARIANT: Final = "AllTraffic"
 # SageMaker's group for all training jobs of an account.
 _TRAINING_LOGS: Final = "/aws/sagemaker/TrainingJobs"
 _JOBS: Final = "This model's jobs, whose names end in a hash of what they are made from"
@@ -162,6 +162,10 @@ class Endpoint(Construct):
 
     The endpoint's name lasts; model and configuration have none of their own. So a new model
     makes new ones, and the endpoint changes over without losing a call (decision 0002).
+
+    Attributes:
+        name: known when the endpoint is there.
+        literal_name: the same, for what does not wait for it.
     """
 
     def __init__(
@@ -216,7 +220,7 @@ class Endpoint(Construct):
         )
         if isinstance(serving, InstanceEndpoint):
             variant = sagemaker.CfnEndpointConfig.ProductionVariantProperty(
-                variant_name=_VARIANT,
+                variant_name=VARIANT,
                 model_name=model.attr_model_name,
                 initial_variant_weight=1,
                 instance_type=serving.instance_type,
@@ -224,7 +228,7 @@ class Endpoint(Construct):
             )
         else:
             variant = sagemaker.CfnEndpointConfig.ProductionVariantProperty(
-                variant_name=_VARIANT,
+                variant_name=VARIANT,
                 model_name=model.attr_model_name,
                 initial_variant_weight=1,
                 serverless_config=sagemaker.CfnEndpointConfig.ServerlessConfigProperty(
@@ -248,7 +252,7 @@ class Endpoint(Construct):
                 "Scaling",
                 service_namespace="sagemaker",
                 scalable_dimension="sagemaker:variant:DesiredInstanceCount",
-                resource_id=f"endpoint/{endpoint.attr_endpoint_name}/variant/{_VARIANT}",
+                resource_id=f"endpoint/{endpoint.attr_endpoint_name}/variant/{VARIANT}",
                 min_capacity=serving.instances,
                 max_capacity=serving.max_instances,
             )
@@ -269,6 +273,7 @@ class Endpoint(Construct):
                 target_tracking_scaling_policy_configuration=tracking,
             )
         self.name = endpoint.attr_endpoint_name
+        self.literal_name = name
 
 
 def _log_arn(stack: cdk.Stack, what: str) -> str:

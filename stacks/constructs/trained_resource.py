@@ -20,6 +20,7 @@ class Trainer(Construct):
     """The functions behind a stack's trained resources: ours within the CDK's Provider.
 
     Attributes:
+        name: of the function that does the work, and fails when a training does.
         service_token: what a custom resource names as its provider.
     """
 
@@ -27,28 +28,26 @@ class Trainer(Construct):
         """Make the functions; what they may do comes with each `TrainedResource`."""
         super().__init__(scope, id)
         # One group for all that happens to the stack's trained resources.
-        group = LogGroup(
-            self,
-            "Logs",
-            name=f"/aws/lambda/{cdk.Stack.of(self).stack_name}-Trainer",
-            days=config.log_days,
-        )
+        self.name = f"{cdk.Stack.of(self).stack_name}-Trainer"
+        group = LogGroup(self, "Logs", name=f"/aws/lambda/{self.name}", days=config.log_days)
 
-        def handler(name: str, entry: str) -> PythonFunction:
+        def handler(id: str, entry: str, name: str | None = None) -> PythonFunction:  # noqa: A002
             return PythonFunction(
                 self,
-                name,
+                id,
                 package="trained_resource",
                 handler=f"handler.{entry}",
+                name=name,
                 description=f"Trained resources: {entry}",
                 architecture_name=config.architecture,
                 memory_mb=256,
                 timeout_seconds=120,
                 log_group=group,
+                tracing=config.operations.tracing,
             )
 
         on_event = handler("OnEvent", "on_event")
-        self._is_complete = handler("IsComplete", "is_complete")
+        self._is_complete = handler("IsComplete", "is_complete", self.name)
         calls = Permission(
             actions=["lambda:InvokeFunction", "lambda:GetFunction"],
             resources=[on_event.function_arn, self._is_complete.function_arn],

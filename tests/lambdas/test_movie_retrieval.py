@@ -146,9 +146,10 @@ def refusal(function: ModuleType, event: object) -> str:
 
 
 class TestAnswer:
-    def test_is_returned_and_printed(
-        self, function: ModuleType, capsys: pytest.CaptureFixture[str]
+    def test_is_returned_and_logged(
+        self, function: ModuleType, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level("INFO", "movie_retrieval")
         sentence = "The closest movie to Five (1995) in the embedding space is Sept, Les (1997)"
         assert ask(function) == {
             "sentence": sentence,
@@ -160,7 +161,9 @@ class TestAnswer:
                 {"movie_id": 9, "title": "movie 9", "distance": pytest.approx(13)},
             ],
         }
-        assert capsys.readouterr().out.splitlines()[-1] == sentence
+        logged = caplog.records[-1]
+        assert logged.getMessage() == sentence
+        assert (vars(logged)["movie"], vars(logged)["neighbours"]) == (5, 4)
 
     def test_digits_will_do_for_the_id_as_in_the_workshop(self, function: ModuleType) -> None:
         assert ask(function, "5") == ask(function, 5)

@@ -842,13 +842,14 @@ class TestBadProperties:
 
 
 def test_the_signed_url_is_never_logged(
-    sagemaker: SageMaker, stack: Framework, capsys: pytest.CaptureFixture[str]
+    sagemaker: SageMaker, stack: Framework, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "trained_resource")
     stack.run("Create", PROPERTIES)
     sagemaker.finish(NAME, "Failed")
     with pytest.raises(TrainedResourceError):
         Framework().run("Create", wait(), resource.WAIT)
     stack.run("Delete", PROPERTIES)
-    said = capsys.readouterr().out
+    said = str([vars(record) for record in caplog.records])
     assert NAME in said
     assert "signed.example" not in said

@@ -25,6 +25,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "min_tps": 2,
         },
         "kms": True,
+        "operations": {
+            "alarms": True,
+            "dashboard": True,
+            "email": "anna@example.com",
+            "budget_usd": 50,
+            "idle_hours": 24,
+            "tracing": True,
+        },
     },
     "domain group": {"personalize": {"groups": "domain", "filters": False}},
     "kms, other names": {

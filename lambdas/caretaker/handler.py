@@ -1,0 +1,37 @@
+"""The Lambda function `Caretaker`, called every hour.
+
+Environment: see `caretaker.logic.Round`; the names are comma-separated, and EXPIRING may be empty.
+Permissions: cloudformation:DescribeStacks and ListStackResources on STACKS, DeleteStack on
+EXPIRING; cloudwatch:PutMetricData in NAMESPACE, GetMetricData.
+"""
+
+import logging
+import os
+from typing import Any
+
+import boto3
+
+from caretaker.logic import Round
+
+_log = logging.getLogger("caretaker")
+
+
+def _names(variable: str) -> list[str]:
+    return [name for name in os.environ[variable].split(",") if name]
+
+
+def handler(_event: Any, _context: Any) -> dict[str, Any]:
+    """Make one round; the answer tells what was seen and done."""
+    done = Round(
+        cloudformation=boto3.client("cloudformation"),
+        cloudwatch=boto3.client("cloudwatch"),
+        namespace=os.environ["NAMESPACE"],
+        deployment=os.environ["DEPLOYMENT"],
+        stacks=_names("STACKS"),
+        expiring=_names("EXPIRING"),
+        endpoints=_names("ENDPOINTS"),
+        variant=os.environ["VARIANT"],
+        idle_hours=int(os.environ["IDLE_HOURS"]),
+    ).make()
+    _log.info("round made", extra=done)
+    return done

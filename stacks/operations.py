@@ -1,0 +1,398 @@
+"""What watches over the other stacks: alarms, a dashboard, a budget, a caretaker."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_budgets as budgets
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_personalize as personalize
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from stacks.config import Config, InstanceEndpoint
+from stacks.constructs.log_group import LogGroup
+from stacks.constructs.personalize import Recommender
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.roles import Permission, acknowledge
+from stacks.constructs.sagemaker import VARIANT, Endpoint
+from stacks.constructs.trained_resource import Trainer
+
+NAMESPACE: Final = "RecommendationEngine"
+_RUNBOOK: Final = "docs/runbook.md"
+_STACK_ID: Final = "A stack's ARN ends in an id that CloudFormation gives it"
+_NO_RESOURCES: Final = "The action knows no resources"
+
+
+@dataclass
+class Watched:
+    """What other stacks deploy and can be watched, by its name: nothing here refers to them.
+
+    A reference would be an export, and keep those stacks from changing or leaving it.
+
+    Attributes:
+        functions: those that answer.
+        trainers: those that train.
+        endpoints: of SageMaker.
+        campaigns: of Amazon Personalize.
+        stacks: names of those in which something is trained.
+        billed: names of those in which something is billed by the hour, used or not.
+    """
+
+    functions: list[str] = field(default_factory=list)
+    trainers: list[str] = field(default_factory=list)
+    endpoints: list[str] = field(default_factory=list)
+    campaigns: list[str] = field(default_factory=list)
+    stacks: list[str] = field(default_factory=list)
+    billed: list[str] = field(default_factory=list)
+
+    @classmethod
+    def within(cls, scope: Construct, config: Config) -> "Watched":
+        """All that is below a construct."""
+        found = cls()
+        for one in scope.node.find_all():
+            billed = False
+            match one:
+                case Trainer():
+                    found.trainers.append(one.name)
+                    found.stacks.append(cdk.Stack.of(one).stack_name)
+                case PythonFunction(given_name=str(name), package=package):
+                    if package != "trained_resource":
+                        found.functions.append(name)
+                case Endpoint():
+                    found.endpoints.append(one.literal_name)
+                    billed = isinstance(config.endpoint, InstanceEndpoint)
+                case personalize.CfnCampaign():
+                    found.campaigns.append(str(one.name))
+                    billed = True
+                case Recommender():
+                    billed = True
+            if billed and (stack := cdk.Stack.of(one).stack_name) not in found.billed:
+                found.billed.append(stack)
+        return found
+
+
+class OperationsStack(cdk.Stack):
+    """Alarms, a dashboard, a budget and a caretaker, as the settings ask for them."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id, description="What watches over the other stacks", **kwargs)
+        self._config = config
+        watched = Watched.within(scope, config)
+        chosen = config.operations
+        if chosen.caretaker:
+            self._caretaker(watched)
+        self._topic = self._told(chosen.email) if chosen.email and chosen.alarms else None
+        if chosen.alarms:
+            self._alarms(watched)
+        if chosen.dashboard:
+            self._dashboard(watched)
+        if chosen.budget_usd:
+            self._budget()
+
+    # Alarms
+
+    def _alarms(self, watched: Watched) -> None:
+        latency = self._config.operations.latency_ms
+        for name in watched.functions:
+            self._alarm(f"{name}-errors", _function(name, "Errors"), "a-function-fails")
+            self._alarm(f"{name}-throttles", _function(name, "Throttles"), "throttling")
+            slow = _function(name, "Duration", "p95")
+            self._alarm(f"{name}-latency", slow, "slow-answers", threshold=latency, periods=3)
+        for name in watched.trainers:
+            self._alarm(f"{name}-failed", _function(name, "Errors"), "a-training-failed")
+        for name in watched.endpoints:
+            failing = _endpoint(name, "Invocation5XXErrors")
+            self._alarm(f"{name}-5xx", failing, "an-endpoint-fails")
+            slow = _endpoint(name, "ModelLatency", "p95")  # in microseconds
+            self._alarm(
+                f"{name}-latency", slow, "slow-answers", threshold=latency * 1000, periods=3
+            )
+        for name in watched.campaigns:
+            for operation in ("GetRecommendations", "GetPersonalizedRanking"):
+                failing = self._campaign(name, f"{operation}5xxErrors")
+                self._alarm(f"{name}-{operation}-5xx", failing, "a-campaign-fails")
+        if self._config.operations.model_days and watched.stacks:
+            self._alarm(
+                self._config.name("models-age"),
+                self._age(),
+                "old-models",
+                threshold=self._config.operations.model_days,
+            )
+
+    def _alarm(
+        self,
+        name: str,
+        metric: cloudwatch.Metric,
+        chapter: str,
+        *,
+        threshold: float = 1,
+        periods: int = 1,
+    ) -> None:
+        """An alarm that says where the runbook tells what to do."""
+        alarm = cloudwatch.Alarm(
+            self,
+            name.removeprefix(f"{self._config.prefix}-"),
+            alarm_name=name,
+            alarm_description=f"What to do: {_RUNBOOK}#{chapter}",
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=periods,
+            comparison_operator=(cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
+            # Nobody asks, so nothing fails.
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        if self._topic:
+            alarm.add_alarm_action(actions.SnsAction(self._topic))
+
+    def _told(self, email: str) -> sns.Topic:
+        topic = sns.Topic(self, "Alarms", topic_name=self._config.name("alarms"), enforce_ssl=True)
+        # A policy of its own takes the place of the one by which the account may publish.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
+        topic.add_subscription(subscriptions.EmailSubscription(email))
+        acknowledge(
+            topic,
+            "An alarm is still to be seen where its e-mail does not arrive",
+            "Serverless-SNSRedrivePolicy",
+        )
+        return topic
+
+    # Dashboard
+
+    def _dashboard(self, watched: Watched) -> None:
+        board = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=self._config.name("engine"))
+        board.add_widgets(
+            _graph("Functions: calls", [_function(n, "Invocations") for n in watched.functions]),
+            _graph(
+                "Functions: errors and throttles",
+                [_function(n, m) for n in watched.functions for m in ("Errors", "Throttles")],
+            ),
+            _graph(
+                "Functions: duration, p95",
+                [_function(n, "Duration", "p95") for n in watched.functions],
+            ),
+        )
+        if watched.endpoints:
+            board.add_widgets(
+                _graph(
+                    "Endpoints: calls", [_endpoint(n, "Invocations") for n in watched.endpoints]
+                ),
+                _graph(
+                    "Endpoints: errors",
+                    [
+                        _endpoint(n, f"Invocation{status}Errors")
+                        for n in watched.endpoints
+                        for status in ("4XX", "5XX")
+                    ],
+                ),
+                _graph(
+                    "Endpoints: latency of the model, p95",
+                    [_endpoint(n, "ModelLatency", "p95") for n in watched.endpoints],
+                ),
+            )
+        if self._config.personalize.groups:
+            # Recommenders get their names when they are made, so that they are searched for.
+            board.add_widgets(
+                *(
+                    cloudwatch.GraphWidget(
+                        title=title,
+                        width=8,
+                        left=[
+                            cloudwatch.SearchExpression(
+                                expression=(
+                                    f"SEARCH('{{AWS/Personalize,{dimension}}} "
+                                    f'MetricName="{metric}" {self._config.prefix}\', '
+                                    f"'{statistic}', 300)"
+                                ),
+                                label="",
+                            )
+                            for dimension in ("CampaignArn", "RecommenderArn")
+                            for metric in metrics
+                        ],
+                    )
+                    for title, statistic, metrics in (
+                        (
+                            "Personalize: calls",
+                            "Sum",
+                            ("GetRecommendations", "GetPersonalizedRanking"),
+                        ),
+                        (
+                            "Personalize: errors",
+                            "Sum",
+                            ("GetRecommendations5xxErrors", "GetPersonalizedRanking5xxErrors"),
+                        ),
+                        (
+                            "Personalize: latency",
+                            "Average",
+                            ("GetRecommendationsLatency", "GetPersonalizedRankingLatency"),
+                        ),
+                    )
+                )
+            )
+        last = [_graph("Training: errors", [_function(n, "Errors") for n in watched.trainers])]
+        if self._config.operations.caretaker:
+            last.append(_graph("Age of the oldest model, days", [self._age()]))
+        board.add_widgets(*last)
+
+    # Budget
+
+    def _budget(self) -> None:
+        told = budgets.CfnBudget.SubscriberProperty(
+            subscription_type="EMAIL", address=str(self._config.operations.email)
+        )
+        budgets.CfnBudget(
+            self,
+            "Budget",
+            # No name: a budget changes by being replaced.
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(
+                    amount=self._config.operations.budget_usd, unit="USD"
+                ),
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        notification_type=kind,
+                        comparison_operator="GREATER_THAN",
+                        threshold=percent,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=[told],
+                )
+                for kind, percent in (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
+            ],
+        )
+
+    # Caretaker
+
+    def _caretaker(self, watched: Watched) -> None:
+        config, name = self._config, self._config.name("Caretaker")
+        chosen = config.operations
+        expiring = watched.billed if chosen.idle_hours else []
+        function = PythonFunction(
+            self,
+            "Caretaker",
+            package="caretaker",
+            name=name,
+            description="Measures the models' age, and takes down what nobody uses",
+            architecture_name=config.architecture,
+            tracing=chosen.tracing,
+            memory_mb=256,
+            timeout_seconds=60,
+            log_group=LogGroup(
+                self, "CaretakerLogs", name=f"/aws/lambda/{name}", days=config.log_days
+            ),
+            permissions=list(self._care(watched, expiring)),
+            environment={
+                "NAMESPACE": NAMESPACE,
+                "DEPLOYMENT": config.prefix,
+                "STACKS": ",".join(watched.stacks),
+                "EXPIRING": ",".join(expiring),
+                "ENDPOINTS": ",".join(watched.endpoints),
+                "VARIANT": VARIANT,
+                "IDLE_HOURS": str(chosen.idle_hours),
+            },
+        )
+        watched.functions.append(name)
+        rule = events.Rule(
+            self,
+            "Hourly",
+            schedule=events.Schedule.rate(cdk.Duration.hours(1)),
+            description="The caretaker's round",
+        )
+        rule.add_target(targets.LambdaFunction(function))
+        acknowledge(rule, "The next hour's round makes up for a lost one", "Serverless-EventBusDLQ")
+
+    def _care(self, watched: Watched, expiring: list[str]) -> Iterator[Permission]:
+        yield Permission(
+            actions=["cloudformation:DescribeStacks", "cloudformation:ListStackResources"],
+            resources=[self._stack_arn(name) for name in watched.stacks],
+            wildcard=_STACK_ID,
+        )
+        yield Permission(
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
+            wildcard=_NO_RESOURCES,
+        )
+        if expiring:
+            # The stack's own role deletes what is in it.
+            yield Permission(
+                actions=["cloudformation:DeleteStack"],
+                resources=[self._stack_arn(name) for name in expiring],
+                wildcard=_STACK_ID,
+            )
+            yield Permission(
+                actions=["cloudwatch:GetMetricData"], resources=["*"], wildcard=_NO_RESOURCES
+            )
+
+    def _stack_arn(self, name: str) -> str:
+        return self.format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{name}/*"
+        )
+
+    # Metrics
+
+    def _campaign(self, name: str, metric: str) -> cloudwatch.Metric:
+        arn = self.format_arn(service="personalize", resource="campaign", resource_name=name)
+        return _metric("AWS/Personalize", metric, {"CampaignArn": arn}, "Sum")
+
+    def _age(self) -> cloudwatch.Metric:
+        return _metric(
+            NAMESPACE,
+            "ModelAge",
+            {"Deployment": self._config.prefix},
+            "Maximum",
+            period=cdk.Duration.hours(2),
+        )
+
+
+def _function(name: str, metric: str, statistic: str = "Sum") -> cloudwatch.Metric:
+    return _metric("AWS/Lambda", metric, {"FunctionName": name}, statistic)
+
+
+def _endpoint(name: str, metric: str, statistic: str = "Sum") -> cloudwatch.Metric:
+    dimensions = {"EndpointName": name, "VariantName": VARIANT}
+    return _metric("AWS/SageMaker", metric, dimensions, statistic)
+
+
+def _metric(
+    namespace: str,
+    name: str,
+    dimensions: dict[str, str],
+    statistic: str,
+    period: cdk.Duration | None = None,
+) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace=namespace,
+        metric_name=name,
+        dimensions_map=dimensions,
+        statistic=statistic,
+        period=period or cdk.Duration.minutes(5),
+    )
+
+
+def _graph(title: str, metrics: list[cloudwatch.Metric]) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, width=8, left=list(metrics))

@@ -1,0 +1,135 @@
+"""What watches over a deployment, for settings that ask for all of it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.stacks.deployments import PROJECT, Deployment, Synthesize
+
+
+@pytest.fixture(scope="module")
+def watched(variant: Callable[[str], Deployment]) -> Deployment:
+    return variant("all of Personalize")
+
+
+def properties(deployment: Deployment, kind: str) -> list[dict[str, Any]]:
+    return [one["Properties"] for one in deployment.resources("Operations", kind).values()]
+
+
+def test_nothing_is_watched_or_billed_unless_asked_for(default: Deployment) -> None:
+    assert "Operations" not in default.templates
+    assert "xray:" not in json.dumps(dict(default.templates))
+
+
+def test_everything_that_answers_or_trains_has_its_alarms(watched: Deployment) -> None:
+    alarms = {one["AlarmName"]: one for one in properties(watched, "AWS::CloudWatch::Alarm")}
+    ages = alarms.pop("recommender-models-age")
+    assert (ages["Namespace"], ages["Threshold"]) == ("RecommendationEngine", 30)
+    by_metric: dict[tuple[str, str], set[str]] = {}
+    for alarm in alarms.values():
+        watching = next(iter(alarm["Dimensions"]))["Value"]
+        name = json.dumps(watching).rsplit("/", 1)[-1].strip('"]}')
+        by_metric.setdefault((alarm["Namespace"], alarm["MetricName"]), set()).add(name)
+    functions = {
+        "recommender-Recommendation_Engine_Object2Vec",
+        "recommender-Movie_Retrieval_Object2Vec",
+        "recommender-Caretaker",
+    }
+    trainers = {"recommender-Object2Vec-Trainer", "recommender-Personalize-Trainer"}
+    endpoints = {f"recommender-{task}Model" for task in ("rating", "recommendation", "retrieval")}
+    campaigns = {
+        one["Properties"]["Name"]
+        for one in watched.resources("Personalize", "AWS::Personalize::Campaign").values()
+    }
+    assert len(campaigns) == 4
+    assert by_metric == {
+        ("AWS/Lambda", "Errors"): functions | trainers,
+        ("AWS/Lambda", "Throttles"): functions,
+        ("AWS/Lambda", "Duration"): functions,
+        ("AWS/SageMaker", "Invocation5XXErrors"): endpoints,
+        ("AWS/SageMaker", "ModelLatency"): endpoints,
+        ("AWS/Personalize", "GetRecommendations5xxErrors"): campaigns,
+        ("AWS/Personalize", "GetPersonalizedRanking5xxErrors"): campaigns,
+    }
+    # what is watched is there, by that name
+    for stack in ("Object2Vec", "Personalize"):
+        named = watched.resources(stack, "AWS::Lambda::Function").values()
+        names = {one["Properties"].get("FunctionName") for one in named}
+        assert f"recommender-{stack}-Trainer" in names
+
+
+def test_each_alarm_tells_somebody_and_leads_to_a_chapter_of_the_runbook(
+    watched: Deployment,
+) -> None:
+    runbook = (PROJECT / "docs" / "runbook.md").read_text("utf-8")
+    chapters = {
+        line.removeprefix("## ").lower().replace(" ", "-")
+        for line in runbook.splitlines()
+        if line.startswith("## ")
+    }
+    (topic,) = watched.resources("Operations", "AWS::SNS::Topic")
+    for alarm in properties(watched, "AWS::CloudWatch::Alarm"):
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+        assert alarm["TreatMissingData"] == "notBreaching"
+        file, _, chapter = alarm["AlarmDescription"].rsplit(" ", 1)[-1].partition("#")
+        assert file == "docs/runbook.md"
+        assert chapter in chapters
+    (subscription,) = properties(watched, "AWS::SNS::Subscription")
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "anna@example.com")
+
+
+def test_latency_is_compared_in_the_metrics_own_unit(watched: Deployment) -> None:
+    slow = {
+        (alarm["MetricName"], alarm["Threshold"], alarm["ExtendedStatistic"])
+        for alarm in properties(watched, "AWS::CloudWatch::Alarm")
+        if "ExtendedStatistic" in alarm
+    }
+    assert slow == {("Duration", 1000, "p95"), ("ModelLatency", 1_000_000, "p95")}
+
+
+def test_the_dashboard_shows_everything(watched: Deployment) -> None:
+    (board,) = properties(watched, "AWS::CloudWatch::Dashboard")
+    text = json.dumps(board["DashboardBody"])
+    for shown in ("ratingModel", "Movie_Retrieval", "RecommenderArn", "CampaignArn", "ModelAge"):
+        assert shown in text
+
+
+def test_the_budget_writes_to_whoever_is_named(watched: Deployment) -> None:
+    (budget,) = properties(watched, "AWS::Budgets::Budget")
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
+    for told in budget["NotificationsWithSubscribers"]:
+        assert told["Subscribers"] == [{"SubscriptionType": "EMAIL", "Address": "anna@example.com"}]
+
+
+def test_the_caretaker_may_delete_what_is_billed_by_the_hour_alone(
+    watched: Deployment, synthesize: Synthesize
+) -> None:
+    def expiring(deployment: Deployment) -> str:
+        (function,) = properties(deployment, "AWS::Lambda::Function")
+        return str(function["Environment"]["Variables"]["EXPIRING"])
+
+    assert expiring(watched) == "recommender-Object2Vec,recommender-Personalize"
+    policy = json.dumps(properties(watched, "AWS::IAM::Role"))
+    for stack in ("Data", "Functions", "Operations"):
+        assert f"stack/recommender-{stack}/" not in policy
+    serverless = synthesize(
+        {"endpoint": {"kind": "serverless"}, "operations": {"idle_hours": 1}},
+    )
+    assert expiring(serverless) == "recommender-Personalize"
+
+
+def test_every_function_of_ours_is_traced_if_asked_for(watched: Deployment) -> None:
+    functions = [
+        (stack, function["Properties"])
+        for stack in watched.templates
+        for function in watched.resources(stack, "AWS::Lambda::Function").values()
+        if function["Properties"]["Runtime"] == "python3.14"
+    ]
+    assert len(functions) == 7
+    for stack, function in functions:
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
+        role = watched.templates[stack]["Resources"][function["Role"]["Fn::GetAtt"][0]]
+        assert "xray:PutTraceSegments" in json.dumps(role)
