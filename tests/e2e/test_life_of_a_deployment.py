@@ -5,11 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.cloudformation.models import cloudformation_backends
+from moto.cloudwatch.models import cloudwatch_backends
 
 from local_aws import processes
 from rehearsal.calls import workshop_calls
@@ -17,6 +20,7 @@ from rehearsal.cdk import CdkError, outputs
 from rehearsal.inventory import inventory
 from tests.e2e.conftest import Workbench
 
+ACCOUNT, REGION = "123456789012", "us-east-1"
 ENDPOINT = "recommender-ratingModel"
 BODY = json.dumps({"instances": [{"in0": [1], "in1": [2]}]})
 
@@ -32,8 +36,19 @@ class Life:
 
 @pytest.fixture(scope="module")
 def workbench(workbench: Workbench) -> Workbench:
-    """Without Amazon Personalize, whose life has a test of its own."""
-    return replace(workbench, quick=(*workbench.quick, "-c", "personalize.groups=off"))
+    """Without Amazon Personalize, whose life has a test of its own; watched over."""
+    settings = (
+        "personalize.groups=off",
+        "operations.alarms=true",
+        "operations.dashboard=true",
+        "operations.email=anna@example.com",
+        "operations.budget_usd=50",
+        "operations.idle_hours=1",
+        "operations.tracing=true",
+    )
+    return replace(
+        workbench, quick=(*workbench.quick, *(part for one in settings for part in ("-c", one)))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +106,7 @@ def test_bootstrap_and_deploy(workbench: Workbench, life: Life) -> None:
         "recommender-Data",
         "recommender-Object2Vec",
         "recommender-Functions",
+        "recommender-Operations",
     }
     life.job = stacks["recommender-Object2Vec"]["RatingTrainingJobName"]
     life.config = _config_of_endpoint()
@@ -135,9 +151,36 @@ def test_functions_log(workbench: Workbench) -> None:
     events = logs.filter_log_events(
         logGroupName="/aws/lambda/recommender-Movie_Retrieval_Object2Vec"
     )["events"]
-    text = "".join(event["message"] for event in events)
-    assert "The closest movie to " in text
-    assert "REPORT RequestId: " in text
+    lines = [json.loads(event["message"]) for event in events]
+    (answered,) = [line for line in lines if "The closest movie to " in line.get("message", "")]
+    reports = [line["record"] for line in lines if line.get("type") == "platform.report"]
+    assert answered["requestId"] in {report["requestId"] for report in reports}
+
+
+def _alarms() -> dict[str, str]:
+    pages = boto3.client("cloudwatch").get_paginator("describe_alarms").paginate()
+    return {
+        alarm["AlarmName"].removeprefix("recommender-"): alarm["StateValue"]
+        for page in pages
+        for alarm in page["MetricAlarms"]
+    }
+
+
+def _caretaker() -> dict[str, Any]:
+    answer = boto3.client("lambda").invoke(FunctionName="recommender-Caretaker")
+    assert "FunctionError" not in answer
+    found: dict[str, Any] = json.loads(answer["Payload"].read())
+    return found
+
+
+def test_alarms_rise_with_what_they_watch(workbench: Workbench) -> None:
+    assert 0 <= _caretaker()["age_days"] < 0.1
+    assert set(_alarms().values()) == {"OK"}
+    boto3.client("lambda").invoke(
+        FunctionName="recommender-Recommendation_Engine_Object2Vec", Payload=b'{"type": "?"}'
+    )
+    risen = {name for name, state in _alarms().items() if state == "ALARM"}
+    assert risen == {"Recommendation_Engine_Object2Vec-errors"}
 
 
 def test_deploying_again_changes_nothing(workbench: Workbench, life: Life) -> None:
@@ -183,6 +226,26 @@ def test_deploys_after_a_rollback(workbench: Workbench, life: Life) -> None:
     workbench.cdk("deploy", "--all", "--require-approval=never", "-c", "rating.learning_rate=0.003")
     assert _status("recommender-Object2Vec") in ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE")
     assert outputs()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
+
+
+def test_what_nobody_calls_goes_by_itself(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _caretaker()["deleted"] == [], "it was made, changed and called just now"
+    cloudformation = boto3.client("cloudformation")
+    stacks: Any = cloudformation_backends[ACCOUNT][REGION]
+    stack = stacks.stack("recommender-Object2Vec")
+    monkeypatch.setattr(stack, "created", stack.created - timedelta(hours=2))
+    monkeypatch.setattr(stack, "updated", stack.created - timedelta(hours=2))
+    assert _caretaker()["deleted"] == [], "it was called just now"
+    for datum in cloudwatch_backends[ACCOUNT][REGION].metric_data:
+        datum.timestamp -= timedelta(hours=2)
+    assert _caretaker()["deleted"] == ["recommender-Object2Vec"]
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack.id, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+    )
+    assert not boto3.client("sagemaker").list_endpoints()["Endpoints"]
+    assert _status("recommender-Functions").endswith("_COMPLETE")
 
 
 def test_destroy_leaves_nothing(workbench: Workbench, life: Life) -> None:
