@@ -253,6 +253,11 @@ class OperationsStack(cdk.Stack):
         if self._config.operations.caretaker:
             last.append(_graph("Age of the oldest model, days", [self._age()]))
         board.add_widgets(*last)
+        url = (
+            f"https://{self.region}.console.aws.amazon.com/cloudwatch/home?region={self.region}"
+            f"#dashboards/dashboard/{self._config.name('engine')}"
+        )
+        cdk.CfnOutput(self, "DashboardUrl", value=url)
 
     # Budget
 

@@ -148,7 +148,7 @@ def test_only_lasting_names_cross_from_stack_to_stack(any_variant: Deployment) -
     exports = {
         output["Export"]["Name"]: name
         for template in any_variant.templates.values()
-        for name, output in template["Outputs"].items()
+        for name, output in template.get("Outputs", {}).items()
         if "Export" in output
     }
     assert set(exports.values()) <= {"BucketName", "KeyArn"}
