@@ -43,6 +43,18 @@ class EventsBackend(MotoBackend):
             self._due[rule.arn] = time.monotonic() + _seconds(schedule)
         return rule
 
+    def put_targets(
+        self, name: str, event_bus_arn: str | None, targets: list[dict[str, Any]]
+    ) -> None:
+        """Say what a rule calls: functions by the clock, moto's other targets by a pattern."""
+        rule = self.describe_rule(name, event_bus_arn)
+        for target in targets:
+            is_function = parse_arn(target["Arn"]).service == "lambda"
+            if is_function != bool(rule.scheduled_expression):
+                how = "by a pattern" if is_function else "by a schedule"
+                raise NotImplementedByLocalAws(f"a rule that calls {target['Arn']} {how}")
+        super().put_targets(name, event_bus_arn, targets)
+
     def tick(self) -> None:
         """Call what is due."""
         for bus in list(self.event_buses.values()):
@@ -74,8 +86,6 @@ def _fire(rule: Rule) -> None:
     }
     for target in rule.targets:
         arn = parse_arn(target["Arn"])
-        if arn.service != "lambda":
-            continue
         payload = target.get("Input") or json.dumps(event)
         backend: Any = lambda_backends[arn.account][arn.region]
         try:

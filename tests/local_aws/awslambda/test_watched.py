@@ -70,5 +70,8 @@ def test_a_schedule_comes_round_again_and_again_until_it_is_disabled(aws: Any) -
     come_round()
     time.sleep(0.3)
     assert called(2)
+    queue = {"Id": "q", "Arn": f"arn:aws:sqs:{REGION}:123456789012:q"}
+    with pytest.raises(ClientError, match="NotImplementedByLocalAws"):
+        events.put_targets(Rule="hourly", Targets=[queue])
     events.remove_targets(Rule="hourly", Ids=["f"])
     events.delete_rule(Name="hourly")
