@@ -18,7 +18,7 @@ export PYTHONUNBUFFERED := 1
 # the test processes must agree on the tests' names, some of which hold sets
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup rehearse test data local cost check sbom format lock clean bench reliability demo web screenshots
+.PHONY: help setup rehearse test data local cost check sbom format lock clean bench notebooks reliability demo web screenshots
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -66,6 +66,9 @@ screenshots: $(SETUP) ## let the page's tests make the documentation's pictures 
 
 bench: $(SETUP) ## measure every engine into docs/benchmarks.md [SECTIONS=timing] [DATA=MovieLens 100k] [QUICK=1]
 	@python -m bench $(SECTIONS) $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
+
+notebooks: $(SETUP) ## run every notebook on the local AWS, rendered into build/notebooks [DATA=folder or csv]
+	@python -m rehearsal.notebooks $(if $(DATA),--data "$(DATA)")
 
 cost: $(SETUP) ## what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
 	@python -m cost $(foreach one,$(SETTINGS),-c $(one))

@@ -8,8 +8,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +18,14 @@ from rehearsal.cdk import PROJECT, CdkError, cdk, outputs
 from rehearsal.inventory import inventory
 from rehearsal.personalize import Catalogue, Personalized, ask
 from rehearsal.report import lines
+from rehearsal.steps import Steps, prepare
 
 REGION = "us-east-1"
 DATA = PROJECT / "build" / "data"
 
 
 @dataclass(kw_only=True)
-class Rehearsal:
+class Rehearsal(Steps):
     """What a rehearsal did; `report.json` is this, as JSON.
 
     `seconds` holds each step's duration, `training` each job's metrics, `milliseconds` the medians
@@ -36,7 +35,6 @@ class Rehearsal:
 
     data: dict[str, Any]
     preset: str
-    seconds: dict[str, float] = field(default_factory=dict)
     stacks: dict[str, dict[str, str]] = field(default_factory=dict)
     training: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
@@ -49,15 +47,6 @@ class Rehearsal:
         """Whether every call was answered and nothing was left."""
         failed = self.personalize.failed or any(call.error for call in self.calls)
         return not self.leftovers and not failed
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Say what begins and how long it took."""
-        print(f"» {name}", flush=True)
-        began = time.monotonic()
-        yield
-        self.seconds[name] = round(time.monotonic() - began, 2)
-        print(f"  {self.seconds[name]:.1f} s", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
 
     began = time.monotonic()
-    status = _prepare(options.data)
+    status = prepare(DATA, ["--data", str(Path(options.data).resolve())] if options.data else [])
     if status != 0:
         return status
     run = Rehearsal(
@@ -102,14 +91,6 @@ def main(arguments: list[str] | None = None) -> int:
     print("\n".join(lines(run, Catalogue.read(DATA))))
     print(f"\nAll of this as JSON: {os.path.relpath(report)}")
     return 0 if run.succeeded else 1
-
-
-def _prepare(data: str | None) -> int:
-    print("» prepare data", flush=True)
-    command = [sys.executable, "-m", "recsys", "prepare", "--out", str(DATA)]
-    if data:
-        command += ["--data", str(Path(data).resolve())]
-    return subprocess.run(command, cwd=PROJECT, check=False).returncode
 
 
 def _groups(chosen: str) -> str:

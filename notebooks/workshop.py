@@ -1,0 +1,199 @@
+"""What the notebooks share: the deployment, its data, waiting, and how pictures look."""
+
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import matplotlib.pyplot as plt
+import pandas as pd
+from IPython.display import HTML
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+# the project's own packages lie beside this folder
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+PREFIX = os.environ.get("PREFIX", "recommender")
+"""Begins the names of the deployment's stacks, and of all that the notebooks make."""
+
+KEYS = "object2vec/movielens"
+_GENRES = (
+    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime"),
+    *("Documentary", "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance"),
+    *("Sci-Fi", "Thriller", "War", "Western"),
+)
+
+# Every colour reads on white and on near-black; none of them is needed to tell two things apart.
+BLUE, ORANGE, GREEN, RED, VIOLET, GREY = (
+    *("#4c8bc4", "#e08a2e", "#4da167", "#d1615d", "#a07cc0", "#7b8088"),
+)
+SEQUENTIAL = "cividis"
+
+
+def outputs(prefix: str = PREFIX) -> dict[str, str]:
+    """The outputs of all of the deployment's stacks, by name.
+
+    Raises:
+        LookupError: there is no such deployment.
+    """
+    found = {}
+    for page in boto3.client("cloudformation").get_paginator("describe_stacks").paginate():
+        for stack in page["Stacks"]:
+            if stack["StackName"].startswith(f"{prefix}-"):
+                for output in stack.get("Outputs", []):
+                    found[output["OutputKey"]] = output["OutputValue"]
+    if not found:
+        raise LookupError(f"no stack's name begins with {prefix}-: deploy first, see README.md")
+    return found
+
+
+@dataclass(frozen=True)
+class Data:
+    """The deployment's data.
+
+    Attributes:
+        train: `user`, `item`, `rating`, `timestamp` (seconds since 1970), one rating a row.
+        validation: `user`, `item`, `rating`: what models are judged by.
+        movies: `title`, `year` (missing where unknown) and `genres` (a tuple), by item.
+    """
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    movies: pd.DataFrame
+
+    def title(self, item: int | str) -> str:
+        """A movie's title, or its id where it has none."""
+        return str(self.movies["title"].get(int(item), item))
+
+
+def data(bucket: str) -> Data:
+    """Read the data from the deployment's bucket."""
+    s3 = boto3.client("s3")
+
+    def read(key: str) -> io.BytesIO:
+        return io.BytesIO(s3.get_object(Bucket=bucket, Key=f"{KEYS}/{key}")["Body"].read())
+
+    train = pd.read_csv(
+        read("ml-100k/ua.base"), sep="\t", names=["user", "item", "rating", "timestamp"]
+    )
+    lines = pd.read_json(read("input/rating/validation/validation_r.jsonl"), lines=True)
+    validation = pd.DataFrame(
+        {"user": lines["in0"].str[0], "item": lines["in1"].str[0], "rating": lines["label"]}
+    )
+    table = pd.read_csv(read("ml-100k/u.item"), sep="|", header=None, encoding="latin-1", quoting=3)
+    flags = table.iloc[:, 5:].to_numpy(bool)
+    genres = [
+        tuple(name for name, set_ in zip(_GENRES, row, strict=True) if set_ and name != "unknown")
+        for row in flags
+    ]
+    year = pd.to_numeric(table[2].astype("string").str[-4:], errors="coerce")
+    movies = pd.DataFrame({"title": table[1], "year": year.to_numpy(), "genres": genres})
+    return Data(train, validation, movies.set_index(table[0].rename("item")))
+
+
+def wait(
+    name: str, look: Callable[[], str], *, until: tuple[str, ...], seconds: float = 15
+) -> None:
+    """Look again and again, and tell every change, until a state that is waited for.
+
+    Args:
+        name: what is waited for, in words.
+        look: answers with the state.
+        until: the states that end the waiting.
+        seconds: the longest pause between two looks; the first ones are shorter.
+
+    Raises:
+        RuntimeError: a state that says that it has failed.
+    """
+    began, last, pause = time.monotonic(), "", 0.2
+    print(f"{name}:", end="", flush=True)
+    while True:
+        state = look()
+        if state != last:
+            print(f" {state}", end="", flush=True)
+            last = state
+        if state in until:
+            print(f" ({time.monotonic() - began:.0f} s)")
+            return
+        if "fail" in state.lower() or "stopped" in state.lower():
+            raise RuntimeError(f"{name}: {state}")
+        time.sleep(pause)
+        pause = min(1.3 * pause, seconds)
+
+
+def gone(
+    name: str, look: Callable[[], Any], *, missing: type[Exception], seconds: float = 15
+) -> None:
+    """Wait until `look` raises `missing`: until what was deleted is no more."""
+
+    def state() -> str:
+        try:
+            look()
+        except missing:
+            return "deleted"
+        return "deleting"
+
+    wait(name, state, until=("deleted",), seconds=seconds)
+
+
+def style() -> None:
+    """Pictures as vectors, on whatever background the page has."""
+    set_matplotlib_formats("svg")
+    plt.rcParams.update(
+        {
+            "figure.figsize": (8, 3.6),
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "none",
+            "axes.facecolor": "none",
+            "savefig.facecolor": "none",
+            "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREEN, RED, VIOLET, GREY]),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlelocation": "left",
+            "axes.titlesize": 11,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.alpha": 0.3,
+            "grid.linewidth": 0.6,
+            "legend.frameon": False,
+            "font.size": 10,
+            **{f"{part}.color": GREY for part in ("text", "xtick", "ytick", "grid")},
+            "axes.edgecolor": GREY,
+            "axes.labelcolor": GREY,
+            "axes.titlecolor": GREY,
+        }
+    )
+    pd.options.display.precision = 3
+
+
+def side_by_side(**tables: pd.DataFrame | pd.Series) -> HTML:
+    """Tables beside each other, each under its name."""
+    cells = "".join(
+        f"<td style='vertical-align:top;padding:0 1.5em 0 0'><b>{name.replace('_', ' ')}</b>"
+        f"{(t.to_frame() if isinstance(t, pd.Series) else t).to_html()}</td>"
+        for name, t in tables.items()
+    )
+    return HTML(f"<table><tr>{cells}</tr></table>")
+
+
+def lines(rows: Iterator[dict[str, Any]]) -> bytes:
+    """JSON Lines."""
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+class Results(dict[str, Any]):
+    """What a notebook has found: a table for people, JSON for programs."""
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        table = pd.Series(self, name="").map(lambda value: f"{value:,.4g}")
+        return {
+            "text/html": table.to_frame().to_html(header=False),
+            "application/json": dict(self),
+            "text/plain": repr(dict(self)),
+        }

@@ -1,0 +1,78 @@
+"""The notebooks, run from clean kernels on the local AWS with a small data set."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from local_aws.server import LocalAws
+from rehearsal import notebooks
+from rehearsal.cdk import PROJECT
+from rehearsal.notebooks import NOTEBOOKS, Run, deployed, execute, render, results
+
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+QUICK = ("rating.epochs=2", "recommendation.epochs=2", "retrieval.epochs=2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.fixture(scope="module")
+def deployment(folder: Path) -> Iterator[Run]:
+    subprocess.run(
+        [sys.executable, "-m", "recsys", "prepare", "--size", "small", "--out", folder / "data"],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+    )
+    run = Run()
+    with LocalAws() as aws, pytest.MonkeyPatch.context() as patch:
+        for name, value in aws.environment().items():
+            patch.setenv(name, value)
+        with deployed(run, folder, f"data={folder / 'data'}", *QUICK):
+            yield run
+
+
+def executed(name: str, **parameters: Any) -> dict[str, Any]:
+    (path,) = NOTEBOOKS.glob(f"{name}*.ipynb")
+    notebook, error = execute(path, parameters)
+    assert error is None
+    page = render(notebook)
+    # what a browser would fetch: links for the reader to follow are none of it
+    for fetched in ("<script", 'src="http', "url(http", "@import", "<link"):
+        assert fetched not in page, fetched
+    return results(notebook)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_committed_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert (cell.outputs, cell.execution_count) == ([], None)
+            # neither the local AWS nor AWS is told apart
+            assert "AWS_ENDPOINT_URL" not in cell.source
+            assert "localhost" not in cell.source
+
+
+def test_an_error_in_a_notebook_is_told(tmp_path: Path) -> None:
+    cells = [nbformat.v4.new_code_cell("1 / 0")]
+    path = tmp_path / "bad.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    notebook, error = execute(path)
+    assert error is not None
+    assert "ZeroDivisionError" in error
+    assert "ZeroDivisionError" in notebooks.render(notebook)
+
+
+def test_data(deployment: Run) -> None:
+    found = executed("1_")
+    # 16,000 ratings of 400 films by 240 users, ten of each user held out
+    assert 0.1 < found["density"] < 16_000 / (240 * 400)
+    assert found["mse_bias"] < found["mse_user"] < found["mse_mean"]
