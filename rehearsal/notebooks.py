@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
@@ -111,9 +113,12 @@ def execute(
     notebook = nbformat.read(path, as_version=4)
     if parameters:
         _inject(notebook, parameters)
-    with tqdm(
-        desc=f"  {path.stem}", unit=" cells", leave=False, dynamic_ncols=True, disable=None
-    ) as bar:
+    with (
+        TemporaryDirectory() as sockets,
+        tqdm(
+            desc=f"  {path.stem}", unit=" cells", leave=False, dynamic_ncols=True, disable=None
+        ) as bar,
+    ):
         bar.total = len(notebook.cells)
 
         def started(cell: NotebookNode, cell_index: int) -> None:
@@ -123,7 +128,8 @@ def execute(
         client = NotebookClient(
             notebook,
             timeout=600,
-            kernel_name="python3",
+            # sockets of its own, which nobody else on this machine can listen to
+            km=AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel"),
             resources={"metadata": {"path": str(path.parent)}},
             on_cell_start=started,
         )
@@ -143,6 +149,7 @@ def results(notebook: NotebookNode) -> dict[str, Any]:
 
 def render(notebook: NotebookNode) -> str:
     """A page that needs nothing but itself."""
+    _describe_pictures(notebook)
     exporter = HTMLExporter(
         template_file=str(Path(__file__).with_name("notebook.html.j2")),
         exclude_input_prompt=True,
@@ -156,6 +163,22 @@ def render(notebook: NotebookNode) -> str:
         notebook, resources={"code_css": code, "navigation": _navigation()}
     )
     return str(page)
+
+
+def _describe_pictures(notebook: NotebookNode) -> None:
+    """For those who do not see a picture: what section it stands in."""
+    heading = ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            heading = next(
+                (
+                    line.strip("# ")
+                    for line in reversed(cell.source.splitlines())
+                    if line[:1] == "#"
+                ),
+                heading,
+            )
+        cell.metadata["alt"] = f"picture: {heading}"
 
 
 def _navigation() -> str:
