@@ -134,7 +134,7 @@ def execute(
             on_cell_start=started,
         )
         try:
-            client.execute()
+            client.execute(cleanup_kc=True)
         except CellExecutionError as error:
             return notebook, str(error)
     return notebook, None
