@@ -175,6 +175,8 @@ class _Pricer:
                         f"training of Personalize's {'v2' if v2 else 'other'} recipes",
                         "personalize/training-v2" if v2 else "personalize/training",
                     )
+            case "DatasetImportJob":
+                self._by_use("imports into Personalize", "personalize/import")
             case "Recommender":
                 self._add(name, "recommender", 1, "personalize/recommender")
             case kind:

@@ -1,27 +1,41 @@
-"""The estimate in words: all of it for `make cost`, a line for the top of a deployment."""
+"""The estimate in words: all of it for `make cost`, a few lines for the top of a deployment."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from cost.estimate import Estimate, of_templates
+from cost.estimate import Charge, Estimate, of_templates
 from cost.prices import HOURS, REGION
 
 _WORKSHOPS = Path(__file__).with_name("workshops.json")
 _WIDTH = 62
+_SMALL = 0.01  # dollars an hour below which equal things stand in one row
 
 
 def summary(estimate: Estimate, region: str | None) -> str:
-    """What one should know before deploying, in a line or two."""
-    unpriced = ""
-    if estimate.unpriced:
-        unpriced = f" Not priced: {', '.join(sorted(estimate.unpriced))}."
-    return (
+    """What one should know before deploying, in a few lines."""
+    said = [
         f"On AWS this costs ${estimate.hourly:.2f} an hour (${estimate.monthly:,.0f} a month) "
         f"while it stands, at most ${estimate.once:.2f} once to train, and what its use costs; "
-        f"{_region(region)}.{unpriced} `make cost` lists it."
+        f"{_region(region)}."
+    ]
+    standing = [charge for charge in estimate.charges if charge.hourly]
+    shown = [f"{one.resource} ${one.hourly:.3f}" for one in standing if one.hourly >= _SMALL]
+    small = [one.hourly for one in standing if one.hourly < _SMALL]
+    if small:
+        shown.append(f"{len(small)} smaller ${sum(small):.3f}")
+    if shown:
+        said.append(f"  an hour: {', '.join(shown)}")
+    if estimate.unpriced:
+        said.append(f"  Not priced: {', '.join(sorted(estimate.unpriced))}.")
+    theirs = [one.hourly for one in _workshops().values()]
+    said.append(
+        f"  The workshops leave ${min(theirs):.2f} to ${max(theirs):.2f} an hour standing. "
+        "`make cost` lists all of it."
     )
+    return "\n".join(said)
 
 
 def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
@@ -33,8 +47,15 @@ def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
     yield f"{'':{_WIDTH}}{'an hour':>10}{'a month':>10}{'once, ≤':>10}"
     for stack, charges in groupby(estimate.charges, key=lambda charge: charge.stack):
         yield stack
+        small: dict[str, list[Charge]] = defaultdict(list)
         for charge in charges:
-            yield _row(f"  {charge.resource}: {charge.what}", charge.hourly, charge.at_once)
+            if 0 < charge.hourly < _SMALL:
+                small[charge.what].append(charge)
+            else:
+                yield _row(f"  {charge.resource}: {charge.what}", charge.hourly, charge.at_once)
+        for what, all_of_it in small.items():
+            hourly = sum(charge.hourly for charge in all_of_it)
+            yield _row(f"  {len(all_of_it)} × {what}", hourly, 0.0)
     yield _row("in all", estimate.hourly, estimate.once)
     if estimate.by_use:
         yield ""
@@ -49,9 +70,14 @@ def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
             yield f"  {what}: {', '.join(resources)}"
     yield ""
     yield "Beside it, what the workshops leave standing:"
-    for name, template in json.loads(_WORKSHOPS.read_text("utf-8")).items():
-        theirs = of_templates({name: template})
+    for name, theirs in _workshops().items():
         yield _row(f"  {name}", theirs.hourly, theirs.once)
+
+
+def _workshops() -> dict[str, Estimate]:
+    """What each workshop's set-up costs."""
+    templates = json.loads(_WORKSHOPS.read_text("utf-8"))
+    return {name: of_templates({name: template}) for name, template in templates.items()}
 
 
 def _row(words: str, hourly: float, once: float) -> str:

@@ -1,5 +1,6 @@
 """Sums worked out by hand, from prices that are easy to add up."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ def endpoint(name: str, **variant: Any) -> dict[str, Any]:
             "Properties": {"EndpointConfigName": reference},
         },
     }
+
+
+def alarm(namespace: str) -> dict[str, Any]:
+    return {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Namespace": namespace}}
 
 
 def campaign(recipe: str, tps: int) -> dict[str, Any]:
@@ -144,6 +149,32 @@ def test_what_has_no_price_is_named() -> None:
     }
     assert "AWS::SQS::Queue: Q" in "\n".join(lines(found))
     assert "Not priced: AWS::SQS::Queue, " in summary(found, None)
+
+
+def test_the_top_of_a_deployment_names_what_costs_most_and_sums_the_rest() -> None:
+    found = estimated(
+        **endpoint("E", InstanceType="ml.a.large", InitialInstanceCount=1),
+        **{name: {"Type": "AWS::CloudWatch::Alarm"} for name in ("A", "B")},
+    )
+    small = Price(item="cloudwatch/alarm", usd=0.73, per="month", as_of="2026", source="made up")
+    found.charges = [
+        replace(one, price=small) if one.what == "alarm" else one for one in found.charges
+    ]
+    # 2.0 for the machine; 0.73 / 730 an alarm
+    first, an_hour, theirs = summary(found, None).splitlines()
+    assert first.startswith("On AWS this costs $2.00 an hour ($1,461 a month)")
+    assert an_hour.strip() == "an hour: E $2.000, 2 smaller $0.002"
+    assert theirs.strip().startswith("The workshops leave $0.20 to $1.38 an hour standing.")
+    (row,) = [line for line in lines(found) if "alarm" in line]
+    assert row.split() == ["2", "×", "alarm", "0.0020", "1.46"]
+
+
+def test_a_metric_of_our_own_is_paid_for() -> None:
+    item = "cloudwatch/metric"
+    prices = {item: Price(item=item, usd=73.0, per="month", as_of="2026", source="made up")}
+    template = {"Resources": {"A": alarm("Ours"), "B": alarm("AWS/Lambda")}}
+    found = of_templates({"Stack": template}, prices)
+    assert [(one.what, one.hourly) for one in found.charges] == [("metric of our own", 0.1)]
 
 
 def test_another_region_is_not_priced_as_if_it_were_this_one() -> None:

@@ -180,6 +180,19 @@ class TestStructured:
         assert len(answer["predictions"]) == wanted
 
 
+def test_the_log_says_what_was_asked_by_ids_alone(
+    engine: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "rec_engine")
+    pairs = [{"in0": [user], "in1": [movie]} for user, movie in ((9, 1), (7, 1), (9, 2))]
+    event = {"type": "rating", "data": {"instances": pairs}, "name": "Anna"}
+    ask(engine, Model(lambda *_: [4.0]), event)
+    (logged,) = caplog.records
+    told = {key: vars(logged)[key] for key in ("kind", "users", "pairs")}
+    assert told == {"kind": "rating", "users": [7, 9], "pairs": 3}
+    assert "Anna" not in str(vars(logged))
+
+
 def data(*instances: object) -> dict[str, object]:
     return {"type": "rating", "data": json.dumps({"instances": instances})}
 
