@@ -15,8 +15,8 @@ import boto3
 import pytest
 
 from local_aws import processes
-from local_aws.personalize import solutions
-from local_aws.personalize.engine import Training
+from local_aws.personalize import batch, solutions
+from local_aws.personalize.engine import Served, Training
 from recsys.__main__ import main as recsys
 from rehearsal.cdk import CdkError, cdk, outputs
 from rehearsal.inventory import inventory
@@ -146,29 +146,38 @@ def test_events_change_the_very_next_answer(life: Life) -> None:
     assert before[0] not in watched
 
 
-def test_a_batch_job_answers_as_the_campaign_does(life: Life) -> None:
-    personalize, s3 = boto3.client("personalize"), boto3.client("s3")
+def _batch(life: Life, name: str, users: list[str], **more: Any) -> str:
+    """Begin a batch inference job; its ARN."""
     bucket = outputs()["recommender-Data"]["BucketName"]
-    users = ["1", "2", "3"]
     lines = "\n".join(json.dumps({"userId": user}) for user in users)
-    s3.put_object(Bucket=bucket, Key="personalize/batch/users.json", Body=lines)
-    unrated = life.outputs["CustomUnratedFilterArn"]
-    job = personalize.create_batch_inference_job(
-        jobName="all-users",
+    boto3.client("s3").put_object(Bucket=bucket, Key=f"personalize/batch/{name}.json", Body=lines)
+    answer = boto3.client("personalize").create_batch_inference_job(
+        jobName=name,
         solutionVersionArn=life.outputs[VERSION],
-        filterArn=unrated,
-        numResults=10,
         roleArn=life.outputs["BatchRoleArn"],
-        jobInput={"s3DataSource": {"path": f"s3://{bucket}/personalize/batch/users.json"}},
+        jobInput={"s3DataSource": {"path": f"s3://{bucket}/personalize/batch/{name}.json"}},
         jobOutput={"s3DataDestination": {"path": f"s3://{bucket}/personalize/batch/out/"}},
-    )["batchInferenceJobArn"]
-    while True:
-        told = personalize.describe_batch_inference_job(batchInferenceJobArn=job)
-        if told["batchInferenceJob"]["status"] in ("ACTIVE", "CREATE FAILED"):
-            break
+        **more,
+    )
+    return str(answer["batchInferenceJobArn"])
+
+
+def _job(arn: str) -> dict[str, Any]:
+    described = boto3.client("personalize").describe_batch_inference_job(batchInferenceJobArn=arn)
+    return dict(described["batchInferenceJob"])
+
+
+def test_a_batch_job_answers_as_the_campaign_does(life: Life) -> None:
+    users = ["1", "2", "3"]
+    unrated = life.outputs["CustomUnratedFilterArn"]
+    job = _batch(life, "users", users, filterArn=unrated, numResults=10)
+    while (told := _job(job))["status"] not in ("ACTIVE", "CREATE FAILED"):
         time.sleep(0.2)
-    assert told["batchInferenceJob"]["status"] == "ACTIVE", told
-    written = s3.get_object(Bucket=bucket, Key="personalize/batch/out/users.json.out")
+    assert told["status"] == "ACTIVE", told
+    written = boto3.client("s3").get_object(
+        Bucket=outputs()["recommender-Data"]["BucketName"],
+        Key="personalize/batch/out/users.json.out",
+    )
     answers = [json.loads(line) for line in written["Body"].read().decode().splitlines()]
     for user, answer in zip(users, answers, strict=True):
         assert answer["output"]["recommendedItems"] == _recommended(
@@ -226,8 +235,33 @@ def _served(life: Life) -> str:
     return str(found["campaign"]["solutionVersionArn"])
 
 
-def test_destroy_leaves_nothing(workbench: Workbench, life: Life) -> None:
-    workbench.cdk("destroy", "--all", "--force")
+def test_destroy_waits_for_a_batch_job_and_leaves_nothing(
+    workbench: Workbench, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    class Slow(Served):
+        """A model that does not answer before it may."""
+
+        def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+            go_on.wait()
+            return super().ask(request)
+
+    monkeypatch.setattr(batch, "Served", Slow)
+    job, solution = _batch(life, "late", ["1"]), life.outputs[VERSION].rpartition("/")[0]
+    destruction = threading.Thread(target=workbench.cdk, args=("destroy", "--all", "--force"))
+    destruction.start()
+    personalize = boto3.client("personalize")
+    try:
+        while personalize.list_campaigns(solutionArn=solution)["campaigns"]:
+            assert destruction.is_alive()
+            time.sleep(0.2)
+        time.sleep(1)  # long enough to try, and be told that the solution is in use
+        assert _job(job)["status"] == "CREATE IN_PROGRESS"
+        assert personalize.describe_solution(solutionArn=solution)["solution"]["status"] == "ACTIVE"
+    finally:
+        go_on.set()
+        destruction.join()
     assert sorted(inventory() - life.before) == []
 
 
