@@ -16,7 +16,7 @@ from typing import Any, Final
 
 _PROJECT: Final = Path(__file__).resolve().parent
 _ADVISORIES: Final = "https://pypi.org/pypi/pip/json"  # any package's page holds its advisories
-_PATIENCE: Final = 30.0  # seconds for a whole audit
+_PATIENCE: Final = 180.0  # seconds for a whole audit, which asks for each package by itself
 _LOCKS: Final = r"requirements.*\.txt|package-lock\.json"  # hashes, which look like secrets
 
 

@@ -1,8 +1,12 @@
 """What the local services report of themselves, under AWS's names of metrics and dimensions."""
 
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
 
-from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
+from moto.cloudwatch.models import Dimension, MetricDatum, cloudwatch_backends
+
+_KEPT: Final = 200_000  # values, of all metrics; about half a kilobyte each
 
 
 def report(
@@ -12,7 +16,7 @@ def report(
     dimensions: Mapping[str, str],
     values: Mapping[str, tuple[float, str]],
 ) -> None:
-    """Add one value to each of some metrics.
+    """Add one value to each of some metrics; far more than `_KEPT`, and the oldest go.
 
     Args:
         account: whose metrics.
@@ -21,8 +25,17 @@ def report(
         dimensions: by name.
         values: each with its unit, by the metric's name.
     """
-    named = [{"Name": name, "Value": dimensions[name]} for name in sorted(dimensions)]
-    cloudwatch_backends[account][region].metric_data += [
-        MetricDatum(namespace, name, value, named, None, unit)
-        for name, (value, unit) in values.items()
-    ]
+    shared = _shared(tuple(sorted(dimensions.items())))
+    kept = cloudwatch_backends[account][region].metric_data
+    for name, (value, unit) in values.items():
+        datum = MetricDatum(namespace, name, value, [], None, unit)
+        datum.dimensions = shared
+        kept.append(datum)
+    if len(kept) > 1.1 * _KEPT:
+        del kept[: len(kept) - _KEPT]
+
+
+@lru_cache(maxsize=1024)
+def _shared(dimensions: tuple[tuple[str, str], ...]) -> list[Dimension]:
+    """One list for all values of the same thing."""
+    return [Dimension(name, value) for name, value in dimensions]

@@ -220,6 +220,7 @@ def test_failed_training_rolls_back_and_says_why(workbench: Workbench, life: Lif
     assert _status("recommender-Object2Vec") == "UPDATE_ROLLBACK_COMPLETE"
     assert _config_of_endpoint() == life.config
     assert _rating() == before
+    assert _alarms()["Object2Vec-Trainer-failed"] == "ALARM"
 
 
 def test_deploys_after_a_rollback(workbench: Workbench, life: Life) -> None:
