@@ -93,9 +93,10 @@ class OperationsStack(cdk.Stack):
         self._config = config
         watched = Watched.within(scope, config)
         chosen = config.operations
+        tells = chosen.alarms or chosen.idle_hours
+        self._topic = self._told(chosen.email) if chosen.email and tells else None
         if chosen.caretaker:
             self._caretaker(watched)
-        self._topic = self._told(chosen.email) if chosen.email and chosen.alarms else None
         if chosen.alarms:
             self._alarms(watched)
         if chosen.dashboard:
@@ -159,7 +160,7 @@ class OperationsStack(cdk.Stack):
             alarm.add_alarm_action(actions.SnsAction(self._topic))
 
     def _told(self, email: str) -> sns.Topic:
-        topic = sns.Topic(self, "Alarms", topic_name=self._config.name("alarms"), enforce_ssl=True)
+        topic = sns.Topic(self, "Topic", topic_name=self._config.name("alarms"), enforce_ssl=True)
         # A policy of its own takes the place of the one by which the account may publish.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
@@ -318,6 +319,7 @@ class OperationsStack(cdk.Stack):
                 "ENDPOINTS": ",".join(watched.endpoints),
                 "VARIANT": VARIANT,
                 "IDLE_HOURS": str(chosen.idle_hours),
+                "TOPIC": self._topic.topic_arn if self._topic else "",
             },
         )
         watched.functions.append(name)
@@ -352,6 +354,8 @@ class OperationsStack(cdk.Stack):
             yield Permission(
                 actions=["cloudwatch:GetMetricData"], resources=["*"], wildcard=_NO_RESOURCES
             )
+            if self._topic:
+                yield Permission(actions=["sns:Publish"], resources=[self._topic.topic_arn])
 
     def _stack_arn(self, name: str) -> str:
         return self.format_arn(

@@ -1,8 +1,8 @@
 """The Lambda function `Caretaker`, called every hour.
 
-Environment: see `caretaker.logic.Round`; the names are comma-separated, and EXPIRING may be empty.
+Environment: see `caretaker.logic.Round`; names are separated by commas.
 Permissions: cloudformation:DescribeStacks and ListStackResources on STACKS, DeleteStack on
-EXPIRING; cloudwatch:PutMetricData in NAMESPACE, GetMetricData.
+EXPIRING; cloudwatch:PutMetricData in NAMESPACE, GetMetricData; sns:Publish on TOPIC.
 """
 
 import logging
@@ -25,6 +25,7 @@ def handler(_event: Any, _context: Any) -> dict[str, Any]:
     done = Round(
         cloudformation=boto3.client("cloudformation"),
         cloudwatch=boto3.client("cloudwatch"),
+        sns=boto3.client("sns"),
         namespace=os.environ["NAMESPACE"],
         deployment=os.environ["DEPLOYMENT"],
         stacks=_names("STACKS"),
@@ -32,6 +33,7 @@ def handler(_event: Any, _context: Any) -> dict[str, Any]:
         endpoints=_names("ENDPOINTS"),
         variant=os.environ["VARIANT"],
         idle_hours=int(os.environ["IDLE_HOURS"]),
+        topic=os.environ["TOPIC"],
     ).make()
     _log.info("round made", extra=done)
     return done

@@ -38,10 +38,12 @@ class Round:
         endpoints: names, spelled as their metrics are; an ARN has small letters only.
         variant: of each of them.
         idle_hours: without a call for so long, a stack is idle.
+        topic: who is told of a deletion; empty for nobody.
     """
 
     cloudformation: Any
     cloudwatch: Any
+    sns: Any
     namespace: str
     deployment: str
     stacks: list[str]
@@ -49,6 +51,7 @@ class Round:
     endpoints: list[str]
     variant: str
     idle_hours: int
+    topic: str
 
     def make(self) -> dict[str, Any]:
         """Measure, then delete what is idle.
@@ -71,7 +74,7 @@ class Round:
             if stack in self.expiring and self._rested(stack, now):
                 calls[stack] = self._calls(list(self._metrics(resources)), now)
                 if not calls[stack]:
-                    self.cloudformation.delete_stack(StackName=stack)
+                    self._delete(stack)
                     deleted.append(stack)
         age = None if oldest is None else (now - oldest) / timedelta(days=1)
         if age is not None:
@@ -86,6 +89,20 @@ class Round:
                 ],
             )
         return {"age_days": age, "calls": calls, "deleted": deleted}
+
+    def _delete(self, stack: str) -> None:
+        self.cloudformation.delete_stack(StackName=stack)
+        if self.topic:
+            hours = "an hour" if self.idle_hours == 1 else f"{self.idle_hours} hours"
+            self.sns.publish(
+                TopicArn=self.topic,
+                Subject=f"{self.deployment}: what nobody used goes",
+                Message=(
+                    f"Nobody called anything in {stack} for {hours}, so that it is being "
+                    "deleted and billed no longer. `npx cdk deploy --all` brings it back, "
+                    "trained anew."
+                ),
+            )
 
     def _resources(self, stack: str) -> list[Any]:
         """What a stack holds; nothing if it is not there."""

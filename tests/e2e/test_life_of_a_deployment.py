@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
+from moto.sns.models import sns_backends
 
 from local_aws import processes
 from rehearsal.calls import workshop_calls
@@ -242,6 +243,8 @@ def test_what_nobody_calls_goes_by_itself(
     for datum in cloudwatch_backends[ACCOUNT][REGION].metric_data:
         datum.timestamp -= timedelta(hours=2)
     assert _caretaker()["deleted"] == ["recommender-Object2Vec"]
+    ((*_, message),) = [t.sent_notifications for t in sns_backends[ACCOUNT][REGION].topics.values()]
+    assert "Nobody called anything in recommender-Object2Vec for an hour" in str(message)
     cloudformation.get_waiter("stack_delete_complete").wait(
         StackName=stack.id, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
     )

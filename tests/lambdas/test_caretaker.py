@@ -85,6 +85,14 @@ class CloudWatch:
         self.put.append(request)
 
 
+class Sns:
+    def __init__(self) -> None:
+        self.said: list[dict[str, str]] = []
+
+    def publish(self, **message: str) -> None:
+        self.said.append(message)
+
+
 @pytest.fixture
 def cloudformation() -> CloudFormation:
     return CloudFormation()
@@ -100,6 +108,7 @@ def make(cloudformation: CloudFormation, cloudwatch: CloudWatch, **settings: Any
         **{
             "cloudformation": cloudformation,
             "cloudwatch": cloudwatch,
+            "sns": Sns(),
             "namespace": "N",
             "deployment": "r",
             "stacks": ["r-A", "r-B"],
@@ -107,6 +116,7 @@ def make(cloudformation: CloudFormation, cloudwatch: CloudWatch, **settings: Any
             "endpoints": ["r-ratingModel"],
             "variant": "V",
             "idle_hours": 24,
+            "topic": "",
             **settings,
         }
     ).make()
@@ -185,3 +195,16 @@ def test_only_what_may_expire_does(cloudformation: CloudFormation, cloudwatch: C
     cloudformation.add(ENDPOINT)
     cloudformation.add(ENDPOINT, name="r-B")
     assert make(cloudformation, cloudwatch, expiring=["r-B"])["deleted"] == ["r-B"]
+
+
+def test_a_deletion_is_told(cloudformation: CloudFormation, cloudwatch: CloudWatch) -> None:
+    cloudformation.add(ENDPOINT)
+    sns = Sns()
+    make(cloudformation, cloudwatch, sns=sns, topic="arn")
+    (message,) = sns.said
+    assert message["TopicArn"] == "arn"
+    assert len(message["Subject"]) < 100
+    assert "Nobody called anything in r-A for 24 hours" in message["Message"]
+    cloudwatch.calls[("Invocations", "r-ratingModel")] = 1
+    make(cloudformation, cloudwatch, sns=sns, topic="arn")
+    assert len(sns.said) == 1
