@@ -71,8 +71,9 @@ class Round:
                 if resource["ResourceType"] == "Custom::TrainedWait":
                     trained = resource["LastUpdatedTimestamp"]
                     oldest = trained if oldest is None else min(oldest, trained)
-            if stack in self.expiring and self._rested(stack, now):
-                calls[stack] = self._calls(list(self._metrics(resources)), now)
+            metrics = list(self._metrics(resources))
+            if stack in self.expiring and metrics and self._rested(stack, now):
+                calls[stack] = self._calls(metrics, now)
                 if not calls[stack]:
                     self._delete(stack)
                     deleted.append(stack)

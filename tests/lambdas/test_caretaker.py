@@ -191,6 +191,13 @@ def test_a_young_or_busy_stack_is_left_alone(
     assert cloudwatch.asked == []
 
 
+def test_where_no_call_could_be_counted_nothing_is_idle(
+    cloudformation: CloudFormation, cloudwatch: CloudWatch
+) -> None:
+    cloudformation.add(wait(5))
+    assert make(cloudformation, cloudwatch)["deleted"] == []
+
+
 def test_only_what_may_expire_does(cloudformation: CloudFormation, cloudwatch: CloudWatch) -> None:
     cloudformation.add(ENDPOINT)
     cloudformation.add(ENDPOINT, name="r-B")
