@@ -163,7 +163,7 @@ class Config:
             "architecture": settings.choice("architecture", "arm64", ("arm64", "x86_64")),
             "kms": settings.flag("kms", False),
             "log_days": int(settings.choice("log_days", "30", [str(d) for d in _LOG_RETENTION])),
-            "operations": operations_settings.read(settings),
+            "operations": operations_settings.read(settings, region or default_region),
         }
         settings.finish()
         assert data is not None, "settings.finish raises where the data was refused"

@@ -1,8 +1,28 @@
 """The settings `operations`: what watches over a deployment, and what it may spend."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from stacks.settings import Settings
+
+# of those that have Object2Vec
+REGIONS_WITHOUT_BUDGETS: Final = (
+    "af-south-1",
+    "ap-east-1",
+    "ap-northeast-3",
+    "ap-south-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ca-west-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "il-central-1",
+    "me-central-1",
+    "us-gov-east-1",
+    "us-gov-west-1",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +60,24 @@ class Operations:
         return self.alarms or self.dashboard or self.budget_usd > 0 or self.caretaker
 
 
-def read(settings: Settings) -> Operations:
-    """Read the section `operations`; errors are noted in `settings`."""
+def read(settings: Settings, region: str | None) -> Operations:
+    """Read the section `operations`; errors are noted in `settings`.
+
+    Args:
+        settings: where they are read from.
+        region: where the deployment goes to, if that is known.
+    """
     email = settings.text(
         "operations.email", "", pattern=r"[^@\s,]+@[^@\s,]+\.[^@\s,]+", allowed="an e-mail address"
     )
     budget = settings.whole("operations.budget_usd", 0, low=0, high=1_000_000)
     if budget and not email:
         settings.errors.append("operations.budget_usd: set operations.email too, who is to be told")
+    if budget and region in REGIONS_WITHOUT_BUDGETS:
+        settings.errors.append(
+            f"operations.budget_usd: CloudFormation makes no budgets in {region}; leave it out and "
+            "make one by hand, which is for the whole account anyway"
+        )
     return Operations(
         alarms=settings.flag("operations.alarms", False),
         dashboard=settings.flag("operations.dashboard", False),

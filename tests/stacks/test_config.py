@@ -126,6 +126,15 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         ({"rating.dropout": "nan"}, "rating.dropout: 'nan' is not a number from 0 to 1"),
         ({"rating.epochs": "2.5"}, "rating.epochs: '2.5' is not a whole number"),
         ({"operations.budget_usd": 5}, "operations.budget_usd: set operations.email too"),
+        (
+            {
+                "operations.budget_usd": 5,
+                "operations.email": "a@b.org",
+                "region": "eu-north-1",
+                "personalize.groups": "off",
+            },
+            "operations.budget_usd: CloudFormation makes no budgets in eu-north-1",
+        ),
         ({"operations.email": "anna"}, "operations.email: 'anna' is not an e-mail address"),
         ({"operations.idle_hours": 337}, "'337' is not a whole number from 0 to 336"),
         ({"training": "much"}, "training: there is no such setting"),

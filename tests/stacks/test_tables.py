@@ -10,6 +10,7 @@ from recsys.errors import InputError
 from recsys.object2vec import hyperparameters as learner
 from stacks import images
 from stacks.hyperparameters import RULES, AutoOr, Number, OneOf, SomeOf
+from stacks.operations_settings import REGIONS_WITHOUT_BUDGETS
 
 PRESETS = json.loads(
     (Path(__file__).resolve().parents[2] / "stacks" / "presets.json").read_text("utf-8")
@@ -29,6 +30,19 @@ def test_every_region_has_the_image_that_the_sagemaker_package_names() -> None:
     ((version, named),) = json.loads(table.read_text("utf-8"))["versions"].items()
     assert named["registries"] == images.ACCOUNTS
     assert (named["repository"], version) == (images.REPOSITORY, "1")
+
+
+def test_regions_without_budgets_are_those_of_the_registry() -> None:
+    package = find_spec("cfnlint")
+    assert package and package.submodule_search_locations
+    providers = Path(package.submodule_search_locations[0], "data", "schemas", "providers")
+    lacking = {
+        region
+        for region in images.ACCOUNTS
+        if (path := providers / f"{region}.json").exists()
+        and "AWS::Budgets::Budget" not in json.loads(path.read_text("utf-8"))
+    }
+    assert set(REGIONS_WITHOUT_BUDGETS) == lacking
 
 
 def test_hyperparameters_have_the_learners_names() -> None:
