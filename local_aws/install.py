@@ -6,6 +6,7 @@ from local_aws import (
     cloudformation,
     cloudwatch,
     eventbridge,
+    logs,
     personalize,
     s3,
     sagemaker,
@@ -21,6 +22,7 @@ def install() -> None:
     cloudformation.install()
     cloudwatch.install()
     eventbridge.install()
+    logs.install()
     personalize.install()
     s3.install()
     sagemaker.install()

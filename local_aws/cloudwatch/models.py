@@ -1,7 +1,7 @@
 """Alarms in the state that their metrics put them in; moto leaves them as they were made."""
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
 
 
 class CloudWatchBackend(MotoBackend):
-    """moto's, where whoever asks for alarms sees them evaluated now."""
+    """moto's, whose alarms can be evaluated, and with dimensions in any order."""
 
     def put_metric_alarm(self, name: str, *arguments: Any, **settings: Any) -> Alarm:
         """Make or change an alarm of one metric; a changed one keeps its state."""
@@ -54,32 +54,8 @@ class CloudWatchBackend(MotoBackend):
         answer: list[dict[str, Any]] = super().get_metric_data(queries, *arguments, **more)
         return answer
 
-    def describe_alarms(self) -> Iterable[Alarm]:
-        """All alarms."""
-        self._evaluate()
-        return super().describe_alarms()
-
-    def get_alarms_by_action_prefix(self, action_prefix: str) -> Iterable[Alarm]:
-        """Alarms by what they do."""
-        self._evaluate()
-        return super().get_alarms_by_action_prefix(action_prefix)
-
-    def get_alarms_by_alarm_name_prefix(self, name_prefix: str) -> Iterable[Alarm]:
-        """Alarms by the beginning of their names."""
-        self._evaluate()
-        return super().get_alarms_by_alarm_name_prefix(name_prefix)
-
-    def get_alarms_by_alarm_names(self, alarm_names: list[str]) -> Iterable[Alarm]:
-        """Alarms by their names."""
-        self._evaluate()
-        return super().get_alarms_by_alarm_names(alarm_names)
-
-    def get_alarms_by_state_value(self, target_state: str) -> Iterable[Alarm]:
-        """Alarms by their state."""
-        self._evaluate()
-        return super().get_alarms_by_state_value(target_state)
-
-    def _evaluate(self) -> None:
+    def evaluate(self) -> None:
+        """Put every alarm into the state that its metric puts it in now."""
         now = utcnow()
         for alarm in self.alarms.values():
             state, reason = _state(alarm, self.metric_data, now)

@@ -1,5 +1,9 @@
-"""Where CloudWatch's requests arrive: as in moto."""
+"""Where CloudWatch's requests arrive."""
 
-from moto.cloudwatch.urls import url_bases, url_paths
+from moto.cloudwatch.urls import url_bases
 
-__all__ = ["url_bases", "url_paths"]
+from local_aws.cloudwatch.responses import CloudWatchResponse
+
+__all__ = ["url_bases"]
+
+url_paths = {"{0}/$": CloudWatchResponse.dispatch}

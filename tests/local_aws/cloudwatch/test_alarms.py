@@ -156,3 +156,24 @@ def test_what_is_not_evaluated_is_refused(cloudwatch: Any) -> None:
             Threshold=1,
             ComparisonOperator="GreaterThanThreshold",
         )
+
+
+def test_all_filters_count(cloudwatch: Any) -> None:
+    put_alarm(cloudwatch, AlarmName="ab", AlarmActions=["arn:aws:sns:us-east-1:1:t"])
+    put_alarm(cloudwatch, AlarmName="ac", Threshold=9)
+    put_alarm(cloudwatch, AlarmName="b", Dimensions=DIMENSIONS[:1])
+    put(cloudwatch, 2)
+
+    def found(**filters: Any) -> list[str]:
+        alarms = cloudwatch.describe_alarms(**filters)["MetricAlarms"]
+        return [alarm["AlarmName"] for alarm in alarms]
+
+    assert found(AlarmNamePrefix="a") == ["ab", "ac"]
+    assert found(AlarmNamePrefix="a", StateValue="ALARM") == ["ab"]
+    assert found(StateValue="OK") == ["ac"]
+    assert found(AlarmNames=["ac", "b"]) == ["ac", "b"]
+    assert found(ActionPrefix="arn:aws:sns") == ["ab"]
+    of_metric = cloudwatch.describe_alarms_for_metric(
+        Namespace="N", MetricName="Errors", Dimensions=DIMENSIONS[::-1]
+    )["MetricAlarms"]
+    assert [alarm["AlarmName"] for alarm in of_metric] == ["ab", "ac"]
