@@ -7,4 +7,4 @@ def install() -> None:
 
     from local_aws.logs.patterns import FilterPattern
 
-    moto.EventMessageFilter = FilterPattern  # type: ignore[attr-defined]
+    moto.EventMessageFilter = FilterPattern  # type: ignore[attr-defined,assignment]
