@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 
 # the CDK's own bootstrap stack is shared by all CDK apps of an account and stays by design
-_BOOTSTRAP = ("CDKToolkit", "cdk-hnb659fds-")
+_BOOTSTRAP = ("CDKToolkit", "cdk-hnb659fds-", "CdkBootstrap-hnb659fds-", "/cdk-bootstrap/")
 
 
 def inventory() -> set[str]:
