@@ -323,6 +323,7 @@ _FREE: Final = frozenset(
         "AWS::Lambda::LayerVersion",
         "AWS::Lambda::Permission",
         "AWS::Lambda::Version",
+        "AWS::Logs::ResourcePolicy",
         "AWS::Personalize::DatasetGroup",
         "AWS::Personalize::EventTracker",
         "AWS::Personalize::Filter",

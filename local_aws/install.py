@@ -1,6 +1,7 @@
 """Puts our services into moto, in its own shape: its server and `mock_aws` both use them."""
 
 from local_aws import (
+    apigatewayv2,
     applicationautoscaling,
     awslambda,
     cloudformation,
@@ -17,6 +18,7 @@ from local_aws import (
 
 def install() -> None:
     """Replace the backends that moto lacks or fakes. Harmless when called again."""
+    apigatewayv2.install()
     applicationautoscaling.install()
     awslambda.install()
     cloudformation.install()

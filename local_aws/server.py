@@ -22,6 +22,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from local_aws import clients, processes, state
+from local_aws.apigatewayv2.gateway import Gateway
 from local_aws.install import install
 
 log = logging.getLogger("local_aws")
@@ -127,7 +128,7 @@ class LocalAws:
 
     def __enter__(self) -> "LocalAws":
         install()
-        app = _Dispatcher()
+        app = Gateway(_Dispatcher())
         try:
             self._server = make_server(
                 "127.0.0.1", self._port, _Errors(app), threaded=True, request_handler=_Quiet

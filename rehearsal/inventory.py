@@ -98,6 +98,12 @@ _SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
     ("lambda/function", "lambda", _paged("list_functions", "Functions", "FunctionName")),
     ("lambda/layer", "lambda", _paged("list_layers", "Layers", "LayerName")),
     ("logs/group", "logs", _log_groups),
+    (
+        "logs/resource-policy",
+        "logs",
+        _paged("describe_resource_policies", "resourcePolicies", "policyName"),
+    ),
+    ("apigateway/http-api", "apigatewayv2", _paged("get_apis", "Items", "Name")),
     ("states/machine", "stepfunctions", _paged("list_state_machines", "stateMachines", "name")),
     (
         "sagemaker/training-job",

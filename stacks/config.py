@@ -83,6 +83,19 @@ class ServerlessEndpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Api:
+    """The HTTP API in front of the functions.
+
+    Attributes:
+        rate: requests a second that it takes.
+        burst: requests that it takes at once.
+    """
+
+    rate: int
+    burst: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """A whole deployment.
 
@@ -98,6 +111,7 @@ class Config:
         training: how models are trained.
         endpoint: how they are served.
         architecture: of the functions: `arm64` or `x86_64`.
+        api: how the functions are reached by HTTP; None if they are not.
         kms: whether the bucket is encrypted with a key of its own instead of S3's.
         log_days: how long logs are kept.
         operations: what watches over it.
@@ -114,6 +128,7 @@ class Config:
     training: Training
     endpoint: InstanceEndpoint | ServerlessEndpoint
     architecture: str
+    api: Api | None
     kms: bool
     log_days: int
     operations: Operations
@@ -161,6 +176,7 @@ class Config:
             or None,
             "endpoint": _endpoint(settings),
             "architecture": settings.choice("architecture", "arm64", ("arm64", "x86_64")),
+            "api": _api(settings),
             "kms": settings.flag("kms", False),
             "log_days": int(settings.choice("log_days", "30", [str(d) for d in _LOG_RETENTION])),
             "operations": operations_settings.read(settings, region or default_region),
@@ -252,6 +268,14 @@ def _endpoint(settings: Settings) -> InstanceEndpoint | ServerlessEndpoint:
     )
     kind = settings.choice("endpoint.kind", "instance", ("instance", "serverless"))
     return machines if kind == "instance" else serverless
+
+
+def _api(settings: Settings) -> Api | None:
+    api = Api(
+        rate=settings.whole("api.rate", 10, low=1, high=10_000),
+        burst=settings.whole("api.burst", 20, low=1, high=5_000),
+    )
+    return api if settings.flag("api.http", False) else None
 
 
 def _hyperparameters(

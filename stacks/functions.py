@@ -72,7 +72,11 @@ class FunctionsStack(cdk.Stack):
                 *store.reads(*movies, f"{embeddings}*"),
                 *store.writes(f"{embeddings}*"),
             ],
-            environment={"ENDPOINT_NAME": places},
+            environment={
+                "ENDPOINT_NAME": places,
+                # over HTTP nobody chooses the bucket
+                **({"BUCKET_NAME": store.bucket_name} if config.api else {}),
+            },
             layers=[
                 PythonLayer(
                     self,
@@ -85,6 +89,21 @@ class FunctionsStack(cdk.Stack):
         )
         cdk.CfnOutput(self, "RecommendationEngineFunctionName", value=engine.function_name)
         cdk.CfnOutput(self, "MovieRetrievalFunctionName", value=retrieval.function_name)
+        if config.api:
+            from stacks.constructs.http_api import HttpApi  # loading it takes half a second
+
+            api = HttpApi(
+                self,
+                "HttpApi",
+                name=config.name("api"),
+                rate=config.api.rate,
+                burst=config.api.burst,
+                log_days=config.log_days,
+            )
+            api.route("POST", "/rating", engine)
+            api.route("POST", "/recommendation", engine)
+            api.route("GET", "/movies/{movie}/neighbours", retrieval)
+            cdk.CfnOutput(self, "ApiEndpoint", value=api.url)
 
     def _logs(self, id: str, function_name: str, config: Config) -> LogGroup:  # noqa: A002
         return LogGroup(self, id, name=f"/aws/lambda/{function_name}", days=config.log_days)

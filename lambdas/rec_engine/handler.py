@@ -12,7 +12,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from rec_engine.logic import SHOWN, RecommendationError, answer, parse
+from rec_engine import http_api
+from rec_engine.logic import SHOWN, RecommendationError, Request, answer, parse
 
 _log = logging.getLogger("rec_engine")
 _VARIABLES = {"rating": "ENDPOINT_NAME_RATING", "recommendation": "ENDPOINT_NAME_REC"}
@@ -35,19 +36,35 @@ client = boto3.client(
 
 
 def handler(event: Any, _context: Any) -> str | dict[str, Any]:
-    """Answer one event; see `rec_engine.logic` for its forms.
+    """Answer one event: see `rec_engine.logic` for its forms, and `http_api` for HTTP's.
 
     Raises:
         RecommendationError: the event cannot be answered; the message says why.
     """
     sys.tracebacklimit = 1000
+    if http_api.is_request(event):
+        return _over_http(event)
     try:
-        request = parse(event)
-        answered = answer(request, client, ENDPOINTS[request.kind])
+        return _answered(parse(event))
     except RecommendationError:
         # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
         sys.tracebacklimit = 0
         raise
+
+
+def _over_http(event: dict[str, Any]) -> dict[str, Any]:
+    try:
+        request = parse(http_api.event_in(event))
+    except RecommendationError as error:
+        return http_api.response(400, {"message": str(error)})
+    try:
+        return http_api.response(200, _answered(request))
+    except RecommendationError as error:
+        return http_api.response(502, {"message": str(error)})
+
+
+def _answered(request: Request) -> str | dict[str, Any]:
+    answered = answer(request, client, ENDPOINTS[request.kind])
     users = sorted({user for user, _ in request.pairs})
     told = {"kind": request.kind, "users": users[:SHOWN], "pairs": len(request.pairs)}
     _log.info("answered", extra=told)

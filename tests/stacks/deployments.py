@@ -41,6 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "suffix": "anna",
         "log_days": 7,
         "training": {"waits": 5},
+        "api": {"http": True, "rate": 5},
     },
     "workshop in Ireland, scaling": {
         "preset": "workshop",

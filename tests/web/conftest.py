@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +20,7 @@ import waitress
 from PIL import Image
 
 from local_aws.server import LocalAws
-from rehearsal.cdk import PROJECT, cdk
+from rehearsal.cdk import PROJECT, cdk, outputs
 from web.answers import Movie
 from web.app import create_app
 from web.clients import Clients
@@ -97,11 +97,12 @@ def movie() -> Movie:
 
 @dataclass(frozen=True)
 class Page:
-    """The page on the deployment: its address, its service, what was deployed from."""
+    """The page on the deployment: its address, its service, and what was deployed."""
 
     url: str
     service: Service
     data: Path
+    outputs: Mapping[str, str]
 
 
 @contextmanager
@@ -132,8 +133,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         log = folder / "cdk.log"
         assembly = ("--output", str(folder / "cdk.out"), "-c", f"data={data}")
         small = [f"{model}.epochs=1" for model in ("rating", "recommendation", "retrieval")]
-        personalize = ["personalize.groups=both", "personalize.domain_solutions="]
-        settings = [part for setting in (*small, *personalize) for part in ("-c", setting)]
+        more = ["personalize.groups=both", "personalize.domain_solutions=", "api.http=true"]
+        settings = [part for setting in (*small, *more) for part in ("-c", setting)]
         cdk("bootstrap", "aws://123456789012/us-east-1", "--app", "", log=log)
         cdk(
             *("deploy", "--all", "--require-approval=never", "--concurrency=4"),
@@ -143,7 +144,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         )
         service = Service(Clients(), "recommender")
         url = stack.enter_context(serving(service, Omdb(None, folder, "", 0)))
-        yield Page(url, service, data)
+        every = {name: value for one in outputs().values() for name, value in one.items()}
+        yield Page(url, service, data, every)
 
 
 @pytest.fixture(scope="package")

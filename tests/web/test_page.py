@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import jsonschema
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from openapi_spec_validator import validate
 from PIL import Image
 
@@ -300,15 +302,53 @@ def test_the_command_says_where_the_page_is(page: Page, tmp_path: Path) -> None:
         url = process.stdout.readline().rsplit(" ", 1)[1].strip()
         with pytest.raises(urllib.error.HTTPError) as answer:  # nothing of that name is deployed
             urllib.request.urlopen(url)
+        error = answer.value
+        text = error.read().decode()
         process.terminate()
         rest = process.stdout.read()
-    error = answer.value
     assert error.code == 503
-    text = error.read().decode()
     assert "No deployment named another" in text
     assert "cdk deploy --all" in text
     assert "default-src 'none'" in error.headers["Content-Security-Policy"]
     assert KEY not in text + rest
+
+
+def test_the_http_api_answers_as_the_functions_do(page: Page) -> None:
+    def ask(method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        url, keys = page.outputs["ApiEndpoint"] + path, boto3.Session().get_credentials()
+        assert keys
+        request = AWSRequest(method, url, data=data)
+        SigV4Auth(keys, "execute-api", "us-east-1").add_auth(request)
+        call = urllib.request.Request(url, data, dict(request.headers), method=method)
+        try:
+            with urllib.request.urlopen(call) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    about = page.service.about(3, 20)
+    status, told = ask("POST", "/rating", {"user": 20, "movies": [3, 4]})
+    assert status == 200
+    assert round(told["predictions"][0]["rating"], 2) == about.predictions[0].rating
+    status, told = ask("POST", "/recommendation", {"user": 20, "movies": [3, 4, 5], "top_k": 2})
+    assert (status, told["type"], len(told["predictions"])) == (200, "recommendation", 2)
+    status, told = ask("GET", "/movies/3/neighbours?top_k=4")
+    assert status == 200
+    near = next(one for one in about.similar if one.engine.key == "neighbours").movies
+    assert [one["movie_id"] for one in told["neighbours"]] == [one.movie.number for one in near[:4]]
+    for method, path, body, code, word in (
+        ("POST", "/rating", {"user": 20}, 400, "`movies`"),
+        ("POST", "/rating", {"type": "rating"}, 400, "`type`"),
+        ("GET", "/movies/x/neighbours", None, 400, "movie_id_to_examine"),
+        ("GET", "/movies/3/neighbours?bucket=b", None, 400, "bucket"),
+        ("GET", "/movies/999999/neighbours", None, 404, "999999"),
+        ("POST", "/nowhere", {}, 404, "Not Found"),
+    ):
+        status, told = ask(method, path, body)
+        assert (status, word in told["message"]) == (code, True), (path, told)
+    with pytest.raises(urllib.error.HTTPError, match="403"):  # not signed
+        urllib.request.urlopen(page.outputs["ApiEndpoint"] + "/movies/3/neighbours")
 
 
 # The API: the document, the routes and the answers agree -----------------------------------------

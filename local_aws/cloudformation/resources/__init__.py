@@ -5,6 +5,7 @@ replaces, what is required and what Fn::GetAtt may ask for comes from CloudForma
 """
 
 from local_aws.cloudformation.resources import (
+    apigatewayv2,
     applicationautoscaling,
     awslambda,
     budgets,
@@ -27,6 +28,7 @@ from local_aws.cloudformation.resources.base import Handler as Handler
 from local_aws.cloudformation.template import is_custom
 
 _MODULES = (
+    apigatewayv2,
     applicationautoscaling,
     awslambda,
     budgets,

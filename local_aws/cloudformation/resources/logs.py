@@ -1,4 +1,4 @@
-"""AWS::Logs: log groups."""
+"""AWS::Logs: log groups and resource policies."""
 
 from typing import Any
 
@@ -67,7 +67,36 @@ class LogGroup(Handler):
             logs.delete_retention_policy(logGroupName=call.physical_id)
 
 
-HANDLERS = (LogGroup,)
+class ResourcePolicy(Handler):
+    """AWS::Logs::ResourcePolicy: what AWS's services may write, in the whole account."""
+
+    type = "AWS::Logs::ResourcePolicy"
+    supported = frozenset({"PolicyDocument", "PolicyName"})
+    gone_codes = frozenset({"ResourceNotFoundException"})
+
+    def create(self, call: Call) -> Attributes:
+        """Put the policy."""
+        self._put(call)
+        call.identify(call.properties["PolicyName"])
+        return {}
+
+    def update(self, call: Call) -> Attributes:
+        """Put it anew."""
+        self._put(call)
+        return {}
+
+    def delete(self, call: Call) -> None:
+        """Delete it."""
+        call.client("logs").delete_resource_policy(policyName=call.physical_id)
+
+    def _put(self, call: Call) -> None:
+        call.client("logs").put_resource_policy(
+            policyName=call.properties["PolicyName"],
+            policyDocument=call.properties["PolicyDocument"],
+        )
+
+
+HANDLERS = (LogGroup, ResourcePolicy)
 
 
 def _attributes(call: Call) -> Attributes:

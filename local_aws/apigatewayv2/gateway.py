@@ -1,0 +1,355 @@
+"""The data side of HTTP APIs: a request comes in, a function answers.
+
+Payloads in format 2.0, errors and routing as documented:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+"""
+
+import base64
+import contextlib
+import json
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from moto.apigatewayv2.models import Api, Route, Stage, apigatewayv2_backends
+from moto.awslambda.models import lambda_backends
+from moto.core.exceptions import ServiceException
+from moto.logs.exceptions import ResourceNotFoundException
+from moto.logs.models import logs_backends
+from moto.sts.models import sts_backends
+from moto.utilities.utils import get_partition
+from werkzeug.wrappers import Request, Response
+
+from local_aws.apigatewayv2.models import PATH
+from local_aws.awslambda.engine import TooManyRequests
+from local_aws.awslambda.models import Invocation, LocalLambdaBackend
+from local_aws.iam import policies
+
+_FUNCTION: Final = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d+:function:[\w-]+(?::[\w$-]+)?")
+_SIGNED: Final = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(\w+)/\d{8}/[\w-]+/execute-api/aws4_request"
+)
+_VARIABLE: Final = re.compile(r"\$context\.([\w.]+)")
+_STAGE: Final = "$default"
+_calls = ThreadPoolExecutor(64, thread_name_prefix="http-api")
+
+
+class _Refused(Exception):
+    """The gateway answers by itself."""
+
+    def __init__(self, status: int, message: str, why: str = "") -> None:
+        super().__init__(message)
+        self.status, self.why = status, why
+
+
+@dataclass
+class _Visit:
+    """One request on its way.
+
+    Attributes:
+        context: what access logs may tell of it, by the names of `$context`.
+    """
+
+    request: Request
+    path: str
+    api: Api
+    account: str
+    region: str
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+class Gateway:
+    """The server's application, with HTTP APIs before it."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
+
+    def __call__(  # noqa: D102
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        if not environ.get("PATH_INFO", "").startswith(PATH):
+            return self._app(environ, start_response)
+        return answer(Request(environ))(environ, start_response)
+
+
+def answer(request: Request) -> Response:
+    """What an HTTP API answers to a request at its address."""
+    api_id, _, rest = request.path.removeprefix(PATH).partition("/")
+    visit = _visit(request, api_id, f"/{rest}")
+    if visit is None:  # on AWS there is no such host
+        return _message(404, "Not Found")
+    stage = visit.api.stages[_STAGE]
+    try:
+        response = _answered(visit, stage)
+    except _Refused as refused:
+        visit.context["integrationErrorMessage"] = refused.why or None
+        visit.context["error.message"] = str(refused)
+        response = _message(refused.status, str(refused))
+    response.headers["apigw-requestid"] = visit.id
+    _log(visit, stage, response)
+    return response
+
+
+def _visit(request: Request, api_id: str, path: str) -> _Visit | None:
+    for account, regions in apigatewayv2_backends.items():
+        for region, backend in regions.items():
+            api = backend.apis.get(api_id)
+            if api is not None and _STAGE in api.stages:
+                return _Visit(request, path, api, account, region)
+    return None
+
+
+def _answered(visit: _Visit, stage: Stage) -> Response:
+    found = _route(visit.api, visit.request.method, visit.path)
+    if found is None:
+        raise _Refused(404, "Not Found")
+    route, parameters = found
+    visit.context["routeKey"] = route.route_key
+    if not _bucket(stage).take():
+        raise _Refused(429, "Too Many Requests")
+    authorizer = _authorized(visit) if route.authorization_type == "AWS_IAM" else None
+    integration = visit.api.get_integration(route.target.removeprefix("integrations/"))
+    function = _FUNCTION.search(integration.integration_uri)
+    assert function, "checked when the integration was made"
+    _check_permission(visit, route, function[0])
+    event = json.dumps(_event(visit, route, parameters, authorizer)).encode()
+    call = _calls.submit(_backend(visit).run, function[0], None, event, "RequestResponse")
+    try:
+        done = call.result((integration.timeout_in_millis or 30_000) / 1000)
+    except TooSlow:
+        raise _Refused(503, "Service Unavailable", "the function took too long") from None
+    except TooManyRequests as error:
+        raise _Refused(503, "Service Unavailable", str(error)) from None
+    except ServiceException as error:
+        raise _Refused(500, "Internal Server Error", str(error)) from None
+    return _response(done)
+
+
+def _route(api: Api, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    """The most specific route that matches, and its parameters."""
+    found: list[tuple[tuple[int, int, bool], Route, dict[str, str]]] = []
+    default = None
+    for route in api.routes.values():
+        if route.route_key == "$default":
+            default = (route, dict[str, str]())
+            continue
+        verb, _, template = route.route_key.partition(" ")
+        # every second part is a parameter's name
+        parts = re.split(r"\{([^}]+)\}", template)
+        names = parts[1::2]
+        pattern = "".join(
+            (("(.+)" if part.endswith("+") else "([^/]+)") if at % 2 else re.escape(part))
+            for at, part in enumerate(parts)
+        )
+        match = re.fullmatch(pattern, path)
+        if match and verb in (method, "ANY"):
+            greedy = sum(name.endswith("+") for name in names)
+            values = {
+                name.rstrip("+"): value for name, value in zip(names, match.groups(), strict=True)
+            }
+            found.append(((greedy, len(names), verb == "ANY"), route, values))
+    if not found:
+        return default
+    _, best, values = min(found, key=lambda one: one[0])
+    return best, values
+
+
+class _Bucket:
+    """The token bucket that throttles: so many at once, so many more each second."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._tokens, self._at = burst, time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether another request may come in now."""
+        with self._lock:
+            now = time.monotonic()
+            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+            self._at = now
+            if self._tokens < 1:
+                return False
+            self._tokens -= 1
+            return True
+
+
+_buckets: WeakKeyDictionary[Stage, _Bucket] = WeakKeyDictionary()
+
+
+def _bucket(stage: Stage) -> _Bucket:
+    settings = stage.default_route_settings or {}
+    rate = float(settings.get("throttlingRateLimit", 10_000))  # an account's, where none is set
+    burst = float(settings.get("throttlingBurstLimit", 5_000))
+    return _buckets.setdefault(stage, _Bucket(rate, burst))
+
+
+def _authorized(visit: _Visit) -> dict[str, Any]:
+    """Who signed the request, as functions are told. Signatures themselves are not verified."""
+    signed = _SIGNED.match(visit.request.headers.get("Authorization", ""))
+    if signed is None:
+        raise _Refused(403, "Forbidden")
+    backend = sts_backends[visit.account][get_partition(visit.region)]
+    user_id, arn, account = backend.get_caller_identity(signed[1], visit.region)
+    visit.context["identity.userArn"] = visit.context["identity.caller"] = arn
+    return {
+        "iam": {
+            "accessKey": signed[1],
+            "accountId": account,
+            "callerId": user_id,
+            "cognitoIdentity": None,
+            "principalOrgId": None,
+            "userArn": arn,
+            "userId": user_id,
+        }
+    }
+
+
+def _check_permission(visit: _Visit, route: Route, function_arn: str) -> None:
+    """The function has to let this route of the API in, by its own policy."""
+    function = _backend(visit).get_function(function_arn)
+    verb, _, template = route.route_key.partition(" ")
+    place = f"{_STAGE}/{verb if template else '*'}{template or '/' + _STAGE}"
+    source = f"arn:{get_partition(visit.region)}:execute-api:{visit.region}:{visit.account}"
+    asked = policies.Request(
+        "lambda:InvokeFunction",
+        function_arn,
+        principals=("apigateway.amazonaws.com",),
+        context={
+            "aws:SourceArn": f"{source}:{visit.api.api_id}/{place}",
+            "aws:SourceAccount": visit.account,
+        },
+    )
+    statements = {"Statement": function.policy.statements}
+    if policies.evaluate([statements], asked) is not policies.Decision.ALLOW:
+        why = "The IAM role configured on the integration or API Gateway doesn't have permissions"
+        raise _Refused(500, "Internal Server Error", f"{why} to call the integration.")
+
+
+def _backend(visit: _Visit) -> LocalLambdaBackend:
+    backend = lambda_backends[visit.account][visit.region]
+    assert isinstance(backend, LocalLambdaBackend)
+    return backend
+
+
+def _event(
+    visit: _Visit, route: Route, parameters: Mapping[str, str], authorizer: dict[str, Any] | None
+) -> dict[str, Any]:
+    request, body = visit.request, visit.request.get_data()
+    try:
+        text, encoded = body.decode(), False
+    except UnicodeDecodeError:
+        text, encoded = base64.b64encode(body).decode(), True
+    query = {name: ",".join(request.args.getlist(name)) for name in request.args}
+    headers = {name.lower(): value for name, value in request.headers.items() if name != "Cookie"}
+    cookies = [part.strip() for part in request.headers.get("Cookie", "").split(";") if part]
+    optional = {
+        "cookies": cookies,
+        "queryStringParameters": query,
+        "pathParameters": dict(parameters),
+        "body": text,
+    }
+    return {
+        "version": "2.0",
+        "routeKey": route.route_key,
+        "rawPath": visit.path,
+        "rawQueryString": request.query_string.decode("latin-1"),
+        "headers": headers,
+        "requestContext": {
+            "accountId": visit.account,
+            "apiId": visit.api.api_id,
+            **({"authorizer": authorizer} if authorizer else {}),
+            "domainName": request.host,
+            "domainPrefix": visit.api.api_id,
+            "http": {
+                "method": request.method,
+                "path": visit.path,
+                "protocol": request.environ["SERVER_PROTOCOL"],
+                "sourceIp": request.remote_addr,
+                "userAgent": request.headers.get("User-Agent", ""),
+            },
+            "requestId": visit.id,
+            "routeKey": route.route_key,
+            "stage": _STAGE,
+            "time": f"{visit.began:%d/%b/%Y:%H:%M:%S +0000}",
+            "timeEpoch": int(visit.began.timestamp() * 1000),
+        },
+        **{name: value for name, value in optional.items() if value},
+        "isBase64Encoded": encoded,
+    }
+
+
+def _response(done: Invocation) -> Response:
+    """A function's answer as HTTP; without a status code, all of it is the body."""
+    try:
+        told = json.loads(done.payload)
+        if done.error:
+            raise _Refused(500, "Internal Server Error", str(told.get("errorMessage", told)))
+        if not isinstance(told, dict) or "statusCode" not in told:
+            text = told if isinstance(told, str) else done.payload
+            return Response(text, 200, content_type="application/json")
+        body = told.get("body") or ""
+        content = base64.b64decode(body) if told.get("isBase64Encoded") else str(body).encode()
+        response = Response(content, int(told["statusCode"]))
+        response.headers["Content-Type"] = "text/plain;charset=UTF-8"
+        for name, value in (told.get("headers") or {}).items():
+            response.headers[str(name)] = str(value)
+        for cookie in told.get("cookies") or ():
+            response.headers.add("Set-Cookie", str(cookie))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _Refused(500, "Internal Server Error", f"a malformed answer: {error}") from None
+    return response
+
+
+def _message(status: int, words: str) -> Response:
+    return Response(json.dumps({"message": words}), status, content_type="application/json")
+
+
+def _log(visit: _Visit, stage: Stage, response: Response) -> None:
+    """A line in the access log, if there is one."""
+    settings = stage.access_log_settings
+    if not settings:
+        return
+    request, now = visit.request, datetime.now(UTC)
+    context = {
+        "accountId": visit.account,
+        "apiId": visit.api.api_id,
+        "domainName": request.host,
+        "httpMethod": request.method,
+        "identity.sourceIp": request.remote_addr,
+        "identity.userAgent": request.headers.get("User-Agent"),
+        "path": visit.path,
+        "protocol": request.environ["SERVER_PROTOCOL"],
+        "requestId": visit.id,
+        "requestTime": f"{visit.began:%d/%b/%Y:%H:%M:%S +0000}",
+        "requestTimeEpoch": int(visit.began.timestamp()),
+        "responseLatency": int((now - visit.began).total_seconds() * 1000),
+        "responseLength": response.content_length,
+        "stage": _STAGE,
+        "status": response.status_code,
+        **visit.context,
+    }
+    line = _VARIABLE.sub(lambda name: _shown(context.get(name[1])), settings["format"])
+    _, _, _, region, account, _, group = settings["destinationArn"].split(":", 6)
+    backend = logs_backends[account][region]
+    stream = f"{visit.api.api_id}/{now:%Y-%m-%d-%H}"
+    with contextlib.suppress(ResourceNotFoundException):  # a group that is gone stays gone
+        backend.ensure_log_stream(group, stream)
+        event = {"timestamp": int(now.timestamp() * 1000), "message": line}
+        backend.put_log_events(group, stream, [event])
+
+
+def _shown(value: object) -> str:
+    """As a variable is written; its quotes do not break a format that is JSON."""
+    return "-" if value is None else json.dumps(str(value))[1:-1]

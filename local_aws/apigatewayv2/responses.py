@@ -1,0 +1,118 @@
+"""API Gateway's control side: moto's, with what could not be honoured refused by name."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+from moto.apigatewayv2.models import apigatewayv2_backends
+from moto.apigatewayv2.responses import ApiGatewayV2Response
+from moto.core.common_types import TYPE_RESPONSE
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult
+from moto.core.utils import get_service_model
+
+from local_aws import validation
+from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
+
+_LAMBDA: Final = ":lambda:"
+# What each operation may be given, and which values; None stands for any.
+_INTEGRATION: Final[Mapping[str, Callable[[Any], bool] | None]] = {
+    "ApiId": None,
+    "IntegrationId": None,
+    "Description": None,
+    "ConnectionType": lambda value: value == "INTERNET",
+    "IntegrationMethod": lambda value: value == "POST",
+    "IntegrationType": lambda value: value == "AWS_PROXY",
+    "IntegrationUri": lambda value: _LAMBDA in value,
+    "PayloadFormatVersion": lambda value: value == "2.0",
+    "TimeoutInMillis": None,
+}
+_ROUTE: Final[Mapping[str, Callable[[Any], bool] | None]] = {
+    "ApiId": None,
+    "RouteId": None,
+    "RouteKey": None,
+    "OperationName": None,
+    "AuthorizationType": lambda value: value in ("NONE", "AWS_IAM"),
+    "Target": lambda value: value.startswith("integrations/"),
+}
+_STAGE: Final[Mapping[str, Callable[[Any], bool] | None]] = {
+    "ApiId": None,
+    "StageName": lambda value: value == "$default",
+    "Description": None,
+    "AutoDeploy": lambda value: value is True,
+    "AccessLogSettings": lambda value: ":logs:" in value.get("DestinationArn", ":logs:"),
+    "DefaultRouteSettings": lambda value: (
+        value.keys() <= {"ThrottlingRateLimit", "ThrottlingBurstLimit", "DetailedMetricsEnabled"}
+    ),
+    "Tags": None,
+}
+_API: Final[Mapping[str, Callable[[Any], bool] | None]] = {
+    "ApiId": None,
+    "Name": None,
+    "Description": None,
+    "Version": None,
+    "ProtocolType": lambda value: value == "HTTP",
+    "Tags": None,
+}
+_HONOURED: Final = {
+    "CreateApi": _API,
+    "UpdateApi": _API,
+    "CreateIntegration": _INTEGRATION,
+    "UpdateIntegration": _INTEGRATION,
+    "CreateRoute": _ROUTE,
+    "UpdateRoute": _ROUTE,
+    "CreateStage": _STAGE,
+    "UpdateStage": _STAGE,
+}
+_SIMPLE: Final = frozenset(
+    f"{verb}{noun}"
+    for noun in ("Api", "Integration", "Route", "Stage")
+    for verb in ("Get", "Delete")
+) | {"GetApis", "GetIntegrations", "GetRoutes", "GetStages", "GetTags", "TagResource"} | {
+    "UntagResource"
+}  # fmt: skip
+
+
+class LocalApiGatewayV2Response(ApiGatewayV2Response):
+    """Answers the operations that HTTP APIs in front of functions need, and no other."""
+
+    def call_action(self) -> TYPE_RESPONSE:
+        """Answer the request that `setup_class` parsed."""
+        action = self._get_action()
+        if not action:
+            return 404, self.response_headers, ""
+        try:
+            self._check(action)
+            status, headers, body = super().call_action()
+        except ServiceException as error:
+            status, headers, body = self.serialized(ActionResult(error))
+            headers, body = self._enrich_response(headers, body)
+        return status, headers, body
+
+    def update_stage(self) -> TYPE_RESPONSE:
+        """Change a stage."""
+        backend = apigatewayv2_backends[self.current_account][self.region]
+        assert isinstance(backend, LocalApiGatewayV2Backend)
+        _, api_id, _, name = self.path.rsplit("/", 3)
+        stage = backend.update_stage(api_id, unquote(name), json.loads(self.body))
+        return 200, {}, json.dumps(stage.to_json())
+
+    def _check(self, action: str) -> None:
+        if action not in _HONOURED and action not in _SIMPLE:
+            raise NotImplementedByLocalAws(f"apigatewayv2:{action}")
+        self.parse_parameters(self.normalized_request)
+        operation = get_service_model("apigatewayv2").operation_model(action)
+        broken = validation.violations(self.params, operation.input_shape)
+        if broken:
+            raise AwsError("BadRequestException", validation.message(broken))
+        honoured = _HONOURED.get(action, {})
+        for name, value in self.params.items() if honoured else ():
+            fits = honoured.get(name, _no)
+            if value not in (None, {}, []) and fits is not None and not fits(value):
+                raise NotImplementedByLocalAws(f"apigatewayv2:{action} with {name} {value!r}")
+
+
+def _no(_: Any) -> bool:
+    return False

@@ -1,0 +1,33 @@
+"""The HTTP API: absent unless asked for; signed, throttled, logged."""
+
+import json
+from collections.abc import Callable
+
+from tests.stacks.deployments import Deployment
+
+
+def test_there_is_none_unless_asked_for(default: Deployment) -> None:
+    text = json.dumps(default.templates["Functions"])
+    assert "ApiGateway" not in text
+    assert "BUCKET_NAME" not in text
+
+
+def test_every_route_is_signed_throttled_and_logged(
+    variant: Callable[[str], Deployment],
+) -> None:
+    deployment = variant("kms, other names")  # api.http, api.rate=5
+    routes = deployment.resources("Functions", "AWS::ApiGatewayV2::Route").values()
+    keys = {one["Properties"]["RouteKey"] for one in routes}
+    assert keys == {"POST /rating", "POST /recommendation", "GET /movies/{movie}/neighbours"}
+    assert {one["Properties"]["AuthorizationType"] for one in routes} == {"AWS_IAM"}
+    (stage,) = deployment.resources("Functions", "AWS::ApiGatewayV2::Stage").values()
+    settings = stage["Properties"]
+    throttle = {"ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 20}
+    assert settings["DefaultRouteSettings"] == throttle
+    logged = json.loads(settings["AccessLogSettings"]["Format"])
+    assert not [one for one in logged.values() if not one.startswith("$context.")]
+    (policy,) = deployment.resources("Functions", "AWS::Logs::ResourcePolicy")
+    assert policy in stage["DependsOn"]  # else AWS makes one of its own, which stays
+    permissions = deployment.resources("Functions", "AWS::Lambda::Permission").values()
+    paths = {one["Properties"]["SourceArn"]["Fn::Join"][1][-1] for one in permissions}
+    assert paths == {"/*/*/rating", "/*/*/recommendation", "/*/*/movies/{movie}/neighbours"}
