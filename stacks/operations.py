@@ -41,6 +41,7 @@ class Watched:
         trainers: those that train.
         endpoints: of SageMaker.
         campaigns: of Amazon Personalize.
+        recommenders: of Amazon Personalize; only their own stack will know their names.
         stacks: names of those in which something is trained.
         billed: names of those in which something is billed by the hour, used or not.
     """
@@ -49,6 +50,7 @@ class Watched:
     trainers: list[str] = field(default_factory=list)
     endpoints: list[str] = field(default_factory=list)
     campaigns: list[str] = field(default_factory=list)
+    recommenders: list[Recommender] = field(default_factory=list)
     stacks: list[str] = field(default_factory=list)
     billed: list[str] = field(default_factory=list)
 
@@ -72,6 +74,7 @@ class Watched:
                     found.campaigns.append(str(one.name))
                     billed = True
                 case Recommender():
+                    found.recommenders.append(one)
                     billed = True
             if billed and (stack := cdk.Stack.of(one).stack_name) not in found.billed:
                 found.billed.append(stack)
@@ -126,6 +129,15 @@ class OperationsStack(cdk.Stack):
             for operation in ("GetRecommendations", "GetPersonalizedRanking"):
                 failing = self._campaign(name, f"{operation}5xxErrors")
                 self._alarm(f"{name}-{operation}-5xx", failing, "a-campaign-fails")
+        for recommender in watched.recommenders:
+            failing = _metric(
+                "AWS/Personalize",
+                "GetRecommendations5xxErrors",
+                {"RecommenderArn": recommender.attribute("Arn")},
+                "Sum",
+            )
+            name = f"{recommender.name_prefix}-5xx"
+            self._alarm(name, failing, "a-campaign-fails", beside=recommender)
         if self._config.operations.model_days and watched.stacks:
             self._alarm(
                 self._config.name("models-age"),
@@ -142,10 +154,11 @@ class OperationsStack(cdk.Stack):
         *,
         threshold: float = 1,
         periods: int = 1,
+        beside: Construct | None = None,
     ) -> None:
-        """An alarm that says where the runbook tells what to do."""
+        """An alarm that says where the runbook tells what to do; in another stack, if need be."""
         alarm = cloudwatch.Alarm(
-            self,
+            beside or self,
             name.removeprefix(f"{self._config.prefix}-"),
             alarm_name=name,
             alarm_description=f"What to do: {_RUNBOOK}#{chapter}",
@@ -157,7 +170,10 @@ class OperationsStack(cdk.Stack):
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
         if self._topic:
-            alarm.add_alarm_action(actions.SnsAction(self._topic))
+            # Another stack knows the topic by its name, and does not wait for it.
+            arn = self.format_arn(service="sns", resource=self._config.name("alarms"))
+            topic = sns.Topic.from_topic_arn(beside, "Told", arn) if beside else self._topic
+            alarm.add_alarm_action(actions.SnsAction(topic))
 
     def _told(self, email: str) -> sns.Topic:
         topic = sns.Topic(self, "Topic", topic_name=self._config.name("alarms"), enforce_ssl=True)

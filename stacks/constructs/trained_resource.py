@@ -92,6 +92,9 @@ class TrainedResource(Construct):
 
     The start names it by a hash of the request and the inputs: the same again finds what is
     trained already. A waiter other than the last hands on when its time is over.
+
+    Attributes:
+        name_prefix: begins the thing's name.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class TrainedResource(Construct):
             permissions: what it takes to create, describe, stop and delete it.
         """
         super().__init__(scope, id)
+        self.name_prefix = name_prefix
         trainer.allow(*permissions)
         start = cdk.CustomResource(
             self,

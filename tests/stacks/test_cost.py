@@ -19,8 +19,12 @@ from tests.stacks.deployments import Deployment
         # one second-version campaign for 3,600 requests an hour at 0.15 a thousand
         ("default", {"Personalize"}, 0.54),
         # two recommenders; for two requests a second each, three first-version campaigns at 0.0556
-        # a thousand, and the domain group's ranking, second version
-        ("all of Personalize", {"Personalize"}, 2 * 0.375 + 3 * 2 * 0.20016 + 2 * 0.54),
+        # a thousand, the domain group's ranking, second version, and the recommenders' alarms
+        (
+            "all of Personalize",
+            {"Personalize"},
+            2 * 0.375 + 3 * 2 * 0.20016 + 2 * 0.54 + 2 * 0.1 / 730,
+        ),
         ("kms, other names", {"Data"}, 1 / 730),
     ],
 )

@@ -60,6 +60,22 @@ def test_everything_that_answers_or_trains_has_its_alarms(watched: Deployment) -
         assert f"recommender-{stack}-Trainer" in names
 
 
+def test_a_recommender_has_its_alarm_beside_it(watched: Deployment) -> None:
+    alarms = watched.resources("Personalize", "AWS::CloudWatch::Alarm").values()
+    assert {one["Properties"]["AlarmName"] for one in alarms} == {
+        "recommender-more-like-x-5xx",
+        "recommender-top-picks-5xx",
+    }
+    resources = watched.templates["Personalize"]["Resources"]
+    for one in alarms:
+        (dimension,) = one["Properties"]["Dimensions"]
+        assert dimension["Name"] == "RecommenderArn"
+        waiter, attribute = dimension["Value"]["Fn::GetAtt"]
+        assert (resources[waiter]["Type"], attribute) == ("Custom::TrainedWait", "Arn")
+        (told,) = one["Properties"]["AlarmActions"]
+        assert told["Fn::Join"][1][-1] == ":recommender-alarms"
+
+
 def test_each_alarm_tells_somebody_and_leads_to_a_chapter_of_the_runbook(
     watched: Deployment,
 ) -> None:
