@@ -42,6 +42,7 @@ class Watched:
         endpoints: of SageMaker.
         campaigns: of Amazon Personalize.
         recommenders: of Amazon Personalize; only their own stack will know their names.
+        apis: likewise.
         stacks: names of those in which something is trained.
         billed: names of those in which something is billed by the hour, used or not.
     """
@@ -51,6 +52,7 @@ class Watched:
     endpoints: list[str] = field(default_factory=list)
     campaigns: list[str] = field(default_factory=list)
     recommenders: list[Recommender] = field(default_factory=list)
+    apis: list[cdk.CfnResource] = field(default_factory=list)
     stacks: list[str] = field(default_factory=list)
     billed: list[str] = field(default_factory=list)
 
@@ -76,6 +78,8 @@ class Watched:
                 case Recommender():
                     found.recommenders.append(one)
                     billed = True
+                case cdk.CfnResource(cfn_resource_type="AWS::ApiGatewayV2::Api"):
+                    found.apis.append(one)
             if billed and (stack := cdk.Stack.of(one).stack_name) not in found.billed:
                 found.billed.append(stack)
         return found
@@ -138,6 +142,14 @@ class OperationsStack(cdk.Stack):
             )
             name = f"{recommender.name_prefix}-5xx"
             self._alarm(name, failing, "a-campaign-fails", beside=recommender)
+        for api in watched.apis:
+            name, dimensions = self._config.name("api"), {"ApiId": api.ref}
+            failing = _metric("AWS/ApiGateway", "5xx", dimensions, "Sum")
+            self._alarm(f"{name}-5xx", failing, "an-api-fails", beside=api)
+            slow = _metric("AWS/ApiGateway", "Latency", dimensions, "p95")
+            self._alarm(
+                f"{name}-latency", slow, "slow-answers", threshold=latency, periods=3, beside=api
+            )
         if self._config.operations.model_days and watched.stacks:
             self._alarm(
                 self._config.name("models-age"),
@@ -172,7 +184,7 @@ class OperationsStack(cdk.Stack):
         if self._topic:
             # Another stack knows the topic by its name, and does not wait for it.
             arn = self.format_arn(service="sns", resource=self._config.name("alarms"))
-            topic = sns.Topic.from_topic_arn(beside, "Told", arn) if beside else self._topic
+            topic = sns.Topic.from_topic_arn(alarm, "Told", arn) if beside else self._topic
             alarm.add_alarm_action(actions.SnsAction(topic))
 
     def _told(self, email: str) -> sns.Topic:

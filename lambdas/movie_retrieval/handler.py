@@ -72,6 +72,8 @@ def _over_http(event: dict[str, Any]) -> dict[str, Any]:
         status = 404
         return http_api.response(200, _answered(request, catalogue))
     except RetrievalError as error:
+        if status == 502:
+            _log.error("failed", extra={"error": str(error)})
         return http_api.response(status, {"message": str(error)})
 
 

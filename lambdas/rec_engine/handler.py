@@ -60,6 +60,7 @@ def _over_http(event: dict[str, Any]) -> dict[str, Any]:
     try:
         return http_api.response(200, _answered(request))
     except RecommendationError as error:
+        _log.error("failed", extra={"error": str(error)})
         return http_api.response(502, {"message": str(error)})
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -32,6 +32,7 @@ from werkzeug.wrappers import Request, Response
 from local_aws.apigatewayv2.models import PATH
 from local_aws.awslambda.engine import TooManyRequests
 from local_aws.awslambda.models import Invocation, LocalLambdaBackend
+from local_aws.cloudwatch.metrics import report
 from local_aws.iam import policies
 
 _FUNCTION: Final = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d+:function:[\w-]+(?::[\w$-]+)?")
@@ -98,6 +99,13 @@ def answer(request: Request) -> Response:
         response = _message(refused.status, str(refused))
     response.headers["apigw-requestid"] = visit.id
     _log(visit, stage, response)
+    values = {
+        "Count": (1.0, "Count"),
+        "4xx": (float(400 <= response.status_code < 500), "Count"),
+        "5xx": (float(response.status_code >= 500), "Count"),
+        "Latency": ((datetime.now(UTC) - visit.began) / timedelta(milliseconds=1), "Milliseconds"),
+    }
+    report(visit.account, visit.region, "AWS/ApiGateway", {"ApiId": api_id}, values)
     return response
 
 

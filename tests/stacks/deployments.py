@@ -42,6 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "log_days": 7,
         "training": {"waits": 5},
         "api": {"http": True, "rate": 5},
+        "operations": {"alarms": True},
     },
     "workshop in Ireland, scaling": {
         "preset": "workshop",

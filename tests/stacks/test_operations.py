@@ -76,10 +76,24 @@ def test_a_recommender_has_its_alarm_beside_it(watched: Deployment) -> None:
         assert told["Fn::Join"][1][-1] == ":recommender-alarms"
 
 
+def test_an_api_has_its_alarms_beside_it(variant: Callable[[str], Deployment]) -> None:
+    deployment = variant("kms, other names")
+    (api,) = deployment.resources("Functions", "AWS::ApiGatewayV2::Api")
+    alarms = deployment.resources("Functions", "AWS::CloudWatch::Alarm").values()
+    seen = {
+        (one["Properties"]["AlarmName"], one["Properties"]["MetricName"])
+        for one in alarms
+        if one["Properties"]["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": api}}]
+    }
+    assert seen == {("team-a-anna-api-5xx", "5xx"), ("team-a-anna-api-latency", "Latency")}
+    assert all("AlarmActions" not in one["Properties"] for one in alarms), "there is nobody to tell"
+
+
 def test_each_alarm_tells_somebody_and_leads_to_a_chapter_of_the_runbook(
     watched: Deployment,
 ) -> None:
     runbook = (PROJECT / "docs" / "runbook.md").read_text("utf-8")
+    assert "## An API fails" in runbook
     chapters = {
         line.removeprefix("## ").lower().replace(" ", "-")
         for line in runbook.splitlines()

@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -259,3 +260,25 @@ def test_what_could_not_be_honoured_is_refused_by_name(aws: Aws) -> None:
         with pytest.raises(ClientError) as caught:
             getattr(aws.gateway, call)(**parameters)
         assert caught.value.response["Error"]["Code"] == "NotImplementedByLocalAws", call
+
+
+def test_cloudwatch_hears_of_each_request(aws: Aws) -> None:
+    name, url = aws.api("POST /films")
+    for body, path in (({}, "films"), ({"fail": "now"}, "films"), ({}, "nowhere")):
+        ask(f"{url}/{path}", body, "POST")
+    now = datetime.now(UTC)
+
+    def total(metric: str) -> float:
+        found = clients.client("cloudwatch", REGION).get_metric_statistics(
+            Namespace="AWS/ApiGateway",
+            MetricName=metric,
+            Dimensions=[{"Name": "ApiId", "Value": name}],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=1),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(sum(point["Sum"] for point in found))
+
+    assert (total("Count"), total("4xx"), total("5xx")) == (3, 1, 1)
+    assert total("Latency") > 0
