@@ -43,13 +43,13 @@ demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080
 	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET) --page $(PAGE)
 
 test: $(SETUP) ## every test
-	@rm -rf build/reliability
+	@rm -rf build/tally
 	@python -m pytest -q -n 2 --dist loadfile
 	@python tests/reliability.py --check
 
 reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliability.md
-	@rm -rf build/reliability
-	@python -m pytest -q -n 2 --dist loadfile -m tallied
+	@rm -rf build/tally
+	@python -m pytest -q -n 2 --dist loadfile -m tallied --hypothesis-profile=thorough
 	@python tests/reliability.py
 
 data: $(SETUP) ## prepare build/data [DATA=folder or csv]

@@ -7,10 +7,10 @@ from hypothesis import settings
 
 from tests.reliability import Tally
 
-# `python -m pytest --hypothesis-profile=long …` tries far more inputs
-settings.register_profile("default", max_examples=100, deadline=None)
-settings.register_profile("long", max_examples=10_000, deadline=None)
-settings.load_profile("default")
+# `make reliability` tries far more inputs: `python -m pytest --hypothesis-profile=thorough …`
+settings.register_profile("ci", max_examples=100, deadline=None)
+settings.register_profile("thorough", max_examples=5_000, deadline=None)
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,21 @@
 """What the tests did to the project, counted, and the table of it: docs/reliability.md.
 
 A test takes the fixture `tally` and counts with it: `tally("faults injected", "SageMaker")`. The
-counts of a test file are kept in build/reliability when its last test has run. This module makes
-the document of them; `make reliability` does both.
+counts of each test are kept in build/tally, in place of those of its last run, so that a part
+of the tests changes its own counts alone. This module makes the document of them;
+`make reliability` counts all anew and does both.
 """
 
 import json
+import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
 PROJECT = Path(__file__).resolve().parent.parent
-COUNTS = PROJECT / "build" / "reliability"
+COUNTS = PROJECT / "build" / "tally"
 DOCUMENT = PROJECT / "docs" / "reliability.md"
 
 Measure = Literal[
@@ -27,31 +30,43 @@ Row = tuple[str, str, str]  # measure, of what, test file
 
 
 class Tally:
-    """Counts of one test file."""
+    """Counts of one test file, test by test."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
 
     def __call__(self, measure: Measure, what: str, number: int = 1) -> None:
         """Add to a row of the table; 0 is worth telling too."""
-        self._counts[measure, what] += number
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+        self._counts[test][measure, what] += number
 
     def write(self, file: Path) -> None:
-        """Keep the counts of a test file, in place of those of an earlier run."""
+        """Keep the counts of the tests that have run."""
         name = file.relative_to(PROJECT).as_posix()
-        rows = [[*row, name, count] for row, count in self._counts.items()]
+        path = COUNTS / f"{name.replace('/', '.')}.json"
+        kept = json.loads(path.read_text("utf-8"))["tests"] if path.exists() else {}
+        for test, counts in self._counts.items():
+            kept[test] = [[*row, count] for row, count in counts.items()]
         COUNTS.mkdir(parents=True, exist_ok=True)
-        (COUNTS / f"{name.replace('/', '.')}.json").write_text(json.dumps(rows), "utf-8")
+        path.write_text(json.dumps({"file": name, "tests": kept}), "utf-8")
 
 
 def counted() -> dict[Row, int]:
     """Every row that was counted, in the order of the document."""
-    found: dict[Row, int] = {}
+    found: Counter[Row] = Counter()
     for path in COUNTS.glob("*.json"):
-        for measure, what, file, count in json.loads(path.read_text("utf-8")):
-            found[measure, what, file] = count
+        kept = json.loads(path.read_text("utf-8"))
+        for counts in kept["tests"].values():
+            for measure, what, count in counts:
+                found[measure, what, kept["file"]] += count
+    return in_order(found)
+
+
+def in_order(counts: Mapping[Row, int]) -> dict[Row, int]:
+    """By measure, then by what and by file."""
     order = get_args(Measure)
-    return {row: found[row] for row in sorted(found, key=lambda row: (order.index(row[0]), *row))}
+    rows = sorted(counts, key=lambda row: (order.index(row[0]), *row))
+    return {row: counts[row] for row in rows}
 
 
 def table(counts: dict[Row, int]) -> str:
@@ -74,20 +89,32 @@ def table(counts: dict[Row, int]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(document: str) -> set[str]:
-    """A document's rows without their counts."""
+def read(document: str) -> dict[Row, int]:
+    """The rows of a document."""
     cells = [line.split("|") for line in document.splitlines() if line.startswith("| ")]
-    return {"|".join([*row[:3], *row[4:]]) for row in cells}
+    found = {}
+    for _, measure, what, count, command, _ in cells[1:]:
+        file = command.strip(" `").rpartition(" ")[2]
+        found[measure.strip(), what.strip(), file] = int(count.replace(",", ""))
+    return found
 
 
-def check() -> list[str]:
-    """The document's rows that the tests no longer make."""
-    return sorted(_rows(DOCUMENT.read_text("utf-8")) - _rows(table(counted())))
+def merged(document: str, counts: dict[Row, int]) -> dict[Row, int]:
+    """The document's rows, with those of the test files that have run in place of theirs."""
+    ran = {file for _, _, file in counts}
+    kept = {row: count for row, count in read(document).items() if row[2] not in ran}
+    return in_order(kept | counts)
+
+
+def check(document: str) -> list[str]:
+    """The document's rows that no test makes any more."""
+    return [" | ".join(row) for row in read(document) if row not in counted()]
 
 
 if __name__ == "__main__":
+    written = DOCUMENT.read_text("utf-8") if DOCUMENT.exists() else ""
     if "--check" in sys.argv:
-        if lost := check():
+        if lost := check(written):
             sys.exit("docs/reliability.md tells what no test counts:\n" + "\n".join(lost))
     else:
-        DOCUMENT.write_text(table(counted()), "utf-8")
+        DOCUMENT.write_text(table(merged(written, counted())), "utf-8")

@@ -120,7 +120,8 @@ def _ensure(event: Event) -> dict[str, Any]:
 
 def _remove(event: Event) -> bool:
     """Stop, clean up after and delete the thing; true once nothing is left."""
-    properties = event.get("ResourceProperties") or {}
+    properties = event.get("ResourceProperties")
+    properties = properties if isinstance(properties, dict) else {}
     thing = _from_arn(event["PhysicalResourceId"])
     if thing is None:
         # the id is CloudFormation's own: our answer to Create never reached it
@@ -249,6 +250,10 @@ def _described(properties: dict[str, Any], stack_id: str) -> Thing:
         problems.append("NamePrefix must be a string")
     if not isinstance(request, dict):
         problems.append("Request must hold the create call's parameters")
+    elif kind_name in KINDS and (within := KINDS[kind_name].within):
+        place = request.get(within)
+        if not str(place).startswith("arn:"):
+            problems.append(f"Request.{within} must be an ARN, not {place!r}")
     if problems:
         raise TrainedResourceError("; ".join(problems))
     assert isinstance(request, dict)

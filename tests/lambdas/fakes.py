@@ -27,5 +27,5 @@ def http(status: int, body: object, headers: dict[str, str] | None = None) -> AW
         def stream(self, **_: Any) -> Any:
             yield self.read()
 
-    text = json.dumps(body).encode()
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return AWSResponse("https://aws.test", status, HTTPHeaders.from_dict(headers or {}), Raw(text))

@@ -1,0 +1,468 @@
+"""CloudFormation's contract with a custom resource, for every kind, a fault at every call site.
+
+A story is what a stack does with one resource: create it, change its inputs, change them back,
+delete it. It is told once without a fault, to learn every call of AWS that it makes and in which
+request, and then once for each of those calls and each fault that can befall it. After a failure
+the stack does what CloudFormation does, and the user what the runbook says: the same again.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+from moto.core.models import botocore_stubber
+from trained_resource import handler, kinds, resource
+from trained_resource.request import TrainedResourceError
+
+from tests.lambdas.fakes import http
+from tests.lambdas.test_trained_personalize import (
+    RECOMMENDER,
+    SOLUTION,
+    Personalize,
+    data,
+    version,
+)
+from tests.lambdas.test_trained_resource import (
+    PROPERTIES,
+    STACK,
+    Killed,
+    SageMaker,
+    leave_traces,
+    traces,
+    unreachable,
+)
+from tests.reliability import Tally
+
+LAMBDAS = Path(__file__).resolve().parents[2] / "lambdas"
+SERVICES = ("sagemaker", "personalize", "s3", "logs")
+Site = tuple[str, str, str]  # request, service, operation
+
+
+class World:
+    """The services that the kinds live in, and what a test sees of them."""
+
+    def __init__(self) -> None:
+        self.sagemaker, self.personalize = SageMaker(), Personalize()
+        self.request = ""
+        self.made: list[Site] = []
+        self.refused = 0  # requests that failed
+        self.strike: Callable[[Site, str], Any] = lambda _site, _moment: None
+
+    def before(self, request: Any, event_name: str, **_: Any) -> Any:
+        service, operation = event_name.split(".")[1:3]
+        site = (self.request, service, operation)
+        if self.request:
+            self.made.append(site)
+        if answer := self.strike(site, "before"):
+            return answer
+        fake: Any = {"sagemaker": self.sagemaker, "personalize": self.personalize}.get(service)
+        return fake.send(request, event_name) if fake else None
+
+    def after(self, model: Any, **_: Any) -> None:
+        service = model.service_model.service_id.hyphenize()
+        self.strike((self.request, service, model.name), "after")
+
+    def finish(self) -> None:
+        """All that is being made is ready, and has left the traces that it leaves."""
+        request, self.request = self.request, ""
+        for name, job in self.sagemaker.jobs.items():
+            if job["TrainingJobStatus"] == "InProgress":
+                if not any(name in trace for trace in traces()):
+                    leave_traces(name)
+                self.sagemaker.finish(name)
+        for arn, thing in self.personalize.things.items():
+            if thing["status"].startswith("CREATE"):
+                self.personalize.turn("ACTIVE", arn)
+        self.request = request
+
+    def lose(self) -> None:
+        """Somebody deletes everything by hand."""
+        self.sagemaker.jobs.clear()
+        self.personalize.things.clear()
+
+    def all(self) -> list[str]:
+        return [*self.sagemaker.jobs, *self.personalize.things]
+
+    def left(self) -> list[str]:
+        """What exists and would cost or be in the way, or is being made."""
+        belongs = ("datasetImportJobArn", "solutionVersionArn")  # it goes with what it is in
+        kept = [
+            arn
+            for arn, thing in self.personalize.things.items()
+            if not any(key in thing for key in belongs)
+            or thing["status"] in ("CREATE PENDING", "CREATE STOPPING")
+        ]
+        return [*self.sagemaker.jobs, *traces(), *kept]
+
+
+@pytest.fixture(scope="module")
+def clients() -> Iterator[None]:
+    """S3 and CloudWatch Logs are moto's; moto must leave the others alone."""
+    with mock_aws():
+        for service in ("sagemaker", "personalize"):
+            kinds.client(service).meta.events.unregister("before-send", botocore_stubber)
+        yield
+
+
+@pytest.fixture
+def new_world(clients: None) -> Iterator[Callable[[], World]]:
+    s3, logs = kinds.client("s3"), kinds.client("logs")
+    s3.create_bucket(Bucket="movies")
+    now: list[World] = [World()]
+
+    def before(**told: Any) -> Any:
+        return now[0].before(**told)
+
+    def after(**told: Any) -> None:
+        now[0].after(**told)
+
+    def anew() -> World:
+        now[0] = World()
+        for one in s3.list_objects_v2(Bucket="movies").get("Contents", []):
+            s3.delete_object(Bucket="movies", Key=one["Key"])
+        for group in logs.describe_log_groups()["logGroups"]:
+            logs.delete_log_group(logGroupName=group["logGroupName"])
+        now[0].made.clear()
+        return now[0]
+
+    for service in SERVICES:
+        events = kinds.client(service).meta.events
+        events.register_first(f"before-send.{service}", before)
+        events.register_last("after-call", after)
+    yield anew
+    anew()
+    for service in SERVICES:
+        events = kinds.client(service).meta.events
+        events.unregister(f"before-send.{service}", before)
+        events.unregister("after-call", after)
+    s3.delete_bucket(Bucket="movies")
+
+
+@dataclass
+class Stack:
+    """One custom resource as CloudFormation keeps it: its physical id and its properties."""
+
+    world: World
+    id: str | None = None
+    properties: Any = None
+    type: str = resource.START
+    twice: bool = False  # each request is delivered and worked off twice, side by side
+
+    def ask(self, request: str, properties: Any, id: str | None = None) -> str:  # noqa: A002
+        """A request, to its end; the physical id answered.
+
+        Raises:
+            Refused: it ended in words, with the physical id that CloudFormation is told.
+        """
+        event: dict[str, Any] = {
+            "RequestType": request,
+            "ResponseURL": "https://signed.example/?secret",
+            "StackId": STACK,
+            "RequestId": "1",
+            "ResourceType": self.type,
+            "LogicalResourceId": "Trained",
+            "ResourceProperties": properties,
+        }
+        if request != "Create":
+            event["PhysicalResourceId"] = id
+        events = [event | handler.on_event(event, None) for _ in range(1 + self.twice)]
+        (named,) = {str(one["PhysicalResourceId"]) for one in events}
+        self.world.request = request
+        try:
+            done = [False] * len(events)
+            for poll in range(60):
+                if poll == 5:
+                    self.world.finish()  # what is being made does not wait for us
+                for number, one in enumerate(events):
+                    # it passes through Step Functions as JSON
+                    passed = json.loads(json.dumps(one))
+                    done[number] = done[number] or handler.is_complete(passed, None)["IsComplete"]
+                if all(done):
+                    return named
+        except (TrainedResourceError, Killed) as error:
+            self.world.refused += 1
+            raise Refused(named, error) from error
+        finally:
+            self.world.request = ""
+        raise AssertionError(f"{request} never ends")
+
+    def deploy(self, properties: Any) -> None:
+        """Create or update, and roll that back if it fails."""
+        old, before, there = self.id, self.properties, len(self.world.all())
+        try:
+            self.id = self.ask("Update" if old else "Create", properties, old)
+        except Refused as refused:
+            if old:
+                self.id = self.ask("Update", before, refused.id)
+            if refused.id != old:
+                self.remove(properties, refused.id)
+            raise
+        self.properties = properties
+        if old not in (None, self.id):
+            assert len(self.world.all()) >= there, "rule 4: the update itself deletes nothing"
+            self.remove(before, old)
+
+    def remove(self, properties: Any, id: str | None) -> None:  # noqa: A002
+        """Clean up after an update or a failure, which CloudFormation tries more than once."""
+        again(lambda: self.ask("Delete", properties, id))
+
+    def destroy(self) -> None:
+        if self.id:
+            self.ask("Delete", self.properties, self.id)
+            self.id = None
+
+
+class Refused(Exception):
+    """A request has failed."""
+
+    def __init__(self, id: str, cause: BaseException) -> None:  # noqa: A002
+        super().__init__(id)
+        self.id, self.cause = id, cause
+
+
+def again(do: Callable[[], object]) -> None:
+    """A second try, where the first was refused in words or cut off."""
+    try:
+        do()
+    except Refused as refused:
+        if isinstance(refused.cause, TrainedResourceError):
+            told = str(refused.cause)
+            assert told.startswith("Trained: ") and "(log stream " in told, "rule 1: who, where"
+            assert len(told.encode()) < 4096 and "signed.example" not in told, "rule 7"
+        do()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind: its properties for some inputs, and those of what it lives in, if it does."""
+
+    properties: Callable[[str | None, str], dict[str, Any]]
+    within: dict[str, Any] | None = None
+
+
+CASES = {
+    "TrainingJob": Case(lambda _, inputs: PROPERTIES | {"Inputs": inputs}),
+    "DatasetImportJob": Case(lambda _, inputs: data(inputs)),
+    "Solution": Case(lambda _, inputs: SOLUTION | {"Inputs": inputs}),
+    "SolutionVersion": Case(lambda solution, inputs: version(str(solution), inputs), SOLUTION),
+    "Recommender": Case(lambda _, inputs: RECOMMENDER | {"Inputs": inputs}),
+}
+each_kind = pytest.mark.parametrize("kind", kinds.KINDS)
+
+
+class Story:
+    """What befalls one resource of a kind, from nothing to nothing."""
+
+    def __init__(self, world: World, kind: str, *, twice: bool = False) -> None:
+        self.world, self.case = world, CASES[kind]
+        self.kind, self.home, self.stack = kind, Stack(world), Stack(world, twice=twice)
+        self.waiter = Stack(world, type=resource.WAIT, twice=twice)
+        if self.case.within:
+            self.home.deploy(self.case.within)
+
+    def deploy(self, inputs: str) -> None:
+        properties = self.case.properties(self.home.id, inputs)
+        again(lambda: self.stack.deploy(properties))
+
+    def wait(self) -> None:
+        waited = {"Kind": self.kind, "Arn": self.stack.id, "Seconds": "3000", "Final": "true"}
+        again(lambda: self.waiter.deploy(waited))
+
+    def tell(self) -> None:
+        """Made, changed, changed back, changed, and deleted while that is under way."""
+        for inputs in ("a", "b", "a"):
+            self.deploy(inputs)
+            self.wait()
+        self.deploy("c")
+        again(self.waiter.destroy)
+        again(self.stack.destroy)
+
+    def left(self) -> list[str]:
+        """What there is when all that was made is destroyed."""
+        self.world.strike = lambda _site, _moment: None
+        self.stack.destroy()
+        self.home.destroy()
+        return self.world.left()
+
+
+def refusal(site: Site, status: int, code: str) -> Any:
+    """An error in the service's own spelling."""
+    if site[1] == "s3":
+        body = f"<Error><Code>{code}</Code><Message>not now</Message></Error>"
+        return http(status, body.encode())
+    return http(status, {"__type": code, "message": "not now"})
+
+
+def killed(_: Site) -> Any:
+    raise Killed
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens at a call: before it has its effect, or after, so many times in a row."""
+
+    happens: Callable[[Site], Any]
+    moment: str = "before"
+    times: int = 1
+    told: bool = True  # may fail the request; else polling has to carry it
+
+
+FAULTS = {
+    "throttled": Fault(lambda site: refusal(site, 429, "ThrottlingException"), times=8, told=False),
+    "a server's fault": Fault(lambda site: refusal(site, 502, "BadGateway"), times=8, told=False),
+    "timed out": Fault(lambda _: unreachable(), times=8, told=False),
+    "lost answer": Fault(lambda _: unreachable(), "after", told=False),
+    "access denied": Fault(lambda site: refusal(site, 403, "AccessDenied")),
+    "killed before the call": Fault(killed),
+    "killed after the call": Fault(killed, "after"),
+}
+
+
+def sites(world: World, kind: str) -> list[Site]:
+    """Each call of AWS that a story makes, once a request."""
+    story = Story(world, kind)
+    world.made.clear()
+    story.tell()
+    found = list(dict.fromkeys(world.made))
+    assert story.left() == []
+    return found
+
+
+def test_no_kind_and_no_function_escapes() -> None:
+    assert set(CASES) == set(kinds.KINDS)
+    files = LAMBDAS.rglob("*.py")
+    asked = {file.parent.name for file in files if "RequestType" in file.read_text("utf-8")}
+    assert asked == {"trained_resource"}
+
+
+@each_kind
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_at_any_call(
+    new_world: Callable[[], World],
+    tally: Tally,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    name: str,
+) -> None:
+    fault = FAULTS[name]
+    for target in sites(new_world(), kind):
+        world = new_world()
+        times = [fault.times]
+
+        def strike(site: Site, moment: str, target: Site = target, times: list[int] = times) -> Any:
+            if site != target or moment != fault.moment or times[0] == 0:
+                return None
+            times[0] -= 1
+            return fault.happens(site)
+
+        story = Story(world, kind)
+        world.strike = strike
+        world.refused = 0
+        story.tell()
+        assert times[0] < fault.times, f"{target} was not made"
+        assert fault.told or not world.refused, f"{name} at {target} failed the request"
+        left = story.left()
+        tally("faults injected", f"custom resources: {name}")
+        tally("leftovers found", "custom resources", len(left))
+        assert left == [], f"{name} at {target}"
+    assert "signed.example" not in caplog.text, "rule 7: the answer's address is a credential"
+
+
+@each_kind
+def test_every_request_twice_at_once(
+    new_world: Callable[[], World], tally: Tally, kind: str
+) -> None:
+    story = Story(new_world(), kind, twice=True)
+    story.tell()
+    requests = 4 + 3 + 2 + 2  # of the resource and of its waiter
+    tally("faults injected", "custom resources: duplicate event", requests)
+    assert story.left() == []
+
+
+@each_kind
+@pytest.mark.parametrize("then", ["deploy", "destroy"])
+def test_already_gone(new_world: Callable[[], World], tally: Tally, kind: str, then: str) -> None:
+    """Somebody has deleted it by hand, in the console, before each request."""
+    for inputs in ("a", "b"):
+        story = Story(new_world(), kind)
+        story.deploy("a")
+        story.wait()
+        story.world.lose()
+        if story.case.within:
+            story.home = Stack(story.world)
+            story.home.deploy(story.case.within)
+        if then == "deploy":
+            story.deploy(inputs)
+            assert story.world.all(), "it was made anew"
+            story.wait()
+        tally("faults injected", "custom resources: already gone")
+        left = story.left()
+        tally("leftovers found", "custom resources", len(left))
+        assert left == []
+
+
+@each_kind
+def test_deletion_at_any_moment_of_the_creation(
+    new_world: Callable[[], World], tally: Tally, kind: str
+) -> None:
+    """The creation is still being worked off when the deletion begins, and never heard of again."""
+    for calls in range(1, 8):
+        world = new_world()
+        story = Story(world, kind)
+        count = iter(range(1, calls))
+
+        def strike(site: Site, moment: str, count: Iterator[int] = count) -> Any:
+            if site[0] == "Create" and moment == "before" and next(count, None) is None:
+                raise Killed
+            return None
+
+        world.strike = strike
+        properties = story.case.properties(story.home.id, "a")
+        try:
+            story.stack.id = story.stack.ask("Create", properties)
+        except Refused as refused:
+            story.stack.id = refused.id
+        story.stack.properties = properties
+        tally("faults injected", "custom resources: deletion mid-creation")
+        left = story.left()
+        tally("leftovers found", "custom resources", len(left))
+        assert left == []
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {},
+        None,
+        "text",
+        {"Kind": "Oven", "NamePrefix": ["x"], "Request": "text"},
+        {"Kind": "SolutionVersion", "NamePrefix": "x", "Request": {"solutionArn": "nonsense"}},
+        {"Kind": None, "Request": {"OutputDataConfig": {"S3OutputPath": 7}, "solutionArn": []}},
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_deletion_takes_any_properties_and_id(
+    new_world: Callable[[], World], tally: Tally, kind: str, properties: Any, known: bool
+) -> None:
+    """As those of an older version of the function, or of what was never made."""
+    story = Story(new_world(), kind)
+    story.deploy("a")
+    made = story.stack.id
+    story.stack.ask("Delete", properties, made if known else "2026/11/26/[$LATEST]0f1e2d")
+    if known:
+        story.stack.id = None
+    tally("inputs tried", "deletions of custom resources")
+    assert story.left() == []
+
+
+def test_a_version_needs_a_solution_before_anything_is_made(new_world: Callable[[], World]) -> None:
+    """Else its deletion would ask for the versions of nonsense, which AWS refuses for ever."""
+    world = new_world()
+    with pytest.raises(TrainedResourceError, match=r"Request\.solutionArn must be an ARN, not 'x'"):
+        Stack(world).ask("Create", version("x"))
+    assert world.made == []
