@@ -1,6 +1,5 @@
 """What watches over the other stacks: alarms, a dashboard, a budget, a caretaker."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -8,8 +7,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_personalize as personalize
 from aws_cdk import aws_sns as sns
@@ -17,17 +14,14 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from stacks.config import Config, InstanceEndpoint
-from stacks.constructs.log_group import LogGroup
+from stacks.constructs.caretaker import NAMESPACE, Caretaker
 from stacks.constructs.personalize import Recommender
 from stacks.constructs.python_function import PythonFunction
-from stacks.constructs.roles import Permission, acknowledge
+from stacks.constructs.roles import acknowledge
 from stacks.constructs.sagemaker import VARIANT, Endpoint
 from stacks.constructs.trained_resource import Trainer
 
-NAMESPACE: Final = "RecommendationEngine"
 _RUNBOOK: Final = "docs/runbook.md"
-_STACK_ID: Final = "A stack's ARN ends in an id that CloudFormation gives it"
-_NO_RESOURCES: Final = "The action knows no resources"
 
 
 @dataclass
@@ -103,7 +97,16 @@ class OperationsStack(cdk.Stack):
         tells = chosen.alarms or chosen.idle_hours
         self._topic = self._told(chosen.email) if chosen.email and tells else None
         if chosen.caretaker:
-            self._caretaker(watched)
+            caretaker = Caretaker(
+                self,
+                "Caretaker",
+                config=config,
+                stacks=watched.stacks,
+                expiring=watched.billed if chosen.idle_hours else [],
+                endpoints=watched.endpoints,
+                topic_arn=self._topic.topic_arn if self._topic else None,
+            )
+            watched.functions.append(caretaker.name)
         if chosen.alarms:
             self._alarms(watched)
         if chosen.dashboard:
@@ -317,77 +320,6 @@ class OperationsStack(cdk.Stack):
                 )
                 for kind, percent in (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
             ],
-        )
-
-    # Caretaker
-
-    def _caretaker(self, watched: Watched) -> None:
-        config, name = self._config, self._config.name("Caretaker")
-        chosen = config.operations
-        expiring = watched.billed if chosen.idle_hours else []
-        function = PythonFunction(
-            self,
-            "Caretaker",
-            package="caretaker",
-            name=name,
-            description="Measures the models' age, and takes down what nobody uses",
-            architecture_name=config.architecture,
-            tracing=chosen.tracing,
-            memory_mb=256,
-            timeout_seconds=60,
-            log_group=LogGroup(
-                self, "CaretakerLogs", name=f"/aws/lambda/{name}", days=config.log_days
-            ),
-            permissions=list(self._care(watched, expiring)),
-            environment={
-                "NAMESPACE": NAMESPACE,
-                "DEPLOYMENT": config.prefix,
-                "STACKS": ",".join(watched.stacks),
-                "EXPIRING": ",".join(expiring),
-                "ENDPOINTS": ",".join(watched.endpoints),
-                "VARIANT": VARIANT,
-                "IDLE_HOURS": str(chosen.idle_hours),
-                "TOPIC": self._topic.topic_arn if self._topic else "",
-            },
-        )
-        watched.functions.append(name)
-        rule = events.Rule(
-            self,
-            "Hourly",
-            schedule=events.Schedule.rate(cdk.Duration.hours(1)),
-            description="The caretaker's round",
-        )
-        rule.add_target(targets.LambdaFunction(function))
-        acknowledge(rule, "The next hour's round makes up for a lost one", "Serverless-EventBusDLQ")
-
-    def _care(self, watched: Watched, expiring: list[str]) -> Iterator[Permission]:
-        yield Permission(
-            actions=["cloudformation:DescribeStacks", "cloudformation:ListStackResources"],
-            resources=[self._stack_arn(name) for name in watched.stacks],
-            wildcard=_STACK_ID,
-        )
-        yield Permission(
-            actions=["cloudwatch:PutMetricData"],
-            resources=["*"],
-            conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
-            wildcard=_NO_RESOURCES,
-        )
-        if expiring:
-            # The stack's own role deletes what is in it.
-            yield Permission(
-                actions=["cloudformation:DeleteStack"],
-                resources=[self._stack_arn(name) for name in expiring],
-                wildcard=_STACK_ID,
-            )
-            yield Permission(
-                actions=["cloudwatch:GetMetricData"], resources=["*"], wildcard=_NO_RESOURCES
-            )
-            if self._topic:
-                yield Permission(actions=["sns:Publish"], resources=[self._topic.topic_arn])
-
-    def _stack_arn(self, name: str) -> str:
-        return self.format_arn(
-            service="cloudformation", resource="stack", resource_name=f"{name}/*"
         )
 
     # Metrics

@@ -1,12 +1,13 @@
 """Alarms in the state that their metrics put them in; moto leaves them as they were made."""
 
 import operator
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
-from moto.cloudwatch.models import Alarm, MetricDatum, MetricDatumBase, Statistics
+from moto.cloudwatch.models import Alarm, Dimension, MetricDatum, MetricDatumBase, Statistics
 from moto.cloudwatch.models import CloudWatchBackend as MotoBackend
 from moto.core.utils import utcnow
 
@@ -56,27 +57,37 @@ class CloudWatchBackend(MotoBackend):
 
     def evaluate(self) -> None:
         """Put every alarm into the state that its metric puts it in now."""
-        now = utcnow()
-        for alarm in self.alarms.values():
-            state, reason = _state(alarm, self.metric_data, now)
+        alarms, now = list(self.alarms.values()), utcnow()
+        metrics = {(alarm.namespace, alarm.metric_name) for alarm in alarms}
+        oldest = now - max((_span(alarm) for alarm in alarms), default=timedelta())
+        found: dict[tuple[Any, ...], list[MetricDatumBase]] = defaultdict(list)
+        for datum in list(self.metric_data):
+            metric = (datum.namespace, datum.name)
+            if datum.timestamp > oldest and metric in metrics:
+                found[*metric, _named(datum.dimensions)].append(datum)
+        for alarm in alarms:
+            metric = (alarm.namespace, alarm.metric_name)
+            state, reason = _state(alarm, found[*metric, _named(alarm.dimensions)], now)
             if state != alarm.state_value:
                 alarm.update_state(reason, "{}", state)
+
+
+def _named(dimensions: list[Dimension]) -> tuple[tuple[str | None, str | None], ...]:
+    return tuple(sorted((one.name, one.value) for one in dimensions))
+
+
+def _span(alarm: Alarm) -> timedelta:
+    return timedelta(seconds=int(alarm.period) * int(alarm.evaluation_periods))
 
 
 def _state(alarm: Alarm, data: list[MetricDatumBase], now: datetime) -> tuple[str, str]:
     """An alarm's state, and why, by what was measured until now."""
     periods = int(alarm.evaluation_periods)
-    length = timedelta(seconds=int(alarm.period))
-    wanted = sorted((one.name, one.value) for one in alarm.dimensions)
     windows: list[list[MetricDatumBase]] = [[] for _ in range(periods)]
-    for datum in reversed(data):
-        age = now - datum.timestamp
-        if age >= periods * length:
-            break  # they are in the order in which they came
-        if (datum.namespace, datum.name) == (alarm.namespace, alarm.metric_name) and (
-            sorted((one.name, one.value) for one in datum.dimensions) == wanted
-        ):
-            windows[max(age // length, 0)].append(datum)
+    for datum in data:
+        window = (now - datum.timestamp) // timedelta(seconds=int(alarm.period))
+        if window < periods:
+            windows[max(window, 0)].append(datum)
     crosses = _COMPARISONS[alarm.comparison_operator]
     threshold = float(alarm.threshold)
     values = [_statistic(alarm, window) for window in windows if window]

@@ -95,6 +95,8 @@ def test_enough_of_the_periods_must_cross(cloudwatch: Any) -> None:
     assert state(cloudwatch) == "OK"
     put(cloudwatch, 2, minutes_ago=0.5)
     assert state(cloudwatch) == "ALARM"
+    put(cloudwatch, 2, minutes_ago=9)  # what comes late does not hide what came before
+    assert state(cloudwatch) == "ALARM"
 
 
 def test_other_dimensions_names_and_namespaces_do_not_count(cloudwatch: Any) -> None:

@@ -1,0 +1,116 @@
+"""Who looks after the stacks every hour: how old the models are, and what nobody uses."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.log_group import LogGroup
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.roles import Permission, acknowledge
+from stacks.constructs.sagemaker import VARIANT
+
+NAMESPACE: Final = "RecommendationEngine"
+_STACK_ID: Final = "A stack's ARN ends in an id that CloudFormation gives it"
+_NO_RESOURCES: Final = "The action knows no resources"
+
+
+class Caretaker(Construct):
+    """The function `caretaker` and its schedule (decision 0007).
+
+    Attributes:
+        name: of the function.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        stacks: Sequence[str],
+        expiring: Sequence[str],
+        endpoints: Sequence[str],
+        topic_arn: str | None,
+    ) -> None:
+        """Make it.
+
+        Args:
+            scope: the parent.
+            id: the construct's id.
+            config: the deployment's settings.
+            stacks: names of those in which something is trained.
+            expiring: names of those that it may delete.
+            endpoints: names of SageMaker's.
+            topic_arn: where it tells of a deletion; None for nowhere.
+        """
+        super().__init__(scope, id)
+        self.name = config.name("Caretaker")
+        function = PythonFunction(
+            self,
+            "Function",
+            package="caretaker",
+            name=self.name,
+            description="Measures the models' age, and takes down what nobody uses",
+            architecture_name=config.architecture,
+            tracing=config.operations.tracing,
+            memory_mb=256,
+            timeout_seconds=60,
+            log_group=LogGroup(self, "Logs", name=f"/aws/lambda/{self.name}", days=config.log_days),
+            permissions=list(self._permissions(stacks, expiring, topic_arn)),
+            environment={
+                "NAMESPACE": NAMESPACE,
+                "DEPLOYMENT": config.prefix,
+                "STACKS": ",".join(stacks),
+                "EXPIRING": ",".join(expiring),
+                "ENDPOINTS": ",".join(endpoints),
+                "VARIANT": VARIANT,
+                "IDLE_HOURS": str(config.operations.idle_hours),
+                "TOPIC": topic_arn or "",
+            },
+        )
+        rule = events.Rule(
+            self,
+            "Hourly",
+            schedule=events.Schedule.rate(cdk.Duration.hours(1)),
+            description="The caretaker's round",
+        )
+        rule.add_target(targets.LambdaFunction(function))
+        acknowledge(rule, "The next hour's round makes up for a lost one", "Serverless-EventBusDLQ")
+
+    def _permissions(
+        self, stacks: Sequence[str], expiring: Sequence[str], topic_arn: str | None
+    ) -> Iterator[Permission]:
+        yield Permission(
+            actions=["cloudformation:DescribeStacks", "cloudformation:ListStackResources"],
+            resources=[self._stack_arn(name) for name in stacks],
+            wildcard=_STACK_ID,
+        )
+        yield Permission(
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
+            wildcard=_NO_RESOURCES,
+        )
+        if not expiring:
+            return
+        # The stack's own role deletes what is in it.
+        yield Permission(
+            actions=["cloudformation:DeleteStack"],
+            resources=[self._stack_arn(name) for name in expiring],
+            wildcard=_STACK_ID,
+        )
+        yield Permission(
+            actions=["cloudwatch:GetMetricData"], resources=["*"], wildcard=_NO_RESOURCES
+        )
+        if topic_arn:
+            yield Permission(actions=["sns:Publish"], resources=[topic_arn])
+
+    def _stack_arn(self, name: str) -> str:
+        return cdk.Stack.of(self).format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{name}/*"
+        )
