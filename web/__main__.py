@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         app = create_app(
             Service(Clients(), options.prefix),
             Omdb(
-                _key(),
+                omdb_key(),
                 options.cache,
                 os.environ.get("OMDB_URL", "https://www.omdbapi.com/"),
                 int(os.environ.get("OMDB_DAILY_LIMIT", "1000")),
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _key() -> str | None:
+def omdb_key() -> str | None:
     """OMDb's key: OMDB_API_KEY, or the text of the secret that OMDB_SECRET_ID names."""
     if key := os.environ.get("OMDB_API_KEY", "").strip():
         return key

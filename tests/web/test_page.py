@@ -1,7 +1,6 @@
 """One deployment, seen in a real browser and through its API."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from PIL import Image
 
 from tests.web.conftest import KEY, FakeOmdb, Page, serving
 from web import api
+from web.__main__ import omdb_key
 from web.app import create_app
 from web.posters import Omdb
 
@@ -290,10 +290,14 @@ def test_posters_and_plots(
     assert KEY not in caplog.text
 
 
-def test_the_command_says_where_the_page_is(page: Page, tmp_path: Path) -> None:
+def test_the_command_says_where_the_page_is(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boto3.client("secretsmanager").create_secret(Name="omdb", SecretString=f"{KEY}\n")
+    monkeypatch.setenv("OMDB_SECRET_ID", "omdb")
+    assert omdb_key() == KEY
     with subprocess.Popen(
         [sys.executable, "-m", "web", "--port", "0", "--prefix", "another"],
-        env={**os.environ, "OMDB_API_KEY": KEY},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
