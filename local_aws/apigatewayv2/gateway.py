@@ -27,6 +27,7 @@ from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import logs_backends
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from local_aws.apigatewayv2.models import PATH
@@ -127,19 +128,19 @@ def _answered(visit: _Visit, stage: Stage) -> Response:
     if not _bucket(stage).take():
         raise _Refused(429, "Too Many Requests")
     authorizer = _authorized(visit) if route.authorization_type == "AWS_IAM" else None
-    integration = visit.api.get_integration(route.target.removeprefix("integrations/"))
-    function = _FUNCTION.search(integration.integration_uri)
-    assert function, "checked when the integration was made"
-    _check_permission(visit, route, function[0])
-    event = json.dumps(_event(visit, route, parameters, authorizer)).encode()
-    call = _calls.submit(_backend(visit).run, function[0], None, event, "RequestResponse")
     try:
+        integration = visit.api.get_integration((route.target or "").removeprefix("integrations/"))
+        function = _FUNCTION.search(integration.integration_uri)
+        assert function, "checked when the integration was made"
+        _check_permission(visit, route, function[0])
+        event = json.dumps(_event(visit, route, parameters, authorizer)).encode()
+        call = _calls.submit(_backend(visit).run, function[0], None, event, "RequestResponse")
         done = call.result((integration.timeout_in_millis or 30_000) / 1000)
     except TooSlow:
         raise _Refused(503, "Service Unavailable", "the function took too long") from None
     except TooManyRequests as error:
         raise _Refused(503, "Service Unavailable", str(error)) from None
-    except ServiceException as error:
+    except (ServiceException, HTTPException) as error:  # no integration, no function
         raise _Refused(500, "Internal Server Error", str(error)) from None
     return _response(done)
 

@@ -70,9 +70,8 @@ _SIMPLE: Final = frozenset(
     f"{verb}{noun}"
     for noun in ("Api", "Integration", "Route", "Stage")
     for verb in ("Get", "Delete")
-) | {"GetApis", "GetIntegrations", "GetRoutes", "GetStages", "GetTags", "TagResource"} | {
-    "UntagResource"
-}  # fmt: skip
+) | {"GetApis", "GetIntegrations", "GetRoutes", "GetStages", "GetTags"}
+_TAGGING: Final = frozenset({"TagResource", "UntagResource"})
 
 
 class LocalApiGatewayV2Response(ApiGatewayV2Response):
@@ -100,7 +99,7 @@ class LocalApiGatewayV2Response(ApiGatewayV2Response):
         return 200, {}, json.dumps(stage.to_json())
 
     def _check(self, action: str) -> None:
-        if action not in _HONOURED and action not in _SIMPLE:
+        if action not in _HONOURED.keys() | _SIMPLE | _TAGGING:
             raise NotImplementedByLocalAws(f"apigatewayv2:{action}")
         self.parse_parameters(self.normalized_request)
         operation = get_service_model("apigatewayv2").operation_model(action)

@@ -214,11 +214,12 @@ def test_a_route_with_iam_wants_a_signature(aws: Aws) -> None:
 
 
 def test_the_function_has_to_let_the_route_in(aws: Aws) -> None:
-    _, url = aws.api("GET /open", "GET /shut", source="*/*/open")
+    name, url = aws.api("GET /open", "GET /shut", source="*/*/open")
     assert ask(f"{url}/open").status == 200
-    assert (ask(f"{url}/shut").status, ask(f"{url}/shut").json) == (
-        *(500, {"message": "Internal Server Error"}),
-    )
+    aws.gateway.create_route(ApiId=name, RouteKey="GET /idle")  # leads nowhere
+    for path in ("shut", "idle"):
+        got = ask(f"{url}/{path}")
+        assert (got.status, got.json) == (500, {"message": "Internal Server Error"})
 
 
 def test_more_than_the_burst_is_refused_and_all_is_logged(aws: Aws) -> None:
