@@ -1,0 +1,97 @@
+"""What is deployed is shown and asked, what is not is not; trouble is told in words."""
+
+import io
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from web import engines
+from web.answers import User
+from web.catalogue import Catalogue
+from web.deployment import Deployment
+from web.engines import EngineFailed, Question
+
+FILMS = 1_203
+ANNA = User(number=1, id="anna", ratings=1)
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    flags = "|".join("0" * 19)
+    items = "\n".join(f"{n}|Film {n} (1990)|01-Jan-1990|||{flags}" for n in range(FILMS))
+    return Catalogue(items.encode(), [np.array([[1, 3, 5, 100]], np.float64)], {})
+
+
+class Endpoint:
+    """Scores a movie by its number, or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked: list[tuple[str, int]] = []
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        if self.error:
+            raise self.error
+        instances = json.loads(request["Body"])["instances"]
+        self.asked.append((request["EndpointName"], len(instances)))
+        assert {one["in0"][0] for one in instances} == {1}
+        predictions = [{"scores": [one["in1"][0] / 1000]} for one in instances]
+        return {"Body": io.BytesIO(json.dumps({"predictions": predictions}).encode())}
+
+
+def titles(outputs: dict[str, str], catalogue: Catalogue) -> list[str]:
+    found = engines.recommenders(Deployment(outputs), catalogue, SimpleNamespace())  # type: ignore[arg-type]
+    return [one.about.title for one in found]
+
+
+def test_what_is_deployed_is_shown(catalogue: Catalogue) -> None:
+    assert titles({"BucketName": "b", "RatingEndpointName": "r"}, catalogue) == []
+    outputs = {
+        "RecommendationEndpointName": "c",
+        "DeepMfEndpointName": "d",
+        "CustomUserPersonalizationV2CampaignArn": "arn:u",
+        "CustomSimilarItemsCampaignArn": "arn:s",
+        "DomainTopPicksRecommenderArn": "arn:t",
+    }
+    assert titles(outputs, catalogue) == [
+        "Object2Vec",
+        "Deep matrix factorization",
+        "Personalize: user personalization v2",
+        "Personalize: top picks",
+    ]
+
+
+def test_a_model_of_pairs_ranks_the_whole_catalogue(catalogue: Catalogue) -> None:
+    endpoint = Endpoint()
+    clients: Any = SimpleNamespace(sagemaker_runtime=endpoint)
+    outputs = {"DeepMfEndpointName": "deep"}
+    (model,) = engines.recommenders(Deployment(outputs), catalogue, clients)
+    ranked = model.rank(Question(ANNA))
+    assert [movie.number for movie, _ in ranked] == list(range(FILMS))[::-1]
+    assert ranked[0][1] == (FILMS - 1) / 1000
+    assert endpoint.asked == [("deep", 1_000), ("deep", FILMS - 1_000)]
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "m"}}, "InvokeEndpoint")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (refused("ThrottlingException"), "deep is too busy"),
+        (refused("AccessDeniedException"), "may not ask deep"),
+        (refused("ValidationError"), "deep did not answer: ValidationError"),
+        (EndpointConnectionError(endpoint_url="u"), "deep could not be reached"),
+        (KeyError("predictions"), "deep answered something else"),
+    ],
+)
+def test_trouble_is_told_in_words(catalogue: Catalogue, error: Exception, words: str) -> None:
+    clients: Any = SimpleNamespace(sagemaker_runtime=Endpoint(error))
+    (model,) = engines.raters(Deployment({"DeepMfEndpointName": "deep"}), catalogue, clients)
+    with pytest.raises(EngineFailed, match=words):
+        model.scores(1, [2])
