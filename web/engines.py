@@ -310,7 +310,7 @@ def _personalize(served: Served, words: str, score: str) -> Engine:
     title = "".join(f" {c}" if c.isupper() and i else c for i, c in enumerate(served.model))
     return Engine(
         key=_key(f"{served.group} {title}"),
-        title=f"Personalize: {title.lower()}",
+        title=f"Personalize: {' '.join(w if w == 'X' else w.lower() for w in title.split())}",
         about=f"{words} ({served.group.lower()} group)",
         score=score,
         rises=bool(score),

@@ -64,13 +64,13 @@ def listed(tab: "Tab") -> dict[str, list[str]]:
 
 
 def picture(tab: "Tab", path: Path, **options: Any) -> None:
-    """A screenshot in few colours, for it shall be small."""
+    """A screenshot in a palette of colours, for it shall be small."""
     tab.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
     tab.wait_for_load_state("networkidle")
     tab.evaluate("Promise.all([...document.images].map(image => image.decode()))")
-    Image.open(BytesIO(tab.screenshot(**options))).convert("RGB").quantize(96).save(
-        path, optimize=True
-    )
+    Image.open(BytesIO(tab.screenshot(**options))).convert("RGB").quantize(
+        256, kmeans=2, dither=Image.Dither.NONE
+    ).save(path, optimize=True)
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["", "no-javascript"])
