@@ -3,21 +3,31 @@
 import io
 import json
 import os
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 # the project's own packages lie beside this folder
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cost import prices
+from recsys.datasets.ratings import Ratings
+
+# The SageMaker SDK reads these when it is imported: it is to send nothing about its use, and not to
+# refuse the deployment's roles, which may do only what their own jobs need.
+os.environ["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(Path(__file__).with_name("sagemaker.yaml"))
+os.environ["SAGEMAKER_VALIDATE_ROLE"] = "false"
 
 PREFIX = os.environ.get("PREFIX", "recommender")
 """Begins the names of the deployment's stacks, and of all that the notebooks make."""
@@ -95,6 +105,89 @@ def data(bucket: str) -> Data:
     year = pd.to_numeric(table[2].astype("string").str[-4:], errors="coerce")
     movies = pd.DataFrame({"title": table[1], "year": year.to_numpy(), "genres": genres})
     return Data(train, validation, movies.set_index(table[0].rename("item")))
+
+
+def ratings(frame: pd.DataFrame) -> Ratings:
+    """A table of `user`, `item`, `rating` and perhaps `timestamp`, as `recsys` takes it."""
+    when = frame["timestamp"] if "timestamp" in frame else 0 * frame["user"]
+    return Ratings(
+        frame["user"].to_numpy(np.int32),
+        frame["item"].to_numpy(np.int32),
+        frame["rating"].to_numpy(np.float32),
+        when.to_numpy(np.int64),
+    )
+
+
+def ask(endpoint: str, instances: Iterable[Mapping[str, Any]], answer: str = "scores") -> Any:
+    """Send instances to an endpoint, a thousand a request.
+
+    Args:
+        endpoint: its name.
+        instances: such as `{"in0": [user], "in1": [item]}`.
+        answer: what each answer holds: `scores` or `embeddings`.
+
+    Returns:
+        An array with a row for each instance.
+    """
+    runtime, rows, found = boto3.client("sagemaker-runtime"), list(instances), []
+    for first in range(0, len(rows), 1000):
+        response = runtime.invoke_endpoint(
+            EndpointName=endpoint,
+            ContentType="application/jsonlines",
+            Accept="application/jsonlines",
+            Body=lines(iter(rows[first : first + 1000])),
+        )
+        found += [json.loads(line)[answer] for line in response["Body"].read().splitlines()]
+    return np.array(found)
+
+
+def pairs(frame: pd.DataFrame) -> list[dict[str, list[int]]]:
+    """A table of `user` and `item` as Object2Vec's instances."""
+    return [
+        {"in0": [int(u)], "in1": [int(i)]}
+        for u, i in zip(frame["user"], frame["item"], strict=True)
+    ]
+
+
+def invoke(function: str, event: Mapping[str, Any]) -> Any:
+    """A function's answer to an event.
+
+    Raises:
+        RuntimeError: the function failed; its own words.
+    """
+    response = boto3.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+    told = json.loads(response["Payload"].read())
+    if "FunctionError" in response:
+        raise RuntimeError(f"{function}: {told}")
+    return told
+
+
+def curves(job: str, metric: str) -> pd.DataFrame:
+    """A training job's metric by epoch, a column for each channel, from its log."""
+    logs, group = boto3.client("logs"), "/aws/sagemaker/TrainingJobs"
+    (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")[
+        "logStreams"
+    ]
+    found: dict[str, dict[int, float]] = {}
+    for page in logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group, logStreamNames=[stream["logStreamName"]]
+    ):
+        for event in page["events"]:
+            pattern = rf"#quality_metric: .*epoch=(\d+), (\w+) {metric} <\w+>=(\S+)"
+            if said := re.search(pattern, event["message"]):
+                found.setdefault(said[2], {})[int(said[1])] = float(said[3])
+    return pd.DataFrame(found).sort_index()
+
+
+def costs(amounts: Mapping[str, float]) -> pd.DataFrame:
+    """What so much of each item of the project's price table costs, in us-east-1."""
+    table = prices.read()
+    rows = {
+        item: {"amount": amount, "unit": table[item].per, "USD": amount * table[item].usd}
+        for item, amount in amounts.items()
+    }
+    rows["in all"] = {"amount": "", "unit": "", "USD": sum(row["USD"] for row in rows.values())}
+    return pd.DataFrame(rows).T
 
 
 def wait(
@@ -176,7 +269,7 @@ def side_by_side(**tables: pd.DataFrame | pd.Series) -> HTML:
     """Tables beside each other, each under its name."""
     cells = "".join(
         f"<td style='vertical-align:top;padding:0 1.5em 0 0'><b>{name.replace('_', ' ')}</b>"
-        f"{(t.to_frame() if isinstance(t, pd.Series) else t).to_html()}</td>"
+        f"{(t.to_frame() if isinstance(t, pd.Series) else t).to_html(index_names=False)}</td>"
         for name, t in tables.items()
     )
     return HTML(f"<table><tr>{cells}</tr></table>")

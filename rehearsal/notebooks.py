@@ -128,6 +128,7 @@ def execute(
         client = NotebookClient(
             notebook,
             timeout=600,
+            coalesce_streams=True,
             # sockets of its own, which nobody else on this machine can listen to
             km=AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel"),
             resources={"metadata": {"path": str(path.parent)}},

@@ -76,3 +76,11 @@ def test_data(deployment: Run) -> None:
     # 16,000 ratings of 400 films by 240 users, ten of each user held out
     assert 0.1 < found["density"] < 16_000 / (240 * 400)
     assert found["mse_bias"] < found["mse_user"] < found["mse_mean"]
+
+
+def test_object2vec(deployment: Run) -> None:
+    found = executed("2_")
+    # both networks have learned what they are asked: to better what needs no learning
+    assert found["mse"] < found["mse_mean"]
+    assert found["auc"] > 0.6
+    assert (found["suggestions"], found["left"]) == (8, 0)
