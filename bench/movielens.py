@@ -33,14 +33,13 @@ class MovieLens:
         return train, test
 
     @cached_property
-    def days(self) -> int:
-        """How many days the ratings span."""
-        return int(self.day(self.ratings).max()) + 1
+    def user_days(self) -> NDArray[np.int64]:
+        """Every day on which a user rated something, of each user, ascending."""
+        return np.unique(_user_day(self.ratings))
 
-    def day(self, rows: Ratings) -> NDArray[np.int64]:
-        """Each row's day, counted from the first rating's."""
-        days: NDArray[np.int64] = (rows.timestamp - self.ratings.timestamp.min()) // _DAY
-        return days
+    def user_day(self, rows: Ratings) -> NDArray[np.int64]:
+        """Each row's place in `user_days`."""
+        return np.searchsorted(self.user_days, _user_day(rows)).astype(np.int64)
 
     @cached_property
     def user_features(self) -> csr_array:
@@ -68,6 +67,10 @@ class MovieLens:
     def _lines(self, name: str) -> list[list[str]]:
         text = (self.folder / name).read_text("latin-1")
         return [line.split("|") for line in text.splitlines()]
+
+
+def _user_day(rows: Ratings) -> NDArray[np.int64]:
+    return (rows.user.astype(np.int64) << 32) + rows.timestamp // _DAY
 
 
 def held_out(train: Ratings, each: int = 10, seed: int = 0) -> tuple[Ratings, Ratings]:

@@ -18,9 +18,10 @@ from scipy.special import ndtr, ndtri
 
 from recsys.bayesian_fm.blocks import Block, Floats, Ints, identity, implicit
 from recsys.bayesian_fm.kernels import (
-    apply_line,
-    gather_sum,
-    row_sums,
+    COLUMNS,
+    add_parts,
+    begin_factor,
+    pass_on,
     sample_factor,
     sample_weights,
 )
@@ -42,7 +43,7 @@ class _Sample:
     factors: list[Floats]
     cuts: Floats
 
-    def scores(self, rows: Sequence[Ints]) -> Floats:
+    def scores(self, rows: Sequence[NDArray[np.integer]]) -> Floats:
         """The machine's value for cases that take row `rows[b][i]` of each block; (cases,)."""
         total = np.full(len(rows[0]), self.bias)
         summed = np.zeros((len(rows[0]), self.factors[0].shape[1]))
@@ -82,7 +83,8 @@ class BayesianFactorizationMachine:
     Args:
         factors: length of the factor vectors.
         iterations: draws of each chain, the first `burn_in` of which are thrown away.
-        chains: independent chains, run side by side and averaged.
+        chains: independent chains, run side by side and averaged; many short ones err less than few
+            long ones, for each comes to rest elsewhere.
         implicit_features: give users the set of items they rated, and items that of their raters.
         ordered: ratings are ordered levels (ordered probit) instead of numbers.
         seed: the same seed gives the same model.
@@ -92,9 +94,9 @@ class BayesianFactorizationMachine:
         self,
         *,
         factors: int = 10,
-        iterations: int = 150,
+        iterations: int = 75,
         burn_in: int = 20,
-        chains: int = 2,
+        chains: int = 4,
         implicit_features: bool = True,
         ordered: bool = False,
         seed: int = 0,
@@ -295,7 +297,7 @@ class _Chain:
         seed: np.random.SeedSequence,
     ) -> None:
         self.blocks = blocks
-        self.rows = rows
+        self.rows = [row.astype(np.uint32) for row in rows]
         self.random = np.random.default_rng(seed)
         # under the probit: the ratings of each level, and the cut points between the levels
         self.members = [] if levels is None else [np.flatnonzero(y == level) for level in levels]
@@ -318,11 +320,13 @@ class _Chain:
         self.columns = [
             (
                 block.features.indptr.astype(np.int64),
-                block.features.indices.astype(np.int64),
+                block.features.indices.astype(np.uint32),
                 block.features.data,
             )
             for block in blocks
         ]
+        self.squares = [block.features.power(2) for block in blocks]
+        self.tables = [np.zeros((block.rows, COLUMNS)) for block in blocks]
         self.q = [block.features @ v.T for block, v in zip(blocks, self.v, strict=True)]
         self.e = self.y - self.sample().scores(rows)
 
@@ -342,15 +346,14 @@ class _Chain:
             self._draw_priors(b, 0, self.w[b])
             self._draw_weights(b)
         for f in range(self.v[0].shape[0]):
-            for b in range(len(self.blocks)):
-                self._draw_priors(b, f + 1, self.v[b][f])
-                self._draw_factor(b, f)
+            self._draw_factor(f)
 
     def sample(self) -> _Sample:
         """The current parameters, gathered by row."""
         alone = []
-        for block, w, v, q in zip(self.blocks, self.w, self.v, self.q, strict=True):
-            within = 0.5 * ((q**2).sum(axis=1) - block.features.power(2) @ (v**2).sum(axis=0))
+        parts = zip(self.blocks, self.squares, self.w, self.v, self.q, strict=True)
+        for block, squares, w, v, q in parts:
+            within = 0.5 * ((q**2).sum(axis=1) - squares @ (v**2).sum(axis=0))
             alone.append(block.features @ w + within)
         return _Sample(self.bias, alone, [q.copy() for q in self.q], self.cuts.copy())
 
@@ -391,38 +394,32 @@ class _Chain:
         )
         self.e -= offset[row]
 
-    def _draw_factor(self, b: int, f: int) -> None:
-        row, block = self.rows[b], self.blocks[b]
-        r = np.zeros(len(self.e))
-        for other in range(len(self.blocks)):
-            if other != b:
-                gather_sum(self.rows[other], np.ascontiguousarray(self.q[other][:, f]), r)
-        sum_r, sum_rr, sum_e, sum_er = (np.empty(block.rows) for _ in range(4))
-        row_sums(row, r, self.e, sum_r, sum_rr, sum_e, sum_er)
-        indptr, rows, x = self.columns[b]
-        q = np.ascontiguousarray(self.q[b][:, f])
-        offset, slope = np.empty(block.rows), np.empty(block.rows)
-        sample_factor(
-            self.v[b][f],
-            indptr,
-            rows,
-            x,
-            block.group,
-            self.mean[b][f + 1],
-            self.precision[b][f + 1],
-            self.alpha,
-            self.random.standard_normal((self.v[b].shape[1],)),
-            q,
-            self.counts[b],
-            sum_r,
-            sum_rr,
-            sum_e,
-            sum_er,
-            offset,
-            slope,
-        )
-        self.q[b][:, f] = q
-        apply_line(row, r, offset, slope, self.e)
+    def _draw_factor(self, f: int) -> None:
+        """Draw a factor of all features, block by block."""
+        s = np.zeros(len(self.e))
+        for row, table, q, count in zip(self.rows, self.tables, self.q, self.counts, strict=True):
+            begin_factor(table, q[:, f], count)
+            add_parts(row, table, s)
+        last = len(self.blocks) - 1
+        for b in range(len(self.blocks)):
+            before = b - 1 if b else last
+            pass_on(self.rows[before], self.tables[before], self.rows[b], self.tables[b], s, self.e)
+            self._draw_priors(b, f + 1, self.v[b][f])
+            indptr, rows, x = self.columns[b]
+            sample_factor(
+                self.v[b][f],
+                indptr,
+                rows,
+                x,
+                self.blocks[b].group,
+                self.mean[b][f + 1],
+                self.precision[b][f + 1],
+                self.alpha,
+                self.random.standard_normal((self.v[b].shape[1],)),
+                self.tables[b],
+            )
+            self.q[b][:, f] = self.tables[b][:, 0]
+        pass_on(self.rows[last], self.tables[last], self.rows[0], self.tables[0], s, self.e)
 
     def _draw_ordered(self) -> None:
         """Draw the cut points given the values, then the latent ratings given both.

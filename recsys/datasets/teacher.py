@@ -21,7 +21,7 @@ from recsys.datasets.ratings import Ratings
 MOST_LINES = 1_600_000
 """So many opinions at most, and the files stay small enough to be sent and read in seconds."""
 
-_ITERATIONS, _BURN_IN, _CHAINS, _FACTORS = 150, 20, 2, 10
+_ITERATIONS, _BURN_IN, _CHAINS, _FACTORS = 75, 20, 4, 10
 _USERS = 64  # whose opinions are asked for at once
 
 
