@@ -96,7 +96,7 @@ class BayesianFactorizationMachine:
         factors: int = 10,
         iterations: int = 75,
         burn_in: int = 20,
-        chains: int = 4,
+        chains: int = 8,
         implicit_features: bool = True,
         ordered: bool = False,
         seed: int = 0,
