@@ -73,14 +73,3 @@ def _client(service: str, region: str, credentials: Credentials, endpoint: str |
                 s3={"addressing_style": "path"},
             ),
         )
-
-
-def assume_role(role_arn: str, session_name: str, region: str) -> Credentials:
-    """Temporary credentials of `role_arn`, from this AWS's own STS.
-
-    Raises:
-        botocore.exceptions.ClientError: STS refuses.
-    """
-    answer = client("sts", region).assume_role(RoleArn=role_arn, RoleSessionName=session_name[:64])
-    issued = answer["Credentials"]
-    return Credentials(issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"])

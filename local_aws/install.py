@@ -7,12 +7,14 @@ from local_aws import (
     cloudformation,
     cloudwatch,
     eventbridge,
+    iam,
     logs,
     personalize,
     s3,
     sagemaker,
     sagemakerruntime,
     stepfunctions,
+    sts,
 )
 
 
@@ -24,9 +26,11 @@ def install() -> None:
     cloudformation.install()
     cloudwatch.install()
     eventbridge.install()
+    iam.install()
     logs.install()
     personalize.install()
     s3.install()
     sagemaker.install()
     sagemakerruntime.install()
     stepfunctions.install()
+    sts.install()

@@ -5,12 +5,11 @@ an execution outlives its state machine; a task calls as nobody, with a new clie
 """
 
 import sys
-import time
 import uuid
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
+from botocore.exceptions import ClientError
 from moto.core.config import default_user_config
 from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.models import (
@@ -19,8 +18,7 @@ from moto.stepfunctions.parser.models import (
 )
 
 from local_aws import clients
-
-_CREDENTIALS_SECONDS = 1800  # a role's credentials are good for an hour
+from local_aws.sts.models import AccessDenied, assume
 
 
 class LocalStepFunctionsBackend(StepFunctionsParserBackend):
@@ -59,16 +57,16 @@ def boto_client_for(region: str, service: str, state_credentials: Any = None) ->
     """A task's client: it calls this AWS as the state machine's role, in its region."""
     if state_credentials is None:
         return clients.client(service, region)
-    period = int(time.monotonic() / _CREDENTIALS_SECONDS)
-    credentials = _credentials(state_credentials.role_arn, region, clients.endpoint_url(), period)
+    try:
+        credentials = assume(
+            state_credentials.role_arn, service="states", session_name="states", region=region
+        )
+    except AccessDenied as error:
+        raise ClientError(
+            {"Error": {"Code": "AccessDeniedException", "Message": str(error.message)}},
+            "AssumeRole",
+        ) from None
     return clients.client(service, region, credentials)
-
-
-@lru_cache(maxsize=256)
-def _credentials(
-    role_arn: str, region: str, _endpoint: str | None, _period: int
-) -> clients.Credentials:
-    return clients.assume_role(role_arn, "states", region)
 
 
 def install() -> None:

@@ -8,11 +8,14 @@ import weakref
 from collections import Counter
 from dataclasses import dataclass, field
 
+from moto.utilities.utils import get_partition
+
 from local_aws import clients
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.awslambda import packages, standins
 from local_aws.awslambda.logs import LogSettings, LogStream
 from local_aws.awslambda.sandbox import Answer, Sandbox
+from local_aws.sts.models import AccessDenied, assume
 
 log = logging.getLogger("local_aws.lambda")
 
@@ -58,6 +61,12 @@ class Program:
     layers: tuple[Layer, ...]
     digest: str
     code: bytes = field(compare=False, repr=False)
+
+    @property
+    def arn(self) -> str:
+        """The function's, unqualified."""
+        partition = get_partition(self.region)
+        return f"arn:{partition}:lambda:{self.region}:{self.account}:function:{self.function}"
 
 
 class Engine:
@@ -203,11 +212,20 @@ def _sandbox(program: Program) -> Sandbox:
         raise AwsError(
             "InvalidRuntimeException", f"{program.function} cannot run here: {error}."
         ) from None
-    stream = LogStream(
-        program.account, program.region, program.logging, program.function, program.version
-    )
-    session = program.function.ljust(2, "-")  # STS wants at least two characters
-    credentials = clients.assume_role(program.role, session, program.region)
+    try:
+        credentials = assume(
+            program.role,
+            service="lambda",
+            session_name=program.function.ljust(2, "-"),  # STS wants at least two characters
+            region=program.region,
+            source_arn=program.arn,
+        )
+    except AccessDenied:
+        raise AwsError(
+            "AccessDeniedException",
+            "The role defined for the function cannot be assumed by Lambda.",
+        ) from None
+    stream = LogStream(program.logging, program.arn, program.version, program.role)
     opt = str(layers) if layers else "/opt"
     variables = {
         **dict(program.variables),

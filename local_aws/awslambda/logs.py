@@ -12,6 +12,8 @@ from typing import Any
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogsBackend, logs_backends
 
+from local_aws.iam import access
+
 _TAIL_BYTES = 4096
 _LEVELS = ("DEBUG", "INFO", "WARN")
 
@@ -27,12 +29,25 @@ class LogSettings:
 
 
 class LogStream:
-    """Where one sandbox logs; keeps the last invocation's tail for `LogType=Tail`."""
+    """Where one sandbox logs; keeps the last invocation's tail for `LogType=Tail`.
+
+    What the function's role may not write is lost, as in AWS.
+
+    Args:
+        settings: the function's.
+        function_arn: its ARN.
+        version: the one that runs.
+        role_arn: with which it logs.
+    """
 
     def __init__(
-        self, account: str, region: str, settings: LogSettings, function: str, version: str
+        self, settings: LogSettings, function_arn: str, version: str, role_arn: str
     ) -> None:
         self.settings = settings
+        self._role_arn = role_arn
+        _, partition, _, region, account, _, function = function_arn.split(":")
+        self._group_arn = f"arn:{partition}:logs:{region}:{account}:log-group:{settings.group}"
+        self._region = region
         self._backend: LogsBackend = logs_backends[account][region]
         shared = settings.group != f"/aws/lambda/{function}"
         owner = f"{function}[{version}]" if shared else f"[{version}]"
@@ -54,12 +69,22 @@ class LogStream:
             for line in lines:
                 self._tail += line.encode() + b"\n"
             del self._tail[:-_TAIL_BYTES]
+            if not self._may("PutLogEvents", self.name):
+                return
             with contextlib.suppress(ResourceNotFoundException):
                 self._backend.put_log_events(self.settings.group, self.name, events)
 
     def _ensure(self) -> None:
-        self._backend.ensure_log_group(self.settings.group)
-        self._backend.ensure_log_stream(self.settings.group, self.name)
+        group, stream = self.settings.group, self.name
+        if group not in self._backend.groups and self._may("CreateLogGroup"):
+            self._backend.ensure_log_group(group)
+        known = self._backend.groups.get(group)
+        if known and stream not in known.streams and self._may("CreateLogStream", stream):
+            self._backend.ensure_log_stream(group, stream)
+
+    def _may(self, action: str, stream: str = "") -> bool:
+        resource = f"{self._group_arn}:log-stream:{stream}"
+        return access.service_may(self._role_arn, f"logs:{action}", resource, self._region)
 
     def start(self, request_id: str, version: str) -> None:
         """Lambda's START line; begins a new tail."""

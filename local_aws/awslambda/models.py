@@ -26,6 +26,7 @@ from local_aws.awslambda.logs import LogSettings
 from local_aws.awslambda.outcomes import AsyncOutcome, async_outcome, remember
 from local_aws.awslambda.sandbox import Answer
 from local_aws.cloudwatch.metrics import report
+from local_aws.sts.models import trusts
 
 __all__ = ["AsyncOutcome", "Invocation", "LocalFunction", "LocalLambdaBackend", "async_outcome"]
 
@@ -96,6 +97,7 @@ class LocalFunction(LambdaFunction):
         self.logging_config: dict[str, str] = {}
         self.layer_archives: tuple[Layer, ...] = ()
         _check_s3_object(account_id, region, spec["Code"])
+        _check_role(account_id, spec["Role"], spec["FunctionName"], region)
         super().__init__(account_id=account_id, spec=spec, region=region, version=version)
         _check_archives(self.code_bytes, self.layer_archives)
         self.logs_backend = None  # type: ignore[assignment]  # moto would copy all logs with it
@@ -112,6 +114,8 @@ class LocalFunction(LambdaFunction):
         """Apply UpdateFunctionConfiguration."""
         updates = dict(config_updates)
         _check_settings(updates)
+        if "Role" in updates:
+            _check_role(self.account_id, updates["Role"], self.function_name, self.region)
         if "Environment" in updates:
             updates["Environment"] = {"Variables": updates["Environment"].get("Variables") or {}}
         super().update_configuration(updates)
@@ -514,6 +518,14 @@ def _check_archives(code: bytes, layers: tuple[Layer, ...]) -> None:
         raise InvalidParameterValueException(
             f"Function code combined with layers exceeds the maximum allowed size of "
             f"{_UNZIPPED_BYTES} bytes. The actual size is {unzipped} bytes."
+        )
+
+
+def _check_role(account: str, role: str, function: str, region: str) -> None:
+    arn = f"arn:{get_partition(region)}:lambda:{region}:{account}:function:{function}"
+    if not trusts(role, "lambda", region, arn):
+        raise InvalidParameterValueException(
+            "The role defined for the function cannot be assumed by Lambda."
         )
 
 

@@ -23,6 +23,7 @@ from local_aws.cloudformation.models import CloudFormationBackend, Resource, Sta
 from local_aws.cloudformation.resolution import Resolution
 from local_aws.cloudformation.resources.base import Call
 from local_aws.cloudformation.template import Definition, is_custom
+from local_aws.sts.models import assume
 
 log = logging.getLogger("local_aws.cloudformation")
 
@@ -58,7 +59,7 @@ class Deployment(Resolution):
         self._token = token
         self._cancelled = threading.Event()
         self._abandoned = threading.Event()
-        self._credentials = clients.OWNER
+        self._credentials = stack.caller
         self._thread: threading.Thread | None = None
 
     # ---- life
@@ -91,8 +92,11 @@ class Deployment(Resolution):
                 instead_of.abandon()
                 instead_of.join()
             if self.stack.role_arn:
-                self._credentials = clients.assume_role(
-                    self.stack.role_arn, "AWSCloudFormation", self.stack.region
+                self._credentials = assume(
+                    self.stack.role_arn,
+                    service="cloudformation",
+                    session_name="AWSCloudFormation",
+                    region=self.stack.region,
                 )
             work()
         except Abandoned:

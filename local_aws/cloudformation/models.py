@@ -9,6 +9,7 @@ from typing import Any
 
 from moto.core.base_backend import BaseBackend
 
+from local_aws import clients
 from local_aws.cloudformation import answers
 from local_aws.cloudformation.blueprint import Blueprint
 from local_aws.cloudformation.changes import Change
@@ -119,6 +120,7 @@ class Stack:
         self.status = ""
         self.reason: str | None = None
         self.role_arn: str | None = None
+        self.caller = clients.OWNER  # who acts where no role is given
         self.capabilities: list[str] = []
         self.notification_arns: list[str] = []
         self.termination_protection = False

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
 from moto.core.common_types import TYPE_RESPONSE
 
 from local_aws import clients
@@ -28,6 +27,7 @@ from local_aws.cloudformation.models import (
     Stack,
     now,
 )
+from local_aws.sts.models import find_session, trusts
 
 _PAGE = 100
 _NO_CHANGES = (
@@ -389,6 +389,7 @@ class CloudFormationResponse(LocalResponse):
             self._require_updatable(stack)
         assert change_set.blueprint
         stack.role_arn = change_set.role_arn or stack.role_arn
+        stack.caller = self._caller()
         stack.capabilities = change_set.capabilities
         stack.notification_arns = change_set.options["NotificationARNs"]
         stack.change_set_id = change_set.id
@@ -466,13 +467,8 @@ class CloudFormationResponse(LocalResponse):
 
     def _check_role(self) -> None:
         role = self.params.get("RoleARN")
-        if role:
-            try:
-                # moto's STS would let itself be asked for a role that does not exist
-                clients.client("iam", self.region).get_role(RoleName=role.rsplit("/", 1)[-1])
-                clients.assume_role(role, "AWSCloudFormation", self.region)
-            except ClientError:
-                raise ValidationError(f"Role {role} is invalid or cannot be assumed") from None
+        if role and not trusts(role, "cloudformation", self.region):
+            raise ValidationError(f"Role {role} is invalid or cannot be assumed")
 
     def _refuse_express(self) -> None:
         if self.params.get("DeploymentConfig", {}).get("Mode", "STANDARD") != "STANDARD":
@@ -484,6 +480,11 @@ class CloudFormationResponse(LocalResponse):
 
     def _assume(self, stack: Stack) -> None:
         stack.role_arn = self.params.get("RoleARN") or stack.role_arn
+        stack.caller = self._caller()
+
+    def _caller(self) -> clients.Credentials:
+        session = find_session(self.access_key, self.current_account, self.region)
+        return session.credentials if session else clients.OWNER
 
     def _settings(self, stack: Stack) -> None:
         self._assume(stack)

@@ -1,1 +1,16 @@
-"""What a policy allows, by AWS's evaluation logic."""
+"""IAM enforced: who calls, what the call needs, and whether policies allow it."""
+
+
+def install() -> None:
+    """Check every request where moto has just read it. Harmless when called again."""
+    from moto.core import errors
+    from moto.core.responses import BaseResponse
+
+    from local_aws.iam.door import CODES, checked
+
+    known = (
+        errors.COMMON_ERROR_CODES
+    )  # of which moto does not warn that a service's model lacks them
+    known += [code for code in CODES if code not in known]
+    if not hasattr(BaseResponse.setup_class, "__wrapped__"):
+        BaseResponse.setup_class = checked(BaseResponse.setup_class)  # type: ignore[method-assign]

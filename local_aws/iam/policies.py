@@ -5,8 +5,9 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 import fnmatch
 import ipaddress
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -16,6 +17,31 @@ from typing import Any
 from local_aws.api import NotImplementedByLocalAws
 
 Policy = Mapping[str, Any]
+
+# Condition keys that a request here has whenever it has them on AWS. A statement that asks for
+# another one is refused by name: to take the key as absent might allow or deny what AWS would not.
+KNOWN_KEYS = frozenset(
+    {
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:requestedregion",
+        "aws:resourceaccount",
+        "aws:securetransport",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceip",
+        "cloudwatch:namespace",
+        "iam:passedtoservice",
+        "kms:viaservice",
+        "s3:delimiter",
+        "s3:max-keys",
+        "s3:prefix",
+        "s3:resourceaccount",
+        "s3:tlsversion",
+        "sts:externalid",
+        "sts:rolesessionname",
+    }
+)
 
 
 class Decision(Enum):
@@ -44,11 +70,12 @@ class Request:
     context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
 
-def evaluate(policies: Sequence[Policy], request: Request) -> Decision:
+def evaluate(policies: Iterable[Policy], request: Request) -> Decision:
     """One decision of several policies: a denial wins, then a permission.
 
     Raises:
-        NotImplementedByLocalAws: a matching statement has a condition operator unknown here.
+        NotImplementedByLocalAws: a matching statement has a condition operator, a condition key
+            or a policy variable that is unknown here.
     """
     decision = Decision.NEUTRAL
     for policy in policies:
@@ -58,6 +85,22 @@ def evaluate(policies: Sequence[Policy], request: Request) -> Decision:
                     return Decision.DENY
                 decision = Decision.ALLOW
     return decision
+
+
+def permissions(policy: Policy, request: Request) -> Iterator[tuple[int, str]]:
+    """What in a policy allows a request: a statement's place in it, and one of its actions."""
+    for place, statement in enumerate(_listed(policy.get("Statement", []))):
+        if statement["Effect"] == "Allow" and _matches(statement, request):
+            for action in _listed(statement.get("Action", [])):
+                if _like(str(action), request.action, ignore_case=True):
+                    yield place, str(action)
+
+
+@lru_cache(maxsize=1024)
+def parsed(document: str | bytes) -> Policy:
+    """A policy from its text; each text is read once."""
+    policy: Policy = json.loads(document)
+    return policy
 
 
 def _matches(statement: Mapping[str, Any], request: Request) -> bool:
@@ -106,6 +149,11 @@ def _condition(
     plain = plain.removesuffix("IfExists")
     for key, expected in keys.items():
         actual = lowered.get(key.lower())
+        if actual is None and key.lower() not in KNOWN_KEYS:
+            raise NotImplementedByLocalAws(
+                f"the condition key {key} (of the operator {operator}): a request gets its keys "
+                "in local_aws/iam/requests.py, and local_aws/iam/policies.py lists them"
+            )
         wanted = [_text(value) for value in _listed(expected)]
         if plain == "Null":
             if (actual is None) != (wanted[0] == "true"):
@@ -140,6 +188,8 @@ def _in_network(wanted: str, value: str) -> bool:
 
 
 def _like(pattern: str, value: str, ignore_case: bool = False) -> bool:
+    if "${" in pattern:
+        raise NotImplementedByLocalAws(f"policy variables, such as in {pattern}")
     compiled = _pattern(pattern.lower() if ignore_case else pattern)
     return compiled.fullmatch(value.lower() if ignore_case else value) is not None
 

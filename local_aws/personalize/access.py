@@ -5,17 +5,17 @@ service in as well. The role's permissions are checked by S3 itself, for the cal
 its credentials.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
-from moto.iam.models import iam_backends
-from moto.utilities.utils import get_partition
 
 from local_aws import clients
-from local_aws.iam.policies import Decision, Request, evaluate
+from local_aws.iam import access
+from local_aws.iam.policies import Decision, Request
 from local_aws.personalize.errors import InvalidInput
+from local_aws.sts.models import AccessDenied as NoTrust
+from local_aws.sts.models import assume, trusts
 
 PRINCIPAL = "personalize.amazonaws.com"
 
@@ -55,7 +55,12 @@ class JobStorage:
 
     def __init__(self, role_arn: str, job_arn: str, account_id: str, region: str) -> None:
         self._role_arn = role_arn
-        self._context = _context(job_arn, account_id)
+        self._job_arn = job_arn
+        self._context = {
+            "aws:SourceAccount": account_id,
+            "aws:SourceArn": job_arn,
+            "aws:SecureTransport": "true",
+        }
         self._region = region
         self._s3: Any = None
 
@@ -115,7 +120,16 @@ class JobStorage:
 
     def _client(self) -> Any:
         if self._s3 is None:
-            credentials = clients.assume_role(self._role_arn, "Personalize", self._region)
+            try:
+                credentials = assume(
+                    self._role_arn,
+                    service="personalize",
+                    session_name="Personalize",
+                    region=self._region,
+                    source_arn=self._job_arn,
+                )
+            except NoTrust as error:
+                raise AccessDenied(str(error.message)) from None
             self._s3 = clients.client("s3", self._region, credentials)
         return self._s3
 
@@ -137,16 +151,10 @@ class JobStorage:
             ) from None
 
     def _need(self, bucket: str, action: str, resource: str) -> None:
-        owner = clients.client("s3", self._region)
-        try:
-            policy = json.loads(owner.get_bucket_policy(Bucket=bucket)["Policy"])
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "NoSuchBucket":
-                raise AccessDenied(f"There is no bucket {bucket}.") from None
-            policy = {"Statement": []}
         request = Request(action, resource, (PRINCIPAL,), self._context)
-        decision = evaluate([policy], request)
+        decision = access.of_bucket(bucket, request, self._region)
+        if decision is None:
+            raise AccessDenied(f"There is no bucket {bucket}.")
         says = "denies" if decision is Decision.DENY else "does not allow"
         if decision is not Decision.ALLOW:
             raise AccessDenied(
@@ -156,28 +164,14 @@ class JobStorage:
             )
 
 
-def check_role(arn: str, job_arn: str, account_id: str, region: str) -> None:
+def check_role(arn: str, job_arn: str, region: str) -> None:
     """Make sure that there is such a role and that the service may assume it for this job.
 
     Raises:
         InvalidInput: otherwise.
     """
-    try:
-        role = iam_backends[account_id][get_partition(region)].get_role_by_arn(arn)
-    except Exception:  # moto has its own NotFound, and others for malformed ARNs
-        raise InvalidInput(f"Role {arn} does not exist.") from None
-    document = role.assume_role_policy_document
-    policy = json.loads(document) if isinstance(document, str) else document
-    request = Request("sts:AssumeRole", arn, (PRINCIPAL,), _context(job_arn, account_id))
-    if evaluate([policy], request) is not Decision.ALLOW:
+    if not trusts(arn, "personalize", region, job_arn):
         raise InvalidInput(
-            f"Role {arn} does not trust {PRINCIPAL}: its trust policy must let it assume the role."
+            f"Role {arn} does not exist, or does not trust {PRINCIPAL}: its trust policy must let "
+            "it assume the role."
         )
-
-
-def _context(job_arn: str, account_id: str) -> dict[str, str]:
-    return {
-        "aws:SourceAccount": account_id,
-        "aws:SourceArn": job_arn,
-        "aws:SecureTransport": "true",
-    }

@@ -87,7 +87,7 @@ class Batch(Events):
         target = Place.of(params["jobOutput"]["s3DataDestination"]["path"])
         role = params["roleArn"]
         arn = self.arn_of(kind, params["jobName"])
-        check_role(role, arn, self.account_id, self.region_name)
+        check_role(role, arn, self.region_name)
         names = ("jobName", "solutionVersionArn", "filterArn", "jobInput", "jobOutput", "roleArn")
         attributes = given(params, (*names, "batchInferenceJobConfig")) | {"numResults": count}
         if kind == "batchInferenceJob":

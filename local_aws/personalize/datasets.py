@@ -175,7 +175,7 @@ class Datasets(Registry):
         if params.get("publishAttributionMetricsToS3"):
             raise NotImplementedByLocalAws("metric attributions (publishAttributionMetricsToS3)")
         arn = self.arn_of("datasetImportJob", params["jobName"])
-        check_role(role, arn, self.account_id, self.region_name)
+        check_role(role, arn, self.region_name)
         full = params.get("importMode", "FULL") == "FULL"
         names = ("jobName", "datasetArn", "dataSource", "roleArn")
         attributes = given(params, names) | {"importMode": "FULL" if full else "INCREMENTAL"}

@@ -58,7 +58,7 @@ class LogStream:
                 alive = alive and self._attempt(self._put, events[start : start + _BATCH])
 
     def _create(self) -> None:
-        with suppress(self._logs.exceptions.ResourceAlreadyExistsException):
+        with suppress(ClientError):  # it is there already, which a role may do without
             self._logs.create_log_group(logGroupName=self.group)
         self._logs.create_log_stream(logGroupName=self.group, logStreamName=self.name)
 

@@ -73,7 +73,7 @@ class SageMakerResponse(LocalResponse):
         jobs = self.backend.jobs
         name = self.params["TrainingJobName"]
         jobs.check_free(name)
-        job = TrainingJob(self.params, jobs.arn(name), self.current_account, self.region)
+        job = TrainingJob(self.params, jobs.arn(name), self.region)
         jobs.add(job)
         job.start()
         return {"TrainingJobArn": job.arn}
@@ -130,7 +130,7 @@ class SageMakerResponse(LocalResponse):
         models = self.backend.hosted_models
         name = self.params["ModelName"]
         models.check_free(name)
-        models.add(Model(self.params, models.arn(name), self.current_account, self.region))
+        models.add(Model(self.params, models.arn(name), self.region))
         return {"ModelArn": models.arn(name)}
 
     def describe_model(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Model:
         ServiceException: the request cannot be honoured.
     """
 
-    def __init__(self, params: dict[str, Any], arn: str, account_id: str, region: str) -> None:
+    def __init__(self, params: dict[str, Any], arn: str, region: str) -> None:
         self._request = {key: value for key, value in params.items() if key != "Tags"}
         self.name: str = params["ModelName"]
         self.arn = arn
@@ -57,7 +57,7 @@ class Model:
             raise ValidationException("The container needs an Image.")
         self.program = images.find(self.container["Image"], region)
         self.artifact = _artifact(self.container)
-        self.role = Role(params["ExecutionRoleArn"], account_id, region)
+        self.role = Role(params["ExecutionRoleArn"], arn, region)
         if self.artifact and not storage.exists(self.role.client("s3"), self.artifact):
             raise ValidationException(f"Could not find model data at {self.artifact}.")
 

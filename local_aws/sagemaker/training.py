@@ -68,13 +68,13 @@ class TrainingJob:
         ServiceException: the request cannot be honoured.
     """
 
-    def __init__(self, params: dict[str, Any], arn: str, account_id: str, region: str) -> None:
+    def __init__(self, params: dict[str, Any], arn: str, region: str) -> None:
         self._request = {key: value for key, value in params.items() if key != "Tags"}
         self.name: str = params["TrainingJobName"]
         self.arn = arn
         self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
         self._program = _checked(params, region)
-        self._role = Role(params["RoleArn"], account_id, region)
+        self._role = Role(params["RoleArn"], arn, region)
         self._region = region
         self._channels = [
             (channel, self._objects_of(channel)) for channel in params.get("InputDataConfig", [])

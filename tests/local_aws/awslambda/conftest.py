@@ -20,7 +20,7 @@ TRUST = {
     "Statement": [
         {
             "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Principal": {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]},
             "Action": "sts:AssumeRole",
         }
     ],
@@ -96,5 +96,19 @@ def aws() -> Iterator[Lambda]:
     with LocalAws() as running:
         role = clients.client("iam", REGION).create_role(
             RoleName="functions", AssumeRolePolicyDocument=json.dumps(TRUST)
+        )
+        allow = {
+            "Version": "2012-10-17",
+            "Statement": {
+                "Effect": "Allow",
+                "Action": [
+                    *("logs:*", "s3:*", "lambda:InvokeFunction", "lambda:GetFunction"),
+                    "states:StartExecution",
+                ],
+                "Resource": "*",
+            },
+        }
+        clients.client("iam", REGION).put_role_policy(
+            RoleName="functions", PolicyName="work", PolicyDocument=json.dumps(allow)
         )
         yield Lambda(running.url, role["Role"]["Arn"])

