@@ -120,14 +120,16 @@ def refusal(caller: Caller, request: Request) -> str | None:
             return _refused(caller, request, f"with an explicit deny in a {kind}")
         if decision is not Decision.ALLOW:
             return _refused(caller, request, _nothing(kind, request))
-    says = [
+    identities = [
         (caller.names[0], name, parsed(text), request)
         for name, text in (caller.policies or {}).items()
     ]
-    if held:
-        says.append((held.holder, held.kind, held.policy, anybody if held.decides else own))
-    if caller.policies is not None or (held and held.decides):
-        witness.tell(request, says)
+    if held and held.decides:  # each has to allow
+        witness.tell(request, [(held.holder, held.kind, held.policy, anybody)])
+    elif held:  # either may
+        identities.append((held.holder, held.kind, held.policy, own))
+    if caller.policies is not None:
+        witness.tell(request, identities)
     return None
 
 

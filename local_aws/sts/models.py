@@ -7,11 +7,11 @@ from typing import Any
 
 from moto.core.utils import utcnow
 from moto.iam.models import Role, iam_backends
-from moto.sts.models import AssumedRole, STSBackend, sts_backends
+from moto.sts.models import AssumedRole, STSBackend, Token, sts_backends
 from moto.utilities.utils import get_partition
 
 from local_aws import clients
-from local_aws.api import AwsError
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.iam import witness
 from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed
 
@@ -83,6 +83,22 @@ class LocalSTSBackend(STSBackend):
         )
         self.sessions[assumed.access_key_id] = Session(assumed, role.id, policy or None)
         return assumed
+
+    def get_session_token(self, duration: int) -> Token:
+        """Refused, as are the others of which nobody would know what they may do."""
+        raise NotImplementedByLocalAws("sts:GetSessionToken")
+
+    def get_federation_token(self, name: str | None, duration: int) -> Token:
+        """Refused."""
+        raise NotImplementedByLocalAws("sts:GetFederationToken")
+
+    def assume_role_with_web_identity(self, **_: Any) -> AssumedRole:
+        """Refused."""
+        raise NotImplementedByLocalAws("sts:AssumeRoleWithWebIdentity")
+
+    def assume_role_with_saml(self, **_: Any) -> AssumedRole:
+        """Refused."""
+        raise NotImplementedByLocalAws("sts:AssumeRoleWithSAML")
 
     def get_assumed_role_from_access_key(self, access_key_id: str) -> AssumedRole | None:
         """The session with that key."""

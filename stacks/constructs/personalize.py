@@ -128,6 +128,20 @@ class DatasetGroup(Construct):
         self.ready = [*ready, *imports]
         self.digest = _hash({kind: table.digest for kind, table in group.tables.items()}, 64)
 
+    def arns(self, resource: str) -> str:
+        """Pattern of the ARNs of what is named after the group and those that it replaces."""
+        return cdk.Stack.of(self).format_arn(
+            service="personalize", resource=resource, resource_name=f"{self.lineage}-*"
+        )
+
+    def admits(self, operation: str) -> Permission:
+        """To make something in the group, which takes permission on the group too."""
+        return Permission(
+            actions=[f"personalize:{operation}"],
+            resources=[self.arns("dataset-group")],
+            wildcard=_OWN,
+        )
+
 
 class Import(TrainedResource):
     """The data in a dataset.
@@ -160,13 +174,7 @@ class Import(TrainedResource):
             role: with which it is read.
             trainer: the functions that import it.
         """
-        stack = cdk.Stack.of(scope)
-        jobs, datasets = (
-            stack.format_arn(
-                service="personalize", resource=resource, resource_name=f"{scope.lineage}-*"
-            )
-            for resource in ("dataset-import-job", "dataset")
-        )
+        jobs, datasets = scope.arns("dataset-import-job"), scope.arns("dataset")
         super().__init__(
             scope,
             id,
@@ -183,10 +191,12 @@ class Import(TrainedResource):
             waits=config.training.waits,
             permissions=[
                 Permission(
-                    actions=[
-                        "personalize:CreateDatasetImportJob",
-                        "personalize:DescribeDatasetImportJob",
-                    ],
+                    actions=["personalize:CreateDatasetImportJob"],
+                    resources=[jobs, datasets],
+                    wildcard=_OWN,
+                ),
+                Permission(
+                    actions=["personalize:DescribeDatasetImportJob"],
                     resources=[jobs],
                     wildcard=_OWN,
                 ),
@@ -280,6 +290,7 @@ class Solution(Construct):
                     resources=[arns],
                     wildcard=_OWN,
                 ),
+                scope.admits("CreateSolution"),
                 Permission(
                     actions=["personalize:ListSolutionVersions"],
                     resources=["*"],
@@ -380,7 +391,8 @@ class Recommender(TrainedResource):
                         )
                     ],
                     wildcard=_OWN,
-                )
+                ),
+                scope.admits("CreateRecommender"),
             ],
         )
         self.node.add_dependency(*scope.ready)

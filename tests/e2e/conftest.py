@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from local_aws.iam.witness import Allowed, witnessed
 from local_aws.server import LocalAws
 from rehearsal.cdk import PROJECT, cdk
 
@@ -31,7 +32,9 @@ class Workbench:
 
 @pytest.fixture(scope="module")
 def workbench(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.MonkeyPatch
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch_module: pytest.MonkeyPatch,
+    seen: set[Allowed],
 ) -> Iterator[Workbench]:
     folder = tmp_path_factory.mktemp("e2e")
     subprocess.run(
@@ -53,6 +56,13 @@ def workbench(
                 *("-c", "retrieval.epochs=1"),
             ),
         )
+
+
+@pytest.fixture(scope="module")
+def seen() -> Iterator[set[Allowed]]:
+    """All that roles and services are allowed while a module's tests run."""
+    with witnessed() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

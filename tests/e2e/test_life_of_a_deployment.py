@@ -10,16 +10,19 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.sns.models import sns_backends
 
 from local_aws import processes
+from local_aws.iam.witness import Allowed, Permission
 from rehearsal.calls import workshop_calls
 from rehearsal.cdk import CdkError, outputs
 from rehearsal.inventory import inventory
+from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
+from tests.reliability import Tally
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ENDPOINT = "recommender-ratingModel"
@@ -33,6 +36,7 @@ class Life:
     before: set[str] = field(default_factory=set)
     job: str = ""
     config: str = ""
+    permissions: set[Permission] = field(default_factory=set)
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +234,10 @@ def test_deploys_after_a_rollback(workbench: Workbench, life: Life) -> None:
     assert outputs()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
 
 
+def test_remember_permissions(life: Life) -> None:
+    life.permissions = privileges.deployed()
+
+
 def test_what_nobody_calls_goes_by_itself(
     workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,3 +268,45 @@ def test_destroy_leaves_nothing(workbench: Workbench, life: Life) -> None:
         runtime.invoke_endpoint(EndpointName=ENDPOINT, ContentType="application/json", Body=BODY)
     programs = [str(child.popen.args) for child in processes.running()]
     assert [program for program in programs if "recsys" in program] == []
+
+
+def test_no_permission_is_too_much(life: Life, seen: set[Allowed], tally: Tally) -> None:
+    privileges.check(life.permissions, seen, tally)
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        ("s3:GetObject", "(403) when calling the HeadObject"),
+        ("s3:ListBucket", "is not authorized to perform: s3:ListBucket on"),
+        ("s3:PutObject", "is not authorized to perform: s3:PutObject on"),
+    ],
+)
+def test_a_deployment_fails_without_a_permission_that_was_needed(
+    workbench: Workbench, life: Life, seen: set[Allowed], tally: Tally, action: str, told: str
+) -> None:
+    lost = {one for one in life.permissions if "-UploadRole" in one.holder and one.action == action}
+    assert lost & privileges.needed(seen)
+    template = json.loads(
+        (workbench.folder / "cdk.out" / "recommender-Data.template.json").read_text("utf-8")
+    )
+    privileges.remove(template, "UploadRole", action)
+    cloudformation = boto3.client("cloudformation")
+    stack = cloudformation.create_stack(
+        StackName="recommender-Data",
+        TemplateBody=json.dumps(template),
+        Capabilities=["CAPABILITY_IAM"],
+        RoleARN=f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}",
+    )["StackId"]
+    with pytest.raises(WaiterError):
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    reasons = [event.get("ResourceStatusReason", "") for event in events]
+    assert any(told in reason for reason in reasons), reasons
+    cloudformation.delete_stack(StackName=stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    tally("statements mutated", "IAM: really deployed without a permission")

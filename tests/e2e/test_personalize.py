@@ -15,12 +15,15 @@ import boto3
 import pytest
 
 from local_aws import processes
+from local_aws.iam.witness import Allowed, Permission
 from local_aws.personalize import batch, solutions
 from local_aws.personalize.engine import Served, Training
 from recsys.__main__ import main as recsys
 from rehearsal.cdk import CdkError, cdk, outputs
 from rehearsal.inventory import inventory
+from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
+from tests.reliability import Tally
 
 STACK = "recommender-Personalize"
 ALL = ("-c", "personalize.groups=both", "-c", "personalize.batch=true")
@@ -35,6 +38,7 @@ class Life:
 
     before: set[str] = field(default_factory=set)
     outputs: dict[str, str] = field(default_factory=dict)
+    permissions: set[Permission] = field(default_factory=set)
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +239,10 @@ def _served(life: Life) -> str:
     return str(found["campaign"]["solutionVersionArn"])
 
 
+def test_remember_permissions(life: Life) -> None:
+    life.permissions = privileges.deployed()
+
+
 def test_destroy_waits_for_a_batch_job_and_leaves_nothing(
     workbench: Workbench, life: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,3 +313,7 @@ def test_destroy_during_a_training_leaves_nothing(
     assert sorted(inventory() - life.before) == []
     programs = [str(child.popen.args) for child in processes.running()]
     assert [program for program in programs if "recsys" in program] == []
+
+
+def test_no_permission_is_too_much(life: Life, seen: set[Allowed], tally: Tally) -> None:
+    privileges.check(life.permissions, seen, tally)
