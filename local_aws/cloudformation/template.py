@@ -265,7 +265,20 @@ def _function(value: dict[str, Any]) -> tuple[str | None, Any]:
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML with CloudFormation's short functions, where a date stays the text that it is."""
+    """YAML with CloudFormation's short functions, where a date or a key stays the text it is."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise ValidationError(
+                "Template error: YAML aliases are not allowed in CloudFormation templates"
+            )
+        return super().compose_node(parent, index)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = "tag:yaml.org,2002:str"
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -294,10 +307,12 @@ def _load(body: str) -> dict[str, Any]:
         document = json.loads(body) if body.lstrip().startswith("{") else None
     except json.JSONDecodeError:
         document = None  # YAML in flow style also begins with a brace
+    except (RecursionError, ValueError) as error:
+        raise ValidationError(f"Template format error: JSON not well-formed. ({error})") from None
     if document is None:
         try:
             document = yaml.load(body, Loader=_Loader)  # noqa: S506 (a SafeLoader)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
             raise ValidationError(
                 f"Template format error: YAML not well-formed. ({error})"
             ) from None
@@ -308,7 +323,7 @@ def _load(body: str) -> dict[str, Any]:
 
 def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
     section = document.get(name, {})
-    if not isinstance(section, dict):
+    if not isinstance(section, dict) or not all(isinstance(one, dict) for one in section.values()):
         raise ValidationError(f"Template format error: Every {name} member must be a map.")
     return section
 
@@ -335,10 +350,19 @@ def _definition(name: str, value: Any) -> Definition:
             f"Template format error: Properties of resource '{name}' must be an object"
         )
     depends = value.get("DependsOn", [])
+    depends = [depends] if isinstance(depends, str) else depends
+    if not isinstance(depends, list) or not all(isinstance(one, str) for one in depends):
+        raise ValidationError(
+            f"Template format error: DependsOn of resource '{name}' must be a name or a list of them"
+        )
+    if not isinstance(value.get("Condition", ""), str):
+        raise ValidationError(
+            f"Template format error: Condition of resource '{name}' must be a string"
+        )
     deletion = value.get("DeletionPolicy", "Delete")
     replacement = value.get("UpdateReplacePolicy", "Delete")
     for key, policy in (("DeletionPolicy", deletion), ("UpdateReplacePolicy", replacement)):
-        if policy not in _POLICIES:
+        if not isinstance(policy, str) or policy not in _POLICIES:
             raise ValidationError(
                 f"Template error: Unrecognized {key} {policy} for resource {name}"
             )
@@ -351,7 +375,7 @@ def _definition(name: str, value: Any) -> Definition:
         logical_id=name,
         type=value["Type"],
         properties=properties,
-        depends_on=frozenset([depends] if isinstance(depends, str) else depends),
+        depends_on=frozenset(depends),
         condition=value.get("Condition"),
         deletion_policy=deletion,
         update_replace_policy=replacement,

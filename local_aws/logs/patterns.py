@@ -12,6 +12,7 @@ from lark import Lark, Transformer, v_args
 from lark.exceptions import UnexpectedInput, VisitError
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.documents import read_json
 
 Match = Callable[[Any], bool]
 
@@ -57,7 +58,7 @@ def _compiled(pattern: str) -> Callable[[str], bool]:
 
     def matches(line: str) -> bool:
         try:
-            event = json.loads(line)
+            event = read_json(line)
         except ValueError:
             return False
         return isinstance(event, dict) and conditions(event)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.documents import read_json
 from local_aws.personalize import catalogue
 from local_aws.personalize.access import AccessDenied, JobStorage, Place, check_role
 from local_aws.personalize.catalogue import Recipe
@@ -137,11 +138,9 @@ def _lines(content: bytes, answer: Callable[[Params], Params]) -> bytes:
         if not line.strip():
             continue
         try:
-            given = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise Failed(
-                f"Line {number} of the input is not JSON: {error.msg} at character {error.pos + 1}."
-            ) from None
+            given = read_json(line)
+        except ValueError as error:
+            raise Failed(f"Line {number} of the input is not JSON: {error}.") from None
         try:
             result = {"input": given, "output": answer(given), "error": None}
         except BadLine as error:

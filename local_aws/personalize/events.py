@@ -1,10 +1,10 @@
 """Amazon Personalize Events: what happens now counts in the very next answer."""
 
-import json
 from datetime import datetime
 from typing import Any
 
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.documents import read_json
 from local_aws.personalize import importing
 from local_aws.personalize.data import GroupData
 from local_aws.personalize.datasets import Params
@@ -100,9 +100,9 @@ def _event(position: int, event: Params, schema: Schema, wrong: list[str]) -> Pa
 def _properties(text: str | None, where: str, wrong: list[str]) -> dict[str, Any]:
     """The members of a `properties` string, by their names without case and underscores."""
     try:
-        properties = json.loads(text) if text else {}
-    except json.JSONDecodeError as error:
-        wrong.append(f"{where}: properties is not JSON: {error.msg} at character {error.pos + 1}")
+        properties = read_json(text) if text else {}
+    except ValueError as error:
+        wrong.append(f"{where}: properties is not JSON: {error}")
         return {}
     if not isinstance(properties, dict):
         wrong.append(f"{where}: properties must be a JSON object")

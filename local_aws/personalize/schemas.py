@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from local_aws.documents import read_json
 from local_aws.personalize.catalogue import VIDEO_ON_DEMAND
 from local_aws.personalize.errors import InvalidInput
 
@@ -104,11 +105,9 @@ def parse(text: str, domain: str | None = None) -> Schema:
         InvalidInput: everything that is wrong with it.
     """
     try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InvalidInput(
-            f"The schema is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        ) from None
+        document = read_json(text)
+    except ValueError as error:
+        raise InvalidInput(f"The schema is not JSON: {error}.") from None
     if not isinstance(document, dict):
         raise InvalidInput("The schema must be a JSON object: an Avro record.")
     wrong: list[str] = []
