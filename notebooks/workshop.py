@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,17 @@ def curves(job: str, metric: str) -> pd.DataFrame:
             if said := re.search(pattern, event["message"]):
                 found.setdefault(said[2], {})[int(said[1])] = float(said[3])
     return pd.DataFrame(found).sort_index()
+
+
+def delete_logs(job: str) -> None:
+    """Delete what a training job and an endpoint of its name have logged, if they have."""
+    logs, group = boto3.client("logs"), "/aws/sagemaker/TrainingJobs"
+    for stream in logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")[
+        "logStreams"
+    ]:
+        logs.delete_log_stream(logGroupName=group, logStreamName=stream["logStreamName"])
+    with suppress(logs.exceptions.ResourceNotFoundException):
+        logs.delete_log_group(logGroupName=f"/aws/sagemaker/Endpoints/{job}")
 
 
 def costs(amounts: Mapping[str, float]) -> pd.DataFrame:

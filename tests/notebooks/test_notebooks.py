@@ -37,6 +37,7 @@ def deployment(folder: Path) -> Iterator[Run]:
             patch.setenv(name, value)
         with deployed(run, folder, f"data={folder / 'data'}", *QUICK):
             yield run
+    assert run.leftovers == []
 
 
 def executed(name: str, **parameters: Any) -> dict[str, Any]:
