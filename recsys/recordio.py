@@ -25,6 +25,7 @@ _FEATURES, _LABEL = 1, 2  # Record
 _KEY, _VALUE = 1, 2  # a map's entry
 _FLOAT32, _FLOAT64, _INT32 = 2, 3, 7  # Value
 _VALUES, _KEYS, _SHAPE = 1, 2, 3  # each tensor
+_ROWS = 100_000  # records made at once
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # the wire's types
 
 
@@ -37,19 +38,58 @@ def write(file: BinaryIO, features: csr_array, labels: NDArray[np.floating] | No
         labels: (rows,), or None for records to be scored.
     """
     features = csr_array(features)
+    for first in range(0, features.shape[0], _ROWS):
+        some = slice(first, first + _ROWS)
+        file.write(_records(features[some], None if labels is None else labels[some]))
+
+
+def _records(features: csr_array, labels: NDArray[np.floating] | None) -> bytes:
+    """All rows' records, in their frames.
+
+    Rows with as many values and as many bytes of keys differ in nothing but these and the label,
+    so that they are made together, as rows of an array of bytes.
+    """
+    rows = features.shape[0]
+    values = np.ascontiguousarray(features.data, "<f4").view(np.uint8)
+    keys, sizes = _packed(features.indices)
+    places = np.concatenate([[0], np.cumsum(sizes)])[features.indptr]
+    kind = np.diff(features.indptr).astype(np.int64) << 32 | np.diff(places)
     shape = _field(_SHAPE, _varint(features.shape[1]))
-    data = features.data.astype("<f4")
-    keys = [_varint(key) for key in range(features.shape[1])] if features.shape[1] < 1 << 22 else []
-    for row in range(features.shape[0]):
-        some = slice(features.indptr[row], features.indptr[row + 1])
-        columns = features.indices[some].tolist()
-        packed = b"".join([keys[c] if keys else _varint(c) for c in columns])
-        tensor = _field(_VALUES, data[some].tobytes()) + _field(_KEYS, packed) + shape
-        record = _entry(_FEATURES, "values", tensor)
+    label = b"" if labels is None else _entry(_LABEL, "values", _field(_VALUES, bytes(4)))
+    made = []
+    for each in np.unique(kind).tolist():
+        chosen, count, size = np.flatnonzero(kind == each), each >> 32, each & 0xFFFFFFFF
+        tail = _field(_KEYS, bytes(size)) + shape
+        record = _entry(_FEATURES, "values", _field(_VALUES, bytes(4 * count)) + tail)
+        keys_at = 8 + len(record) - len(shape) - size
+        values_at = 8 + len(record) - len(tail) - 4 * count
+        block = np.tile(np.frombuffer(frame(record + label), np.uint8), (len(chosen), 1))
+        for at, length, source, begins in (
+            (values_at, 4 * count, values, 4 * features.indptr[chosen]),
+            (keys_at, size, keys, places[chosen]),
+        ):
+            block[:, at : at + length] = source[begins[:, None] + np.arange(length)]
         if labels is not None:
-            label = _field(_VALUES, struct.pack("<f", labels[row]))
-            record += _entry(_LABEL, "values", label)
-        file.write(frame(record))
+            end = 8 + len(record) + len(label)
+            block[:, end - 4 : end] = labels[chosen].astype("<f4").view(np.uint8).reshape(-1, 4)
+        made.append((chosen, block))
+    lengths = np.zeros(rows, np.int64)
+    for chosen, block in made:
+        lengths[chosen] = block.shape[1]
+    begins = np.cumsum(lengths) - lengths
+    content = np.empty(lengths.sum(), np.uint8)
+    for chosen, block in made:
+        content[begins[chosen][:, None] + np.arange(block.shape[1])] = block
+    return content.tobytes()
+
+
+def _packed(numbers: NDArray[np.integer]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Numbers from 0 as varints, one after the other, and how many bytes each takes."""
+    sevens = numbers.astype(np.int64)[:, None] >> (7 * np.arange(5))
+    sizes = np.maximum((sevens > 0).sum(axis=1), 1)
+    more = np.arange(5) < sizes[:, None] - 1
+    content = (sevens & 0x7F | more << 7).astype(np.uint8)
+    return content[np.arange(5) < sizes[:, None]], sizes
 
 
 def scores(rows: Sequence[dict[str, float]]) -> bytes:

@@ -1,13 +1,14 @@
-"""Where SageMaker keeps the image of its built-in algorithm Object2Vec."""
+"""The images that SageMaker runs: their names, and the accounts that keep them in each region."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import aws_cdk as cdk
 from constructs import Construct
 
-REPOSITORY: Final = "object2vec"
-
-# The registry account of each region, as in the sagemaker package's own table (a test compares).
+# The registry account of each region, as in the sagemaker package's own tables (a test compares):
+# of the built-in algorithms, and of the AWS deep learning containers.
 ACCOUNTS: Final = {
     "af-south-1": "455444449433",
     "ap-east-1": "286214385809",
@@ -47,6 +48,63 @@ ACCOUNTS: Final = {
     "us-west-1": "632365934929",
     "us-west-2": "174872318107",
 }
+DEEP_LEARNING_ACCOUNTS: Final = {
+    "af-south-1": "626614931356",
+    "ap-east-1": "871362719292",
+    "ap-east-2": "975050140332",
+    "ap-northeast-1": "763104351884",
+    "ap-northeast-2": "763104351884",
+    "ap-northeast-3": "364406365360",
+    "ap-south-1": "763104351884",
+    "ap-south-2": "772153158452",
+    "ap-southeast-1": "763104351884",
+    "ap-southeast-2": "763104351884",
+    "ap-southeast-3": "907027046896",
+    "ap-southeast-4": "457447274322",
+    "ap-southeast-5": "550225433462",
+    "ap-southeast-6": "633930458069",
+    "ap-southeast-7": "590183813437",
+    "ca-central-1": "763104351884",
+    "ca-west-1": "204538143572",
+    "cn-north-1": "727897471807",
+    "cn-northwest-1": "727897471807",
+    "eu-central-1": "763104351884",
+    "eu-central-2": "380420809688",
+    "eu-north-1": "763104351884",
+    "eu-south-1": "692866216735",
+    "eu-south-2": "503227376785",
+    "eu-west-1": "763104351884",
+    "eu-west-2": "763104351884",
+    "eu-west-3": "763104351884",
+    "il-central-1": "780543022126",
+    "me-central-1": "914824155844",
+    "me-south-1": "217643126080",
+    "me-west-1": "124382933778",
+    "mx-central-1": "637423239942",
+    "sa-east-1": "763104351884",
+    "us-east-1": "763104351884",
+    "us-east-2": "763104351884",
+    "us-gov-east-1": "446045086412",
+    "us-gov-west-1": "442386744353",
+    "us-west-1": "763104351884",
+    "us-west-2": "763104351884",
+}
+
+
+@dataclass(frozen=True)
+class Name:
+    """An image's repository and tag, and the account that keeps it by region."""
+
+    repository: str
+    tag: str
+    accounts: Mapping[str, str]
+
+
+OBJECT2VEC: Final = Name("object2vec", "1", ACCOUNTS)
+FACTORIZATION_MACHINES: Final = Name("factorization-machines", "1", ACCOUNTS)
+# The newest of each that runs on one Python, 3.12. The processor is enough for a small network.
+PYTORCH_TRAINING: Final = Name("pytorch-training", "2.8.0-cpu-py312", DEEP_LEARNING_ACCOUNTS)
+PYTORCH_INFERENCE: Final = Name("pytorch-inference", "2.6.0-cpu-py312", DEEP_LEARNING_ACCOUNTS)
 
 
 class Image(Construct):
@@ -57,17 +115,17 @@ class Image(Construct):
         repository_arn: what a role must be allowed to pull from.
     """
 
-    def __init__(self, scope: Construct, id: str) -> None:  # noqa: A002
+    def __init__(self, scope: Construct, id: str, name: Name) -> None:  # noqa: A002
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
         if cdk.Token.is_unresolved(stack.region):
             table = cdk.CfnMapping(
-                self, "Accounts", mapping={at: {"id": account} for at, account in ACCOUNTS.items()}
+                self, "Accounts", mapping={at: {"id": account} for at, account in name.accounts.items()}
             )
             account = table.find_in_map(stack.region, "id")
         else:
-            account = ACCOUNTS[stack.region]
-        self.uri = f"{account}.dkr.ecr.{stack.region}.{stack.url_suffix}/{REPOSITORY}:1"
+            account = name.accounts[stack.region]
+        self.uri = f"{account}.dkr.ecr.{stack.region}.{stack.url_suffix}/{name.repository}:{name.tag}"
         self.repository_arn = stack.format_arn(
-            service="ecr", account=account, resource="repository", resource_name=REPOSITORY
+            service="ecr", account=account, resource="repository", resource_name=name.repository
         )

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from tqdm import tqdm
 
-from recsys import health
+from recsys import health, recordio
 from recsys.datasets import personalize
 from recsys.datasets.baselines import LIKED, baselines
 from recsys.datasets.problems import DataError, Problem
@@ -26,6 +27,8 @@ from recsys.datasets.text import spelled, write_rows
 
 ROOT = "object2vec/movielens"
 """The workshop's prefix in the bucket."""
+MACHINES = "factorization-machines/movielens"
+"""Where the factorization machines' records go."""
 
 _WORKSHOP_SAMPLE = {"user": 789, "movie": 286, "neighbour_movie": 195}
 _WORKSHOP_VOCABULARY = {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
@@ -66,18 +69,21 @@ def export(
         rows, liked = parts.train, (parts.train.rating > LIKED).astype(np.int8)
         if taught is not None:
             rows, liked = taught.rows, taught.liked
-        total = 2 * len(parts.train) + 2 * len(rows) + 2 * len(parts.validation)
+        total = 2 * len(parts.train) + 3 * len(rows) + 3 * len(parts.validation)
+        machines, vocabulary = folder / "bucket" / MACHINES / "input", _vocabulary(data)
         with tqdm(desc="writing", total=total, unit=" lines", unit_scale=True, disable=None) as bar:
             _write_tabs(workshop / "ua.base", parts.train, bar)
             order = np.random.default_rng(seed).permutation(len(rows))
             judged = (parts.validation.rating > LIKED).astype(np.int8)
-            for channel, some, yes in (
-                ("train", rows.take(order), liked[order]),
-                ("validation", parts.validation, judged),
+            # the factorization machines' second channel has a name of its own
+            for channel, other, some, yes in (
+                ("train", "train", rows.take(order), liked[order]),
+                ("validation", "test", parts.validation, judged),
             ):
                 name = f"{channel}/{channel}"
                 _write_lines(inputs / f"rating/{name}_r.jsonl", some, some.rating, bar)
                 _write_lines(inputs / f"recommendation/{name}_c.jsonl", some, yes, bar)
+                _write_records(machines / other / f"{other}.recordio", some, vocabulary, bar)
             # who watched what, liked or not: the pairs that there are, all positive
             watched = parts.train.take(np.random.default_rng(seed).permutation(len(parts.train)))
             ones = np.ones(len(watched), np.int8)
@@ -142,6 +148,20 @@ def _write_lines(path: Path, rows: Ratings, label: NDArray[Any], bar: "tqdm[Any]
         write_rows(file, pieces, bar)
 
 
+def _write_records(
+    path: Path, rows: Ratings, vocabulary: dict[str, int], bar: "tqdm[Any]"
+) -> None:
+    """RecordIO of one-hot users and, after all of those, one-hot items."""
+    path.parent.mkdir(parents=True)
+    users, items = vocabulary.values()
+    columns = np.stack([rows.user, rows.item + users], axis=1).ravel()
+    ones, ends = np.ones(len(columns), np.float32), np.arange(0, len(columns) + 1, 2)
+    features = csr_array((ones, columns, ends), shape=(len(rows), users + items))
+    with path.open("wb") as file:
+        recordio.write(file, features, rows.rating)
+    bar.update(len(rows))
+
+
 def _write_movies(path: Path, data: DataSet) -> None:
     """u.item: MovieLens 100k's own, or the table in its form."""
     if data.format == "ml-100k" and data.folder is not None:
@@ -186,14 +206,20 @@ def _digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def _manifest(data: DataSet, parts: Split, digest: str) -> dict[str, Any]:
-    rows, train = data.ratings, parts.train
+def _vocabulary(data: DataSet) -> dict[str, int]:
+    """How many ids of users and of items there are, from 0."""
+    rows = data.ratings
     vocabulary = {
         "enc0_vocab_size": int(rows.user.max()) + 1,
         "enc1_vocab_size": int(max(rows.item.max(), data.movies.item.max())) + 1,
     }
     if vocabulary == {"enc0_vocab_size": 944, "enc1_vocab_size": 1683}:
-        vocabulary = _WORKSHOP_VOCABULARY  # one more than needed, as in the workshop
+        return _WORKSHOP_VOCABULARY  # one more than needed, as in the workshop
+    return vocabulary
+
+
+def _manifest(data: DataSet, parts: Split, digest: str) -> dict[str, Any]:
+    rows, train = data.ratings, parts.train
     return {
         "source": data.source,
         "format": data.format,
@@ -206,7 +232,7 @@ def _manifest(data: DataSet, parts: Split, digest: str) -> dict[str, Any]:
         "train": len(train),
         "validation": len(parts.validation),
         "ids": data.users.labels is not None or data.items.labels is not None,
-        "object2vec": vocabulary,
+        "object2vec": _vocabulary(data),
         "baselines": baselines(parts),
         "sample": _sample(parts),
     }
