@@ -14,7 +14,7 @@ from stacks import images, operations_settings, personalize_settings
 from stacks.hyperparameters import RULES
 from stacks.operations_settings import Operations
 from stacks.personalize_settings import Personalize
-from stacks.prepared_data import PERSONALIZE, TASKS, PreparedData
+from stacks.prepared_data import MACHINES, PERSONALIZE, TASKS, PreparedData
 from stacks.settings import ConfigError, Settings
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -160,8 +160,9 @@ class Config:
         data = _data(settings)
         personalize = personalize_settings.read(settings, data, region or default_region)
         used = [group.name for group in personalize.groups]
-        left_out = tuple(
-            f"{PERSONALIZE}/{name}" for name in personalize_settings.GROUPS if name not in used
+        left_out = (
+            *(f"{PERSONALIZE}/{name}" for name in personalize_settings.GROUPS if name not in used),
+            MACHINES,
         )
         training = _training(settings)
         hyperparameters = _hyperparameters(settings, data.vocabulary if data else {})

@@ -119,13 +119,13 @@ class Image(Construct):
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
         if cdk.Token.is_unresolved(stack.region):
-            table = cdk.CfnMapping(
-                self, "Accounts", mapping={at: {"id": account} for at, account in name.accounts.items()}
-            )
+            rows = {region: {"id": account} for region, account in name.accounts.items()}
+            table = cdk.CfnMapping(self, "Accounts", mapping=rows)
             account = table.find_in_map(stack.region, "id")
         else:
             account = name.accounts[stack.region]
-        self.uri = f"{account}.dkr.ecr.{stack.region}.{stack.url_suffix}/{name.repository}:{name.tag}"
+        registry = f"{account}.dkr.ecr.{stack.region}.{stack.url_suffix}"
+        self.uri = f"{registry}/{name.repository}:{name.tag}"
         self.repository_arn = stack.format_arn(
             service="ecr", account=account, resource="repository", resource_name=name.repository
         )

@@ -9,7 +9,7 @@ from stacks.config import Config
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.sagemaker import Endpoint, TrainingJob
 from stacks.constructs.trained_resource import Trainer
-from stacks.images import Image
+from stacks.images import OBJECT2VEC, Image
 from stacks.prepared_data import KEYS, TASKS
 
 
@@ -26,7 +26,7 @@ class Object2VecStack(cdk.Stack):
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, description="Object2Vec: training and endpoints", **kwargs)
-        image = Image(self, "Image")
+        image = Image(self, "Image", OBJECT2VEC)
         trainer = Trainer(self, "Trainer", config=config)
         for task, hyperparameters in config.hyperparameters.items():
             title = task.capitalize()

@@ -9,6 +9,7 @@ from typing import Final
 
 KEYS: Final = "object2vec/movielens"
 PERSONALIZE: Final = "personalize"
+MACHINES: Final = "factorization-machines"  # their records, which no stack uses yet
 # By task, the channels that its model learns from and is checked by, and the files' last letter.
 TASKS: Final = {
     "rating": (("train", "validation"), "r"),

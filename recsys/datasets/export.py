@@ -148,9 +148,7 @@ def _write_lines(path: Path, rows: Ratings, label: NDArray[Any], bar: "tqdm[Any]
         write_rows(file, pieces, bar)
 
 
-def _write_records(
-    path: Path, rows: Ratings, vocabulary: dict[str, int], bar: "tqdm[Any]"
-) -> None:
+def _write_records(path: Path, rows: Ratings, vocabulary: dict[str, int], bar: "tqdm[Any]") -> None:
     """RecordIO of one-hot users and, after all of those, one-hot items."""
     path.parent.mkdir(parents=True)
     users, items = vocabulary.values()

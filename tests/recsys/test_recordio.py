@@ -100,6 +100,32 @@ def test_reads_what_it_writes() -> None:
     assert features.shape == (3, 4) and labels.tolist() == [0, 0, 0]
 
 
+def test_protobuf_reads_rows_of_many_sizes_in_their_order() -> None:
+    random = np.random.default_rng(3)
+    # keys of one to three bytes, from none to five in a row
+    features = csr_array(
+        (random.random((60, 6)) < 0.4) * random.normal(size=(60, 6)), dtype=np.float32
+    )
+    places = np.array([0, 127, 128, 16_383, 16_384, 2_097_151])
+    features = csr_array(
+        (features.data, places[features.indices], features.indptr), shape=(60, 2_097_152)
+    )
+    labels = random.normal(size=60).astype(np.float32)
+    message = record_class()
+    content, at = written(features, labels), 0
+    for row in range(60):
+        magic, length = struct.unpack_from("<II", content, at)
+        assert magic == 0xCED7230A
+        record = message.FromString(content[at + 8 : at + 8 + length])
+        tensor = record.features["values"].float32tensor
+        some = slice(features.indptr[row], features.indptr[row + 1])
+        assert list(tensor.keys) == features.indices[some].tolist()
+        assert list(tensor.values) == features.data[some].tolist()
+        assert record.label["values"].float32tensor.values[0] == labels[row]
+        at += 8 + length + -length % 4
+    assert at == len(content)
+
+
 @pytest.mark.parametrize("kind", ["float32tensor", "float64tensor", "int32tensor"])
 @pytest.mark.parametrize("sparse", [True, False])
 def test_reads_what_protobuf_writes(kind: str, sparse: bool) -> None:

@@ -17,7 +17,19 @@ PRESETS = json.loads(
 )
 
 
-def test_every_region_has_the_image_that_the_sagemaker_package_names() -> None:
+@pytest.mark.parametrize(
+    ("image", "file", "part"),
+    [
+        (images.OBJECT2VEC, "object2vec", ""),
+        (images.FACTORIZATION_MACHINES, "factorization-machines", ""),
+        (images.PYTORCH_TRAINING, "pytorch", "training"),
+        (images.PYTORCH_INFERENCE, "pytorch", "inference"),
+    ],
+    ids=lambda one: getattr(one, "repository", ""),
+)
+def test_every_region_has_the_image_that_the_sagemaker_package_names(
+    image: images.Name, file: str, part: str
+) -> None:
     package = find_spec("sagemaker")
     if package is None or not package.submodule_search_locations:
         pytest.skip("the sagemaker package is not installed")
@@ -25,11 +37,15 @@ def test_every_region_has_the_image_that_the_sagemaker_package_names() -> None:
     (table,) = (
         path
         for folder in package.submodule_search_locations
-        for path in Path(folder).glob("**/image_uri_config/object2vec.json")
+        for path in Path(folder).glob(f"**/image_uri_config/{file}.json")
     )
-    ((version, named),) = json.loads(table.read_text("utf-8"))["versions"].items()
-    assert named["registries"] == images.ACCOUNTS
-    assert (named["repository"], version) == (images.REPOSITORY, "1")
+    named = json.loads(table.read_text("utf-8"))
+    versions = (named[part] if part else named)["versions"]
+    version, _, python = image.tag.partition("-cpu-")
+    assert versions[version]["registries"] == image.accounts
+    assert versions[version]["repository"] == image.repository
+    if python:
+        assert python in versions[version]["py_versions"]
 
 
 def test_regions_without_budgets_are_those_of_the_registry() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recsys import recordio
 from recsys.datasets import DataError, DataSet, Ids, MovieTable, Ratings, load
 from recsys.datasets.export import export
 from recsys.datasets.splits import split
@@ -63,6 +64,26 @@ def test_json_lines(ml_100k: Path, tmp_path: Path) -> None:
     assert sorted(rows) == sorted(base)
     assert rows != base  # shuffled
     assert [{**r, "label": int(r["label"] > 3)} for r in rating] == liked  # both in one order
+
+
+def test_records_for_factorization_machines(ml_100k: Path, tmp_path: Path) -> None:
+    data = load(ml_100k)
+    export(data, split(data), tmp_path / "out")
+    out = tmp_path / "out/bucket"
+    for records, pairs in (
+        ("train/train.recordio", "train/train_r.jsonl"),
+        ("test/test.recordio", "validation/validation_r.jsonl"),
+    ):
+        content = (out / "factorization-machines/movielens/input" / records).read_bytes()
+        features, labels = recordio.read(content, 7 + 6, records)  # users and then items
+        written = [
+            {"in0": [int(user)], "in1": [int(item) - 7], "label": label}
+            for (user, item), label in zip(
+                features.indices.reshape(-1, 2), labels.tolist(), strict=True
+            )
+        ]
+        assert (features.data == 1).all()
+        assert written == lines(out / "object2vec/movielens/input/rating" / pairs)
 
 
 def test_many_rows_are_written_in_pieces(
