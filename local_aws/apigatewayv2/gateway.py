@@ -34,7 +34,7 @@ from local_aws.apigatewayv2.models import PATH
 from local_aws.awslambda.engine import TooManyRequests
 from local_aws.awslambda.models import Invocation, LocalLambdaBackend
 from local_aws.cloudwatch.metrics import report
-from local_aws.iam import policies
+from local_aws.iam import access, door, policies
 
 _FUNCTION: Final = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d+:function:[\w-]+(?::[\w$-]+)?")
 _SIGNED: Final = re.compile(
@@ -209,6 +209,18 @@ def _authorized(visit: _Visit) -> dict[str, Any]:
     signed = _SIGNED.match(visit.request.headers.get("Authorization", ""))
     if signed is None:
         raise _Refused(403, "Forbidden")
+    asked = policies.Request(
+        "execute-api:Invoke",
+        _place(visit, visit.request.method, visit.path),
+        context={"aws:RequestedRegion": visit.region},
+    )
+    try:
+        caller = door.caller_of(signed[1], visit.account, visit.region)
+        why = access.refusal(caller, asked)
+    except ServiceException as error:  # a key that was good once
+        why = str(error)
+    if why:
+        raise _Refused(403, "Forbidden", why)
     backend = sts_backends[visit.account][get_partition(visit.region)]
     user_id, arn, account = backend.get_caller_identity(signed[1], visit.region)
     visit.context["identity.userArn"] = visit.context["identity.caller"] = arn
@@ -229,14 +241,13 @@ def _check_permission(visit: _Visit, route: Route, function_arn: str) -> None:
     """The function has to let this route of the API in, by its own policy."""
     function = _backend(visit).get_function(function_arn)
     verb, _, template = route.route_key.partition(" ")
-    place = f"{_STAGE}/{verb if template else '*'}{template or '/' + _STAGE}"
-    source = f"arn:{get_partition(visit.region)}:execute-api:{visit.region}:{visit.account}"
+    verb, template = (verb, template) if template else ("*", f"/{_STAGE}")
     asked = policies.Request(
         "lambda:InvokeFunction",
         function_arn,
         principals=("apigateway.amazonaws.com",),
         context={
-            "aws:SourceArn": f"{source}:{visit.api.api_id}/{place}",
+            "aws:SourceArn": _place(visit, verb, template),
             "aws:SourceAccount": visit.account,
         },
     )
@@ -244,6 +255,12 @@ def _check_permission(visit: _Visit, route: Route, function_arn: str) -> None:
     if policies.evaluate([statements], asked) is not policies.Decision.ALLOW:
         why = "The IAM role configured on the integration or API Gateway doesn't have permissions"
         raise _Refused(500, "Internal Server Error", f"{why} to call the integration.")
+
+
+def _place(visit: _Visit, verb: str, path: str) -> str:
+    """The ARN of a method of a path, as policies name it."""
+    owner = f"arn:{get_partition(visit.region)}:execute-api:{visit.region}:{visit.account}"
+    return f"{owner}:{visit.api.api_id}/{_STAGE}/{verb}{path}"
 
 
 def _backend(visit: _Visit) -> LocalLambdaBackend:

@@ -353,7 +353,7 @@ def _definition(name: str, value: Any) -> Definition:
     depends = [depends] if isinstance(depends, str) else depends
     if not isinstance(depends, list) or not all(isinstance(one, str) for one in depends):
         raise ValidationError(
-            f"Template format error: DependsOn of resource '{name}' must be a name or a list of them"
+            f"Template format error: DependsOn of resource '{name}' must be a string or a list"
         )
     if not isinstance(value.get("Condition", ""), str):
         raise ValidationError(

@@ -62,7 +62,7 @@ def _check(response: BaseResponse) -> None:
     if key is None or not service:  # unsigned, or one of moto's own addresses
         return
     try:
-        caller = _caller(key, response.current_account, response.region)
+        caller = caller_of(key, response.current_account, response.region)
     except ServiceException as error:
         raise _answer(response.normalized_request, _model(service), None, error) from None
     if caller.policies is None and service not in _BIND_ADMINISTRATORS:
@@ -153,7 +153,7 @@ def _access_key(request: Request) -> str | None:
     return signed[1] if signed else None
 
 
-def _caller(key: str, account: str, region: str) -> access.Caller:
+def caller_of(key: str, account: str, region: str) -> access.Caller:
     """Who has an access key: a role's session, a user, or else the administrator.
 
     Raises:

@@ -113,14 +113,13 @@ def ask(
     body: Any = None,
     method: str = "GET",
     *,
-    signed: bool = False,
+    signed: clients.Credentials | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     request = AWSRequest(method, url, dict(headers or {}), data)
     if signed:
-        owner = clients.OWNER
-        keys = Credentials(owner.access_key_id, owner.secret_access_key)
+        keys = Credentials(signed.access_key_id, signed.secret_access_key)
         SigV4Auth(keys, "execute-api", REGION).add_auth(request)
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=30)
@@ -207,10 +206,30 @@ def test_the_most_specific_route_answers(aws: Aws) -> None:
 def test_a_route_with_iam_wants_a_signature(aws: Aws) -> None:
     _, url = aws.api("GET /mine as AWS_IAM")
     assert (ask(f"{url}/mine").status, ask(f"{url}/mine").json) == (403, {"message": "Forbidden"})
-    got = ask(f"{url}/mine", signed=True)
+    got = ask(f"{url}/mine", signed=clients.OWNER)
     assert got.status == 200
     who = got.json["requestContext"]["authorizer"]["iam"]
     assert (who["accountId"], who["accessKey"]) == (ACCOUNT, clients.OWNER.access_key_id)
+
+
+def test_a_signer_needs_the_permission(aws: Aws) -> None:
+    name, url = aws.api("GET /films/{film} as AWS_IAM")
+    iam = clients.client("iam", REGION)
+    iam.create_user(UserName="anna")
+    key = iam.create_access_key(UserName="anna")["AccessKey"]
+    anna = clients.Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    assert ask(f"{url}/films/1", signed=anna).json == {"message": "Forbidden"}
+    statement = {
+        "Effect": "Allow",
+        "Action": "execute-api:Invoke",
+        "Resource": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{name}/$default/GET/films/1",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="anna", PolicyName="films", PolicyDocument=document)
+    got = ask(f"{url}/films/1", signed=anna)
+    assert got.status == 200
+    assert got.json["requestContext"]["authorizer"]["iam"]["userArn"].endswith(":user/anna")
+    assert ask(f"{url}/films/2", signed=anna).status == 403
 
 
 def test_the_function_has_to_let_the_route_in(aws: Aws) -> None:
