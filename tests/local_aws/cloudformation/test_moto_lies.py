@@ -39,7 +39,7 @@ def test_unknown_types_are_all_named_and_nothing_is_made(stacks: Stacks) -> None
                     "Type": "AWS::SSM::Parameter",
                     "Properties": {"Name": "/lies/p", "Type": "String", "Value": "1"},
                 },
-                "A": {"Type": "AWS::Budgets::Budget"},
+                "A": {"Type": "AWS::Redshift::Cluster"},
                 "B": {"Type": "AWS::Scheduler::Schedule"},
                 "C": {"Type": "AWS::Nonsense::Thing"},
             },
@@ -47,7 +47,7 @@ def test_unknown_types_are_all_named_and_nothing_is_made(stacks: Stacks) -> None
         )
     message = error.value.response["Error"]["Message"]
     assert "Unrecognized resource types: [AWS::Nonsense::Thing]" in message
-    assert "[AWS::Budgets::Budget, AWS::Scheduler::Schedule]" in message
+    assert "[AWS::Redshift::Cluster, AWS::Scheduler::Schedule]" in message
     assert stacks.parameter("/lies/p") is None
     with pytest.raises(ClientError, match="does not exist"):
         stacks.api.describe_stacks(StackName="unknown-types")
