@@ -85,3 +85,10 @@ def test_object2vec(deployment: Run) -> None:
     assert found["mse"] < found["mse_mean"]
     assert found["auc"] > 0.6
     assert (found["suggestions"], found["left"]) == (8, 0)
+
+
+def test_embedding_space(deployment: Run) -> None:
+    found = executed("3_")
+    # nobody told the network of genres: neighbours share them because people's tastes do
+    assert found["films"] > 100
+    assert found["genre_near"] > found["genre_random"]
