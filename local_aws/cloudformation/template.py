@@ -1,8 +1,9 @@
 """Templates: read from JSON or YAML, checked whole, and taken apart for the engine."""
 
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,7 +149,7 @@ def parse(body: str) -> Template:
     template = Template(
         body=body,
         description=document.get("Description"),
-        parameters=_section(document, "Parameters"),
+        parameters=_parameters(document),
         mappings=_section(document, "Mappings"),
         conditions=_section(document, "Conditions"),
         rules=_section(document, "Rules"),
@@ -323,9 +324,64 @@ def _load(body: str) -> dict[str, Any]:
 
 def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
     section = document.get(name, {})
-    if not isinstance(section, dict) or not all(isinstance(one, dict) for one in section.values()):
+    maps = name == "Metadata" or all(isinstance(one, dict) for one in _members(section))
+    if not isinstance(section, dict) or not maps:
         raise ValidationError(f"Template format error: Every {name} member must be a map.")
     return section
+
+
+def _members(section: Any) -> Iterable[Any]:
+    return section.values() if isinstance(section, dict) else ()
+
+
+def _parameters(document: dict[str, Any]) -> dict[str, Any]:
+    section = _section(document, "Parameters")
+    for name, declaration in section.items():
+        if not isinstance(declaration.get("Type"), str):
+            raise ValidationError(
+                f"Template format error: Every Parameters object must contain a Type member: {name}"
+            )
+        for key, value in declaration.items():
+            if key in _PARAMETER_SHAPES and not _PARAMETER_SHAPES[key](value):
+                raise ValidationError(
+                    f"Template format error: {key} of parameter {name} cannot be {value!r}"
+                )
+    return section
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, (str, int, float))
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and float(value).is_integer()
+
+
+def _is_pattern(value: Any) -> bool:
+    try:
+        re.compile(value)
+    except (TypeError, re.error):
+        return False
+    return isinstance(value, str)
+
+
+_PARAMETER_SHAPES: Mapping[str, Callable[[Any], bool]] = {
+    "AllowedValues": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "AllowedPattern": _is_pattern,
+    "ConstraintDescription": _is_text,
+    "Default": _is_text,
+    "MinLength": _is_whole,
+    "MaxLength": _is_whole,
+    "MinValue": _is_number,
+    "MaxValue": _is_number,
+}
 
 
 def _definition(name: str, value: Any) -> Definition:
