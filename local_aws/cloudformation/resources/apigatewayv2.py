@@ -7,7 +7,7 @@ from local_aws.cloudformation.resources.base import (
     Call,
     Handler,
     Properties,
-    tag_changes,
+    retag,
 )
 
 _GONE = frozenset({"NotFoundException"})
@@ -143,9 +143,5 @@ def _attributes(answer: Attributes) -> Attributes:
 
 
 def _retag(call: Call, path: str) -> None:
-    added, removed = tag_changes(call)
-    arn = {"ResourceArn": f"arn:aws:apigateway:{call.region}::{path}"}
-    if added:
-        call.client("apigatewayv2").tag_resource(**arn, Tags=added)
-    if removed:
-        call.client("apigatewayv2").untag_resource(**arn, TagKeys=removed)
+    arn = f"arn:aws:apigateway:{call.region}::{path}"
+    retag(call, call.client("apigatewayv2"), dict, ResourceArn=arn)

@@ -12,7 +12,7 @@ from local_aws.cloudformation.resources.base import (
     Properties,
     pick,
     random_suffix,
-    tag_changes,
+    retag,
     tag_map,
     texts,
 )
@@ -92,13 +92,9 @@ class Function(Handler):
             client.update_function_configuration(**function, **changes)
             self._settle(call)
         self._reserve(call)
-        added, removed = tag_changes(call)
-        arn = self._attributes(call)["Arn"]
-        if added:
-            client.tag_resource(Resource=arn, Tags=added)
-        if removed:
-            client.untag_resource(Resource=arn, TagKeys=removed)
-        return self._attributes(call)
+        attributes = self._attributes(call)
+        retag(call, client, dict, Resource=attributes["Arn"])
+        return attributes
 
     def delete(self, call: Call) -> None:
         """Delete the function with its versions."""

@@ -163,3 +163,27 @@ def tag_changes(call: Call) -> tuple[dict[str, str], list[str]]:
     """The tags to set and the keys to remove."""
     old, new = tag_map(call.old.get("Tags")), tag_map(call.properties.get("Tags"))
     return {k: v for k, v in new.items() if old.get(k) != v}, [k for k in old if k not in new]
+
+
+def retag(
+    call: Call,
+    client: Any,
+    form: Callable[[dict[str, str]], Any] = tag_list,
+    **resource: str | None,
+) -> None:
+    """Change tags in place, by the two operations that most services have.
+
+    Args:
+        call: has the old and the new ones.
+        client: of the service.
+        form: what the service takes tags as.
+        resource: the parameter that names what has them, and its value; those of the tags are
+            spelt as it is, with a small or a capital letter.
+    """
+    added, removed = tag_changes(call)
+    (parameter,) = resource
+    tags, keys = ("tags", "tagKeys") if parameter[0].islower() else ("Tags", "TagKeys")
+    if added:
+        client.tag_resource(**resource, **{tags: form(added)})
+    if removed:
+        client.untag_resource(**resource, **{keys: removed})

@@ -4,8 +4,7 @@ from local_aws.cloudformation.resources.base import (
     Attributes,
     Call,
     Handler,
-    tag_changes,
-    tag_list,
+    retag,
 )
 
 
@@ -45,13 +44,7 @@ class Alarm(Handler):
     def update(self, call: Call) -> Attributes:
         """Put the alarm anew, and change its tags."""
         attributes = self._put(call)
-        added, removed = tag_changes(call)
-        if added:
-            call.client("cloudwatch").tag_resource(
-                ResourceARN=attributes["Arn"], Tags=tag_list(added)
-            )
-        if removed:
-            call.client("cloudwatch").untag_resource(ResourceARN=attributes["Arn"], TagKeys=removed)
+        retag(call, call.client("cloudwatch"), ResourceARN=attributes["Arn"])
         return attributes
 
     def delete(self, call: Call) -> None:

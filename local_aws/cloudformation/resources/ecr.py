@@ -7,7 +7,7 @@ from local_aws.cloudformation.resources.base import (
     Call,
     Handler,
     lowered,
-    tag_changes,
+    retag,
     tag_list,
 )
 
@@ -63,13 +63,9 @@ class Repository(Handler):
                 **repository, imageScanningConfiguration=scanning or {"scanOnPush": False}
             )
         self._policies(call)
-        new, removed = tag_changes(call)
-        arn = self._attributes(call)["Arn"]
-        if new:
-            client.tag_resource(resourceArn=arn, tags=tag_list(new))
-        if removed:
-            client.untag_resource(resourceArn=arn, tagKeys=removed)
-        return self._attributes(call)
+        attributes = self._attributes(call)
+        retag(call, client, resourceArn=attributes["Arn"])
+        return attributes
 
     def delete(self, call: Call) -> None:
         """Delete the repository; its images only if the template says so."""

@@ -8,7 +8,7 @@ from local_aws.cloudformation.resources.base import (
     Call,
     Handler,
     pick,
-    tag_changes,
+    retag,
     tag_list,
 )
 
@@ -35,11 +35,7 @@ class Rule(Handler):
         dropped = [one["Id"] for one in call.old.get("Targets", []) if one["Id"] not in kept]
         if dropped:
             events.remove_targets(Rule=call.physical_id, Ids=dropped)
-        added, removed = tag_changes(call)
-        if added:
-            events.tag_resource(ResourceARN=attributes["Arn"], Tags=tag_list(added))
-        if removed:
-            events.untag_resource(ResourceARN=attributes["Arn"], TagKeys=removed)
+        retag(call, events, ResourceARN=attributes["Arn"])
         return attributes
 
     def delete(self, call: Call) -> None:

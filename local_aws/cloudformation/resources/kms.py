@@ -10,7 +10,7 @@ from local_aws.cloudformation.resources.base import (
     Call,
     Handler,
     pick,
-    tag_changes,
+    retag,
     tag_map,
 )
 
@@ -65,11 +65,7 @@ class Key(Handler):
         if call.changed("Description"):
             kms.update_key_description(**key, Description=call.properties.get("Description", ""))
         self._switch(call)
-        new, removed = tag_changes(call)
-        if new:
-            kms.tag_resource(**key, Tags=_tags(new))
-        if removed:
-            kms.untag_resource(**key, TagKeys=removed)
+        retag(call, kms, _tags, **key)
         return call.attributes
 
     def delete(self, call: Call) -> None:

@@ -7,7 +7,7 @@ from local_aws.cloudformation.resources.base import (
     Attributes,
     Call,
     Handler,
-    tag_changes,
+    retag,
     tag_map,
 )
 
@@ -45,13 +45,9 @@ class LogGroup(Handler):
                 logs.disassociate_kms_key(logGroupName=call.physical_id)
         if call.changed("LogGroupClass"):
             raise ResourceFailed("The class of a log group cannot be changed.")
-        new, removed = tag_changes(call)
-        arn = _attributes(call)["Arn"].removesuffix(":*")
-        if new:
-            logs.tag_resource(resourceArn=arn, tags=new)
-        if removed:
-            logs.untag_resource(resourceArn=arn, tagKeys=removed)
-        return _attributes(call)
+        attributes = _attributes(call)
+        retag(call, logs, dict, resourceArn=attributes["Arn"].removesuffix(":*"))
+        return attributes
 
     def delete(self, call: Call) -> None:
         """Delete the group with its streams."""

@@ -11,7 +11,7 @@ from local_aws.cloudformation.resources.base import (
     Handler,
     Properties,
     lowered,
-    tag_changes,
+    retag,
     tag_map,
 )
 
@@ -36,12 +36,7 @@ class _Resource(Handler):
 
     def update(self, call: Call) -> Attributes:
         """Change the tags; whatever else changes in place is the type's own."""
-        personalize = call.client("personalize")
-        new, removed = tag_changes(call)
-        if new:
-            personalize.tag_resource(resourceArn=call.physical_id, tags=_tag_list(new))
-        if removed:
-            personalize.untag_resource(resourceArn=call.physical_id, tagKeys=removed)
+        retag(call, call.client("personalize"), _tag_list, resourceArn=call.physical_id)
         return self._attributes(self._described(call))
 
     def delete(self, call: Call) -> None:

@@ -6,7 +6,7 @@ from local_aws.cloudformation.resources.base import (
     Attributes,
     Call,
     Handler,
-    tag_changes,
+    retag,
     tag_list,
 )
 
@@ -36,11 +36,7 @@ class Topic(Handler):
             AttributeName="DisplayName",
             AttributeValue=call.properties.get("DisplayName", ""),
         )
-        added, removed = tag_changes(call)
-        if added:
-            sns.tag_resource(ResourceArn=call.physical_id, Tags=tag_list(added))
-        if removed:
-            sns.untag_resource(ResourceArn=call.physical_id, TagKeys=removed)
+        retag(call, sns, ResourceArn=call.physical_id)
         return call.attributes
 
     def delete(self, call: Call) -> None:

@@ -10,7 +10,7 @@ from local_aws.cloudformation.resources.base import (
     Call,
     Handler,
     lowered,
-    tag_changes,
+    retag,
     tag_list,
 )
 
@@ -53,11 +53,7 @@ class StateMachine(Handler):
         """Change definition, role, logging, tracing and tags."""
         client = call.client("stepfunctions")
         client.update_state_machine(stateMachineArn=call.physical_id, **self._settings(call))
-        new, removed = tag_changes(call)
-        if new:
-            client.tag_resource(resourceArn=call.physical_id, tags=lowered(tag_list(new)))
-        if removed:
-            client.untag_resource(resourceArn=call.physical_id, tagKeys=removed)
+        retag(call, client, lambda tags: lowered(tag_list(tags)), resourceArn=call.physical_id)
         return self._attributes(call)
 
     def delete(self, call: Call) -> None:
