@@ -65,3 +65,32 @@ class LocalResponse(BaseResponse):
         if broken:
             raise AwsError(self.validation_code, validation.message(broken))
         return method() or {}
+
+
+class CheckedResponse(BaseResponse):
+    """One of moto's services, where each request is checked before moto answers it.
+
+    To stand before moto's class among a class's bases. A subclass says in `check` what is wrong
+    with a request; that is answered as AWS answers errors.
+    """
+
+    def call_action(self) -> TYPE_RESPONSE:
+        """Answer the request that `setup_class` parsed."""
+        action = self._get_action()
+        if not action:
+            return 404, self.response_headers, ""
+        try:
+            self.check(action)
+            status, headers, body = super().call_action()
+        except ServiceException as error:
+            status, headers, body = self.serialized(ActionResult(error))
+            headers, body = self._enrich_response(headers, body)
+        return status, headers, body
+
+    def check(self, action: str) -> None:
+        """Raise what is wrong with the request.
+
+        Raises:
+            ServiceException: what AWS, or we, say of it.
+        """
+        raise NotImplementedError

@@ -8,12 +8,10 @@ from urllib.parse import unquote
 from moto.apigatewayv2.models import apigatewayv2_backends
 from moto.apigatewayv2.responses import ApiGatewayV2Response
 from moto.core.common_types import TYPE_RESPONSE
-from moto.core.exceptions import ServiceException
-from moto.core.responses import ActionResult
 from moto.core.utils import get_service_model
 
 from local_aws import validation
-from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.api import AwsError, CheckedResponse, NotImplementedByLocalAws
 from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
 
 _LAMBDA: Final = ":lambda:"
@@ -74,21 +72,8 @@ _SIMPLE: Final = frozenset(
 _TAGGING: Final = frozenset({"TagResource", "UntagResource"})
 
 
-class LocalApiGatewayV2Response(ApiGatewayV2Response):
+class LocalApiGatewayV2Response(CheckedResponse, ApiGatewayV2Response):
     """Answers the operations that HTTP APIs in front of functions need, and no other."""
-
-    def call_action(self) -> TYPE_RESPONSE:
-        """Answer the request that `setup_class` parsed."""
-        action = self._get_action()
-        if not action:
-            return 404, self.response_headers, ""
-        try:
-            self._check(action)
-            status, headers, body = super().call_action()
-        except ServiceException as error:
-            status, headers, body = self.serialized(ActionResult(error))
-            headers, body = self._enrich_response(headers, body)
-        return status, headers, body
 
     def update_stage(self) -> TYPE_RESPONSE:
         """Change a stage."""
@@ -98,7 +83,8 @@ class LocalApiGatewayV2Response(ApiGatewayV2Response):
         stage = backend.update_stage(api_id, unquote(name), json.loads(self.body))
         return 200, {}, json.dumps(stage.to_json())
 
-    def _check(self, action: str) -> None:
+    def check(self, action: str) -> None:
+        """Refuse what could not be honoured, and what botocore's model does not allow."""
         if action not in _HONOURED.keys() | _SIMPLE | _TAGGING:
             raise NotImplementedByLocalAws(f"apigatewayv2:{action}")
         self.parse_parameters(self.normalized_request)

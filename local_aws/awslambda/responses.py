@@ -7,17 +7,16 @@ from urllib.parse import unquote
 from moto.awslambda.models import lambda_backends
 from moto.awslambda.responses import LambdaResponse
 from moto.core.common_types import TYPE_RESPONSE
-from moto.core.exceptions import ServiceException
 from moto.core.request import Request
-from moto.core.responses import ActionResult, BaseResponse
+from moto.core.responses import BaseResponse
 from moto.core.utils import camelcase_to_underscores, get_service_model
 
 from local_aws import validation
-from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.api import AwsError, CheckedResponse, NotImplementedByLocalAws
 from local_aws.awslambda.models import LocalLambdaBackend
 
 
-class LocalLambdaResponse(LambdaResponse):
+class LocalLambdaResponse(CheckedResponse, LambdaResponse):
     """Answers Lambda's operations; one that neither moto nor we implement is refused by name."""
 
     @property
@@ -33,20 +32,8 @@ class LocalLambdaResponse(LambdaResponse):
             kwargs["use_raw_body"] = True
         super().setup_class(request, *args, **kwargs)
 
-    def call_action(self) -> TYPE_RESPONSE:
-        """Answer the request that `setup_class` parsed."""
-        action = self._get_action()
-        if not action:
-            return 404, self.response_headers, ""
-        try:
-            self._check(action)
-            status, headers, body = super().call_action()
-        except ServiceException as error:
-            status, headers, body = self.serialized(ActionResult(error))
-            headers, body = self._enrich_response(headers, body)
-        return status, headers, body
-
-    def _check(self, action: str) -> None:
+    def check(self, action: str) -> None:
+        """Refuse what could not be honoured, and what botocore's model does not allow."""
         if not hasattr(self, camelcase_to_underscores(action)) or action == "InvokeAsync":
             raise NotImplementedByLocalAws(f"lambda:{action}")
         if action == "Invoke":
