@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -12,16 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_aws.server import LocalAws
 from rehearsal.calls import Call, median_milliseconds, training_jobs, workshop_calls
-from rehearsal.cdk import PROJECT, CdkError, cdk, outputs
-from rehearsal.inventory import inventory
+from rehearsal.cdk import PROJECT, outputs
 from rehearsal.personalize import Catalogue, Personalized, ask
 from rehearsal.report import lines
-from rehearsal.steps import Steps, prepare
-
-REGION = "us-east-1"
-DATA = PROJECT / "build" / "data"
+from rehearsal.steps import DATA, Steps, on_local_aws, prepare
 
 
 @dataclass(kw_only=True)
@@ -40,7 +34,6 @@ class Rehearsal(Steps):
     calls: list[Call] = field(default_factory=list)
     milliseconds: dict[str, float] = field(default_factory=dict)
     personalize: Personalized = field(default_factory=Personalized)
-    leftovers: list[str] = field(default_factory=list)
 
     @property
     def succeeded(self) -> bool:
@@ -63,28 +56,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--page", type=int, help="before the end, show the page on this port")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     options.out.mkdir(parents=True, exist_ok=True)
 
     began = time.monotonic()
-    status = prepare(DATA, ["--data", str(Path(options.data).resolve())] if options.data else [])
+    status = prepare(options.data)
     if status != 0:
         return status
     run = Rehearsal(
         data=json.loads((DATA / "manifest.json").read_text("utf-8")), preset=options.preset
     )
     run.seconds["prepare data"] = round(time.monotonic() - began, 2)
-    try:
-        with LocalAws() as aws:
-            os.environ.update(aws.environment(REGION))
-            settings = {"preset": run.preset, "personalize.groups": _groups(options.personalize)}
-            _rehearse(run, options.out, settings, options.page)
-    except CdkError as error:
-        print(f"\nThe rehearsal failed. {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped; the local AWS and all that ran in it are gone.", file=sys.stderr)
-        return 130
+    settings = [f"preset={run.preset}", f"personalize.groups={_groups(options.personalize)}"]
+    status = on_local_aws(
+        lambda: _rehearse(run, options.out, settings, options.page), "The rehearsal failed."
+    )
+    if status != 0:
+        return status
     run.seconds["total"] = round(time.monotonic() - began, 2)
     report = options.out / "report.json"
     report.write_text(json.dumps(asdict(run), indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -102,30 +89,17 @@ def _groups(chosen: str) -> str:
     return "both" if len(fit) == len(judged) else fit[0] if fit else "off"
 
 
-def _rehearse(run: Rehearsal, out: Path, settings: dict[str, str], page: int | None) -> None:
-    assembly = str(out / "cdk.out")
-    log = out / "cdk.log"
-    log.unlink(missing_ok=True)
-    with run.step("cdk synth"):
-        context = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        cdk("synth", "--quiet", "--output", assembly, *context, log=log)
-    with run.step("cdk bootstrap"):
-        cdk("bootstrap", f"aws://123456789012/{REGION}", "--app", assembly, log=log)
-    before = inventory()
-    with run.step("cdk deploy --all"):
-        cdk("deploy", "--all", "--require-approval=never", "--app", assembly, log=log)
-    run.stacks = outputs()
-    run.training = training_jobs(run.stacks)
-    with run.step("the workshop's test events"):
-        run.calls = workshop_calls(run.stacks, run.data["sample"])
-        run.milliseconds = median_milliseconds(run.stacks, run.data["sample"])
-    with run.step("questions to Amazon Personalize"):
-        run.personalize = ask(run.stacks, Catalogue.read(DATA), run.data["sample"])
-    if page is not None:
-        _show_page(page)
-    with run.step("cdk destroy --all"):
-        cdk("destroy", "--all", "--force", "--app", assembly, log=log)
-    run.leftovers = sorted(inventory() - before)
+def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) -> None:
+    with run.deployed(out, *settings):
+        run.stacks = outputs()
+        run.training = training_jobs(run.stacks)
+        with run.step("the workshop's test events"):
+            run.calls = workshop_calls(run.stacks, run.data["sample"])
+            run.milliseconds = median_milliseconds(run.stacks, run.data["sample"])
+        with run.step("questions to Amazon Personalize"):
+            run.personalize = ask(run.stacks, Catalogue.read(DATA), run.data["sample"])
+        if page is not None:
+            _show_page(page)
 
 
 def _show_page(port: int) -> None:

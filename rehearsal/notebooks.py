@@ -1,12 +1,10 @@
 """`python -m rehearsal.notebooks`: every notebook run on the local AWS, and rendered as a page."""
 
 import argparse
-import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,23 +19,19 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 from tqdm import tqdm
 
-from local_aws.server import LocalAws
-from rehearsal.cdk import PROJECT, CdkError, cdk
-from rehearsal.inventory import inventory
-from rehearsal.steps import Steps, prepare
+from rehearsal.cdk import PROJECT
+from rehearsal.steps import DATA, Steps, on_local_aws, prepare
 
 NOTEBOOKS = PROJECT / "notebooks"
-REGION = "us-east-1"
 SETTINGS = ("personalize.groups=domain",)
 """What the notebooks want of the deployment, beside its defaults."""
 
 
 @dataclass(kw_only=True)
 class Run(Steps):
-    """What a run of the notebooks did: what went wrong by notebook, what outlived it."""
+    """A run of the notebooks: `failures` holds what went wrong, by notebook."""
 
     failures: dict[str, str] = field(default_factory=dict)
-    leftovers: list[str] = field(default_factory=list)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,73 +40,35 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", help="a MovieLens folder or a CSV of ratings; see the README")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "notebooks")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     run = Run()
     began = time.monotonic()
-    data = PROJECT / "build" / "data"
-    status = prepare(data, ["--data", str(Path(options.data).resolve())] if options.data else [])
+    status = prepare(options.data) or on_local_aws(
+        lambda: _run(run, options.out), "The notebooks could not be run."
+    )
     if status != 0:
         return status
-    try:
-        with LocalAws() as aws:
-            os.environ.update(aws.environment(REGION))
-            with deployed(run, options.out, f"data={data}"):
-                for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-                    with run.step(path.stem):
-                        notebook, error = execute(path)
-                        page = options.out / f"{path.stem}.html"
-                        page.write_text(render(notebook), "utf-8")
-                        if error:
-                            run.failures[path.stem] = error
-                            print(f"  FAILED: {error.splitlines()[-1]}", flush=True)
-    except CdkError as error:
-        print(f"\nThe notebooks could not be run. {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped; the local AWS and all that ran in it are gone.", file=sys.stderr)
-        return 130
     print("\n".join(_summary(run, options.out, time.monotonic() - began)))
     return 1 if run.failures or run.leftovers else 0
 
 
-@contextmanager
-def deployed(run: Run, out: Path, *settings: str) -> Iterator[None]:
-    """Deploy what the notebooks want with the CDK CLI; destroy it at the end.
-
-    Args:
-        run: takes the times, and what is left at the end.
-        out: a folder for the assembly and the CLI's log.
-        settings: beside `SETTINGS`.
-    """
-    assembly, log = str(out / "cdk.out"), out / "cdk.log"
-    log.unlink(missing_ok=True)
-    context = [word for each in (*SETTINGS, *settings) for word in ("-c", each)]
-    with run.step("cdk synth, bootstrap, deploy --all"):
-        cdk("synth", "--quiet", "--output", assembly, *context, log=log)
-        cdk("bootstrap", f"aws://123456789012/{REGION}", "--app", assembly, log=log)
-        before = inventory()
-        cdk("deploy", "--all", "--require-approval=never", "--app", assembly, log=log)
-    yield
-    with run.step("cdk destroy --all"):
-        cdk("destroy", "--all", "--force", "--app", assembly, log=log)
-        run.leftovers = sorted(inventory() - before)
+def _run(run: Run, out: Path) -> None:
+    with run.deployed(out, *SETTINGS, f"data={DATA}"):
+        for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+            with run.step(path.stem):
+                notebook, error = execute(path)
+                (out / f"{path.stem}.html").write_text(render(notebook), "utf-8")
+                if error:
+                    run.failures[path.stem] = error
+                    print(f"  FAILED: {error.splitlines()[-1]}", flush=True)
 
 
-def execute(
-    path: Path, parameters: Mapping[str, Any] | None = None
-) -> tuple[NotebookNode, str | None]:
+def execute(path: Path) -> tuple[NotebookNode, str | None]:
     """Run a notebook in a kernel of its own.
-
-    Args:
-        path: the notebook.
-        parameters: take the place of those in its cell tagged `parameters`, as in papermill.
 
     Returns:
         The notebook with its outputs, and what went wrong, if something did.
     """
     notebook = nbformat.read(path, as_version=4)
-    if parameters:
-        _inject(notebook, parameters)
     with (
         TemporaryDirectory() as sockets,
         tqdm(
@@ -189,17 +145,6 @@ def _navigation() -> str:
         title = nbformat.read(path, as_version=4).metadata["title"].partition(":")[0]
         links.append(f'<a href="{path.stem}.html">{title}</a>')
     return " · ".join(links)
-
-
-def _inject(notebook: NotebookNode, parameters: Mapping[str, Any]) -> None:
-    for place, cell in enumerate(notebook.cells):
-        if "parameters" in cell.metadata.get("tags", []):
-            lines = [f"{name} = {value!r}" for name, value in parameters.items()]
-            injected = nbformat.v4.new_code_cell("\n".join(lines))
-            injected.metadata["tags"] = ["injected-parameters"]
-            notebook.cells.insert(place + 1, injected)
-            return
-    raise ValueError("the notebook has no cell tagged parameters")
 
 
 def _summary(run: Run, out: Path, seconds: float) -> Iterator[str]:

@@ -1,21 +1,29 @@
-"""Steps of a run: each is announced, timed, and told when it is done."""
+"""Steps of a run: each announced, timed, and told when it is done; what all runs have in common."""
 
+import logging
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rehearsal.cdk import PROJECT
+from local_aws.server import LocalAws
+from rehearsal.cdk import PROJECT, CdkError, cdk
+from rehearsal.inventory import inventory
+
+DATA = PROJECT / "build" / "data"
+_REGION = "us-east-1"
 
 
 @dataclass(kw_only=True)
 class Steps:
-    """A run's steps; `seconds` holds each one's duration."""
+    """A run: `seconds` holds each step's duration, `leftovers` what outlived the destruction."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    leftovers: list[str] = field(default_factory=list)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -26,9 +34,61 @@ class Steps:
         self.seconds[name] = round(time.monotonic() - began, 2)
         print(f"  {self.seconds[name]:.1f} s", flush=True)
 
+    @contextmanager
+    def deployed(self, out: Path, *settings: str) -> Iterator[None]:
+        """Deploy with the CDK CLI; destroy at the end, and see what is left.
 
-def prepare(out: Path, arguments: Sequence[str]) -> int:
-    """Run `recsys prepare` and return its exit status; a path after `--data` is the caller's."""
+        Args:
+            out: a folder for the assembly and the CLI's log.
+            settings: of the deployment, as NAME=VALUE.
+
+        Raises:
+            CdkError: the CLI failed.
+        """
+        assembly, log = str(out / "cdk.out"), out / "cdk.log"
+        log.unlink(missing_ok=True)
+        with self.step("cdk synth"):
+            context = [word for setting in settings for word in ("-c", setting)]
+            cdk("synth", "--quiet", "--output", assembly, *context, log=log)
+        with self.step("cdk bootstrap"):
+            cdk("bootstrap", f"aws://123456789012/{_REGION}", "--app", assembly, log=log)
+        before = inventory()
+        with self.step("cdk deploy --all"):
+            cdk("deploy", "--all", "--require-approval=never", "--app", assembly, log=log)
+        yield
+        with self.step("cdk destroy --all"):
+            cdk("destroy", "--all", "--force", "--app", assembly, log=log)
+        self.leftovers = sorted(inventory() - before)
+
+
+def prepare(data: str | None) -> int:
+    """Run `recsys prepare` into `DATA` with the caller's data; its exit status."""
     print("» prepare data", flush=True)
-    command = [sys.executable, "-m", "recsys", "prepare", "--out", str(out), *arguments]
+    command = [sys.executable, "-m", "recsys", "prepare", "--out", str(DATA)]
+    if data:
+        command += ["--data", str(Path(data).resolve())]
     return subprocess.run(command, cwd=PROJECT, check=False).returncode
+
+
+def on_local_aws(work: Callable[[], None], failed: str) -> int:
+    """Work on a local AWS of its own.
+
+    Args:
+        work: what is done while it runs, and this process's environment points at it.
+        failed: begins what is said on stderr if the CDK CLI fails.
+
+    Returns:
+        0, or the exit status for what went wrong.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    try:
+        with LocalAws() as aws:
+            os.environ.update(aws.environment(_REGION))
+            work()
+    except CdkError as error:
+        print(f"\n{failed} {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped; the local AWS and all that ran in it are gone.", file=sys.stderr)
+        return 130
+    return 0

@@ -12,10 +12,10 @@ import pytest
 from local_aws.server import LocalAws
 from rehearsal import notebooks
 from rehearsal.cdk import PROJECT
-from rehearsal.notebooks import NOTEBOOKS, Run, deployed, execute, render, results
+from rehearsal.notebooks import NOTEBOOKS, SETTINGS, Run, execute, render, results
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
-QUICK = ("rating.epochs=2", "recommendation.epochs=2", "retrieval.epochs=2")
+QUICK = ("rating.epochs=2", "recommendation.epochs=2")
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +35,14 @@ def deployment(folder: Path) -> Iterator[Run]:
     with LocalAws() as aws, pytest.MonkeyPatch.context() as patch:
         for name, value in aws.environment().items():
             patch.setenv(name, value)
-        with deployed(run, folder, f"data={folder / 'data'}", *QUICK):
+        with run.deployed(folder, *SETTINGS, f"data={folder / 'data'}", *QUICK):
             yield run
     assert run.leftovers == []
 
 
-def executed(name: str, **parameters: Any) -> dict[str, Any]:
+def executed(name: str) -> dict[str, Any]:
     (path,) = NOTEBOOKS.glob(f"{name}*.ipynb")
-    notebook, error = execute(path, parameters)
+    notebook, error = execute(path)
     assert error is None
     page = render(notebook)
     # what a browser would fetch: links for the reader to follow are none of it
@@ -89,8 +89,7 @@ def test_object2vec(deployment: Run) -> None:
 
 def test_embedding_space(deployment: Run) -> None:
     found = executed("3_")
-    # two epochs on few films place nothing well: only that all of it was asked for and compared
+    # nobody told the network of genres: neighbours share them because people's tastes do
     assert found["films"] > 100
     assert found["dimensions"] == 16
-    assert 0 < found["genre_random"] < 1
-    assert 0 < found["genre_near"] < 1
+    assert found["genre_near"] > 1.1 * found["genre_random"]
