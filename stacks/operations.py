@@ -1,5 +1,6 @@
 """What watches over the other stacks: alarms, a dashboard, a budget, a caretaker."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -243,43 +244,11 @@ class OperationsStack(cdk.Stack):
                 ),
             )
         if self._config.personalize.groups:
-            # Recommenders get their names when they are made, so that they are searched for.
+            calls = ("GetRecommendations", "GetPersonalizedRanking")
             board.add_widgets(
-                *(
-                    cloudwatch.GraphWidget(
-                        title=title,
-                        width=8,
-                        left=[
-                            cloudwatch.SearchExpression(
-                                expression=(
-                                    f"SEARCH('{{AWS/Personalize,{dimension}}} "
-                                    f'MetricName="{metric}" {self._config.prefix}\', '
-                                    f"'{statistic}', 300)"
-                                ),
-                                label="",
-                            )
-                            for dimension in ("CampaignArn", "RecommenderArn")
-                            for metric in metrics
-                        ],
-                    )
-                    for title, statistic, metrics in (
-                        (
-                            "Personalize: calls",
-                            "Sum",
-                            ("GetRecommendations", "GetPersonalizedRanking"),
-                        ),
-                        (
-                            "Personalize: errors",
-                            "Sum",
-                            ("GetRecommendations5xxErrors", "GetPersonalizedRanking5xxErrors"),
-                        ),
-                        (
-                            "Personalize: latency",
-                            "Average",
-                            ("GetRecommendationsLatency", "GetPersonalizedRankingLatency"),
-                        ),
-                    )
-                )
+                self._searched("Personalize: calls", "Sum", calls),
+                self._searched("Personalize: errors", "Sum", [f"{c}5xxErrors" for c in calls]),
+                self._searched("Personalize: latency", "Average", [f"{c}Latency" for c in calls]),
             )
         last = [_graph("Training: errors", [_function(n, "Errors") for n in watched.trainers])]
         if self._config.operations.caretaker:
@@ -290,6 +259,27 @@ class OperationsStack(cdk.Stack):
             f"#dashboards/dashboard/{self._config.name('engine')}"
         )
         cdk.CfnOutput(self, "DashboardUrl", value=url)
+
+    def _searched(
+        self, title: str, statistic: str, metrics: Sequence[str]
+    ) -> cloudwatch.GraphWidget:
+        """A graph of Personalize's: recommenders get their names when they are made."""
+        return cloudwatch.GraphWidget(
+            title=title,
+            width=8,
+            left=[
+                cloudwatch.SearchExpression(
+                    expression=(
+                        f"SEARCH('{{AWS/Personalize,{dimension}}} "
+                        f'MetricName="{metric}" {self._config.prefix}\', '
+                        f"'{statistic}', 300)"
+                    ),
+                    label="",
+                )
+                for dimension in ("CampaignArn", "RecommenderArn")
+                for metric in metrics
+            ],
+        )
 
     # Budget
 
