@@ -15,15 +15,13 @@ PROJECT = Path(__file__).resolve().parents[3]
 
 def test_the_stacks_name_the_registries_that_the_local_aws_knows() -> None:
     module = ast.parse((PROJECT / "stacks" / "images.py").read_text("utf-8"))
-    tables = {
-        ast.unparse(node.target): node.value
+    [table] = [
+        node.value
         for node in module.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict)
-    }
-    assert {name: ast.literal_eval(table) for name, table in tables.items()} == {
-        "ACCOUNTS": images.REGISTRIES,
-        "DEEP_LEARNING_ACCOUNTS": images.DEEP_LEARNING_REGISTRIES,
-    }
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "ACCOUNTS"
+    ]
+    assert table is not None
+    assert ast.literal_eval(table) == images.REGISTRIES
 
 
 def test_what_is_left_to_moto_exists_there_and_only_there() -> None:
