@@ -8,6 +8,7 @@ import time
 import uuid
 import weakref
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from moto.awslambda.models import lambda_backends
@@ -40,6 +41,7 @@ class EventsBackend(MotoBackend):
         rule = super().put_rule(name, *arguments, **settings)
         self._due.pop(rule.arn, None)
         if schedule:
+            _start_clock()
             self._due[rule.arn] = time.monotonic() + _seconds(schedule)
         return rule
 
@@ -101,5 +103,9 @@ def _tick_forever() -> None:
             backend.tick()
 
 
+@cache
+def _start_clock() -> None:
+    threading.Thread(target=_tick_forever, name="events-clock", daemon=True).start()
+
+
 _backends: "weakref.WeakSet[EventsBackend]" = weakref.WeakSet()
-threading.Thread(target=_tick_forever, name="events-clock", daemon=True).start()
