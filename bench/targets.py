@@ -135,9 +135,11 @@ def _timing(found: Found) -> Iterator[Target]:
     small = _figures(found, "serving", "p50", engine=serving.OURS, what=serving.SMALL)
     plain = _figures(found, "serving", "p50", engine=serving.WORKSHOP, what=serving.SMALL)
     yield Target(
-        "neighbours: times quicker than the workshop's design", 100,
-        plain[0] / small[0] if small and plain else None, below=False,
-    )  # fmt: skip
+        "neighbours: times quicker than the workshop's design",
+        100,
+        plain[0] / small[0] if small and plain else None,
+        below=False,
+    )
     large = _figures(found, "serving", "p50", engine=serving.OURS, what=serving.LARGE)
     yield Target(f"neighbours among {serving.LARGE}, ms", 20, _of(large))
 

@@ -65,9 +65,7 @@ def run(data: MovieLens, peers: Peers | None, rows: Rows, quick: bool) -> None:
                     _draws(rows, engine, count, train, test, seed, peers)
 
 
-def _jobs(
-    rows: Rows, name: str, task: str, train: Ratings, test: Ratings, runs: int
-) -> None:  # fmt: skip
+def _jobs(rows: Rows, name: str, task: str, train: Ratings, test: Ratings, runs: int) -> None:
     """Training jobs from the start of the process to model.tar.gz: with cold caches, then warm."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         cold = {"XDG_CACHE_HOME": str(Path(scratch) / "cache")}

@@ -333,7 +333,6 @@ _FREE: Final = frozenset(
         "AWS::S3Vectors::VectorBucketPolicy",
         "AWS::SNS::Subscription",
         "AWS::SNS::TopicPolicy",
-        "AWS::SNS::Topic",
         "AWS::SageMaker::EndpointConfig",
         "AWS::SageMaker::Model",
         "AWS::SageMaker::NotebookInstanceLifecycleConfig",

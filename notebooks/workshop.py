@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cost import prices
-from recsys.datasets.ratings import Ratings
+from recsys.datasets.ratings import GENRES, Ratings
 
 # The SageMaker SDK reads these when it is imported: it is to send nothing about its use, and not to
 # refuse the deployment's roles, which may do only what their own jobs need.
@@ -34,11 +34,6 @@ PREFIX = os.environ.get("PREFIX", "recommender")
 """Begins the names of the deployment's stacks, and of all that the notebooks make."""
 
 KEYS = "object2vec/movielens"
-_GENRES = (
-    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime"),
-    *("Documentary", "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance"),
-    *("Sci-Fi", "Thriller", "War", "Western"),
-)
 
 # Every colour reads on white and on near-black; none of them is needed to tell two things apart.
 BLUE, ORANGE, GREEN, RED, VIOLET, GREY = (
@@ -100,7 +95,7 @@ def data(bucket: str) -> Data:
     table = pd.read_csv(read("ml-100k/u.item"), sep="|", header=None, encoding="latin-1", quoting=3)
     flags = table.iloc[:, 5:].to_numpy(bool)
     genres = [
-        tuple(name for name, set_ in zip(_GENRES, row, strict=True) if set_ and name != "unknown")
+        tuple(name for name, set_ in zip(GENRES, row, strict=True) if set_ and name != "unknown")
         for row in flags
     ]
     year = pd.to_numeric(table[2].astype("string").str[-4:], errors="coerce")
@@ -136,7 +131,7 @@ def ask(endpoint: str, instances: Iterable[Mapping[str, Any]], answer: str = "sc
             EndpointName=endpoint,
             ContentType="application/jsonlines",
             Accept="application/jsonlines",
-            Body=lines(iter(rows[first : first + 1000])),
+            Body=lines(rows[first : first + 1000]),
         )
         found += [json.loads(line)[answer] for line in response["Body"].read().splitlines()]
     return np.array(found)
@@ -287,7 +282,7 @@ def side_by_side(**tables: pd.DataFrame | pd.Series) -> HTML:
     return HTML(f"<table><tr>{cells}</tr></table>")
 
 
-def lines(rows: Iterator[dict[str, Any]]) -> bytes:
+def lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
     """JSON Lines."""
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -324,14 +324,11 @@ def _load(body: str) -> dict[str, Any]:
 
 def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
     section = document.get(name, {})
-    maps = name == "Metadata" or all(isinstance(one, dict) for one in _members(section))
-    if not isinstance(section, dict) or not maps:
+    if not isinstance(section, dict) or not (
+        name == "Metadata" or all(isinstance(member, dict) for member in section.values())
+    ):
         raise ValidationError(f"Template format error: Every {name} member must be a map.")
     return section
-
-
-def _members(section: Any) -> Iterable[Any]:
-    return section.values() if isinstance(section, dict) else ()
 
 
 def _parameters(document: dict[str, Any]) -> dict[str, Any]:

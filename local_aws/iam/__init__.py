@@ -8,9 +8,8 @@ def install() -> None:
 
     from local_aws.iam.door import CODES, checked
 
-    known = (
-        errors.COMMON_ERROR_CODES
-    )  # of which moto does not warn that a service's model lacks them
+    # moto warns of errors that a service's model lacks, but not of these
+    known = errors.COMMON_ERROR_CODES
     known += [code for code in CODES if code not in known]
     if not hasattr(BaseResponse.setup_class, "__wrapped__"):
         BaseResponse.setup_class = checked(BaseResponse.setup_class)  # type: ignore[method-assign]
