@@ -104,6 +104,7 @@ class LocalAws:
 
     Raises:
         PortInUse: on entering, when `port` is taken.
+        RuntimeError: on entering, when another runs in this process: both would share one state.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -127,6 +128,8 @@ class LocalAws:
         }
 
     def __enter__(self) -> "LocalAws":
+        if running := clients.endpoint_url():
+            raise RuntimeError(f"a local AWS runs in this process already, at {running}")
         install()
         app = Gateway(_Dispatcher())
         try:

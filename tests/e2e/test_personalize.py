@@ -38,15 +38,13 @@ class Life:
 
     before: set[str] = field(default_factory=set)
     outputs: dict[str, str] = field(default_factory=dict)
-    others: set[Permission] = field(default_factory=set)
     permissions: set[Permission] = field(default_factory=set)
 
 
 @pytest.fixture(scope="module")
 def life(workbench: Workbench) -> Life:
     workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
-    # what other tests of this process have left is not this life's
-    return Life(before=inventory(), others=privileges.deployed())
+    return Life(before=inventory())
 
 
 def _deploy(workbench: Workbench, *settings: str) -> dict[str, str]:
@@ -242,7 +240,7 @@ def _served(life: Life) -> str:
 
 
 def test_remember_permissions(life: Life) -> None:
-    life.permissions = privileges.deployed() - life.others
+    life.permissions = privileges.deployed()
 
 
 def test_destroy_waits_for_a_batch_job_and_leaves_nothing(

@@ -119,7 +119,7 @@ def serving(service: Service, omdb: Omdb) -> Iterator[str]:
         server.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("web")
     data = folder / "data"
@@ -148,7 +148,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         yield Page(url, service, data, every)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """A real headless Chromium, if the machine has one."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -162,7 +162,7 @@ def browser() -> "Iterator[Browser]":
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def pictures() -> Path:
     """Where screenshots go: `make screenshots` names the documentation's folder."""
     folder = Path(os.environ.get("SCREENSHOTS", PROJECT / "build" / "screenshots"))
