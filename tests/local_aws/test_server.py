@@ -1,9 +1,8 @@
 """The server itself."""
 
-import urllib.request
-
 import pytest
 
+from local_aws import clients
 from local_aws.server import LocalAws
 
 
@@ -11,7 +10,7 @@ def test_there_is_one_at_a_time_in_a_process() -> None:
     with LocalAws() as first:
         with pytest.raises(RuntimeError, match=f"already, at {first.url}"), LocalAws():
             pass
-        with urllib.request.urlopen(f"{first.url}/moto-api/data.json") as answer:
-            assert answer.status == 200
-    with LocalAws() as next_one:
-        assert next_one.url
+        assert clients.endpoint_url() == first.url
+        clients.client("s3", "us-east-1").create_bucket(Bucket="books")
+    with LocalAws():
+        assert clients.client("s3", "us-east-1").list_buckets()["Buckets"] == []
