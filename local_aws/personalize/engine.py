@@ -9,6 +9,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from local_aws.inflight import InFlight
 from local_aws.personalize.data import Events, GroupData, Metadata, split
 from local_aws.personalize.schemas import Field
 from local_aws.processes import Child
@@ -202,42 +204,48 @@ class Served:
 
     def __init__(self, folder: Path, codes: Codes) -> None:
         self.codes = codes
-        self._lock = threading.Lock()
-        self._log = (folder / "serve.log").open("ab")
-        self._child = _start(
-            "serve", folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
-        )
-        watchdog = threading.Timer(_READY, self._child.kill)
+        self.calls = InFlight()
+        self._folder = folder
+        self._asking = threading.Lock()
+        self._starting = threading.Lock()  # held while a process is started or ended
+        self._closed = False
+        self._child = self._serve()
+
+    def _serve(self) -> Child:
+        log = self._folder / "serve.log"
+        with log.open("ab") as output:
+            child = _start(
+                "serve",
+                self._folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+            )
+        assert child.popen.stdout is not None
+        watchdog = threading.Timer(_READY, child.kill)
         watchdog.start()
         try:
-            first = self._stdout.readline()
+            ready = child.popen.stdout.readline()
         finally:
             watchdog.cancel()
-        if not first:
-            self.close()
-            last = (folder / "serve.log").read_text("utf-8", "replace").strip().splitlines()
+        if not ready:
+            _end(child)
+            last = log.read_text("utf-8", "replace").strip().splitlines()
             raise ModelFailed(f"The model does not start: {last[-1] if last else 'no output'}")
-
-    @property
-    def _stdout(self) -> Any:
-        return self._child.popen.stdout
+        return child
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request, wait for its answer.
+
+        A process that has died is started again, as AWS replaces a machine; asking changes
+        nothing, so the request is repeated.
 
         Raises:
             ModelFailed: it answers with an error, or is gone.
         """
         line = json.dumps(request).encode() + b"\n"
-        stdin = self._child.popen.stdin
-        assert stdin is not None
-        try:
-            with self._lock:
-                stdin.write(line)
-                stdin.flush()
-                answered = self._stdout.readline()
-        except (OSError, ValueError) as error:
-            raise ModelFailed(f"The model's process is gone: {error}") from None
+        with self._asking:
+            answered = self._exchange(line) or (self._restart() and self._exchange(line))
         if not answered:
             raise ModelFailed("The model's process is gone.")
         answer: dict[str, Any] = json.loads(answered)
@@ -245,15 +253,43 @@ class Served:
             raise ModelFailed(answer["error"])
         return answer
 
+    def _exchange(self, line: bytes) -> bytes:
+        """The process's answer; nothing if it is gone."""
+        stdin, stdout = self._child.popen.stdin, self._child.popen.stdout
+        assert stdin is not None and stdout is not None
+        with suppress(OSError, ValueError):
+            stdin.write(line)
+            stdin.flush()
+            answered: bytes = stdout.readline()
+            return answered if answered.endswith(b"\n") else b""  # it died in the middle
+        return b""
+
+    def _restart(self) -> bool:
+        with self._starting:
+            if self._closed:
+                return False
+            _end(self._child)
+            self._child = self._serve()
+            return True
+
+    def retire(self) -> None:
+        """End the process after the last call; the caller sees to it that no other begins."""
+        self.calls.drain()
+        self.close()
+
     def close(self) -> None:
         """End the process."""
-        self._child.kill()
-        for stream in (self._child.popen.stdin, self._stdout, self._log):
-            try:
-                if stream is not None:
-                    stream.close()
-            except OSError:  # the pipe's reader is gone, which is what was wanted
-                continue
+        with self._starting:
+            self._closed = True
+            _end(self._child)
+
+
+def _end(child: Child) -> None:
+    child.kill()
+    for stream in (child.popen.stdin, child.popen.stdout):
+        with suppress(OSError):  # the pipe's reader is gone, which is what was wanted
+            if stream is not None:
+                stream.close()
 
 
 def array(values: NDArray[Any], kind: str) -> str:

@@ -1,6 +1,8 @@
 """Answers of campaigns and recommenders: filters, promotions, metadata, rankings."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,12 @@ class Runtime(Serving):
 
     def get_recommendations(self, params: Params) -> Params:
         """GetRecommendations: items for a user, or like an item."""
-        source, recipe, served = self._source(params)
+        with self._source(params) as (source, recipe, served):
+            return self._recommend(params, source, recipe, served)
+
+    def _recommend(
+        self, params: Params, source: Resource, recipe: Recipe, served: Served
+    ) -> Params:
         if recipe.type == "PERSONALIZED_RANKING":
             raise InvalidInput(f"{recipe.name} ranks lists of items: call GetPersonalizedRanking.")
         missing = [name for name in recipe.needs if not params.get(name)]
@@ -49,7 +56,10 @@ class Runtime(Serving):
 
     def get_personalized_ranking(self, params: Params) -> Params:
         """GetPersonalizedRanking: a list of items in the user's order; unknown ones come last."""
-        source, recipe, served = self._source(params)
+        with self._source(params) as (source, recipe, served):
+            return self._rank(params, source, recipe, served)
+
+    def _rank(self, params: Params, source: Resource, recipe: Recipe, served: Served) -> Params:
         if recipe.type != "PERSONALIZED_RANKING":
             raise InvalidInput(f"{recipe.name} does not rank: call GetRecommendations.")
         data = self.data(source.group)
@@ -73,21 +83,28 @@ class Runtime(Serving):
             ranking += [{"itemId": item} for item in unknown]
         return {"personalizedRanking": ranking, "recommendationId": _request_id()}
 
-    def _source(self, params: Params) -> tuple[Resource, Recipe, Served]:
+    @contextmanager
+    def _source(self, params: Params) -> Iterator[tuple[Resource, Recipe, Served]]:
+        """What is asked, and the model that answers: it stays until it has, whatever is updated."""
         campaign, recommender = params.get("campaignArn"), params.get("recommenderArn")
         if bool(campaign) == bool(recommender):
             raise InvalidInput("Exactly one of campaignArn and recommenderArn is needed.")
-        if campaign:
-            source = self.find("campaign", campaign)
-            version = self.resources.get(source["solutionVersionArn"])
-            served, recipe_arn = source.inner, version["recipeArn"] if version else ""
-        else:
-            source = self.find("recommender", recommender or "")
-            inner: Recommending = source.inner
-            served, recipe_arn = inner.served, source["recipeArn"]
-        if source.status != "ACTIVE" or not isinstance(served, Served):
-            raise InvalidInput(f"{source.arn} is in status {source.status}; it must be ACTIVE.")
-        return source, catalogue.find(recipe_arn), served
+        with self.lock:
+            if campaign:
+                source = self.find("campaign", campaign)
+                version = self.resources.get(source["solutionVersionArn"])
+                served, recipe_arn = source.inner, version["recipeArn"] if version else ""
+            else:
+                source = self.find("recommender", recommender or "")
+                inner: Recommending = source.inner
+                served, recipe_arn = inner.served, source["recipeArn"]
+            if source.status != "ACTIVE" or not isinstance(served, Served):
+                raise InvalidInput(f"{source.arn} is in status {source.status}; it must be ACTIVE.")
+            served.calls.enter()
+        try:
+            yield source, catalogue.find(recipe_arn), served
+        finally:
+            served.calls.leave()
 
     def _allowed(
         self, params: Params, source: Resource, asking: "Asking", recipe: Recipe

@@ -17,18 +17,23 @@ _LATEST = "/$LATEST"
 class Recommending:
     """What a recommender holds: its trained use case, and the process that serves it."""
 
-    def __init__(self) -> None:
+    def __init__(self, served: Served | None = None, trained: Trained | None = None) -> None:
         self.job = Job()
-        self.trained: Trained | None = None
-        self.served: Served | None = None
+        self.served = served
+        self.trained = trained
 
     def close(self) -> None:
         """End all of it."""
         self.job.close()
+        for each in (self.served, self.trained):
+            if each is not None:
+                each.close()
+
+    def retire(self) -> None:
+        """End all of it after the last call."""
         if self.served is not None:
-            self.served.close()
-        if self.trained is not None:
-            self.trained.close()
+            self.served.calls.drain()
+        self.close()
 
 
 class Serving(Solutions):
@@ -113,12 +118,12 @@ class Serving(Solutions):
         with self.lock:
             old, campaign.inner = campaign.inner, served
         if old is not None:
-            old.close()
+            old.retire()
 
     def delete_campaign(self, params: Params) -> None:
         """DeleteCampaign."""
         campaign = self.find("campaign", params["campaignArn"])
-        self.delete(campaign, lambda: campaign.inner.close() if campaign.inner else None)
+        self.delete(campaign, lambda: campaign.inner.retire() if campaign.inner else None)
 
     def create_recommender(self, params: Params) -> Params:
         """CreateRecommender: trains and serves a domain use case."""
@@ -150,12 +155,10 @@ class Serving(Solutions):
         trained = self.train(recipe, recommender.group, asked, inner.job)
         served = _start(trained)
         with self.lock:
-            old = inner.served, inner.trained
+            old = Recommending(inner.served, inner.trained)
             inner.served, inner.trained = served, trained
             recommender.attributes["modelMetrics"] = trained.metrics
-        for each in old:
-            if each is not None:
-                each.close()
+        old.retire()
 
     def update_recommender(self, params: Params) -> Params:
         """UpdateRecommender: new settings; new columns to learn from are learned from."""
@@ -195,7 +198,7 @@ class Serving(Solutions):
             with self.lock:
                 served, inner.served = inner.served, None
             if served is not None:
-                served.close()
+                served.retire()
 
         with self.lock:
             self.idle(recommender)
@@ -222,7 +225,7 @@ class Serving(Solutions):
     def delete_recommender(self, params: Params) -> None:
         """DeleteRecommender."""
         recommender = self.find("recommender", params["recommenderArn"])
-        self.delete(recommender, recommender.inner.close)
+        self.delete(recommender, recommender.inner.retire)
 
 
 def _start(trained: Any) -> Served:

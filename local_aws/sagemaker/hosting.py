@@ -9,6 +9,7 @@ from typing import Any
 
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.inflight import InFlight
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
 from local_aws.sagemaker.logs import LogStream
@@ -17,7 +18,6 @@ from local_aws.sagemaker.serving import Model, ModelServer
 log = logging.getLogger(__name__)
 
 _STARTUP = 240  # seconds in which a container must answer /ping, unless its variant says otherwise
-_DRAIN = 60  # seconds that a call may last, and so that an old deployment lives on
 _GRACE = 30  # seconds between a serving container's SIGTERM and SIGKILL
 _UNSUPPORTED = (
     "AsyncInferenceConfig",
@@ -119,8 +119,7 @@ class Variant:
         self.weight: float = settings.get("InitialVariantWeight", 1.0)
         self.instances: int | None = settings.get("InitialInstanceCount")
         self.log_group = f"/aws/sagemaker/Endpoints/{endpoint}"
-        self._in_flight = 0
-        self._idle = threading.Condition()
+        self.calls = InFlight()
         self._closed = threading.Event()
         self._model = model
         self._stream: LogStream | None = None
@@ -147,22 +146,6 @@ class Variant:
                 "health check. Please check CloudWatch logs for this endpoint."
             )
         self._keeper.start()
-
-    def enter(self) -> None:
-        """A call begins."""
-        with self._idle:
-            self._in_flight += 1
-
-    def leave(self) -> None:
-        """A call has ended."""
-        with self._idle:
-            self._in_flight -= 1
-            self._idle.notify_all()
-
-    def drain(self) -> None:
-        """Wait until no call is in flight."""
-        with self._idle:
-            self._idle.wait_for(lambda: self._in_flight == 0, _DRAIN)
 
     def close(self, grace: float = _GRACE) -> None:
         """End the server, and deliver what it wrote."""
@@ -252,7 +235,7 @@ class Endpoint:
                 variant = random.choices(variants, weights)[0]  # noqa: S311
             else:
                 variant = variants[0]
-            variant.enter()
+            variant.calls.enter()
             return variant
 
     def has(self, variant: str) -> bool:
@@ -316,7 +299,7 @@ class Endpoint:
             elif self._deployment:
                 self._facts["EndpointStatus"] = "RollingBack"
         for variant in (fresh if reason else old).values():
-            variant.drain()
+            variant.calls.drain()
             variant.close()
         with self._lock:
             failed = bool(reason) and not self._deployment
@@ -336,7 +319,7 @@ class Endpoint:
 
     def _delete(self, gone: Callable[[], None]) -> None:
         for variant in self._deployment.values():
-            variant.drain()
+            variant.calls.drain()
             variant.close()
         gone()
 

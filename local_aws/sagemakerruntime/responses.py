@@ -10,6 +10,7 @@ from moto.core.responses import ActionResult
 from moto.core.utils import get_service_model
 from moto.sagemaker.models import sagemaker_backends
 
+from local_aws import inflight
 from local_aws.api import LocalResponse
 from local_aws.cloudwatch.metrics import report
 from local_aws.sagemaker.errors import refuse_members
@@ -23,7 +24,6 @@ _ACTIONS = {
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-_SECONDS = 60
 _PAYLOAD = 6_291_456
 _SERVERLESS_PAYLOAD = 4_194_304
 _UNSUPPORTED = (
@@ -137,7 +137,7 @@ class SageMakerRuntimeResponse(LocalResponse):
             status = 413
             raise
         finally:
-            variant.leave()
+            variant.calls.leave()
             self._report(name, variant, status, time.monotonic() - began)
         return answer
 
@@ -163,7 +163,7 @@ class SageMakerRuntimeResponse(LocalResponse):
         if "CustomAttributes" in self.params:
             headers[_ATTRIBUTES] = self.params["CustomAttributes"]
         try:
-            answer = variant.server.invoke(body, headers, _SECONDS)
+            answer = variant.server.invoke(body, headers, inflight.LONGEST)
         except TimeoutError:
             raise ModelError(0, _TIMED_OUT, self, variant.log_group) from None
         except Unavailable:

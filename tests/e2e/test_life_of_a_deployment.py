@@ -1,9 +1,7 @@
 """A deployment from `cdk bootstrap` to `cdk destroy`, as a user lives it. The tests go in order."""
 
 import json
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -22,6 +20,7 @@ from rehearsal.cdk import CdkError, outputs
 from rehearsal.inventory import inventory
 from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
+from tests.load import ONCE, Load
 from tests.reliability import Tally
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -61,8 +60,8 @@ def life() -> Life:
     return Life()
 
 
-def _rating() -> float:
-    answer = boto3.client("sagemaker-runtime").invoke_endpoint(
+def _rating(runtime: Any = None) -> float:
+    answer = (runtime or boto3.client("sagemaker-runtime")).invoke_endpoint(
         EndpointName=ENDPOINT, ContentType="application/json", Body=BODY
     )
     return float(json.loads(answer["Body"].read())["predictions"][0]["scores"][0])
@@ -77,29 +76,6 @@ def _config_of_endpoint() -> str:
 def _status(stack: str) -> str:
     described = boto3.client("cloudformation").describe_stacks(StackName=stack)
     return str(described["Stacks"][0]["StackStatus"])
-
-
-class _Caller(threading.Thread):
-    """Asks the endpoint without a pause and keeps every answer and every failure."""
-
-    def __init__(self, call: Callable[[], float]) -> None:
-        super().__init__(daemon=True)
-        self.call = call
-        self.answers: list[float] = []
-        self.failures: list[Exception] = []
-        self.stopped = threading.Event()
-
-    def run(self) -> None:
-        while not self.stopped.is_set():
-            try:
-                self.answers.append(self.call())
-            except (ClientError, OSError) as error:
-                self.failures.append(error)
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        self.stopped.set()
-        self.join()
 
 
 def test_bootstrap_and_deploy(workbench: Workbench, life: Life) -> None:
@@ -195,18 +171,21 @@ def test_deploying_again_changes_nothing(workbench: Workbench, life: Life) -> No
 
 
 def test_changed_hyperparameter_retrains_without_a_failed_call(
-    workbench: Workbench, life: Life
+    workbench: Workbench, life: Life, tally: Tally
 ) -> None:
-    caller = _Caller(_rating)
-    caller.start()
-    try:
+    runtime = boto3.client("sagemaker-runtime", config=ONCE)
+    old = _rating()
+    with Load(lambda: _rating(runtime), callers=2, pause=0.02) as load:
         workbench.cdk(
             "deploy", "--all", "--require-approval=never", "-c", "rating.learning_rate=0.003"
         )
-    finally:
-        caller.stop()
-    assert caller.failures == []
-    assert len(set(caller.answers)) == 2, "the old model answered, then the new one"
+        over = time.monotonic()
+        load.wait(10)
+    tally("calls under load", "an endpoint that `cdk deploy` trains anew", len(load.answers))
+    tally("calls lost", "an endpoint that `cdk deploy` trains anew", len(load.lost))
+    assert load.lost == []
+    assert load.values() == {old, _rating()}
+    assert load.values(since=over) == {_rating()} != {old}
     job = outputs()["recommender-Object2Vec"]["RatingTrainingJobName"]
     assert job != life.job
     assert _config_of_endpoint() != life.config

@@ -2,6 +2,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import boto3
@@ -81,11 +82,8 @@ class World:
     """A local AWS with a bucket and a role, and what users' programs do with it."""
 
     def __init__(self, **environment: Any) -> None:
-        client: Any = boto3.client
-        made = {
-            name: client(name, region_name="us-east-1", **environment)
-            for name in ("s3", "iam", *SERVICES)
-        }
+        self.client: Any = partial(boto3.client, region_name="us-east-1", **environment)
+        made = {name: self.client(name) for name in ("s3", "iam", *SERVICES)}
         self.s3, self.iam, self.personalize, self.runtime, self.events = made.values()
         self.called: set[tuple[str, str]] = set()
         for name in SERVICES:

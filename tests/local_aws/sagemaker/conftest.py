@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from local_aws.sagemaker import images
 from local_aws.server import LocalAws
@@ -48,9 +49,10 @@ class Aws:
         self.s3 = self.client("s3")
         self.logs = self.client("logs")
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         return boto3.client(  # type: ignore[call-overload]
             service,
+            config=config,
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id="AKIATEST",

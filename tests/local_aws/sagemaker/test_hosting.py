@@ -1,13 +1,15 @@
 """Models, endpoints and calls: what answers, what is refused, and what an update never drops."""
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from tests.load import ONCE, Load
+from tests.reliability import Tally
 
 ACCOUNT = "123456789012"
 
@@ -217,46 +219,38 @@ def endpoint_log(aws: Any, endpoint: str) -> list[str]:
     return [event["message"] for event in events]
 
 
-def test_an_update_loses_no_call(aws: Any) -> None:
-    for name in ("blue", "green"):
-        aws.model(name, answer=name)
+def test_an_update_loses_no_call(aws: Any, tally: Tally) -> None:
+    for name in ("blue", "green", "red"):
+        aws.model(name, answer=name, **({"crash": "no"} if name == "red" else {}))
         aws.config(name, name)
     aws.endpoint("switched", "blue")
-    answers: list[str] = []
-    failures: list[Exception] = []
-    done = threading.Event()
+    runtime = aws.client("sagemaker-runtime", config=ONCE)
 
-    def call_on() -> None:
-        client = aws.client("sagemaker-runtime")
-        while not done.is_set():
-            try:
-                answer = client.invoke_endpoint(
-                    EndpointName="switched",
-                    ContentType="application/json",
-                    Body=json.dumps({"sleep": 0.02}),
-                )
-                answers.append(json.loads(answer["Body"].read())["answer"])
-            except Exception as error:
-                failures.append(error)
+    def call() -> str:
+        answer = runtime.invoke_endpoint(
+            EndpointName="switched",
+            ContentType="application/json",
+            Body=json.dumps({"sleep": 0.02}),
+        )
+        return str(json.loads(answer["Body"].read())["answer"])
 
-    callers = [threading.Thread(target=call_on) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    wait_until(lambda: len(answers) > 20)
-    aws.sagemaker.update_endpoint(EndpointName="switched", EndpointConfigName="green")
-    with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
-        aws.sagemaker.update_endpoint(EndpointName="switched", EndpointConfigName="blue")
-    updated = aws.settled("switched")
-    settled_at = len(answers)
-    wait_until(lambda: len(answers) > settled_at + 20)
-    done.set()
-    for caller in callers:
-        caller.join()
-
-    assert failures == []
-    assert updated["EndpointConfigName"] == "green"
-    assert answers[0] == "blue"
-    assert set(answers[settled_at + len(callers) :]) == {"green"}
+    with Load(call) as load:
+        load.wait(100)
+        begun = time.monotonic()
+        aws.sagemaker.update_endpoint(EndpointName="switched", EndpointConfigName="green")
+        with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+            aws.sagemaker.update_endpoint(EndpointName="switched", EndpointConfigName="blue")
+        assert aws.settled("switched")["EndpointConfigName"] == "green"
+        over = time.monotonic()
+        load.wait(100)
+        aws.sagemaker.update_endpoint(EndpointName="switched", EndpointConfigName="red")
+        assert "ping health check" in aws.settled("switched")["FailureReason"]
+        load.wait(100)
+    tally("calls under load", "an endpoint that is updated, well and in vain", len(load.answers))
+    tally("calls lost", "an endpoint that is updated, well and in vain", len(load.lost))
+    assert load.lost == []
+    assert load.values(until=begun) == {"blue"}
+    assert load.values(since=over) == {"green"}
 
 
 def test_a_failed_update_leaves_the_old_deployment(aws: Any) -> None:
