@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -23,8 +24,11 @@ from rehearsal.cdk import PROJECT
 from rehearsal.steps import DATA, Steps, on_local_aws, prepare
 
 NOTEBOOKS = PROJECT / "notebooks"
-SETTINGS = ("personalize.groups=domain",)
+SETTINGS = ("personalize.groups=both", "personalize.batch=true")
 """What the notebooks want of the deployment, beside its defaults."""
+AFTERWARDS = NOTEBOOKS / "7_clean_up.ipynb"
+"""Run once more when all is destroyed: it counts what there is."""
+_LINK = re.compile(r"(?<=\]\()(?![\w+.-]+:|[#/])([^)#\s]+)")
 
 
 @dataclass(kw_only=True)
@@ -54,12 +58,18 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(run: Run, out: Path) -> None:
     with run.deployed(out, *SETTINGS, f"data={DATA}"):
         for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-            with run.step(path.stem):
-                notebook, error = execute(path)
-                (out / f"{path.stem}.html").write_text(render(notebook), "utf-8")
-                if error:
-                    run.failures[path.stem] = error
-                    print(f"  FAILED: {error.splitlines()[-1]}", flush=True)
+            _page(run, path, out / f"{path.stem}.html")
+    _page(run, AFTERWARDS, out / f"{AFTERWARDS.stem}_afterwards.html")
+
+
+def _page(run: Run, path: Path, page: Path) -> None:
+    """Run a notebook and write it as a page, its error included."""
+    with run.step(page.stem):
+        notebook, error = execute(path)
+        page.write_text(render(notebook, page.parent), "utf-8")
+        if error:
+            run.failures[page.stem] = error
+            print(f"  FAILED: {error.splitlines()[-1]}", flush=True)
 
 
 def execute(path: Path) -> tuple[NotebookNode, str | None]:
@@ -104,9 +114,15 @@ def results(notebook: NotebookNode) -> dict[str, Any]:
     return found
 
 
-def render(notebook: NotebookNode) -> str:
-    """A page that needs nothing but itself."""
+def render(notebook: NotebookNode, folder: Path) -> str:
+    """A page that needs nothing but itself.
+
+    Args:
+        notebook: with its outputs.
+        folder: where the page will lie; links to the project's files lead there from it.
+    """
     _describe_pictures(notebook)
+    _lead_links(notebook, folder)
     exporter = HTMLExporter(
         template_file=str(Path(__file__).with_name("notebook.html.j2")),
         exclude_input_prompt=True,
@@ -136,6 +152,20 @@ def _describe_pictures(notebook: NotebookNode) -> None:
                 heading,
             )
         cell.metadata["alt"] = f"picture: {heading}"
+
+
+def _lead_links(notebook: NotebookNode, folder: Path) -> None:
+    """Links from the notebooks' folder become links from the page's; to a notebook, to its page."""
+
+    def led(link: re.Match[str]) -> str:
+        target = NOTEBOOKS / link[1]
+        if target.suffix == ".ipynb":
+            return f"{target.stem}.html"
+        return Path(os.path.relpath(target, folder)).as_posix()
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _LINK.sub(led, cell.source)
 
 
 def _navigation() -> str:

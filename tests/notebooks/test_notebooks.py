@@ -1,5 +1,7 @@
 """The notebooks, run from clean kernels on the local AWS with a small data set."""
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ import pytest
 from local_aws.server import LocalAws
 from rehearsal import notebooks
 from rehearsal.cdk import PROJECT
-from rehearsal.notebooks import NOTEBOOKS, SETTINGS, Run, execute, render, results
+from rehearsal.notebooks import AFTERWARDS, NOTEBOOKS, SETTINGS, Run, execute, render, results
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 QUICK = ("rating.epochs=2", "recommendation.epochs=2")
@@ -37,17 +39,24 @@ def deployment(folder: Path) -> Iterator[Run]:
             patch.setenv(name, value)
         with run.deployed(folder, *SETTINGS, f"data={folder / 'data'}", *QUICK):
             yield run
-    assert run.leftovers == []
+        assert run.leftovers == []
+        assert executed(AFTERWARDS.stem) == {"stacks": 0, "hourly": 0, "left": 0}
 
 
 def executed(name: str) -> dict[str, Any]:
     (path,) = NOTEBOOKS.glob(f"{name}*.ipynb")
     notebook, error = execute(path)
     assert error is None
-    page = render(notebook)
+    folder = PROJECT / "build" / "notebooks"
+    page = render(notebook, folder)
     # what a browser would fetch: links for the reader to follow are none of it
     for fetched in ("<script", 'src="http', "url(http", "@import", "<link"):
         assert fetched not in page, fetched
+    # links to the project's files lead somewhere from where the page will lie
+    for link in re.findall(r'href="(?!https?:|#)([^"]+)"', page):
+        own = link.endswith(".html") and "/" not in link
+        target = NOTEBOOKS / f"{link[:-5]}.ipynb" if own else folder / link
+        assert os.path.exists(os.path.normpath(target)), link
     return results(notebook)
 
 
@@ -69,7 +78,7 @@ def test_an_error_in_a_notebook_is_told(tmp_path: Path) -> None:
     notebook, error = execute(path)
     assert error is not None
     assert "ZeroDivisionError" in error
-    assert "ZeroDivisionError" in notebooks.render(notebook)
+    assert "ZeroDivisionError" in notebooks.render(notebook, tmp_path)
 
 
 def test_data(deployment: Run) -> None:
@@ -93,3 +102,11 @@ def test_embedding_space(deployment: Run) -> None:
     assert found["films"] > 100
     assert found["dimensions"] == 16
     assert found["genre_near"] > 1.1 * found["genre_random"]
+
+
+def test_clean_up(deployment: Run) -> None:
+    found = executed("7_")
+    assert found["stacks"] == 4
+    # three endpoints; two campaigns of the second version and two recommenders
+    assert found["hourly"] == pytest.approx(3 * 0.115 + 2 * 3.6 * 0.15 + 2 * 0.375)
+    assert found["left"] > 40
