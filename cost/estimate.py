@@ -302,7 +302,10 @@ _BY_USE: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "AWS::S3::Bucket": ("buckets", ("s3/storage",)),
     "AWS::SNS::Topic": ("e-mails", ("sns/email",)),
     "AWS::StepFunctions::StateMachine": ("state machines", ("states/transitions",)),
-    "AWS::S3Vectors::Index": ("vector indexes (storage alone)", ("s3vectors/storage",)),
+    "AWS::S3Vectors::Index": (
+        "vector indexes (queries also by the data that they search)",
+        ("s3vectors/storage", "s3vectors/put", "s3vectors/queries"),
+    ),
 }
 # These cost nothing by themselves; what they lead to is priced where it happens.
 _FREE: Final = frozenset(

@@ -11,6 +11,7 @@ from local_aws import (
     logs,
     personalize,
     s3,
+    s3vectors,
     sagemaker,
     sagemakerruntime,
     stepfunctions,
@@ -30,6 +31,7 @@ def install() -> None:
     logs.install()
     personalize.install()
     s3.install()
+    s3vectors.install()
     sagemaker.install()
     sagemakerruntime.install()
     stepfunctions.install()

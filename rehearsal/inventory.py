@@ -93,6 +93,11 @@ _SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
     ("cloudformation/stack", "cloudformation", _stacks),
     ("cloudformation/export", "cloudformation", _paged("list_exports", "Exports", "Name")),
     ("s3/bucket", "s3", _buckets),
+    (
+        "s3vectors/bucket",
+        "s3vectors",
+        _paged("list_vector_buckets", "vectorBuckets", "vectorBucketName"),
+    ),
     ("iam/role", "iam", _roles),
     ("iam/policy", "iam", _paged("list_policies", "Policies", "PolicyName", Scope="Local")),
     ("lambda/function", "lambda", _paged("list_functions", "Functions", "FunctionName")),

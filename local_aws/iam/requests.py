@@ -70,6 +70,11 @@ _ACTIONS: Final = {
     ("sqs", "DeleteMessageBatch"): "DeleteMessage",
     ("sqs", "SendMessageBatch"): "SendMessage",
 }
+# (prefix, operation) → a further action, if one of these parameters is given and not false
+_FURTHER: Final = {
+    ("s3vectors", "ListVectors"): ("GetVectors", ("returndata", "returnmetadata")),
+    ("s3vectors", "QueryVectors"): ("GetVectors", ("filter", "querytexts", "returnmetadata")),
+}
 _OF_VERSIONS: Final = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
 
 # an ARN's variable → the parameters (in small letters) that hold it, where the names differ; what
@@ -163,6 +168,12 @@ def needed(call: Call) -> list[Request]:
         Request(f"{call.prefix}:{action}", resource, context=context)
         for resource in _resources(call, action, values)
     ]
+    further, parameters = _FURTHER.get((call.prefix, call.operation), ("", ()))
+    if any(call.params.get(name) for name in call.params if name.lower() in parameters):
+        requests += [
+            Request(f"{call.prefix}:{further}", resource, context=context)
+            for resource in _resources(call, further, values)
+        ]
     if "copysource" in values and call.prefix == "s3":
         source = values["copysource"][0].lstrip("/").partition("?")[0]
         requests.append(

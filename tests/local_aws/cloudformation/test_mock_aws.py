@@ -10,6 +10,24 @@ from local_aws.install import install
 from tests.local_aws.cloudformation.conftest import parameter
 
 
+def _query_vectors() -> None:
+    """A service of which moto has a part: all of ours is there, too."""
+    api = boto3.client("s3vectors", region_name="eu-west-1")
+    bucket = api.create_vector_bucket(vectorBucketName="vectors")["vectorBucketArn"]
+    index = api.create_index(
+        vectorBucketArn=bucket,
+        indexName="index",
+        dataType="float32",
+        dimension=1,
+        distanceMetric="euclidean",
+    )["indexArn"]
+    api.put_vectors(
+        indexArn=index, vectors=[{"key": str(n), "data": {"float32": [n]}} for n in range(3)]
+    )
+    answer = api.query_vectors(indexArn=index, topK=1, queryVector={"float32": [1.75]})
+    assert answer["vectors"] == [{"key": "2"}]
+
+
 def test_a_stack_under_mock_aws() -> None:
     install()
     with mock_aws():
@@ -27,3 +45,4 @@ def test_a_stack_under_mock_aws() -> None:
         resources = api.describe_stack_resources(StackName="s")["StackResources"]
         name = resources[0]["PhysicalResourceId"]
         assert ssm.get_parameter(Name=name)["Parameter"]["Value"] == "1"
+        _query_vectors()

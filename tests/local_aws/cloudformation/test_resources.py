@@ -489,3 +489,53 @@ def test_rules_by_pattern_and_by_calendar_are_refused(stacks: Stacks) -> None:
         stacks.create(rule(EventPattern={"source": ["aws.sagemaker"]}))
     stack = stacks.create(rule(ScheduleExpression="cron(0 8 * * ? *)"))
     assert "schedules other than rate" in stacks.reason(stack, "R", "CREATE_FAILED")
+
+
+def test_vector_index_is_replaced_by_another_dimension_and_goes_with_its_bucket(
+    stacks: Stacks,
+) -> None:
+    def resources(dimension: int, **more: Any) -> dict[str, Any]:
+        return {
+            "B": {"Type": "AWS::S3Vectors::VectorBucket", "Properties": more},
+            "I": {
+                "Type": "AWS::S3Vectors::Index",
+                "Properties": {
+                    "VectorBucketArn": {"Ref": "B"},
+                    "IndexName": f"movies-{dimension}",
+                    "DataType": "float32",
+                    "Dimension": dimension,
+                    "DistanceMetric": "euclidean",
+                    "MetadataConfiguration": {"NonFilterableMetadataKeys": ["title"]},
+                },
+            },
+        }
+
+    stack = stacks.create(resources(2), Outputs={"A": {"Value": {"Fn::GetAtt": ["I", "IndexArn"]}}})
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
+    api, bucket = stacks.client("s3vectors"), stacks.physical_id(stack, "B")
+    arn = stacks.outputs(stack)["A"]
+    assert arn == stacks.physical_id(stack, "I") == f"{bucket}/index/movies-2"
+    api.put_vectors(indexArn=arn, vectors=[{"key": "1", "data": {"float32": [1, 2]}}])
+
+    tags = [{"Key": "a", "Value": "1"}]
+    stack = stacks.update(stack["StackId"], resources(3, Tags=tags))
+    assert stack["StackStatus"] == "UPDATE_COMPLETE", stacks.failures(stack)
+    assert stacks.physical_id(stack, "B") == bucket
+    assert api.list_tags_for_resource(resourceArn=bucket)["tags"] == {"a": "1"}
+    (index,) = api.list_indexes(vectorBucketArn=bucket)["indexes"]
+    assert index["indexName"] == "movies-3"
+    assert api.list_vectors(indexArn=index["indexArn"])["vectors"] == []
+
+    stray = api.create_index(
+        vectorBucketArn=bucket,
+        indexName="stray",
+        dataType="float32",
+        dimension=1,
+        distanceMetric="cosine",
+    )["indexArn"]
+    stack = stacks.delete(stack)
+    assert stack["StackStatus"] == "DELETE_FAILED"
+    assert "is not empty" in stacks.reason(stack, "B", "DELETE_FAILED")
+    api.delete_index(indexArn=stray)
+    assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
+    assert api.list_vector_buckets()["vectorBuckets"] == []
