@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 from matplotlib_inline.backend_inline import set_matplotlib_formats
+from pandas.io.formats.style import Styler
 
 # the project's own packages lie beside this folder
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cost import prices
-from recsys.datasets.ratings import GENRES, Ratings
+from recsys.datasets.ratings import GENRES, Ids, Ratings
+from recsys.evaluation import Predict
 
 # The SageMaker SDK reads these when it is imported: it is to send nothing about its use, and not to
 # refuse the deployment's roles, which may do only what their own jobs need.
@@ -42,13 +44,23 @@ BLUE, ORANGE, GREEN, RED, VIOLET, GREY = (
 SEQUENTIAL = "cividis"
 
 
-def outputs(prefix: str = PREFIX) -> dict[str, str]:
+class Outputs(dict[str, str]):
+    """The outputs of a deployment's stacks, by name; one that is missing says so in words."""
+
+    def __missing__(self, name: str) -> str:
+        raise LookupError(
+            f"no stack has the output {name}: the notebook's beginning names the settings that it "
+            "wants of the deployment"
+        )
+
+
+def outputs(prefix: str = PREFIX) -> Outputs:
     """The outputs of all of the deployment's stacks, by name.
 
     Raises:
         LookupError: there is no such deployment.
     """
-    found = {}
+    found = Outputs()
     for page in boto3.client("cloudformation").get_paginator("describe_stacks").paginate():
         for stack in page["Stacks"]:
             if stack["StackName"].startswith(f"{prefix}-"):
@@ -67,11 +79,14 @@ class Data:
         train: `user`, `item`, `rating`, `timestamp` (seconds since 1970), one rating a row.
         validation: `user`, `item`, `rating`: what models are judged by.
         movies: `title`, `year` (missing where unknown) and `genres` (a tuple), by item.
+        users, items: by which ids people, and Amazon Personalize, know these numbers.
     """
 
     train: pd.DataFrame
     validation: pd.DataFrame
     movies: pd.DataFrame
+    users: Ids
+    items: Ids
 
     def title(self, item: int | str) -> str:
         """A movie's title, or its id where it has none."""
@@ -100,7 +115,13 @@ def data(bucket: str) -> Data:
     ]
     year = pd.to_numeric(table[2].astype("string").str[-4:], errors="coerce")
     movies = pd.DataFrame({"title": table[1], "year": year.to_numpy(), "genres": genres})
-    return Data(train, validation, movies.set_index(table[0].rename("item")))
+    users, items = Ids(), Ids()
+    with suppress(s3.exceptions.NoSuchKey):  # there are none where ids are numbers already
+        labels = json.loads(read("ids.json").read())
+        users, items = (
+            Ids(tuple(sorted(labels[kind], key=labels[kind].get))) for kind in ("users", "items")
+        )
+    return Data(train, validation, movies.set_index(table[0].rename("item")), users, items)
 
 
 def ratings(frame: pd.DataFrame) -> Ratings:
@@ -112,6 +133,24 @@ def ratings(frame: pd.DataFrame) -> Ratings:
         frame["rating"].to_numpy(np.float32),
         when.to_numpy(np.int64),
     )
+
+
+def listed(lists: Mapping[int, Sequence[int]]) -> Predict:
+    """An engine that is known by its lists alone, for `recsys.evaluation`.
+
+    Args:
+        lists: items by user, best first.
+    """
+    users, items = 1 + max(lists), 1 + max(max(items, default=0) for items in lists.values())
+    scores = np.zeros((users, items), np.float32)
+    for user, best in lists.items():
+        scores[user, list(best)] = np.arange(len(best), 0, -1)
+
+    def predict(rows: Ratings) -> np.ndarray:
+        known = (rows.user < users) & (rows.item < items)
+        return np.where(known, scores[rows.user % users, rows.item % items], 0)
+
+    return predict
 
 
 def ask(endpoint: str, instances: Iterable[Mapping[str, Any]], answer: str = "scores") -> Any:
@@ -280,6 +319,14 @@ def side_by_side(**tables: pd.DataFrame | pd.Series) -> HTML:
         for name, t in tables.items()
     )
     return HTML(f"<table><tr>{cells}</tr></table>")
+
+
+def words(table: pd.DataFrame) -> Styler:
+    """A table of texts, which begin at the left."""
+    left = {"text-align": "left"}
+    return table.style.set_properties(**left).set_table_styles(
+        [{"selector": "th", "props": list(left.items())}]
+    )
 
 
 def lines(rows: Iterable[Mapping[str, Any]]) -> bytes:

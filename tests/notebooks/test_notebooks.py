@@ -104,6 +104,16 @@ def test_embedding_space(deployment: Run) -> None:
     assert found["genre_near"] > 1.1 * found["genre_random"]
 
 
+def test_personalize(deployment: Run) -> None:
+    found = executed("5_")
+    # who knows a person's history does better than who counts
+    assert found["mrr"] > found["mrr_popularity"]
+    # events have drawn their genre into a stranger's list
+    assert found["genre_after"] > found["genre_before"]
+    # every user of the generated data has a list
+    assert (found["lists"], found["left"]) == (240, 0)
+
+
 def test_clean_up(deployment: Run) -> None:
     found = executed("7_")
     assert found["stacks"] == 4
