@@ -104,7 +104,7 @@ def test_embedding_space(deployment: Run) -> None:
     assert found["genre_near"] > 1.1 * found["genre_random"]
 
 
-def test_personalize(deployment: Run) -> None:
+def test_personalize_and_evaluation(deployment: Run) -> None:
     found = executed("5_")
     # who knows a person's history does better than who counts
     assert found["mrr"] > found["mrr_popularity"]
@@ -112,6 +112,14 @@ def test_personalize(deployment: Run) -> None:
     assert found["genre_after"] > found["genre_before"]
     # every user of the generated data has a list
     assert (found["lists"], found["left"]) == (240, 0)
+    # these lists stand beside those of the ten other engines
+    found = executed("6_")
+    assert found["engines"] == 11
+    assert found["mse_bayesian"] < found["mse_bias"]
+    assert found["auc_bayesian"] > 0.6
+    # to guess stars well makes no good lists, and what everybody knows is not new
+    assert found["ndcg_edlae"] > found["ndcg_popularity"] > found["ndcg_bayesian"]
+    assert found["novelty_edlae"] > found["novelty_popularity"]
 
 
 def test_clean_up(deployment: Run) -> None:
