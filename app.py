@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 import aws_cdk as cdk
 
@@ -10,10 +11,15 @@ from cost.estimate import of_assembly
 from cost.report import summary
 from stacks.config import Config, ConfigError
 from stacks.data import DataStack
+from stacks.deep_mf import DeepMfStack
+from stacks.factorization_machines import FactorizationMachinesStack
 from stacks.functions import FunctionsStack
 from stacks.object2vec import Object2VecStack
 from stacks.operations import OperationsStack
 from stacks.personalize import PersonalizeStack
+
+# What can be trained beside Object2Vec, by the setting's words.
+ENGINES: Final = {"deep_mf": DeepMfStack, "factorization_machines": FactorizationMachinesStack}
 
 
 def build(app: cdk.App, config: Config) -> None:
@@ -28,6 +34,11 @@ def build(app: cdk.App, config: Config) -> None:
     )
     object2vec.add_stack_dependency(data, "training reads what Data uploads")
     functions.add_stack_dependency(object2vec, "the functions call its endpoints")
+    for name in config.engines:
+        stack = ENGINES[name]
+        title = stack.__name__.removesuffix("Stack")
+        engine = stack(app, config.name(title), config=config, store=data.store, env=env)
+        engine.add_stack_dependency(data, "training reads what Data uploads")
     if config.personalize.groups:
         personalize = PersonalizeStack(
             app, config.name("Personalize"), config=config, store=data.store, env=env

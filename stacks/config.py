@@ -5,13 +5,13 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from stacks import images, operations_settings, personalize_settings
-from stacks.hyperparameters import RULES
+from stacks.hyperparameters import DEEP_MF, FACTORIZATION_MACHINES, OBJECT2VEC, Rule
 from stacks.operations_settings import Operations
 from stacks.personalize_settings import Personalize
 from stacks.prepared_data import MACHINES, PERSONALIZE, TASKS, PreparedData
@@ -19,12 +19,14 @@ from stacks.settings import ConfigError, Settings
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 WAIT_MINUTES: Final = 50
+# What can be trained beside Object2Vec, by the engine's name.
+ENGINES: Final = {"deep_mf": DEEP_MF, "factorization_machines": FACTORIZATION_MACHINES}
 _LOG_RETENTION: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 _INSTANCE: Final = {"pattern": r"ml\.[a-z0-9-]+\.[a-z0-9]+", "allowed": "like ml.m5.xlarge"}
 # The most that a name made from the prefix adds to it, and the most that AWS allows for it.
 _LONGEST_NAMES: Final = {
-    "endpoint": ("-recommendationModel", 63),
-    "training job": ("-recommendation-0123456789", 63),
+    "endpoint": ("-factorizationMachinesModel", 63),
+    "training job": ("-factorization-machines-0123456789", 63),
     "function": ("-Recommendation_Engine_Object2Vec", 64),
     "solution": ("-item-attribute-affinity-0123456789", 63),
 }
@@ -108,6 +110,7 @@ class Config:
         upload: bytes that it does upload.
         personalize: what is deployed of Amazon Personalize.
         hyperparameters: Object2Vec's, by task, as SageMaker takes them: all texts.
+        engines: hyperparameters of what is trained beside it, by the engine's name.
         training: how models are trained.
         endpoint: how they are served.
         architecture: of the functions: `arm64` or `x86_64`.
@@ -125,6 +128,7 @@ class Config:
     upload: int
     personalize: Personalize
     hyperparameters: Mapping[str, Mapping[str, str]]
+    engines: Mapping[str, Mapping[str, str]]
     training: Training
     endpoint: InstanceEndpoint | ServerlessEndpoint
     architecture: str
@@ -159,13 +163,10 @@ class Config:
             )
         data = _data(settings)
         personalize = personalize_settings.read(settings, data, region or default_region)
-        used = [group.name for group in personalize.groups]
-        left_out = (
-            *(f"{PERSONALIZE}/{name}" for name in personalize_settings.GROUPS if name not in used),
-            MACHINES,
-        )
+        engines = settings.words("engines", "", tuple(ENGINES))
+        left_out = _left_out([group.name for group in personalize.groups], engines)
         training = _training(settings)
-        hyperparameters = _hyperparameters(settings, data.vocabulary if data else {})
+        hyperparameters, others = _hyperparameters(settings, data, engines)
         config = {
             "prefix": _prefix(settings),
             "personalize": personalize,
@@ -189,6 +190,7 @@ class Config:
             data=data,
             training=training,
             hyperparameters=hyperparameters,
+            engines=others,
             **config,  # type: ignore[arg-type]
         )
 
@@ -279,36 +281,70 @@ def _api(settings: Settings) -> Api | None:
     return api if settings.flag("api.http", False) else None
 
 
+def _left_out(groups: Sequence[str], engines: Sequence[str]) -> tuple[str, ...]:
+    """The folders of the data that these dataset groups and engines have no use for."""
+    unused = [f"{PERSONALIZE}/{name}" for name in personalize_settings.GROUPS if name not in groups]
+    return (*unused, *([] if "factorization_machines" in engines else [MACHINES]))
+
+
 def _hyperparameters(
-    settings: Settings, vocabulary: Mapping[str, int]
-) -> dict[str, dict[str, str]]:
-    """The preset's hyperparameters with the data's vocabulary and the user's own put over them."""
+    settings: Settings, data: PreparedData | None, engines: Sequence[str]
+) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
+    """Those of Object2Vec's tasks, and of the engines beside it."""
     presets = json.loads((Path(__file__).parent / "presets.json").read_text(encoding="utf-8"))
     preset = presets[settings.choice("preset", "default", tuple(presets))]
-    chosen = {}
-    for task in (task for task in TASKS if task in preset):
-        own = settings.section(task)
-        values = {name: str(value) for name, value in {**preset[task], **vocabulary}.items()}
-        values |= {
-            name: value.capitalize() if value in ("true", "false") else value
-            for name, value in own.items()
-        }
-        for name, value in values.items():
-            if name not in RULES:
-                settings.errors.append(
-                    f"{task}.{name}: not a hyperparameter that can be set; those are "
-                    f"{', '.join(RULES)}"
-                )
-            elif not RULES[name].accepts(value):
-                settings.refuse(f"{task}.{name}", value, str(RULES[name]))
-            elif int(vocabulary.get(name, 0)) > int(value if name in vocabulary else 0):
-                settings.refuse(
-                    f"{task}.{name}",
-                    value,
-                    f"at least {vocabulary[name]}, which the ids in the data need",
-                )
-        chosen[task] = values
-    return chosen
+    vocabulary = data.vocabulary if data else {}
+    tasks = {
+        task: _chosen(settings, task, preset[task], OBJECT2VEC, vocabulary)
+        for task in TASKS
+        if task in preset
+    }
+    # Settings of an engine that is not trained are read too: so they are checked, and are known.
+    others = {
+        name: _chosen(settings, name, preset.get(name) or presets["default"][name], rules)
+        for name, rules in ENGINES.items()
+    }
+    others["factorization_machines"]["feature_dim"] = str(sum(vocabulary.values()))
+    return tasks, {name: others[name] for name in engines}
+
+
+def _chosen(
+    settings: Settings,
+    section: str,
+    preset: Mapping[str, str],
+    rules: Mapping[str, Rule],
+    least: Mapping[str, int] | None = None,
+) -> dict[str, str]:
+    """A preset's hyperparameters with the user's own put over them.
+
+    Args:
+        settings: the user's.
+        section: under which theirs stand.
+        preset: what holds unless they say otherwise.
+        rules: what each may be.
+        least: values that the data needs at least, which hold unless the user wants more.
+    """
+    least = least or {}
+    values = {name: str(value) for name, value in {**preset, **least}.items()}
+    values |= {
+        name: value.capitalize() if value in ("true", "false") else value
+        for name, value in settings.section(section).items()
+    }
+    for name, value in values.items():
+        if name not in rules:
+            settings.errors.append(
+                f"{section}.{name}: not a hyperparameter that can be set; those are "
+                f"{', '.join(rules)}"
+            )
+        elif not rules[name].accepts(value):
+            settings.refuse(f"{section}.{name}", value, str(rules[name]))
+        elif int(least.get(name, 0)) > int(value if name in least else 0):
+            settings.refuse(
+                f"{section}.{name}",
+                value,
+                f"at least {least[name]}, which the ids in the data need",
+            )
+    return values
 
 
 __all__ = ["Config", "ConfigError", "InstanceEndpoint", "ServerlessEndpoint", "Training"]

@@ -13,11 +13,11 @@ from stacks.config import Config
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import PrivateBucket, Store
 from stacks.constructs.roles import Permission, ServiceRole, acknowledge, all_of, writes_logs
-from stacks.prepared_data import KEYS, PERSONALIZE
+from stacks.prepared_data import DEEP_MF_KEYS, KEYS, MACHINE_KEYS, PERSONALIZE
 
 # What others write into the bucket; an upload of new data leaves it alone.
 _WRITTEN_BY_OTHERS: Final = (
-    f"{KEYS}/output/*",
+    *(f"{keys}/output/*" for keys in (KEYS, DEEP_MF_KEYS, MACHINE_KEYS)),
     f"{KEYS}/embeddings/*",
     f"{PERSONALIZE}/batch/*",
 )

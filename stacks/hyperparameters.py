@@ -1,8 +1,9 @@
-"""Object2Vec's hyperparameters: their names and what each may be.
+"""The engines' hyperparameters: their names and what each may be.
 
-The ranges are the built-in algorithm's documented ones (SageMaker developer guide, "Object2Vec
-hyperparameters"). They stand here so that a bad value ends at synthesis, not after a training
-instance has started; the container checks them again, with everything that depends on the data.
+The ranges of the built-in algorithms are the documented ones (SageMaker developer guide,
+"Object2Vec hyperparameters" and "Factorization Machines hyperparameters"). They stand here so that
+a bad value ends at synthesis, not after a training instance has started; the container checks them
+again, with everything that depends on the data.
 """
 
 import math
@@ -94,7 +95,7 @@ def _encoder(side: str) -> dict[str, Rule]:
     }
 
 
-RULES: Final[Mapping[str, Rule]] = {
+OBJECT2VEC: Final[Mapping[str, Rule]] = {
     **_encoder("enc0"),
     **_encoder("enc1"),
     "enc_dim": Number(4, 10_000),
@@ -119,4 +120,43 @@ RULES: Final[Mapping[str, Rule]] = {
     "_kvstore": OneOf(("device", "local")),
     "_num_gpus": AutoOr(Number(0, 64)),
     "_num_kv_servers": AutoOr(Number(1, 64)),
+}
+
+DEEP_MF: Final[Mapping[str, Rule]] = {
+    "user_dim": Number(1, 1000),
+    "item_dim": Number(1, 1000),
+    "genre_dim": Number(0, 1000),
+    "hidden_dim": Number(1, 10_000),
+    "hidden_layers": Number(1, 10),
+    "epochs": Number(1, 1000),
+    "mini_batch_size": Number(1, 1_000_000),
+    "learning_rate": Number(1e-6, 1, whole=False),
+    "weight_decay": Number(0, 1000, whole=False),
+}
+
+
+def _start(part: str) -> dict[str, Rule]:
+    return {
+        f"{part}_init_method": OneOf(("normal", "uniform", "constant")),
+        f"{part}_init_sigma": Number(0, math.inf, whole=False),
+        f"{part}_init_scale": Number(0, math.inf, whole=False),
+        f"{part}_init_value": Number(-1e9, 1e9, whole=False),
+        f"{part}_lr": Number(0, math.inf, whole=False),
+        f"{part}_wd": Number(0, math.inf, whole=False),
+    }
+
+
+# Without feature_dim, which the data tells.
+FACTORIZATION_MACHINES: Final[Mapping[str, Rule]] = {
+    "num_factors": Number(2, 1000),
+    # labels are ratings
+    "predictor_type": OneOf(("regressor",)),
+    "epochs": Number(1, math.inf),
+    "mini_batch_size": Number(1, math.inf),
+    **_start("bias"),
+    **_start("linear"),
+    **_start("factors"),
+    "clip_gradient": Number(0, math.inf, whole=False),
+    "eps": Number(0, math.inf, whole=False),
+    "rescale_grad": Number(0, math.inf, whole=False),
 }

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
-from stacks.constructs.sagemaker import Endpoint, TrainingJob
+from stacks.constructs.sagemaker import Channel, train_and_serve
 from stacks.constructs.trained_resource import Trainer
 from stacks.images import OBJECT2VEC, Image
 from stacks.prepared_data import KEYS, TASKS
@@ -29,31 +29,18 @@ class Object2VecStack(cdk.Stack):
         image = Image(self, "Image", OBJECT2VEC)
         trainer = Trainer(self, "Trainer", config=config)
         for task, hyperparameters in config.hyperparameters.items():
-            title = task.capitalize()
-            output = f"{KEYS}/output/{task}/"
-            job = TrainingJob(
+            train_and_serve(
                 self,
-                f"{title}Training",
+                task,
                 trainer=trainer,
                 config=config,
                 store=store,
-                name=config.name(task),
                 image=image,
                 hyperparameters=hyperparameters,
-                channels={channel: f"{KEYS}/input/{task}/{channel}/" for channel in TASKS[task][0]},
+                channels={
+                    channel: Channel(f"{KEYS}/input/{task}/{channel}/")
+                    for channel in TASKS[task][0]
+                },
                 digest=config.data.digests[task],
-                output=output,
+                output=f"{KEYS}/output/{task}/",
             )
-            endpoint = Endpoint(
-                self,
-                title,
-                config=config,
-                store=store,
-                name=config.name(f"{task}Model"),
-                image=image,
-                model_data_url=job.attribute("ModelDataUrl"),
-                output=output,
-            )
-            cdk.CfnOutput(self, f"{title}EndpointName", value=endpoint.name)
-            cdk.CfnOutput(self, f"{title}TrainingJobName", value=job.attribute("Name"))
-            cdk.CfnOutput(self, f"{title}Metrics", value=job.attribute("Metrics"))

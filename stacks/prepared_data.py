@@ -9,13 +9,17 @@ from typing import Final
 
 KEYS: Final = "object2vec/movielens"
 PERSONALIZE: Final = "personalize"
-MACHINES: Final = "factorization-machines"  # their records, which no stack uses yet
+MACHINES: Final = "factorization-machines"
+MACHINE_KEYS: Final = f"{MACHINES}/movielens"
+DEEP_MF_KEYS: Final = "deep-mf/movielens"
+MOVIES: Final = f"{KEYS}/ml-100k/u.item"
 # By task, the channels that its model learns from and is checked by, and the files' last letter.
 TASKS: Final = {
     "rating": (("train", "validation"), "r"),
     "recommendation": (("train", "validation"), "c"),
     "retrieval": (("train",), "p"),
 }
+MACHINE_CHANNELS: Final = ("train", "test")
 _MAX_UPLOAD: Final = 4 << 30
 
 
@@ -26,7 +30,8 @@ class PreparedData:
     Attributes:
         folder: what becomes the bucket's content.
         vocabulary: the vocabulary size of each of Object2Vec's encoders, by hyperparameter.
-        digests: by task, a digest of what the model is trained and validated on.
+        digests: by what models are trained on (a task, `factorization_machines`, `movies`), a
+            digest of the files.
     """
 
     folder: Path
@@ -56,13 +61,18 @@ class PreparedData:
 
         bucket = folder / "bucket"
         inputs = {task: bucket / KEYS / "input" / task for task in TASKS}
+        inputs["factorization_machines"] = bucket / MACHINE_KEYS / "input"
         wanted = [
             bucket / KEYS / "ml-100k" / "ua.base",
-            bucket / KEYS / "ml-100k" / "u.item",
+            bucket / MOVIES,
             *(
                 inputs[task] / channel / f"{channel}_{letter}.jsonl"
                 for task, (channels, letter) in TASKS.items()
                 for channel in channels
+            ),
+            *(
+                inputs["factorization_machines"] / channel / f"{channel}.recordio"
+                for channel in MACHINE_CHANNELS
             ),
         ]
         missing = [str(path) for path in wanted if not path.is_file()]
@@ -71,7 +81,10 @@ class PreparedData:
         return cls(
             folder=bucket,
             vocabulary=vocabulary,
-            digests={task: _digest(inputs[task]) for task in TASKS},
+            digests={
+                **{name: _digest(folder) for name, folder in inputs.items()},
+                "movies": _digest(bucket / MOVIES),
+            },
         )
 
     def size(self, left_out: Sequence[str] = ()) -> int:
@@ -168,11 +181,12 @@ def _check_health(path: Path, group: str, digests: Mapping[str, str]) -> None:
         )
 
 
-def _digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of a folder's files."""
+def _digest(input: Path) -> str:  # noqa: A002
+    """SHA-256 over the names and contents of a folder's files, or of one file."""
     total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    files = [input] if input.is_file() else [path for path in input.rglob("*") if path.is_file()]
+    for path in sorted(files):
         with path.open("rb") as content:
             file = hashlib.file_digest(content, "sha256").hexdigest()
-        total.update(f"{path.relative_to(folder).as_posix()}\0{file}\n".encode())
+        total.update(f"{path.relative_to(input).as_posix()}\0{file}\n".encode())
     return total.hexdigest()

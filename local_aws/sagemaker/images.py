@@ -1,8 +1,12 @@
 """Which program of this machine runs in place of which container image."""
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 from local_aws.sagemaker.errors import ValidationException
 
@@ -10,47 +14,6 @@ _URI = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z0-9.]+"
     r"/(?P<repository>[a-z0-9._/-]+)(?::(?P<tag>[A-Za-z0-9._-]+))?"
 )
-
-# the registries of Object2Vec and Factorization Machines, as in the SageMaker SDK's image table
-REGISTRIES: Mapping[str, str] = {
-    "af-south-1": "455444449433",
-    "ap-east-1": "286214385809",
-    "ap-northeast-1": "351501993468",
-    "ap-northeast-2": "835164637446",
-    "ap-northeast-3": "867004704886",
-    "ap-south-1": "991648021394",
-    "ap-south-2": "628508329040",
-    "ap-southeast-1": "475088953585",
-    "ap-southeast-2": "712309505854",
-    "ap-southeast-3": "951798379941",
-    "ap-southeast-4": "106583098589",
-    "ca-central-1": "469771592824",
-    "ca-west-1": "190319476487",
-    "cn-north-1": "390948362332",
-    "cn-northwest-1": "387376663083",
-    "eu-central-1": "664544806723",
-    "eu-central-2": "680994064768",
-    "eu-north-1": "669576153137",
-    "eu-south-1": "257386234256",
-    "eu-south-2": "104374241257",
-    "eu-west-1": "438346466558",
-    "eu-west-2": "644912444149",
-    "eu-west-3": "749696950732",
-    "il-central-1": "898809789911",
-    "me-central-1": "272398656194",
-    "me-south-1": "249704162688",
-    "sa-east-1": "855470959533",
-    "us-east-1": "382416733822",
-    "us-east-2": "404615174143",
-    "us-gov-east-1": "237065988967",
-    "us-gov-west-1": "226302683700",
-    "us-iso-east-1": "490574956308",
-    "us-isob-east-1": "765400339828",
-    "us-isof-east-1": "108575199400",
-    "us-isof-south-1": "124985052026",
-    "us-west-1": "632365934929",
-    "us-west-2": "174872318107",
-}
 
 
 def _metric(channel: str, name: str, kind: str) -> dict[str, str]:
@@ -62,18 +25,42 @@ def _metric(channel: str, name: str, kind: str) -> dict[str, str]:
 class Program:
     """A program that keeps SageMaker's container contract.
 
-    It is started as `python *command train|serve algorithm`. `metrics` are the definitions
-    (Name, Regex) by which its log lines become the training job's metrics; `registries` maps each
-    region to the account that holds the image.
+    It is started as `python *command train|serve algorithm`. `metrics` are a built-in algorithm's
+    definitions (Name, Regex) by which its log lines become the training job's metrics, and empty
+    where the job brings its own; `tag` is the image's; `table` names the part of the SageMaker
+    SDK's tables in which its versions stand.
     """
 
     algorithm: str
     command: tuple[str, ...] = ("-m", "recsys.container")
     metrics: tuple[Mapping[str, str], ...] = ()
-    registries: Mapping[str, str] = field(default_factory=lambda: REGISTRIES)
-    tags: tuple[str, ...] = ("1", "latest")
+    tag: str = "1"
+    table: tuple[str, ...] = ()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What may stand after the image's name; only a built-in algorithm has a latest."""
+        return (self.tag, "latest") if self.metrics else (self.tag,)
+
+    def registries(self) -> Mapping[str, str]:
+        """By region, the account that holds the image."""
+        return _registries(self.table or (self.algorithm,), self.tag.split("-")[0])
 
 
+@cache
+def _registries(table: tuple[str, ...], version: str) -> Mapping[str, str]:
+    # Found without importing the SDK, which takes seconds.
+    package = find_spec("sagemaker")
+    assert package is not None and package.submodule_search_locations
+    folder = Path(package.submodule_search_locations[0]) / "core" / "image_uri_config"
+    found = json.loads((folder / f"{table[0]}.json").read_text("utf-8"))
+    for part in table[1:]:
+        found = found[part]
+    registries: dict[str, str] = found["versions"][version]["registries"]
+    return registries
+
+
+_TOOLKIT = ("-m", "local_aws.sagemaker.toolkit")
 PROGRAMS: dict[str, Program] = {  # by the name of the image's repository
     "factorization-machines": Program(
         "factorization-machines",
@@ -101,6 +88,12 @@ PROGRAMS: dict[str, Program] = {  # by the name of the image's repository
             )
         ),
     ),
+    "pytorch-inference": Program(
+        "inference", _TOOLKIT, tag="2.6.0-cpu-py312", table=("pytorch", "inference")
+    ),
+    "pytorch-training": Program(
+        "training", _TOOLKIT, tag="2.8.0-cpu-py312", table=("pytorch", "training")
+    ),
 }
 
 
@@ -113,16 +106,16 @@ def find(image: str, region: str) -> Program:
     uri = _URI.fullmatch(image)
     program = PROGRAMS.get(uri["repository"]) if uri else None
     if uri is None or program is None or (uri["tag"] or "latest") not in program.tags:
-        known = ", ".join(f"{name}:{each.tags[0]}" for name, each in PROGRAMS.items())
+        known = ", ".join(f"{name}:{each.tag}" for name, each in PROGRAMS.items())
         raise ValidationException(
-            f"The image {image} cannot run here. The local AWS runs the built-in algorithms' "
-            f"images by programs of its own, and these only: {known}."
+            f"The image {image} cannot run here. The local AWS runs images by programs of its own, "
+            f"and these only: {known}."
         )
-    account = program.registries.get(region)
+    account = program.registries().get(region)
     if (uri["account"], uri["region"]) != (account, region):
         where = f"account {account}" if account else "no account"
         raise ValidationException(
-            f"The image {image} does not exist in {region}: the built-in algorithm "
-            f"{uri['repository']} lives there in {where}."
+            f"The image {image} does not exist in {region}: {uri['repository']} lives there in "
+            f"{where}."
         )
     return program

@@ -45,6 +45,21 @@ class Role:
         except AccessDenied:
             raise Failed(f"Could not assume role {self.arn}.") from None
 
+    def environment(self) -> dict[str, str]:
+        """The variables by which a container that may call AWS does so as this role.
+
+        Raises:
+            Failed: the role is gone.
+        """
+        try:
+            return {
+                **self._credentials().environment(),
+                # Without a server there is nothing to reach, and nothing else must be reached.
+                "AWS_ENDPOINT_URL": self._endpoint or "http://127.0.0.1:9",
+            }
+        except AccessDenied:
+            raise Failed(f"Could not assume role {self.arn}.") from None
+
     def _credentials(self) -> clients.Credentials:
         return assume(
             self.arn,

@@ -74,6 +74,10 @@ class TrainingJob:
         self.arn = arn
         self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
         self._program = _checked(params, region)
+        self._definitions = [
+            *self._program.metrics,
+            *params["AlgorithmSpecification"].get("MetricDefinitions", []),
+        ]
         self._role = Role(params["RoleArn"], arn, region)
         self._region = region
         self._channels = [
@@ -137,7 +141,7 @@ class TrainingJob:
         with self._lock:
             algorithm = {
                 **self._request["AlgorithmSpecification"],
-                "MetricDefinitions": list(self._program.metrics),
+                "MetricDefinitions": self._definitions,
                 "EnableSageMakerMetricsTimeSeries": False,
             }
             return {
@@ -274,6 +278,7 @@ class TrainingJob:
             "train",
             self._root,
             {
+                **({} if self._request.get("EnableNetworkIsolation") else self._role.environment()),
                 **self._request.get("Environment", {}),
                 "TRAINING_JOB_NAME": self.name,
                 "TRAINING_JOB_ARN": self.arn,
@@ -298,12 +303,12 @@ class TrainingJob:
 
     def _observe(self, line: str) -> None:
         self._tail.append(line)
-        for definition in self._program.metrics:
+        for definition in self._definitions:
             match = re.search(definition["Regex"], line)
             if match:
                 try:
                     value = float(match[1])
-                except ValueError:
+                except (IndexError, TypeError, ValueError):  # no group, or not of a number
                     continue
                 name = definition["Name"]
                 point = {"MetricName": name, "Value": value, "Timestamp": now()}
@@ -388,11 +393,20 @@ def _checked(params: dict[str, Any], region: str) -> images.Program:
     if "TrainingImage" not in algorithm:
         raise ValidationException("AlgorithmSpecification needs a TrainingImage.")
     program = images.find(algorithm["TrainingImage"], region)
-    if algorithm.get("MetricDefinitions"):
+    definitions = algorithm.get("MetricDefinitions", [])
+    if definitions and program.metrics:
         raise ValidationException(
             "You can't override the metric definitions for Amazon SageMaker algorithms. Please "
             "retry the request without specifying metric definitions."
         )
+    for definition in definitions:
+        try:
+            re.compile(definition["Regex"])
+        except re.error as error:
+            raise ValidationException(
+                f"Invalid MetricDefinitions: the regular expression of {definition['Name']} "
+                f"cannot be used: {error}"
+            ) from None
     channels = params.get("InputDataConfig", [])
     modes = {
         algorithm["TrainingInputMode"],

@@ -49,7 +49,11 @@ def _job(root: Path, stopped: threading.Event) -> Job:
     resources = config / "resourceconfig.json"
     host = _object(resources).get("current_host", "algo-1") if resources.exists() else "algo-1"
     return Job(
-        {name: str(value) for name, value in hyperparameters.items()},
+        {
+            name: str(value)
+            for name, value in hyperparameters.items()
+            if not name.startswith("sagemaker_")  # a framework container's own
+        },
         channels,
         root / "model",
         host,

@@ -1,6 +1,7 @@
 """Training jobs and endpoints of SageMaker, with roles for one model each."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import aws_cdk as cdk
@@ -12,6 +13,7 @@ from stacks.config import Config, InstanceEndpoint
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, ServiceRole, all_of, writes_logs
+from stacks.constructs.script import Script
 from stacks.constructs.trained_resource import TrainedResource, Trainer
 from stacks.images import Image
 
@@ -21,6 +23,14 @@ _TRAINING_LOGS: Final = "/aws/sagemaker/TrainingJobs"
 _JOBS: Final = "This model's jobs, whose names end in a hash of what they are made from"
 _THE_GROUP: Final = "One log group: its ARN ends in a wildcard"
 _NO_RESOURCES: Final = "The action knows no resources"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What a training job reads: the beginning of its files' keys, and their content type."""
+
+    keys: str
+    content_type: str | None = "application/jsonlines"
 
 
 class TrainingJob(TrainedResource):
@@ -40,9 +50,10 @@ class TrainingJob(TrainedResource):
         name: str,
         image: Image,
         hyperparameters: Mapping[str, str],
-        channels: Mapping[str, str],
+        channels: Mapping[str, Channel],
         digest: str,
         output: str,
+        script: Script | None = None,
     ) -> None:
         """Make the job and its role.
 
@@ -55,9 +66,10 @@ class TrainingJob(TrainedResource):
             name: begins the job's name; small letters, as SageMaker's ARNs are.
             image: the algorithm.
             hyperparameters: all as texts.
-            channels: by name, the beginning of the keys of each channel's files (JSON Lines).
+            channels: by name.
             digest: of the channels' files.
             output: the beginning of the keys under which the model is stored.
+            script: what the image runs, if it is a framework's and not an algorithm's.
         """
         stack = cdk.Stack.of(scope)
         role = ServiceRole(
@@ -66,8 +78,9 @@ class TrainingJob(TrainedResource):
             service="sagemaker",
             source_arn=all_of(scope, "sagemaker"),
             permissions=[
-                *store.lists(*(f"{keys}*" for keys in channels.values())),
-                *store.reads(*(f"{keys}*" for keys in channels.values())),
+                *store.lists(*(f"{each.keys}*" for each in channels.values())),
+                *store.reads(*(f"{each.keys}*" for each in channels.values())),
+                *([script.reads] if script else []),
                 *store.writes(f"{output}*"),
                 *_runs_images(image),
                 Permission(
@@ -92,22 +105,29 @@ class TrainingJob(TrainedResource):
             inputs=digest,
             waits=config.training.waits,
             request={
-                "AlgorithmSpecification": {"TrainingImage": image.uri, "TrainingInputMode": "File"},
+                "AlgorithmSpecification": {
+                    "TrainingImage": image.uri,
+                    "TrainingInputMode": "File",
+                    **({"MetricDefinitions": script.metrics} if script else {}),
+                },
                 "RoleArn": role.role_arn,
-                "HyperParameters": dict(sorted(hyperparameters.items())),
+                "HyperParameters": {
+                    **dict(sorted(hyperparameters.items())),
+                    **(script.hyperparameters if script else {}),
+                },
                 "InputDataConfig": [
                     {
-                        "ChannelName": channel,
-                        "ContentType": "application/jsonlines",
+                        "ChannelName": name,
+                        **({"ContentType": each.content_type} if each.content_type else {}),
                         "DataSource": {
                             "S3DataSource": {
                                 "S3DataType": "S3Prefix",
-                                "S3Uri": f"s3://{bucket}/{keys}",
+                                "S3Uri": f"s3://{bucket}/{each.keys}",
                                 "S3DataDistributionType": "FullyReplicated",
                             }
                         },
                     }
-                    for channel, keys in channels.items()
+                    for name, each in channels.items()
                 ],
                 "OutputDataConfig": {
                     "S3OutputPath": f"s3://{bucket}/{output}",
@@ -119,7 +139,8 @@ class TrainingJob(TrainedResource):
                     "VolumeSizeInGB": config.training.volume_gb,
                 },
                 "StoppingCondition": {"MaxRuntimeInSeconds": config.training.max_minutes * 60},
-                "EnableNetworkIsolation": True,
+                # A script's requirements are installed from the package index.
+                "EnableNetworkIsolation": script is None,
             },
             permissions=[
                 Permission(
@@ -179,6 +200,7 @@ class Endpoint(Construct):
         image: Image,
         model_data_url: str,
         output: str,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Make the endpoint and its role.
 
@@ -191,6 +213,7 @@ class Endpoint(Construct):
             image: the algorithm.
             model_data_url: the model's archive.
             output: the beginning of the keys under which it is stored.
+            environment: the container's variables.
         """
         super().__init__(scope, id)
         log_group = LogGroup(
@@ -215,7 +238,7 @@ class Endpoint(Construct):
             # Serverless endpoints do not offer isolation.
             enable_network_isolation=isinstance(serving, InstanceEndpoint) or None,
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
-                image=image.uri, model_data_url=model_data_url
+                image=image.uri, model_data_url=model_data_url, environment=environment
             ),
         )
         if isinstance(serving, InstanceEndpoint):
@@ -274,6 +297,68 @@ class Endpoint(Construct):
             )
         self.name = endpoint.attr_endpoint_name
         self.literal_name = name
+
+
+def train_and_serve(
+    stack: cdk.Stack,
+    name: str,
+    *,
+    trainer: Trainer,
+    config: Config,
+    store: Store,
+    image: Image,
+    hyperparameters: Mapping[str, str],
+    channels: Mapping[str, Channel],
+    digest: str,
+    output: str,
+    script: Script | None = None,
+    serving_image: Image | None = None,
+) -> None:
+    """Put a training job, an endpoint for its model and outputs that name both into a stack.
+
+    Args:
+        stack: takes them.
+        name: of the model, in small letters and hyphens.
+        trainer: the functions that start the job and wait for it.
+        config: the deployment's settings.
+        store: where data and model are.
+        image: the algorithm, or a framework.
+        hyperparameters: all as texts.
+        channels: what the job reads.
+        digest: of the channels' files.
+        output: the beginning of the keys under which the model is stored.
+        script: what a framework's image runs.
+        serving_image: serves the model; None if the image that trains does.
+    """
+    title = "".join(word.capitalize() for word in name.split("-"))
+    job = TrainingJob(
+        stack,
+        f"{title}Training",
+        trainer=trainer,
+        config=config,
+        store=store,
+        name=config.name(name),
+        image=image,
+        hyperparameters=hyperparameters,
+        channels=channels,
+        digest=digest,
+        output=output,
+        script=script,
+    )
+    endpoint = Endpoint(
+        stack,
+        title,
+        config=config,
+        store=store,
+        name=config.name(f"{title[0].lower()}{title[1:]}Model"),
+        image=serving_image or image,
+        model_data_url=job.attribute("ModelDataUrl"),
+        output=output,
+        environment=script.environment if script else None,
+    )
+    cdk.CfnOutput(stack, f"{title}EndpointName", value=endpoint.name)
+    cdk.CfnOutput(stack, f"{title}TrainingJobName", value=job.attribute("Name"))
+    cdk.CfnOutput(stack, f"{title}Metrics", value=job.attribute("Metrics"))
 
 
 def _log_arn(stack: cdk.Stack, what: str) -> str:

@@ -34,6 +34,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "tracing": True,
         },
     },
+    "every engine": {
+        "engines": "deep_mf, factorization_machines",
+        "deep_mf": {"genre_dim": 5},
+        "personalize": {"groups": "off"},
+    },
     "domain group": {"personalize": {"groups": "domain", "filters": False}},
     "kms, other names": {
         "kms": True,
@@ -55,6 +60,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "endpoint": {"kind": "serverless", "memory_mb": 3072, "max_concurrency": 20},
         "region": "cn-north-1",
         "personalize": {"groups": "off"},
+        "engines": "deep_mf",
     },
 }
 
@@ -109,6 +115,9 @@ def write_data(
     ):
         path = keys / "input" / f"{channel}_{letter}.jsonl"
         files[path] = f'{{"label": {label}, "in0": [1], "in1": [1]}}\n'
+    for channel in ("train", "test"):
+        records = folder / "bucket/factorization-machines/movielens/input" / channel
+        files[records / f"{channel}.recordio"] = f"a record of {ratings}"
     digests = {}
     for group in ("custom", "domain"):
         for kind, line in (("Interactions", events), ("Items", titles), ("Users", "1,F")):

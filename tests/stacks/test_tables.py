@@ -1,16 +1,34 @@
 """Tables that others keep too: they must say the same."""
 
+import dataclasses
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from recsys.deep_mf import hyperparameters as deep_mf
 from recsys.errors import InputError
+from recsys.factorization_machines import hyperparameters as machines
 from recsys.object2vec import hyperparameters as learner
 from stacks import images
-from stacks.hyperparameters import RULES, AutoOr, Number, OneOf, SomeOf
+from stacks.hyperparameters import (
+    DEEP_MF,
+    FACTORIZATION_MACHINES,
+    OBJECT2VEC,
+    AutoOr,
+    Number,
+    OneOf,
+    Rule,
+    SomeOf,
+)
 from stacks.operations_settings import REGIONS_WITHOUT_BUDGETS
+
+
+def fields(hyperparameters: type) -> dict[str, Any]:
+    return {each.name: each for each in dataclasses.fields(hyperparameters)}
+
 
 PRESETS = json.loads(
     (Path(__file__).resolve().parents[2] / "stacks" / "presets.json").read_text("utf-8")
@@ -61,25 +79,44 @@ def test_regions_without_budgets_are_those_of_the_registry() -> None:
     assert set(REGIONS_WITHOUT_BUDGETS) == lacking
 
 
-def test_hyperparameters_have_the_learners_names() -> None:
-    files = {f"{side}_{file}_file" for side in ("enc0", "enc1") for file in ("vocab",)} | {
-        f"{side}_pretrained_embedding_file" for side in ("enc0", "enc1")
-    }
-    # What comes in a channel of its own, which the stacks do not have, and how a machine is used.
-    machine = {"_kvstore", "_num_gpus", "_num_kv_servers"}
-    assert RULES.keys() - machine == learner._FIELDS.keys() - files
+LEARNERS = {
+    "object2vec": (OBJECT2VEC, learner._FIELDS),
+    "deep_mf": (DEEP_MF, fields(deep_mf.Hyperparameters)),
+    "factorization_machines": (FACTORIZATION_MACHINES, fields(machines.Hyperparameters)),
+}
+# What comes in a channel of its own, which the stacks do not have, how a machine is used, and what
+# the data tells.
+FILES = {
+    f"{side}_{file}_file" for side in ("enc0", "enc1") for file in ("vocab", "pretrained_embedding")
+}
+MACHINE = {"_kvstore", "_num_gpus", "_num_kv_servers"}
 
 
-@pytest.mark.parametrize("name", sorted(RULES.keys() & learner._FIELDS.keys()))
-def test_hyperparameters_have_the_learners_ranges(name: str) -> None:
+@pytest.mark.parametrize("engine", LEARNERS)
+def test_hyperparameters_have_the_learners_names(engine: str) -> None:
+    rules, learns = LEARNERS[engine]
+    assert rules.keys() - MACHINE == learns.keys() - FILES - {"feature_dim"}
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "field"),
+    [
+        (f"{engine}.{name}", rule, learns[name])
+        for engine, (rules, learns) in LEARNERS.items()
+        for name, rule in sorted(rules.items())
+        # deployed machines learn ratings, though they could classify
+        if name in learns and name != "predictor_type"
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_hyperparameters_have_the_learners_ranges(name: str, rule: Rule, field: Any) -> None:
     def learns(value: str) -> bool:
         try:
-            learner._FIELDS[name].metadata["parse"](value)
+            field.metadata["parse"](value)
         except (ValueError, InputError):
             return False
         return True
 
-    rule = RULES[name]
     if isinstance(rule, AutoOr):
         assert learns("auto")
         rule = rule.rule
@@ -98,7 +135,8 @@ def test_hyperparameters_have_the_learners_ranges(name: str) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("task", ["rating", "recommendation"])
-def test_presets_are_within_the_rules(preset: str, task: str) -> None:
-    for name, value in PRESETS[preset][task].items():
-        assert RULES[name].accepts(str(value)), (name, value)
+def test_presets_are_within_the_rules(preset: str) -> None:
+    for section, values in PRESETS[preset].items():
+        rules, _ = LEARNERS.get(section, LEARNERS["object2vec"])
+        for name, value in values.items():
+            assert rules[name].accepts(str(value)), (section, name, value)

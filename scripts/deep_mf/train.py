@@ -1,0 +1,31 @@
+"""Deep matrix factorization in SageMaker's PyTorch container: learn, then pack what serves it.
+
+The container installs requirements.txt beside this file, and tells in SM_MODEL_DIR where the
+model's files go. What is in the model's folder `code` runs in the inference container.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from recsys.container.train import train
+
+SOURCE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    """Train; returns the exit status."""
+    model = Path(os.environ["SM_MODEL_DIR"])
+    status = train("deep-matrix-factorization", model.parent)
+    if status == 0:
+        code = model / "code"
+        shutil.copytree(
+            SOURCE / "recsys", code / "recsys", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        shutil.copy(SOURCE / "inference.py", code)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

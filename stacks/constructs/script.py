@@ -1,0 +1,113 @@
+"""A script for SageMaker's framework containers: an archive of source code."""
+
+import gzip
+import hashlib
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_s3_assets as s3_assets
+from constructs import Construct
+
+from stacks.constructs.roles import Permission
+
+_PROJECT: Final = Path(__file__).resolve().parents[2]
+_TRAINS: Final = "train.py"
+_SERVES: Final = "inference.py"
+
+
+@jsii.implements(cdk.ILocalBundling)
+class _Archiver:
+    """Packs files as a tar.gz, the same bytes for the same content."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = files
+
+    def try_bundle(self, output_dir: str, options: Any = None, **_: Any) -> bool:
+        """Write the archive."""
+        with (
+            (Path(output_dir) / "sourcedir.tar.gz").open("wb") as raw,
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w") as archive,
+        ):
+            for name, path in sorted(self._files.items()):
+                entry = tarfile.TarInfo(name)
+                entry.size = path.stat().st_size
+                with path.open("rb") as content:
+                    archive.addfile(entry, content)
+        return True
+
+
+class Script(Construct):
+    """The folder scripts/NAME and what it imports of the project.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/pytorch.html, "script mode": the training
+    container fetches the archive, installs its requirements.txt and runs train.py, which puts the
+    code that serves into the model; the inference container finds inference.py there.
+
+    Attributes:
+        hyperparameters: what tells the training container of the archive, beside the script's own.
+        metrics: definitions of what the script reports in its log.
+        reads: permission to fetch the archive.
+        environment: what tells the inference container of the code in the model.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        name: str,
+        imports: Sequence[str],
+        metrics: Mapping[str, str],
+    ) -> None:
+        """Make the archive.
+
+        Args:
+            scope: the parent.
+            id: the construct's id.
+            name: folder under scripts/.
+            imports: the modules' files, as patterns relative to the project.
+            metrics: by name, the pattern of a metric's line in the log.
+        """
+        super().__init__(scope, id)
+        folder = _PROJECT / "scripts" / name
+        files = {path.name: path for path in folder.glob("*") if path.suffix in (".py", ".txt")}
+        files |= {
+            path.relative_to(_PROJECT).as_posix(): path
+            for pattern in imports
+            for path in _PROJECT.glob(pattern)
+        }
+        total = hashlib.sha256()
+        for place, path in sorted(files.items()):
+            total.update(f"{place}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        archive = s3_assets.Asset(
+            self,
+            "Source",
+            path=str(folder),
+            asset_hash=total.hexdigest(),
+            asset_hash_type=cdk.AssetHashType.CUSTOM,
+            bundling=cdk.BundlingOptions(
+                image=cdk.DockerImage.from_registry("none"),  # ours never needs one
+                local=_Archiver(files),
+                output_type=cdk.BundlingOutput.SINGLE_FILE,
+            ),
+        )
+        # The containers read these as JSON.
+        self.hyperparameters = {
+            "sagemaker_program": json.dumps(_TRAINS),
+            "sagemaker_submit_directory": json.dumps(archive.s3_object_url),
+        }
+        self.metrics = [{"Name": each, "Regex": pattern} for each, pattern in metrics.items()]
+        self.reads = Permission(
+            actions=["s3:GetObject"],
+            resources=[archive.bucket.arn_for_objects(archive.s3_object_key)],
+        )
+        self.environment = {
+            "SAGEMAKER_PROGRAM": _SERVES,
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        }

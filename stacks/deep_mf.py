@@ -1,0 +1,74 @@
+"""Deep matrix factorization, trained and served: a small network that rates."""
+
+from typing import Any, Final
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.private_bucket import Store
+from stacks.constructs.sagemaker import Channel, train_and_serve
+from stacks.constructs.script import Script
+from stacks.constructs.trained_resource import Trainer
+from stacks.images import PYTORCH_INFERENCE, PYTORCH_TRAINING, Image
+from stacks.prepared_data import DEEP_MF_KEYS, KEYS, MOVIES, TASKS
+
+_IMPORTS: Final = (
+    "recsys/__init__.py",
+    "recsys/compilation.py",
+    "recsys/errors.py",
+    "recsys/hyperparameters.py",
+    "recsys/container/__init__.py",
+    "recsys/container/algorithms.py",
+    "recsys/container/deep_mf.py",
+    "recsys/container/train.py",
+    "recsys/deep_mf/*.py",
+    "recsys/object2vec/__init__.py",
+    "recsys/object2vec/hyperparameters.py",
+    "recsys/object2vec/records.py",
+    "recsys/object2vec/requests.py",
+    "recsys/object2vec/scorer.py",
+)
+_METRICS: Final = {
+    "validation:mean_squared_error": (
+        r"#quality_metric: host=\S+, epoch=\S+, validation mean_squared_error <loss>=(\S+)"
+    )
+}
+
+
+class DeepMfStack(cdk.Stack):
+    """The network, from the data in the store to an endpoint."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        store: Store,
+        **kwargs: Any,
+    ) -> None:
+        description = "Deep matrix factorization: training and endpoint"
+        super().__init__(scope, id, description=description, **kwargs)
+        hyperparameters = config.engines["deep_mf"]
+        channels = {
+            channel: Channel(f"{KEYS}/input/rating/{channel}/") for channel in TASKS["rating"][0]
+        }
+        digest = config.data.digests["rating"]
+        if hyperparameters.get("genre_dim", "0") != "0":
+            channels["movies"] = Channel(MOVIES, content_type=None)
+            digest += config.data.digests["movies"]
+        train_and_serve(
+            self,
+            "deep-mf",
+            trainer=Trainer(self, "Trainer", config=config),
+            config=config,
+            store=store,
+            image=Image(self, "TrainingImage", PYTORCH_TRAINING),
+            serving_image=Image(self, "InferenceImage", PYTORCH_INFERENCE),
+            script=Script(self, "Script", name="deep_mf", imports=_IMPORTS, metrics=_METRICS),
+            hyperparameters=hyperparameters,
+            channels=channels,
+            digest=digest,
+            output=f"{DEEP_MF_KEYS}/output/",
+        )

@@ -1,0 +1,46 @@
+"""SageMaker's factorization machines, trained and served: ids and their products that rate."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.private_bucket import Store
+from stacks.constructs.sagemaker import Channel, train_and_serve
+from stacks.constructs.trained_resource import Trainer
+from stacks.images import FACTORIZATION_MACHINES, Image
+from stacks.prepared_data import MACHINE_CHANNELS, MACHINE_KEYS
+
+
+class FactorizationMachinesStack(cdk.Stack):
+    """The machine, from the records in the store to an endpoint."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        store: Store,
+        **kwargs: Any,
+    ) -> None:
+        description = "Factorization machines: training and endpoint"
+        super().__init__(scope, id, description=description, **kwargs)
+        train_and_serve(
+            self,
+            "factorization-machines",
+            trainer=Trainer(self, "Trainer", config=config),
+            config=config,
+            store=store,
+            image=Image(self, "Image", FACTORIZATION_MACHINES),
+            hyperparameters=config.engines["factorization_machines"],
+            channels={
+                channel: Channel(
+                    f"{MACHINE_KEYS}/input/{channel}/", "application/x-recordio-protobuf"
+                )
+                for channel in MACHINE_CHANNELS
+            },
+            digest=config.data.digests["factorization_machines"],
+            output=f"{MACHINE_KEYS}/output/",
+        )
