@@ -30,11 +30,13 @@ _UNSEEN: Final = {
     ),
     ("*-TrainerIsCompleteRole*", "sagemaker:StopTrainingJob"): "a deletion during the training",
     ("*-TrainerIsCompleteRole*", "personalize:StopSolutionVersionCreation"): "the same",
-    ("*-Object2Vec-*Role*", "ecr:*"): "SageMaker fetches the image; here none is fetched",
-    ("*-Object2Vec-*TrainingRole*", "logs:DescribeLogStreams"): "SageMaker documents it for jobs",
+    ("*", "ecr:*"): "SageMaker fetches the image; here none is fetched",
+    ("*TrainingRole*", "logs:DescribeLogStreams"): "SageMaker documents it for jobs",
     ("*-RatingRole*", "cloudwatch:PutMetricData"): "an endpoint's machine reports how it does",
     ("*-RecommendationRole*", "cloudwatch:PutMetricData"): "the same",
     ("*-RetrievalRole*", "cloudwatch:PutMetricData"): "the same",
+    ("*-DeepMfRole*", "cloudwatch:PutMetricData"): "the same",
+    ("*-FactorizationMachinesRole*", "cloudwatch:PutMetricData"): "the same",
     ("*", "xray:*"): "Lambda sends traces to X-Ray with the function's role; here none",
 }
 

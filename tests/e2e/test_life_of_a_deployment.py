@@ -40,9 +40,13 @@ class Life:
 
 @pytest.fixture(scope="module")
 def workbench(workbench: Workbench) -> Workbench:
-    """Without Amazon Personalize, whose life has a test of its own; watched over."""
+    """With every engine but Amazon Personalize, whose life has a test of its own; watched over."""
     settings = (
         "personalize.groups=off",
+        "engines=deep_mf,factorization_machines",
+        "deep_mf.epochs=2",
+        "deep_mf.genre_dim=2",
+        "factorization_machines.epochs=5",
         "operations.alarms=true",
         "operations.dashboard=true",
         "operations.email=anna@example.com",
@@ -86,6 +90,8 @@ def test_bootstrap_and_deploy(workbench: Workbench, life: Life) -> None:
     assert set(stacks) == {
         "recommender-Data",
         "recommender-Object2Vec",
+        "recommender-DeepMf",
+        "recommender-FactorizationMachines",
         "recommender-Functions",
         "recommender-Operations",
     }
@@ -125,6 +131,36 @@ def test_workshop_events_are_answered(workbench: Workbench) -> None:
     assert {neighbour["title"] for neighbour in body["neighbours"]} <= titles
     distances = [neighbour["distance"] for neighbour in body["neighbours"]]
     assert distances == sorted(distances)
+
+
+def test_the_engines_beside_object2vec_rate_too(workbench: Workbench) -> None:
+    found = outputs()
+    manifest = json.loads((workbench.folder / "data" / "manifest.json").read_text("utf-8"))
+    user, movie = manifest["sample"]["user"], manifest["sample"]["movie"]
+    sizes = manifest["object2vec"]
+    features = {
+        "keys": [user, sizes["enc0_vocab_size"] + movie],
+        "shape": [sizes["enc0_vocab_size"] + sizes["enc1_vocab_size"]],
+        "values": [1, 1],
+    }
+    for stack, instance in (
+        ("DeepMf", {"in0": [user], "in1": [movie]}),
+        ("FactorizationMachines", {"data": {"features": features}}),
+    ):
+        told = found[f"recommender-{stack}"]
+        answer = boto3.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=told[f"{stack}EndpointName"],
+            ContentType="application/json",
+            Body=json.dumps({"instances": [instance]}),
+        )
+        ((score,),) = [
+            one.get("scores", [one.get("score")])
+            for one in json.loads(answer["Body"].read())["predictions"]
+        ]
+        assert 0.5 < score < 5.5
+        errors = json.loads(told[f"{stack}Metrics"])
+        error = errors.get("validation:mean_squared_error") or errors["test:mse"]
+        assert 0.2 < error < 1.3, "the labels are 1 to 5 with a variance above 1"
 
 
 def test_functions_log(workbench: Workbench) -> None:
@@ -235,7 +271,11 @@ def test_what_nobody_calls_goes_by_itself(
     cloudformation.get_waiter("stack_delete_complete").wait(
         StackName=stack.id, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
     )
-    assert not boto3.client("sagemaker").list_endpoints()["Endpoints"]
+    left = boto3.client("sagemaker").list_endpoints()["Endpoints"]
+    assert {each["EndpointName"] for each in left} == {
+        "recommender-deepMfModel",
+        "recommender-factorizationMachinesModel",
+    }
     assert _status("recommender-Functions").endswith("_COMPLETE")
 
 
