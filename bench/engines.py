@@ -32,20 +32,8 @@ Floats = NDArray[np.floating]
 PRESETS = json.loads(
     (Path(__file__).resolve().parent.parent / "stacks" / "presets.json").read_text("utf-8")
 )
-_DEEP_MF = {"weight_decay": 0.003, "learning_rate": 0.001, "mini_batch_size": 512}
-_MACHINE = {
-    "feature_dim": USERS + ITEMS,
-    "num_factors": 8,
-    "predictor_type": "regressor",
-    "mini_batch_size": 256,
-    "bias_lr": 0.01,
-    "bias_wd": 0.0,
-    "linear_lr": 0.005,
-    "linear_wd": 0.0005,
-    "factors_lr": 0.001,
-    "factors_wd": 0.0005,
-    "factors_init_sigma": 0.05,
-}
+_DEEP_MF = PRESETS["default"]["deep_mf"]
+_MACHINE = PRESETS["default"]["factorization_machines"] | {"feature_dim": USERS + ITEMS}
 _MOST_EPOCHS = 40
 
 

@@ -11,6 +11,7 @@ FORBIDDEN = {
     "cost": {"aws_cdk", "boto3", "botocore", "moto", "recsys", "local_aws", "stacks", "rehearsal"},
     "stacks": {"boto3", "botocore", "moto", "recsys", "local_aws", "lambdas", "rehearsal"},
     "lambdas": {"aws_cdk", "recsys", "local_aws", "stacks", "moto", "rehearsal"},
+    "scripts": {"aws_cdk", "boto3", "botocore", "moto", "local_aws", "stacks", "rehearsal"},
     "recsys": {"aws_cdk", "boto3", "botocore", "moto", "local_aws", "stacks", "rehearsal"},
     "local_aws": {"aws_cdk", "recsys", "stacks", "lambdas", "rehearsal", "web"},
     "web": {"aws_cdk", "recsys", "stacks", "lambdas", "local_aws", "moto", "rehearsal"},
@@ -39,7 +40,7 @@ def test_room_imports_only_what_it_may(room: str) -> None:
     assert trespasses == {}
 
 
-@pytest.mark.parametrize("room", ["stacks", "lambdas", "notebooks", "web"])
+@pytest.mark.parametrize("room", ["stacks", "lambdas", "scripts", "notebooks", "web"])
 def test_nothing_deployed_knows_the_local_aws(room: str) -> None:
     for path in (PROJECT / room).rglob("*.py"):
         text = path.read_text("utf-8")

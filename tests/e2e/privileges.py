@@ -32,6 +32,7 @@ _UNSEEN: Final = {
     ("*-TrainerIsCompleteRole*", "personalize:StopSolutionVersionCreation"): "the same",
     ("*", "ecr:*"): "SageMaker fetches the image; here none is fetched",
     ("*TrainingRole*", "logs:DescribeLogStreams"): "SageMaker documents it for jobs",
+    ("*-FactorizationMachinesTrai", "logs:DescribeLogStreams"): "the same; names are cut",
     ("*-RatingRole*", "cloudwatch:PutMetricData"): "an endpoint's machine reports how it does",
     ("*-RecommendationRole*", "cloudwatch:PutMetricData"): "the same",
     ("*-RetrievalRole*", "cloudwatch:PutMetricData"): "the same",

@@ -44,9 +44,8 @@ def workbench(workbench: Workbench) -> Workbench:
     settings = (
         "personalize.groups=off",
         "engines=deep_mf,factorization_machines",
-        "deep_mf.epochs=2",
+        "deep_mf.mini_batch_size=64",
         "deep_mf.genre_dim=2",
-        "factorization_machines.epochs=5",
         "operations.alarms=true",
         "operations.dashboard=true",
         "operations.email=anna@example.com",

@@ -1,14 +1,21 @@
 """What the stacks hold."""
 
+import ast
 import json
+import re
+import tarfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 
-from stacks import images
+from stacks import deep_mf, images
+from stacks.constructs.script import Script
 from tests.stacks.deployments import Deployment, Template
 
+PROJECT = Path(__file__).resolve().parents[2]
 Variant = Callable[[str], Deployment]
 TASKS = ("rating", "recommendation", "retrieval")
 
@@ -55,6 +62,8 @@ def test_the_upload_prunes_but_keeps_what_others_wrote(default: Deployment) -> N
     assert upload["Prune"] is True
     assert upload["Exclude"] == [
         "object2vec/movielens/output/*",
+        "deep-mf/movielens/output/*",
+        "factorization-machines/movielens/output/*",
         "object2vec/movielens/embeddings/*",
         "personalize/batch/*",
     ]
@@ -164,9 +173,10 @@ def test_create_training_job_takes_the_request(any_variant: Deployment) -> None:
             return {key: plain(one) for key, one in value.items()}
         return [plain(one) for one in value] if isinstance(value, list) else value
 
-    for start in any_variant.resources("Object2Vec", "Custom::TrainedStart").values():
-        request = plain(start["Properties"]["Request"])
-        validate_parameters({"TrainingJobName": "a", **request}, shape)
+    for stack in {"Object2Vec", "DeepMf", "FactorizationMachines"} & any_variant.templates.keys():
+        for start in any_variant.resources(stack, "Custom::TrainedStart").values():
+            request = plain(start["Properties"]["Request"])
+            validate_parameters({"TrainingJobName": "a", **request}, shape)
 
 
 def test_a_training_role_reaches_its_own_model_only(default: Deployment) -> None:
@@ -318,3 +328,77 @@ def test_functions_and_layers_are_of_one_architecture(variant: Variant) -> None:
         assert function["Architectures"] == ["x86_64"]
     for layer in other.resources("Functions", "AWS::Lambda::LayerVersion").values():
         assert layer["Properties"]["CompatibleArchitectures"] == ["x86_64"]
+
+
+# Engines beside Object2Vec ------------------------------------------------------------------------
+
+
+def test_other_engines_are_deployed_only_if_asked_for(default: Deployment) -> None:
+    assert not {"DeepMf", "FactorizationMachines"} & default.templates.keys()
+
+
+def request_of(deployment: Deployment, stack: str) -> dict[str, Any]:
+    request: dict[str, Any] = only(deployment.resources(stack, "Custom::TrainedStart"))["Request"]
+    return request
+
+
+def test_a_script_is_fetched_by_its_job_and_serves_from_its_model(variant: Variant) -> None:
+    deployment = variant("every engine")
+    request = request_of(deployment, "DeepMf")
+    assert "/pytorch-training:2.8.0-cpu-py312" in json.dumps(
+        request["AlgorithmSpecification"]["TrainingImage"]
+    )
+    told = request["HyperParameters"]
+    assert json.loads(told["sagemaker_program"]) == "train.py"
+    archive = json.dumps(told["sagemaker_submit_directory"])
+    assert request["EnableNetworkIsolation"] is False
+    channels = {one["ChannelName"]: one for one in request["InputDataConfig"]}
+    assert set(channels) == {"train", "validation", "movies"}
+    assert "ContentType" not in channels["movies"]
+
+    template = deployment.templates["DeepMf"]
+    role = template["Resources"][request["RoleArn"]["Fn::GetAtt"][0]]["Properties"]
+    (key,) = set(re.findall(r"[0-9a-f]{64}[.a-z]*", archive))
+    assert key in json.dumps(role["Policies"])
+    container = only(deployment.resources("DeepMf", "AWS::SageMaker::Model"))["PrimaryContainer"]
+    assert "/pytorch-inference:2.6.0-cpu-py312" in json.dumps(container["Image"])
+    assert container["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
+
+
+def test_without_genres_no_movies_are_read(variant: Variant) -> None:
+    request = request_of(variant("serverless in China"), "DeepMf")
+    assert {one["ChannelName"] for one in request["InputDataConfig"]} == {"train", "validation"}
+
+
+def test_a_scripts_archive_holds_what_it_imports(tmp_path: Path) -> None:
+    app = cdk.App(outdir=str(tmp_path), analytics_reporting=False)
+    stack = cdk.Stack(app, "Stack")
+    Script(stack, "Script", name="deep_mf", imports=deep_mf._IMPORTS, metrics={})
+    app.synth()
+    (path,) = tmp_path.glob("asset.*.gz")
+    with tarfile.open(path) as archive:
+        entries = {entry.name: entry for entry in archive}
+    assert {"train.py", "inference.py", "requirements.txt"} <= entries.keys()
+    assert {entry.mtime for entry in entries.values()} == {0}
+    modules = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in entries
+    }
+    for name in entries:
+        if name.endswith(".py"):
+            folder = PROJECT if name.startswith("recsys/") else PROJECT / "scripts" / "deep_mf"
+            tree = ast.parse((folder / name).read_text("utf-8"))
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("recsys"):
+                    assert node.module in modules, f"{name} imports {node.module}"
+
+
+def test_factorization_machines_read_records_of_the_datas_width(variant: Variant) -> None:
+    request = request_of(variant("every engine"), "FactorizationMachines")
+    assert request["HyperParameters"]["feature_dim"] == str(944 + 1684)
+    assert request["EnableNetworkIsolation"] is True
+    channels = {one["ChannelName"]: one for one in request["InputDataConfig"]}
+    assert set(channels) == {"train", "test"}
+    for name, channel in channels.items():
+        assert channel["ContentType"] == "application/x-recordio-protobuf"
+        uri = json.dumps(channel["DataSource"]["S3DataSource"]["S3Uri"])
+        assert f"/factorization-machines/movielens/input/{name}/" in uri
