@@ -78,7 +78,7 @@ def test_every_value_of_a_metric_is_in_cloudwatch(aws: Any) -> None:
 
 
 def test_the_container_gets_what_sagemaker_promises(aws: Any) -> None:
-    aws.trained("contract", Environment={"COLOUR": "blue"})
+    aws.trained("contract", Environment={"COLOUR": "blue"}, EnableNetworkIsolation=True)
     said = dict(line.split(" ", 1) for line in lines(aws, "contract"))
 
     assert said["files"] == str(
@@ -99,7 +99,7 @@ def test_the_container_gets_what_sagemaker_promises(aws: Any) -> None:
     }
     variables = json.loads(said["environment"])
     assert {"COLOUR", "TRAINING_JOB_NAME", "OMP_NUM_THREADS", "NPROC"} <= set(variables)
-    # neither the server's own credentials nor its address reach a container
+    # no credentials and no address reach an isolated container
     assert not [name for name in variables if name.startswith("AWS_") and name != "AWS_REGION"]
 
 
