@@ -7,6 +7,7 @@ SETUP := $(VENV)/.ready
 DATA ?=
 PRESET ?= default
 PERSONALIZE ?= fit
+ENGINES ?=
 SECTIONS ?=
 PORT ?= 4566
 PAGE ?= 8080
@@ -36,11 +37,11 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json
 	@npm ci --silent --no-progress
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or csv] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both]
-	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET) --personalize $(PERSONALIZE)
+rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or csv] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=deep_mf,factorization_machines]
+	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)"
 
-demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080]
-	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET) --page $(PAGE)
+demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080] [ENGINES=deep_mf]
+	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET) --engines "$(ENGINES)" --page $(PAGE)
 
 test: $(SETUP) ## every test
 	@rm -rf build/tally

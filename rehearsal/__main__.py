@@ -53,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
         choices=("off", "custom", "domain", "both", "fit"),
         help="Amazon Personalize's dataset groups (default: those whose data are not red)",
     )
+    parser.add_argument(
+        "--engines", default="", help="what else is trained: deep_mf,factorization_machines"
+    )
     parser.add_argument("--page", type=int, help="before the end, show the page on this port")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
     options = parser.parse_args(arguments)
@@ -66,7 +69,11 @@ def main(arguments: list[str] | None = None) -> int:
         data=json.loads((DATA / "manifest.json").read_text("utf-8")), preset=options.preset
     )
     run.seconds["prepare data"] = round(time.monotonic() - began, 2)
-    settings = [f"preset={run.preset}", f"personalize.groups={_groups(options.personalize)}"]
+    settings = [
+        f"preset={run.preset}",
+        f"personalize.groups={_groups(options.personalize)}",
+        f"engines={options.engines}",
+    ]
     status = on_local_aws(
         lambda: _rehearse(run, options.out, settings, options.page), "The rehearsal failed."
     )
