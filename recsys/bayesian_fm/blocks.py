@@ -6,12 +6,14 @@ block's row instead of once for each rating that uses it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, hstack
 
 Ints = NDArray[np.int64]
+Numbers = NDArray[np.uint32]
 Floats = NDArray[np.float64]
 
 
@@ -32,6 +34,12 @@ class Block:
         """How many different rows there are."""
         return int(self.features.shape[0])
 
+    @cached_property
+    def columns(self) -> tuple[Ints, Numbers, Floats]:
+        """The features as the sampler reads them: where each begins, its rows, its values."""
+        features = self.features
+        return features.indptr.astype(np.int64), features.indices.astype(np.uint32), features.data
+
     @classmethod
     def of(cls, parts: Sequence[csr_array]) -> "Block":
         """Put feature matrices of the same rows side by side, each under a prior of its own."""
@@ -39,6 +47,32 @@ class Block:
         columns = csc_array(hstack([csr_array(part) for part in parts]), dtype=np.float64)
         columns.sort_indices()
         return cls(columns, group.astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that each rating refers to, all blocks' counted through.
+
+    Attributes:
+        numbers: (ratings, blocks).
+        by_row: of each block, its ratings row by row: where each row's begin, the ratings, and the
+            numbers of the other blocks' rows in that order, (ratings, blocks − 1).
+    """
+
+    numbers: Numbers
+    by_row: list[tuple[Ints, Numbers, Numbers]]
+
+    @classmethod
+    def of(cls, rows: Sequence[NDArray[np.integer]], sizes: Sequence[int]) -> "Rows":
+        """From each block's (ratings,) own row numbers, and how many rows it has."""
+        ends = np.cumsum(sizes)
+        numbers = (np.stack(rows, axis=1) + (ends - sizes)).astype(np.uint32)
+        by_row = []
+        for b, (row, size) in enumerate(zip(rows, sizes, strict=True)):
+            order = np.argsort(row, kind="stable").astype(np.uint32)
+            start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=size))])
+            by_row.append((start.astype(np.int64), order, np.delete(numbers, b, axis=1)[order]))
+        return cls(numbers, by_row)
 
 
 def identity(rows: int) -> csr_array:

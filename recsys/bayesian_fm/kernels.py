@@ -1,10 +1,8 @@
 """The sampler's inner loops, compiled: passes over the ratings, and over a block's features.
 
-For one factor, a rating's value depends on the sum `s` over the blocks of their rows' parts `q`.
-With the other blocks' part held as `r = s - q_b`, its derivative by feature j of row b is
-`x (q_b - x v_j + r)`, a line in `r`. So a row needs only the count of its ratings and the sums of
-`r`, `r²`, the residual `e` and `e r`; what the pass over its features did to `e` is again a line in
-`r`. A row's numbers lie side by side, for that is how they are used.
+A rating's value is linear in one feature's weight and factors together: it holds `x v·ρ`, where ρ
+is 1 and the sum of the other blocks' factors. So while a block's features are drawn, its rows need
+of their ratings only Σρρᵀ (`moments`, whose corner is their count) and Σeρ (`pulls`).
 """
 
 import numpy as np
@@ -12,144 +10,132 @@ from numba import njit
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Rows = NDArray[np.uint32]
+Numbers = NDArray[np.uint32]
 Floats = NDArray[np.float64]
 
-COLUMNS = 8
-# of a block's table, one line a row: its part of the factor, now and when the ratings last saw it;
-# count, Σr, Σr², Σe, Σer over its ratings; and the constant of the line by which `e` will change,
-# whose slope is how far the part has moved
-_Q, _OLD, _COUNT, _R, _RR, _E, _ER, _OFFSET = range(COLUMNS)
+_FAST = {"reassoc", "contract", "nsz"}  # sums may be taken in any order
 
 
-@njit(cache=True, nogil=True)
-def begin_factor(table: Floats, q: Floats, count: Floats) -> None:
-    """Fill a block's table with its rows' parts of a factor."""
-    for b in range(len(q)):
-        table[b, _Q] = q[b]
-        table[b, _OLD] = q[b]
-        table[b, _COUNT] = count[b]
-        table[b, _OFFSET] = 0.0
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def residuals(rows: Numbers, parts: Floats, bias: float, y: Floats, e: Floats) -> None:
+    """Set `e` to what the machine leaves of `y`; rating i has the parts `parts[rows[i]]`."""
+    width = parts.shape[1]
+    met = np.empty(width)
+    for i in range(len(y)):
+        met[:] = 0.0
+        value = bias
+        for b in range(rows.shape[1]):
+            row = rows[i, b]
+            value += parts[row, 0]
+            for k in range(1, width):
+                value += parts[row, k] * met[k]
+                met[k] += parts[row, k]
+        e[i] = y[i] - value
 
 
-@njit(cache=True, nogil=True)
-def add_parts(row: Rows, table: Floats, s: Floats) -> None:
-    """Add a block's parts to the ratings' sums."""
-    for i in range(len(row)):
-        s[i] += table[row[i], _Q]
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def gather(
+    start: Ints,
+    order: Numbers,
+    others: Numbers,
+    parts: Floats,
+    e: Floats,
+    moments: Floats,
+    pulls: Floats,
+) -> None:
+    """Sum up a block's ratings row by row: those of row r are `order[start[r]:start[r + 1]]`."""
+    width = parts.shape[1]
+    rho = np.empty(width)
+    moments[:] = 0.0
+    pulls[:] = 0.0
+    for row in range(len(start) - 1):
+        for i in range(start[row], start[row + 1]):
+            rho[:] = 0.0
+            for b in range(others.shape[1]):
+                for k in range(1, width):
+                    rho[k] += parts[others[i, b], k]
+            rho[0] = 1.0
+            residual = e[order[i]]
+            for k in range(width):
+                pulls[row, k] += residual * rho[k]
+                for m in range(width):
+                    moments[row, k, m] += rho[k] * rho[m]
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def pass_on(row: Rows, table: Floats, to: Rows, other: Floats, s: Floats, e: Floats) -> None:
-    """Tell the ratings how one block has moved, and sum them up for the next."""
-    for b in range(len(other)):
-        for column in range(_R, _ER + 1):
-            other[b, column] = 0.0
-    # Ratings of one row often follow each other: their sums stay in registers until the row ends.
-    current = to[0]
-    q = other[current, _Q]
-    sum_r = sum_rr = sum_e = sum_er = 0.0
-    for i in range(len(row)):
-        b = row[i]
-        old = table[b, _OLD]
-        slope = table[b, _Q] - old
-        residual = e[i] - table[b, _OFFSET] - slope * (s[i] - old)
-        total = s[i] + slope
-        e[i] = residual
-        s[i] = total
-        if to[i] != current:
-            other[current, _R] += sum_r
-            other[current, _RR] += sum_rr
-            other[current, _E] += sum_e
-            other[current, _ER] += sum_er
-            sum_r = sum_rr = sum_e = sum_er = 0.0
-            current = to[i]
-            q = other[current, _Q]
-        r = total - q
-        sum_r += r
-        sum_rr += r * r
-        sum_e += residual
-        sum_er += residual * r
-    other[current, _R] += sum_r
-    other[current, _RR] += sum_rr
-    other[current, _E] += sum_e
-    other[current, _ER] += sum_er
-    for b in range(len(table)):
-        table[b, _OLD] = table[b, _Q]
-        table[b, _OFFSET] = 0.0
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def sample_factor(
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def sample_features(
     v: Floats,
     indptr: Ints,
-    rows: Rows,
+    rows: Numbers,
     x: Floats,
     group: Ints,
     mean: Floats,
     precision: Floats,
     alpha: float,
     noise: Floats,
-    table: Floats,
+    moments: Floats,
+    pulls: Floats,
+    parts: Floats,
 ) -> None:
-    """Draw one factor of each feature from its conditional, and move its rows."""
+    """Draw each feature's weight and factors from their conditional, and move its rows' parts."""
+    width = v.shape[1]
+    certainty = np.empty((width, width))
+    pull = np.empty(width)
+    new = np.empty(width)
+    # flat, for compilers make good code of long loops only
+    flat, flat_moments = certainty.reshape(-1), moments.reshape(len(moments), -1)
     for j in range(len(v)):
         old = v[j]
-        curvature = 0.0
-        gradient = 0.0
+        certainty[:] = 0.0
+        pull[:] = 0.0
         for p in range(indptr[j], indptr[j + 1]):
-            b = rows[p]
-            t = table[b, _Q] - x[p] * old
-            curvature += (
-                x[p] * x[p] * ((table[b, _COUNT] * t + 2.0 * table[b, _R]) * t + table[b, _RR])
-            )
-            gradient += x[p] * (table[b, _E] * t + table[b, _ER])
+            weight = alpha * x[p]
+            for k in range(width):
+                pull[k] += weight * pulls[rows[p], k]
+            weight *= x[p]
+            for k in range(len(flat)):
+                flat[k] += weight * flat_moments[rows[p], k]
         g = group[j]
-        certainty = alpha * curvature + precision[g]
-        centre = (alpha * (gradient + old * curvature) + precision[g] * mean[g]) / certainty
-        new = centre + noise[j] / np.sqrt(certainty)
-        step = new - old
+        for k in range(width):
+            pull[k] += precision[g, k] * mean[g, k]
+            for m in range(width):
+                pull[k] += certainty[k, m] * old[m]
+            certainty[k, k] += precision[g, k]
+        _normal(certainty, pull, noise[j], new)
+        for k in range(width):
+            pull[k] = new[k] - old[k]
+        step = pull
+        for p in range(indptr[j], indptr[j + 1]):
+            row = rows[p]
+            for k in range(width):
+                parts[row, k] += x[p] * step[k]
+                gone = 0.0
+                for m in range(width):
+                    gone += moments[row, k, m] * step[m]
+                pulls[row, k] -= x[p] * gone
         v[j] = new
-        for p in range(indptr[j], indptr[j + 1]):
-            b = rows[p]
-            t = table[b, _Q] - x[p] * old
-            move = step * x[p]
-            table[b, _E] -= move * (table[b, _COUNT] * t + table[b, _R])
-            table[b, _ER] -= move * (t * table[b, _R] + table[b, _RR])
-            table[b, _OFFSET] += move * t
-            table[b, _Q] += move
 
 
-@njit(cache=True, nogil=True)
-def sample_weights(
-    w: Floats,
-    indptr: Ints,
-    rows: Rows,
-    x: Floats,
-    group: Ints,
-    mean: Floats,
-    precision: Floats,
-    alpha: float,
-    noise: Floats,
-    count: Floats,
-    sum_e: Floats,
-    offset: Floats,
-) -> None:
-    """Draw each feature's linear weight from its conditional; `offset` gathers the changes."""
-    offset[:] = 0.0
-    for j in range(len(w)):
-        curvature = 0.0
-        gradient = 0.0
-        for p in range(indptr[j], indptr[j + 1]):
-            b = rows[p]
-            curvature += x[p] * x[p] * count[b]
-            gradient += x[p] * sum_e[b]
-        g = group[j]
-        certainty = alpha * curvature + precision[g]
-        centre = (alpha * (gradient + w[j] * curvature) + precision[g] * mean[g]) / certainty
-        step = centre + noise[j] / np.sqrt(certainty) - w[j]
-        w[j] += step
-        for p in range(indptr[j], indptr[j + 1]):
-            b = rows[p]
-            sum_e[b] -= step * x[p] * count[b]
-            offset[b] += step * x[p]
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _normal(certainty: Floats, pull: Floats, noise: Floats, drawn: Floats) -> None:
+    """Draw from N(A⁻¹ pull, A⁻¹), A being `certainty`, in whose place its factor L is left.
+
+    With A = LLᵀ that is the solution of Lᵀ drawn = L⁻¹ pull + noise.
+    """
+    factor = certainty
+    for k in range(len(pull)):
+        for m in range(k + 1):
+            rest = certainty[k, m]
+            for n in range(m):
+                rest -= factor[k, n] * factor[m, n]
+            factor[k, m] = np.sqrt(rest) if m == k else rest / factor[m, m]
+        rest = pull[k]
+        for n in range(k):
+            rest -= factor[k, n] * drawn[n]
+        drawn[k] = rest / factor[k, k]
+    for k in range(len(pull)):
+        drawn[k] += noise[k]
+    for k in range(len(pull) - 1, -1, -1):
+        drawn[k] /= factor[k, k]
+        for n in range(k):
+            drawn[n] -= factor[k, n] * drawn[k]

@@ -1,10 +1,15 @@
 """Factorization machine by Gibbs sampling, with regression or ordered-probit output.
 
 The model is Rendle's (ICDM 2010): a rating is a bias, a weighted sum of features, and an inner
-product of factors for each pair of features. Every weight and factor has a normal prior whose mean
-and precision are sampled too (Freudenthaler, Schmidt-Thieme and Rendle, 2011), so nothing needs
-tuning but the number of factors. With SVD++'s implicit features on both sides it is the strongest
-simple model known for MovieLens (Rendle, Zhang and Koren, 2019).
+product of factors for each pair of features; here the two must be of different blocks, as in SVD++,
+for what features of the same user have to do with each other is noise more than help. Every weight
+and factor has a normal prior whose mean and precision are sampled too (Freudenthaler,
+Schmidt-Thieme and Rendle, 2011), so nothing needs tuning but the number of factors. With SVD++'s
+implicit features on both sides it is the strongest simple model known for MovieLens (Rendle, Zhang
+and Koren, 2019).
+
+A feature's weight and factors are drawn together (as in Salakhutdinov and Mnih's BPMF, 2008): a
+chain of such steps comes to rest in a fraction of the draws that one of single numbers takes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,15 +21,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import ndtr, ndtri
 
-from recsys.bayesian_fm.blocks import Block, Floats, Ints, identity, implicit
-from recsys.bayesian_fm.kernels import (
-    COLUMNS,
-    add_parts,
-    begin_factor,
-    pass_on,
-    sample_factor,
-    sample_weights,
-)
+from recsys.bayesian_fm.blocks import Block, Floats, Ints, Rows, identity, implicit
+from recsys.bayesian_fm.kernels import gather, residuals, sample_features
 from recsys.errors import InputError
 
 _START = 0.1  # standard deviation of the factors before the first draw
@@ -36,32 +34,28 @@ _CUT_VARIANCE = 100.0  # of the cut points' prior, which hardly says anything
 
 @dataclass
 class _Sample:
-    """One draw, by block: what each row adds (rows,) and its factors (rows, factors)."""
+    """One draw, by block: what each row adds and its factors, (rows, 1 + factors)."""
 
     bias: float
-    alone: list[Floats]
-    factors: list[Floats]
+    parts: list[Floats]
     cuts: Floats
 
     def scores(self, rows: Sequence[NDArray[np.integer]]) -> Floats:
         """The machine's value for cases that take row `rows[b][i]` of each block; (cases,)."""
         total = np.full(len(rows[0]), self.bias)
-        summed = np.zeros((len(rows[0]), self.factors[0].shape[1]))
-        squares = np.zeros(len(rows[0]))
-        for alone, factors, row in zip(self.alone, self.factors, rows, strict=True):
-            total += alone[row]
-            q = factors[row]
-            squares += np.einsum("ij,ij->i", q, q)
-            summed += q
-        total += 0.5 * (np.einsum("ij,ij->i", summed, summed) - squares)
+        met = np.zeros((len(rows[0]), self.parts[0].shape[1] - 1))
+        for parts, row in zip(self.parts, rows, strict=True):
+            part = parts[row]
+            total += part[:, 0] + np.einsum("ij,ij->i", met, part[:, 1:])
+            met += part[:, 1:]
         return total
 
     def grid(self, first: Ints, second: Ints) -> Floats:
         """The machine's value for each row of the first block with each of the second's."""
-        (a, b), (q, r) = self.alone, self.factors
-        values: Floats = q[first] @ r[second].T
-        values += (self.bias + a[first])[:, None]
-        values += b[second]
+        a, b = self.parts[0][first], self.parts[1][second]
+        values: Floats = a[:, 1:] @ b[:, 1:].T
+        values += (self.bias + a[:, 0])[:, None]
+        values += b[:, 0]
         return values
 
     def above(self, scores: Floats) -> Floats:
@@ -157,21 +151,21 @@ class BayesianFactorizationMachine:
         if item_features is not None:
             item_parts.append(csr_array(item_features))
         blocks = [Block.of(user_parts), Block.of(item_parts)]
-        rows = [np.asarray(user, np.int64), np.asarray(item, np.int64)]
+        rows = [user, item]
         if context is not None:
             _check_rows({"context": context}, len(rating))
             blocks.append(Block.of([identity(context[1])]))
-            rows.append(np.asarray(context[0], np.int64))
+            rows.append(context[0])
         y = np.asarray(rating, np.float64)
         self._sizes = [block.rows for block in blocks]
         self._levels = np.unique(y)
+        numbered = Rows.of(rows, self._sizes)
         seeds = np.random.SeedSequence(self.seed).spawn(self.chains)
         total = self.chains * self.iterations
 
         def chain(number: int) -> list[_Sample]:
-            sampler = _Chain(
-                blocks, rows, y, self._levels if self.ordered else None, self.factors, seeds[number]
-            )
+            levels = self._levels if self.ordered else None
+            sampler = _Chain(blocks, numbered, y, levels, self.factors, seeds[number])
             kept = []
             for draw in range(self.iterations):
                 sampler.draw()
@@ -290,14 +284,14 @@ class _Chain:
     def __init__(
         self,
         blocks: Sequence[Block],
-        rows: Sequence[Ints],
+        rows: Rows,
         y: Floats,
         levels: Floats | None,
         factors: int,
         seed: np.random.SeedSequence,
     ) -> None:
         self.blocks = blocks
-        self.rows = [row.astype(np.uint32) for row in rows]
+        self.rows = rows
         self.random = np.random.default_rng(seed)
         # under the probit: the ratings of each level, and the cut points between the levels
         self.members = [] if levels is None else [np.flatnonzero(y == level) for level in levels]
@@ -306,29 +300,26 @@ class _Chain:
         self.y = np.zeros(len(y)) if self.members else y
         self.alpha = 1.0
         self.bias = 0.0 if self.members else float(y.mean())
-        sizes = [block.features.shape[1] for block in blocks]
-        self.w = [np.zeros(size) for size in sizes]
-        self.v = [_START * self.random.standard_normal((factors, size)) for size in sizes]
-        groups = [int(block.group.max()) + 1 for block in blocks]
-        # index 0 of the second axis is the linear weights', the rest the factors'
-        self.mean = [np.zeros((factors + 1, count)) for count in groups]
-        self.precision = [np.ones((factors + 1, count)) for count in groups]
-        self.counts = [
-            np.bincount(row, minlength=block.rows).astype(np.float64)
-            for row, block in zip(rows, blocks, strict=True)
-        ]
-        self.columns = [
-            (
-                block.features.indptr.astype(np.int64),
-                block.features.indices.astype(np.uint32),
-                block.features.data,
-            )
+        # index 0 of the last axis is the linear weights', the rest the factors'
+        width = 1 + factors
+        self.v = [
+            _START * self.random.standard_normal((block.features.shape[1], width))
             for block in blocks
         ]
-        self.squares = [block.features.power(2) for block in blocks]
-        self.tables = [np.zeros((block.rows, COLUMNS)) for block in blocks]
-        self.q = [block.features @ v.T for block, v in zip(blocks, self.v, strict=True)]
-        self.e = self.y - self.sample().scores(rows)
+        for v in self.v:
+            v[:, 0] = 0.0
+        groups = [int(block.group.max()) + 1 for block in blocks]
+        self.mean = [np.zeros((count, width)) for count in groups]
+        self.precision = [np.ones((count, width)) for count in groups]
+        self.moments = [np.empty((block.rows, width, width)) for block in blocks]
+        self.pulls = [np.empty((block.rows, width)) for block in blocks]
+        # all blocks' below each other, as the ratings' rows are numbered, and each block's
+        self.all_parts = np.concatenate(
+            [block.features @ v for block, v in zip(blocks, self.v, strict=True)]
+        )
+        self.parts = np.split(self.all_parts, np.cumsum([block.rows for block in blocks])[:-1])
+        self.e = np.empty(len(y))
+        self._update_residuals()
 
     @property
     def rmse(self) -> float:
@@ -343,19 +334,15 @@ class _Chain:
             self.alpha = float(self.random.gamma((1 + len(self.e)) / 2, 2 / (1 + self.e @ self.e)))
         self._draw_bias()
         for b in range(len(self.blocks)):
-            self._draw_priors(b, 0, self.w[b])
-            self._draw_weights(b)
-        for f in range(self.v[0].shape[0]):
-            self._draw_factor(f)
+            self._draw_priors(b)
+            self._draw_features(b)
 
     def sample(self) -> _Sample:
         """The current parameters, gathered by row."""
-        alone = []
-        parts = zip(self.blocks, self.squares, self.w, self.v, self.q, strict=True)
-        for block, squares, w, v, q in parts:
-            within = 0.5 * ((q**2).sum(axis=1) - squares @ (v**2).sum(axis=0))
-            alone.append(block.features @ w + within)
-        return _Sample(self.bias, alone, [q.copy() for q in self.q], self.cuts.copy())
+        return _Sample(self.bias, [part.copy() for part in self.parts], self.cuts.copy())
+
+    def _update_residuals(self) -> None:
+        residuals(self.rows.numbers, self.all_parts, self.bias, self.y, self.e)
 
     def _draw_bias(self) -> None:
         certainty = self.alpha * len(self.e) + 1e-6
@@ -364,62 +351,31 @@ class _Chain:
         self.e -= new - self.bias
         self.bias = float(new)
 
-    def _draw_priors(self, b: int, f: int, values: Floats) -> None:
-        group = self.blocks[b].group
-        mean, precision = self.mean[b][f], self.precision[b][f]
-        size = np.bincount(group)
-        spread = np.bincount(group, (values - mean[group]) ** 2)
-        precision[:] = self.random.gamma((1 + size + 1) / 2, 2 / (1 + spread + mean**2))
-        centre = np.bincount(group, values) / (size + 1)
-        mean[:] = centre + self.random.standard_normal(len(size)) / np.sqrt((size + 1) * precision)
+    def _draw_priors(self, b: int) -> None:
+        group, mean, precision = self.blocks[b].group, self.mean[b], self.precision[b]
+        for g in range(len(mean)):
+            values = self.v[b][group == g]
+            size = len(values)
+            spread = ((values - mean[g]) ** 2).sum(axis=0)
+            precision[g] = self.random.gamma((1 + size + 1) / 2, 2 / (1 + spread + mean[g] ** 2))
+            noise = self.random.standard_normal(len(spread))
+            mean[g] = values.sum(axis=0) / (size + 1) + noise / np.sqrt((size + 1) * precision[g])
 
-    def _draw_weights(self, b: int) -> None:
-        row, block = self.rows[b], self.blocks[b]
-        sums = np.bincount(row, self.e, minlength=block.rows).astype(np.float64)
-        offset = np.empty(block.rows)
-        indptr, rows, x = self.columns[b]
-        sample_weights(
-            self.w[b],
-            indptr,
-            rows,
-            x,
+    def _draw_features(self, b: int) -> None:
+        block, of = self.blocks[b], (self.moments[b], self.pulls[b])
+        gather(*self.rows.by_row[b], self.all_parts, self.e, *of)
+        sample_features(
+            self.v[b],
+            *block.columns,
             block.group,
-            self.mean[b][0],
-            self.precision[b][0],
+            self.mean[b],
+            self.precision[b],
             self.alpha,
-            self.random.standard_normal(len(self.w[b])),
-            self.counts[b],
-            sums,
-            offset,
+            self.random.standard_normal(self.v[b].shape),
+            *of,
+            self.parts[b],
         )
-        self.e -= offset[row]
-
-    def _draw_factor(self, f: int) -> None:
-        """Draw a factor of all features, block by block."""
-        s = np.zeros(len(self.e))
-        for row, table, q, count in zip(self.rows, self.tables, self.q, self.counts, strict=True):
-            begin_factor(table, q[:, f], count)
-            add_parts(row, table, s)
-        last = len(self.blocks) - 1
-        for b in range(len(self.blocks)):
-            before = b - 1 if b else last
-            pass_on(self.rows[before], self.tables[before], self.rows[b], self.tables[b], s, self.e)
-            self._draw_priors(b, f + 1, self.v[b][f])
-            indptr, rows, x = self.columns[b]
-            sample_factor(
-                self.v[b][f],
-                indptr,
-                rows,
-                x,
-                self.blocks[b].group,
-                self.mean[b][f + 1],
-                self.precision[b][f + 1],
-                self.alpha,
-                self.random.standard_normal((self.v[b].shape[1],)),
-                self.tables[b],
-            )
-            self.q[b][:, f] = self.tables[b][:, 0]
-        pass_on(self.rows[last], self.tables[last], self.rows[0], self.tables[0], s, self.e)
+        self._update_residuals()
 
     def _draw_ordered(self) -> None:
         """Draw the cut points given the values, then the latent ratings given both.

@@ -1,7 +1,7 @@
 """The sampler against brute force, and the machine against models planted in the data."""
 
 import copy
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recsys.bayesian_fm import BayesianFactorizationMachine
-from recsys.bayesian_fm.blocks import Block, identity, implicit
+from recsys.bayesian_fm.blocks import Block, Rows, identity, implicit
 from recsys.bayesian_fm.machine import _Chain
 from recsys.errors import InputError
 
@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 USER = np.array([0, 0, 1, 1, 2, 2, 2])
 ITEM = np.array([0, 1, 1, 2, 0, 2, 3])
 DAY = np.array([0, 0, 1, 0, 1, 1, 0])
+ROWS = [USER, ITEM, DAY]
 RATING = np.array([1.0, 4.0, 3.0, 5.0, 2.0, 4.0, 3.0])
 
 
@@ -29,74 +30,55 @@ def chain() -> _Chain:
         Block.of([identity(2)]),
     ]
     seed = np.random.SeedSequence(3)
-    made = _Chain(blocks, [USER, ITEM, DAY], RATING, None, 2, seed)
+    made = _Chain(blocks, Rows.of(ROWS, [3, 4, 2]), RATING, None, 2, seed)
     for b, block in enumerate(blocks):  # no two groups alike, so that a mix-up is seen
         groups = int(block.group.max()) + 1
-        made.mean[b] = 0.1 * np.arange(3 * groups, dtype=float).reshape(3, groups)
-        made.precision[b] = 1.0 + np.arange(3 * groups, dtype=float).reshape(3, groups)
+        made.mean[b] = 0.1 * np.arange(3 * groups, dtype=float).reshape(groups, 3)
+        made.precision[b] = 1.0 + np.arange(3 * groups, dtype=float).reshape(groups, 3)
     made.alpha = 2.5
     return made
 
 
-def design(chain: _Chain) -> Floats:
-    """All features of every rating, blocks side by side."""
-    return np.hstack(
-        [b.features.toarray()[rows] for b, rows in zip(chain.blocks, chain.rows, strict=True)]
-    )
-
-
 def plain(chain: _Chain) -> Floats:
-    """Rendle's formula as it stands in the paper: a sum over all pairs of features."""
-    x, w, v = design(chain), np.concatenate(chain.w), np.hstack(chain.v)
-    values = chain.bias + x @ w
-    for i, j in combinations(range(x.shape[1]), 2):
-        values += x[:, i] * x[:, j] * (v[:, i] @ v[:, j])
-    return np.asarray(values)
-
-
-@pytest.mark.parametrize("f", [0, 1])
-def test_factors_come_from_their_conditional(chain: _Chain, f: int) -> None:
-    expected = copy.deepcopy(chain)
-    chain._draw_factor(f)
-    for b, block in enumerate(expected.blocks):
-        expected._draw_priors(b, f + 1, expected.v[b][f])
-        noise = expected.random.standard_normal((expected.v[b].shape[1],))
-        mean, precision = expected.mean[b][f + 1], expected.precision[b][f + 1]
-        for j, g in enumerate(block.group):
-            # The formula is linear in one factor: two points give slope and intercept.
-            expected.v[b][f, j] = 0.0
-            intercept = plain(expected)
-            expected.v[b][f, j] = 1.0
-            slope = plain(expected) - intercept
-            certainty = 2.5 * slope @ slope + precision[g]
-            centre = 2.5 * slope @ (RATING - intercept) + precision[g] * mean[g]
-            expected.v[b][f, j] = centre / certainty + noise[j] / certainty**0.5
-        assert chain.v[b][f] == pytest.approx(expected.v[b][f])
-    assert chain.e == pytest.approx(RATING - plain(chain))
+    """Rendle's formula as it stands in the paper, for the pairs of features of different blocks."""
+    values = np.full(len(RATING), chain.bias)
+    design = [b.features.toarray()[rows] for b, rows in zip(chain.blocks, ROWS, strict=True)]
+    for x, v in zip(design, chain.v, strict=True):
+        values += x @ v[:, 0]
+    for (x, v), (y, w) in combinations(zip(design, chain.v, strict=True), 2):
+        for i, j in product(range(x.shape[1]), range(y.shape[1])):
+            values += x[:, i] * y[:, j] * (v[i, 1:] @ w[j, 1:])
+    return values
 
 
 @pytest.mark.parametrize("b", [0, 1, 2])
-def test_weights_come_from_their_conditional(chain: _Chain, b: int) -> None:
+def test_features_come_from_their_conditional(chain: _Chain, b: int) -> None:
     expected = copy.deepcopy(chain)
-    noise = copy.deepcopy(chain.random).standard_normal((len(chain.w[b]),))
-    chain._draw_weights(b)
-    group, prior = chain.blocks[b].group, (expected.mean[b][0], expected.precision[b][0])
-    for j in range(len(noise)):
-        expected.w[b][j] = 0.0
+    chain._draw_features(b)
+    noise = expected.random.standard_normal(expected.v[b].shape)
+    for j, g in enumerate(expected.blocks[b].group):
+        # The formula is linear in a feature's numbers: four points give intercept and slopes.
+        expected.v[b][j] = 0.0
         intercept = plain(expected)
-        expected.w[b][j] = 1.0
-        slope = plain(expected) - intercept
-        certainty = 2.5 * slope @ slope + prior[1][group[j]]
-        centre = 2.5 * slope @ (RATING - intercept) + prior[1][group[j]] * prior[0][group[j]]
-        expected.w[b][j] = centre / certainty + noise[j] / certainty**0.5
-    assert chain.w[b] == pytest.approx(expected.w[b])
+        slopes = np.empty((len(RATING), 3))
+        for k in range(3):
+            expected.v[b][j] = np.eye(3)[k]
+            slopes[:, k] = plain(expected) - intercept
+        mean, precision = expected.mean[b][g], expected.precision[b][g]
+        certainty = 2.5 * slopes.T @ slopes + np.diag(precision)
+        centre = np.linalg.solve(
+            certainty, 2.5 * slopes.T @ (RATING - intercept) + precision * mean
+        )
+        root = np.linalg.cholesky(certainty)
+        expected.v[b][j] = centre + np.linalg.solve(root.T, noise[j])
+    assert chain.v[b] == pytest.approx(expected.v[b])
 
 
 def test_residuals_and_gathered_draws_stay_those_of_the_formula(chain: _Chain) -> None:
     for _ in range(20):
         chain.draw()
     assert chain.e == pytest.approx(RATING - plain(chain))
-    assert chain.sample().scores(chain.rows) == pytest.approx(plain(chain))
+    assert chain.sample().scores(ROWS) == pytest.approx(plain(chain))
 
 
 def test_implicit_features_weigh_one_over_the_root_of_the_set() -> None:
