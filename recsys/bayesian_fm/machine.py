@@ -88,8 +88,8 @@ class BayesianFactorizationMachine:
         self,
         *,
         factors: int = 10,
-        iterations: int = 75,
-        burn_in: int = 20,
+        iterations: int = 40,
+        burn_in: int = 5,
         chains: int = 8,
         implicit_features: bool = True,
         ordered: bool = False,
@@ -141,15 +141,15 @@ class BayesianFactorizationMachine:
         ):
             if features is not None and features.shape[0] != size:
                 raise InputError(f"{name}: has {features.shape[0]} rows, not {size}")
-        user_parts = [identity(users)]
-        item_parts = [identity(items)]
+        # What many share comes first, and each one's own last: a chain begins with the whole of the
+        # ratings' variance, and what is drawn first takes what it can of it.
+        user_parts = [] if user_features is None else [csr_array(user_features)]
+        item_parts = [] if item_features is None else [csr_array(item_features)]
         if self.implicit_features:
             user_parts.append(implicit(user, item, (users, items)))
             item_parts.append(implicit(item, user, (items, users)))
-        if user_features is not None:
-            user_parts.append(csr_array(user_features))
-        if item_features is not None:
-            item_parts.append(csr_array(item_features))
+        user_parts.append(identity(users))
+        item_parts.append(identity(items))
         blocks = [Block.of(user_parts), Block.of(item_parts)]
         rows = [user, item]
         if context is not None:
