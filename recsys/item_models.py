@@ -17,6 +17,9 @@ from recsys.metrics import top_k
 
 Floats = NDArray[np.float32]
 
+_LARGE = 4_096  # rows of a matrix that is worth more than one thread
+_ROWS = 1_024  # of a large matrix that are worked on at once
+
 
 class ItemModel:
     """What the models share: they are an items × items matrix, `weights`.
@@ -87,7 +90,8 @@ class Ease(ItemModel):
         penalty = (self.regularization + self.dropout / (1 - self.dropout) * squares).astype(
             np.float32
         )
-        with threadpool_limits(1):  # the factorisation gains nothing from idle waiting threads
+        small = min(x.shape) < _LARGE
+        with threadpool_limits(1 if small else None):  # threads would mostly wait for each other
             inverse = (_inverse if x.shape[0] >= x.shape[1] else _inverse_by_users)(x, penalty)
         weights = inverse
         weights /= -np.diag(inverse).copy()
@@ -97,16 +101,31 @@ class Ease(ItemModel):
 
 
 def _inverse(x: sparse.csr_array, penalty: Floats) -> Floats:
-    """(XᵀX + diag(penalty))⁻¹ by Cholesky's factorisation, float32[items, items]."""
-    gram = np.asarray((x.T @ x).toarray(), np.float32, order="F")
-    gram[np.diag_indices_from(gram)] += penalty
-    factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
+    """(XᵀX + diag(penalty))⁻¹ by Cholesky's factorisation, float32[items, items], all in place."""
+    inverse = _gram(x)
+    inverse[np.diag_indices_from(inverse)] += penalty
+    upper = inverse.T  # LAPACK goes by columns; what is above its diagonal is below ours
+    _, failed = lapack.spotrf(upper, overwrite_a=1)
     if not failed:
-        factor, failed = lapack.spotri(factor, lower=1, overwrite_c=1)
+        _, failed = lapack.spotri(upper, overwrite_c=1)
     if failed:
         raise ValueError("the regularization is too small for this data: raise it")
-    lower = np.tril(factor, -1)
-    return np.asarray(lower + lower.T + np.diag(np.diag(factor)), np.float32)
+    for begin in range(0, len(inverse), _ROWS):
+        end = begin + _ROWS
+        square = inverse[begin:end, begin:end]
+        square += np.tril(square, -1).T
+        inverse[begin:end, end:] = inverse[end:, begin:end].T
+    return inverse
+
+
+def _gram(x: sparse.csr_array) -> Floats:
+    """XᵀX, float32[items, items]; some rows at a time, for sparse they take more than dense."""
+    items = x.shape[1]
+    gram = np.empty((items, items), np.float32)
+    columns = x.T.tocsr()
+    for begin in range(0, items, _ROWS):
+        (columns[begin : begin + _ROWS] @ x).toarray(out=gram[begin : begin + _ROWS])
+    return gram
 
 
 def _inverse_by_users(x: sparse.csr_array, penalty: Floats) -> Floats:
