@@ -215,8 +215,8 @@ def _training(rows: Sequence[Row]) -> list[str]:
                 for name, of in _by_engine([row for row in rows if row["what"] == "lists"])
             ),
         ),
-        "Samplers of factorization machines with SVD++'s sets, 10 factors (ours draws two chains "
-        "side by side, so many draws each):",
+        "Samplers of factorization machines with SVD++'s sets, 10 factors (ours draws eight "
+        "chains, so many draws each, and has no products within a block):",
         _table(
             ("sampler", "draws", "MSE on ua", "s", "CPU s", "seeds"),
             (

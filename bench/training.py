@@ -31,7 +31,7 @@ ERROR = 0.91
 
 PLAIN = "plain PyTorch, the workshop's network"
 OURS = "Object2Vec, default"
-DRAWS = (40, 75, 150)
+DRAWS = (20, 40, 80)
 PEERS_DRAWS = (100, 300)
 _RUNS = 3
 _SAID = re.compile(r"validation (mean_squared_error|accuracy) <\w+>=(\S+)")

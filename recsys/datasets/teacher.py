@@ -21,7 +21,6 @@ from recsys.datasets.ratings import Ratings
 MOST_LINES = 1_600_000
 """So many opinions at most, and the files stay small enough to be sent and read in seconds."""
 
-_ITERATIONS, _BURN_IN, _CHAINS, _FACTORS = 75, 20, 4, 10
 _USERS = 64  # whose opinions are asked for at once
 
 
@@ -61,9 +60,8 @@ def opinions(
 
     users, user = np.unique(train.user, return_inverse=True)
     items, item = np.unique(train.item, return_inverse=True)
-    machine = BayesianFactorizationMachine(
-        factors=_FACTORS, iterations=_ITERATIONS, burn_in=_BURN_IN, chains=_CHAINS, seed=seed
-    ).fit(user, item, train.rating, progress=progress)
+    machine = BayesianFactorizationMachine(seed=seed)
+    machine.fit(user, item, train.rating, progress=progress)
 
     pairs = _drawn(len(users) * len(items), most, np.random.default_rng(seed))
     first, second = np.divmod(pairs, len(items))
@@ -89,10 +87,10 @@ def opinions(
         {
             "model": "Bayesian factorization machine with SVD++ features",
             "learned_from": "the training part only",
-            "factors": _FACTORS,
-            "iterations": _ITERATIONS,
-            "burn_in": _BURN_IN,
-            "chains": _CHAINS,
+            "factors": machine.factors,
+            "iterations": machine.iterations,
+            "burn_in": machine.burn_in,
+            "chains": machine.chains,
             "seed": seed,
             "lines": len(rows),
             "labels": f"the expected rating, and whether it is nearer to one above {LIKED}",
