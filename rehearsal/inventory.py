@@ -127,6 +127,20 @@ _SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
         _paged("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
     ),
     ("sagemaker/endpoint", "sagemaker", _paged("list_endpoints", "Endpoints", "EndpointName")),
+    (
+        "sagemaker/notebook-instance",
+        "sagemaker",
+        _paged("list_notebook_instances", "NotebookInstances", "NotebookInstanceName"),
+    ),
+    (
+        "sagemaker/lifecycle-config",
+        "sagemaker",
+        _paged(
+            "list_notebook_instance_lifecycle_configs",
+            "NotebookInstanceLifecycleConfigs",
+            "NotebookInstanceLifecycleConfigName",
+        ),
+    ),
     *(
         (f"personalize/{kind}", "personalize", _paged(f"list_{kind}s", result, arn))
         for kind, result, arn in (

@@ -96,7 +96,7 @@ class Collection(Generic[Item]):
             entry for entry in (item.summary() for item in self) if self._wanted(entry, params)
         ]
         by = params.get("SortBy", "CreationTime")
-        key = by if by == "CreationTime" else f"{self._label}{by}"
+        key = by if by.endswith("Time") else f"{self._label}{by}"
         order = params.get("SortOrder", "Descending" if self._descending else "Ascending")
         entries.sort(key=lambda entry: entry[key], reverse=order == "Descending")
         try:

@@ -10,15 +10,16 @@ from moto.sagemaker.models import SageMakerModelBackend
 from local_aws.sagemaker.collection import Collection, Error
 from local_aws.sagemaker.errors import ResourceInUse, ValidationException
 from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
+from local_aws.sagemaker.notebooks import LifecycleConfig, NotebookInstance
 from local_aws.sagemaker.serving import Model
 from local_aws.sagemaker.training import TrainingJob
 from local_aws.sagemaker.transform import TransformJob
 
 
 class SageMakerBackend(SageMakerModelBackend):
-    """moto's SageMaker, whose training and hosting are ours.
+    """moto's SageMaker, whose training, hosting and notebook instances are ours.
 
-    moto's own collections stay for what is bookkeeping in AWS too, such as notebook instances.
+    moto's own collections stay for what is bookkeeping in AWS too, such as experiments.
     """
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -59,6 +60,30 @@ class SageMakerBackend(SageMakerModelBackend):
         self.hosted: Collection[Endpoint] = Collection(
             "endpoint", prefix, "Endpoint", **_hosting_errors("endpoint"), descending=True
         )
+        self.instances: Collection[NotebookInstance] = Collection(
+            "notebook-instance",
+            prefix,
+            "NotebookInstance",
+            taken=lambda arn: ValidationException(
+                f"Cannot create a duplicate Notebook Instance ({arn})"
+            ),
+            missing=lambda _: ValidationException("RecordNotFound"),
+            descending=False,
+        )
+        self.lifecycle_configs: Collection[LifecycleConfig] = Collection(
+            "notebook-instance-lifecycle-config",
+            prefix,
+            "NotebookInstanceLifecycleConfig",
+            taken=lambda arn: ValidationException(
+                f"Unable to create Notebook Instance Lifecycle Config {arn}. (Details: Notebook "
+                "Instance Lifecycle Config already exists.)"
+            ),
+            missing=lambda arn: ValidationException(
+                f"Unable to describe Notebook Instance Lifecycle Config '{arn}'. (Details: "
+                "Notebook Instance Lifecycle Config does not exist.)"
+            ),
+            descending=False,
+        )
 
     def reset(self) -> None:
         """Forget everything and end what runs."""
@@ -69,6 +94,12 @@ class SageMakerBackend(SageMakerModelBackend):
         for endpoint in self.hosted:
             endpoint.abandon()
         super().reset()
+
+    def forget_deleted_instances(self) -> None:
+        """Let go of the notebook instances whose deletion is over."""
+        for instance in self.instances:
+            if instance.status is None:
+                self.instances.remove(instance.name)
 
     def tagged(self, arn: str) -> dict[str, str] | None:
         """The tags of one of our resources, to be read and changed; None if `arn` is not ours.
@@ -84,7 +115,15 @@ class SageMakerBackend(SageMakerModelBackend):
         return None
 
     def _collections(self) -> tuple[Collection[Any], ...]:
-        return (self.jobs, self.transforms, self.hosted_models, self.configs, self.hosted)
+        return (
+            self.jobs,
+            self.transforms,
+            self.hosted_models,
+            self.configs,
+            self.hosted,
+            self.instances,
+            self.lifecycle_configs,
+        )
 
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
         """Every resource, for the Resource Groups Tagging API."""

@@ -8,9 +8,11 @@ from moto.sagemaker.responses import SageMakerResponse as MotoResponse
 
 from local_aws.api import LocalResponse, NotImplementedByLocalAws
 from local_aws.sagemaker import training
-from local_aws.sagemaker.errors import ResourceInUse
+from local_aws.sagemaker.collection import Collection
+from local_aws.sagemaker.errors import ResourceInUse, refuse_members
 from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
 from local_aws.sagemaker.models import SageMakerBackend
+from local_aws.sagemaker.notebooks import LifecycleConfig, NotebookInstance
 from local_aws.sagemaker.serving import Model
 from local_aws.sagemaker.training import TrainingJob
 from local_aws.sagemaker.transform import TransformJob
@@ -20,9 +22,6 @@ from local_aws.sagemaker.transform import TransformJob
 BOOKKEEPING = frozenset(
     f"{verb}{noun}"
     for noun, verbs in {
-        "NotebookInstance": ("Create", "Describe", "Start", "Stop", "Delete"),
-        "NotebookInstances": ("List",),
-        "NotebookInstanceLifecycleConfig": ("Create", "Describe", "Delete"),
         "Experiment": ("Create", "Describe", "Delete"),
         "Experiments": ("List",),
         "Trial": ("Create", "Describe", "Delete"),
@@ -230,6 +229,84 @@ class SageMakerResponse(LocalResponse):
             raise NotImplementedByLocalAws(
                 "a DeploymentConfig other than blue/green with all traffic at once"
             )
+
+    def create_notebook_instance(self) -> dict[str, Any]:
+        """Begin to start an instance."""
+        self._find_lifecycle_config()
+        instances, name = self._instances, self.params["NotebookInstanceName"]
+        instances.check_free(name)
+        instance = NotebookInstance(self.params, instances.arn(name), self.region)
+        instances.add(instance)
+        return {"NotebookInstanceArn": instance.arn}
+
+    def describe_notebook_instance(self) -> dict[str, Any]:
+        """One instance."""
+        return self._instances.get(self.params["NotebookInstanceName"]).description()
+
+    def list_notebook_instances(self) -> dict[str, Any]:
+        """A page of instances, by name."""
+        by_content = ("DefaultCodeRepositoryContains", "AdditionalCodeRepositoryEquals")
+        of_config = "NotebookInstanceLifecycleConfigNameContains"
+        refuse_members(self.params, (*by_content, of_config), "ListNotebookInstances")
+        entries, token = self._instances.page({"SortBy": "Name", **self.params})
+        return {"NotebookInstances": entries, **token}
+
+    def start_notebook_instance(self) -> None:
+        """Begin to start a stopped instance."""
+        instance = self._instances.get(self.params["NotebookInstanceName"])
+        instance.begin("Pending", of=("Stopped", "Failed"))
+
+    def stop_notebook_instance(self) -> None:
+        """Begin to stop an instance."""
+        instance = self._instances.get(self.params["NotebookInstanceName"])
+        instance.begin("Stopping", of=("InService",))
+
+    def update_notebook_instance(self) -> None:
+        """Change a stopped instance."""
+        self._find_lifecycle_config()
+        self._instances.get(self.params["NotebookInstanceName"]).update(self.params)
+
+    def delete_notebook_instance(self) -> None:
+        """Begin to delete a stopped instance."""
+        instance = self._instances.get(self.params["NotebookInstanceName"])
+        instance.begin("Deleting", of=("Stopped", "Failed"))
+
+    @property
+    def _instances(self) -> Collection[NotebookInstance]:
+        self.backend.forget_deleted_instances()
+        return self.backend.instances
+
+    def _find_lifecycle_config(self) -> None:
+        if self.params.get("LifecycleConfigName"):
+            self.backend.lifecycle_configs.get(self.params["LifecycleConfigName"])
+
+    def create_notebook_instance_lifecycle_config(self) -> dict[str, Any]:
+        """Name scripts."""
+        configs, name = self.backend.lifecycle_configs, self._lifecycle_config_name
+        config = LifecycleConfig(self.params, configs.arn(name))
+        configs.add(config)
+        return {"NotebookInstanceLifecycleConfigArn": config.arn}
+
+    def describe_notebook_instance_lifecycle_config(self) -> dict[str, Any]:
+        """One lifecycle configuration."""
+        return self.backend.lifecycle_configs.get(self._lifecycle_config_name).description()
+
+    def list_notebook_instance_lifecycle_configs(self) -> dict[str, Any]:
+        """A page of lifecycle configurations, the oldest first."""
+        entries, token = self.backend.lifecycle_configs.page(self.params)
+        return {"NotebookInstanceLifecycleConfigs": entries, **token}
+
+    def update_notebook_instance_lifecycle_config(self) -> None:
+        """Take other scripts, for an instance's next start."""
+        self.backend.lifecycle_configs.get(self._lifecycle_config_name).update(self.params)
+
+    def delete_notebook_instance_lifecycle_config(self) -> None:
+        """Forget a lifecycle configuration."""
+        self.backend.lifecycle_configs.remove(self._lifecycle_config_name)
+
+    @property
+    def _lifecycle_config_name(self) -> str:
+        return str(self.params["NotebookInstanceLifecycleConfigName"])
 
     def add_tags(self) -> dict[str, Any]:
         """Set tags of a resource."""

@@ -1,4 +1,4 @@
-"""AWS::SageMaker: models, endpoint configurations, endpoints."""
+"""AWS::SageMaker: models, endpoint configurations, endpoints, notebook instances."""
 
 import copy
 from typing import Any
@@ -17,6 +17,7 @@ from local_aws.cloudformation.resources.base import (
     texts,
 )
 
+_NO_CONFIG = "Notebook Instance Lifecycle Config does not exist"
 _BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
 
@@ -54,7 +55,8 @@ class _Named(Handler):
 
     def gone(self, error: ClientError) -> bool:
         """SageMaker has one code for everything that is wrong with a request."""
-        return "Could not find" in error.response["Error"].get("Message", "")
+        told = error.response["Error"].get("Message", "")
+        return any(words in told for words in ("Could not find", "RecordNotFound", _NO_CONFIG))
 
     def _request(self, properties: Properties) -> Properties:
         kept = {name: value for name, value in properties.items() if name != "Tags"}
@@ -194,4 +196,100 @@ class Endpoint(_Named):
             call.pause(0.2)
 
 
-HANDLERS = (Model, EndpointConfig, Endpoint)
+class LifecycleConfig(_Named):
+    """AWS::SageMaker::NotebookInstanceLifecycleConfig."""
+
+    type = "AWS::SageMaker::NotebookInstanceLifecycleConfig"
+    noun, key = "notebook_instance_lifecycle_config", "NotebookInstanceLifecycleConfig"
+    supported = frozenset(["NotebookInstanceLifecycleConfigName", "OnCreate", "OnStart", "Tags"])
+    further_attributes = frozenset({"NotebookInstanceLifecycleConfigName"})
+
+    def update(self, call: Call) -> Attributes:
+        """Change the scripts, which an instance runs at its next start."""
+        if call.changed("OnCreate", "OnStart"):
+            scripts = {hook: call.properties.get(hook, []) for hook in ("OnCreate", "OnStart")}
+            call.client("sagemaker").update_notebook_instance_lifecycle_config(
+                **self._name(call), **scripts
+            )
+        return super().update(call)
+
+
+class NotebookInstance(_Named):
+    """AWS::SageMaker::NotebookInstance: there when it is InService, stopped to be changed."""
+
+    type = "AWS::SageMaker::NotebookInstance"
+    noun, key = "notebook_instance", "NotebookInstance"
+    supported = frozenset(
+        [
+            "DirectInternetAccess",
+            "InstanceMetadataServiceConfiguration",
+            "InstanceType",
+            "KmsKeyId",
+            "LifecycleConfigName",
+            "NotebookInstanceName",
+            "PlatformIdentifier",
+            "RoleArn",
+            "RootAccess",
+            "SecurityGroupIds",
+            "SubnetId",
+            "Tags",
+            "VolumeSizeInGB",
+        ]
+    )
+    further_attributes = frozenset({"NotebookInstanceName"})
+    _changing = (
+        "InstanceMetadataServiceConfiguration",
+        "InstanceType",
+        "LifecycleConfigName",
+        "RoleArn",
+        "RootAccess",
+        "VolumeSizeInGB",
+    )
+
+    def create(self, call: Call) -> Attributes:
+        """Create the instance and wait until it is in service."""
+        attributes = super().create(call)
+        self._wait(call, "InService")
+        return attributes
+
+    def update(self, call: Call) -> Attributes:
+        """Stop the instance, change it, and start it again."""
+        if call.changed(*self._changing):
+            client = call.client("sagemaker")
+            self._stop(call)
+            change = pick(call.properties, self._changing)
+            if "LifecycleConfigName" not in change:
+                change["DisassociateLifecycleConfig"] = True
+            client.update_notebook_instance(**self._name(call), **change)
+            self._wait(call, "Stopped")
+            client.start_notebook_instance(**self._name(call))
+            self._wait(call, "InService")
+        return super().update(call)
+
+    def delete(self, call: Call) -> None:
+        """Stop the instance, delete it, and wait until it is gone."""
+        self._stop(call)
+        super().delete(call)
+        while True:
+            self._status(call)  # ends with "RecordNotFound"
+            call.pause(0.1)
+
+    def _stop(self, call: Call) -> None:
+        """Stop it, unless it is."""
+        if self._wait(call, "InService", "Stopped", "Failed", "Deleting") == "InService":
+            call.client("sagemaker").stop_notebook_instance(**self._name(call))
+            self._wait(call, "Stopped")
+
+    def _wait(self, call: Call, *states: str) -> str:
+        while (status := self._status(call)) not in states:
+            if status == "Failed":
+                raise ResourceFailed("The notebook instance is Failed")
+            call.pause(0.1)
+        return status
+
+    def _status(self, call: Call) -> str:
+        shown = call.client("sagemaker").describe_notebook_instance(**self._name(call))
+        return str(shown["NotebookInstanceStatus"])
+
+
+HANDLERS = (Model, EndpointConfig, Endpoint, LifecycleConfig, NotebookInstance)

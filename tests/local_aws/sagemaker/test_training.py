@@ -334,15 +334,11 @@ def test_what_moto_would_pretend_is_refused(aws: Any) -> None:
 
 
 def test_bookkeeping_stays_motos(aws: Any) -> None:
-    created = aws.sagemaker.create_notebook_instance(
-        NotebookInstanceName="workshop",
-        InstanceType="ml.t3.medium",
-        RoleArn="arn:aws:iam::123456789012:role/sagemaker",
-        Tags=[{"Key": "k", "Value": "v"}],
-    )
-    described = aws.sagemaker.describe_notebook_instance(NotebookInstanceName="workshop")
-    assert described["InstanceType"] == "ml.t3.medium"
-    tags = aws.sagemaker.list_tags(ResourceArn=created["NotebookInstanceArn"])["Tags"]
+    created = aws.sagemaker.create_experiment(ExperimentName="workshop")
+    aws.sagemaker.add_tags(ResourceArn=created["ExperimentArn"], Tags=[{"Key": "k", "Value": "v"}])
+    described = aws.sagemaker.describe_experiment(ExperimentName="workshop")
+    assert described["ExperimentArn"] == created["ExperimentArn"]
+    tags = aws.sagemaker.list_tags(ResourceArn=created["ExperimentArn"])["Tags"]
     assert tags == [{"Key": "k", "Value": "v"}]
 
 
