@@ -7,13 +7,16 @@ import argparse
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from local_aws.processes import Child
 from local_aws.server import LocalAws, PortInUse
+
+_GRACE = 5.0  # seconds that a command has to end
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,11 +54,11 @@ def _beside(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
     if not command:
         yield
         return
-    with subprocess.Popen(command, env={**os.environ, **environment}) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
+    child = Child(["--", *command], env={**os.environ, **environment}, cwd=Path.cwd())
+    try:
+        yield
+    finally:
+        child.terminate(_GRACE)
 
 
 if __name__ == "__main__":

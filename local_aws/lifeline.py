@@ -1,8 +1,9 @@
-"""Runs a Python program that dies with its parent: `lifeline.py FD (-m MODULE | FILE) ARGS…`.
+"""Runs a program that dies with its parent: `lifeline.py FD (-m MODULE | FILE | --) ARGS…`.
 
 FD is the read end of a pipe that the parent holds open. When the parent is gone, however it went,
-the pipe closes and this process ends with its whole process group. Standard library only, for it
-runs inside functions and training jobs.
+the pipe closes and this process ends with its whole process group. A Python program runs in this
+process, and what follows `--` in one of its own. Standard library only, for it runs inside
+functions and training jobs.
 """
 
 import os
@@ -27,6 +28,10 @@ def main() -> None:
     # the program must not see the local AWS's own folder as a place to import from
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != here]
+    if program[0] == "--":
+        import subprocess  # which would cost a function some of its cold start
+
+        sys.exit(subprocess.run(program[1:]).returncode)
     if program[0] == "-m":
         sys.argv = program[1:]
         if "" not in sys.path and not sys.flags.isolated:

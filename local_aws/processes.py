@@ -16,10 +16,10 @@ _lock = threading.Lock()
 
 
 class Child:
-    """A Python program in a process group of its own, ended when this process ends.
+    """A program in a process group of its own, ended when this process ends.
 
     Args:
-        program: `["-m", module, *args]` or `[file, *args]`.
+        program: `["-m", module, *args]` or `[file, *args]` of Python, or `["--", *command]`.
         env: the whole environment of the child; nothing is inherited.
         cwd: its working directory.
         python_flags: interpreter flags, such as `-I` and `-S`.

@@ -4,11 +4,8 @@ import errno
 import json
 import logging
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -145,7 +142,7 @@ class LocalAws:
             ) from None
         os.environ["MOTO_PORT"] = str(self._server.port)  # moto builds its own links from it
         clients.set_endpoint_url(self.url)
-        state.open_folder(Path(tempfile.mkdtemp(prefix="local-aws-")))
+        state.open_folder()
         self._thread = threading.Thread(target=self._server.serve_forever, name="local-aws")
         self._thread.start()
         return self
@@ -166,4 +163,4 @@ class LocalAws:
         # a reset makes each backend anew, and AWS's managed policies take seconds to make
         default_user_config.pop("iam", None)
         BackendDict.reset()
-        shutil.rmtree(state.close_folder(), ignore_errors=True)
+        state.close_folder()

@@ -68,7 +68,7 @@ class LambdaContext:
     def __init__(self, head: dict[str, Any]) -> None:
         self.aws_request_id: str = head["request_id"]
         self.invoked_function_arn: str = head["function_arn"]
-        self._deadline_ms: int = head["deadline_ms"]
+        self._deadline: float = head["deadline"]  # of the monotonic clock
         self.function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
         self.function_version = os.environ["AWS_LAMBDA_FUNCTION_VERSION"]
         self.memory_limit_in_mb = os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
@@ -80,7 +80,7 @@ class LambdaContext:
 
     def get_remaining_time_in_millis(self) -> int:
         """How long the invocation may still last."""
-        return max(self._deadline_ms - int(time.time() * 1000), 0)
+        return max(int((self._deadline - time.monotonic()) * 1000), 0)
 
     def log(self, message: object) -> None:
         """Write to the function's log."""

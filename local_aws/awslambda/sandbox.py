@@ -136,7 +136,7 @@ class Sandbox:
             head = {
                 "request_id": request_id,
                 "function_arn": function_arn,
-                "deadline_ms": int((time.time() + self._timeout) * 1000),
+                "deadline": time.monotonic() + self._timeout,
                 "client_context": _decoded(client_context),
             }
             try:

@@ -5,8 +5,8 @@ import re
 import secrets
 import shutil
 import threading
+import time
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -210,9 +210,9 @@ class Solutions(Datasets):
             }
 
             def task() -> None:
-                begun = now()
+                began = time.monotonic()
                 trained = self.train(recipe, solution.group, asked, job)
-                hours = (now() - begun) / timedelta(hours=1)
+                hours = (time.monotonic() - began) / 3600
                 version.attributes["trainingHours"] = round(hours, 4)
                 if asked["hpo"]:
                     version.attributes["tunedHPOParams"] = {
@@ -428,7 +428,7 @@ class _Schedule:
         config = (self._solution["solutionConfig"] or {}).get("autoTrainingConfig") or {}
         match = _RATE.fullmatch(config.get("schedulingExpression") or "rate(7 days)")
         assert match is not None
-        self._wait(timedelta(days=int(match[1])).total_seconds())
+        self._wait(int(match[1]) * 86_400.0)
         versions = self._solutions.all("solutionVersion", solutionArn=self._solution.arn)
         if not (first and versions):  # one that was made by hand stands in for the first
             self._solutions.train_version(self._solution, "FULL", "AUTOMATIC", {})

@@ -134,6 +134,8 @@ class ModelServer:
                 "object located at the URL and that the role passed to CreateModel has "
                 "permissions to download the object."
             ) from None
+        except OSError as error:
+            raise Failed(f"Failed to download model data for {source}: {error}") from None
         try:
             storage.unpack(archive, folder)
         except (tarfile.TarError, OSError, EOFError) as error:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -207,6 +206,7 @@ class TrainingJob:
         """Do it all; the status, the secondary status and the message to end with."""
         with self._lock:
             self._facts["TrainingStartTime"] = now()
+        self._began = time.monotonic()
         stream = LogStream(
             self._role.client("logs"), LOG_GROUP, f"{self.name}/algo-1-{int(time.time())}"
         )
@@ -354,14 +354,14 @@ class TrainingJob:
         key = self._request["OutputDataConfig"].get("KmsKeyId")
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
         for folder, archive in kept:
-            storage.pack(folder, archive)
             target = self._output.child(f"{self.name}/output/{archive.name}")
             try:
+                storage.pack(folder, archive)
                 with archive.open("rb") as body:
                     self._role.client("s3").put_object(
                         Bucket=target.bucket, Key=target.key, Body=body, **encryption
                     )
-            except (ClientError, BotoCoreError) as error:
+            except (ClientError, BotoCoreError, OSError) as error:
                 raise Failed(f"ClientError: Artifact upload failed:{error}") from None
             if archive.name == "model.tar.gz":
                 with self._lock:
@@ -371,9 +371,8 @@ class TrainingJob:
         shutil.rmtree(self._root, ignore_errors=True)
         with self._lock:
             self._enter(secondary, message)
-            ended: datetime = self._transitions[-1]["StartTime"]
-            self._transitions[-1]["EndTime"] = ended
-            seconds = round((ended - self._facts["TrainingStartTime"]).total_seconds())
+            ended = self._transitions[-1]["EndTime"] = self._transitions[-1]["StartTime"]
+            seconds = round(time.monotonic() - self._began)
             self._facts.update(
                 TrainingJobStatus=status,
                 TrainingEndTime=ended,

@@ -1,11 +1,10 @@
 """Sessions: what a role's temporary credentials stand for, and services that act with a role."""
 
 import threading
+import time
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from moto.core.utils import utcnow
 from moto.iam.models import Role, iam_backends
 from moto.sts.models import AssumedRole, STSBackend, Token, sts_backends
 from moto.utilities.utils import get_partition
@@ -31,11 +30,13 @@ class Session:
     Attributes:
         role_id: another role of the same name is another role.
         policy: text of the session's own policy, which narrows the role's; None without.
+        ends: when, by the clock that nobody sets and that stands still while a laptop sleeps.
     """
 
     assumed: AssumedRole
     role_id: str
-    policy: str | None = None
+    policy: str | None
+    ends: float
 
     @property
     def role(self) -> Role | None:
@@ -51,7 +52,7 @@ class Session:
 
     def lasts(self, seconds: float = 0) -> bool:
         """Whether it is still good after so many seconds."""
-        return bool(self.assumed.expiration > utcnow() + timedelta(seconds=seconds))
+        return self.ends > time.monotonic() + seconds
 
 
 class LocalSTSBackend(STSBackend):
@@ -81,7 +82,9 @@ class LocalSTSBackend(STSBackend):
         assumed = super().assume_role(
             region_name, role_session_name, role_arn, policy, duration, external_id
         )
-        self.sessions[assumed.access_key_id] = Session(assumed, role.id, policy or None)
+        self.sessions[assumed.access_key_id] = Session(
+            assumed, role.id, policy or None, time.monotonic() + duration
+        )
         return assumed
 
     def get_session_token(self, duration: int) -> Token:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 import threading
@@ -75,6 +76,7 @@ def _object(path: Path) -> dict[str, Any]:
 
 def _fail(root: Path, text: str) -> int:
     print(text, file=sys.stderr, flush=True)
+    shutil.rmtree(root / "model", ignore_errors=True)  # half a model, and maybe a full disk
     (root / "output").mkdir(parents=True, exist_ok=True)
     (root / "output" / "failure").write_text(text)
     return 1

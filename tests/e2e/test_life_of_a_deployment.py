@@ -1,12 +1,14 @@
 """A deployment from `cdk bootstrap` to `cdk destroy`, as a user lives it. The tests go in order."""
 
 import json
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 from moto.cloudformation.models import cloudformation_backends
@@ -16,7 +18,7 @@ from moto.sns.models import sns_backends
 from local_aws import processes
 from local_aws.iam.witness import Allowed, Permission
 from rehearsal.calls import workshop_calls
-from rehearsal.cdk import CdkError, outputs
+from rehearsal.cdk import PROJECT, CdkError, outputs
 from rehearsal.inventory import inventory
 from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
@@ -81,9 +83,42 @@ def _status(stack: str) -> str:
     return str(described["Stacks"][0]["StackStatus"])
 
 
-def test_bootstrap_and_deploy(workbench: Workbench, life: Life) -> None:
+def _programs(*words: str) -> list[processes.Child]:
+    """The local AWS's processes whose command has these words."""
+    return [each for each in processes.running() if {*words} <= {*map(str, each.popen.args)}]
+
+
+def _kill_a_training() -> None:
+    """The first that has come to work."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for child in _programs("recsys.container", "train"):
+            if time.time() - psutil.Process(child.popen.pid).create_time() > 1:
+                child.popen.kill()
+                return
+        time.sleep(0.05)
+
+
+def test_a_killed_training_rolls_the_stack_back_and_says_why(
+    workbench: Workbench, life: Life, tally: Tally
+) -> None:
     workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
     life.before = inventory()
+    killer = threading.Thread(target=_kill_a_training, daemon=True)
+    killer.start()
+    with pytest.raises(CdkError, match=r"ended as Failed: AlgorithmError: .* exit code: 137"):
+        workbench.cdk("deploy", "--all", "--require-approval=never")
+    killer.join()
+    tally("faults injected", "a training is killed while `cdk deploy` waits for it")
+    assert _status("recommender-Object2Vec") == "ROLLBACK_COMPLETE"
+    sagemaker = boto3.client("sagemaker")
+    assert sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
+    assert sagemaker.list_models()["Models"] == []
+    assert _programs("recsys.container") == []
+
+
+def test_deploy(workbench: Workbench, life: Life) -> None:
+    """After the disaster, too."""
     workbench.cdk("deploy", "--all", "--require-approval=never")
     stacks = outputs()
     assert set(stacks) == {
@@ -199,6 +234,60 @@ def test_alarms_rise_with_what_they_watch(workbench: Workbench) -> None:
     assert risen == {"Recommendation_Engine_Object2Vec-errors"}
 
 
+def test_a_killed_model_server_is_started_again(workbench: Workbench, tally: Tally) -> None:
+    before, metrics = _rating(), cloudwatch_backends[ACCOUNT][REGION].metric_data
+    servers = _programs("recsys.container", "serve")
+    assert len(servers) == len(boto3.client("sagemaker").list_endpoints()["Endpoints"])
+    begun = len(metrics)
+    for server in servers:
+        server.popen.kill()
+    failures: list[int] = []
+    answer, deadline = None, time.monotonic() + 60
+    while answer is None and time.monotonic() < deadline:
+        try:
+            answer = _rating()
+        except ClientError as error:
+            failures.append(error.response.get("OriginalStatusCode", 0))
+    tally("faults injected", "an endpoint's process is killed", len(servers))
+    assert answer == before
+    assert set(failures) <= {503}
+    assert _config_of_endpoint()
+    told = [m.value for m in metrics[begun:] if m.name == "Invocation5XXErrors"]
+    assert (sum(told), len(told)) == (len(failures), len(failures) + 1)
+
+
+def test_a_killed_function_fails_one_call(workbench: Workbench, tally: Tally) -> None:
+    """Its process is halted first, so that the call is under way when it dies."""
+    name = "recommender-Recommendation_Engine_Object2Vec"
+    event = (PROJECT / "lambdas/rec_engine/events/rating.json").read_bytes()
+
+    def call(answers: list[Any]) -> None:
+        answers.append(boto3.client("lambda").invoke(FunctionName=name, Payload=event))
+
+    answers: list[Any] = []
+    call(answers)
+    halted = []
+    for child in processes.running():
+        process = psutil.Process(child.popen.pid)
+        if process.environ().get("AWS_LAMBDA_FUNCTION_NAME") == name:
+            process.suspend()
+            halted.append(process)
+    caller = threading.Thread(target=call, args=[answers])
+    caller.start()
+    time.sleep(0.3)
+    assert len(answers) == 1
+    for process in halted:
+        process.kill()
+    caller.join(20)
+    call(answers)
+    tally("faults injected", "a function's process is killed during a call")
+    good, bad, next_one = (json.loads(answer["Payload"].read()) for answer in answers)
+    assert [answer.get("FunctionError") for answer in answers] == [None, "Unhandled", None]
+    assert bad["errorType"] == "Runtime.ExitError"
+    assert bad["errorMessage"].endswith("Error: Runtime exited with error: signal: killed")
+    assert next_one == good
+
+
 def test_deploying_again_changes_nothing(workbench: Workbench, life: Life) -> None:
     workbench.cdk("deploy", "--all", "--require-approval=never")
     assert outputs()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
@@ -278,14 +367,15 @@ def test_what_nobody_calls_goes_by_itself(
     assert _status("recommender-Functions").endswith("_COMPLETE")
 
 
-def test_destroy_leaves_nothing(workbench: Workbench, life: Life) -> None:
+def test_destroy_leaves_nothing(workbench: Workbench, life: Life, tally: Tally) -> None:
     workbench.cdk("destroy", "--all", "--force")
     assert sorted(inventory() - life.before) == []
     runtime: Any = boto3.client("sagemaker-runtime")
     with pytest.raises(ClientError, match="not found"):
         runtime.invoke_endpoint(EndpointName=ENDPOINT, ContentType="application/json", Body=BODY)
-    programs = [str(child.popen.args) for child in processes.running()]
-    assert [program for program in programs if "recsys" in program] == []
+    left = _programs("recsys.container")
+    tally("leftovers found", "a deployment whose processes were killed", len(left))
+    assert left == []
 
 
 def test_no_permission_is_too_much(life: Life, seen: set[Allowed], tally: Tally) -> None:
