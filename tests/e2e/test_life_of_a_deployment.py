@@ -236,7 +236,7 @@ def test_alarms_rise_with_what_they_watch(workbench: Workbench) -> None:
 
 def test_a_killed_model_server_is_started_again(workbench: Workbench, tally: Tally) -> None:
     before, metrics = _rating(), cloudwatch_backends[ACCOUNT][REGION].metric_data
-    servers = _programs("recsys.container", "serve")
+    servers = _programs("serve")
     assert len(servers) == len(boto3.client("sagemaker").list_endpoints()["Endpoints"])
     begun = len(metrics)
     for server in servers:
@@ -373,7 +373,7 @@ def test_destroy_leaves_nothing(workbench: Workbench, life: Life, tally: Tally) 
     runtime: Any = boto3.client("sagemaker-runtime")
     with pytest.raises(ClientError, match="not found"):
         runtime.invoke_endpoint(EndpointName=ENDPOINT, ContentType="application/json", Body=BODY)
-    left = _programs("recsys.container")
+    left = _programs("train") + _programs("serve")
     tally("leftovers found", "a deployment whose processes were killed", len(left))
     assert left == []
 
