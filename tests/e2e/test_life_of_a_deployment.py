@@ -83,9 +83,14 @@ def _status(stack: str) -> str:
     return str(described["Stacks"][0]["StackStatus"])
 
 
+def _arguments(child: processes.Child) -> list[str]:
+    arguments: Any = child.popen.args
+    return [str(each) for each in arguments]
+
+
 def _programs(*words: str) -> list[processes.Child]:
     """The local AWS's processes whose command has these words."""
-    return [each for each in processes.running() if {*words} <= {*map(str, each.popen.args)}]
+    return [each for each in processes.running() if {*words} <= {*_arguments(each)}]
 
 
 def _kill_a_training() -> None:
@@ -235,7 +240,8 @@ def test_alarms_rise_with_what_they_watch(workbench: Workbench) -> None:
 
 
 def test_a_killed_model_server_is_started_again(workbench: Workbench, tally: Tally) -> None:
-    before, metrics = _rating(), cloudwatch_backends[ACCOUNT][REGION].metric_data
+    before = _rating()
+    metrics: list[Any] = cloudwatch_backends[ACCOUNT][REGION].metric_data
     servers = _programs("serve")
     assert len(servers) == len(boto3.client("sagemaker").list_endpoints()["Endpoints"])
     begun = len(metrics)
@@ -247,7 +253,8 @@ def test_a_killed_model_server_is_started_again(workbench: Workbench, tally: Tal
         try:
             answer = _rating()
         except ClientError as error:
-            failures.append(error.response.get("OriginalStatusCode", 0))
+            response: Any = error.response
+            failures.append(response.get("OriginalStatusCode", 0))
     tally("faults injected", "an endpoint's process is killed", len(servers))
     assert answer == before
     assert set(failures) <= {503}
