@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accuracy, growth, personalize_metrics, report, serving, training
+from bench import accelerator, accuracy, growth, personalize_metrics, report, serving, training
 from bench.movielens import MovieLens
 from bench.peers import PeerError, Peers, install
 from bench.results import Rows
@@ -19,7 +19,7 @@ from recsys.datasets.download import cached, download
 from recsys.errors import InputError
 
 ACCURACY = ("rating", "recommendation", "ranking", "personalize")
-TIMING = ("training", "serving", "growth")
+TIMING = ("training", "serving", "growth", "accelerator")
 GROUPS = {"all": (*ACCURACY, *TIMING), "accuracy": ACCURACY, "timing": TIMING}
 HOME = Path(__file__).resolve().parent
 
@@ -71,7 +71,7 @@ def measure(
     """Measure the sections one after the other."""
     compilation.remember()
     peers = None
-    if {"rating", "ranking", "training"} & set(sections):
+    if {"rating", "ranking", "training", "accelerator"} & set(sections):
         try:
             peers = Peers(install(options.peers))
         except PeerError as error:
@@ -85,6 +85,7 @@ def measure(
         "training": lambda rows: training.run(data, peers, rows, quick),
         "serving": lambda rows: serving.run(data, rows, quick),
         "growth": lambda rows: growth.run(rows, quick),
+        "accelerator": lambda rows: accelerator.run(data, peers, rows, quick),
     }
     for section in sections:
         began = time.monotonic()

@@ -201,7 +201,9 @@ def _training(rows: Sequence[Row]) -> list[str]:
                 (
                     name,
                     f"{median(row['ratings_a_second'] for row in of):,.0f}" + _loaded(of),
-                    _median([row for row in of if row["seconds_to_error"]], "seconds_to_error", 2),
+                    _median([row for row in of if row["seconds_to_error"]], "seconds_to_error", 2)
+                    if any(row["seconds_to_error"] for row in of)
+                    else _to_error(of[0]),
                     len(of),
                 )
                 for name, of in _by_engine(epochs)
@@ -282,6 +284,40 @@ def _growth(rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def _accelerator(rows: Sequence[Row]) -> list[str]:
+    first, second = (
+        [row for row in rows if row["device"] == device] for device in ("processor", "GPU")
+    )
+    return [
+        f"## On a GPU\n{_origin(rows)}, {rows[0]['gpu']}",
+        "The same trainings on the processor and on the GPU of one machine. With MovieLens 20M's "
+        "shape the ratings are random; the others are MovieLens 100k, ua.",
+        _table(
+            ("network", "ratings", "device", "ratings/s", f"s to MSE {training.ERROR}"),
+            (
+                (
+                    row["engine"],
+                    "20M" if "seconds" in row else "100k",
+                    row["device"],
+                    f"{row['ratings_a_second']:,.0f}" + _loaded([row]),
+                    _to_error(row),
+                )
+                for pair in zip(first, second, strict=True)
+                for row in pair
+            ),
+        ),
+    ]
+
+
+def _to_error(row: Row) -> str:
+    """Seconds until the error; where it was not reached, for how long it was tried."""
+    if "curve" not in row:
+        return ""
+    if row["seconds_to_error"] is None:
+        return f"not within {row['curve'][-1]['seconds']:.1f}"
+    return f"{row['seconds_to_error']:.2f}"
+
+
 _SECTIONS = {
     "rating": _rating,
     "recommendation": _recommendation,
@@ -290,6 +326,7 @@ _SECTIONS = {
     "training": _training,
     "serving": _serving,
     "growth": _growth,
+    "accelerator": _accelerator,
 }
 
 
@@ -327,7 +364,7 @@ def _mean(rows: Sequence[Row], figure: str) -> str:
 
 
 def _median(rows: Sequence[Row], figure: str, digits: int = 1) -> str:
-    return f"{median(row[figure] for row in rows):.{digits}f}" if rows else "not reached"
+    return f"{median(row[figure] for row in rows):.{digits}f}"
 
 
 def _figure(value: float) -> str:

@@ -18,6 +18,7 @@ class Target:
     mark: float
     value: float | None
     below: bool = True  # whether less is better
+    bound: bool = False  # whether the figure is at least this much, and how much more not known
 
     def line(self) -> tuple[str, str, str, str]:
         """The row of the table."""
@@ -26,7 +27,8 @@ class Target:
             return self.words, f"{sign} {self.mark:g}", "", "not measured"
         good = self.value <= self.mark if self.below else self.value >= self.mark
         verdict = "reached" if good else "**not reached**"
-        return self.words, f"{sign} {self.mark:g}", f"{self.value:.4g}", verdict
+        more = "more than " if self.bound else ""
+        return self.words, f"{sign} {self.mark:g}", f"{more}{self.value:.4g}", verdict
 
 
 def targets(found: Found) -> Iterator[Target]:
@@ -101,14 +103,18 @@ def _timing(found: Found) -> Iterator[Target]:
         name = f"{training.OURS}, {task}"
         walls = _figures(found, "training", "wall", engine=name, caches="warm")
         yield Target(f"Object2Vec, {task}: job to model.tar.gz, s", 10, _of(walls, median))
-    plain = _figures(found, "training", "seconds_to_error", engine=training.PLAIN)
     ours = _figures(found, "training", "seconds_to_error", engine=training.OURS)
-    quicker = median(plain) / median(ours) if plain and ours else None
+    plain = _figures(found, "training", "seconds_to_error", engine=training.PLAIN)
+    # Where plain PyTorch never gets there, what it tried in vain is a lower bound.
+    curves = [row["curve"] for row in found.get("training", ()) if row["engine"] == training.PLAIN]
+    tried = [curve[-1]["seconds"] for curve in curves]
+    slow = plain or tried
     yield Target(
         f"Object2Vec: times quicker to MSE {training.ERROR} than plain PyTorch",
         20,
-        quicker,
+        median(slow) / median(ours) if slow and ours else None,
         below=False,
+        bound=not plain,
     )
     yield Target(
         "Bayesian machine: times quicker than myfm at its accuracy",

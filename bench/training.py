@@ -129,7 +129,15 @@ def job(root: Path, environment: dict[str, str] | None = None) -> dict[str, floa
 def _epochs(
     rows: Rows, name: str, preset: str, epochs: int, train: Ratings, test: Ratings, seed: int
 ) -> None:
-    """Learning alone: each epoch's MSE on ua.test, and the seconds until then."""
+    with clock() as timed:
+        curve = learn(preset, epochs, train, test, seed)
+    _add_epochs(rows, name, curve, len(train), timed, seed)
+
+
+def learn(
+    preset: str, epochs: int, train: Ratings, test: Ratings, seed: int = 0
+) -> list[dict[str, float]]:
+    """Learning alone: after each epoch its MSE on `test`, and the seconds until then."""
     from recsys import compilation
     from recsys.object2vec import hyperparameters, training
 
@@ -137,7 +145,7 @@ def _epochs(
     settings = hyperparameters.parse(
         engines.object2vec_settings(preset, "rating") | {"epochs": epochs}
     )
-    learn, judge = engines.pairs(train, "rating"), engines.pairs(test, "rating")
+    learnt, judged = engines.pairs(train, "rating"), engines.pairs(test, "rating")
     curve: list[dict[str, float]] = []
 
     def report(event: training.Progress | training.Epoch) -> None:
@@ -145,29 +153,29 @@ def _epochs(
             mse = event.metrics["validation"]["mean_squared_error"]
             curve.append({"mse": mse, "seconds": time.perf_counter() - started})
 
-    with clock() as timed:
-        started = time.perf_counter()
-        training.train(settings, learn, judge, seed=seed, report=report)
-    _add_epochs(rows, name, curve, len(train), timed, seed)
+    started = time.perf_counter()
+    training.train(settings, learnt, judged, seed=seed, report=report)
+    return curve
 
 
 def _add_epochs(
     rows: Rows, name: str, curve: list[dict[str, float]], ratings: int, timed: Clock, seed: int
 ) -> None:
-    """A learning curve; the speed is that after the first epoch, which compiles."""
+    row = {"engine": name, "what": "epochs", "seed": seed, **summary(curve, ratings)}
+    rows.add(**row, **timed.row())
+    _tell(name, f"{row['ratings_a_second']:,.0f} ratings/s, {row['seconds_to_error']} s to {ERROR}")
+
+
+def summary(curve: list[dict[str, float]], ratings: int) -> dict[str, Any]:
+    """What a learning curve comes to; the speed is that after the first epoch, which compiles."""
     later = curve[1:] or curve
     first = curve[0]["seconds"] if curve[1:] else 0.0
     reached = [point["seconds"] for point in curve if point["mse"] <= ERROR]
-    rows.add(
-        engine=name,
-        what="epochs",
-        seed=seed,
-        curve=curve,
-        ratings_a_second=ratings * len(later) / (curve[-1]["seconds"] - first),
-        seconds_to_error=reached[0] if reached else None,
-        **timed.row(),
-    )
-    _tell(name, f"{rows.rows[-1]['ratings_a_second']:,.0f} ratings/s, MSE {ERROR} in {reached[:1]}")
+    return {
+        "curve": curve,
+        "ratings_a_second": ratings * len(later) / (curve[-1]["seconds"] - first),
+        "seconds_to_error": reached[0] if reached else None,
+    }
 
 
 def _lists(rows: Rows, name: str, fit: engines.Fit, data: MovieLens, runs: int) -> None:

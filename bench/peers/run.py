@@ -99,18 +99,22 @@ def implicit(request: Arrays, *, algorithm: str, seed: int = 0, **settings: Any)
 
 
 def plain_object2vec(
-    request: Arrays, *, seed: int = 0, epochs: int = 20, target: float = 0.0
+    request: Arrays, *, seed: int = 0, epochs: int = 20, target: float = 0.0, device: str = "cpu"
 ) -> Answer:
-    """The workshop's network for ratings, written down plainly in PyTorch; on the CPU.
+    """The workshop's network for ratings, written down plainly in PyTorch.
 
     The answer has each epoch's `mse` on the rows asked, and `seconds` from the start of learning to
     its end. Stops at an epoch whose MSE is `target` at most.
     """
     torch = import_module("torch")
     torch.manual_seed(seed)
-    train = [torch.as_tensor(request[f"train_{name}"].astype("int64")) for name in ("user", "item")]
-    label = torch.as_tensor(request["train_rating"])
-    asked = [torch.as_tensor(request[f"asked_{name}"].astype("int64")) for name in ("user", "item")]
+
+    def ids(part: str) -> list[Any]:
+        each = (request[f"{part}_{name}"].astype("int64") for name in ("user", "item"))
+        return [torch.as_tensor(column, device=device) for column in each]
+
+    train, asked = ids("train"), ids("asked")
+    label = torch.as_tensor(request["train_rating"], device=device)
     users, items = (
         int(max(request[f"train_{name}"].max(), request[f"asked_{name}"].max())) + 1
         for name in ("user", "item")
@@ -119,7 +123,8 @@ def plain_object2vec(
     encoders = nn.ModuleList(
         nn.Sequential(nn.Embedding(size, 300), nn.Linear(300, 1024)) for size in (users, items)
     )
-    head = nn.Sequential(nn.Linear(4 * 1024, 256), nn.Tanh(), nn.Linear(256, 1))
+    head = nn.Sequential(nn.Linear(4 * 1024, 256), nn.Tanh(), nn.Linear(256, 1)).to(device)
+    encoders.to(device)
     optimizer = torch.optim.Adam([*encoders.parameters(), *head.parameters()], lr=0.001)
 
     def score(user: Any, item: Any) -> Any:
@@ -128,14 +133,14 @@ def plain_object2vec(
 
     def judge() -> NDArray[Any]:
         with torch.no_grad():
-            parts = zip(*(ids.split(4096) for ids in asked), strict=True)
-            return np.asarray(torch.cat([score(*part) for part in parts]).numpy())
+            parts = zip(*(side.split(4096) for side in asked), strict=True)
+            return np.asarray(torch.cat([score(*part) for part in parts]).cpu().numpy())
 
     curve: list[dict[str, float]] = []
     best, kept = np.inf, np.zeros(0)
     started, judging = time.perf_counter(), 0.0
     for _ in range(epochs):
-        for rows in torch.randperm(len(label)).split(64):
+        for rows in torch.randperm(len(label), device=device).split(64):
             optimizer.zero_grad()
             loss = ((score(train[0][rows], train[1][rows]) - label[rows]) ** 2).mean()
             loss.backward()
