@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
@@ -34,15 +35,15 @@ class Sequences:
         tokens = np.fromiter(chain.from_iterable(rows), np.int32, int(lengths.sum()))
         return cls(tokens, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """How many tokens each sequence has."""
         return np.diff(self.offsets)
 
-    @property
+    @cached_property
     def single(self) -> bool:
         """Whether each sequence is one token, the common case of ids."""
-        return len(self.tokens) == len(self) and bool((self.lengths == 1).all())
+        return len(self.tokens) == len(self) and bool((np.diff(self.offsets) == 1).all())
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
