@@ -7,6 +7,7 @@ pays for a vocabulary of three million ids of which a few thousand are used.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,8 +57,19 @@ def epoch(
     """Yield one epoch's shuffled minibatches in chunks, each with how many there are in it.
 
     A chunk's arrays have the minibatches along their first axis. A short last minibatch is filled
-    up with pairs of weight 0.
+    up with pairs of weight 0. While one chunk is learnt from, the next is packed.
     """
+    chunks = _chunks(data, settings, generator)
+    with ThreadPoolExecutor(1) as packer:
+        following = packer.submit(next, chunks, None)
+        while (chunk := following.result()) is not None:
+            following = packer.submit(next, chunks, None)
+            yield chunk
+
+
+def _chunks(
+    data: Compacted, settings: Hyperparameters, generator: np.random.Generator
+) -> Iterator[tuple[Batch, int]]:
     pairs, sampled = data.pairs, settings.negative_sampling_rate
     rows0 = np.arange(len(pairs))
     rows1, labels = rows0, pairs.labels
