@@ -14,6 +14,7 @@ from stacks.data import DataStack
 from stacks.deep_mf import DeepMfStack
 from stacks.factorization_machines import FactorizationMachinesStack
 from stacks.functions import FunctionsStack
+from stacks.notebook import NotebookStack
 from stacks.object2vec import Object2VecStack
 from stacks.operations import OperationsStack
 from stacks.personalize import PersonalizeStack
@@ -44,6 +45,16 @@ def build(app: cdk.App, config: Config) -> None:
             app, config.name("Personalize"), config=config, store=data.store, env=env
         )
         personalize.add_stack_dependency(data, "imports read what Data uploads")
+    if config.notebook:
+        notebook = NotebookStack(
+            app,
+            config.name("Notebook"),
+            config=config,
+            notebook=config.notebook,
+            store=data.store,
+            env=env,
+        )
+        notebook.add_stack_dependency(data, "its role names the bucket")
     if config.operations.any:
         watched = list(app.node.children)
         operations = OperationsStack(app, config.name("Operations"), config=config, env=env)

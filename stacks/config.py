@@ -5,6 +5,7 @@
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ WAIT_MINUTES: Final = 50
 ENGINES: Final = {"deep_mf": DEEP_MF, "factorization_machines": FACTORIZATION_MACHINES}
 _LOG_RETENTION: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 _INSTANCE: Final = {"pattern": r"ml\.[a-z0-9-]+\.[a-z0-9]+", "allowed": "like ml.m5.xlarge"}
+# https://docs.aws.amazon.com/sagemaker/latest/dg/nbi-al2023.html
+_TOO_OLD: Final = ("ml.p2.", "ml.p3.", "ml.p3dn.", "ml.inf1.", "ml.g3.")
 # The most that a name made from the prefix adds to it, and the most that AWS allows for it.
 _LONGEST_NAMES: Final = {
     "endpoint": ("-factorizationMachinesModel", 63),
@@ -98,6 +101,21 @@ class Api:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Notebook:
+    """The notebook instance.
+
+    Attributes:
+        instance_type: the machine.
+        volume_gb: the disk that outlasts its stops.
+        idle_minutes: without a cell that runs for so long, it stops itself.
+    """
+
+    instance_type: str
+    volume_gb: int
+    idle_minutes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """A whole deployment.
 
@@ -115,6 +133,7 @@ class Config:
         endpoint: how they are served.
         architecture: of the functions: `arm64` or `x86_64`.
         api: how the functions are reached by HTTP; None if they are not.
+        notebook: the notebook instance; None if there is none.
         kms: whether the bucket is encrypted with a key of its own instead of S3's.
         log_days: how long logs are kept.
         operations: what watches over it.
@@ -133,6 +152,7 @@ class Config:
     endpoint: InstanceEndpoint | ServerlessEndpoint
     architecture: str
     api: Api | None
+    notebook: Notebook | None
     kms: bool
     log_days: int
     operations: Operations
@@ -179,6 +199,7 @@ class Config:
             "endpoint": _endpoint(settings),
             "architecture": settings.choice("architecture", "arm64", ("arm64", "x86_64")),
             "api": _api(settings),
+            "notebook": _notebook(settings),
             "kms": settings.flag("kms", False),
             "log_days": int(settings.choice("log_days", "30", [str(d) for d in _LOG_RETENTION])),
             "operations": operations_settings.read(settings, region or default_region),
@@ -279,6 +300,21 @@ def _api(settings: Settings) -> Api | None:
         burst=settings.whole("api.burst", 20, low=1, high=5_000),
     )
     return api if settings.flag("api.http", False) else None
+
+
+def _notebook(settings: Settings) -> Notebook | None:
+    notebook = Notebook(
+        instance_type=settings.text(
+            "notebook.instance_type",
+            "ml.t3.medium",
+            pattern=rf"(?!{'|'.join(map(re.escape, _TOO_OLD))}){_INSTANCE['pattern']}",
+            allowed=f"{_INSTANCE['allowed']}, and none of {' '.join(_TOO_OLD)}, which do not run "
+            "Amazon Linux 2023",
+        ),
+        volume_gb=settings.whole("notebook.volume_gb", 10, low=5, high=16_384),
+        idle_minutes=settings.whole("notebook.idle_minutes", 60, low=15, high=1440),
+    )
+    return notebook if settings.flag("notebook.enabled", False) else None
 
 
 def _left_out(groups: Sequence[str], engines: Sequence[str]) -> tuple[str, ...]:

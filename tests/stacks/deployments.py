@@ -38,6 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "engines": "deep_mf, factorization_machines",
         "deep_mf": {"genre_dim": 5},
         "personalize": {"groups": "off"},
+        "notebook": {"enabled": True},
     },
     "domain group": {"personalize": {"groups": "domain", "filters": False}},
     "kms, other names": {
@@ -47,6 +48,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "log_days": 7,
         "training": {"waits": 5},
         "api": {"http": True, "rate": 5},
+        "notebook": {"enabled": True, "instance_type": "ml.c5.xlarge", "idle_minutes": 30},
         "operations": {"alarms": True},
     },
     "workshop in Ireland, scaling": {
