@@ -86,10 +86,10 @@ sbom: $(SETUP) ## bills of materials into build/sbom, as CycloneDX
 format: $(SETUP) ## let ruff rewrite
 	@ruff format . && ruff check --fix .
 
-lock: ## compile requirements.in into requirements.txt, and scripts' into theirs
+lock: ## compile requirements.in into requirements.txt, and those of scripts and notebooks into theirs
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.txt requirements.in
 	@echo 'uv==0.13.9' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements-uv.txt -
-	@for each in scripts/*/requirements.in; do $(BIN)/uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --constraints requirements.txt --output-file $${each%.in}.txt $$each; done
+	@for each in scripts/*/requirements.in notebooks/instance/requirements.in; do $(BIN)/uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --constraints requirements.txt --output-file $${each%.in}.txt $$each; done
 
 clean: ## remove what was built (the installed packages stay)
 	@rm -rf build cdk.out .mypy_cache .ruff_cache .pytest_cache

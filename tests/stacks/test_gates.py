@@ -176,7 +176,7 @@ def test_every_name_carries_the_prefix(variant: Any) -> None:
                 ):
                     assert "team-a-anna" in value, (stack, name, key)
     assert "recommender" not in re.sub(
-        r"Recommend[a-z]*", "", json.dumps(dict(deployment.templates))
+        r"Recommend[a-z]*|:recommender/", "", json.dumps(dict(deployment.templates))
     )
 
 
