@@ -24,7 +24,12 @@ from rehearsal.cdk import PROJECT
 from rehearsal.steps import DATA, Steps, on_local_aws, prepare
 
 NOTEBOOKS = PROJECT / "notebooks"
-SETTINGS = ("personalize.groups=both", "personalize.batch=true")
+SETTINGS = (
+    "personalize.groups=both",
+    "personalize.batch=true",
+    "engines=deep_mf,factorization_machines",
+    "deep_mf.genre_dim=5",
+)
 """What the notebooks want of the deployment, beside its defaults."""
 AFTERWARDS = NOTEBOOKS / "7_clean_up.ipynb"
 """Run once more when all is destroyed: it counts what there is."""

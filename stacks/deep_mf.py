@@ -30,9 +30,10 @@ _IMPORTS: Final = (
     "recsys/object2vec/scorer.py",
 )
 _METRICS: Final = {
-    "validation:mean_squared_error": (
-        r"#quality_metric: host=\S+, epoch=\S+, validation mean_squared_error <loss>=(\S+)"
+    f"{channel}:mean_squared_error": (
+        rf"#quality_metric: host=\S+, epoch=\S+, {channel} mean_squared_error <loss>=(\S+)"
     )
+    for channel in ("train", "validation")
 }
 
 

@@ -93,16 +93,18 @@ def train(job: Job) -> None:
 
     compilation.remember()
 
+    def say(epoch: int, channel: str, mse: float) -> None:
+        print(
+            f"#quality_metric: host={job.host}, epoch={epoch}, "
+            f"{channel} mean_squared_error <loss>={mse:.6g}",
+            flush=True,
+        )
+
     def ended(epoch: int, model: Scorer) -> None:
         for name, some in pairs.items():
             if name != "train":
                 error = model.predict(some.in0.tokens, some.in1.tokens) - some.labels
-                mse = float(np.mean(error.astype(np.float64) ** 2))
-                print(
-                    f"#quality_metric: host={job.host}, epoch={epoch}, "
-                    f"{name} mean_squared_error <loss>={mse:.6g}",
-                    flush=True,
-                )
+                say(epoch, name, float(np.mean(error.astype(np.float64) ** 2)))
 
     def report(progress: training.Progress) -> None:
         print(
@@ -111,6 +113,8 @@ def train(job: Job) -> None:
             f"{progress.seconds_left:.0f} s left",
             flush=True,
         )
+        if progress.done == progress.ratings:
+            say(progress.epoch, "train", progress.loss)
 
     known = pairs["train"]
     training.train(

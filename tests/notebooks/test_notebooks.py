@@ -104,6 +104,19 @@ def test_embedding_space(deployment: Run) -> None:
     assert found["genre_near"] > 1.1 * found["genre_random"]
 
 
+def test_factorization(deployment: Run) -> None:
+    found = executed("4_")
+    assert found["same_bytes"] == 1
+    # a number for each user and film says more than one for each user, and that more than one
+    assert found["mse_no_pairs"] < found["mse_user"] < found["mse_mean"]
+    # products of vectors say more than numbers
+    assert found["mse_machine"] < found["mse_no_pairs"]
+    assert found["mse_deep"] < found["mse_user"]
+    # the endpoint serves what the job has learned: it errs as the job's own metric says
+    assert found["mse_deep"] == pytest.approx(found["mse_deep_job"], abs=0.01)
+    assert found["left"] == 0
+
+
 def test_personalize_and_evaluation(deployment: Run) -> None:
     found = executed("5_")
     # who knows a person's history does better than who counts
@@ -124,7 +137,7 @@ def test_personalize_and_evaluation(deployment: Run) -> None:
 
 def test_clean_up(deployment: Run) -> None:
     found = executed("7_")
-    assert found["stacks"] == 4
-    # three endpoints; two campaigns of the second version and two recommenders
-    assert found["hourly"] == pytest.approx(3 * 0.115 + 2 * 3.6 * 0.15 + 2 * 0.375)
+    assert found["stacks"] == 6
+    # five endpoints; two campaigns of the second version and two recommenders
+    assert found["hourly"] == pytest.approx(5 * 0.115 + 2 * 3.6 * 0.15 + 2 * 0.375)
     assert found["left"] > 40

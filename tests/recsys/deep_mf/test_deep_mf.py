@@ -137,7 +137,9 @@ def test_under_the_container_contract(tmp_path: Path, capsys: pytest.CaptureFixt
     algorithm = "deep-matrix-factorization"
     trainer(algorithm)(Job(settings, channels, tmp_path / "model", "algo-1", lambda: False))
     said = capsys.readouterr().out
-    assert "#quality_metric: host=algo-1, epoch=30, validation mean_squared_error <loss>=" in said
+    for channel in ("train", "validation"):
+        metric = f"#quality_metric: host=algo-1, epoch=30, {channel} mean_squared_error <loss>="
+        assert metric in said
     answer = loader(algorithm)(tmp_path / "model")
     body, kind = answer(b'{"instances": [{"in0": [3], "in1": [4]}]}', "application/json", None)
     assert kind == "application/json"
