@@ -14,7 +14,7 @@ from stacks.config import Config, Notebook
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, ServiceRole, acknowledge, all_of, writes_logs
-from stacks.prepared_data import KEYS, PERSONALIZE
+from stacks.prepared_data import KEYS, MACHINE_KEYS, PERSONALIZE
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
 _CODE: Final = ("notebooks", "recsys", "cost")
@@ -135,6 +135,8 @@ class NotebookStack(cdk.Stack):
         # without s3:prefix, for a file that is missing shall be told so
         yield Permission(actions=["s3:ListBucket"], resources=[store.bucket_arn])
         yield from store.reads(f"{KEYS}/*", f"{PERSONALIZE}/*")
+        if "factorization_machines" in config.engines:
+            yield from store.reads(f"{MACHINE_KEYS}/input/*")
         yield from store.writes(batch)
         yield from store.deletes(batch)
         yield Permission(
@@ -204,7 +206,8 @@ class NotebookStack(cdk.Stack):
             made,
             _OWN,
         )
-        yield self._passes(config, "Object2Vec", "sagemaker")
+        engines = ["".join(map(str.capitalize, name.split("_"))) for name in config.engines]
+        yield self._passes(config, "sagemaker", "Object2Vec", *engines)
         jobs = "/aws/sagemaker/TrainingJobs"
         yield self._on_logs(["DescribeLogStreams", "FilterLogEvents"], f"{jobs}:*")
         yield self._on_logs(
@@ -279,10 +282,10 @@ class NotebookStack(cdk.Stack):
             "*",
             _TRACKERS,
         )
-        yield self._passes(config, "Personalize", "personalize")
+        yield self._passes(config, "personalize", "Personalize")
 
-    def _passes(self, config: Config, stack: str, service: str) -> Permission:
-        """To let a service work by another stack's roles, whose names CloudFormation makes."""
+    def _passes(self, config: Config, service: str, *stacks: str) -> Permission:
+        """To let a service work by other stacks' roles, whose names CloudFormation makes."""
         return Permission(
             actions=["iam:PassRole"],
             resources=[
@@ -292,6 +295,7 @@ class NotebookStack(cdk.Stack):
                     resource="role",
                     resource_name=f"{config.name(stack)[:_STACK_NAME]}*",
                 )
+                for stack in stacks
             ],
             conditions={"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}},
             wildcard="Only the service that each role trusts can use it, and for its own part",

@@ -108,7 +108,10 @@ def test_the_role_changes_only_what_the_notebooks_make(
 ) -> None:
     whole = {"groups": "both", "batch": True}
     prefix = "a-prefix-of-28-characters-xx"
-    deployment = synthesize({"prefix": prefix, "personalize": whole, "notebook.enabled": True})
+    engines = "deep_mf,factorization_machines"
+    deployment = synthesize(
+        {"prefix": prefix, "engines": engines, "personalize": whole, "notebook.enabled": True}
+    )
     (role,) = deployment.resources("Notebook", "AWS::IAM::Role")
     found = [
         (action, said(resource), statement.get("Condition"))
