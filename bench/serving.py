@@ -128,7 +128,7 @@ def _retrieval(rows: Rows, data: MovieLens, ask: Ask, quick: bool) -> None:
     ratings, films = data.folder / "ua.base", data.folder / "u.item"
     movies = _movies(ratings)
     vectors = np.array(_embedded(ask, movies), np.float32)
-    catalogue = Catalogue(_titles(films), Embeddings(movies, vectors))
+    catalogue = Catalogue("bucket", _titles(films), Embeddings(movies, vectors))
     event = {"bucket_name": "bucket", "movie_id_to_examine": 195}
     with clock() as timed:
         found = _times(lambda: answer(parse(event), catalogue), 100 if quick else 2000)

@@ -6,7 +6,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,9 @@ _LOG_RETENTION: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 _INSTANCE: Final = {"pattern": r"ml\.[a-z0-9-]+\.[a-z0-9]+", "allowed": "like ml.m5.xlarge"}
 # https://docs.aws.amazon.com/sagemaker/latest/dg/nbi-al2023.html
 _TOO_OLD: Final = ("ml.p2.", "ml.p3.", "ml.p3dn.", "ml.inf1.", "ml.g3.")
+# of those that have Object2Vec
+REGIONS_WITHOUT_S3_VECTORS: Final = ("il-central-1", "me-central-1", "me-south-1")
+_MOST_DIMENSIONS: Final = 4096  # of a vector in Amazon S3 Vectors
 # The most that a name made from the prefix adds to it, and the most that AWS allows for it.
 _LONGEST_NAMES: Final = {
     "endpoint": ("-factorizationMachinesModel", 63),
@@ -131,6 +134,7 @@ class Config:
         engines: hyperparameters of what is trained beside it, by the engine's name.
         training: how models are trained.
         endpoint: how they are served.
+        neighbours: where a movie's neighbours are found: `memory` (the function's) or `s3vectors`.
         architecture: of the functions: `arm64` or `x86_64`.
         api: how the functions are reached by HTTP; None if they are not.
         notebook: the notebook instance; None if there is none.
@@ -150,6 +154,7 @@ class Config:
     engines: Mapping[str, Mapping[str, str]]
     training: Training
     endpoint: InstanceEndpoint | ServerlessEndpoint
+    neighbours: str
     architecture: str
     api: Api | None
     notebook: Notebook | None
@@ -160,6 +165,11 @@ class Config:
     def name(self, part: str) -> str:
         """The name of a part of this deployment."""
         return f"{self.prefix}-{part}"
+
+    @property
+    def places_movies(self) -> str:
+        """The task whose model places movies for retrieval."""
+        return _places_movies(self.hyperparameters)
 
     @classmethod
     def from_context(
@@ -197,6 +207,7 @@ class Config:
             )
             or None,
             "endpoint": _endpoint(settings),
+            "neighbours": _neighbours(settings, hyperparameters, region or default_region),
             "architecture": settings.choice("architecture", "arm64", ("arm64", "x86_64")),
             "api": _api(settings),
             "notebook": _notebook(settings),
@@ -292,6 +303,30 @@ def _endpoint(settings: Settings) -> InstanceEndpoint | ServerlessEndpoint:
     )
     kind = settings.choice("endpoint.kind", "instance", ("instance", "serverless"))
     return machines if kind == "instance" else serverless
+
+
+def _places_movies(tasks: Container[str]) -> str:
+    # the workshop asks the recommendation model for its embeddings; a preset may have a better
+    return "retrieval" if "retrieval" in tasks else "recommendation"
+
+
+def _neighbours(
+    settings: Settings, hyperparameters: Mapping[str, Mapping[str, str]], region: str | None
+) -> str:
+    chosen = settings.choice("neighbours", "memory", ("memory", "s3vectors"))
+    if chosen == "s3vectors":
+        if region in REGIONS_WITHOUT_S3_VECTORS:
+            settings.errors.append(
+                f"neighbours: Amazon S3 Vectors does not exist in {region}; set it to memory"
+            )
+        task = _places_movies(hyperparameters)
+        dimensions = hyperparameters[task]["enc_dim"]
+        if dimensions.isdigit() and int(dimensions) > _MOST_DIMENSIONS:
+            settings.errors.append(
+                f"neighbours: Amazon S3 Vectors takes vectors of at most {_MOST_DIMENSIONS} "
+                f"dimensions, and {task}.enc_dim is {dimensions}"
+            )
+    return chosen
 
 
 def _api(settings: Settings) -> Api | None:

@@ -40,6 +40,8 @@ class DataStack(cdk.Stack):
         self._upload(bucket, key, config)
         if config.personalize.groups:
             self._admit_personalize(bucket, key, config)
+        if key and config.neighbours == "s3vectors":
+            self._admit_s3_vectors(key)
 
         name_export = f"{self.stack_name}-BucketName"
         cdk.CfnOutput(self, "BucketName", value=bucket.bucket_name, export_name=name_export)
@@ -147,6 +149,30 @@ class DataStack(cdk.Stack):
                     conditions=conditions,
                 )
             )
+
+    def _admit_s3_vectors(self, key: kms.Key) -> None:
+        """Let Amazon S3 Vectors use the key while it tends its indexes."""
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("indexing.s3vectors.amazonaws.com")],
+                actions=["kms:Decrypt"],
+                resources=["*"],  # in a key's policy: this key
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "ArnLike": {
+                        "aws:SourceArn": self.format_arn(
+                            service="s3vectors", resource="bucket", resource_name="*"
+                        )
+                    },
+                    "ForAnyValue:StringEquals": {
+                        "kms:EncryptionContextKeys": [
+                            "aws:s3vectors:arn",
+                            "aws:s3vectors:resource-id",
+                        ]
+                    },
+                },
+            )
+        )
 
     def _logs(self, part: str, config: Config) -> LogGroup:
         name = f"/aws/lambda/{self.stack_name}-{part}"

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from stacks.config import Config
 from stacks.constructs.log_group import LogGroup
+from stacks.constructs.movie_index import MovieIndex
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.python_layer import PythonLayer
@@ -48,11 +49,40 @@ class FunctionsStack(cdk.Stack):
             },
         )
 
-        # the workshop asks the recommendation model for its embeddings; a preset may have a better
-        task = "retrieval" if "retrieval" in config.hyperparameters else "recommendation"
-        places = config.name(f"{task}Model")
+        places = config.name(f"{config.places_movies}Model")
         embeddings = f"{KEYS}/embeddings/"
         movies = [f"{KEYS}/ml-100k/ua.base", f"{KEYS}/ml-100k/u.item"]
+        layers = [
+            PythonLayer(
+                self,
+                f"{layer.capitalize()}Layer",
+                name=layer,
+                architecture_name=config.architecture,
+            )
+            for layer in ("numpy", "jsonlines")
+        ]
+        permissions = [
+            self._on_endpoints("sagemaker:InvokeEndpoint", places),
+            # Which model the endpoint serves now names the embeddings kept in the bucket.
+            self._on_endpoints("sagemaker:DescribeEndpoint", places),
+            *store.reads(*movies, f"{embeddings}*"),
+            *store.writes(f"{embeddings}*"),
+        ]
+        environment = {"ENDPOINT_NAME": places}
+        if config.neighbours == "s3vectors":
+            index = MovieIndex(
+                self,
+                "MovieIndex",
+                config=config,
+                store=store,
+                endpoint=places,
+                layers=layers,
+                permissions=[*permissions, *store.deletes(f"{embeddings}*")],
+            )
+            permissions, environment = index.searches, {"INDEX_ARN": index.arn}
+        # over HTTP nobody chooses the bucket; an index holds the movies of one
+        if config.api or "INDEX_ARN" in environment:
+            environment["BUCKET_NAME"] = store.bucket_name
         name = config.name("Movie_Retrieval_Object2Vec")
         retrieval = PythonFunction(
             self,
@@ -65,27 +95,9 @@ class FunctionsStack(cdk.Stack):
             memory_mb=512,
             timeout_seconds=30,
             log_group=self._logs("MovieRetrievalLogs", name, config),
-            permissions=[
-                self._on_endpoints("sagemaker:InvokeEndpoint", places),
-                # Which model the endpoint serves now names the embeddings kept in the bucket.
-                self._on_endpoints("sagemaker:DescribeEndpoint", places),
-                *store.reads(*movies, f"{embeddings}*"),
-                *store.writes(f"{embeddings}*"),
-            ],
-            environment={
-                "ENDPOINT_NAME": places,
-                # over HTTP nobody chooses the bucket
-                **({"BUCKET_NAME": store.bucket_name} if config.api else {}),
-            },
-            layers=[
-                PythonLayer(
-                    self,
-                    f"{layer.capitalize()}Layer",
-                    name=layer,
-                    architecture_name=config.architecture,
-                )
-                for layer in ("numpy", "jsonlines")
-            ],
+            permissions=permissions,
+            environment=environment,
+            layers=layers,
         )
         cdk.CfnOutput(self, "RecommendationEngineFunctionName", value=engine.function_name)
         cdk.CfnOutput(self, "MovieRetrievalFunctionName", value=retrieval.function_name)

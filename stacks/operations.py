@@ -17,6 +17,7 @@ from constructs import Construct
 from stacks.config import Config, InstanceEndpoint
 from stacks.constructs.caretaker import NAMESPACE, Caretaker
 from stacks.constructs.personalize import Recommender
+from stacks.constructs.provider import Provider
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.roles import acknowledge
 from stacks.constructs.sagemaker import VARIANT, Endpoint
@@ -61,8 +62,8 @@ class Watched:
                 case Trainer():
                     found.trainers.append(one.name)
                     found.stacks.append(cdk.Stack.of(one).stack_name)
-                case PythonFunction(given_name=str(name), package=package):
-                    if package != "trained_resource":
+                case PythonFunction(given_name=str(name)):
+                    if not isinstance(one.node.scope, Provider):
                         found.functions.append(name)
                 case Endpoint():
                     found.endpoints.append(one.literal_name)

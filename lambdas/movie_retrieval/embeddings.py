@@ -11,9 +11,10 @@ _SPARE = 16  # more candidates than asked for, to outlive the rounding of the qu
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A movie and its Euclidean distance from the one asked about."""
+    """A movie near another one: its id, its title, and its Euclidean distance."""
 
     movie: int
+    title: str
     distance: float
 
 
@@ -36,8 +37,8 @@ class Embeddings:
     def __contains__(self, movie: int) -> bool:
         return movie in self._row
 
-    def nearest(self, movie: int, count: int) -> list[Neighbour]:
-        """The `count` movies nearest to `movie`, itself left out, nearest first.
+    def nearest(self, movie: int, count: int) -> list[tuple[int, float]]:
+        """The `count` movies nearest to `movie`, itself left out, and how far; nearest first.
 
         Equal distances go by movie id. Fewer come back where the catalogue holds fewer.
 
@@ -53,4 +54,4 @@ class Embeddings:
         rows = rows[rows != row]
         exact = np.linalg.norm(self._vectors[rows].astype(np.float64) - query, axis=1)
         order = np.lexsort((self.movies[rows], exact))[:count]
-        return [Neighbour(int(self.movies[rows[i]]), float(exact[i])) for i in order]
+        return [(int(self.movies[rows[i]]), float(exact[i])) for i in order]

@@ -1,11 +1,14 @@
 """The Lambda function `Movie_Retrieval_Object2Vec`.
 
-Environment: ENDPOINT_NAME names the Object2Vec endpoint that embeds the movies; BUCKET_NAME, where
-an HTTP API stands before the function, the bucket that its requests are answered from.
-Permissions: sagemaker:InvokeEndpoint and sagemaker:DescribeEndpoint on this endpoint;
+Environment: either ENDPOINT_NAME, the Object2Vec endpoint that embeds the movies, or INDEX_ARN, the
+index of Amazon S3 Vectors that holds them. BUCKET_NAME: the bucket whose movies are in the index;
+and, where an HTTP API stands before the function, that from which its requests are answered.
+
+Permissions with an endpoint: sagemaker:InvokeEndpoint and sagemaker:DescribeEndpoint on it;
 s3:GetObject on object2vec/movielens/ml-100k/ua.base, object2vec/movielens/ml-100k/u.item and
 object2vec/movielens/embeddings/* of the bucket, s3:PutObject on the last. Not s3:ListBucket: so S3
-says 403 of a missing key, and the function's error names both causes.
+says 403 of a missing key, and the function's error names both causes. With an index:
+s3vectors:QueryVectors and s3vectors:GetVectors on it.
 """
 
 import json
@@ -18,25 +21,36 @@ import boto3
 from botocore.config import Config
 
 from movie_retrieval import http_api
-from movie_retrieval.catalogue import Catalogue, Library, RetrievalError
+from movie_retrieval.catalogue import Library
+from movie_retrieval.errors import NoNeighboursError, RetrievalError
 from movie_retrieval.logic import Request, answer, parse
-
-if not os.environ.get("ENDPOINT_NAME"):
-    raise RetrievalError(
-        "Set ENDPOINT_NAME in this function's environment, "
-        "to the name of the Object2Vec endpoint that shall embed the movies."
-    )
+from movie_retrieval.vectors import Index
 
 _log = logging.getLogger("movie_retrieval")
 _config = Config(
     connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
 )
-library = Library(
-    s3=boto3.client("s3", config=_config),
-    sagemaker=boto3.client("sagemaker", config=_config),
-    runtime=boto3.client("sagemaker-runtime", config=_config),
-    endpoint=os.environ["ENDPOINT_NAME"],
-)
+
+
+def _library() -> Library | Index:
+    bucket = os.environ.get("BUCKET_NAME", "")
+    if arn := os.environ.get("INDEX_ARN"):
+        return Index(boto3.client("s3vectors", config=_config), arn, bucket)
+    if endpoint := os.environ.get("ENDPOINT_NAME"):
+        return Library(
+            s3=boto3.client("s3", config=_config),
+            sagemaker=boto3.client("sagemaker", config=_config),
+            runtime=boto3.client("sagemaker-runtime", config=_config),
+            endpoint=endpoint,
+        )
+    raise RetrievalError(
+        "Set ENDPOINT_NAME in this function's environment, to the name of the Object2Vec endpoint "
+        "that shall embed the movies; or INDEX_ARN, to an index of Amazon S3 Vectors that holds "
+        "them."
+    )
+
+
+library = _library()
 
 
 def handler(event: Any, _context: Any) -> dict[str, Any]:
@@ -54,8 +68,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     if http_api.is_request(event):
         return _over_http(event)
     try:
-        request = parse(event)
-        found = _answered(request, library.catalogue(request.bucket))
+        found = _answered(parse(event))
     except RetrievalError:
         # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
         sys.tracebacklimit = 0
@@ -68,17 +81,17 @@ def _over_http(event: dict[str, Any]) -> dict[str, Any]:
     try:
         request = parse(http_api.event_in(event, os.environ.get("BUCKET_NAME", "")))
         status = 502
-        catalogue = library.catalogue(request.bucket)
-        status = 404
-        return http_api.response(200, _answered(request, catalogue))
+        return http_api.response(200, _answered(request))
+    except NoNeighboursError as error:
+        return http_api.response(404, {"message": str(error)})
     except RetrievalError as error:
         if status == 502:
             _log.error("failed", extra={"error": str(error)})
         return http_api.response(status, {"message": str(error)})
 
 
-def _answered(request: Request, catalogue: Catalogue) -> dict[str, Any]:
-    found = answer(request, catalogue)
+def _answered(request: Request) -> dict[str, Any]:
+    found = answer(request, library.catalogue(request.bucket))
     told = {"movie": found["movie"]["movie_id"], "neighbours": len(found["neighbours"])}
     _log.info(found["sentence"], extra=told)
     return found

@@ -3,9 +3,10 @@
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from movie_retrieval.catalogue import Catalogue, RetrievalError
+from movie_retrieval.embeddings import Neighbour
+from movie_retrieval.errors import NoNeighboursError, RetrievalError
 
 DEFAULT_TOP_K = 10
 MAX_TOP_K = 100
@@ -69,7 +70,18 @@ def parse(event: object) -> Request:
     return Request(bucket, movie, top_k)
 
 
-def answer(request: Request, catalogue: Catalogue) -> dict[str, Any]:
+class Movies(Protocol):
+    """Where neighbours are found: in memory, or in an index of Amazon S3 Vectors."""
+
+    def around(self, movie: int, count: int) -> tuple[str, list[Neighbour]]:
+        """The movie's title, and the `count` movies nearest to it, nearest first.
+
+        Raises:
+            RetrievalError: there is no such movie, or it cannot be told.
+        """
+
+
+def answer(request: Request, movies: Movies) -> dict[str, Any]:
     """The nearest movies.
 
     Returns:
@@ -77,31 +89,19 @@ def answer(request: Request, catalogue: Catalogue) -> dict[str, Any]:
         `title`, `distance`, nearest first).
 
     Raises:
-        RetrievalError: the movie is not in the catalogue, or is alone in it.
+        NoNeighboursError: the movie is not in the catalogue, or is alone in it.
+        RetrievalError: the catalogue cannot be asked.
     """
-    if request.movie not in catalogue.embeddings:
-        raise RetrievalError(
-            f"Movie {request.movie} is not among the {len(catalogue.embeddings.movies):,} movies "
-            f"that s3://{request.bucket} lists and the model knows; "
-            f"ids run from {catalogue.embeddings.movies[0]} to {catalogue.embeddings.movies[-1]}."
-        )
-    neighbours = [
-        {
-            "movie_id": one.movie,
-            "title": catalogue.title(one.movie),
-            "distance": one.distance,
-        }
-        for one in catalogue.embeddings.nearest(request.movie, request.top_k)
-    ]
+    title, neighbours = movies.around(request.movie, request.top_k)
     if not neighbours:
-        raise RetrievalError(f"Movie {request.movie} is the only one that the model knows.")
-    title = catalogue.title(request.movie)
+        raise NoNeighboursError(f"Movie {request.movie} is the only one that the model knows.")
     return {
-        "sentence": (
-            f"The closest movie to {title} in the embedding space is {neighbours[0]['title']}"
-        ),
+        "sentence": f"The closest movie to {title} in the embedding space is {neighbours[0].title}",
         "movie": {"movie_id": request.movie, "title": title},
-        "neighbours": neighbours,
+        "neighbours": [
+            {"movie_id": one.movie, "title": one.title, "distance": one.distance}
+            for one in neighbours
+        ],
     }
 
 

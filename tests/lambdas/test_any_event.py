@@ -8,7 +8,7 @@ import movie_retrieval.logic
 import rec_engine.logic
 from hypothesis import given
 from hypothesis import strategies as st
-from movie_retrieval.catalogue import RetrievalError
+from movie_retrieval.errors import RetrievalError
 from rec_engine.logic import RecommendationError
 
 from tests.reliability import Tally

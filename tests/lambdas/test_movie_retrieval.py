@@ -15,8 +15,10 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from moto import mock_aws
 from movie_retrieval import catalogue as module
-from movie_retrieval.catalogue import ITEMS, RATINGS, STORED, Library, RetrievalError
+from movie_retrieval.bucket import ITEMS, RATINGS
+from movie_retrieval.catalogue import STORED, Library
 from movie_retrieval.embeddings import Embeddings
+from movie_retrieval.errors import RetrievalError
 
 from tests.lambdas.fakes import client_error, reply
 
@@ -215,9 +217,9 @@ class TestNearest:
         embeddings = Embeddings(movies, vectors.copy())
         for movie, expected in plain.items():
             found = embeddings.nearest(movie, 7)
-            assert [one.movie for one in found] == [other for _, other in expected]
+            assert [movie for movie, _ in found] == [other for _, other in expected]
             distances = [distance for distance, _ in expected]
-            assert [one.distance for one in found] == pytest.approx(distances, rel=1e-4)
+            assert [distance for _, distance in found] == pytest.approx(distances, rel=1e-4)
 
     def test_small_differences_far_from_the_origin(self) -> None:
         """Squares near 10^8 leave float32 steps of 8, and the true ones differ by less than 1."""
@@ -226,12 +228,12 @@ class TestNearest:
         first = int(np.argmin(vectors[:, 0]))
         expected = [int(row) for row in np.argsort(vectors[:, 0])[1:6]]
         found = Embeddings(range(5000), vectors).nearest(first, 5)
-        assert [one.movie for one in found] == expected
-        assert [one.distance for one in found] == [n / 2048 for n in range(1, 6)]
+        assert [movie for movie, _ in found] == expected
+        assert [distance for _, distance in found] == [n / 2048 for n in range(1, 6)]
 
     def test_equal_distances_go_by_id(self) -> None:
         vectors = np.zeros((60, 3), dtype=np.float32)
-        assert [one.movie for one in Embeddings(range(60), vectors).nearest(30, 4)] == [0, 1, 2, 3]
+        assert [movie for movie, _ in Embeddings(range(60), vectors).nearest(30, 4)] == [0, 1, 2, 3]
 
 
 class TestEmbedding:

@@ -37,12 +37,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "every engine": {
         "engines": "deep_mf, factorization_machines",
         "deep_mf": {"genre_dim": 5},
+        "neighbours": "s3vectors",
         "personalize": {"groups": "off"},
         "notebook": {"enabled": True},
     },
     "domain group": {"personalize": {"groups": "domain", "filters": False}},
     "kms, other names": {
         "kms": True,
+        "neighbours": "s3vectors",
         "prefix": "team-a",
         "suffix": "anna",
         "log_days": 7,

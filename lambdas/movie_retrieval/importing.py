@@ -1,0 +1,229 @@
+"""A custom resource that puts a bucket's movies into an index of Amazon S3 Vectors.
+
+CDK's Provider framework calls `on_event` once, which calls nothing, and then `is_complete` until it
+says so. Each call of that embeds movies and puts them into the index, ids ascending, for as long as
+a function may run, and notes in the bucket how far it came: so it can be interrupted, repeated and
+run twice at once. Should the endpoint or a file change meanwhile, it begins again. Once the index
+is whole it is never touched again, so that a rollback finds it as it was.
+
+Properties: IndexArn; Endpoint, which embeds the movies; Bucket, which lists them. Attributes:
+IndexArn and Movies, how many there are.
+
+Permissions: sagemaker:DescribeEndpoint and InvokeEndpoint on the endpoint; s3vectors:PutVectors on
+the index; s3:GetObject on ua.base and u.item; s3:GetObject, PutObject and DeleteObject on
+object2vec/movielens/embeddings/* of the bucket.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from movie_retrieval.bucket import Bucket
+from movie_retrieval.catalogue import Version
+from movie_retrieval.errors import BusyError, RetrievalError, kind_of
+from movie_retrieval.model import Model, NothingKnownError
+from movie_retrieval.vectors import explained
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+PROPERTIES = ("IndexArn", "Endpoint", "Bucket")
+NOTE = "object2vec/movielens/embeddings/{bucket}/{index}.json"
+PUT = 500  # vectors that PutVectors takes at once
+PAYLOAD = 16 << 20  # bytes aimed at; PutVectors takes 20 MiB
+NUMBER = 24  # bytes of a number in JSON, at most
+RESERVE = 90_000  # milliseconds that one more part may take
+WAITING: dict[str, Any] = {"IsComplete": False}
+
+_log = logging.getLogger("movie_retrieval")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an import came: of which version, the last movie put, how many, and if whole."""
+
+    version: dict[str, str]
+    last: int = -1
+    movies: int = 0
+    whole: bool = False
+
+
+@cache
+def client(service: str) -> Any:
+    """A client that gives up soon: whoever polls will ask again."""
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        config=Config(
+            connect_timeout=3,
+            read_timeout=20,
+            retries={"mode": "standard", "total_max_attempts": 4},
+        ),
+    )
+
+
+def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Name the import: it goes by its index.
+
+    Raises:
+        RetrievalError: a property is missing.
+    """
+    if event["RequestType"] == "Delete":
+        return {"PhysicalResourceId": event["PhysicalResourceId"]}
+    properties = event["ResourceProperties"]
+    if missing := [name for name in PROPERTIES if not properties.get(name)]:
+        raise RetrievalError(f"{event['LogicalResourceId']} needs {', '.join(missing)}.")
+    return {"PhysicalResourceId": properties["IndexArn"]}
+
+
+def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Go on with the import, or forget it.
+
+    Raises:
+        RetrievalError: it will never be complete; the message says why.
+    """
+    sys.tracebacklimit = 1000
+    deleting = event["RequestType"] == "Delete"
+    if deleting and ":s3vectors:" not in event["PhysicalResourceId"]:
+        return {"IsComplete": True}  # the id is CloudFormation's own: nothing was begun
+    properties = event["ResourceProperties"]
+    one = Import(properties["Bucket"], properties["Endpoint"], event["PhysicalResourceId"])
+    try:
+        if deleting:
+            one.forget()
+            return {"IsComplete": True}
+        return one.proceed(context.get_remaining_time_in_millis)
+    except BusyError as error:
+        _log.warning("will be tried again: %s", error)
+        return WAITING
+    except RetrievalError as error:
+        _log.warning("failed", extra={"error": str(error)})
+        # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
+        sys.tracebacklimit = 0
+        stream = getattr(context, "log_stream_name", "unknown")
+        told = f"{event['LogicalResourceId']}: {str(error)[:1500]} (log stream {stream})"
+        raise RetrievalError(told) from None
+
+
+class Import:
+    """One index, and what is put into it.
+
+    Args:
+        bucket: lists the movies.
+        endpoint: embeds them.
+        arn: of the index.
+    """
+
+    def __init__(self, bucket: str, endpoint: str, arn: str) -> None:
+        self._s3, self._s3vectors = client("s3"), client("s3vectors")
+        self._model = Model(client("sagemaker"), client("sagemaker-runtime"), endpoint)
+        self._files = Bucket(self._s3, bucket)
+        self._arn = arn
+        _, vector_bucket, _, index = arn.rsplit("/", 3)
+        self._note = {"Bucket": bucket, "Key": NOTE.format(bucket=vector_bucket, index=index)}
+
+    def proceed(self, left: Callable[[], int]) -> dict[str, Any]:
+        """Put movies into the index until it is whole or the time is over.
+
+        Args:
+            left: tells the milliseconds that are left.
+
+        Raises:
+            BusyError: AWS could not answer now.
+            RetrievalError: it will never be whole.
+        """
+        before = self._noted()
+        if before and before.whole:
+            return self._done(before)
+        config, steady = self._model.version()
+        if not steady:
+            _log.info("the endpoint is being updated")
+            return WAITING
+        version = Version(self._files.name, config, *self._files.etags())
+        now = Progress(asdict(version))
+        if before and before.version == now.version:
+            now = before
+        titles, movies = self._files.movies(version.ratings, version.items)
+        try:
+            for some, vectors in self._model.embedded([one for one in movies if one > now.last]):
+                if self._model.version() != (config, True):
+                    _log.warning("the endpoint changed its model: the import begins again")
+                    return WAITING
+                self._put(some, vectors, titles)
+                now = replace(now, last=some[-1], movies=now.movies + len(some))
+                self._write(now)
+                _log.info("imported", extra={"movies": now.movies, "of": len(movies)})
+                if left() < RESERVE:
+                    return WAITING
+        except NothingKnownError:
+            if not now.movies:
+                raise
+        now = replace(now, whole=True)
+        self._write(now)
+        return self._done(now)
+
+    def forget(self) -> None:
+        """Forget the index, which goes too.
+
+        Raises:
+            RetrievalError: S3 refuses.
+        """
+        try:
+            self._s3.delete_object(**self._note)
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchBucket":
+                return
+            raise self._explained(error) from None
+
+    def _put(
+        self, movies: list[int], vectors: "npt.NDArray[np.float32]", titles: dict[int, str]
+    ) -> None:
+        size = max(1, min(PUT, PAYLOAD // (vectors.shape[1] * NUMBER)))
+        for start in range(0, len(movies), size):
+            rows = slice(start, start + size)
+            with explained(self._arn):
+                self._s3vectors.put_vectors(
+                    indexArn=self._arn,
+                    vectors=[
+                        {
+                            "key": str(movie),
+                            "data": {"float32": vector},
+                            "metadata": {"title": titles[movie]} if titles.get(movie) else {},
+                        }
+                        for movie, vector in zip(movies[rows], vectors[rows].tolist(), strict=True)
+                    ],
+                )
+
+    def _done(self, progress: Progress) -> dict[str, Any]:
+        # what refers to these attributes is made or changed once the index is whole
+        data = {"IndexArn": self._arn, "Movies": str(progress.movies)}
+        return {"IsComplete": True, "Data": data}
+
+    def _noted(self) -> Progress | None:
+        try:
+            body = self._s3.get_object(**self._note)["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            # without s3:ListBucket, S3 says 403 of a missing key
+            if code in ("NoSuchKey", "AccessDenied", "403"):
+                return None
+            raise self._explained(error) from None
+        return Progress(**json.loads(body))
+
+    def _write(self, progress: Progress) -> None:
+        body = json.dumps(asdict(progress)).encode()
+        try:
+            self._s3.put_object(Body=body, **self._note)
+        except (ClientError, BotoCoreError) as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: ClientError | BotoCoreError) -> RetrievalError:
+        return kind_of(error)(f"s3://{self._note['Bucket']}/{self._note['Key']}: {error}")

@@ -1,0 +1,127 @@
+"""Neighbours from an index of Amazon S3 Vectors, for catalogues that no memory holds.
+
+The index finds who is near, approximately; how near is measured here, from the vectors, so that
+both of the function's settings answer the same figures whatever the service calls a distance.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-query.html
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from botocore.exceptions import BotoCoreError, ClientError
+
+from movie_retrieval.embeddings import Neighbour
+from movie_retrieval.errors import BusyError, NoNeighboursError, RetrievalError, kind_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3vectors import S3VectorsClient
+    from mypy_boto3_s3vectors.type_defs import GetOutputVectorTypeDef
+
+GET = 100  # vectors that GetVectors gives at once
+
+
+class Index:
+    """An index of movies: a vector's key is the movie's id, its metadata hold the title.
+
+    Args:
+        s3vectors: a boto3 client.
+        arn: of the index.
+        bucket: whose movies are in it.
+    """
+
+    def __init__(self, s3vectors: "S3VectorsClient", arn: str, bucket: str) -> None:
+        self._s3vectors, self._arn, self._bucket = s3vectors, arn, bucket
+
+    def catalogue(self, bucket: str) -> "Index":
+        """Itself, for its own bucket.
+
+        Raises:
+            RetrievalError: it is asked about another one.
+        """
+        if bucket != self._bucket:
+            raise RetrievalError(
+                f"This function knows the movies of s3://{self._bucket} only, not those of "
+                f"s3://{bucket}: they were put into an index when it was deployed."
+            )
+        return self
+
+    def around(self, movie: int, count: int) -> tuple[str, list[Neighbour]]:
+        """The movie's title, and the `count` movies nearest to it, nearest first.
+
+        Equal distances go by movie id. Fewer come back where the index holds fewer.
+
+        Raises:
+            NoNeighboursError: the movie is not in the index.
+            RetrievalError: the index cannot be asked.
+        """
+        key = str(movie)
+        own = self._vectors([key])
+        if not own:
+            raise NoNeighboursError(
+                f"Movie {movie} is not among the movies that s3://{self._bucket} listed and the "
+                "model knew when they were put into the index."
+            )
+        place = _place(own[0])
+        others = [one for one in self._nearest(own[0], count + 1) if one != key][:count]
+        found = [
+            Neighbour(int(one["key"]), _title(one), float(np.linalg.norm(_place(one) - place)))
+            for one in self._vectors(others)
+        ]
+        return _title(own[0]), sorted(found, key=lambda one: (one.distance, one.movie))
+
+    def _nearest(self, vector: Mapping[str, Any], count: int) -> list[str]:
+        pages = self._s3vectors.get_paginator("query_vectors").paginate(
+            indexArn=self._arn, topK=count, queryVector=vector["data"]
+        )
+        with explained(self._arn):
+            return [one["key"] for page in pages for one in page["vectors"]]
+
+    def _vectors(self, keys: list[str]) -> "list[GetOutputVectorTypeDef]":
+        found = []
+        for start in range(0, len(keys), GET):
+            with explained(self._arn):
+                found += self._s3vectors.get_vectors(
+                    indexArn=self._arn,
+                    keys=keys[start : start + GET],
+                    returnData=True,
+                    returnMetadata=True,
+                )["vectors"]
+        return found
+
+
+@contextmanager
+def explained(arn: str) -> Iterator[None]:
+    """Tell an index's errors in words that say what to do.
+
+    Raises:
+        RetrievalError: instead.
+    """
+    name = arn.rpartition("/")[2]
+    try:
+        yield
+    except BotoCoreError as error:
+        raise kind_of(error)(f"Index {name} could not be reached: {error}") from None
+    except ClientError as error:
+        kind = kind_of(error)
+        code = error.response["Error"].get("Code", "")
+        text = error.response["Error"].get("Message", "")
+        if kind is BusyError:
+            told = f"Index {name} is too busy to answer now; try again in a moment. ({text})"
+        elif "AccessDenied" in code:
+            told = f"This function's role may not use index {name}: {text}"
+        elif code == "NotFoundException":
+            told = f"Index {name} does not exist; deploy the functions' stack again."
+        else:
+            told = f"Index {name} refused the request: {code}: {text}"
+        raise kind(told) from None
+
+
+def _place(vector: Mapping[str, Any]) -> "np.typing.NDArray[np.float64]":
+    return np.array(vector["data"]["float32"], dtype=np.float64)
+
+
+def _title(vector: Mapping[str, Any]) -> str:
+    return vector.get("metadata", {}).get("title") or f"movie {vector['key']}"

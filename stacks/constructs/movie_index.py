@@ -1,0 +1,128 @@
+"""Movies in an index of Amazon S3 Vectors, put there by a custom resource (decision 0011)."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3vectors as s3vectors
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.private_bucket import Store
+from stacks.constructs.provider import Provider
+from stacks.constructs.roles import Permission
+
+
+class MovieIndex(Construct):
+    """A vector bucket and, in it, one index for one model's embeddings.
+
+    A new model gets a new index. It is whole before anything asks it, and the old one answers
+    until then.
+
+    Attributes:
+        arn: of the index, known when all movies are in it.
+        searches: what it takes to find neighbours in it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        store: Store,
+        endpoint: str,
+        layers: Sequence[lambda_.LayerVersion],
+        permissions: Sequence[Permission],
+    ) -> None:
+        """Make them.
+
+        Args:
+            scope: the parent.
+            id: the construct's id.
+            config: the deployment's settings.
+            store: where the movies are listed, and where the import notes how far it came.
+            endpoint: the name of the one that embeds the movies.
+            layers: those of the function `movie_retrieval`.
+            permissions: to list the movies, have them embedded and keep the note.
+        """
+        super().__init__(scope, id)
+        key = store.key_arn
+        bucket = s3vectors.CfnVectorBucket(
+            self,
+            "Bucket",
+            encryption_configuration=s3vectors.CfnVectorBucket.EncryptionConfigurationProperty(
+                sse_type="aws:kms" if key else "AES256", kms_key_arn=key
+            ),
+        )
+        index = s3vectors.CfnIndex(
+            self,
+            "Index",
+            vector_bucket_arn=bucket.attr_vector_bucket_arn,
+            index_name=f"movies-{_digest(config)}",
+            data_type="float32",
+            dimension=int(config.hyperparameters[config.places_movies]["enc_dim"]),
+            distance_metric="euclidean",
+            metadata_configuration=s3vectors.CfnIndex.MetadataConfigurationProperty(
+                non_filterable_metadata_keys=["title"]
+            ),
+        )
+
+        def on_indexes(*actions: str) -> Permission:
+            return Permission(
+                actions=actions,
+                resources=[f"{bucket.attr_vector_bucket_arn}/index/*"],
+                wildcard="While a new model's index is filled, the old one answers",
+            )
+
+        provider = Provider(
+            self,
+            "Import",
+            config=config,
+            package="movie_retrieval",
+            module="importing",
+            description="Movies into the index",
+            memory_mb=1024,
+            timeout_seconds=900,
+            layers=layers,
+        )
+        provider.allow(
+            *permissions,
+            on_indexes("s3vectors:PutVectors"),
+            *_with_key(key, "kms:Decrypt", "kms:GenerateDataKey"),
+        )
+        movies = cdk.CustomResource(
+            self,
+            "Movies",
+            service_token=provider.service_token,
+            resource_type="Custom::IndexedMovies",
+            properties={
+                "IndexArn": index.attr_index_arn,
+                "Endpoint": endpoint,
+                "Bucket": store.bucket_name,
+            },
+        )
+        self.arn = movies.get_att_string("IndexArn")
+        self.searches = [
+            on_indexes("s3vectors:GetVectors", "s3vectors:QueryVectors"),
+            *_with_key(key, "kms:Decrypt"),
+        ]
+
+
+def _digest(config: Config) -> str:
+    """What the movies' places and titles depend on, in ten characters."""
+    task = config.places_movies
+    told = [
+        config.hyperparameters[task],
+        asdict(config.training),
+        config.data.digests[task],
+        config.data.digests["movies"],
+    ]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _with_key(key: str | None, *actions: str) -> list[Permission]:
+    return [Permission(actions=actions, resources=[key])] if key else []
