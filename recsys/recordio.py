@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from functools import lru_cache
+from typing import Any, BinaryIO
 
 import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -26,7 +29,7 @@ _KEY, _VALUE = 1, 2  # a map's entry
 _FLOAT32, _FLOAT64, _INT32 = 2, 3, 7  # Value
 _VALUES, _KEYS, _SHAPE = 1, 2, 3  # each tensor
 _ROWS = 100_000  # records made at once
-_VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # the wire's types
+_BYTES = 2  # the wire's type of what has a length
 
 
 def write(file: BinaryIO, features: csr_array, labels: NDArray[np.floating] | None = None) -> None:
@@ -132,7 +135,7 @@ def read(
     for number, record in enumerate(_frames(content, where), 1):
         try:
             keys, values, label = _record(record, columns, labelled)
-        except (ValueError, IndexError, struct.error) as error:
+        except ValueError as error:
             problems.add(f"{where} {number}: {error}")
             continue
         indices.append(keys)
@@ -164,119 +167,104 @@ def _frames(content: bytes, where: str) -> Iterator[bytes]:
 def _record(
     record: bytes, columns: int, labelled: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:
-    features, label = None, 0.0
-    has_label = False
-    for field, entry in _fields(record):
-        if field not in (_FEATURES, _LABEL) or not isinstance(entry, bytes):
-            continue
-        parts = dict(_fields(entry))
-        if parts.get(_KEY) != b"values" or not isinstance(parts.get(_VALUE), bytes):
-            continue
-        values, keys, shape = _tensor(parts[_VALUE])  # type: ignore[arg-type]
-        if field == _LABEL:
-            if len(values) != 1 or not np.isfinite(values[0]):
-                raise ValueError("its label must be one finite number")
-            label, has_label = float(values[0]), True
-            continue
-        if shape is not None and shape != columns:
-            raise ValueError(f"has {shape} features, not feature_dim={columns}")
-        if keys is None:
-            if not len(values) and shape == columns:  # a sparse record without any value
-                keys = np.zeros(0, np.int64)
-            elif len(values) != columns:
-                raise ValueError(f"has {len(values)} values without keys, not {columns}")
-            else:
-                keys = np.flatnonzero(values)
-                values = values[keys]
-        if len(keys) != len(values):
-            raise ValueError(f"has {len(keys)} keys, but {len(values)} values")
-        if len(keys) and (keys.min() < 0 or keys.max() >= columns):
-            raise ValueError(f"has a key that is not below feature_dim={columns}")
-        if not np.isfinite(values).all():
-            raise ValueError("has a value that is not a finite number")
-        features = keys, values.astype(np.float32)
-    if features is None:
+    try:
+        message = _message().FromString(record)
+    except DecodeError:
+        raise ValueError("is not a protobuf record") from None
+    if "values" not in message.features:
         raise ValueError('has no features named "values"')
-    if labelled and not has_label:
+    keys, values = _features(_tensor(message.features["values"]), columns)
+    if "values" in message.label:
+        label = _numbers(_tensor(message.label["values"]).values)
+        if len(label) != 1 or not np.isfinite(label[0]):
+            raise ValueError("its label must be one finite number")
+        return keys, values, float(label[0])
+    if labelled:
         raise ValueError('has no label named "values"')
-    return *features, label
+    return keys, values, 0.0
 
 
-def _tensor(
-    value: bytes,
-) -> tuple[NDArray[np.floating], NDArray[np.int64] | None, int | None]:
-    """A Value's numbers, its keys and its last dimension."""
-    for field, tensor in _fields(value):
-        if field not in (_FLOAT32, _FLOAT64, _INT32) or not isinstance(tensor, bytes):
-            continue
-        values: list[NDArray[np.float64]] = []
-        keys: list[int] = []
-        shape: list[int] = []
-        for name, part in _fields(tensor):
-            if name == _VALUES:
-                if not isinstance(part, bytes):
-                    values.append(np.array([part], np.float64))
-                elif field == _INT32:
-                    values.append(np.array(_signed(_varints(part)), np.float64))
-                else:
-                    kind = "<f4" if field == _FLOAT32 else "<f8"
-                    values.append(np.frombuffer(part, kind).astype(np.float64))
-            elif name in (_KEYS, _SHAPE):
-                into = keys if name == _KEYS else shape
-                into.extend(_varints(part) if isinstance(part, bytes) else [int(part)])
-        numbers = np.concatenate(values) if values else np.zeros(0)
-        found = np.array(keys, np.int64) if keys else None
-        return numbers, found, shape[-1] if shape else None
-    raise ValueError("its values are not a tensor of float32, float64 or int32")
+def _features(tensor: Any, columns: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The keys and values of a tensor of features, dense or sparse."""
+    values, keys = _numbers(tensor.values), np.fromiter(tensor.keys, np.uint64)
+    shape = tensor.shape[-1] if tensor.shape else None
+    if shape is not None and shape != columns:
+        raise ValueError(f"has {shape} features, not feature_dim={columns}")
+    if not np.isfinite(values).all():
+        raise ValueError("has a value that is not a finite number")
+    if not len(keys) and len(values) == columns:  # dense
+        places = np.flatnonzero(values)
+        return places, values[places]
+    if not len(keys) and (len(values) or shape is None):  # with a shape: sparse, and all zero
+        raise ValueError(f"has {len(values)} values without keys, not {columns}")
+    if len(keys) != len(values):
+        raise ValueError(f"has {len(keys)} keys, but {len(values)} values")
+    if len(keys) and keys.max() >= columns:
+        raise ValueError(f"has a key that is not below feature_dim={columns}")
+    if len(np.unique(keys)) < len(keys):
+        raise ValueError("has a key twice")
+    return keys.astype(np.int64), values
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes | float | int]]:
-    """A protobuf message's fields: their numbers, and bytes or a plain number."""
-    place = 0
-    while place < len(message):
-        tag, place = _number(message, place)
-        field, kind = tag >> 3, tag & 7
-        if kind == _BYTES:
-            length, place = _number(message, place)
-            if place + length > len(message):
-                raise ValueError("is not a protobuf record: a field ends too early")
-            yield field, message[place : place + length]
-            place += length
-        elif kind == _VARINT:
-            value, place = _number(message, place)
-            yield field, value
-        elif kind in (_FOUR, _EIGHT):
-            size = 4 if kind == _FOUR else 8
-            yield field, struct.unpack_from("<f" if kind == _FOUR else "<d", message, place)[0]
-            place += size
-        else:
-            raise ValueError("is not a protobuf record")
+def _tensor(value: Any) -> Any:
+    kind = value.WhichOneof("value")
+    if kind is None:
+        raise ValueError("its values are not a tensor of float32, float64 or int32")
+    return getattr(value, kind)
 
 
-def _number(message: bytes, place: int) -> tuple[int, int]:
-    """The varint at a place, and the place after it."""
-    value = shift = 0
-    while True:
-        if place >= len(message) or shift > 63:
-            raise ValueError("is not a protobuf record: a number does not end")
-        byte = message[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-        shift += 7
+def _numbers(values: Sequence[float]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # infinity is refused
+        return np.fromiter(values, np.float64, len(values)).astype(np.float32)
 
 
-def _varints(packed: bytes) -> list[int]:
-    found, place = [], 0
-    while place < len(packed):
-        value, place = _number(packed, place)
-        found.append(value)
-    return found
-
-
-def _signed(values: list[int]) -> list[int]:
-    return [value - (1 << 64) if value >> 63 else value for value in values]
+@lru_cache(maxsize=1)
+def _message() -> Any:
+    """The class of records, by the developer guide's aialgs.data."""
+    file = descriptor_pb2.FileDescriptorProto(name="record.proto", package="aialgs.data")
+    field = descriptor_pb2.FieldDescriptorProto
+    value = file.message_type.add(name="Value")
+    value.oneof_decl.add(name="value")
+    for name, kind, number in (
+        ("Float32Tensor", field.TYPE_FLOAT, _FLOAT32),
+        ("Float64Tensor", field.TYPE_DOUBLE, _FLOAT64),
+        ("Int32Tensor", field.TYPE_INT32, _INT32),
+    ):
+        tensor = file.message_type.add(name=name)
+        for part, of, place in (
+            ("values", kind, _VALUES),
+            ("keys", field.TYPE_UINT64, _KEYS),
+            ("shape", field.TYPE_UINT64, _SHAPE),
+        ):
+            tensor.field.add(name=part, number=place, type=of, label=field.LABEL_REPEATED)
+        value.field.add(
+            name=name.lower(),
+            number=number,
+            type=field.TYPE_MESSAGE,
+            type_name=f".aialgs.data.{name}",
+            label=field.LABEL_OPTIONAL,
+            oneof_index=0,
+        )
+    record = file.message_type.add(name="Record")
+    for name, number in (("Features", _FEATURES), ("Label", _LABEL)):
+        entry = record.nested_type.add(name=f"{name}Entry", options={"map_entry": True})
+        entry.field.add(name="key", number=_KEY, type=field.TYPE_STRING)
+        entry.field.add(
+            name="value",
+            number=_VALUE,
+            type=field.TYPE_MESSAGE,
+            type_name=".aialgs.data.Value",
+        )
+        record.field.add(
+            name=name.lower(),
+            number=number,
+            type=field.TYPE_MESSAGE,
+            type_name=f".aialgs.data.Record.{name}Entry",
+            label=field.LABEL_REPEATED,
+        )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("aialgs.data.Record"))
 
 
 def _varint(value: int) -> bytes:

@@ -39,8 +39,9 @@ _KNOWN = (
     "user, item, rating and timestamp"
 )
 _PACKED = {".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z"}
-_WHOLE = re.compile(r"\s*-?\d+\s*", re.ASCII)
-_NUMBER = re.compile(r"\s*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
+_WHOLE = re.compile(r"[ \t]*-?\d+[ \t]*", re.ASCII)
+_NUMBER = re.compile(r"[ \t]*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t]*", re.ASCII)
+_UNIT = b"\x1f"  # stands in for a separator of several characters
 _LATEST = 4_102_444_800  # the year 2100, in seconds
 _LONGEST_ID = 256
 
@@ -258,7 +259,10 @@ def _parse(path: Path, layout: _Layout) -> pa.Table:
     source: io.BytesIO | Path = path
     separator = layout.separator
     if len(separator) > 1:
-        source, separator = io.BytesIO(path.read_bytes().replace(b"::", b"\t")), "\t"
+        content = path.read_bytes()
+        if _UNIT in content:
+            raise pa.ArrowInvalid("a control character is in it; take it out")
+        source, separator = io.BytesIO(content.replace(b"::", _UNIT)), _UNIT.decode()
     table = pacsv.read_csv(
         source,
         read_options=pacsv.ReadOptions(
@@ -343,22 +347,23 @@ def _fault(name: str, text: str, layout: _Layout) -> str | None:
         if not _NUMBER.fullmatch(text):
             return f"{_quoted(text)} is not a number; write one such as 4 or 3.5"
         if not 0 <= float(text) <= layout.best:
-            return f"{text.strip()} is not between 0 and {layout.best:g}; correct the rating"
+            return f"{_short(text)} is not between 0 and {layout.best:g}; correct the rating"
     elif name == "timestamp":
         if not _WHOLE.fullmatch(text):
             return f"{_quoted(text)} is not a whole number; write seconds since 1970-01-01 UTC"
-        if int(text) < 0:
-            return f"{text.strip()} is before 1970; write seconds since 1970-01-01 UTC"
-        if int(text) > _LATEST:
-            unit = "milliseconds" if int(text) < _LATEST * 1000 else "finer than milliseconds"
-            return f"{text.strip()} seems to be in {unit}; write seconds since 1970-01-01 UTC"
+        seconds = float(text)  # as an int it may be too long for Python
+        if seconds < 0:
+            return f"{_short(text)} is before 1970; write seconds since 1970-01-01 UTC"
+        if seconds > _LATEST:
+            unit = "milliseconds" if seconds < _LATEST * 1000 else "finer than milliseconds"
+            return f"{_short(text)} seems to be in {unit}; write seconds since 1970-01-01 UTC"
     elif not text.strip():
         return "is empty; give every rating its ids"
     elif layout.whole:
         if not _WHOLE.fullmatch(text):
             return f"{_quoted(text)} is not a whole number, as MovieLens ids are"
-        if not 0 <= int(text) < MAX_ID:
-            return f"{text.strip()} is not between 0 and {MAX_ID - 1:,}"
+        if not 0 <= float(text) < MAX_ID:
+            return f"{_short(text)} is not between 0 and {MAX_ID - 1:,}"
     elif "\n" in text.strip():
         return "an id has a line break in it; check the quotation marks"
     elif len(text.strip()) > _LONGEST_ID:
@@ -390,10 +395,11 @@ def _lines(
         if separator == ",":
             rows = csv.reader(texts())
         else:
-            rows = (text.rstrip("\r\n").split(separator) for text in texts())
+            lines = (text.rstrip("\r\n") for text in texts())
+            rows = (text.split(separator) if text else [] for text in lines)
         try:
             for row in rows:
-                if row and row != [""]:
+                if row:
                     yield line, row
                 if report.full:
                     return
@@ -419,8 +425,12 @@ def _readable(report: _Report) -> bool:
 
 
 def _quoted(text: str) -> str:
+    return f'"{_short(text)}"'
+
+
+def _short(text: str, most: int = 40) -> str:
     text = text.strip()
-    return f'"{text[:40]}…"' if len(text) > 40 else f'"{text}"'
+    return f"{text[:most]}…" if len(text) > most else text
 
 
 def _spoken(separator: str) -> str:
@@ -448,7 +458,7 @@ def _recognise(
         return ()
     lowered = [name.lower() for name in header]
     for name in sorted({name for name in lowered if name and lowered.count(name) > 1}):
-        report.add(f'the header has "{name}" twice; rename one of them', 1)
+        report.add(f'the header has "{_short(name)}" twice; rename one of them', 1)
     if all(_NUMBER.fullmatch(name) for name in header):
         report.add(f"has no header; begin with the line {','.join(wanted)}", 1)
         return ()
@@ -462,7 +472,8 @@ def _recognise(
         if not places:
             shown = mapped.get(name, name)
             hint = "" if name in mapped else f", or say which it is: --columns {name}=…"
-            words = f'the header ({", ".join(header)}) has no column "{shown}"; add it{hint}'
+            names_there = _short(", ".join(header), 400)
+            words = f'the header ({names_there}) has no column "{shown}"; add it{hint}'
             if len(header) == 1 and (other := re.search(r"[;\t|]", header[0])):
                 words = f"its fields are separated by {other[0]!r}; separate them by commas"
             report.add(words, 1, name)
@@ -517,13 +528,13 @@ def _movie_lines(
     for line, row in _lines(report, separator, encoding):
         if len(row) != width:
             report.add(f"has {len(row)} fields where {width} are expected", line)
-        elif not _WHOLE.fullmatch(row[0]) or not 0 <= int(row[0]) < MAX_ID:
+        elif not _WHOLE.fullmatch(row[0]) or not 0 <= float(row[0]) < MAX_ID:
             report.add(f"{_quoted(row[0])} is not a movie's whole number", line, "item")
-        elif row[0] in seen:
-            report.add(f"{row[0]} is on line {seen[row[0]]} too; keep one", line, "item")
+        elif (item := str(int(float(row[0])))) in seen:
+            report.add(f"{item} is on line {seen[item]} too; keep one", line, "item")
         else:
-            seen[row[0]] = line
-            yield line, row
+            seen[item] = line
+            yield line, [item, *row[1:]]
 
 
 def _items_csv(report: _Report) -> Iterator[_Movie]:
