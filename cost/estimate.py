@@ -340,6 +340,7 @@ _FREE: Final = frozenset(
         "AWS::SageMaker::Model",
         "AWS::SageMaker::NotebookInstanceLifecycleConfig",
         "Custom::CDKBucketDeployment",
+        "Custom::IndexedMovies",
         "Custom::S3AutoDeleteObjects",
         "Custom::TrainedWait",
     }

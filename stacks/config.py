@@ -27,7 +27,7 @@ _INSTANCE: Final = {"pattern": r"ml\.[a-z0-9-]+\.[a-z0-9]+", "allowed": "like ml
 # https://docs.aws.amazon.com/sagemaker/latest/dg/nbi-al2023.html
 _TOO_OLD: Final = ("ml.p2.", "ml.p3.", "ml.p3dn.", "ml.inf1.", "ml.g3.")
 # of those that have Object2Vec
-REGIONS_WITHOUT_S3_VECTORS: Final = ("il-central-1", "me-central-1", "me-south-1")
+REGIONS_WITHOUT_S3_VECTORS: Final = ("il-central-1", "me-central-1")
 _MOST_DIMENSIONS: Final = 4096  # of a vector in Amazon S3 Vectors
 # The most that a name made from the prefix adds to it, and the most that AWS allows for it.
 _LONGEST_NAMES: Final = {

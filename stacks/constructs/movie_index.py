@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
@@ -114,10 +113,10 @@ class MovieIndex(Construct):
 
 def _digest(config: Config) -> str:
     """What the movies' places and titles depend on, in ten characters."""
-    task = config.places_movies
+    task, training = config.places_movies, config.training
     told = [
         config.hyperparameters[task],
-        asdict(config.training),
+        [training.instance_type, training.volume_gb, training.max_minutes],
         config.data.digests[task],
         config.data.digests["movies"],
     ]

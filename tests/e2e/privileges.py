@@ -25,7 +25,7 @@ _PREFIX: Final = "recommender-"
 # (whose, which action) → why it stands though no rehearsal needs it
 _UNSEEN: Final = {
     ("*-UploadRole*", "s3:DeleteObject"): "takes out of the bucket what left the data",
-    ("*-TrainerFramework*", "lambda:GetFunction"): (
+    ("*Framework*", "lambda:GetFunction"): (
         "the CDK's framework waits with it for a function that Lambda has put to sleep"
     ),
     ("*-TrainerIsCompleteRole*", "sagemaker:StopTrainingJob"): "a deletion during the training",

@@ -28,6 +28,8 @@ from tests.reliability import Tally
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ENDPOINT = "recommender-ratingModel"
 BODY = json.dumps({"instances": [{"in0": [1], "in1": [2]}]})
+RETRIEVAL = "recommender-Movie_Retrieval_Object2Vec"
+INDEXED = ("-c", "neighbours=s3vectors")
 
 
 @dataclass
@@ -70,6 +72,28 @@ def _rating(runtime: Any = None) -> float:
         EndpointName=ENDPOINT, ContentType="application/json", Body=BODY
     )
     return float(json.loads(answer["Body"].read())["predictions"][0]["scores"][0])
+
+
+def _neighbours(movie: int = 1, client: Any = None) -> str:
+    """The function's answer, as JSON."""
+    bucket = outputs()["recommender-Data"]["BucketName"]
+    event = {"bucket_name": bucket, "movie_id_to_examine": movie, "top_k": 100}
+    answer = (client or boto3.client("lambda")).invoke(
+        FunctionName=RETRIEVAL, Payload=json.dumps(event)
+    )
+    told = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, told
+    return str(told["body"])
+
+
+def _indexes() -> list[str]:
+    """Names of those in S3 Vectors."""
+    api = boto3.client("s3vectors")
+    return [
+        index["indexName"]
+        for bucket in api.list_vector_buckets()["vectorBuckets"]
+        for index in api.list_indexes(vectorBucketArn=bucket["vectorBucketArn"])["indexes"]
+    ]
 
 
 def _config_of_endpoint() -> str:
@@ -204,9 +228,7 @@ def test_the_engines_beside_object2vec_rate_too(workbench: Workbench) -> None:
 
 def test_functions_log(workbench: Workbench) -> None:
     logs = boto3.client("logs")
-    events = logs.filter_log_events(
-        logGroupName="/aws/lambda/recommender-Movie_Retrieval_Object2Vec"
-    )["events"]
+    events = logs.filter_log_events(logGroupName=f"/aws/lambda/{RETRIEVAL}")["events"]
     lines = [json.loads(event["message"]) for event in events]
     (answered,) = [line for line in lines if "The closest movie to " in line.get("message", "")]
     reports = [line["record"] for line in lines if line.get("type") == "platform.report"]
@@ -304,20 +326,48 @@ def test_deploying_again_changes_nothing(workbench: Workbench, life: Life) -> No
     assert _config_of_endpoint() == life.config
 
 
-def test_changed_hyperparameter_retrains_without_a_failed_call(
+def test_neighbours_from_an_index_are_those_from_memory(workbench: Workbench, life: Life) -> None:
+    def told() -> list[Any]:
+        return [
+            (one["movie_id"], one["title"], pytest.approx(one["distance"], rel=1e-4))
+            for movie in (1, 2, 3)
+            for one in json.loads(_neighbours(movie))["neighbours"]
+        ]
+
+    in_memory = told()
+    assert len(in_memory) == 300
+    workbench.cdk("deploy", "--all", "--require-approval=never", *INDEXED)
+    assert len(_indexes()) == 1
+    assert told() == in_memory
+    life.permissions = privileges.deployed()
+
+
+def test_changed_hyperparameters_retrain_without_a_failed_call(
     workbench: Workbench, life: Life, tally: Tally
 ) -> None:
     runtime = boto3.client("sagemaker-runtime", config=ONCE)
-    old = _rating()
-    with Load(lambda: _rating(runtime), callers=2, pause=0.02) as load:
+    function = boto3.client("lambda", config=ONCE)
+    old, old_neighbours, old_indexes = _rating(), _neighbours(), _indexes()
+    with (
+        Load(lambda: _rating(runtime), callers=2, pause=0.02) as load,
+        Load(lambda: _neighbours(client=function), callers=1, pause=0.1) as asked,
+    ):
         workbench.cdk(
-            "deploy", "--all", "--require-approval=never", "-c", "rating.learning_rate=0.003"
+            *("deploy", "--all", "--require-approval=never", *INDEXED),
+            *("-c", "rating.learning_rate=0.003", "-c", "retrieval.learning_rate=0.003"),
         )
         over = time.monotonic()
         load.wait(10)
     tally("calls under load", "an endpoint that `cdk deploy` trains anew", len(load.answers))
     tally("calls lost", "an endpoint that `cdk deploy` trains anew", len(load.lost))
     assert load.lost == []
+    tally("calls under load", "an index that `cdk deploy` makes anew", len(asked.answers))
+    tally("calls lost", "an index that `cdk deploy` makes anew", len(asked.lost))
+    assert asked.lost == []
+    assert asked.values() == {old_neighbours, _neighbours()}
+    assert old_neighbours != _neighbours()
+    assert len(_indexes()) == 1
+    assert _indexes() != old_indexes
     assert load.values() == {old, _rating()}
     assert load.values(since=over) == {_rating()} != {old}
     job = outputs()["recommender-Object2Vec"]["RatingTrainingJobName"]
@@ -333,7 +383,8 @@ def test_failed_training_rolls_back_and_says_why(workbench: Workbench, life: Lif
     with pytest.raises(CdkError, match=r"hcnn"):
         workbench.cdk(
             *("deploy", "--all", "--require-approval=never"),
-            *("-c", "rating.learning_rate=0.003", "-c", "rating.enc0_network=hcnn"),
+            *("-c", "rating.learning_rate=0.003", "-c", "retrieval.learning_rate=0.003"),
+            *("-c", "rating.enc0_network=hcnn"),
         )
     assert _status("recommender-Object2Vec") == "UPDATE_ROLLBACK_COMPLETE"
     assert _config_of_endpoint() == life.config
@@ -342,13 +393,17 @@ def test_failed_training_rolls_back_and_says_why(workbench: Workbench, life: Lif
 
 
 def test_deploys_after_a_rollback(workbench: Workbench, life: Life) -> None:
-    workbench.cdk("deploy", "--all", "--require-approval=never", "-c", "rating.learning_rate=0.003")
+    workbench.cdk(
+        *("deploy", "--all", "--require-approval=never"),
+        *("-c", "rating.learning_rate=0.003", "-c", "retrieval.learning_rate=0.003"),
+    )
+    assert _indexes() == [], "neighbours are found in memory again"
     assert _status("recommender-Object2Vec") in ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE")
     assert outputs()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
 
 
 def test_remember_permissions(life: Life) -> None:
-    life.permissions = privileges.deployed()
+    life.permissions |= privileges.deployed()
 
 
 def test_what_nobody_calls_goes_by_itself(

@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.stacks.deployments import Deployment, Synthesize, Template, write_data
+from tests.stacks.deployments import VARIANTS, Deployment, Synthesize, Template, write_data
 
 
 def changed(before: Deployment, after: Deployment) -> dict[str, set[str]]:
@@ -83,6 +85,37 @@ def test_new_titles_are_uploaded_and_nothing_is_trained(
     found = changed(default, synthesize({"data": str(write_data(tmp_path, titles="B (2000)"))}))
     assert found["Data"]
     assert found["Object2Vec"] == found["Functions"] == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "anew"),
+    [
+        ({"retrieval.epochs": 7}, True),
+        ({"training.volume_gb": 11}, True),
+        ({"titles": "B (2000)"}, True),
+        ({"rating.epochs": 7, "training.waits": 4, "training.max_minutes": 150}, False),
+        ({"endpoint.instance_type": "ml.c5.large"}, False),
+    ],
+)
+def test_an_index_is_made_anew_with_its_model_or_its_titles(
+    variant: Callable[[str], Deployment],
+    synthesize: Synthesize,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    anew: bool,
+) -> None:
+    before = variant("every engine")
+    if titles := settings.get("titles"):
+        settings = {"data": str(write_data(tmp_path, titles=titles))}
+    found = changed(before, synthesize(VARIANTS["every engine"] | settings))["Functions"]
+    index = before.resources("Functions", "AWS::S3Vectors::Index")
+    assert found == (set(index) if anew else set())
+    if anew:
+        # the function changes over last, when the import has ended
+        assert dependents(before.templates["Functions"], found) == {
+            "Custom::IndexedMovies",
+            "AWS::Lambda::Function",
+        }
 
 
 def test_another_endpoint_type_trains_nothing_and_keeps_the_names(

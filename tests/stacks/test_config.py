@@ -135,6 +135,14 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
             },
             "operations.budget_usd: CloudFormation makes no budgets in eu-north-1",
         ),
+        (
+            {"neighbours": "s3vectors", "region": "il-central-1", "personalize.groups": "off"},
+            "neighbours: Amazon S3 Vectors does not exist in il-central-1; set it to memory",
+        ),
+        (
+            {"neighbours": "s3vectors", "retrieval.enc_dim": 4097},
+            "at most 4096 dimensions, and retrieval.enc_dim is 4097",
+        ),
         ({"operations.email": "anna"}, "operations.email: 'anna' is not an e-mail address"),
         ({"operations.idle_hours": 337}, "'337' is not a whole number from 0 to 336"),
         ({"training": "much"}, "training: there is no such setting"),

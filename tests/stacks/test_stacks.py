@@ -264,7 +264,8 @@ def test_outputs(default: Deployment) -> None:
 
 def functions(deployment: Deployment) -> dict[str, dict[str, Any]]:
     found = deployment.resources("Functions", "AWS::Lambda::Function").values()
-    return {one["Properties"]["FunctionName"]: one["Properties"] for one in found}
+    named = [one["Properties"] for one in found if "FunctionName" in one["Properties"]]
+    return {one["FunctionName"]: one for one in named}
 
 
 def test_the_workshops_functions(default: Deployment) -> None:
@@ -328,6 +329,82 @@ def test_functions_and_layers_are_of_one_architecture(variant: Variant) -> None:
         assert function["Architectures"] == ["x86_64"]
     for layer in other.resources("Functions", "AWS::Lambda::LayerVersion").values():
         assert layer["Properties"]["CompatibleArchitectures"] == ["x86_64"]
+
+
+# Neighbours from S3 Vectors -----------------------------------------------------------------------
+
+
+def statements_of(template: Template, role: dict[str, Any], service: str) -> list[Template]:
+    """What a role may do with a service."""
+    (policy,) = template["Resources"][role["Fn::GetAtt"][0]]["Properties"]["Policies"]
+    statements: list[Template] = policy["PolicyDocument"]["Statement"]
+    return [one for one in statements if f'"{service}:' in json.dumps(one["Action"])]
+
+
+def test_memory_is_where_neighbours_are_found_unless_asked(default: Deployment) -> None:
+    kinds = {one["Type"] for one in default.templates["Functions"]["Resources"].values()}
+    assert not {kind for kind in kinds if "S3Vectors" in kind or kind.startswith("Custom")}
+
+
+def test_the_function_asks_the_index_once_the_movies_are_in_it(variant: Variant) -> None:
+    deployment = variant("every engine")
+    index = only(deployment.resources("Functions", "AWS::S3Vectors::Index"))
+    (bucket,) = deployment.resources("Functions", "AWS::S3Vectors::VectorBucket")
+    assert index["VectorBucketArn"] == {"Fn::GetAtt": [bucket, "VectorBucketArn"]}
+    # the default preset's model has 16 dimensions, and the function in memory is Euclid's, too
+    assert (index["DataType"], index["Dimension"], index["DistanceMetric"]) == (
+        "float32",
+        16,
+        "euclidean",
+    )
+    assert index["MetadataConfiguration"] == {"NonFilterableMetadataKeys": ["title"]}
+    (movies,) = deployment.resources("Functions", "Custom::IndexedMovies")
+    retrieval = functions(deployment)["recommender-Movie_Retrieval_Object2Vec"]
+    assert retrieval["Environment"]["Variables"] == {
+        "INDEX_ARN": {"Fn::GetAtt": [movies, "IndexArn"]},
+        "BUCKET_NAME": {"Fn::ImportValue": "recommender-Data-BucketName"},
+    }
+
+
+def test_the_function_reads_the_indexes_and_the_import_writes_them(variant: Variant) -> None:
+    deployment = variant("every engine")
+    template, found = deployment.templates["Functions"], functions(deployment)
+    (bucket,) = deployment.resources("Functions", "AWS::S3Vectors::VectorBucket")
+    indexes = {"Fn::Join": ["", [{"Fn::GetAtt": [bucket, "VectorBucketArn"]}, "/index/*"]]}
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    retrieval = found["recommender-Movie_Retrieval_Object2Vec"]["Role"]
+    reading = {"s3vectors:GetVectors", "s3vectors:QueryVectors"}
+    assert actions_of(template, retrieval) == logs | reading
+    importing = found["recommender-Functions-Import"]["Role"]
+    assert actions_of(template, importing) == logs | {
+        "sagemaker:InvokeEndpoint",
+        "sagemaker:DescribeEndpoint",
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "s3vectors:PutVectors",
+    }
+    for role in (retrieval, importing):
+        (statement,) = statements_of(template, role, "s3vectors")
+        assert statement["Resource"] == indexes
+
+
+def test_an_index_is_encrypted_as_the_bucket_is(variant: Variant) -> None:
+    plain = only(variant("every engine").resources("Functions", "AWS::S3Vectors::VectorBucket"))
+    assert plain["EncryptionConfiguration"] == {"SseType": "AES256"}
+    kms = variant("kms, other names")
+    key = {"Fn::ImportValue": f"{kms.prefix}-Data-KeyArn"}
+    bucket = only(kms.resources("Functions", "AWS::S3Vectors::VectorBucket"))
+    assert bucket["EncryptionConfiguration"] == {"SseType": "aws:kms", "KmsKeyArn": key}
+    for name in ("Movie_Retrieval_Object2Vec", "Functions-Import"):
+        role = functions(kms)[f"{kms.prefix}-{name}"]["Role"]
+        found = statements_of(kms.templates["Functions"], role, "kms")
+        assert "kms:Decrypt" in json.dumps(found)
+        assert {json.dumps(one["Resource"]) for one in found} == {json.dumps(key)}
+    policy = only(kms.resources("Data", "AWS::KMS::Key"))["KeyPolicy"]["Statement"]
+    (service,) = [one for one in policy if "s3vectors" in json.dumps(one["Principal"])]
+    assert service["Action"] == "kms:Decrypt"
+    assert service["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
 
 
 # Engines beside Object2Vec ------------------------------------------------------------------------

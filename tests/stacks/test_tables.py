@@ -13,6 +13,7 @@ from recsys.errors import InputError
 from recsys.factorization_machines import hyperparameters as machines
 from recsys.object2vec import hyperparameters as learner
 from stacks import images
+from stacks.config import REGIONS_WITHOUT_S3_VECTORS
 from stacks.hyperparameters import (
     DEEP_MF,
     FACTORIZATION_MACHINES,
@@ -66,7 +67,16 @@ def test_every_region_has_the_image_that_the_sagemaker_package_names(
         assert python in versions[version]["py_versions"]
 
 
-def test_regions_without_budgets_are_those_of_the_registry() -> None:
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        ("AWS::Budgets::Budget", REGIONS_WITHOUT_BUDGETS),
+        ("AWS::S3Vectors::Index", REGIONS_WITHOUT_S3_VECTORS),
+    ],
+)
+def test_regions_without_a_type_are_those_of_the_registry(
+    kind: str, named: tuple[str, ...]
+) -> None:
     package = find_spec("cfnlint")
     assert package and package.submodule_search_locations
     providers = Path(package.submodule_search_locations[0], "data", "schemas", "providers")
@@ -74,9 +84,9 @@ def test_regions_without_budgets_are_those_of_the_registry() -> None:
         region
         for region in images.ACCOUNTS
         if (path := providers / f"{region}.json").exists()
-        and "AWS::Budgets::Budget" not in json.loads(path.read_text("utf-8"))
+        and kind not in json.loads(path.read_text("utf-8"))
     }
-    assert set(REGIONS_WITHOUT_BUDGETS) == lacking
+    assert set(named) == lacking
 
 
 LEARNERS = {
