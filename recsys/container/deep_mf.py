@@ -7,6 +7,7 @@ channel of their own, `movies`: a file in the form of MovieLens 100k's u.item.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from recsys.object2vec.records import Pairs, Sequences, read_pairs
 _CHANNELS = ("train", "validation", "test", "movies")
 _LONGEST = 3_000_000  # ids, as Object2Vec's vocabulary
 _GENRES = 19
+_MOVIE = re.compile(rf"([0-9]{{1,18}})(?:\|[^|]*){{4}}((?:\|[01]){{{_GENRES}}})")
 
 # How a file's lines and a request's instances are checked: as Object2Vec's with one token a side.
 _FORM = object2vec.parse(
@@ -139,15 +141,16 @@ def _genres(files: tuple[Path, ...]) -> NDArray[np.uint8]:
     problems: list[str] = []
     found: dict[int, list[int]] = {}
     for file in files:
-        for number, line in enumerate(file.read_text("latin-1").splitlines(), 1):
-            fields = line.split("|")
-            item, flags = fields[0], fields[-_GENRES:]
-            if len(fields) != 5 + _GENRES or not set(flags) <= {"0", "1"} or not item.isdecimal():
+        for number, line in enumerate(file.read_bytes().decode("latin-1").split("\n"), 1):
+            if not line.strip():
+                continue
+            match = _MOVIE.fullmatch(line.rstrip("\r"))
+            if match is None:
                 problems.append(f"{file.name} line {number}: is not a line of u.item")
-            elif int(item) >= _LONGEST:
+            elif (item := int(match[1])) >= _LONGEST:
                 problems.append(f"{file.name} line {number}: id {item} is not below {_LONGEST}")
             else:
-                found[int(item)] = [int(flag) for flag in flags]
+                found[item] = [int(flag) for flag in match[2].split("|")[1:]]
     if not found and not problems:
         problems.append("no data in its files")
     if problems:

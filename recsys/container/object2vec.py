@@ -10,6 +10,7 @@ from pathlib import Path
 
 from recsys.container.algorithms import Answer, Channel, Job
 from recsys.errors import InputError
+from recsys.instances import JSON_LINES
 from recsys.object2vec import hyperparameters, requests
 from recsys.object2vec.records import read_pairs
 from recsys.object2vec.scorer import Scorer
@@ -93,10 +94,9 @@ def _channel_problems(channels: Mapping[str, Channel]) -> list[str]:
     for name, channel in channels.items():
         if name not in _CHANNELS:
             problems.append(f"channel {name}: not one of {', '.join(_CHANNELS)}")
-        elif channel.content_type not in (None, requests.JSON_LINES):
+        elif channel.content_type not in (None, JSON_LINES):
             problems.append(
-                f"channel {name}: content type must be {requests.JSON_LINES}, "
-                f"not {channel.content_type}"
+                f"channel {name}: content type must be {JSON_LINES}, not {channel.content_type}"
             )
         elif not channel.files:
             problems.append(f"channel {name}: has no files")

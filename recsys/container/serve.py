@@ -60,7 +60,7 @@ def handler(answer: Answer) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 self._send(HTTPStatus.LENGTH_REQUIRED, b"a Content-Length is needed")
                 return
-            if int(length) > _LONGEST_BODY:
+            if len(length) > 18 or int(length) > _LONGEST_BODY:
                 self.close_connection = True
                 text = f"the request has more than {_LONGEST_BODY} bytes"
                 self._send(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text.encode())

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys import recordio
+from recsys import instances, recordio
 from recsys.errors import InputError, Problems, UnsupportedMediaType
 from recsys.factorization_machines.machine import Machine
+from recsys.instances import JSON, JSON_LINES, shown
 
-JSON = "application/json"
-JSON_LINES = "application/jsonlines"
 _KINDS = (JSON, JSON_LINES, recordio.CONTENT_TYPE)
 
 
@@ -45,7 +44,7 @@ def answer(
         if not features.shape[0]:
             raise InputError("the request has no records")
     else:
-        features = _matrix(_instances(body, sent), size)
+        features = _matrix(instances.read(body, sent), size)
     scores = machine.scores(features).tolist()
     found = [
         {"score": score, "predicted_label": float(score > 0.5)}
@@ -72,28 +71,10 @@ def _wanted(accept: str | None, sent: str) -> str:
     )
 
 
-def _instances(body: bytes, sent: str) -> list[Any]:
-    try:
-        if sent == JSON:
-            document = json.loads(body)
-            instances = document.get("instances") if isinstance(document, dict) else None
-            if not isinstance(instances, list):
-                raise InputError('the request must be {"instances": [...]}')
-        else:
-            instances = [json.loads(line) for line in body.splitlines() if line.strip()]
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the request is not JSON: {error}") from None
-    if not instances:
-        raise InputError("the request has no instances")
-    return instances
-
-
-def _matrix(instances: list[Any], size: int) -> csr_array:
+def _matrix(rows: list[Any], size: int) -> csr_array:
     problems = Problems(10)
     indptr, indices, data = [0], [], []
-    for number, instance in enumerate(instances):
+    for number, instance in enumerate(rows):
         try:
             keys, values = _features(instance, size)
         except ValueError as error:
@@ -104,7 +85,7 @@ def _matrix(instances: list[Any], size: int) -> csr_array:
         indptr.append(len(indices))
     problems.raise_if_any()
     parts = np.array(data, np.float32), np.array(indices, np.int64), np.array(indptr)
-    return csr_array(parts, shape=(len(instances), size))
+    return csr_array(parts, shape=(len(rows), size))
 
 
 def _features(instance: Any, size: int) -> tuple[list[int], list[float]]:
@@ -114,17 +95,19 @@ def _features(instance: Any, size: int) -> tuple[list[int], list[float]]:
     if isinstance(tensor, dict):
         values, keys, shape = (tensor.get(name) for name in ("values", "keys", "shape"))
         if shape is not None and shape not in ([size], [1, size]):
-            raise ValueError(f"has the shape {json.dumps(shape)[:40]}, not [{size}]")
+            raise ValueError(f"has the shape {shown(shape)}, not [{size}]")
     else:
         values, keys = tensor, None
     if not isinstance(values, list):
         raise ValueError('must be {"data": {"features": {"keys": …, "shape": …, "values": …}}}')
     if not all(type(v) in (int, float) and abs(v) < 3e38 for v in values):
         raise ValueError("has a value that is not a finite number")
-    if not keys and len(values) == size:
+    if keys is None and len(values) == size:
         return list(range(size)), values
     if not isinstance(keys, list) or len(keys) != len(values):
         raise ValueError(f"needs a key for each value, or all {size} values")
     if not all(type(key) is int and 0 <= key < size for key in keys):
         raise ValueError(f"has a key that is not an integer from 0 to {size - 1}")
+    if len(set(keys)) < len(keys):
+        raise ValueError("has a key twice")
     return keys, values

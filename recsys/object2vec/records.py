@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import Problems
+from recsys.instances import decode, shown
 from recsys.object2vec.hyperparameters import Hyperparameters
 
 _BLOCK_BYTES = 4 << 20
@@ -78,27 +77,10 @@ def sequence_problem(value: object, vocab_size: int, max_seq_len: int) -> str | 
         return f"has {len(value)} tokens, more than the maximum sequence length {max_seq_len}"
     for token in value:
         if type(token) is not int:
-            return f"token ids must be integers, not {json.dumps(token)[:40]}"
+            return f"token ids must be integers, not {shown(token)}"
         if not 0 <= token < vocab_size:
             return f"token id {str(token)[:40]} is not in the vocabulary (0 to {vocab_size - 1})"
     return None
-
-
-def decode(text: str) -> Any:
-    """Decode strict JSON; raises ValueError in words (also for NaN and for too deep nesting)."""
-    try:
-        return _DECODER.decode(text)
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON: {error.msg} at column {error.pos + 1}") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"holds {name}, which is not a number in JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def read_pairs(files: Iterable[Path], settings: Hyperparameters) -> Pairs:
@@ -148,16 +130,21 @@ def _joined(parts: Sequence[Sequences]) -> Sequences:
 def _quick(lines: list[bytes], settings: Hyperparameters) -> _Block | None:
     """Decode a block of good lines in one go; None when anything at all is unusual."""
     stripped = [line for line in map(bytes.strip, lines) if line]
-    if not all(line[:1] == b"{" and line[-1:] == b"}" for line in stripped):
+    joined = b",".join(stripped)
+    # as many braces as lines, one at the start of each: no object reaches into the next line
+    if joined.count(b"{") != len(stripped) or not all(
+        line[:1] == b"{" and line[-1:] == b"}" for line in stripped
+    ):
         return None
     try:
-        rows = decode("[" + b",".join(stripped).decode() + "]")
+        rows = decode(f"[{joined.decode()}]")
         if len(rows) != len(stripped):
             return None
         labels = [row["label"] for row in rows]
         if not set(map(type, labels)) <= {int, float}:
             return None
-        label_array = np.array(labels, np.float32)
+        with np.errstate(over="ignore"):  # infinity is refused below
+            label_array = np.array(labels, np.float32)
         sides = []
         for name, vocab_size, longest in _sides(settings):
             sequences = [row[name] for row in rows]
@@ -240,7 +227,7 @@ def _row_problems(row: object, settings: Hyperparameters) -> list[str]:
 def label_problem(label: object, settings: Hyperparameters) -> str | None:
     """Say what is wrong with one label, or None."""
     if isinstance(label, bool) or not isinstance(label, int | float):
-        return f"must be a number, not {json.dumps(label)[:40]}"
+        return f"must be a number, not {shown(label)}"
     if not abs(label) <= float(np.finfo(np.float32).max):
         return "is too large"
     if settings.output_layer == "softmax" and not (

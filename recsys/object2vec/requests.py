@@ -7,14 +7,16 @@ Amazon SageMaker developer guide.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
+from recsys import instances
 from recsys.errors import InputError, Problems, UnsupportedMediaType
-from recsys.object2vec.records import Sequences, decode, sequence_problem
+from recsys.instances import JSON, JSON_LINES
+from recsys.object2vec.records import Sequences, sequence_problem
 from recsys.object2vec.scorer import Scorer
 
-JSON = "application/json"
-JSON_LINES = "application/jsonlines"
+_LENGTHS = re.compile(r'"?\s*(\d{1,4})\s*,\s*(\d{1,4})\s*"?', re.ASCII)
 
 
 def answer(
@@ -37,14 +39,14 @@ def answer(
         )
     wanted = _wanted(accept, sent)
     limits = _limits(scorer, parameters)
-    instances = _instances(body, sent)
-    kind = _check(instances, sent, limits)
+    rows = instances.read(body, sent)
+    kind = _check(rows, sent, limits)
     if kind == ("in0", "in1"):
-        in0, in1 = (Sequences.of([row[name] for row in instances]) for name in kind)
+        in0, in1 = (Sequences.of([row[name] for row in rows]) for name in kind)
         results, name = scorer.scores(in0, in1), "scores"
     else:
         side = 0 if kind == ("in0",) else 1
-        sequences = Sequences.of([row[kind[0]] for row in instances])
+        sequences = Sequences.of([row[kind[0]] for row in rows])
         results, name = scorer.embed(side, sequences), "embeddings"
     predictions = [{name: values} for values in results.tolist()]
     if wanted == JSON:
@@ -72,51 +74,23 @@ def _limits(scorer: Scorer, parameters: dict[str, str]) -> dict[str, tuple[int, 
     """For in0 and in1: the vocabulary's size and the longest sequence."""
     longest = scorer.settings.max_seq_lens
     if (text := parameters.get("infer_max_seqlens")) is not None:
-        lengths = text.strip('"').split(",")
-        if len(lengths) != 2 or not all(
-            length.strip().isdecimal() and 1 <= int(length) <= 5000 for length in lengths
-        ):
+        match = _LENGTHS.fullmatch(text)
+        longest = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not all(1 <= length <= 5000 for length in longest):
             raise InputError(
-                f"infer_max_seqlens must be two integers from 1 to 5000, as in 10,20, not {text!r}"
+                f"infer_max_seqlens must be two integers from 1 to 5000, as in 10,20, "
+                f"not {text[:40]!r}"
             )
-        longest = int(lengths[0]), int(lengths[1])
     return dict(
         zip(("in0", "in1"), zip(scorer.settings.vocab_sizes, longest, strict=True), strict=True)
     )
 
 
-def _instances(body: bytes, sent: str) -> list[Any]:
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError("the request is not UTF-8 text") from None
-    if sent == JSON:
-        try:
-            document = decode(text)
-        except ValueError as error:
-            raise InputError(f"the request {error}") from None
-        if not isinstance(document, dict) or not isinstance(document.get("instances"), list):
-            raise InputError('the request must be {"instances": [...]}')
-        instances: list[Any] = document["instances"]
-    else:
-        instances, problems = [], Problems(10)
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                try:
-                    instances.append(decode(line.strip()))
-                except ValueError as error:
-                    problems.add(f"line {number} {error}")
-        problems.raise_if_any()
-    if not instances:
-        raise InputError("the request has no instances")
-    return instances
-
-
-def _check(instances: list[Any], sent: str, limits: dict[str, tuple[int, int]]) -> tuple[str, ...]:
+def _check(rows: list[Any], sent: str, limits: dict[str, tuple[int, int]]) -> tuple[str, ...]:
     """Which of in0 and in1 all instances have. Raises InputError with what is wrong."""
     problems = Problems(10)
     kind: tuple[str, ...] | None = None
-    for number, row in enumerate(instances):
+    for number, row in enumerate(rows):
         where = f"instances[{number}]" if sent == JSON else f"instance {number + 1}"
         if not isinstance(row, dict):
             problems.add(f"{where} must be an object with in0, in1 or both")
