@@ -5,11 +5,10 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 """
 
 import base64
-import binascii
 import json
 from typing import Any
 
-from rec_engine.logic import RecommendationError
+from rec_engine.logic import RecommendationError, decoded
 
 
 def is_request(event: object) -> bool:
@@ -27,8 +26,8 @@ def event_in(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request.get("isBase64Encoded"):
             body = base64.b64decode(body)
-        event = json.loads(body)
-    except (binascii.Error, ValueError, RecursionError) as error:
+        event = decoded(body)
+    except ValueError as error:  # of base64 too
         raise RecommendationError(f"Bad request: its body is not JSON: {error}.") from None
     if not isinstance(event, dict) or "type" in event:
         raise RecommendationError(

@@ -63,8 +63,7 @@ def parse(event: object) -> Request:
     problems: list[str] = []
     unknown = [name for name in event if name not in _FIELDS]
     if unknown:
-        names = ", ".join(_shown(name) for name in unknown)
-        problems.append(f"unknown field {names} (the fields are {', '.join(_FIELDS)})")
+        problems.append(f"unknown field {_names(unknown)} (the fields are {', '.join(_FIELDS)})")
 
     kind = event.get("type")
     if not isinstance(kind, str) or kind not in SCORES:
@@ -155,12 +154,8 @@ _FIELDS = ("type", "data", "user", "movies", "top_k", "format")
 def _instances(data: object, problems: list[str]) -> list[tuple[int, int]]:
     if isinstance(data, str):
         try:
-            data = json.loads(data, parse_constant=_no_constant)
-        except json.JSONDecodeError as error:
-            place = f"line {error.lineno}, column {error.colno}"
-            problems.append(f"`data` is not JSON: {error.msg} at {place}")
-            return []
-        except (ValueError, RecursionError) as error:
+            data = decoded(data)
+        except ValueError as error:
             problems.append(f"`data` is not JSON: {error}")
             return []
     if not isinstance(data, dict):
@@ -171,7 +166,7 @@ def _instances(data: object, problems: list[str]) -> list[tuple[int, int]]:
         return []
     unknown = [name for name in data if name != "instances"]
     if unknown:
-        problems.append(f"`data` holds unknown {', '.join(_shown(name) for name in unknown)}")
+        problems.append(f"`data` holds unknown {_names(unknown)}")
     instances = data.get("instances")
     if not _sized(instances, "`instances`", "instances", problems):
         return []
@@ -183,7 +178,7 @@ def _instances(data: object, problems: list[str]) -> list[tuple[int, int]]:
             continue
         unknown = [name for name in instance if name not in ("in0", "in1")]
         if unknown:
-            problems.append(f"{where} holds unknown {', '.join(_shown(name) for name in unknown)}")
+            problems.append(f"{where} holds unknown {_names(unknown)}")
         user = _single(instance, "in0", "user", where, problems)
         movie = _single(instance, "in1", "movie", where, problems)
         pairs.append((user, movie))
@@ -242,8 +237,27 @@ def _whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+def decoded(text: str | bytes) -> Any:
+    """What a JSON text holds.
+
+    Raises:
+        ValueError: it is not JSON, is nested too deeply, or holds a number that is too long.
+    """
+    constants: list[str] = []
+    try:
+        value = json.loads(text, parse_constant=constants.append)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{error.msg} at {place}") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError:  # of int()
+        raise ValueError("a number has too many digits") from None
+    if constants:
+        raise ValueError(f"{constants[0]} is no JSON number")
+    return value
 
 
 def _shown(value: object) -> str:
@@ -252,7 +266,12 @@ def _shown(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
         text = type(value).__name__
-    return text if len(text) <= 60 else text[:57] + "..."
+    text = text if len(text) <= 60 else text[:57] + "..."
+    return text.encode(errors="backslashreplace").decode()  # half a character cannot be sent
+
+
+def _names(unknown: list[str]) -> str:
+    return ", ".join(_shown(name) for name in unknown[:SHOWN])
 
 
 def _listed(problems: Iterable[str]) -> str:

@@ -1,16 +1,23 @@
 """Whatever an event holds, it is understood or refused in words."""
 
+import base64
+import importlib
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import movie_retrieval.logic
+import pytest
 import rec_engine.logic
-from hypothesis import given
+from botocore.exceptions import EndpointConnectionError
+from hypothesis import example, given
 from hypothesis import strategies as st
 from movie_retrieval.errors import RetrievalError
 from rec_engine.logic import RecommendationError
 
+from tests.inputs import attempt, damaged
 from tests.reliability import Tally
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -45,16 +52,20 @@ retrieval_events = anything | st.fixed_dictionaries(
 
 
 def understood(parse: Callable[[object], Any], event: object, refusal: type[Exception]) -> Any:
-    try:
-        return parse(event)
-    except refusal as error:
+    found, error = attempt(lambda: parse(event), refusal)
+    if error:
         told = str(error)
-    assert told.startswith("Bad event: ")
-    assert len(told) < 3_000
-    return None
+        assert told.startswith("Bad event: ")
+        assert "sys." not in told, "Python's words"
+        assert len(told.encode()) < 3_000
+    return found
 
 
 @given(rec_engine_events)
+@example({"type": "rating", "data": "9" * 5_000})
+@example({"type": "rating", "data": "[" * 100_000})
+@example({"type": "\ud800", "data": {"\udfff": 1}})
+@example({str(number): 1 for number in range(10_000)})
 def test_recommendation(tally: Tally, event: object) -> None:
     tally("inputs tried", "events of rec_engine")
     request = understood(rec_engine.logic.parse, event, RecommendationError)
@@ -66,6 +77,7 @@ def test_recommendation(tally: Tally, event: object) -> None:
 
 
 @given(retrieval_events)
+@example({"movie_id_to_examine": "\ud800"})
 def test_retrieval(tally: Tally, event: object) -> None:
     tally("inputs tried", "events of movie_retrieval")
     request = understood(movie_retrieval.logic.parse, event, RetrievalError)
@@ -73,3 +85,76 @@ def test_retrieval(tally: Tally, event: object) -> None:
         assert request.bucket == "movies" or len(request.bucket) >= 3
         assert type(request.movie) is int and request.movie >= 0
         assert 1 <= request.top_k <= 100
+
+
+# Over HTTP
+
+
+class Nobody:
+    """A client of a service that cannot be reached."""
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def __getattr__(self, _: str) -> Any:
+        raise EndpointConnectionError(endpoint_url="nowhere")
+
+
+@pytest.fixture(scope="module")
+def handlers() -> Iterator[tuple[Any, Any]]:
+    """Both functions, which no service answers: a good request gets 502."""
+    names = ("rec_engine.handler", "movie_retrieval.handler")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("ENDPOINT_NAME", "ENDPOINT_NAME_RATING", "ENDPOINT_NAME_REC"):
+            patch.setenv(variable, "nobody")
+        patch.setenv("BUCKET_NAME", "movies")
+        patch.setattr(boto3, "client", Nobody)
+        for name in names:
+            patch.delitem(sys.modules, name, raising=False)
+        yield tuple(importlib.import_module(name) for name in names)  # type: ignore[misc]
+        for name in names:
+            sys.modules.pop(name, None)
+
+
+def over_http(answer: dict[str, Any], *statuses: int) -> None:
+    """An answer that the gateway can pass on."""
+    assert answer["statusCode"] in statuses
+    body = answer["body"].encode()
+    assert len(body) < 3_000
+    assert set(json.loads(body)) == {"message"}
+
+
+def request(path: str, **members: Any) -> dict[str, Any]:
+    return {"routeKey": f"POST {path}", "requestContext": {}, "rawPath": path, **members}
+
+
+texts = (
+    rec_engine_events.map(json.dumps).map(str.encode)
+    | damaged(b'{"user": 1, "movies": [1, 2], "top_k": 1}')
+    | st.binary(max_size=40)
+)
+
+
+@given(texts, st.booleans(), st.sampled_from(["/rating", "/recommendation", "/", "/other", ""]))
+@example(b'{"user": "\\ud800", "movies": [1]}', False, "/rating")
+@example(b'{"user": ' + b"9" * 5_000 + b"}", True, "/rating")
+@example(b"[" * 100_000, False, "/rating")
+def test_recommendation_over_http(
+    tally: Tally, handlers: tuple[Any, Any], body: bytes, encoded: bool, path: str
+) -> None:
+    tally("inputs tried", "requests of rec_engine over HTTP")
+    text = base64.b64encode(body).decode() if encoded else body.decode("latin-1")
+    event = request(path, body=text, isBase64Encoded=encoded)
+    over_http(handlers[0].handler(event, None), 400, 502)
+
+
+@given(st.text(), st.dictionaries(st.sampled_from(["top_k", "bucket_name"]) | st.text(), st.text()))
+@example("\ud800", {"\ud801": "\ud802"})
+@example("9" * 5_000, {"top_k": "9" * 5_000})
+def test_retrieval_over_http(
+    tally: Tally, handlers: tuple[Any, Any], movie: str, query: dict[str, str]
+) -> None:
+    tally("inputs tried", "requests of movie_retrieval over HTTP")
+    event = request(
+        "/movies/x/neighbours", pathParameters={"movie": movie}, queryStringParameters=query
+    )
+    over_http(handlers[1].handler(event, None), 400, 502)

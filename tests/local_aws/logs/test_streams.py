@@ -16,7 +16,7 @@ from local_aws.install import install
 def logs() -> Iterator[Any]:
     install()
     with mock_aws():
-        client = boto3.client("logs", region_name="us-east-1")
+        client: Any = boto3.client("logs", region_name="us-east-1")
         client.create_log_group(logGroupName="jobs")
         for stream in ("train-1/algo-1", "train-2/algo-1", "transform"):
             client.create_log_stream(logGroupName="jobs", logStreamName=stream)

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from recsys.errors import InputError, UnsupportedMediaType
-from recsys.object2vec.requests import JSON, JSON_LINES, answer
+from recsys.instances import JSON, JSON_LINES
+from recsys.object2vec.requests import answer
 from recsys.object2vec.scorer import Scorer
 
 PAIR = {"in0": [1], "in1": [2]}
