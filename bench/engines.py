@@ -157,7 +157,7 @@ def bayesian(_: MovieLens, train: Ratings, seed: int) -> Predict:
 
 def bayesian_with_everything(data: MovieLens, train: Ratings, seed: int) -> Predict:
     """The ordered probit with side information and, of each user, the day."""
-    machine = BayesianFactorizationMachine(seed=seed, chains=16, ordered=True)
+    machine = BayesianFactorizationMachine(seed=seed, iterations=80, chains=16, ordered=True)
     machine.fit(
         train.user,
         train.item,
