@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from recsys.recipes.dataset import Dataset
 from recsys.recipes.hyperparameters import grid
 from recsys.recipes.interest import RARELY, returning
-from recsys.recipes.recipe import Config, Model, Query, Recipe
+from recsys.recipes.recipe import Config, Model, Query, Recipe, top
 
 _LENGTH = 25
 _CUTS = (5, 10, 25)
@@ -125,8 +125,6 @@ def judge(
     model: Model, data: Dataset, users: NDArray[np.int64], config: Config, related: bool
 ) -> Judged:
     """Ask `model` for each of `users`."""
-    from recsys.recipes.serve import top
-
     comes_back = returning(data) >= RARELY
     names = {name.lower() for name in config.exclude_event_types}
     kinds = [code for code, name in enumerate(data.event_types) if name.lower() in names]

@@ -112,3 +112,13 @@ class Recipe(Protocol):
     def fit(self, data: Dataset, config: Config) -> Model:
         """Learn from all of `data`."""
         ...
+
+
+def top(scores: NDArray[np.float64], k: int) -> NDArray[np.int64]:
+    """The (at most) k positions with the highest finite scores, best first, ties by position."""
+    k = min(k, int(np.isfinite(scores).sum()))
+    if k <= 0:
+        return np.zeros(0, np.int64)
+    threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
+    candidates = np.flatnonzero(scores >= threshold)
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:k]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.recipes.recipe import Config, Model, Query, UserModel
+from recsys.recipes.recipe import Config, Model, Query, UserModel, top
 from recsys.recipes.registry import RECIPES
 
 
@@ -73,16 +73,6 @@ def query_of(request: dict[str, Any]) -> Query:
         context=request.get("context") or {},
         now=time.time(),
     )
-
-
-def top(scores: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """The (at most) k positions with the highest finite scores, best first, ties by position."""
-    k = min(k, int(np.isfinite(scores).sum()))
-    if k <= 0:
-        return np.zeros(0, np.int64)
-    threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
-    candidates = np.flatnonzero(scores >= threshold)
-    return candidates[np.argsort(-scores[candidates], kind="stable")][:k]
 
 
 def _ranked(codes: NDArray[np.int64], scores: NDArray[np.float64]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from recsys.recipes import dataset
-from recsys.recipes.serve import top
+from recsys.recipes.recipe import top
 from tests.recsys.recipes.worlds import small
 
 ROOT = Path(__file__).parents[3]
