@@ -231,7 +231,9 @@ class NotebookStack(cdk.Stack):
         yield self._on(
             "personalize",
             [
-                *(f"Create{kind}" for kind in ("BatchInferenceJob", "DatasetImportJob")),
+                "CreateBatchInferenceJob",
+                "CreateDatasetImportJob",
+                "CreateEventTracker",  # takes permission on the group too
                 "CreateSolutionVersion",
                 *(
                     f"{verb}{kind}"
@@ -263,7 +265,6 @@ class NotebookStack(cdk.Stack):
                         "DatasetImportJob",
                         "Filter",
                         "Recommender",
-                        "Schema",
                         "Solution",
                         "SolutionVersion",
                     )
@@ -277,11 +278,12 @@ class NotebookStack(cdk.Stack):
         )
         yield self._on(
             "personalize",
-            ["CreateEventTracker", "DeleteEventTracker", "DescribeEventTracker", "PutEvents"],
+            ["CreateEventTracker", "DeleteEventTracker", "DescribeEventTracker"],
             ["event-tracker"],
             "*",
             _TRACKERS,
         )
+        yield Permission(actions=["personalize:PutEvents"], resources=["*"], wildcard=_NO_RESOURCES)
         yield self._passes(config, "personalize", "Personalize")
 
     def _passes(self, config: Config, service: str, *stacks: str) -> Permission:

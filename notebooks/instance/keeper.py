@@ -101,7 +101,9 @@ def install(region: str, prefix: str) -> None:
     if not complete.exists():
         for other in _PROJECT.parent.glob("recommendation-engine-*/.env"):
             shutil.rmtree(other)  # an earlier version's, or what was made of this one's
-        _run(_CONDA, "create", "--yes", "--quiet", "--prefix", environment, "python=3.12")
+        # conda-forge's packages come without terms that somebody would have to accept first
+        channel = ("--override-channels", "--channel", "conda-forge")
+        _run(_CONDA, "create", "--yes", "--quiet", "--prefix", environment, *channel, "python=3.12")
         _run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", _REQUIREMENTS)
         complete.touch()
     name = "recommendation-engine"
@@ -127,7 +129,7 @@ class CloudWatch(logging.Handler):
         super().__init__()
         self._logs = boto3.client("logs")
         self._group = group
-        self._stream = time.strftime("%Y-%m-%dT%H.%M.%S", time.gmtime())
+        self._stream = time.strftime(f"%Y-%m-%dT%H.%M.%S/{os.getpid()}", time.gmtime())
         self._logs.create_log_stream(logGroupName=group, logStreamName=self._stream)
 
     def emit(self, record: logging.LogRecord) -> None:

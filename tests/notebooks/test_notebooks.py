@@ -1,20 +1,33 @@
-"""The notebooks, run from clean kernels on the local AWS with a small data set."""
+"""The notebooks, run from clean kernels on the local AWS with a small data set.
 
+They run as they would on the notebook instance: with its role.
+"""
+
+import base64
+import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import nbformat
+import psutil
 import pytest
 
+from local_aws.iam.witness import Allowed, Permission, witnessed
+from local_aws.sagemaker.roles import Role
 from local_aws.server import LocalAws
+from notebooks.instance import keeper
 from rehearsal import notebooks
 from rehearsal.cdk import PROJECT
 from rehearsal.notebooks import AFTERWARDS, NOTEBOOKS, SETTINGS, Run, execute, render, results
+from tests.e2e import privileges
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 QUICK = ("rating.epochs=2", "recommendation.epochs=2")
@@ -25,8 +38,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("notebooks")
 
 
+@dataclass
+class Deployed:
+    """The deployment, while this process has the credentials of the notebook instance's role.
+
+    Attributes:
+        administrator: of the account.
+        permissions: what the role's policies allow.
+        seen: requests that were allowed since.
+    """
+
+    administrator: boto3.Session
+    permissions: set[Permission]
+    seen: set[Allowed] = field(default_factory=set)
+
+    def instance(self) -> Any:
+        """The notebook instance, as SageMaker describes it."""
+        sagemaker = self.administrator.client("sagemaker")
+        return sagemaker.describe_notebook_instance(NotebookInstanceName="recommender-notebook")
+
+
 @pytest.fixture(scope="module")
-def deployment(folder: Path) -> Iterator[Run]:
+def deployment(folder: Path) -> Iterator[Deployed]:
     subprocess.run(
         [sys.executable, "-m", "recsys", "prepare", "--size", "small", "--out", folder / "data"],
         cwd=PROJECT,
@@ -34,11 +67,25 @@ def deployment(folder: Path) -> Iterator[Run]:
         capture_output=True,
     )
     run = Run()
+    settings = (*SETTINGS, "notebook.enabled=true", f"data={folder / 'data'}", *QUICK)
     with LocalAws() as aws, pytest.MonkeyPatch.context() as patch:
-        for name, value in aws.environment().items():
+        environment = aws.environment()
+        for name, value in environment.items():
             patch.setenv(name, value)
-        with run.deployed(folder, *SETTINGS, f"data={folder / 'data'}", *QUICK):
-            yield run
+        with run.deployed(folder, *settings):
+            deployed = Deployed(
+                boto3.Session(
+                    environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+                ),
+                {one for one in privileges.deployed() if "-Notebook-Role" in one.holder},
+            )
+            instance = deployed.instance()
+            arn, region = instance["NotebookInstanceArn"], environment["AWS_DEFAULT_REGION"]
+            role = Role(instance["RoleArn"], arn, region).environment()
+            with patch.context() as inner, witnessed() as deployed.seen:
+                for name, value in role.items():
+                    inner.setenv(name, value)
+                yield deployed
         assert run.leftovers == []
         assert executed(AFTERWARDS.stem) == {"stacks": 0, "hourly": 0, "left": 0}
 
@@ -81,14 +128,14 @@ def test_an_error_in_a_notebook_is_told(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in notebooks.render(notebook, tmp_path)
 
 
-def test_data(deployment: Run) -> None:
+def test_data(deployment: Deployed) -> None:
     found = executed("1_")
     # 16,000 ratings of 400 films by 240 users, ten of each user held out
     assert 0.1 < found["density"] < 16_000 / (240 * 400)
     assert found["mse_bias"] < found["mse_user"] < found["mse_mean"]
 
 
-def test_object2vec(deployment: Run) -> None:
+def test_object2vec(deployment: Deployed) -> None:
     found = executed("2_")
     # both networks have learned what they are asked: to better what needs no learning
     assert found["mse"] < found["mse_mean"]
@@ -96,7 +143,7 @@ def test_object2vec(deployment: Run) -> None:
     assert (found["suggestions"], found["left"]) == (8, 0)
 
 
-def test_embedding_space(deployment: Run) -> None:
+def test_embedding_space(deployment: Deployed) -> None:
     found = executed("3_")
     # nobody told the network of genres: neighbours share them because people's tastes do
     assert found["films"] > 100
@@ -104,7 +151,7 @@ def test_embedding_space(deployment: Run) -> None:
     assert found["genre_near"] > 1.1 * found["genre_random"]
 
 
-def test_factorization(deployment: Run) -> None:
+def test_factorization(deployment: Deployed) -> None:
     found = executed("4_")
     assert found["same_bytes"] == 1
     # a number for each user and film says more than one for each user, and that more than one
@@ -117,7 +164,7 @@ def test_factorization(deployment: Run) -> None:
     assert found["left"] == 0
 
 
-def test_personalize_and_evaluation(deployment: Run) -> None:
+def test_personalize_and_evaluation(deployment: Deployed) -> None:
     found = executed("5_")
     # who knows a person's history does better than who counts
     assert found["mrr"] > found["mrr_popularity"]
@@ -135,9 +182,87 @@ def test_personalize_and_evaluation(deployment: Run) -> None:
     assert found["novelty_edlae"] > found["novelty_popularity"]
 
 
-def test_clean_up(deployment: Run) -> None:
+def test_clean_up(deployment: Deployed) -> None:
     found = executed("7_")
-    assert found["stacks"] == 6
-    # five endpoints; two campaigns of the second version and two recommenders
-    assert found["hourly"] == pytest.approx(5 * 0.115 + 2 * 3.6 * 0.15 + 2 * 0.375)
+    assert found["stacks"] == 7
+    # five endpoints; two campaigns of the second version and two recommenders; the instance
+    assert found["hourly"] == pytest.approx(
+        5 * 0.115 + 2 * 3.6 * 0.15 + 2 * 0.375 + 0.05 + 10 * 0.14 / 730
+    )
     assert found["left"] > 40
+
+
+def test_the_notebook_instance_starts_and_stops(
+    deployment: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own script, where SageMaker's machine would have the same; conda makes nothing."""
+    home, bin_ = tmp_path / "home", tmp_path / "bin"
+    python, conda = home / "anaconda3/envs/python3/bin/python", home / "anaconda3/bin/conda"
+    made, packages = home / "made", home / "packages"
+    for path, content in {
+        bin_ / "sudo": 'shift 3; exec "$@"',  # -u ec2-user -i
+        python: f'exec {sys.executable} "$@"',
+        conda: f"mkdir -p $5/bin; cp {made} $5/bin/python",
+        made: f'if [ $2 = pip ]; then echo $* >>{packages}; else exec {sys.executable} "$@"; fi',
+        home / "SageMaker" / "of the user": "",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/bash\n{content}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", f"{bin_}:{os.environ['PATH']}")
+    sagemaker = deployment.administrator.client("sagemaker")
+    logs = deployment.administrator.client("logs")
+    config = sagemaker.describe_notebook_instance_lifecycle_config(
+        NotebookInstanceLifecycleConfigName=deployment.instance()[
+            "NotebookInstanceLifecycleConfigName"
+        ]
+    )
+    script = base64.b64decode(config["OnStart"][0]["Content"])
+    group = "/aws/sagemaker/NotebookInstances/recommender-notebook"
+
+    def start(times: int) -> Path:
+        subprocess.run(["bash"], input=script, check=True, timeout=60)
+        for _ in range(300):
+            told = [
+                event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]
+            ]
+            if len(told) == times:
+                break
+            time.sleep(0.1)
+        assert len(told) == times and all("is ready" in line for line in told), told
+        (project,) = home.glob("SageMaker/recommendation-engine-*")
+        return project
+
+    try:
+        project = start(1)
+        notebook = project / "notebooks" / "1_data.ipynb"
+        kernel = json.loads(
+            (home / ".local/share/jupyter/kernels/recommendation-engine/kernel.json").read_text()
+        )
+        assert kernel["env"] == {"PREFIX": "recommender", "AWS_DEFAULT_REGION": "us-east-1"}
+        named = nbformat.read(notebook, as_version=4)["metadata"]["kernelspec"]["name"]
+        assert named == "recommendation-engine"
+        notebook.write_text("of the user's")
+        start(2)
+        assert notebook.read_text() == "of the user's"
+        (installed,) = packages.read_text().splitlines()  # once
+        assert "--require-hashes" in installed
+    finally:
+        for process in psutil.process_iter(["cmdline"]):
+            if str(home) in " ".join(process.info["cmdline"] or []):
+                process.kill()
+
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # an earlier one is the administrator's
+    now = [time.time()]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: now.append(now.pop() + seconds))
+    monkeypatch.setattr(keeper, "ask", lambda _: [])
+    keeper.watch("recommender-notebook", 15)
+    assert deployment.instance()["NotebookInstanceStatus"] in ("Stopping", "Stopped")
+
+
+def test_the_instances_role_may_do_what_was_done_and_nothing_else(deployment: Deployed) -> None:
+    """That nothing was refused shows that it may do enough."""
+    idle = deployment.permissions - privileges.needed(deployment.seen)
+    assert {one.action for one in idle} == {"sts:AssumeRole"}  # its credentials were taken before

@@ -26,6 +26,8 @@ from tests.stacks.deployments import Deployment
             2 * 0.375 + 3 * 2 * 0.20016 + 2 * 0.54 + 2 * 0.1 / 730,
         ),
         ("kms, other names", {"Data"}, 1 / 730),
+        # ml.t3.medium at 0.05, and 10 GB at 0.14 a month
+        ("every engine", {"Notebook"}, 0.05 + 10 * 0.14 / 730),
     ],
 )
 def test_what_stands_by_the_hour(

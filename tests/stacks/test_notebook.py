@@ -1,17 +1,21 @@
 """The notebook instance: what it is, what it runs, what its role may do."""
 
+import ast
 import base64
 import json
+import re
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.stacks.deployments import Deployment, Synthesize
+from tests.stacks.deployments import PROJECT, Deployment, Synthesize
 from tests.stacks.test_gates import statements
 
+ROOMS = ("notebooks", "recsys", "cost")
 Variant = Callable[[str], Deployment]
 
 
@@ -41,6 +45,17 @@ def said(value: Any) -> str:
         case {"Ref": name} | {"Fn::ImportValue": name}:
             return str(name)
     return str(value)
+
+
+def imports(source: str) -> set[str]:
+    """The top-level modules that a source imports."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return found
 
 
 def test_there_is_none_unless_asked_for(default: Deployment) -> None:
@@ -89,7 +104,7 @@ def test_what_is_on_the_instance(variant: Variant) -> None:
         for file in assets["files"].values()
         if file["source"]["packaging"] == "zip"
     )
-    assert {path.name for path in folder.iterdir()} == {"notebooks", "recsys", "cost"}
+    assert {path.name for path in folder.iterdir()} == {*ROOMS}
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {
         "notebooks/1_data.ipynb",
@@ -142,6 +157,7 @@ def test_the_role_changes_only_what_the_notebooks_make(
             assert verb.startswith("List") or action in (
                 "cloudformation:DescribeStacks",
                 "logs:DescribeLogGroups",
+                "personalize:PutEvents",  # which knows no resources
             )
     stops = [
         resource for action, resource, _ in found if action == "sagemaker:StopNotebookInstance"
@@ -174,3 +190,24 @@ def _plain(value: Any) -> Any:
         case list():
             return [_plain(inner) for inner in value]
     return value
+
+
+def test_the_kernel_has_what_is_imported_in_the_projects_versions() -> None:
+    packages = packages_distributions()
+    imported = set()
+    for path in (path for room in ROOMS for path in (PROJECT / room).rglob("*")):
+        if path.suffix == ".py":
+            imported |= imports(path.read_text("utf-8"))
+        elif path.suffix == ".ipynb":
+            for cell in json.loads(path.read_text("utf-8"))["cells"]:
+                if cell["cell_type"] == "code":
+                    imported |= imports("".join(cell["source"]))
+    kernel, whole = (
+        dict(re.findall(r"^([\w.-]+)==(\S+)", (PROJECT / path).read_text("utf-8"), re.MULTILINE))
+        for path in ("notebooks/instance/requirements.txt", "requirements.txt")
+    )
+    assert {"numpy", "sagemaker", "sklearn"} <= imported
+    for module in imported & packages.keys():  # which leaves Python's own and the project's
+        distributions = {name.lower().replace("_", "-") for name in packages[module]}
+        assert distributions & kernel.keys(), module
+    assert {name: whole.get(name, version) for name, version in kernel.items()} == kernel
