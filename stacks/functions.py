@@ -80,6 +80,7 @@ class FunctionsStack(cdk.Stack):
                 permissions=[*permissions, *store.deletes(f"{embeddings}*")],
             )
             permissions, environment = index.searches, {"INDEX_ARN": index.arn}
+            cdk.CfnOutput(self, "MovieIndexArn", value=index.arn)
         # over HTTP nobody chooses the bucket; an index holds the movies of one
         if config.api or "INDEX_ARN" in environment:
             environment["BUCKET_NAME"] = store.bucket_name

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3vectors import S3VectorsClient
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
@@ -28,6 +29,7 @@ class Clients:
         make: Any = lambda service: session.client(service, config=_CONFIG)  # noqa: E731
         self.cloudformation: CloudFormationClient = make("cloudformation")
         self.s3: S3Client = make("s3")
+        self.s3vectors: S3VectorsClient = make("s3vectors")
         self.sagemaker: SageMakerClient = make("sagemaker")
         self.sagemaker_runtime: SageMakerRuntimeClient = make("sagemaker-runtime")
         self.functions: LambdaClient = make("lambda")

@@ -1,7 +1,8 @@
-"""The map: the embeddings that the retrieval function keeps, laid flat."""
+"""The map: the embeddings that the retrieval function keeps or asks, laid flat."""
 
 import io
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 
 _KEY: Final = "object2vec/movielens/embeddings/{config}.npz"
 _SHOWN: Final = 800  # movies; more would not be told apart
+_GET: Final = 100  # vectors that GetVectors gives at once
 
 
 def lay(clients: "Clients", deployment: Deployment, catalogue: Catalogue) -> Map:
-    """The best-known movies by the first two principal components of all embeddings.
+    """The best-known movies by the first two principal components of the embeddings.
+
+    Of all embeddings where the function keeps them; of those shown where an index does.
 
     Raises:
         botocore.exceptions.ClientError: the endpoint or the embeddings are missing.
@@ -28,19 +32,14 @@ def lay(clients: "Clients", deployment: Deployment, catalogue: Catalogue) -> Map
     places, function = deployment.places, deployment.outputs.get("MovieRetrievalFunctionName")
     if not places or not function or not catalogue.known:
         return Map(points=(), explained=0, problem="No embeddings are deployed.")
-    try:
-        content = _stored(clients, deployment.bucket, places)
-    except ClientError:  # nobody has asked yet: the function makes them with the first question
-        event = {
-            "bucket_name": deployment.bucket,
-            "movie_id_to_examine": catalogue.known[0].number,
-            "top_k": 1,
-        }
-        clients.functions.invoke(FunctionName=function, Payload=json.dumps(event))
-        content = _stored(clients, deployment.bucket, places)
-    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-        rows = {int(movie): row for row, movie in enumerate(stored["movies"])}
-        flat, explained = principal(stored["vectors"].astype(np.float64))
+    index = deployment.outputs.get("MovieIndexArn")
+    known = [movie.number for movie in catalogue.known]
+    if index:
+        movies, vectors = _indexed(clients, index, known[:_SHOWN])
+    else:
+        movies, vectors = _kept(clients, deployment.bucket, places, function, known[0])
+    rows = {movie: row for row, movie in enumerate(movies)}
+    flat, explained = principal(vectors.astype(np.float64))
     low, high = flat.min(axis=0), flat.max(axis=0)
     flat = (flat - low) / np.where(high > low, high - low, 1)
     return Map(
@@ -66,6 +65,35 @@ def principal(
         flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
     total = float(variances.sum())
     return flat, float(variances[-2:].sum()) / total if total else 0.0
+
+
+def _indexed(
+    clients: "Clients", index: str, movies: Sequence[int]
+) -> tuple[list[int], npt.NDArray[np.float32]]:
+    """Those of the movies that an index of Amazon S3 Vectors holds, and their embeddings."""
+    found = [
+        one
+        for start in range(0, len(movies), _GET)
+        for one in clients.s3vectors.get_vectors(
+            indexArn=index, keys=[str(one) for one in movies[start : start + _GET]], returnData=True
+        )["vectors"]
+    ]
+    vectors = np.array([one["data"]["float32"] for one in found], np.float32)
+    return [int(one["key"]) for one in found], vectors
+
+
+def _kept(
+    clients: "Clients", bucket: str, endpoint: str, function: str, movie: int
+) -> tuple[list[int], npt.NDArray[np.float32]]:
+    """All movies and their embeddings, as the function keeps them in the bucket."""
+    try:
+        content = _stored(clients, bucket, endpoint)
+    except ClientError:  # nobody has asked yet: the function makes them with the first question
+        event = {"bucket_name": bucket, "movie_id_to_examine": movie, "top_k": 1}
+        clients.functions.invoke(FunctionName=function, Payload=json.dumps(event))
+        content = _stored(clients, bucket, endpoint)
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return stored["movies"].tolist(), stored["vectors"]
 
 
 def _stored(clients: "Clients", bucket: str, endpoint: str) -> bytes:
