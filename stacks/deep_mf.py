@@ -18,6 +18,7 @@ _IMPORTS: Final = (
     "recsys/compilation.py",
     "recsys/errors.py",
     "recsys/hyperparameters.py",
+    "recsys/instances.py",
     "recsys/container/__init__.py",
     "recsys/container/algorithms.py",
     "recsys/container/deep_mf.py",
