@@ -467,6 +467,9 @@ def test_a_scripts_archive_holds_what_it_imports(tmp_path: Path) -> None:
             for node in ast.walk(tree):
                 if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("recsys"):
                     assert node.module in modules, f"{name} imports {node.module}"
+                    for module in (f"{node.module}.{alias.name}" for alias in node.names):
+                        if (PROJECT / module.replace(".", "/")).with_suffix(".py").exists():
+                            assert module in modules, f"{name} imports {module}"
 
 
 def test_factorization_machines_read_records_of_the_datas_width(variant: Variant) -> None:
