@@ -89,6 +89,16 @@ def test_an_api_has_its_alarms_beside_it(variant: Callable[[str], Deployment]) -
     assert all("AlarmActions" not in one["Properties"] for one in alarms), "there is nobody to tell"
 
 
+def test_an_import_has_no_alarm_for_its_failure_fails_the_deployment(
+    variant: Callable[[str], Deployment],
+) -> None:
+    deployment = variant("kms, other names")
+    alarms = properties(deployment, "AWS::CloudWatch::Alarm")
+    names = {one["AlarmName"].removeprefix("team-a-anna-") for one in alarms}
+    assert "Movie_Retrieval_Object2Vec-errors" in names
+    assert not {name for name in names if "Import" in name}
+
+
 def test_each_alarm_tells_somebody_and_leads_to_a_chapter_of_the_runbook(
     watched: Deployment,
 ) -> None:
