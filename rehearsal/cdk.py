@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import boto3
@@ -73,8 +73,15 @@ def cdk(*arguments: str, log: Path, environment: Mapping[str, str] | None = None
             raise
         status = process.wait()
     if status != 0:
-        end = "".join(lines[-25:])
-        raise CdkError(f"cdk {arguments[0]} ended with status {status} (all of it: {log}):\n{end}")
+        raise CdkError(
+            f"cdk {arguments[0]} ended with status {status} (all of it: {log}):\n{_reason(lines)}"
+        )
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """From where the CDK names what failed, before it shows a log; else the end of what it said."""
+    failed = (n for n, line in enumerate(lines) if line.startswith("Failed resources"))
+    return "".join(lines[next(failed, -25) :])
 
 
 def outputs() -> dict[str, dict[str, str]]:

@@ -95,7 +95,7 @@ class Evaluator:
                 continue
             broken += [
                 f"Rule '{name}': {assertion.get('AssertDescription', 'the assertion is false')}"
-                for assertion in rule.get("Assertions", [])
+                for assertion in rule["Assertions"]
                 if not self._truth(assertion["Assert"])
             ]
         if broken:

@@ -152,7 +152,7 @@ def parse(body: str) -> Template:
         parameters=_parameters(document),
         mappings=_section(document, "Mappings"),
         conditions=_section(document, "Conditions"),
-        rules=_section(document, "Rules"),
+        rules=_rules(document),
         resources={name: _definition(name, value) for name, value in declared.items()},
         outputs=_section(document, "Outputs"),
         metadata=_section(document, "Metadata"),
@@ -343,6 +343,20 @@ def _parameters(document: dict[str, Any]) -> dict[str, Any]:
                 raise ValidationError(
                     f"Template format error: {key} of parameter {name} cannot be {value!r}"
                 )
+    return section
+
+
+def _rules(document: dict[str, Any]) -> dict[str, Any]:
+    section = _section(document, "Rules")
+    for name, rule in section.items():
+        assertions = rule.get("Assertions")
+        if not isinstance(assertions, list) or not all(
+            isinstance(one, dict) and "Assert" in one for one in assertions
+        ):
+            raise ValidationError(
+                f"Template format error: Assertions of rule {name} must be a list of maps, each "
+                "with an Assert member"
+            )
     return section
 
 
