@@ -131,7 +131,7 @@ def _lines(content: bytes, answer: Callable[[Params], Params]) -> bytes:
     """Answer each line; one that cannot be answered says so in its own place."""
     answered = []
     try:
-        lines = content.decode("utf-8").splitlines()
+        lines = content.decode("utf-8").split("\n")
     except UnicodeDecodeError:
         raise Failed("The input is not UTF-8.") from None
     for number, line in enumerate(lines, 1):
@@ -151,17 +151,32 @@ def _lines(content: bytes, answer: Callable[[Params], Params]) -> bytes:
     return ("\n".join(answered) + "\n").encode()
 
 
+def _check(line: Any, need: str) -> None:
+    """Raise BadLine where a line's members are not what they have to be."""
+    if not isinstance(line, dict) or not isinstance(line.get(need), str):
+        raise BadLine(f"'{need}' is missing, or is not a string")
+    for name in ("userId", "itemId"):
+        if not isinstance(line.get(name, ""), str):
+            raise BadLine(f"'{name}' is not a string")
+    for name in ("filterValues", "context"):
+        given = line.get(name) or {}
+        if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
+            raise BadLine(f"'{name}' is not an object of strings")
+
+
 def _recommend(
     recipe: Recipe, count: int, filtered: Filter | None
 ) -> Callable[[GroupData, Served, Params], Params]:
     need = _NEEDS[recipe.type]
 
     def answer(data: GroupData, served: Served, line: Params) -> Params:
-        if not isinstance(line, dict) or not isinstance(line.get(need), str):
-            raise BadLine(f"'{need}' is missing, or is not a string")
+        _check(line, need)
         ranking = recipe.type == "PERSONALIZED_RANKING"
-        if ranking and not isinstance(line.get("itemList"), list):
-            raise BadLine("'itemList' is missing, or is not a list")
+        if ranking and not (
+            isinstance(line.get("itemList"), list)
+            and all(isinstance(item, str) for item in line["itemList"])
+        ):
+            raise BadLine("'itemList' is missing, or is not a list of strings")
         with data.lock:
             asking = Asking(data, served.codes, line)
             try:
@@ -195,8 +210,7 @@ def _segment(
 
     def answer(data: GroupData, served: Served, line: Params) -> Params:
         need = "itemAttributes" if by_attribute else "itemId"
-        if not isinstance(line, dict) or not isinstance(line.get(need), str):
-            raise BadLine(f"'{need}' is missing, or is not a string")
+        _check(line, need)
         with data.lock:
             if by_attribute:
                 items = _having(data, served, line[need])

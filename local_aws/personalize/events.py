@@ -74,8 +74,12 @@ def _event(position: int, event: Params, schema: Schema, wrong: list[str]) -> Pa
         raise NotImplementedByLocalAws("metric attributions (metricAttribution)")
     values = _properties(event.get("properties"), where, wrong)
     item = event.get("itemId") or values.get("ITEMID")
-    if not item:
-        wrong.append(f"{where}: itemId is needed, of its own or in properties")
+    try:
+        if not item:
+            raise ValueError("is needed, of its own or in properties")
+        item = importing.value(Field("ITEM_ID", "string"), item)
+    except ValueError as error:
+        wrong.append(f"{where}: itemId {error}")
     value = event.get("eventValue", values.get("EVENTVALUE"))
     if value is not None:
         try:

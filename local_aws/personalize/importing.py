@@ -3,12 +3,18 @@
 import csv
 import io
 import math
+import re
+import sys
 from typing import Any
 
 from local_aws.personalize.schemas import Field, Schema
 
 _SHOWN = 20
 _ID, _CATEGORICAL, _TEXTUAL = 256, 1000, 20_000
+_WHOLE = re.compile(r" *[-+]?\d+ *", re.ASCII)
+_NUMBER = re.compile(r" *[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)? *", re.ASCII)
+_LARGEST_FLOAT = 3.4028234663852886e38
+_LONGEST = 1000  # digits of a whole number
 _MILLISECONDS = 100_000_000_000  # as seconds: the year 5138
 NONCONFORMING = (
     "Input csv has rows that do not conform to the dataset schema. Please ensure all required data "
@@ -59,6 +65,15 @@ def _read(
     if text.startswith("\ufeff"):
         raise BadData(f"{name} begins with a byte order mark. Save the file as UTF-8 without one.")
     reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        return _read_rows(name, reader, schema, rows, wrong)
+    except csv.Error as error:
+        raise BadData(f"{name}, line {reader.line_num}: {error}") from None
+
+
+def _read_rows(
+    name: str, reader: Any, schema: Schema, rows: list[dict[str, Any]], wrong: list[str]
+) -> int:
     header = next(reader, None)
     if not header:
         raise BadData(f"{name} is empty: a header row with the schema's field names is needed.")
@@ -66,28 +81,25 @@ def _read(
     fields = [schema.field(column) for column in header]
     readers = [(f.name, _reader(f, schema)) for f in fields if f is not None]
     bad = 0
-    try:
-        for values in reader:
-            if not values:
-                continue
-            broken = []
-            if len(values) != len(header):
-                broken.append(f"{len(values)} values for {len(header)} columns")
-            else:
-                row = {}
-                for (column, convert), value in zip(readers, values, strict=True):
-                    try:
-                        row[column] = convert(value)
-                    except ValueError as error:
-                        broken.append(f"{column}: {error}")
-                if not broken:
-                    rows.append(row)
-            if broken:
-                bad += 1
-                if len(wrong) < _SHOWN:
-                    wrong.append(f"{name}, line {reader.line_num}: {', '.join(broken)}")
-    except csv.Error as error:
-        raise BadData(f"{name}, line {reader.line_num}: {error}") from None
+    for values in reader:
+        if not values:
+            continue
+        broken = []
+        if len(values) != len(header):
+            broken.append(f"{len(values)} values for {len(header)} columns")
+        else:
+            row = {}
+            for (column, convert), value in zip(readers, values, strict=True):
+                try:
+                    row[column] = convert(value)
+                except ValueError as error:
+                    broken.append(f"{column}: {error}")
+            if not broken:
+                rows.append(row)
+        if broken:
+            bad += 1
+            if len(wrong) < _SHOWN:
+                wrong.append(f"{name}, line {reader.line_num}: {', '.join(broken)}")
     return bad
 
 
@@ -104,11 +116,11 @@ def _check_header(name: str, header: list[str], schema: Schema) -> None:
         )
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
-        raise BadData(f"{name}: the header has these columns twice: {', '.join(twice)}.")
+        raise BadData(f"{name}: the header has these columns twice: {_listed(twice)}.")
     unknown = [column for column in header if column not in wanted]
     if unknown:
         raise BadData(
-            f"{name}: the schema has no fields for the columns {', '.join(unknown)}. "
+            f"{name}: the schema has no fields for the columns {_listed(unknown)}. "
             "Remove them, or use a schema that has them."
         )
 
@@ -144,15 +156,26 @@ def value(field: Field, text: Any) -> Any:
     if field.type in ("int", "long"):
         return _whole(field, text)
     try:
-        number = float(text)
-    except (TypeError, ValueError):
-        raise ValueError(f"'{_short(text)}' is not a {field.type}") from None
-    if not math.isfinite(number):
-        raise ValueError(f"'{_short(text)}' is not a finite number")
+        number = float(text) if _is_number(text) else math.nan
+    except OverflowError:  # of an int
+        number = math.inf
+    if math.isnan(number):
+        raise ValueError(f"'{_short(text)}' is not a {field.type}")
+    if abs(number) > (_LARGEST_FLOAT if field.type == "float" else sys.float_info.max):
+        raise ValueError(f"{_short(text)} does not fit into a {field.type}")
     return number
 
 
+def _is_number(value: Any) -> bool:
+    """Whether it is a number, or a text that all programs read as the same number."""
+    if isinstance(value, str):
+        return _NUMBER.fullmatch(value) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _string(field: Field, text: Any) -> str:
+    if isinstance(text, dict | list):
+        raise ValueError(f"'{_short(text)}' is not a string")
     if not isinstance(text, str):
         text = str(text).lower() if isinstance(text, bool) else str(text)
     if field.name in ("USER_ID", "ITEM_ID", "EVENT_TYPE"):
@@ -167,25 +190,27 @@ def _string(field: Field, text: Any) -> str:
 
 
 def _whole(field: Field, text: Any) -> int:
-    try:
-        if isinstance(text, float) and not text.is_integer():
-            raise ValueError
-        number = int(text)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(
-            f"'{_short(text)}' is not {'an int' if field.type == 'int' else 'a long'}"
-        ) from None
-    bits = 31 if field.type == "int" else 63
+    kind, bits = ("an int", 31) if field.type == "int" else ("a long", 63)
+    if isinstance(text, str):
+        whole = _WHOLE.fullmatch(text) is not None
+    else:
+        whole = _is_number(text) and (isinstance(text, int) or text.is_integer())
+    if not whole:
+        raise ValueError(f"'{_short(text)}' is not {kind}")
+    number = int(text) if len(str(text)) < _LONGEST else 2**bits
     if not -(2**bits) <= number < 2**bits:
-        raise ValueError(
-            f"{number} does not fit into {'an int' if field.type == 'int' else 'a long'}"
-        )
+        raise ValueError(f"{_short(text)} does not fit into {kind}")
     if field.name in ("TIMESTAMP", "CREATION_TIMESTAMP"):
         if number < 0:
             raise ValueError(f"{number} is before 1970")
         if number >= _MILLISECONDS:
             raise ValueError(f"{number} looks like milliseconds; seconds since 1970 are needed")
     return number
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(map(_short, names[:_SHOWN])) + (f" and {more} more" if more > 0 else "")
 
 
 def _short(text: Any) -> str:

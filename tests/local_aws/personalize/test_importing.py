@@ -61,7 +61,7 @@ def test_an_empty_cell_is_null_where_the_schema_allows_it() -> None:
         ("u,i,,,1.5,,9", "YEAR: '1.5' is not an int"),
         ("u,i,,,3000000000,,9", "YEAR: 3000000000 does not fit into an int"),
         ("u,i,x,,1,,9", "EVENT_VALUE: 'x' is not a float"),
-        ("u,i,nan,,1,,9", "EVENT_VALUE: 'nan' is not a finite number"),
+        ("u,i,nan,,1,,9", "EVENT_VALUE: 'nan' is not a float"),
         ("u,i,,,1,maybe,9", "NEW: 'maybe' is not true or false"),
         ("u,i,,,1,,1600000000000", "TIMESTAMP: 1600000000000 looks like milliseconds"),
         ("u,i,,,1,,-1", "TIMESTAMP: -1 is before 1970"),
