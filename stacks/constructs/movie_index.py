@@ -84,7 +84,8 @@ class MovieIndex(Construct):
             package="movie_retrieval",
             module="importing",
             description="Movies into the index",
-            memory_mb=1024,
+            # It holds the ids and titles of millions, but no more vectors than it puts at once.
+            memory_mb=3008,
             timeout_seconds=900,
             layers=layers,
         )
