@@ -184,6 +184,7 @@ class TrainingJob:
         with self._lock:
             moment = now()
             if self._transitions:
+                moment = max(moment, self._transitions[-1]["StartTime"])  # a clock may be set back
                 self._transitions[-1].setdefault("EndTime", moment)
             self._transitions.append(
                 {"Status": status, "StartTime": moment, "StatusMessage": message}
