@@ -85,9 +85,9 @@ class Catalogue:
         sums = np.bincount(self._item, self._rating)
         labels = {number: label for label, number in ids.get("items", {}).items()}
         self.movies: dict[int, Movie] = {}
-        for line in items.decode("latin-1").splitlines():
+        for line in items.decode("latin-1").split("\n"):
             if line.strip():
-                movie = _movie(line, labels, counts, sums)
+                movie = _movie(line.rstrip("\r"), labels, counts, sums)
                 self.movies[movie.number] = movie
         self._numbers = {movie.id: movie.number for movie in self.movies.values()}
         self._labels = {number: label for label, number in ids.get("users", {}).items()}

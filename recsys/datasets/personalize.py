@@ -168,13 +168,14 @@ def _users(data: DataSet) -> list[tuple[str, str, str, str]]:
     if path is None or not path.is_file():
         return []
     found, problems = [], []
-    for number, line in enumerate(path.read_text("latin-1").splitlines(), 1):
-        match line.split("|"):
-            case [user, age, gender, occupation, _] if user.isdigit() and age.isdigit():
-                found.append((user, age, gender, occupation))
-            case _:
-                words = f"{line[:60]!r} is not of the form user|age|gender|occupation|zip code"
-                problems.append(Problem(str(path), words, number))
+    with path.open(encoding="latin-1") as lines:  # in which splitlines() finds ends of its own
+        for number, line in enumerate(lines, 1):
+            match line.rstrip("\n").split("|"):
+                case [user, age, gender, occupation, _] if user.isdigit() and age.isdigit():
+                    found.append((user, age, gender, occupation))
+                case _:
+                    words = f"{line[:60]!r} is not of the form user|age|gender|occupation|zip code"
+                    problems.append(Problem(str(path), words, number))
     if problems:
         raise DataError(problems[:20])
     return found

@@ -29,7 +29,8 @@ def data_set(**more: object) -> DataSet:
 
 
 def written(folder: Path, group: str, name: str) -> list[str]:
-    return (folder / "personalize" / group / f"{name}.csv").read_text("utf-8").splitlines()
+    text = (folder / "personalize" / group / f"{name}.csv").read_text("utf-8")
+    return text.removesuffix("\n").split("\n")
 
 
 def test_ratings_are_interactions_in_the_order_of_time(tmp_path: Path) -> None:
@@ -96,14 +97,14 @@ def test_columns_stand_in_their_schemas_order(tmp_path: Path) -> None:
 
 
 def test_movielens_100k_says_something_about_users(tmp_path: Path) -> None:
-    (tmp_path / "u.user").write_text("1|24|M|technician|85711\n2|53|F|other|94043\n")
+    (tmp_path / "u.user").write_text("1|24|M|art\x85ist|85711\n2|53|F|other|94043\n", "latin-1")
     out = tmp_path / "out"
     data = data_set()
     data = DataSet(**{**vars(data), "format": "ml-100k", "folder": tmp_path})
     personalize.export(data, out)
     assert written(out, "domain", "users") == [
         "USER_ID,AGE,GENDER,OCCUPATION",
-        "1,24,M,technician",
+        "1,24,M,art\x85ist",
         "2,53,F,other",
     ]
     (tmp_path / "u.user").write_text("1|24|M|technician|85711\n2|old|F|other|94043\n3\n")
