@@ -1,6 +1,7 @@
 """Whatever the bytes of RecordIO are, the records are right or their faults are told."""
 
 import struct
+import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -150,6 +151,10 @@ def test_a_length_that_is_not_there(tally: Tally, size: int) -> None:
     tally("inputs tried", "RecordIO, damaged")
     frame = struct.pack("<II", 0xCED7230A, size)
     field = framed(varint(1 << 3 | 2) + varint(size) + b"x")
+    tracemalloc.start()
     for content in (frame, frame + b"x" * 100, field, framed(sized(1, b"") + field)):
         with within(5), pytest.raises(InputError, match="record 1"):
             recordio.read(content, COLUMNS)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 20
