@@ -107,8 +107,8 @@ def answer(request: Request, movies: Movies) -> dict[str, Any]:
 
 def _whole(value: object) -> int | None:
     """`value` as a whole number not below zero, given as one or as its digits; else None."""
-    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value):
-        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
+        return int(value.strip())
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     return None

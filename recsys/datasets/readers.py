@@ -1,7 +1,7 @@
 """Readers for MovieLens 100k, 1M, 10M, latest, 20M, 25M and 32M, and for a person's own CSV.
 
-Ratings are read twice at most: once quickly, by columns; and if anything is wrong, a second time,
-line by line, to say exactly what.
+Ratings are read quickly, by columns; and if anything is wrong, a second time, line by line, to say
+exactly what.
 """
 
 import csv
@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -263,26 +265,39 @@ def _parse(path: Path, layout: _Layout) -> pa.Table:
         if _UNIT in content:
             raise pa.ArrowInvalid("a control character is in it; take it out")
         source, separator = io.BytesIO(content.replace(b"::", _UNIT)), _UNIT.decode()
-    table = pacsv.read_csv(
-        source,
-        read_options=pacsv.ReadOptions(
-            column_names=layout.columns, skip_rows=layout.header, block_size=1 << 24
-        ),
-        parse_options=pacsv.ParseOptions(
-            delimiter=separator, quote_char='"' if separator == "," else False
-        ),
-        convert_options=pacsv.ConvertOptions(
-            column_types={
-                "user": ids,
-                "item": ids,
-                "rating": pa.float32(),
-                "timestamp": pa.int64(),
-            },
-            include_columns=FIELDS,
-            strings_can_be_null=False,
-        ),
-    )
+    types = {"user": ids, "item": ids, "rating": pa.float32(), "timestamp": pa.int64()}
+
+    def read(types: Mapping[str, pa.DataType]) -> pa.Table:
+        if isinstance(source, io.BytesIO):
+            source.seek(0)
+        return pacsv.read_csv(
+            source,
+            read_options=pacsv.ReadOptions(
+                column_names=layout.columns, skip_rows=layout.header, block_size=1 << 24
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=separator, quote_char='"' if separator == "," else False
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types=types, include_columns=FIELDS, strings_can_be_null=False
+            ),
+        )
+
+    table = read(types)
+    if _holds(path, b"0x") or _holds(path, b"0X"):
+        # Arrow takes 0x10 for a whole number; nobody means one.
+        whole = [name for name, kind in types.items() if pa.types.is_integer(kind)]
+        written = read(types | dict.fromkeys(whole, pa.string()))
+        if any(
+            pc.any(pc.match_substring(written[n], "x", ignore_case=True)).as_py() for n in whole
+        ):
+            raise pa.ArrowInvalid("a number is hexadecimal; write it in decimal digits")
     return table.unify_dictionaries()
+
+
+def _holds(path: Path, text: bytes) -> bool:
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return content.find(text) >= 0
 
 
 def _plausible(table: pa.Table, layout: _Layout) -> bool:

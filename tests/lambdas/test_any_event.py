@@ -150,6 +150,7 @@ def test_recommendation_over_http(
 @given(st.text(), st.dictionaries(st.sampled_from(["top_k", "bucket_name"]) | st.text(), st.text()))
 @example("\ud800", {"\ud801": "\ud802"})
 @example("9" * 5_000, {"top_k": "9" * 5_000})
+@example("0\x1f", {"top_k": "\x1c5"})
 def test_retrieval_over_http(
     tally: Tally, handlers: tuple[Any, Any], movie: str, query: dict[str, str]
 ) -> None:

@@ -197,6 +197,9 @@ def test_damaged_csv(tally: Tally, folder: Path, content: bytes) -> None:
 @example(("u.data", b"\x0b1\t2\t3\t4\n", "\t"))  # white space for some, for others not
 @example(("ratings.dat", b"\t1::2::3::4\n1\t2::3::4\n", "::"))
 @example(("ratings.dat", b"1\x1f2::3::4\n", "::"))
+@example(("u.data", b"0x101" + TABS, "\t"))
+@example(("u.data", TABS.rstrip(b"\n") + b"\n1\t2\t3\t0X10\n", "\t"))
+@example(("ratings.dat", b"0x1" + COLONS, "::"))
 def test_damaged_movielens(tally: Tally, folder: Path, file: tuple[str, bytes, str]) -> None:
     tally("inputs tried", "files of ratings, damaged")
     name, content, separator = file
