@@ -6,16 +6,14 @@ A service that does not answer is told of and skipped, so that the check works w
 import json
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 _PROJECT: Final = Path(__file__).resolve().parent
-_ADVISORIES: Final = "https://pypi.org/pypi/pip/json"  # any package's page holds its advisories
 _PATIENCE: Final = 180.0  # seconds for a whole audit, which asks for each package by itself
 _LOCKS: Final = r"requirements.*\.txt|package-lock\.json"  # hashes, which look like secrets
 
@@ -35,13 +33,16 @@ class Verdict:
 
 def python_packages() -> Verdict:
     """Vulnerabilities of the packages in requirements.txt, by pip-audit."""
-    try:
-        with urllib.request.urlopen(_ADVISORIES, timeout=5):
-            pass
-    except (OSError, urllib.error.URLError) as error:
-        return Verdict(skipped=f"PyPI's advisories do not answer ({error})")
-    options = ["--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json"]
-    told = _run(["pip-audit", *options, "--requirement", "requirements.txt"])
+    with NamedTemporaryFile("w", suffix=".txt") as one:
+        # It asks for package after package, so that a service which does not answer is tried first.
+        one.write("pip==26.0\n")
+        one.flush()
+        answered = _audit("--no-deps", "--timeout=5", "--requirement", one.name)
+    return answered if answered.skipped else _audit("--require-hashes", "-r", "requirements.txt")
+
+
+def _audit(*options: str) -> Verdict:
+    told = _run(["pip-audit", "--disable-pip", "--progress-spinner=off", "--format=json", *options])
     return told if isinstance(told, Verdict) else judge_python(told)
 
 

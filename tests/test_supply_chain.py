@@ -1,10 +1,7 @@
 """What is said of vulnerabilities and secrets, and of services that do not answer."""
 
 import json
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -57,10 +54,6 @@ def test_a_secret_is_shown_where_it_stands_and_not_itself() -> None:
 def test_with_no_network_the_check_passes_with_notes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def offline(*_: Any, **__: Any) -> None:
-        raise urllib.error.URLError("no network")
-
-    monkeypatch.setattr(urllib.request, "urlopen", offline)
     monkeypatch.setattr(supply_chain, "_run", lambda _: "")
     monkeypatch.setitem(supply_chain.CHECKS, "secrets", Verdict)
     assert supply_chain.main() == 0
