@@ -33,15 +33,17 @@ NETWORK = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _may_mount(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _may_mount(tmp_path_factory: pytest.TempPathFactory, tally: Tally) -> None:
     folder = {**os.environ, "TMPDIR": str(tmp_path_factory.mktemp("tried"))}
     command = [*OWN, "sh", "-c", SMALL, "sh", "true"]
     try:
         done = subprocess.run(command, env=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("unshare is not here")
-    if done.returncode:
-        pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
+        reason = done.returncode and (done.stderr.strip() or f"status {done.returncode}")
+    except FileNotFoundError as error:
+        reason = str(error)
+    if reason:
+        tally.skipped = f"no file system may be mounted here: {reason}"
+        pytest.skip(tally.skipped)
 
 
 def test_a_full_disk_fails_the_training_which_then_succeeds_with_room(
