@@ -81,17 +81,19 @@ def test_from_user_to_changed_list(open_tab: Open, pictures: Path, script: bool)
     if script:
         picture(tab, pictures / "users.png")
     tab.get_by_label("User id").fill(number)
-    tab.get_by_role("button", name="Find").click()
-    tab.get_by_role("link", name=re.compile(rf"User {number}\b")).first.click()
+    with tab.expect_navigation():  # a click alone waits for no page
+        tab.get_by_role("button", name="Find").click()
+    with tab.expect_navigation():
+        tab.get_by_role("link", name=re.compile(rf"User {number}\b")).first.click()
     before = listed(tab)
     assert set(before) == {"object2vec", "custom-user-personalization-v2", "domain-top-picks"}
     assert all(len(set(titles)) == 10 for titles in before.values())
 
     picks = tab.locator("#domain-top-picks")
     watched = before["domain-top-picks"][0]
-    picks.get_by_role("button", name=f"Watched {watched}").click()
-    tab.wait_for_url(f"**/users/{number}")
-    tab.get_by_role("status").get_by_text(watched).wait_for()
+    with tab.expect_navigation(url=f"**/users/{number}"):
+        picks.get_by_role("button", name=f"Watched {watched}").click()
+    assert watched in tab.get_by_role("status").inner_text()
     after = listed(tab)
     assert not [titles for titles in after.values() if watched in titles]
     # Personalize took the event to heart: more changed than that the film is gone
@@ -108,8 +110,9 @@ def test_from_user_to_changed_list(open_tab: Open, pictures: Path, script: bool)
     assert picks.locator(".change").count() == 0
 
     tab.get_by_label("Genre").select_option("Drama")
-    tab.get_by_role("button", name="Show").click()
-    tab.get_by_role("heading", name="Suggested: Drama").wait_for()
+    with tab.expect_navigation():
+        tab.get_by_role("button", name="Show").click()
+    assert tab.get_by_role("heading", name="Suggested: Drama").is_visible()
     for words in tab.locator(".picks .words .meta").all_inner_texts():
         assert "Drama" in words
 
@@ -143,14 +146,15 @@ def test_a_movie_says_what_the_functions_say(open_tab: Open, pictures: Path) -> 
     assert tab.get_by_role("heading", level=1).inner_text() not in lists["domain-more-like-x"]
     picture(tab, pictures / "movie.png")
 
-    tab.get_by_role("link", name="Find it on the map").click()
-    tab.locator("circle.here").wait_for()
+    with tab.expect_navigation():
+        tab.get_by_role("link", name="Find it on the map").click()
+    assert tab.locator("circle.here").count() == 1
     assert tab.locator("circle.near").count() == 10
     tab.locator("circle.near").last.hover(force=True)  # it may lie under another
     assert tab.locator("#tip").inner_text()
     picture(tab, pictures / "map.png")
-    tab.locator("circle.near").last.click(force=True)
-    tab.wait_for_url(re.compile(r"/map\?movie=(?!3&)"))
+    with tab.expect_navigation(url=re.compile(r"/map\?movie=(?!3&)")):
+        tab.locator("circle.near").last.click(force=True)
 
 
 def test_the_keyboard_is_enough(open_tab: Open) -> None:
@@ -175,15 +179,16 @@ def test_the_keyboard_is_enough(open_tab: Open) -> None:
     tab.keyboard.press("Enter")
     reach("User id")
     tab.keyboard.type("30")
-    tab.keyboard.press("Enter")
-    tab.wait_for_url("**/?q=30")
+    with tab.expect_navigation(url="**/?q=30"):
+        tab.keyboard.press("Enter")
     reach("30 User 30")
-    tab.keyboard.press("Enter")
-    tab.wait_for_url("**/users/30")
+    with tab.expect_navigation(url="**/users/30"):
+        tab.keyboard.press("Enter")
     before = listed(tab)["object2vec"]
     reach("Watched")
-    tab.keyboard.press("Enter")
-    tab.get_by_role("status").wait_for()
+    with tab.expect_navigation():
+        tab.keyboard.press("Enter")
+    assert tab.get_by_role("status").is_visible()
     assert before[0] not in listed(tab)["object2vec"]
 
 
