@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys import hyperparameters as settings_text
 from recsys.deep_mf import hyperparameters
 from recsys.deep_mf.hyperparameters import Hyperparameters
 from recsys.errors import InputError
+from recsys.hyperparameters import strings
 
 Floats = NDArray[np.float32]
 
@@ -62,7 +62,7 @@ class Scorer:
             arrays |= {f"weight{number}": weight, f"bias{number}": bias}
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(folder / "model.npz", **arrays)  # type: ignore[arg-type]
-        text = {"format": _FORMAT, "hyperparameters": settings_text.strings(self.settings)}
+        text = {"format": _FORMAT, "hyperparameters": strings(self.settings)}
         (folder / "model.json").write_text(json.dumps(text, indent=2) + "\n", "utf-8")
 
     @classmethod

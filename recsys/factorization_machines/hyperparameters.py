@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from recsys import hyperparameters
 from recsys.hyperparameters import choices, integers, numbers
 
-# AWS's samples and tuner pass these; they say how to run, not what to learn.
-IGNORED = frozenset({"_kvstore", "_num_gpus", "_num_kv_servers", "_tuning_objective_metric"})
-
 _INIT = ("normal", "uniform", "constant")
 
 
@@ -56,4 +53,4 @@ class Hyperparameters:
 
 def parse(given: Mapping[str, object]) -> Hyperparameters:
     """Check strings. Raises InputError with every problem."""
-    return hyperparameters.parse(Hyperparameters, given, "Factorization Machines", IGNORED)
+    return hyperparameters.parse(Hyperparameters, given, "Factorization Machines")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import InputError
+from recsys.hyperparameters import strings
 from recsys.object2vec import hyperparameters
 from recsys.object2vec.hyperparameters import Hyperparameters
 from recsys.object2vec.records import Pairs, Sequences
@@ -110,7 +111,7 @@ class Scorer:
             arrays[f"weight{number}"], arrays[f"bias{number}"] = layer
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(folder / "model.npz", **arrays)  # type: ignore[arg-type]
-        description = {"format": _FORMAT, "hyperparameters": self.settings.strings()}
+        description = {"format": _FORMAT, "hyperparameters": strings(self.settings)}
         (folder / "model.json").write_text(json.dumps(description, indent=2) + "\n")
 
     @classmethod

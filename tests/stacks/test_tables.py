@@ -11,7 +11,7 @@ import pytest
 from recsys.deep_mf import hyperparameters as deep_mf
 from recsys.errors import InputError
 from recsys.factorization_machines import hyperparameters as machines
-from recsys.object2vec import hyperparameters as learner
+from recsys.object2vec import hyperparameters as object2vec
 from stacks import images
 from stacks.config import REGIONS_WITHOUT_S3_VECTORS
 from stacks.hyperparameters import (
@@ -90,7 +90,7 @@ def test_regions_without_a_type_are_those_of_the_registry(
 
 
 LEARNERS = {
-    "object2vec": (OBJECT2VEC, learner._FIELDS),
+    "object2vec": (OBJECT2VEC, fields(object2vec.Hyperparameters)),
     "deep_mf": (DEEP_MF, fields(deep_mf.Hyperparameters)),
     "factorization_machines": (FACTORIZATION_MACHINES, fields(machines.Hyperparameters)),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import InputError
+from recsys.hyperparameters import strings
 from recsys.object2vec import hyperparameters
 
 REQUIRED = {
@@ -129,7 +130,7 @@ def test_settings_that_do_not_go_together() -> None:
 
 def test_strings_are_what_parse_takes() -> None:
     settings = hyperparameters.parse({**REQUIRED, "comparator_list": "concat,hadamard"})
-    assert hyperparameters.parse(settings.strings()) == settings
+    assert hyperparameters.parse(strings(settings)) == settings
 
 
 @pytest.mark.parametrize("preset", ["workshop", "default"])
