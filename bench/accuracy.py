@@ -99,6 +99,7 @@ RANKING = {
     BEST_LISTS: Entry(engines.edlae, seeds=6, quick=True),
     "biases": Entry(engines.bias, seeds=6),
     "Object2Vec, default": Entry(engines.OBJECT2VEC_RATING["default"]),
+    "Object2Vec, default, by who watched what": Entry(engines.object2vec_watching, seeds=6),
     "deep matrix factorization": Entry(engines.deep_matrix_factorization),
     "factorization machines (SageMaker's)": Entry(engines.factorization_machine),
     BAYESIAN: Entry(engines.bayesian),

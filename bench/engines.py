@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.special import logit
 
 from bench.movielens import ITEMS, USERS, MovieLens, held_out
 from recsys.bayesian_fm import BayesianFactorizationMachine
@@ -25,6 +26,7 @@ from recsys.item_models import Cosine, Ease
 from recsys.object2vec import hyperparameters as object2vec
 from recsys.object2vec.records import Pairs, Sequences
 from recsys.protocols import matrix
+from web.engines import POPULARITY
 
 Fit = Callable[[MovieLens, Ratings, int], Predict]
 Floats = NDArray[np.floating]
@@ -97,6 +99,28 @@ def _object2vec(preset: str, task: str) -> Fit:
         return lambda rows: scorer.scores(tokens(rows.user), tokens(rows.item))[:, -1]
 
     return fit
+
+
+def object2vec_watching(_: MovieLens, train: Ratings, seed: int) -> Predict:
+    """The model of who watched what, in lists as the page makes them: its odds and popularity."""
+    from recsys.object2vec import training
+
+    watched = np.ones(len(train), np.float32)
+    found = training.train(
+        object2vec.parse(object2vec_settings("default", "retrieval")),
+        Pairs(tokens(train.user), tokens(train.item), watched),
+        seed=seed,
+    )
+    assert found is not None
+    scorer = found.scorer
+    known = POPULARITY * np.log1p(np.bincount(train.item, minlength=ITEMS))
+
+    def predict(rows: Ratings) -> Floats:
+        chance = scorer.scores(tokens(rows.user), tokens(rows.item))[:, -1].astype(np.float64)
+        odds: Floats = logit(np.clip(chance, 1e-6, 1 - 1e-6))
+        return odds + known[rows.item]
+
+    return predict
 
 
 # Factorization ------------------------------------------------------------------------------------

@@ -124,7 +124,9 @@ def _ranking(rows: Sequence[Row]) -> list[str]:
         "the means are over 42, 43, …. SAR, in its published configuration, shows that the split "
         "is theirs: 0.3938. Published, on their machines: "
         + ", ".join(f"{name} {figure:.4f}" for name, figure in _PUBLISHED.items())
-        + ".",
+        + ". Models of ratings make poor lists, for what people watch is not what they would rate "
+        "best; Object2Vec by who watched what is its third model as deployed, its odds times the "
+        "number of ratings squared, as the page lists it.",
         _table(
             ("engine", "nDCG@10, seed 42", "MAP@10, seed 42", "nDCG@10, mean", "splits"),
             (

@@ -4,6 +4,7 @@ To add one: write a class with `about` and `rank`, and name it in `recommenders`
 """
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 NEIGHBOURS: Final = "neighbours"
 _PAIRS: Final = 1_000  # in one request to an endpoint: some 40 KB of its 4 MB
 _MOST: Final = 10_000  # movies that are scored one by one, the best known
+POPULARITY: Final = 2.0
+"""The power of a movie's popularity in the lists of who watched what, fixed on held-out ratings."""
 _RESULTS: Final = 500  # the most that Amazon Personalize answers, and ranks
 
 Scored = tuple[Movie, float | None]
@@ -96,6 +99,29 @@ class PairModel:
                 predictions = json.load(answer["Body"])["predictions"]
                 found += [float(one["scores"][self.column]) for one in predictions]
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class Watching:
+    """A model of who watched what, ranking for a user.
+
+    It learnt to tell what a user watched from movies drawn as others watched them. So its odds say
+    how much likelier than anybody the user is to watch a movie, and popularity has to come back in.
+    """
+
+    about: Engine
+    model: PairModel
+
+    def rank(self, question: Question) -> list[Scored]:
+        """The model's odds times the number of ratings to the power of `POPULARITY`."""
+
+        def interest(one: Scored) -> float:
+            movie, score = one
+            chance = min(max(score or 0.0, 1e-6), 1 - 1e-6)
+            return math.log(chance / (1 - chance)) + POPULARITY * math.log(movie.ratings + 1)
+
+        ranked = sorted(self.model.rank(question), key=interest, reverse=True)
+        return [(movie, None) for movie, _ in ranked]
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +275,18 @@ def recommenders(
             rises=True,
         )
         found.append(PairModel(about, endpoint, clients, catalogue, column=1))
-    # Object2Vec has a model of its own for this
+    if endpoint := deployment.outputs.get("RetrievalEndpointName"):
+        title = f"{_OBJECT2VEC} by who watched what"
+        about = Engine(
+            key=_key(title),
+            title=title,
+            about="what this user is likelier than others to watch, and popular",
+            score="",
+            rises=False,
+        )
+        model = PairModel(about, endpoint, clients, catalogue, column=1)
+        found.append(Watching(about, model))
+    # Object2Vec has models of its own for this
     found += [
         one for one in raters(deployment, catalogue, clients) if one.about.title != _OBJECT2VEC
     ]

@@ -52,6 +52,7 @@ def test_what_is_deployed_is_shown(catalogue: Catalogue) -> None:
     assert titles({"BucketName": "b", "RatingEndpointName": "r"}, catalogue) == []
     outputs = {
         "RecommendationEndpointName": "c",
+        "RetrievalEndpointName": "w",
         "DeepMfEndpointName": "d",
         "CustomUserPersonalizationV2CampaignArn": "arn:u",
         "CustomSimilarItemsCampaignArn": "arn:s",
@@ -59,6 +60,7 @@ def test_what_is_deployed_is_shown(catalogue: Catalogue) -> None:
     }
     assert titles(outputs, catalogue) == [
         "Object2Vec",
+        "Object2Vec by who watched what",
         "Deep matrix factorization",
         "Personalize: user personalization v2",
         "Personalize: top picks",
@@ -74,6 +76,32 @@ def test_a_model_of_pairs_ranks_the_whole_catalogue(catalogue: Catalogue) -> Non
     assert [movie.number for movie, _ in ranked] == list(range(FILMS))[::-1]
     assert ranked[0][1] == (FILMS - 1) / 1000
     assert endpoint.asked == [("deep", 1_000), ("deep", FILMS - 1_000)]
+
+
+def test_who_watched_what_is_weighed_with_popularity() -> None:
+    flags = "|".join("0" * 19)
+    items = "\n".join(f"{n}|Film {n} (1990)|01-Jan-1990|||{flags}" for n in (1, 2, 3))
+    # film 1 has nine ratings, film 2 one, film 3 none
+    rated = [[user, 1, 5, 100] for user in range(1, 10)] + [[1, 2, 5, 100]]
+    catalogue = Catalogue(items.encode(), [np.array(rated, np.float64)], {})
+    chances = {1: 0.5, 2: 0.97, 3: 0.99}
+
+    def invoke_endpoint(**request: Any) -> dict[str, Any]:
+        assert request["EndpointName"] == "w"
+        scores = [chances[one["in1"][0]] for one in json.loads(request["Body"])["instances"]]
+        predictions = [{"scores": [1 - chance, chance]} for chance in scores]
+        return {"Body": io.BytesIO(json.dumps({"predictions": predictions}).encode())}
+
+    runtime = SimpleNamespace(invoke_endpoint=invoke_endpoint)
+    clients: Any = SimpleNamespace(sagemaker_runtime=runtime)
+    outputs = {"RetrievalEndpointName": "w"}
+    (model,) = engines.recommenders(Deployment(outputs), catalogue, clients)
+    # odds times (ratings + 1)^2: 1 * 100, 32.3 * 4 = 129, 99 * 1
+    assert [(movie.number, score) for movie, score in model.rank(Question(ANNA))] == [
+        (2, None),
+        (1, None),
+        (3, None),
+    ]
 
 
 def refused(code: str) -> ClientError:

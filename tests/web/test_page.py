@@ -86,7 +86,12 @@ def test_from_user_to_changed_list(open_tab: Open, pictures: Path, script: bool)
     with tab.expect_navigation():
         tab.get_by_role("link", name=re.compile(rf"User {number}\b")).first.click()
     before = listed(tab)
-    assert set(before) == {"object2vec", "custom-user-personalization-v2", "domain-top-picks"}
+    assert set(before) == {
+        "object2vec",
+        "object2vec-by-who-watched-what",
+        "custom-user-personalization-v2",
+        "domain-top-picks",
+    }
     assert all(len(set(titles)) == 10 for titles in before.values())
 
     picks = tab.locator("#domain-top-picks")
