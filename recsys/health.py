@@ -5,6 +5,7 @@ each thing green, amber (it will work, worse than it could) or red (it will be r
 """
 
 import argparse
+import csv
 import hashlib
 import io
 import json
@@ -20,10 +21,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyarrow import csv
+from pyarrow import csv as pacsv
 
 from recsys.datasets import load, personalize
 from recsys.errors import InputError
+from recsys.instances import decode, shown
 
 Status = Literal["green", "amber", "red"]
 
@@ -43,7 +45,10 @@ _REQUIRED: Final = {
     "items": ("ITEM_ID",),
     "users": ("USER_ID",),
 }
-_WHOLE: Final = r"^[+-]?\d{1,18}$"
+_TYPES: Final = ("string", "int", "long", "float", "double", "boolean")
+_LARGEST: Final = {"float": float(np.finfo("f4").max), "double": float(np.finfo("f8").max)}
+_WHOLE: Final = r"^ *([+-]?)0*(\d{1,19}) *$"
+_NUMBER: Final = r"^ *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *$"
 
 
 @dataclass(frozen=True)
@@ -204,11 +209,42 @@ class _Table:
 
 
 def _schema(path: Path) -> dict[str, dict[str, Any]]:
-    """The fields of the schema beside a file, by name; empty without one."""
+    """The fields of the schema beside a file, by name; empty without one.
+
+    Raises:
+        InputError: it is no schema.
+    """
     beside = path.with_suffix(".schema.json")
     if not beside.is_file():
         return {}
-    return {each["name"]: each for each in json.loads(beside.read_text("utf-8"))["fields"]}
+    try:
+        document = decode(beside.read_text("utf-8"))
+    except UnicodeDecodeError:
+        raise InputError(f"{beside}: is not UTF-8 text") from None
+    except ValueError as error:
+        raise InputError(f"{beside}: {error}") from None
+    fields = document.get("fields") if isinstance(document, dict) else None
+    if not isinstance(fields, list) or not fields:
+        raise InputError(f'{beside}: must be an Avro schema, {{"type": "record", "fields": […]}}')
+    problems = [
+        f"{beside}: field {number}: {shown(field)} is not of the form "
+        f'{{"name": "YEAR", "type": ["null", "int"]}}, its type one of {", ".join(_TYPES)}'
+        for number, field in enumerate(fields, 1)
+        if not _is_field(field)
+    ]
+    if problems:
+        raise InputError(problems)
+    return {field["name"]: field for field in fields}
+
+
+def _is_field(field: object) -> bool:
+    if not isinstance(field, dict) or not isinstance(field.get("name"), str):
+        return False
+    types = field.get("type")
+    kinds = types if isinstance(types, list) else [types]
+    return len([kind for kind in kinds if kind in _TYPES]) == 1 and all(
+        kind in (*_TYPES, "null") for kind in kinds
+    )
 
 
 def _read(
@@ -218,27 +254,39 @@ def _read(
     if content.startswith(b"\xef\xbb\xbf"):
         group.add(file, "encoding", "red", "begins with a byte order mark; save it without one")
         content = content[3:]
-    header, _, _ = content.partition(b"\n")
-    names = [name.strip() for name in header.decode("utf-8", "replace").rstrip("\r").split(",")]
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        group.add(file, "encoding", "red", f"is not UTF-8 text (line {line}); save it as UTF-8")
+        return None
+    lines = csv.reader(io.StringIO(text, newline=""))
+    try:
+        names = next(lines, [])
+    except csv.Error as error:
+        group.add(file, "header", "red", f"the header cannot be read: {error}")
+        return None
     if not _header(group, file, names, schema):
         return None
     ragged: list[tuple[int | None, int]] = []
 
-    def skip(row: csv.InvalidRow) -> str:
+    def skip(row: pacsv.InvalidRow) -> str:
         ragged.append((row.number, row.actual_columns))
         return "skip"
 
     try:
-        table = csv.read_csv(
-            io.BytesIO(content),
-            read_options=csv.ReadOptions(use_threads=False),
-            parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
-            convert_options=csv.ConvertOptions(
+        table = pacsv.read_csv(
+            io.BytesIO(content + b"\n"),  # which ends the header where nothing comes after it
+            read_options=pacsv.ReadOptions(
+                use_threads=False, column_names=names, skip_rows=lines.line_num
+            ),
+            parse_options=pacsv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+            convert_options=pacsv.ConvertOptions(
                 column_types={name: pa.string() for name in names}, strings_can_be_null=False
             ),
         )
     except pa.ArrowInvalid as error:
-        group.add(file, "form", "red", f"cannot be read as CSV in UTF-8: {error}")
+        group.add(file, "form", "red", f"cannot be read as CSV: {error}")
         return None
     if ragged:
         where = ", ".join(f"line {line}" for line, _ in ragged[:_SHOWN] if line)
@@ -259,7 +307,7 @@ def _header(
     wanted = list(schema) or list(_REQUIRED[file])
     missing = [name for name in wanted if name not in names]
     if missing:
-        like = {name.strip('"').upper(): name for name in names}
+        like = {name.strip().strip('"').upper(): name for name in names}
         hints = [f"{like[name]} must be {name}" for name in missing if name in like]
         hint = f" ({', '.join(hints)})" if hints else ""
         words = f"the columns {', '.join(missing)} are missing{hint}"
@@ -296,19 +344,22 @@ def _cells(
 
     note("missing", empty, "are empty", "amber" if nullable else "red")
     if kind in ("int", "long"):
-        whole = _mask(pc.match_substring_regex(values, _WHOLE))
-        note("malformed", ~whole & ~empty, "are not whole numbers")
+        bits = 32 if kind == "int" else 64
+        whole, numbers = _whole_numbers(values, bits)
+        note("malformed", ~whole & ~empty, f"are not whole numbers of {bits} bits")
         if name.endswith("TIMESTAMP"):
-            numbers = np.zeros(len(values), np.int64)
-            numbers[whole] = pc.cast(values.filter(pa.array(whole)), pa.int64()).to_numpy()
             late = numbers >= _MILLISECONDS
             note("timestamps", late, "look like milliseconds; divide them by 1000")
             note("timestamps", whole & (numbers < 0), "are before 1970")
             future = whole & ~late & (numbers > time.time() + 86_400)
             note("timestamps", future, "are in the future", "amber")
     elif kind in ("float", "double"):
-        number = _mask(pc.match_substring_regex(values, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"))
+        number = _mask(pc.match_substring_regex(values, _NUMBER))
         note("malformed", ~number & ~empty, "are not numbers")
+        plain = pc.utf8_ltrim(pc.utf8_trim(values.filter(pa.array(number)), " "), "+")
+        large = np.zeros(len(values), bool)
+        large[number] = np.abs(pc.cast(plain, pa.float64()).to_numpy()) > _LARGEST[kind]
+        note("malformed", large, f"are too large for a {kind}")
     elif kind == "string":
         longest = _ID if name in ("USER_ID", "ITEM_ID", "EVENT_TYPE") else _CATEGORICAL
         if not field.get("textual"):
@@ -318,6 +369,19 @@ def _cells(
                 f"are longer than {longest} characters",
             )
     return bad
+
+
+def _whole_numbers(values: pa.Array, bits: int = 64) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which texts are whole numbers of so many bits, and the numbers; 0 for the others."""
+    whole = _mask(pc.match_substring_regex(values, _WHOLE))
+    good = values.filter(pa.array(whole))
+    digits = pc.utf8_lpad(pc.replace_substring_regex(good, _WHOLE, r"\2"), 19, "0")
+    fits = pc.less_equal(digits, f"{2 ** (bits - 1) - 1:019}")
+    plain = pc.replace_substring_regex(good.filter(fits), _WHOLE, r"\1\2")
+    whole[whole] = _mask(fits)
+    numbers = np.zeros(len(values), np.int64)
+    numbers[whole] = pc.cast(pc.utf8_ltrim(plain, "+"), pa.int64()).to_numpy()
+    return whole, numbers
 
 
 def _mask(values: pa.Array) -> NDArray[np.bool_]:
@@ -333,7 +397,7 @@ def _interactions(group: Group, table: _Table, *, domain: bool) -> None:
     user, _ = table.codes("USER_ID")
     item, _ = table.codes("ITEM_ID")
     stamps = table.columns["TIMESTAMP"].filter(pa.array(table.good))
-    stamp = pc.cast(stamps, pa.int64()).to_numpy()
+    _, stamp = _whole_numbers(stamps)
     event, names = np.zeros(len(user), np.int64), pa.array([""])
     if "EVENT_TYPE" in table.columns:
         event, names = table.codes("EVENT_TYPE")

@@ -158,8 +158,9 @@ def _items(data: DataSet) -> list[tuple[str, str, str, str]]:
 
 
 def _genres(names: Iterable[str]) -> list[str]:
-    """The genres that say something; `|` separates them in the file."""
-    return [name.replace("|", "/") for name in names if name.strip().lower() not in ("", "unknown")]
+    """The genres that say something, each on one line; `|` separates them in the file."""
+    plain = (" ".join(name.replace("|", "/").split()) for name in names)
+    return [name for name in plain if name.lower() not in ("", "unknown")]
 
 
 def _users(data: DataSet) -> list[tuple[str, str, str, str]]:

@@ -379,10 +379,16 @@ def _fault(name: str, text: str, layout: _Layout) -> str | None:
             return f"{_quoted(text)} is not a whole number, as MovieLens ids are"
         if not 0 <= float(text) < MAX_ID:
             return f"{_short(text)} is not between 0 and {MAX_ID - 1:,}"
-    elif "\n" in text.strip():
+    else:
+        return _id_fault(text.strip())
+    return None
+
+
+def _id_fault(text: str) -> str | None:
+    if "\n" in text or "\r" in text:
         return "an id has a line break in it; check the quotation marks"
-    elif len(text.strip()) > _LONGEST_ID:
-        return f"has {len(text.strip())} characters; ids have at most {_LONGEST_ID}"
+    if not 0 < len(text) <= _LONGEST_ID:
+        return f"has {len(text):,} characters; ids have 1 to {_LONGEST_ID}"
     return None
 
 
@@ -569,8 +575,8 @@ def _items_csv(report: _Report) -> Iterator[_Movie]:
             continue
         values = dict(zip(names, row, strict=True))
         label, title = values["item"].strip(), values["title"].strip()
-        if not 0 < len(label) <= _LONGEST_ID:
-            report.add(f"an id has 1 to {_LONGEST_ID} characters", line, "item")
+        if fault := _id_fault(label):
+            report.add(fault, line, "item")
         elif label in seen:
             report.add(f"{label} is on line {seen[label]} too; keep one", line, "item")
         elif not title:

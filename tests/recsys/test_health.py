@@ -143,7 +143,7 @@ def test_a_byte_order_mark_and_other_encodings(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert one(tmp_path, "encoding").status == "red"
     (tmp_path / "interactions.csv").write_bytes((text + "\né,1,Watch,5").encode("latin-1"))
-    assert "UTF-8" in one(tmp_path, "form").words
+    assert "(line 1202)" in one(tmp_path, "encoding").words
 
 
 def test_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
@@ -172,7 +172,10 @@ def test_a_year_that_is_a_span_and_one_that_is_missing(tmp_path: Path) -> None:
     write(tmp_path, "items", ["ITEM_ID,GENRES,YEAR", *items, "58,Drama,2006–2007", "59,,"])
     found = [each for each in findings(tmp_path) if each.file == "items"]
     told = {(each.check, each.status): each.words for each in found}
-    assert told["malformed", "red"] == "YEAR: 1 are not whole numbers (line 60: '2006–2007')"
+    assert (
+        told["malformed", "red"]
+        == "YEAR: 1 are not whole numbers of 32 bits (line 60: '2006–2007')"
+    )
     assert any(each.words == "YEAR: 1 are empty (line 61: '')" for each in found)
 
 

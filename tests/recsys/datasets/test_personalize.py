@@ -21,7 +21,7 @@ def data_set(**more: object) -> DataSet:
         [
             (1, "One (1999)", ["Drama", "War"], 0),
             (2, "Two (2006–2007)", ["unknown"], 0),
-            (3, "Three", ["A|B"], 0),
+            (3, "Three", ["A|B", "C\r\nD"], 0),
             (4, "Four (2001)", [], 0),
         ]
     )
@@ -63,7 +63,7 @@ def test_items_exist_since_their_first_rating(tmp_path: Path) -> None:
             "ITEM_ID,GENRES,YEAR,CREATION_TIMESTAMP",
             "1,Drama|War,1999,10",
             "2,,2006,30",
-            "3,A/B,,20",
+            "3,A/B|C D,,20",
             "4,,2001,10",
         ]
         assert not (tmp_path / "personalize" / group / "users.csv").exists()

@@ -159,8 +159,9 @@ def test_every_id_comes_back(tmp_path: Path, pairs: list[tuple[str, str]]) -> No
         ("1,2,3,1700000000000", "timestamp", "milliseconds"),
         (",2,3,4", "user", "is empty"),
         ("1,  ,3,4", "item", "is empty"),
-        ("1," + "x" * 257 + ",3,4", "item", "has 257 characters; ids have at most 256"),
+        ("1," + "x" * 257 + ",3,4", "item", "has 257 characters; ids have 1 to 256"),
         ('1,"a\nb",3,4', "item", "line break"),
+        ('1,"a\rb",3,4', "item", "line break"),
         ("1,2,3", None, "has 3 fields where 4 are expected"),
         ("1,2,3,4,5", None, "has 5 fields where 4 are expected"),
     ],
@@ -253,12 +254,13 @@ def test_a_bad_file(tmp_path: Path, content: bytes, words: str) -> None:
 
 def test_bad_items(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.csv", HEADER + "1,2,3,4\n")
-    write(tmp_path / "items.csv", "item,title,genres\n1,A,B\n1,C,D\n,E,F\n2,,G\n3,H\n")
+    write(tmp_path / "items.csv", 'item,title,genres\n1,A,B\n1,C,D\n,E,F\n2,,G\n3,H\n"4\r5",I,J\n')
     assert found(path) == [
         ("items.csv", 3, "item"),
         ("items.csv", 4, "item"),
         ("items.csv", 5, "title"),
         ("items.csv", 6, None),
+        ("items.csv", 7, "item"),
     ]
 
 
