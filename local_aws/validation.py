@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
@@ -14,6 +14,54 @@ def violations(value: Any, shape: Shape | None) -> list[str]:
     Checked: required members, unknown members, types, lengths, ranges, patterns and enumerations.
     """
     return [] if shape is None else list(_check(value, shape, ""))
+
+
+_NUMBERS: Final = ("integer", "long", "float", "double")
+_KINDS: Final[dict[type, str]] = {
+    bool: "BOOLEAN",
+    dict: "OBJECT",
+    float: "NUMBER",
+    int: "NUMBER",
+    list: "LIST",
+    str: "STRING",
+    type(None): "NULL",
+}
+
+
+def mistyped(value: Any, shape: Shape, path: str = "the body") -> str | None:
+    """The first value in a JSON body whose type is not its shape's, in words; None without one.
+
+    Members that travel elsewhere, in the path or in a header, and unknown ones are not looked at.
+    """
+    kind = shape.type_name
+    if isinstance(shape, StructureShape) and shape.is_document_type:
+        return None
+    if isinstance(shape, (StructureShape, MapShape)):
+        right = isinstance(value, dict)
+    elif isinstance(shape, ListShape):
+        right = isinstance(value, list)
+    elif kind == "boolean":
+        right = isinstance(value, bool)
+    elif kind in _NUMBERS:
+        right = isinstance(value, (int, float)) and not isinstance(value, bool)
+        right = right and (kind in ("float", "double") or value % 1 == 0)
+    else:
+        right = isinstance(value, str) or (kind == "timestamp" and type(value) in (int, float))
+    if not right:
+        return f"{_KINDS[type(value)]} value at {path} cannot be converted to {kind}"
+    inner: Iterator[tuple[Any, Shape, str]] = iter(())
+    if isinstance(shape, StructureShape):
+        inner = (
+            (value.get(member.serialization.get("name", name)), member, f"{path}.{name}")
+            for name, member in shape.members.items()
+            if "location" not in member.serialization
+        )
+    elif isinstance(shape, MapShape):
+        inner = ((member, shape.value, f"{path}.{key}") for key, member in value.items())
+    elif isinstance(shape, ListShape):
+        inner = ((member, shape.member, f"{path}[{at}]") for at, member in enumerate(value))
+    faults = (mistyped(*one) for one in inner if one[0] is not None)
+    return next((fault for fault in faults if fault), None)
 
 
 def message(broken: list[str]) -> str:
@@ -71,7 +119,7 @@ def _scalar(value: Any, shape: Shape, path: str) -> Iterator[str]:
         if choices and value not in choices:
             listed = ", ".join(choices)
             yield _wrong(value, path, f"Member must satisfy enum value set: [{listed}]")
-    elif kind in ("integer", "long", "float", "double"):
+    elif kind in _NUMBERS:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             yield _wrong(value, path, "Member must be a number")
             return

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any, Final
 
+from botocore.model import Shape
 from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
@@ -18,10 +19,13 @@ from moto.s3.models import s3_backends
 from werkzeug.exceptions import HTTPException, NotFound
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.documents import read_json
 from local_aws.iam import access, requests
 from local_aws.sts.models import AccessDenied, find_session
+from local_aws.validation import mistyped
 
 _SIGNED: Final = re.compile(r"(?:Credential=|AWSAccessKeyId=|^AWS )(\w+)")
+_SCOPE: Final = re.compile(r"Credential=([^,\s]*)")
 # The policies of what these services hold bind the account's administrator, too.
 _BIND_ADMINISTRATORS: Final = frozenset({"s3", "sts"})
 # What anybody may call who can sign, whatever the policies say.
@@ -46,14 +50,66 @@ class Refusal(HTTPException):
 
 
 def checked(setup: Callable[..., None]) -> Callable[..., None]:
-    """moto's reading of a request, followed by the check of who may make it."""
+    """moto's reading of a request, once it can be read, and the check of who may make it."""
 
     @wraps(setup)
-    def setup_class(response: BaseResponse, *arguments: Any, **named: Any) -> None:
-        setup(response, *arguments, **named)
+    def setup_class(
+        response: BaseResponse, request: Request, *arguments: Any, **named: Any
+    ) -> None:
+        if response.boto3_service_name:  # else it is one of moto's own addresses
+            _check_form(response.boto3_service_name, request)
+        setup(response, request, *arguments, **named)
         _check(response)
 
     return setup_class
+
+
+def _check_form(service: str, request: Request) -> None:
+    """Refuse what moto would fail to read, as an unknown operation and a body that is no JSON.
+
+    https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
+    """
+    model = _model(service)
+    protocol = _protocol(model, request)
+    # kept from here on, so that nobody takes it for a form, whatever it calls itself
+    body = request.get_data() if "json" in protocol else b""
+    operation = None
+    try:
+        scope = _SCOPE.search(request.headers.get("Authorization", ""))
+        if scope and scope[1].count("/") != 4:
+            raise AwsError(
+                "IncompleteSignature",
+                "Credential must have exactly 5 slash-delimited elements, e.g. "
+                f"keyid/date/region/service/term, got '{scope[1]}'",
+            )
+        operation, _ = get_service_router(service).match(request)
+        shape = _in_json(operation) if body else None
+        if shape and (fault := mistyped(read_json(body), shape)):
+            raise AwsError("SerializationException", fault)
+    except (NotFound, NotImplementedError):
+        if protocol == "json":
+            error = AwsError("UnknownOperationException", "There is no such operation")
+        elif protocol == "query":
+            error = AwsError("InvalidAction", "There is no such action")
+        else:
+            return  # moto has addresses of its own, and 404 for what is none
+    except AwsError as found:
+        error = found
+    except ValueError as found:
+        error = AwsError("SerializationException", f"The body is not JSON: {found}")
+    else:
+        return
+    raise _answer(request, model, operation, error, 400)
+
+
+def _in_json(operation: OperationModel) -> Shape | None:
+    """What the body holds, if it is JSON and not the caller's own, in whatever form."""
+    shape = operation.input_shape
+    payload = shape.serialization.get("payload") if shape else None
+    if shape is None or payload is None:
+        return shape
+    body: Shape = shape.members[payload]
+    return body if body.type_name == "structure" else None
 
 
 def _check(response: BaseResponse) -> None:
@@ -123,7 +179,7 @@ def _call(
     operation: OperationModel,
     in_path: dict[str, Any],
 ) -> requests.Call:
-    parser = PROTOCOL_PARSERS[determine_request_protocol(model, request.content_type)]
+    parser = PROTOCOL_PARSERS[_protocol(model, request)]
     params = parser(operation).parse(
         {
             "method": request.method,
@@ -185,9 +241,13 @@ _JSON_CODES: Final = {
 
 
 def _answer(
-    request: Request, model: ServiceModel, operation: OperationModel | None, error: ServiceException
+    request: Request,
+    model: ServiceModel,
+    operation: OperationModel | None,
+    error: ServiceException,
+    status: int = 403,
 ) -> Refusal:
-    protocol = determine_request_protocol(model, request.content_type)
+    protocol = _protocol(model, request)
     code = str(error.code)
     if "json" in protocol:
         code = _JSON_CODES.get(code, code)
@@ -197,13 +257,28 @@ def _answer(
         operation_model=operation or OperationModel({}, model), pretty_print=False
     )
     answer = serializer.serialize(AwsError(code, error.message))
-    status = 501 if isinstance(error, NotImplementedByLocalAws) else 403
-    if status == 403 and protocol == "json":
+    if isinstance(error, NotImplementedByLocalAws):
+        status = 501
+    elif protocol == "json":
         status = 400
     return Refusal(status, dict(answer["headers"]), str(answer["body"]))
 
 
-CODES: Final = (*_JSON_CODES, *_JSON_CODES.values(), NotImplementedByLocalAws.code)
+# Errors that any service may answer, though its model has none of them
+CODES: Final = (
+    *_JSON_CODES,
+    *_JSON_CODES.values(),
+    *("IncompleteSignature", "InvalidAction"),
+    *("SerializationException", "UnknownOperationException"),
+    NotImplementedByLocalAws.code,
+)
+
+
+def _protocol(model: ServiceModel, request: Request) -> str:
+    try:
+        return determine_request_protocol(model, request.content_type)
+    except NotImplementedError:  # the content type is that of the caller's own body
+        return str(model.protocol)
 
 
 @lru_cache
