@@ -46,6 +46,7 @@ _REQUIRED: Final = {
     "users": ("USER_ID",),
 }
 _TYPES: Final = ("string", "int", "long", "float", "double", "boolean")
+_HEADER: Final = 100_000  # characters in which a header ends, or is none
 _LARGEST: Final = {"float": float(np.finfo("f4").max), "double": float(np.finfo("f8").max)}
 _WHOLE: Final = r"^ *([+-]?)0*(\d{1,19}) *$"
 _NUMBER: Final = r"^ *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *$"
@@ -260,7 +261,7 @@ def _read(
         line = content.count(b"\n", 0, error.start) + 1
         group.add(file, "encoding", "red", f"is not UTF-8 text (line {line}); save it as UTF-8")
         return None
-    lines = csv.reader(io.StringIO(text, newline=""))
+    lines = csv.reader(io.StringIO(text[:_HEADER], newline=""))
     try:
         names = next(lines, [])
     except csv.Error as error:
@@ -286,7 +287,10 @@ def _read(
             ),
         )
     except pa.ArrowInvalid as error:
-        group.add(file, "form", "red", f"cannot be read as CSV: {error}")
+        words = f"cannot be read as CSV: {error}"
+        if "straddling" in words:  # Arrow's blocks, of which nobody has heard
+            words = f"a row is longer than {1 << 20:,} bytes; put each on a line of its own"
+        group.add(file, "form", "red", words)
         return None
     if ragged:
         where = ", ".join(f"line {line}" for line, _ in ragged[:_SHOWN] if line)

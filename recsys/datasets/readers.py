@@ -45,6 +45,7 @@ _WHOLE = re.compile(r"[ \t]*-?\d+[ \t]*", re.ASCII)
 _NUMBER = re.compile(r"[ \t]*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t]*", re.ASCII)
 _UNIT = b"\x1f"  # stands in for a separator of several characters
 _LATEST = 4_102_444_800  # the year 2100, in seconds
+_LONGEST_LINE = 1_000_000  # bytes
 _LONGEST_ID = 256
 
 
@@ -401,9 +402,18 @@ def _lines(
 
         def texts() -> Iterator[str]:
             nonlocal line
-            for line, binary in enumerate(raw, start=1):
+            while binary := raw.readline(_LONGEST_LINE):
+                line += 1
                 if progress is not None:
                     progress.update(len(binary))
+                if len(binary) == _LONGEST_LINE and not binary.endswith(b"\n"):
+                    report.add(
+                        f"is longer than {_LONGEST_LINE:,} bytes; put each row on its own", line
+                    )
+                    while binary and not binary.endswith(b"\n"):
+                        binary = raw.readline(_LONGEST_LINE)
+                    yield ""
+                    continue
                 if line == 1:
                     binary = binary.removeprefix(b"\xef\xbb\xbf")
                 try:

@@ -146,6 +146,11 @@ def test_a_byte_order_mark_and_other_encodings(tmp_path: Path) -> None:
     assert "(line 1202)" in one(tmp_path, "encoding").words
 
 
+def test_a_row_without_end(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text(f"{HEADER}\n" + "1,2,Watch,4;" * 300_000)
+    assert one(tmp_path, "form").words.startswith("a row is longer than 1,048,576 bytes")
+
+
 def test_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_bytes("\r\n".join([HEADER, *rows()]).encode())
     assert "red" not in {each.status for each in findings(tmp_path)}

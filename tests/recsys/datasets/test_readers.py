@@ -183,6 +183,18 @@ def test_an_id_of_256_characters_is_no_problem(tmp_path: Path) -> None:
     assert load(path).users.label(1) == "x" * 256
 
 
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_line_without_end_is_told_of_and_not_taken_apart(tmp_path: Path, end: str) -> None:
+    long = "1,2,3,4;" * 400_000
+    path = write(tmp_path / "mine.csv", f"{HEADER}1,2,3,4\n{long}{end}" + "1,2,x,4\n" * bool(end))
+    with pytest.raises(DataError) as caught:
+        load(path)
+    problem, *others = caught.value.found
+    assert (problem.line, problem.field) == (3, None)
+    assert problem.words == "is longer than 1,000,000 bytes; put each row on its own"
+    assert [(one.line, one.field) for one in others] == ([(4, "rating")] if end else [])
+
+
 def test_all_problems_at_once_in_both_files(tmp_path: Path) -> None:
     write(tmp_path / "ratings.dat", "1::2::3::4\n1::x::9::4\n\n1::2::3\n1::2::3::-1\n")
     write(tmp_path / "movies.dat", "2::A::Drama\n2::B::Drama\nC::D\n")
