@@ -44,7 +44,10 @@ def mistyped(value: Any, shape: Shape, path: str = "the body") -> str | None:
         right = isinstance(value, bool)
     elif kind in _NUMBERS:
         right = isinstance(value, (int, float)) and not isinstance(value, bool)
-        right = right and (kind in ("float", "double") or value % 1 == 0)
+        if kind in ("float", "double"):
+            right = right or value in ("NaN", "Infinity", "-Infinity")  # so JSON says them
+        else:
+            right = right and value % 1 == 0
     else:
         right = isinstance(value, str) or (kind == "timestamp" and type(value) in (int, float))
     if not right:
