@@ -1,5 +1,4 @@
 import pytest
-
 from moto.core.utils import get_service_model
 
 from local_aws.validation import compiled, mistyped
