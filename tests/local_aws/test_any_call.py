@@ -195,3 +195,23 @@ def test_headers_that_say_nothing(requests: dict[str, AWSPreparedRequest]) -> No
     _, told = send(request, b"{}", Authorization="AWS4-HMAC-SHA256 Credential=a/b, Signature=c")
     assert b"IncompleteSignature" in told
     assert b"got 'a/b'" in told
+
+
+def test_a_compressed_body_is_read(aws: LocalAws) -> None:
+    """As boto3 sends the metrics of a training, from 10 KB on."""
+    cloudwatch = boto3.client(
+        "cloudwatch",
+        endpoint_url=aws.url,
+        region_name="us-east-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # pragma: allowlist secret
+    )
+    sent: list[Any] = []
+    cloudwatch.meta.events.register(
+        "before-send", lambda request, **_: sent.append(request.headers.get("Content-Encoding"))
+    )
+    data = [{"MetricName": "epoch", "Value": float(number)} for number in range(900)]
+    cloudwatch.put_metric_data(Namespace="Trainings", MetricData=data)
+    found = cloudwatch.list_metrics(Namespace="Trainings")["Metrics"]
+    assert sent[0] == b"gzip"
+    assert {metric["MetricName"] for metric in found} == {"epoch"}
