@@ -256,12 +256,12 @@ def _read(
         group.add(file, "encoding", "red", "begins with a byte order mark; save it without one")
         content = content[3:]
     try:
-        text = content.decode("utf-8")
+        begin = content.decode("utf-8")[:_HEADER]
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         group.add(file, "encoding", "red", f"is not UTF-8 text (line {line}); save it as UTF-8")
         return None
-    lines = csv.reader(io.StringIO(text[:_HEADER], newline=""))
+    lines = csv.reader(io.StringIO(begin, newline=""))
     try:
         names = next(lines, [])
     except csv.Error as error:

@@ -109,8 +109,12 @@ class Watching:
     how much likelier than anybody the user is to watch a movie, and popularity has to come back in.
     """
 
-    about: Engine
     model: PairModel
+
+    @property
+    def about(self) -> Engine:
+        """What it is."""
+        return self.model.about
 
     def rank(self, question: Question) -> list[Scored]:
         """The model's odds times the number of ratings to the power of `POPULARITY`."""
@@ -284,8 +288,7 @@ def recommenders(
             score="",
             rises=False,
         )
-        model = PairModel(about, endpoint, clients, catalogue, column=1)
-        found.append(Watching(about, model))
+        found.append(Watching(PairModel(about, endpoint, clients, catalogue, column=1)))
     # Object2Vec has models of its own for this
     found += [
         one for one in raters(deployment, catalogue, clients) if one.about.title != _OBJECT2VEC

@@ -91,16 +91,20 @@ def requests(aws: LocalAws) -> dict[str, AWSPreparedRequest]:
     return {f"{call[0]}.{call[1]}": prepared(aws, *call) for call in CALLS}
 
 
-def prepared(
-    aws: LocalAws, service: str, operation: str, params: dict[str, Any]
-) -> AWSPreparedRequest:
-    client: Any = boto3.client(
+def client_of(aws: LocalAws, service: str) -> Any:
+    return boto3.client(
         service,  # type: ignore[call-overload]
         endpoint_url=aws.url,
         region_name="us-east-1",
         aws_access_key_id="local",
         aws_secret_access_key="local",  # pragma: allowlist secret
     )
+
+
+def prepared(
+    aws: LocalAws, service: str, operation: str, params: dict[str, Any]
+) -> AWSPreparedRequest:
+    client = client_of(aws, service)
     sent: list[AWSPreparedRequest] = []
 
     def keep(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
@@ -199,13 +203,7 @@ def test_headers_that_say_nothing(requests: dict[str, AWSPreparedRequest]) -> No
 
 def test_a_compressed_body_is_read(aws: LocalAws) -> None:
     """As boto3 sends the metrics of a training, from 10 KB on."""
-    cloudwatch = boto3.client(
-        "cloudwatch",
-        endpoint_url=aws.url,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # pragma: allowlist secret
-    )
+    cloudwatch = client_of(aws, "cloudwatch")
     sent: list[Any] = []
     cloudwatch.meta.events.register(
         "before-send", lambda request, **_: sent.append(request.headers.get("Content-Encoding"))
