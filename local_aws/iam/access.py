@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
@@ -35,6 +35,10 @@ class Caller:
     policies: Mapping[str, str] | None
     boundary: str | None = None
     session: str | None = None
+
+
+# Who signs nothing, and may do what a bucket's policy lets everybody.
+ANONYMOUS: Final = Caller("anonymous", "", (), {})
 
 
 def administrator(account: str, region: str) -> Caller:
@@ -85,15 +89,17 @@ def of_bucket(name: str, request: Request, region: str) -> Decision | None:
 
 def refusal(caller: Caller, request: Request) -> str | None:
     """Why a request is refused, in AWS's words; None if it is allowed."""
-    context = {
-        **request.context,
-        "aws:PrincipalArn": caller.names[0],
-        "aws:PrincipalAccount": caller.account,
-    }
-    root = f"arn:{caller.arn.split(':')[1]}:iam::{caller.account}:root"
-    request = replace(request, context=context)
-    own = replace(request, principals=caller.names)
-    anybody = replace(request, principals=(*caller.names, caller.account, root))
+    own = anybody = request
+    if caller is not ANONYMOUS:
+        context = {
+            **request.context,
+            "aws:PrincipalArn": caller.names[0],
+            "aws:PrincipalAccount": caller.account,
+        }
+        root = f"arn:{caller.arn.split(':')[1]}:iam::{caller.account}:root"
+        request = replace(request, context=context)
+        own = replace(request, principals=caller.names)
+        anybody = replace(request, principals=(*caller.names, caller.account, root))
 
     identity = Decision.ALLOW
     if caller.policies is not None:

@@ -117,10 +117,17 @@ def _in_json(operation: OperationModel) -> Shape | None:
 def _check(response: BaseResponse) -> None:
     key = _access_key(response.normalized_request)
     service = response.boto3_service_name
-    if key is None or not service:  # unsigned, or one of moto's own addresses
+    if not service:  # one of moto's own addresses
         return
+    if key is None and response.normalized_request.method == "OPTIONS":
+        return  # a browser asks whether it may ask, and never signs that
     try:
-        caller = caller_of(key, response.current_account, response.region)
+        if key is not None:
+            caller = caller_of(key, response.current_account, response.region)
+        elif service == "s3":  # which alone has doors for everybody
+            caller = access.ANONYMOUS
+        else:
+            raise _unsigned()
     except ServiceException as error:
         raise _answer(response.normalized_request, _model(service), None, error) from None
     if caller.policies is None and service not in _BIND_ADMINISTRATORS:
@@ -132,14 +139,20 @@ def _check(response: BaseResponse) -> None:
     except (NotFound, NotImplementedError):
         if caller.policies is None:
             return
-        unknown = NotImplementedByLocalAws(
-            f"{request.method} {request.path} of {service} with a role's credentials"
-        )
+        unknown: ServiceException = _unsigned()
+        if caller is not access.ANONYMOUS:
+            unknown = NotImplementedByLocalAws(
+                f"{request.method} {request.path} of {service} with a role's credentials"
+            )
         raise _answer(request, model, None, unknown) from None
     try:
         _admit(caller, _call(response, request, model, operation, in_path))
     except ServiceException as error:
         raise _answer(request, model, operation, error) from None
+
+
+def _unsigned() -> AwsError:
+    return AwsError("MissingAuthenticationToken", "Missing Authentication Token")
 
 
 def _admit(caller: access.Caller, call: requests.Call) -> None:
@@ -215,23 +228,29 @@ def caller_of(key: str, account: str, region: str) -> access.Caller:
     """Who has an access key: a role's session, a user, or else the administrator.
 
     Raises:
-        AwsError: the key was good once.
+        AwsError: the key was good once, or would be if it were active.
     """
     session = find_session(key, account, region)
     if session is not None:
         role = session.role
         if role is None:
-            raise AwsError(
-                "InvalidClientTokenId", "The security token included in the request is invalid."
-            )
+            raise _invalid()
         if not session.lasts():
             raise AwsError("ExpiredToken", "The security token included in the request is expired")
         return access.role_session(session, role)
     backend: Any = iam_backends[account]["aws"]
     issued = backend.access_keys.get(key)
+    if issued is not None and issued.status != "Active":
+        raise _invalid()
     if issued is not None and issued.user_name:
         return access.user(issued.user_name, account, region)
     return access.administrator(account, region)
+
+
+def _invalid() -> AwsError:
+    return AwsError(
+        "InvalidClientTokenId", "The security token included in the request is invalid."
+    )
 
 
 # An error's code as each kind of protocol spells it
@@ -239,6 +258,7 @@ _JSON_CODES: Final = {
     "AccessDenied": "AccessDeniedException",
     "ExpiredToken": "ExpiredTokenException",
     "InvalidClientTokenId": "UnrecognizedClientException",
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
 }
 
 

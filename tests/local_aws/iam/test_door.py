@@ -5,7 +5,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local_aws import clients
@@ -57,6 +60,17 @@ def _as(role: str, service: str, **more: Any) -> Any:
     )["Credentials"]
     names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
     return clients.client(service, REGION, clients.Credentials(*(answer[name] for name in names)))
+
+
+def _unsigned(service: str) -> Any:
+    """A client of somebody without credentials."""
+    make: Any = boto3.client
+    return make(
+        service,
+        region_name=REGION,
+        endpoint_url=clients.client(service, REGION).meta.endpoint_url,
+        config=Config(signature_version=UNSIGNED),
+    )
 
 
 def _refused(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, str]:
@@ -122,6 +136,120 @@ def test_a_bucket_may_let_a_role_in_and_refuse_even_the_administrator() -> None:
         _as(_role(), "s3").get_object(Bucket="shared", Key="x")
     with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
         s3.put_object(Bucket="shared", Key="y", Body=b"y")
+
+
+def test_who_does_not_sign_may_do_what_a_bucket_lets_everybody() -> None:
+    s3, nobody = clients.client("s3", REGION), _unsigned("s3")
+    s3.create_bucket(Bucket="open")
+    s3.put_object(Bucket="open", Key="a/1", Body=b"1")
+    everybody = _allow("s3:GetObject", on="arn:aws:s3:::open/a/*", Principal="*")
+    account = _allow("s3:PutObject", on="arn:aws:s3:::open/*", Principal=ME)
+    s3.put_bucket_policy(Bucket="open", Policy=_document(everybody, account))
+    assert nobody.get_object(Bucket="open", Key="a/1")["Body"].read() == b"1"
+    for call, place in (
+        (nobody.put_object, {"Bucket": "open", "Key": "a/1"}),
+        (nobody.list_objects_v2, {"Bucket": "open"}),
+        (nobody.get_object, {"Bucket": "books", "Key": "a/1"}),
+    ):
+        with pytest.raises(ClientError, match="User: anonymous is not authorized"):
+            call(**place)
+    with pytest.raises(ClientError, match="Missing Authentication Token"):
+        _unsigned("sagemaker").list_training_jobs()
+
+
+def test_each_object_of_a_call_counts_with_its_version_and_what_is_set_beside_it() -> None:
+    admin = clients.client("s3", REGION)
+    admin.create_bucket(Bucket="versions")
+    versions = {"Status": "Enabled"}
+    admin.put_bucket_versioning(Bucket="versions", VersioningConfiguration=versions)
+    old = admin.put_object(Bucket="versions", Key="a b/1", Body=b"1")["VersionId"]
+    s3 = _as(
+        _role(
+            _allow("s3:PutObject", "s3:DeleteObject", "s3:GetObject"),
+            {
+                **{"Effect": "Deny", "Action": "s3:GetObject"},
+                "Resource": "arn:aws:s3:::versions/a b/*",
+            },
+        ),
+        "s3",
+    )
+    source = {"Bucket": "versions", "Key": "a b/1"}
+    both: Any = {"Objects": [{"Key": "b"}, {"Key": "a b/1", "VersionId": old}]}
+    for call, more, action in (
+        (s3.copy_object, {"Key": "b", "CopySource": source}, "GetObject"),
+        (
+            s3.copy_object,
+            {"Key": "b", "CopySource": source | {"VersionId": old}},
+            "GetObjectVersion",
+        ),
+        (s3.delete_objects, {"Delete": both}, "DeleteObjectVersion"),
+        (s3.put_object, {"Key": "b", "ACL": "public-read"}, "PutObjectAcl"),
+        (s3.put_object, {"Key": "b", "Tagging": "a=b"}, "PutObjectTagging"),
+    ):
+        with pytest.raises(ClientError, match=f"AccessDenied.* s3:{action} on resource"):
+            call(Bucket="versions", **more)
+    s3.put_object(Bucket="versions", Key="b", Body=b"")
+    s3.delete_objects(Bucket="versions", Delete={"Objects": [{"Key": "b"}]})
+
+
+def test_a_text_that_is_an_arn_stands_in_for_nothing() -> None:
+    """It may be a tag's, or that of what else a call is about."""
+    jobs, functions = (
+        f"{JOB.rpartition('/')[0]}/mine",
+        f"arn:aws:lambda:{REGION}:{ACCOUNT}:function",
+    )
+    role = _role(
+        _allow("sagemaker:CreateTrainingJob", on=jobs),
+        _allow("lambda:AddPermission", on=f"{functions}:mine"),
+        _allow("iam:PassRole"),
+    )
+    job: Any = {
+        "TrainingJobName": "theirs",
+        "AlgorithmSpecification": {"TrainingImage": "any", "TrainingInputMode": "File"},
+        "RoleArn": _arn(role),
+        "OutputDataConfig": {"S3OutputPath": "s3://books/x"},
+        "ResourceConfig": {
+            **{"InstanceType": "ml.m5.large", "InstanceCount": 1},
+            "VolumeSizeInGB": 1,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "Tags": [{"Key": "like", "Value": jobs}],
+    }
+    with pytest.raises(ClientError, match=r"AccessDenied.*training-job/theirs"):
+        _as(role, "sagemaker").create_training_job(**job)
+    permission = {
+        **{"StatementId": "1", "Action": "lambda:InvokeFunction"},
+        **{"Principal": "s3.amazonaws.com", "SourceArn": f"{functions}:mine"},
+    }
+    lambda_ = _as(role, "lambda")
+    for theirs in ("theirs", f"{functions}:theirs"):
+        with pytest.raises(ClientError, match=r"AccessDenied.*function:theirs"):
+            lambda_.add_permission(FunctionName=theirs, **permission)
+    for mine in ("mine", f"{functions}:mine"):  # it may, and there is none
+        with pytest.raises(ClientError, match="ResourceNotFound"):
+            lambda_.add_permission(FunctionName=mine, **permission)
+
+
+def test_an_access_key_that_is_switched_off_or_deleted_is_nobodys() -> None:
+    iam = clients.client("iam", REGION)
+    iam.create_user(UserName="reader")
+    iam.put_user_policy(
+        UserName="reader", PolicyName="p", PolicyDocument=_document(_allow("s3:GetObject"))
+    )
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    names = {"UserName": "reader", "AccessKeyId": key["AccessKeyId"]}
+    held = clients.Credentials(key["AccessKeyId"], key["SecretAccessKey"], "")
+    s3, sagemaker = (clients.client(one, REGION, held) for one in ("s3", "sagemaker"))
+    assert s3.get_object(Bucket="books", Key="a/1")["Body"].read() == b"1"
+    iam.update_access_key(**names, Status="Inactive")
+    with pytest.raises(ClientError, match="InvalidAccessKeyId"):
+        s3.get_object(Bucket="books", Key="a/1")
+    iam.delete_access_key(**names)
+    with pytest.raises(ClientError, match="UnrecognizedClientException"):
+        sagemaker.list_training_jobs()  # which the administrator could
+    assert iam.list_access_keys(UserName="reader")["AccessKeyMetadata"] == []
+    with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*PermissionsBoundary"):
+        iam.create_user(UserName="bounded", PermissionsBoundary=_arn("any"))
 
 
 def test_a_missing_object_is_told_to_those_who_may_list() -> None:
