@@ -203,11 +203,14 @@ class _Pricer:
             per="hour",
         )
 
-    def function(self, _: str, properties: Resource) -> None:
+    def function(self, name: str, properties: Resource) -> None:
         (architecture,) = properties.get("Architectures", ["x86_64"])
         self._by_use(f"functions ({architecture})", "lambda/requests", f"lambda/{architecture}")
         if properties.get("TracingConfig", {}).get("Mode") == "Active":
             self._by_use("X-Ray", "xray/traces")
+        if "NAMESPACE" in properties.get("Environment", {}).get("Variables", {}):
+            # that of what it measures by the hour, whether an alarm looks at it or not
+            self._add(name, "metric of our own", 1, "cloudwatch/metric")
 
     def dataset(self, _: str, properties: Resource) -> None:
         if "DatasetImportJob" in properties:
@@ -219,8 +222,6 @@ class _Pricer:
     def alarm(self, name: str, properties: Resource) -> None:
         metrics = sum("MetricStat" in one for one in properties.get("Metrics", [])) or 1
         self._add(name, "alarm", float(metrics), "cloudwatch/alarm")
-        if not properties.get("Namespace", "AWS/").startswith("AWS/"):
-            self._add(name, "metric of our own", 1, "cloudwatch/metric")
 
     def dashboard(self, name: str, _: Resource) -> None:
         self._add(name, "dashboard", 1, "cloudwatch/dashboard")

@@ -43,10 +43,6 @@ def endpoint(name: str, **variant: Any) -> dict[str, Any]:
     }
 
 
-def alarm(namespace: str) -> dict[str, Any]:
-    return {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Namespace": namespace}}
-
-
 def campaign(recipe: str, tps: int) -> dict[str, Any]:
     return {
         "Solution": {
@@ -172,7 +168,14 @@ def test_the_top_of_a_deployment_names_what_costs_most_and_sums_the_rest() -> No
 def test_a_metric_of_our_own_is_paid_for() -> None:
     item = "cloudwatch/metric"
     prices = {item: Price(item=item, usd=73.0, per="month", as_of="2026", source="made up")}
-    template = {"Resources": {"A": alarm("Ours"), "B": alarm("AWS/Lambda")}}
+    measures: dict[str, Any] = {"Environment": {"Variables": {"NAMESPACE": "Ours"}}}
+    functions = {"A": measures, "B": {"Environment": {"Variables": {}}}, "C": {}}
+    template = {
+        "Resources": {
+            name: {"Type": "AWS::Lambda::Function", "Properties": properties}
+            for name, properties in functions.items()
+        }
+    }
     found = of_templates({"Stack": template}, prices)
     assert [(one.what, one.hourly) for one in found.charges] == [("metric of our own", 0.1)]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from cost.estimate import of_assembly
-from tests.stacks.deployments import Deployment
+from tests.stacks.deployments import Deployment, Synthesize
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,19 @@ def test_what_stands_by_the_hour(
     names = {f"{deployment.prefix}-{stack}" for stack in stacks}
     standing = sum(charge.hourly for charge in found.charges if charge.stack in names)
     assert standing == pytest.approx(hourly)
+
+
+def test_nothing_of_any_deployment_is_without_a_price(any_variant: Deployment) -> None:
+    found = of_assembly(any_variant.folder)
+    assert found.unpriced == {}
+    assert all(found.by_use.values()), "a price by use is missing from the table"
+
+
+def test_the_caretakers_metric_is_paid_for_with_no_alarm_on_it(synthesize: Synthesize) -> None:
+    settings = {"operations": {"idle_hours": 24}, "personalize": {"groups": "off"}}
+    found = of_assembly(synthesize(settings).folder)
+    (metric,) = [one for one in found.charges if one.what == "metric of our own"]
+    assert metric.hourly * 730 == pytest.approx(0.30)
 
 
 def test_training_at_most(default: Deployment) -> None:
