@@ -16,6 +16,7 @@ object2vec/movielens/embeddings/* of the bucket.
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -92,10 +93,10 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     sys.tracebacklimit = 1000
     deleting = event["RequestType"] == "Delete"
-    if deleting and ":s3vectors:" not in event["PhysicalResourceId"]:
+    properties, index = event["ResourceProperties"], event["PhysicalResourceId"]
+    if deleting and not (_is_index(index) and _names_bucket(properties)):
         return {"IsComplete": True}  # the id is CloudFormation's own: nothing was begun
-    properties = event["ResourceProperties"]
-    one = Import(properties["Bucket"], properties["Endpoint"], event["PhysicalResourceId"])
+    one = Import(properties["Bucket"], properties.get("Endpoint", ""), index)
     try:
         if deleting:
             one.forget()
@@ -111,6 +112,15 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
         stream = getattr(context, "log_stream_name", "unknown")
         told = f"{event['LogicalResourceId']}: {str(error)[:1500]} (log stream {stream})"
         raise RetrievalError(told) from None
+
+
+def _is_index(arn: str) -> bool:
+    return ":s3vectors:" in arn and arn.count("/") >= 3
+
+
+def _names_bucket(properties: object) -> bool:
+    bucket = properties.get("Bucket") if isinstance(properties, dict) else None
+    return isinstance(bucket, str) and re.fullmatch(r"[a-z0-9.-]{3,63}", bucket) is not None
 
 
 class Import:

@@ -236,6 +236,18 @@ class TestImport:
         assert is_complete(never, Context(1)) == {"IsComplete": True}
 
     @pytest.mark.parametrize(
+        "properties", [None, "text", {}, {"Bucket": ["x"]}, {"Bucket": "No Bucket's"}]
+    )
+    @pytest.mark.parametrize("known", [True, False])
+    def test_is_forgotten_whatever_its_properties(
+        self, arn: str, endpoint: Endpoint, properties: Any, known: bool
+    ) -> None:
+        """As those of an older version of the function: a deletion must not be stuck."""
+        told = event(arn, "Delete") | {"ResourceProperties": properties}
+        told |= {"PhysicalResourceId": arn if known else "arn:aws:s3vectors:nonsense"}
+        assert is_complete(told, Context(1)) == {"IsComplete": True}
+
+    @pytest.mark.parametrize(
         "error",
         [
             client_error("ThrottlingException", "Rate exceeded"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from trained_resource.kinds import KINDS
 
 from stacks import deep_mf, images
 from stacks.constructs.script import Script
@@ -482,3 +483,16 @@ def test_factorization_machines_read_records_of_the_datas_width(variant: Variant
         assert channel["ContentType"] == "application/x-recordio-protobuf"
         uri = json.dumps(channel["DataSource"]["S3DataSource"]["S3Uri"])
         assert f"/factorization-machines/movielens/input/{name}/" in uri
+
+
+def test_every_custom_resource_is_one_that_the_contracts_tests_know(
+    any_variant: Deployment,
+) -> None:
+    ours = {"Custom::TrainedStart", "Custom::TrainedWait", "Custom::IndexedMovies"}
+    the_cdks = {"Custom::S3AutoDeleteObjects", "Custom::CDKBucketDeployment"}
+    for template in any_variant.templates.values():
+        for one in template["Resources"].values():
+            if one["Type"].startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
+                assert one["Type"] in ours | the_cdks
+            if one["Type"] == "Custom::TrainedStart":
+                assert one["Properties"]["Kind"] in KINDS
