@@ -30,7 +30,7 @@ class PortInUse(RuntimeError):
 
 
 class _Quiet(MotoRequestHandler):
-    """HTTP/1.1 keeps connections open, which saves a client the time of a new one each call."""
+    """In HTTP/1.1 an answer of unknown length comes in chunks: one that is cut off is seen."""
 
     protocol_version = "HTTP/1.1"
 

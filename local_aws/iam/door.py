@@ -32,6 +32,10 @@ _BIND_ADMINISTRATORS: Final = frozenset({"s3", "sts"})
 _FREE: Final = frozenset({"sts:GetCallerIdentity"})
 
 
+# An operation, and the parameters that its address holds
+_Matched = tuple[OperationModel, dict[str, Any]]
+
+
 class Refusal(HTTPException):
     """A refused request's whole answer, in the form that its service gives errors."""
 
@@ -56,17 +60,21 @@ def checked(setup: Callable[..., None]) -> Callable[..., None]:
     def setup_class(
         response: BaseResponse, request: Request, *arguments: Any, **named: Any
     ) -> None:
-        if response.boto3_service_name:  # else it is one of moto's own addresses
-            _check_form(response.boto3_service_name, request)
+        service = response.boto3_service_name
+        if not service:  # one of moto's own addresses
+            setup(response, request, *arguments, **named)
+            return
+        matched = _read(service, request)
         setup(response, request, *arguments, **named)
-        _check(response)
+        _check(response, service, matched)
 
     return setup_class
 
 
-def _check_form(service: str, request: Request) -> None:
-    """Refuse what moto would fail to read, as an unknown operation and a body that is no JSON.
+def _read(service: str, request: Request) -> _Matched | None:
+    """The operation that a request asks for; None if it is none.
 
+    What moto would fail to read is refused, as an unknown operation and a body that is no JSON.
     https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
     """
     model = _model(service)
@@ -75,7 +83,7 @@ def _check_form(service: str, request: Request) -> None:
     # (but not where it is compressed: moto unpacks it)
     plain = "json" in protocol and not request.headers.get("Content-Encoding")
     body = request.get_data() if plain else b""
-    operation = None
+    matched = None
     try:
         scope = _SCOPE.search(request.headers.get("Authorization", ""))
         if scope and scope[1].count("/") != 4:
@@ -84,8 +92,8 @@ def _check_form(service: str, request: Request) -> None:
                 "Credential must have exactly 5 slash-delimited elements, e.g. "
                 f"keyid/date/region/service/term, got '{scope[1]}'",
             )
-        operation, _ = get_service_router(service).match(request)
-        shape = _in_json(operation) if body else None
+        matched = get_service_router(service).match(request)
+        shape = _in_json(matched[0]) if body else None
         if shape and (fault := mistyped(read_json(body), shape)):
             raise AwsError("SerializationException", fault)
     except (NotFound, NotImplementedError):
@@ -94,14 +102,14 @@ def _check_form(service: str, request: Request) -> None:
         elif protocol == "query":
             error = AwsError("InvalidAction", "There is no such action")
         else:
-            return  # moto has addresses of its own, and 404 for what is none
+            return None  # moto has addresses of its own, and 404 for what is none
     except AwsError as found:
         error = found
     except ValueError as found:
         error = AwsError("SerializationException", f"The body is not JSON: {found}")
     else:
-        return
-    raise _answer(request, model, operation, error, 400)
+        return matched
+    raise _answer(request, model, matched[0] if matched else None, error, 400)
 
 
 def _in_json(operation: OperationModel) -> Shape | None:
@@ -114,41 +122,37 @@ def _in_json(operation: OperationModel) -> Shape | None:
     return body if body.type_name == "structure" else None
 
 
-def _check(response: BaseResponse) -> None:
-    key = _access_key(response.normalized_request)
-    service = response.boto3_service_name
-    if not service:  # one of moto's own addresses
-        return
-    if key is None and response.normalized_request.method == "OPTIONS":
-        return  # a browser asks whether it may ask, and never signs that
+def _check(response: BaseResponse, service: str, matched: _Matched | None) -> None:
+    request, model = response.normalized_request, _model(service)
+    operation = matched[0] if matched else None
     try:
-        if key is not None:
-            caller = caller_of(key, response.current_account, response.region)
-        elif service == "s3":  # which alone has doors for everybody
-            caller = access.ANONYMOUS
-        else:
-            raise _unsigned()
-    except ServiceException as error:
-        raise _answer(response.normalized_request, _model(service), None, error) from None
-    if caller.policies is None and service not in _BIND_ADMINISTRATORS:
-        return
-    model = _model(service)
-    request = response.normalized_request
-    try:
-        operation, in_path = get_service_router(service).match(request)
-    except (NotFound, NotImplementedError):
-        if caller.policies is None:
+        caller = _caller(response, service, operation)
+        if caller.policies is None and (matched is None or service not in _BIND_ADMINISTRATORS):
             return
-        unknown: ServiceException = _unsigned()
-        if caller is not access.ANONYMOUS:
-            unknown = NotImplementedByLocalAws(
+        if matched is None:
+            if caller is access.ANONYMOUS:
+                raise _unsigned()
+            raise NotImplementedByLocalAws(
                 f"{request.method} {request.path} of {service} with a role's credentials"
             )
-        raise _answer(request, model, None, unknown) from None
-    try:
-        _admit(caller, _call(response, request, model, operation, in_path))
+        _admit(caller, _call(response, request, model, *matched))
     except ServiceException as error:
         raise _answer(request, model, operation, error) from None
+
+
+def _caller(
+    response: BaseResponse, service: str, operation: OperationModel | None
+) -> access.Caller:
+    request = response.normalized_request
+    key = _access_key(request)
+    if key is not None:
+        return caller_of(key, response.current_account, response.region)
+    asks_to_ask = request.method == "OPTIONS"  # which a browser does, and never signs
+    if asks_to_ask or (operation is not None and operation.auth_type == "none"):
+        return access.administrator(response.current_account, response.region)
+    if service == "s3":  # which alone has doors for everybody
+        return access.ANONYMOUS
+    raise _unsigned()
 
 
 def _unsigned() -> AwsError:

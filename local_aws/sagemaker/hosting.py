@@ -147,14 +147,21 @@ class Variant:
             )
         self._keeper.start()
 
-    def close(self, grace: float = _GRACE) -> None:
+    def close(self) -> None:
         """End the server, and deliver what it wrote."""
         self._closed.set()
-        self.server.close(grace)
+        self.server.close(_GRACE)
         if self._keeper.is_alive():
             self._keeper.join()
         if self._stream is not None:
             self._stream.close()
+
+    def abandon(self) -> None:
+        """End the server at once. What it wrote last is lost: nobody is left to deliver it to."""
+        self._closed.set()
+        self.server.close(grace=0)
+        if self._stream is not None:
+            self._stream.abandon()
 
     def _write(self, line: str) -> None:
         if self._stream is not None:
@@ -351,7 +358,7 @@ class Endpoint:
         with self._lock:
             self._abandoned = True
             for variant in (*self._deployment.values(), *self._pending.values()):
-                variant.close(grace=0)
+                variant.abandon()
             self._deployment = {}
 
 

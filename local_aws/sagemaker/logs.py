@@ -45,6 +45,13 @@ class LogStream:
             self._changed.notify()
         self._thread.join()
 
+    def abandon(self) -> None:
+        """Deliver no more, and do not wait for what is on its way."""
+        with self._changed:
+            self._events.clear()
+            self._closed = True
+            self._changed.notify()
+
     def _deliver(self) -> None:
         alive = self._attempt(self._create)
         closed = False

@@ -155,6 +155,10 @@ def test_who_does_not_sign_may_do_what_a_bucket_lets_everybody() -> None:
             call(**place)
     with pytest.raises(ClientError, match="Missing Authentication Token"):
         _unsigned("sagemaker").list_training_jobs()
+    with pytest.raises(ClientError, match="NotImplementedByLocalAws"):  # which nobody need sign
+        _unsigned("sts").assume_role_with_web_identity(
+            RoleArn=_arn("any"), RoleSessionName="me", WebIdentityToken="a token"
+        )
 
 
 def test_each_object_of_a_call_counts_with_its_version_and_what_is_set_beside_it() -> None:

@@ -1,6 +1,7 @@
 """Where it runs: beside a server that ends, inside `mock_aws`, and with the real algorithm."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.logs.responses import LogsResponse
 
 from local_aws.install import install
 from local_aws.sagemaker import images
@@ -43,6 +45,31 @@ def test_nothing_outlives_the_server(fake: None, client_of: Callable[[str], Any]
     while (left := alive(before)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == set()
+
+
+def test_no_line_of_a_log_holds_up_the_end(
+    fake: None, client_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its delivery may wait for moto's state, which the end has locked by then."""
+    begun = threading.Event()
+    put = LogsResponse.put_log_events
+
+    def slow(response: LogsResponse) -> Any:
+        begun.set()
+        time.sleep(2)  # until the state is locked
+        return put(response)
+
+    with LocalAws() as server:
+        aws = client_of(server.url)
+        aws.prepare()
+        aws.model("m")
+        aws.config("c", "m")
+        assert aws.endpoint("e", "c")["EndpointStatus"] == "InService"
+        monkeypatch.setattr(LogsResponse, "put_log_events", slow)
+        aws.invoke("e", {})  # of which its container tells
+        assert begun.wait(20)
+        started = time.monotonic()
+    assert time.monotonic() - started < 20
 
 
 def alive(before: set[psutil.Process]) -> set[psutil.Process]:
