@@ -223,6 +223,10 @@ class _Pricer:
         metrics = sum("MetricStat" in one for one in properties.get("Metrics", [])) or 1
         self._add(name, "alarm", float(metrics), "cloudwatch/alarm")
 
+    def scaling(self, name: str, _: Resource) -> None:
+        # Application Auto Scaling makes them: one to grow by, one to shrink by
+        self._add(name, "alarms of target tracking", 2, "cloudwatch/alarm")
+
     def dashboard(self, name: str, _: Resource) -> None:
         self._add(name, "dashboard", 1, "cloudwatch/dashboard")
 
@@ -287,6 +291,7 @@ class _Pricer:
 
 
 _PRICERS: Final[Mapping[str, Callable[[_Pricer, str, Resource], None]]] = {
+    "AWS::ApplicationAutoScaling::ScalingPolicy": _Pricer.scaling,
     "AWS::CloudWatch::Alarm": _Pricer.alarm,
     "AWS::CloudWatch::Dashboard": _Pricer.dashboard,
     "AWS::KMS::Key": _Pricer.key,
@@ -316,7 +321,6 @@ _FREE: Final = frozenset(
         "AWS::ApiGatewayV2::Route",
         "AWS::ApiGatewayV2::Stage",
         "AWS::ApplicationAutoScaling::ScalableTarget",
-        "AWS::ApplicationAutoScaling::ScalingPolicy",
         "AWS::Budgets::Budget",
         "AWS::CDK::Metadata",
         "AWS::Events::Rule",

@@ -200,6 +200,12 @@ def _like(pattern: str, value: str, ignore_case: bool = False) -> bool:
     return compiled.fullmatch(value.lower() if ignore_case else value) is not None
 
 
+def _arn_like(pattern: str, value: str) -> bool:
+    """Part by part, of which an ARN has six: no * reaches beyond a colon of the first five."""
+    parts, values = pattern.split(":", 5), value.split(":", 5)
+    return len(parts) == len(values) and all(map(_like, parts, values))
+
+
 @lru_cache(maxsize=4096)
 def _pattern(pattern: str) -> re.Pattern[str]:
     # only * and ? are wild in policies; fnmatch would read [ as a set
@@ -214,10 +220,10 @@ _OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "StringNotEqualsIgnoreCase": (lambda wanted, value: wanted.lower() == value.lower(), True),
     "StringLike": (_like, False),
     "StringNotLike": (_like, True),
-    "ArnEquals": (_like, False),
-    "ArnNotEquals": (_like, True),
-    "ArnLike": (_like, False),
-    "ArnNotLike": (_like, True),
+    "ArnEquals": (_arn_like, False),
+    "ArnNotEquals": (_arn_like, True),
+    "ArnLike": (_arn_like, False),
+    "ArnNotLike": (_arn_like, True),
     "Bool": (lambda wanted, value: wanted.lower() == value.lower(), False),
     "NumericEquals": (_number(lambda value, wanted: value == wanted), False),
     "NumericNotEquals": (_number(lambda value, wanted: value == wanted), True),

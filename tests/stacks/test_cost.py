@@ -13,8 +13,8 @@ from tests.stacks.deployments import Deployment, Synthesize
     [
         # three endpoints on ml.m5.large at 0.115
         ("default", {"Object2Vec"}, 3 * 0.115),
-        # two endpoints on two each; what scaling adds is not there yet
-        ("workshop in Ireland, scaling", {"Object2Vec"}, 4 * 0.115),
+        # two endpoints on two each, two alarms each; what scaling adds is not there yet
+        ("workshop in Ireland, scaling", {"Object2Vec"}, 4 * 0.115 + 4 * 0.10 / 730),
         ("serverless in China", {"Object2Vec"}, 0.0),
         # one second-version campaign for 3,600 requests an hour at 0.15 a thousand
         ("default", {"Personalize"}, 0.54),
