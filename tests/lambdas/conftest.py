@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ def nobody() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No waiting between a client's tries; after a test, stack traces are whole again."""
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    # botocore's alone, for whatever else runs in this process waits for real
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     yield
     vars(sys).pop("tracebacklimit", None)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -706,7 +707,7 @@ class TestWait:
     ) -> None:
         stack.run("Create", PROPERTIES)
         now = [1000.0]
-        monkeypatch.setattr("trained_resource.resource.time.time", lambda: now[0])
+        monkeypatch.setattr(resource, "time", SimpleNamespace(time=lambda: now[0]))
 
         def pass_ten_seconds(_: int) -> None:
             now[0] += 10

@@ -6,6 +6,7 @@ import threading
 import urllib.error
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -59,8 +60,8 @@ class Instance:
         self.answers: dict[str, Any] = {"kernels": [], "terminals": []}
         self.stopped: list[float] = []
         self.stop_fails = 0
-        monkeypatch.setattr("time.time", lambda: self.now)
-        monkeypatch.setattr("time.sleep", self._sleep)
+        clock = SimpleNamespace(time=lambda: self.now, sleep=self._sleep)
+        monkeypatch.setattr(keeper, "time", clock)  # the keeper's alone: others wait for real
         monkeypatch.setattr(keeper, "ask", self._ask)
         monkeypatch.setattr("boto3.client", lambda _: self)
 
