@@ -380,7 +380,10 @@ def _whole_numbers(values: pa.Array, bits: int = 64) -> tuple[NDArray[np.bool_],
     whole = _mask(pc.match_substring_regex(values, _WHOLE))
     good = values.filter(pa.array(whole))
     digits = pc.utf8_lpad(pc.replace_substring_regex(good, _WHOLE, r"\2"), 19, "0")
-    fits = pc.less_equal(digits, f"{2 ** (bits - 1) - 1:019}")
+    below = pc.equal(pc.replace_substring_regex(good, _WHOLE, r"\1"), "-")
+    fits = pc.less_equal(
+        digits, pc.if_else(below, f"{2 ** (bits - 1):019}", f"{2 ** (bits - 1) - 1:019}")
+    )
     plain = pc.replace_substring_regex(good.filter(fits), _WHOLE, r"\1\2")
     whole[whole] = _mask(fits)
     numbers = np.zeros(len(values), np.int64)

@@ -1,13 +1,14 @@
 """Models, and the processes that serve them over HTTP."""
 
+import re
 import shutil
-import socket
 import tarfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import urllib3
@@ -27,6 +28,9 @@ _UNSUPPORTED = (
     "AdditionalModelDataSources",
     "ImageConfig",
 )
+
+# What a program says once it listens, on a port that the machine has given it
+_SERVING = re.compile(r"serving .* on 127\.0\.0\.1:(\d+)")
 
 
 class Model:
@@ -150,21 +154,31 @@ class ModelServer:
         with self._lock:
             if self._closed:
                 return False
-            port = _free_port()
-            self._pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=32)
+            ports: SimpleQueue[int] = SimpleQueue()
+
+            def on_line(line: str) -> None:
+                if told := _SERVING.fullmatch(line):
+                    ports.put(int(told[1]))
+                self._on_line(line)
+
+            # a port chosen for it might be another's by the time it takes it; so it takes any
             self._container = container = Container(
                 self._model.program,
                 "serve",
                 self._root,
-                {**self._environment, "SAGEMAKER_BIND_TO_PORT": str(port)},
+                {**self._environment, "SAGEMAKER_BIND_TO_PORT": "0"},
                 threads=1,
-                on_line=self._on_line,
+                on_line=on_line,
             )
         deadline = time.monotonic() + self._patience
+        pool = None
         while time.monotonic() < deadline:
-            with suppress(urllib3.exceptions.HTTPError):
-                if self._pool.request("GET", "/ping", retries=False, timeout=2.0).status == 200:
-                    self._healthy = True
+            with suppress(Empty, urllib3.exceptions.HTTPError):
+                pool = pool or urllib3.HTTPConnectionPool(
+                    "127.0.0.1", ports.get(timeout=0.05), maxsize=32
+                )
+                if pool.request("GET", "/ping", retries=False, timeout=2.0).status == 200:
+                    self._pool, self._healthy = pool, True
                     return True
             if container.wait(0.05) is not None:
                 return False
@@ -217,9 +231,3 @@ class ModelServer:
             if self._pool is not None:
                 self._pool.close()
         shutil.rmtree(self._root, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -268,7 +268,8 @@ def _serve(root: Path) -> None:
         threading.Thread(target=server.shutdown).start()
 
     signal.signal(signal.SIGTERM, stop)
-    print(f"serving {os.environ.get('SAGEMAKER_PROGRAM', 'inference.py')}", flush=True)
+    script = os.environ.get("SAGEMAKER_PROGRAM", "inference.py")
+    print(f"serving {script} on 127.0.0.1:{server.server_address[1]}", flush=True)
     with server:
         server.serve_forever(poll_interval=0.05)
 

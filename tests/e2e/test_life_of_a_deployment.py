@@ -1,10 +1,15 @@
 """A deployment from `cdk bootstrap` to `cdk destroy`, as a user lives it. The tests go in order."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,7 +23,7 @@ from moto.sns.models import sns_backends
 from local_aws import processes
 from local_aws.iam.witness import Allowed, Permission
 from rehearsal.calls import workshop_calls
-from rehearsal.cdk import CdkError, outputs
+from rehearsal.cdk import PROJECT, CdkError, outputs
 from rehearsal.inventory import inventory
 from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
@@ -262,6 +267,33 @@ def test_alarms_rise_with_what_they_watch(workbench: Workbench) -> None:
         FunctionName="recommender-Recommendation_Engine_Object2Vec", Payload=b'{"type": "?"}'
     )
     assert _risen() - before == {"Recommendation_Engine_Object2Vec-errors"}
+
+
+def test_the_runbooks_commands_look_where_it_says(workbench: Workbench, life: Life) -> None:
+    """All that only look; words in capitals stand for what there is."""
+    text = (PROJECT / "docs" / "runbook.md").read_text("utf-8")
+    lines = re.findall(r"^    (.+)$", text, re.MULTILINE)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^    .+$", "", text, flags=re.MULTILINE))
+    looks = re.compile(r"aws [\w-]+ (describe|filter|get|list)-|python -m rehearsal.inventory")
+    commands = [command for command in (*lines, *spans) if looks.match(command)]
+    assert len(commands) == 12, commands
+    told = {}
+    for command in commands:
+        known = command.replace("/NAME", f"/{ENDPOINT}").replace("JOB", life.job)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", known],
+            cwd=PROJECT,
+            env=os.environ | {"PATH": path},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{known}: {done.stderr}"
+        told[command] = done.stdout
+    (alarms,) = [out for command, out in told.items() if "--state-value ALARM" in command]
+    assert "recommender-Recommendation_Engine_Object2Vec-errors" in alarms
+    (trainings,) = [out for command, out in told.items() if "--status-equals Failed" in command]
+    assert "recommender-" in trainings, "the one that was killed"
 
 
 def test_a_killed_model_server_is_started_again(workbench: Workbench, tally: Tally) -> None:

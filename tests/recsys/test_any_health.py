@@ -108,6 +108,9 @@ def test_damaged_interactions(tally: Tally, folder: Path, content: bytes) -> Non
 @given(damaged(ITEMS))
 @example(ITEMS.replace(b"ITEM_ID", b"ITEM_ID\r", 1))
 @example(ITEMS.replace(b"1999", b"3000000000"))
+@example(ITEMS.replace(b"1999", b"-2147483648"))
+@example(ITEMS.replace(b"1999", b"-2147483649"))
+@example(ITEMS.replace(b"1000000000", b"-9223372036854775808"))
 @example(ITEMS.replace(b"1000000000", b"9" * 5_000))
 def test_damaged_items(tally: Tally, folder: Path, content: bytes) -> None:
     tally("inputs tried", "data for the health report, damaged")

@@ -17,4 +17,6 @@ class Healthy(BaseHTTPRequestHandler):
 
 if Path(os.environ["CONTAINER_ROOT"], "model", "broken").exists():
     sys.exit("the model is broken")
-HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Healthy).serve_forever()
+server = HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Healthy)
+print(f"serving a fake on 127.0.0.1:{server.server_address[1]}", flush=True)
+server.serve_forever()

@@ -92,7 +92,9 @@ def serve() -> int:
         print(Handler.model["crash"])
         return 1
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    print(f"serving a fake on 127.0.0.1:{server.server_address[1]}", flush=True)
+    server.serve_forever()
     return 0
 
 
