@@ -21,7 +21,7 @@ from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
-from local_aws.awslambda.engine import Engine, Layer, Program, TooManyRequests
+from local_aws.awslambda.engine import CONCURRENCY, Engine, Layer, Program, TooManyRequests
 from local_aws.awslambda.logs import LogSettings
 from local_aws.awslambda.outcomes import AsyncOutcome, async_outcome, remember
 from local_aws.awslambda.sandbox import Answer
@@ -221,6 +221,33 @@ class LocalLambdaBackend(LambdaBackend):
         """End what runs, forget the rest."""
         self.engine.close()
         super().reset()
+
+    def account_settings(self) -> dict[str, Any]:
+        """What the account may have, and has, as GetAccountSettings tells it. Sizes are in bytes.
+
+        https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html
+        """
+        functions = list(self.list_functions())
+        code: list[Any] = [*self.list_functions("ALL")]
+        code += [
+            version
+            for one in self.list_layers()
+            for version in self.list_layer_versions(one["LayerName"])
+        ]
+        reserved = sum(int(one.reserved_concurrency or 0) for one in functions)
+        return {
+            "AccountLimit": {
+                "TotalCodeSize": 75 << 30,
+                "CodeSizeUnzipped": _UNZIPPED_BYTES,
+                "CodeSizeZipped": 50 << 20,
+                "ConcurrentExecutions": CONCURRENCY,
+                "UnreservedConcurrentExecutions": CONCURRENCY - reserved,
+            },
+            "AccountUsage": {
+                "TotalCodeSize": sum(one.code_size for one in code),
+                "FunctionCount": len(functions),
+            },
+        }
 
     def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
         """Make a function, refusing what could not be honoured when it runs."""

@@ -1,6 +1,7 @@
 """Lambda's HTTP side: moto's, with requests validated and invocations that run."""
 
 import base64
+import json
 from typing import Any
 from urllib.parse import unquote
 
@@ -72,6 +73,10 @@ class LocalLambdaResponse(CheckedResponse, LambdaResponse):
         if self.headers.get("X-Amz-Log-Type") == "Tail":
             headers["x-amz-log-result"] = base64.b64encode(done.log_tail).decode()
         return 200, headers, done.payload
+
+    def get_account_settings(self) -> TYPE_RESPONSE:
+        """The account's limits and what it uses of them."""
+        return 200, {}, json.dumps(self.backend.account_settings())
 
     @staticmethod
     def _enrich_response(headers: dict[str, str], body: Any) -> tuple[dict[str, str], Any]:

@@ -269,33 +269,6 @@ def test_alarms_rise_with_what_they_watch(workbench: Workbench) -> None:
     assert _risen() - before == {"Recommendation_Engine_Object2Vec-errors"}
 
 
-def test_the_runbooks_commands_look_where_it_says(workbench: Workbench, life: Life) -> None:
-    """All that only look; words in capitals stand for what there is."""
-    text = (PROJECT / "docs" / "runbook.md").read_text("utf-8")
-    lines = re.findall(r"^    (.+)$", text, re.MULTILINE)
-    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^    .+$", "", text, flags=re.MULTILINE))
-    looks = re.compile(r"aws [\w-]+ (describe|filter|get|list)-|python -m rehearsal.inventory")
-    commands = [command for command in (*lines, *spans) if looks.match(command)]
-    assert len(commands) == 12, commands
-    told = {}
-    for command in commands:
-        known = command.replace("/NAME", f"/{ENDPOINT}").replace("JOB", life.job)
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", known],
-            cwd=PROJECT,
-            env=os.environ | {"PATH": path},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, f"{known}: {done.stderr}"
-        told[command] = done.stdout
-    (alarms,) = [out for command, out in told.items() if "--state-value ALARM" in command]
-    assert "recommender-Recommendation_Engine_Object2Vec-errors" in alarms
-    (trainings,) = [out for command, out in told.items() if "--status-equals Failed" in command]
-    assert "recommender-" in trainings, "the one that was killed"
-
-
 def test_a_killed_model_server_is_started_again(workbench: Workbench, tally: Tally) -> None:
     before = _rating()
     metrics: list[Any] = cloudwatch_backends[ACCOUNT][REGION].metric_data
@@ -422,6 +395,54 @@ def test_failed_training_rolls_back_and_says_why(workbench: Workbench, life: Lif
     assert _config_of_endpoint() == life.config
     assert _rating() == before
     assert "Object2Vec-Trainer-failed" in _risen()
+
+
+def test_without_a_rollback_a_failed_job_is_there_to_be_looked_at(workbench: Workbench) -> None:
+    before = _rating()
+    with pytest.raises(CdkError, match=r"hcnn"):
+        workbench.cdk(
+            *("deploy", "--all", "--require-approval=never", "--no-rollback"),
+            *("-c", "rating.learning_rate=0.003", "-c", "retrieval.learning_rate=0.003"),
+            *("-c", "rating.enc0_network=hcnn"),
+        )
+    assert _status("recommender-Object2Vec") == "UPDATE_FAILED"
+    failed = boto3.client("sagemaker").list_training_jobs(StatusEquals="Failed")
+    assert len(failed["TrainingJobSummaries"]) == 1
+    assert _rating() == before
+
+
+def test_the_runbooks_commands_look_where_it_says(workbench: Workbench, life: Life) -> None:
+    """All that only look; words in capitals stand for what there is."""
+    text = (PROJECT / "docs" / "runbook.md").read_text("utf-8")
+    lines = re.findall(r"^    (.+)$", text, re.MULTILINE)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^    .+$", "", text, flags=re.MULTILINE))
+    looks = re.compile(r"aws [\w-]+ (describe|filter|get|list)-|python -m rehearsal.inventory")
+    commands = [command for command in (*lines, *spans) if looks.match(command)]
+    assert len(commands) == 12, commands
+    told = {}
+    for command in commands:
+        known = command.replace("/NAME", f"/{ENDPOINT}").replace("JOB", life.job)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", known],
+            cwd=PROJECT,
+            env=os.environ | {"PATH": path},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{known}: {done.stderr}"
+        told[command] = done.stdout
+    (alarms,) = [out for command, out in told.items() if "--state-value ALARM" in command]
+    assert "recommender-Object2Vec-Trainer-failed" in alarms
+    (trainings,) = [out for command, out in told.items() if "--status-equals Failed" in command]
+    assert '"recommender-rating-' in trainings
+
+
+def test_rolls_back_by_hand(workbench: Workbench) -> None:
+    workbench.cdk("rollback", "recommender-Object2Vec")
+    assert _status("recommender-Object2Vec") == "UPDATE_ROLLBACK_COMPLETE"
+    failed = boto3.client("sagemaker").list_training_jobs(StatusEquals="Failed")
+    assert failed["TrainingJobSummaries"] == []
 
 
 def test_deploys_after_a_rollback(workbench: Workbench, life: Life) -> None:

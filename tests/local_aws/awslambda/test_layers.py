@@ -115,3 +115,25 @@ def test_a_deleted_layer_version_stays_with_its_functions(aws: Any) -> None:
     client.delete_layer_version(LayerName=layer_name, VersionNumber=int(version))
     client.update_function_configuration(FunctionName=name, Timeout=9)
     assert aws.invoke(name).payload[0] == "1"
+
+
+def test_the_account_counts_its_functions_and_what_they_and_layers_weigh(aws: Any) -> None:
+    client = aws.client("lambda")
+    before = client.get_account_settings()
+    arn = layer(aws, {"counted.py": "__version__ = 'counted'\n"})
+    name = aws.deploy("def handler(event, context): return 1", Layers=[arn], Publish=True)
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=3)
+    after = client.get_account_settings()
+    _, layer_name, version = arn.rsplit(":", 2)
+    weight = client.get_layer_version(LayerName=layer_name, VersionNumber=int(version))
+    function = client.get_function_configuration(FunctionName=name)["CodeSize"]
+    used = {
+        key: after["AccountUsage"][key] - value for key, value in before["AccountUsage"].items()
+    }
+    # the latest and the published one
+    assert used == {
+        "FunctionCount": 1,
+        "TotalCodeSize": 2 * function + weight["Content"]["CodeSize"],
+    }
+    free = [one["AccountLimit"]["UnreservedConcurrentExecutions"] for one in (before, after)]
+    assert free[0] - free[1] == 3
