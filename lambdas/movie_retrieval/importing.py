@@ -95,7 +95,8 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deleting = event["RequestType"] == "Delete"
     properties, index = event["ResourceProperties"], event["PhysicalResourceId"]
     if deleting and not (_is_index(index) and _names_bucket(properties)):
-        return {"IsComplete": True}  # the id is CloudFormation's own: nothing was begun
+        # the id is CloudFormation's own, or no bucket could hold a note: nothing was begun
+        return {"IsComplete": True}
     one = Import(properties["Bucket"], properties.get("Endpoint", ""), index)
     try:
         if deleting:

@@ -244,7 +244,7 @@ def caller_of(key: str, account: str, region: str) -> access.Caller:
         return access.role_session(session, role)
     backend: Any = iam_backends[account]["aws"]
     issued = backend.access_keys.get(key)
-    if issued is not None and issued.status != "Active":
+    if key in backend.deleted_keys or (issued is not None and issued.status != "Active"):
         raise _invalid()
     if issued is not None and issued.user_name:
         return access.user(issued.user_name, account, region)

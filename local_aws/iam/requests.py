@@ -79,8 +79,10 @@ _FURTHER: Final = (
         ("s3", operation, action, parameters)
         for operation in ("PutObject", "CopyObject", "CreateMultipartUpload")
         for action, parameters in (
-            ("PutObjectAcl", ("acl", "grantfullcontrol", "grantread", "grantreadacp")),
-            ("PutObjectAcl", ("grantwriteacp",)),
+            (
+                "PutObjectAcl",
+                ("acl", "grantfullcontrol", "grantread", "grantreadacp", "grantwriteacp"),
+            ),
             ("PutObjectTagging", ("tagging",)),
             ("PutObjectRetention", ("objectlockmode", "objectlockretainuntildate")),
             ("PutObjectLegalHold", ("objectlocklegalholdstatus",)),

@@ -419,10 +419,10 @@ def test_the_runbooks_commands_look_where_it_says(workbench: Workbench, life: Li
     looks = re.compile(r"aws [\w-]+ (describe|filter|get|list)-|python -m rehearsal.inventory")
     commands = [command for command in (*lines, *spans) if looks.match(command)]
     assert len(commands) == 12, commands
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     told = {}
     for command in commands:
         known = command.replace("/NAME", f"/{ENDPOINT}").replace("JOB", life.job)
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", known],
             cwd=PROJECT,

@@ -141,12 +141,11 @@ def clients() -> Iterator[None]:
         s3vectors.create_vector_bucket(vectorBucketName="vectors")
         for inputs in "abc":
             s3vectors.create_index(
-                **{
-                    "vectorBucketName": "vectors",
-                    "indexName": f"movies-{inputs}",
-                    "dataType": "float32",
-                },
-                **{"dimension": 2, "distanceMetric": "euclidean"},
+                vectorBucketName="vectors",
+                indexName=f"movies-{inputs}",
+                dataType="float32",
+                dimension=2,
+                distanceMetric="euclidean",
             )
         yield
 
@@ -173,15 +172,17 @@ def new_world(clients: None) -> Iterator[Callable[[], World]]:
         now[0].made.clear()
         return now[0]
 
-    told = [
-        (service, one.client(service).meta.events) for one in SERVICES for service in SERVICES[one]
+    listened = [
+        (service, module.client(service).meta.events)
+        for module, services in SERVICES.items()
+        for service in services
     ]
-    for service, events in told:
+    for service, events in listened:
         events.register_first(f"before-send.{service}", before)
         events.register_last("after-call", after)
     yield anew
     anew()
-    for service, events in told:
+    for service, events in listened:
         events.unregister(f"before-send.{service}", before)
         events.unregister("after-call", after)
 
