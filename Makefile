@@ -12,6 +12,7 @@ SECTIONS ?=
 PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
+PACKAGES := packages/recsys packages/local-aws
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node
@@ -26,12 +27,13 @@ help: ## what can be made
 
 setup: $(SETUP) ## install everything into .venv and node_modules
 
-$(SETUP): requirements.txt requirements-uv.txt package-lock.json
+$(SETUP): requirements.txt requirements-uv.txt package-lock.json $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "» install Python packages"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-uv.txt
 	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt
+	@$(BIN)/uv pip install --quiet --no-deps --offline --python $(BIN)/python $(PACKAGES:%=--editable %)
 	@echo "» install the CDK CLI"
 	@$(BIN)/python -m rehearsal.node $(BIN)
 	@npm ci --silent --no-progress

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from bench.results import Row, Rows, clock
 from recsys.datasets.ratings import DataSet
 from recsys.datasets.readers import load
 from recsys.recipes import Config, Dataset
@@ -19,6 +17,8 @@ from recsys.recipes.dataset import Column
 from recsys.recipes.evaluation import held_out, judge, without
 from recsys.recipes.recipe import Tunable
 from recsys.recipes.registry import RECIPES
+
+from bench.results import Row, Rows, clock
 
 FOLDS = 10
 _STUDENT = 2.262  # 97.5 % point of Student's t with 9 degrees of freedom
@@ -225,5 +225,5 @@ it is judged by).
 - The order of ratings in one sitting is partly that of MovieLens's own pages. What is taken right
   after what is therefore tells more here than it would of people who watch.
 - The workshop of 2024 keeps movies that IMDb lists (157,395 events, the licence forbids a copy).
-- The models are not AWS's networks: they are those of `recsys/recipes`, in closed form.
+- The models are not AWS's networks: they are those of `recsys.recipes`, in closed form.
 """

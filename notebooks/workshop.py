@@ -22,12 +22,14 @@ from IPython.display import HTML
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from pandas.io.formats.style import Styler
 
-# the project's own packages lie beside this folder
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+# on a notebook instance, where nothing is installed, the project's packages are found by path
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packages" / "recsys" / "src"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cost import prices
 from recsys.datasets.ratings import GENRES, Ids, Ratings
 from recsys.evaluation import Predict
+
+from cost import prices
 
 # The SageMaker SDK reads these when it is imported: it is to send nothing about its use, and not to
 # refuse the deployment's roles, which may do only what their own jobs need.

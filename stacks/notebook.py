@@ -16,7 +16,13 @@ from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, acknowledge, writes_logs
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
-_CODE: Final = ("notebooks", "recsys", "cost")
+_CODE: Final = ("notebooks", "cost", "packages")
+_PACKAGES: Final = (
+    "/packages/*",
+    "!/packages/recsys",
+    "/packages/recsys/*",
+    "!/packages/recsys/src",
+)
 _ON_START: Final = _PROJECT / "notebooks" / "instance" / "on_start.sh"
 _PLATFORM: Final = "notebook-al2023-v1"
 
@@ -45,7 +51,13 @@ class NotebookStack(cdk.Stack):
             self,
             "Code",
             path=str(_PROJECT),
-            exclude=["/*", *(f"!/{each}" for each in _CODE), "__pycache__", ".ipynb_checkpoints"],
+            exclude=[
+                "/*",
+                *(f"!/{each}" for each in _CODE),
+                *_PACKAGES,
+                "__pycache__",
+                ".ipynb_checkpoints",
+            ],
             ignore_mode=cdk.IgnoreMode.GIT,
         )
         role = NotebookRole(

@@ -16,6 +16,7 @@ from constructs import Construct
 from stacks.constructs.roles import Permission
 
 _PROJECT: Final = Path(__file__).resolve().parents[2]
+_RECSYS: Final = _PROJECT / "packages" / "recsys" / "src"
 _TRAINS: Final = "train.py"
 _SERVES: Final = "inference.py"
 
@@ -71,16 +72,16 @@ class Script(Construct):
             scope: the parent.
             id: the construct's id.
             name: folder under scripts/.
-            imports: the modules' files, as patterns relative to the project.
+            imports: files of the package recsys, as patterns relative to packages/recsys/src.
             metrics: by name, the pattern of a metric's line in the log.
         """
         super().__init__(scope, id)
         folder = _PROJECT / "scripts" / name
         files = {path.name: path for path in folder.glob("*") if path.suffix in (".py", ".txt")}
         files |= {
-            path.relative_to(_PROJECT).as_posix(): path
+            path.relative_to(_RECSYS).as_posix(): path
             for pattern in imports
-            for path in _PROJECT.glob(pattern)
+            for path in _RECSYS.glob(pattern)
         }
         total = hashlib.sha256()
         for place, path in sorted(files.items()):

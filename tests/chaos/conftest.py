@@ -9,8 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from tests.local_aws.sagemaker.conftest import Aws
+from local_aws_tests.sagemaker.conftest import Aws
 
 PROJECT = Path(__file__).parents[2]
 _SERVER = Path(__file__).with_name("server.py")

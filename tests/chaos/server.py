@@ -11,7 +11,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-FAKE = Path(__file__).parents[1] / "local_aws" / "sagemaker" / "fake_container.py"
+PROJECT = Path(__file__).resolve().parents[2]
+_TESTS = PROJECT / "packages" / "local-aws" / "tests" / "local_aws_tests"
+FAKE = _TESTS / "sagemaker" / "fake_container.py"
 
 
 def set_clock(file: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_aws.install import install
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 from movie_retrieval import importing
@@ -21,7 +22,6 @@ from movie_retrieval.errors import RetrievalError
 from trained_resource import handler, kinds, resource
 from trained_resource.request import TrainedResourceError
 
-from local_aws.install import install
 from tests.lambdas.fakes import http
 from tests.lambdas.test_movie_index import Context
 from tests.lambdas.test_movie_retrieval import U_ITEM, UA_BASE, Endpoint

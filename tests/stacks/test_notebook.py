@@ -15,7 +15,7 @@ import pytest
 from tests.stacks.deployments import PROJECT, Deployment, Synthesize
 from tests.stacks.test_gates import statements
 
-ROOMS = ("notebooks", "recsys", "cost")
+ROOMS = ("notebooks", "packages/recsys/src", "cost")
 Variant = Callable[[str], Deployment]
 
 
@@ -104,7 +104,7 @@ def test_what_is_on_the_instance(variant: Variant) -> None:
         for file in assets["files"].values()
         if file["source"]["packaging"] == "zip"
     )
-    assert {path.name for path in folder.iterdir()} == {*ROOMS}
+    assert {path.name for path in folder.iterdir()} == {room.partition("/")[0] for room in ROOMS}
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {
         "notebooks/1_data.ipynb",
@@ -112,10 +112,12 @@ def test_what_is_on_the_instance(variant: Variant) -> None:
         "notebooks/sagemaker.yaml",
         "notebooks/instance/keeper.py",
         "notebooks/instance/requirements.txt",
-        "recsys/evaluation.py",
+        "packages/recsys/src/recsys/evaluation.py",
         "cost/prices.csv",
     } <= files
     assert not [file for file in files if Path(file).suffix == ".pyc"]
+    packages = {file for file in files if file.startswith("packages/")}
+    assert all(file.startswith("packages/recsys/src/recsys/") for file in packages)
 
 
 def test_the_role_changes_only_what_the_notebooks_make(
@@ -207,7 +209,7 @@ def test_the_kernel_has_what_is_imported_in_the_projects_versions() -> None:
         for path in ("notebooks/instance/requirements.txt", "requirements.txt")
     )
     assert {"numpy", "sagemaker", "sklearn"} <= imported
-    for module in imported & packages.keys():  # which leaves Python's own and the project's
+    for module in (imported & packages.keys()) - {"recsys"}:  # Python's own have no distribution
         distributions = {name.lower().replace("_", "-") for name in packages[module]}
         assert distributions & kernel.keys(), module
     assert {name: whole.get(name, version) for name, version in kernel.items()} == kernel

@@ -17,6 +17,7 @@ from stacks.constructs.script import Script
 from tests.stacks.deployments import Deployment, Template
 
 PROJECT = Path(__file__).resolve().parents[2]
+RECSYS = PROJECT / "packages" / "recsys" / "src"
 Variant = Callable[[str], Deployment]
 TASKS = ("rating", "recommendation", "retrieval")
 
@@ -463,13 +464,13 @@ def test_a_scripts_archive_holds_what_it_imports(tmp_path: Path) -> None:
     }
     for name in entries:
         if name.endswith(".py"):
-            folder = PROJECT if name.startswith("recsys/") else PROJECT / "scripts" / "deep_mf"
+            folder = RECSYS if name.startswith("recsys/") else PROJECT / "scripts" / "deep_mf"
             tree = ast.parse((folder / name).read_text("utf-8"))
             for node in ast.walk(tree):
                 if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("recsys"):
                     assert node.module in modules, f"{name} imports {node.module}"
                     for module in (f"{node.module}.{alias.name}" for alias in node.names):
-                        if (PROJECT / module.replace(".", "/")).with_suffix(".py").exists():
+                        if (RECSYS / module.replace(".", "/")).with_suffix(".py").exists():
                             assert module in modules, f"{name} imports {module}"
 
 

@@ -1,0 +1,310 @@
+"""Models run as processes of their own: one to train a version, one for each that is served.
+
+The programs are plug-ins; docs/plugins.md describes a version's folder, the two commands and the
+requests.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from local_aws import plugins
+from local_aws.inflight import InFlight
+from local_aws.personalize.data import Events, GroupData, Metadata, split
+from local_aws.personalize.schemas import Field
+from local_aws.processes import Child
+
+_INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "JAX_PLATFORMS", "NUMBA_CACHE_DIR")
+_GRACE = 2.0
+_READY = 120.0
+
+
+class TrainingFailed(Exception):
+    """The recipe could not learn; the text says why."""
+
+
+class ModelFailed(Exception):
+    """The model's process did not answer, or answered with an error."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """How a trained version's codes relate to those of its dataset group.
+
+    Attributes:
+        users, items, event_types: the group's code of each code of the version.
+        config: the training's config.json.
+    """
+
+    users: NDArray[np.int64]
+    items: NDArray[np.int64]
+    event_types: NDArray[np.int64]
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("users", "items", "event_types"):
+            forward = getattr(self, name)
+            back = np.full(int(forward.max()) + 1 if len(forward) else 0, -1, np.int64)
+            back[forward] = np.arange(len(forward))
+            object.__setattr__(self, f"_{name}", back)
+
+    def local(self, kind: str, codes: NDArray[Any]) -> NDArray[np.int64]:
+        """The version's codes for the group's, −1 where the version does not know them."""
+        back: NDArray[np.int64] = getattr(self, f"_{kind}")
+        known = (codes >= 0) & (codes < len(back))
+        local = np.full(len(codes), -1, np.int64)
+        local[known] = back[codes[known]]
+        return local
+
+    def local_one(self, kind: str, code: int) -> int:
+        """The version's code for one of the group's."""
+        back: NDArray[np.int64] = getattr(self, f"_{kind}")
+        return int(back[code]) if 0 <= code < len(back) else -1
+
+
+def export(
+    data: GroupData,
+    events: Events,
+    excluded: dict[str, list[str]],
+    config: dict[str, Any],
+    folder: Path,
+) -> Codes:
+    """Write what a training needs into `folder`.
+
+    Args:
+        data: the group's data.
+        events: the interactions to learn from, sorted by user and time.
+        excluded: columns to leave out, by dataset type.
+        config: becomes config.json.
+        folder: the version's folder, new.
+    """
+    tables = data.metadata
+    users = _known(events.user, tables.get("USERS"))
+    items = _known(events.item, tables.get("ITEMS"))
+    kinds = np.unique(events.event_type[events.event_type >= 0]).astype(np.int64)
+    codes = Codes(users, items, kinds, config)
+    strings: dict[str, Any] = {
+        "users": [data.users.names[code] for code in users],
+        "items": [data.items.names[code] for code in items],
+        "event_types": [data.event_types.names[code] for code in kinds],
+        "columns": {"items": {}, "users": {}, "interactions": {}},
+    }
+    arrays: dict[str, NDArray[Any]] = {
+        "user": codes.local("users", events.user).astype(np.int32),
+        "item": codes.local("items", events.item).astype(np.int32),
+        "timestamp": events.timestamp,
+        "event_type": codes.local("event_types", events.event_type).astype(np.int16),
+        "event_value": events.event_value,
+    }
+    for kind, forward in (("ITEMS", items), ("USERS", users)):
+        table = tables.get(kind)
+        for column in table.schema.fields if table else ():
+            if column.name in ("ITEM_ID", "USER_ID") or column.name in excluded.get(kind, ()):
+                continue
+            assert table is not None
+            values = [table.rows.get(int(code), {}).get(column.name) for code in forward]
+            _column(kind.lower(), column, values, strings, arrays)
+    schema = data.interactions_schema
+    for column in schema.metadata if schema else ():
+        if column.name in events.context and column.name not in excluded.get("INTERACTIONS", ()):
+            _column("interactions", column, events.context[column.name], strings, arrays)
+    (folder / "data").mkdir(parents=True)
+    np.savez(folder / "data" / "arrays.npz", **arrays)  # type: ignore[arg-type]
+    (folder / "data" / "strings.json").write_text(json.dumps(strings), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return codes
+
+
+def _known(seen: NDArray[np.int32], table: Metadata | None) -> NDArray[np.int64]:
+    listed = np.array(list(table.rows) if table else [], np.int64)
+    return np.union1d(seen.astype(np.int64), listed)
+
+
+def _column(
+    table: str, column: Field, values: list[Any], strings: dict[str, Any], arrays: dict[str, Any]
+) -> None:
+    key = f"{table}.{column.name}"
+    described: dict[str, Any] = {"kind": "text"}
+    if column.numeric:
+        described = {"kind": "number"}
+        arrays[key] = np.array([np.nan if v is None else float(v) for v in values])
+    elif column.categorical:
+        codes: dict[str, int] = {}
+        rows = [[codes.setdefault(v, len(codes)) for v in split(value, True)] for value in values]
+        described = {"kind": "category", "values": list(codes)}
+        arrays[f"{key}.indptr"] = np.cumsum([0, *map(len, rows)]).astype(np.int32)
+        arrays[f"{key}.indices"] = np.array([code for row in rows for code in row], np.int32)
+    else:
+        described["values"] = ["" if value is None else str(value) for value in values]
+    strings["columns"][table][column.name] = described
+
+
+def _start(command: str, folder: Path, **streams: Any) -> Child:
+    recipe = json.loads((folder / "config.json").read_text("utf-8"))["recipe"]
+    program = plugins.personalize_models()[recipe]["command"]
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return Child(
+        [*program, command, str(folder)],
+        env={
+            **inherited,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONUNBUFFERED": "1",
+        },
+        cwd=folder,
+        **streams,
+    )
+
+
+class Training:
+    """One training process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._log = (folder / "train.log").open("wb")
+        self._child = _start("train", folder, stdout=self._log, stderr=subprocess.STDOUT)
+
+    def result(self) -> dict[str, Any]:
+        """Wait for the end; what the recipe reports.
+
+        Raises:
+            TrainingFailed: it did not end well.
+        """
+        status = self._child.wait()
+        self._log.close()
+        if status == 0:
+            result: dict[str, Any] = json.loads((self._folder / "result.json").read_text("utf-8"))
+            return result
+        failure = self._folder / "failure"
+        if failure.exists():
+            raise TrainingFailed(failure.read_text("utf-8").strip())
+        last = (self._folder / "train.log").read_text("utf-8", "replace").strip().splitlines()
+        raise TrainingFailed(
+            f"The training ended with status {status}: {last[-1] if last else 'no output'}"
+        )
+
+    def stop(self) -> None:
+        """End the process; `result` then raises."""
+        self._child.terminate(_GRACE)
+
+
+class Served:
+    """A trained version that answers. Safe to ask from several threads, one is answered at a time.
+
+    Raises:
+        ModelFailed: it does not start.
+    """
+
+    def __init__(self, folder: Path, codes: Codes) -> None:
+        self.codes = codes
+        self.calls = InFlight()
+        self._folder = folder
+        self._asking = threading.Lock()
+        self._starting = threading.Lock()  # held while a process is started or ended
+        self._closed = False
+        self._child = self._serve()
+
+    def _serve(self) -> Child:
+        log = self._folder / "serve.log"
+        with log.open("ab") as output:
+            child = _start(
+                "serve",
+                self._folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+            )
+        assert child.popen.stdout is not None
+        watchdog = threading.Timer(_READY, child.kill)
+        watchdog.start()
+        try:
+            ready = child.popen.stdout.readline()
+        finally:
+            watchdog.cancel()
+        if not ready:
+            _end(child)
+            last = log.read_text("utf-8", "replace").strip().splitlines()
+            raise ModelFailed(f"The model does not start: {last[-1] if last else 'no output'}")
+        return child
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request, wait for its answer.
+
+        A process that has died is started again, as AWS replaces a machine; asking changes
+        nothing, so the request is repeated.
+
+        Raises:
+            ModelFailed: it answers with an error, or is gone.
+        """
+        line = json.dumps(request).encode() + b"\n"
+        with self._asking:
+            answered = self._exchange(line) or (self._restart() and self._exchange(line))
+        if not answered:
+            raise ModelFailed("The model's process is gone.")
+        answer: dict[str, Any] = json.loads(answered)
+        if "error" in answer:
+            raise ModelFailed(answer["error"])
+        return answer
+
+    def _exchange(self, line: bytes) -> bytes:
+        """The process's answer; nothing if it is gone."""
+        stdin, stdout = self._child.popen.stdin, self._child.popen.stdout
+        assert stdin is not None and stdout is not None
+        with suppress(OSError, ValueError):
+            stdin.write(line)
+            stdin.flush()
+            answered: bytes = stdout.readline()
+            return answered if answered.endswith(b"\n") else b""  # it died in the middle
+        return b""
+
+    def _restart(self) -> bool:
+        with self._starting:
+            if self._closed:
+                return False
+            _end(self._child)
+            self._child = self._serve()
+            return True
+
+    def retire(self) -> None:
+        """End the process after the last call; the caller sees to it that no other begins."""
+        self.calls.drain()
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        with self._starting:
+            self._closed = True
+            _end(self._child)
+
+
+def _end(child: Child) -> None:
+    child.kill()
+    for stream in (child.popen.stdin, child.popen.stdout):
+        with suppress(OSError):  # the pipe's reader is gone, which is what was wanted
+            if stream is not None:
+                stream.close()
+
+
+def array(values: NDArray[Any], kind: str) -> str:
+    """An array as a request carries it."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode()
+
+
+def bits(mask: NDArray[np.bool_]) -> str:
+    """A mask as a request carries it."""
+    return base64.b64encode(np.packbits(mask).tobytes()).decode()
+
+
+def listed(codes: Iterable[int], names: list[str], forward: NDArray[np.int64]) -> list[str]:
+    """The ids that a version's codes stand for."""
+    return [names[forward[code]] for code in codes]

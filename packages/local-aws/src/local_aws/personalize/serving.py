@@ -1,0 +1,253 @@
+"""Campaigns and recommenders: trained versions that answer."""
+
+from typing import Any
+
+from local_aws.api import NotImplementedByLocalAws
+from local_aws.personalize import catalogue
+from local_aws.personalize.datasets import Params, given
+from local_aws.personalize.engine import ModelFailed, Served
+from local_aws.personalize.errors import InvalidInput
+from local_aws.personalize.resources import Failed, Resource, now
+from local_aws.personalize.solutions import Job, Solutions, Trained
+
+CAMPAIGNS, RECOMMENDERS = 5, 5
+_LATEST = "/$LATEST"
+
+
+class Recommending:
+    """What a recommender holds: its trained use case, and the process that serves it."""
+
+    def __init__(self, served: Served | None = None, trained: Trained | None = None) -> None:
+        self.job = Job()
+        self.served = served
+        self.trained = trained
+
+    def close(self) -> None:
+        """End all of it."""
+        self.job.close()
+        for each in (self.served, self.trained):
+            if each is not None:
+                each.close()
+
+    def retire(self) -> None:
+        """End all of it after the last call."""
+        if self.served is not None:
+            self.served.calls.drain()
+        self.close()
+
+
+class Serving(Solutions):
+    """The part of the control plane that serves."""
+
+    def create_campaign(self, params: Params) -> Params:
+        """CreateCampaign: of a version, or of the latest one (`SolutionArn/$LATEST`)."""
+        config = _checked(params.get("campaignConfig"), params["solutionVersionArn"])
+        version = self._version(params["solutionVersionArn"])
+        recipe = catalogue.find(version["recipeArn"])
+        if recipe.type == "USER_SEGMENTATION":
+            raise InvalidInput(
+                f"{recipe.name} makes user segments in batch jobs; it has no campaign."
+            )
+        arn = self.arn_of("campaign", params["name"])
+        attributes = given(params, ("name",)) | {
+            "solutionVersionArn": version.arn,
+            "solutionArn": version["solutionArn"],
+            "minProvisionedTPS": params.get("minProvisionedTPS", 1),
+            "campaignConfig": config,
+        }
+        with self.lock:
+            there = [c for c in self.all("campaign") if c.group == version.group]
+            if arn not in self.resources:
+                self.quota(len(there), CAMPAIGNS, "campaigns of a dataset group")
+            campaign = self.add("campaign", arn, version.group, attributes, params)
+            self.work(campaign, "CREATE", "ACTIVE", lambda: self._serve(campaign, version))
+        return {"campaignArn": arn}
+
+    def update_campaign(self, params: Params) -> Params:
+        """UpdateCampaign: the old version answers until the new one does."""
+        campaign = self.find("campaign", params["campaignArn"], ready=True)
+        config = params.get("campaignConfig")
+        asked = params.get("solutionVersionArn") or campaign["solutionVersionArn"]
+        if config is not None:
+            config = _checked(config, asked)
+        version = self._version(asked)
+        if version["solutionArn"] != campaign["solutionArn"]:
+            raise InvalidInput(f"{version.arn} is not a version of the campaign's solution.")
+        self._switch(campaign, version, params.get("minProvisionedTPS"), config)
+        return {"campaignArn": campaign.arn}
+
+    def _switch(
+        self, campaign: Resource, version: Resource, tps: int | None, config: Params | None
+    ) -> None:
+        changed = {
+            "solutionVersionArn": version.arn,
+            "minProvisionedTPS": campaign["minProvisionedTPS"] if tps is None else tps,
+            "campaignConfig": campaign["campaignConfig"] if config is None else config,
+        }
+        update = {**changed, "creationDateTime": now()}
+        with self.lock:
+            self.idle(campaign)
+            campaign.attributes["latestCampaignUpdate"] = update
+            self.work(
+                campaign,
+                "CREATE",
+                "ACTIVE",
+                lambda: self._serve(campaign, version),
+                layer=update,
+                then=lambda: campaign.attributes.update(changed, lastUpdatedDateTime=now()),
+            )
+
+    def version_ready(self, solution: Resource, version: Resource) -> None:
+        """Campaigns that follow the latest version go over to this one."""
+        for campaign in self.all("campaign", solutionArn=solution.arn):
+            follows = (campaign["campaignConfig"] or {}).get("syncWithLatestSolutionVersion")
+            if follows and campaign.status == "ACTIVE" and not campaign.busy:
+                self._switch(campaign, version, None, None)
+
+    def _version(self, arn: str) -> Resource:
+        if not arn.endswith(_LATEST):
+            return self.find("solutionVersion", arn, ready=True)
+        solution = self.find("solution", arn.removesuffix(_LATEST))
+        version = self.latest_version(solution)
+        if version is None:
+            raise InvalidInput(f"{solution.arn} has no ACTIVE version yet.")
+        return version
+
+    def _serve(self, campaign: Resource, version: Resource) -> None:
+        served = _start(version.inner)
+        with self.lock:
+            old, campaign.inner = campaign.inner, served
+        if old is not None:
+            old.retire()
+
+    def delete_campaign(self, params: Params) -> None:
+        """DeleteCampaign."""
+        campaign = self.find("campaign", params["campaignArn"])
+        self.delete(campaign, lambda: campaign.inner.retire() if campaign.inner else None)
+
+    def create_recommender(self, params: Params) -> Params:
+        """CreateRecommender: trains and serves a domain use case."""
+        group = self.find("datasetGroup", params["datasetGroupArn"], ready=True)
+        recipe = catalogue.trainable(params["recipeArn"])
+        if not recipe.domain:
+            raise InvalidInput(
+                f"{recipe.name} is a custom recipe. Make a solution and a campaign for it."
+            )
+        if group["domain"] != recipe.domain:
+            raise InvalidInput(f"{recipe.name} needs a dataset group of domain {recipe.domain}.")
+        arn = self.arn_of("recommender", params["name"])
+        attributes = given(params, ("name", "datasetGroupArn", "recipeArn"))
+        attributes["recommenderConfig"] = _with_rate(params.get("recommenderConfig") or {})
+        with self.lock:
+            there = self.all("recommender", datasetGroupArn=group.arn)
+            if arn not in self.resources:
+                self.quota(len(there), RECOMMENDERS, "recommenders of a dataset group")
+            made = self.add("recommender", arn, group.arn, attributes, params)
+            made.inner = Recommending()
+            self.work(made, "CREATE", "ACTIVE", lambda: self._train_and_serve(made), gate=self.gate)
+        return {"recommenderArn": arn}
+
+    def _train_and_serve(self, recommender: Resource, config: Params | None = None) -> None:
+        inner: Recommending = recommender.inner
+        config = recommender["recommenderConfig"] if config is None else config
+        asked = {"config": {"trainingDataConfig": config.get("trainingDataConfig")}}
+        recipe = catalogue.find(recommender["recipeArn"])
+        trained = self.train(recipe, recommender.group, asked, inner.job)
+        served = _start(trained)
+        with self.lock:
+            old = Recommending(inner.served, inner.trained)
+            inner.served, inner.trained = served, trained
+            recommender.attributes["modelMetrics"] = trained.metrics
+        old.retire()
+
+    def update_recommender(self, params: Params) -> Params:
+        """UpdateRecommender: new settings; new columns to learn from are learned from."""
+        recommender = self.find("recommender", params["recommenderArn"])
+        if recommender.status not in ("ACTIVE", "INACTIVE"):
+            self.find("recommender", recommender.arn, ready=True)
+        config = _with_rate({**recommender["recommenderConfig"], **params["recommenderConfig"]})
+        retrain = config.get("trainingDataConfig") != recommender["recommenderConfig"].get(
+            "trainingDataConfig"
+        )
+        update = {"recommenderConfig": config, "creationDateTime": now()}
+        with self.lock:
+            self.idle(recommender)
+            if retrain and recommender.status == "INACTIVE":
+                raise InvalidInput(
+                    f"{recommender.arn} is INACTIVE; start it before it is trained anew."
+                )
+            recommender.attributes["latestRecommenderUpdate"] = update
+            self.work(
+                recommender,
+                "CREATE",
+                "ACTIVE",
+                (lambda: self._train_and_serve(recommender, config)) if retrain else None,
+                layer=update,
+                then=lambda: recommender.attributes.update(
+                    recommenderConfig=config, lastUpdatedDateTime=now()
+                ),
+            )
+        return {"recommenderArn": recommender.arn}
+
+    def stop_recommender(self, params: Params) -> Params:
+        """StopRecommender: an ACTIVE one becomes INACTIVE and costs nothing."""
+        recommender = self.find("recommender", params["recommenderArn"], ready=True)
+        inner: Recommending = recommender.inner
+
+        def task() -> None:
+            with self.lock:
+                served, inner.served = inner.served, None
+            if served is not None:
+                served.retire()
+
+        with self.lock:
+            self.idle(recommender)
+            self.work(recommender, "STOP", "INACTIVE", task)
+        return {"recommenderArn": recommender.arn}
+
+    def start_recommender(self, params: Params) -> Params:
+        """StartRecommender: an INACTIVE one answers again, with the model it had."""
+        recommender = self.find("recommender", params["recommenderArn"])
+        inner: Recommending = recommender.inner
+
+        def task() -> None:
+            inner.served = _start(inner.trained)
+
+        with self.lock:
+            self.idle(recommender)
+            if recommender.status != "INACTIVE":
+                raise InvalidInput(
+                    f"{recommender.arn} is in status {recommender.status}, not INACTIVE."
+                )
+            self.work(recommender, "START", "ACTIVE", task)
+        return {"recommenderArn": recommender.arn}
+
+    def delete_recommender(self, params: Params) -> None:
+        """DeleteRecommender."""
+        recommender = self.find("recommender", params["recommenderArn"])
+        self.delete(recommender, recommender.inner.retire)
+
+
+def _start(trained: Any) -> Served:
+    if not isinstance(trained, Trained):
+        raise Failed("The model is gone.")
+    try:
+        return Served(trained.folder, trained.codes)
+    except ModelFailed as error:
+        raise Failed(str(error)) from None
+
+
+def _checked(config: Params | None, version_arn: str) -> Params:
+    config = config or {}
+    if config.get("rankingInfluence"):
+        raise NotImplementedByLocalAws("rankingInfluence of a campaign")
+    if config.get("syncWithLatestSolutionVersion") and not version_arn.endswith(_LATEST):
+        raise InvalidInput(
+            "syncWithLatestSolutionVersion needs a solutionVersionArn of the form "
+            "SolutionArn/$LATEST."
+        )
+    return config
+
+
+def _with_rate(config: Params) -> Params:
+    return {"minRecommendationRequestsPerSecond": 1, **config}

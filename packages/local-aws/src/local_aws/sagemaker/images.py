@@ -1,0 +1,107 @@
+"""Which program of this machine runs in place of which container image."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from local_aws import plugins
+from local_aws.sagemaker.errors import ValidationException
+
+_URI = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z0-9.]+"
+    r"/(?P<repository>[a-z0-9._/-]+)(?::(?P<tag>[A-Za-z0-9._-]+))?"
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that keeps SageMaker's container contract.
+
+    It is started as `python *command train|serve algorithm`. `metrics` are a built-in algorithm's
+    definitions (Name, Regex) by which its log lines become the training job's metrics, and empty
+    where the job brings its own; `tag` is the image's; `table` names the part of the SageMaker
+    SDK's tables in which its versions stand.
+    """
+
+    algorithm: str
+    command: tuple[str, ...]
+    metrics: tuple[Mapping[str, str], ...] = ()
+    tag: str = "1"
+    table: tuple[str, ...] = ()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What may stand after the image's name; only a built-in algorithm has a latest."""
+        return (self.tag, "latest") if self.metrics else (self.tag,)
+
+    def registries(self) -> Mapping[str, str]:
+        """By region, the account that holds the image."""
+        return _registries(self.table or (self.algorithm,), self.tag.split("-")[0])
+
+
+@cache
+def _registries(table: tuple[str, ...], version: str) -> Mapping[str, str]:
+    # Found without importing the SDK, which takes seconds.
+    package = find_spec("sagemaker")
+    assert package is not None and package.submodule_search_locations
+    folder = Path(package.submodule_search_locations[0]) / "core" / "image_uri_config"
+    found = json.loads((folder / f"{table[0]}.json").read_text("utf-8"))
+    for part in table[1:]:
+        found = found[part]
+    registries: dict[str, str] = found["versions"][version]["registries"]
+    return registries
+
+
+_TOOLKIT = ("-m", "local_aws.sagemaker.toolkit")
+PROGRAMS: dict[str, Program] = {  # by the name of the image's repository
+    "pytorch-inference": Program(
+        "inference", _TOOLKIT, tag="2.6.0-cpu-py312", table=("pytorch", "inference")
+    ),
+    "pytorch-training": Program(
+        "training", _TOOLKIT, tag="2.8.0-cpu-py312", table=("pytorch", "training")
+    ),
+    **{
+        repository: Program(
+            image["algorithm"],
+            tuple(image["command"]),
+            tuple(image["metrics"]),
+            image.get("tag", "1"),
+            tuple(image.get("table", ())),
+        )
+        for repository, image in plugins.sagemaker_images().items()
+    },
+}
+
+
+def _wanted(uri: re.Match[str] | None) -> str:
+    return uri["repository"] if uri else "the image"
+
+
+def find(image: str, region: str) -> Program:
+    """The program behind an image's URI in `region`.
+
+    Raises:
+        ValidationException: no image of that URI can run here; the text lists those that can.
+    """
+    uri = _URI.fullmatch(image)
+    program = PROGRAMS.get(uri["repository"]) if uri else None
+    if uri is None or program is None or (uri["tag"] or "latest") not in program.tags:
+        known = ", ".join(f"{name}:{each.tag}" for name, each in PROGRAMS.items())
+        raise ValidationException(
+            f"The image {image} cannot run here. The local AWS runs programs in place of images, "
+            f"and has these: {known}. Install a distribution that provides {_wanted(uri)} "
+            f"(entry point group {plugins.IMAGES}); recsys provides object2vec and "
+            "factorization-machines."
+        )
+    account = program.registries().get(region)
+    if (uri["account"], uri["region"]) != (account, region):
+        where = f"account {account}" if account else "no account"
+        raise ValidationException(
+            f"The image {image} does not exist in {region}: {uri['repository']} lives there in "
+            f"{where}."
+        )
+    return program

@@ -1,0 +1,180 @@
+"""Alarms in every state that their metric can put them in, seen through the API."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from local_aws.cloudwatch.metrics import report
+from local_aws.install import install
+from moto import mock_aws
+from moto.cloudwatch.models import cloudwatch_backends
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+DIMENSIONS = [{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "V"}]
+
+
+@pytest.fixture(scope="module")
+def mocked() -> Iterator[Any]:
+    install()
+    with mock_aws():
+        yield boto3.client("cloudwatch", region_name=REGION)
+
+
+@pytest.fixture
+def cloudwatch(mocked: Any) -> Any:
+    cloudwatch_backends[ACCOUNT][REGION].reset()
+    return mocked
+
+
+def put_alarm(cloudwatch: Any, **settings: Any) -> None:
+    cloudwatch.put_metric_alarm(
+        **{
+            "AlarmName": "a",
+            "Namespace": "N",
+            "MetricName": "Errors",
+            "Dimensions": DIMENSIONS,
+            "Statistic": "Sum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "Threshold": 2,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            **settings,
+        }
+    )
+
+
+def put(cloudwatch: Any, value: float, *, minutes_ago: float = 0, **more: Any) -> None:
+    datum = {
+        "MetricName": "Errors",
+        "Dimensions": DIMENSIONS,
+        "Value": value,
+        "Timestamp": datetime.now(UTC) - timedelta(minutes=minutes_ago),
+        **more,
+    }
+    cloudwatch.put_metric_data(Namespace="N", MetricData=[datum])
+
+
+def state(cloudwatch: Any) -> str:
+    (alarm,) = cloudwatch.describe_alarms()["MetricAlarms"]
+    return str(alarm["StateValue"])
+
+
+def test_an_alarm_goes_through_its_states(cloudwatch: Any) -> None:
+    put_alarm(cloudwatch)
+    assert state(cloudwatch) == "INSUFFICIENT_DATA"
+    put(cloudwatch, 1)
+    assert state(cloudwatch) == "OK"
+    put(cloudwatch, 1)
+    assert state(cloudwatch) == "ALARM"
+    put_alarm(cloudwatch, Threshold=3)
+    assert state(cloudwatch) == "OK"
+
+
+@pytest.mark.parametrize(
+    ("treated", "expected"),
+    [
+        ("missing", "INSUFFICIENT_DATA"),
+        ("notBreaching", "OK"),
+        ("breaching", "ALARM"),
+        ("ignore", "INSUFFICIENT_DATA"),
+    ],
+)
+def test_missing_data(cloudwatch: Any, treated: str, expected: str) -> None:
+    put_alarm(cloudwatch, TreatMissingData=treated)
+    put(cloudwatch, 9, minutes_ago=2)
+    assert state(cloudwatch) == expected
+
+
+def test_enough_of_the_periods_must_cross(cloudwatch: Any) -> None:
+    put_alarm(cloudwatch, EvaluationPeriods=3, DatapointsToAlarm=2, TreatMissingData="notBreaching")
+    put(cloudwatch, 2, minutes_ago=2.5)
+    assert state(cloudwatch) == "OK"
+    put(cloudwatch, 2, minutes_ago=0.5)
+    assert state(cloudwatch) == "ALARM"
+    put(cloudwatch, 2, minutes_ago=9)  # what comes late does not hide what came before
+    assert state(cloudwatch) == "ALARM"
+
+
+def test_other_dimensions_names_and_namespaces_do_not_count(cloudwatch: Any) -> None:
+    put_alarm(cloudwatch)
+    put(cloudwatch, 9, Dimensions=DIMENSIONS[:1])
+    put(cloudwatch, 9, MetricName="Others")
+    cloudwatch.put_metric_data(
+        Namespace="M", MetricData=[{"MetricName": "Errors", "Dimensions": DIMENSIONS, "Value": 9}]
+    )
+    assert state(cloudwatch) == "INSUFFICIENT_DATA"
+    put(cloudwatch, 9, Dimensions=DIMENSIONS[::-1])
+    assert state(cloudwatch) == "ALARM"
+
+
+def test_a_percentile(cloudwatch: Any) -> None:
+    cloudwatch.put_metric_alarm(
+        AlarmName="a",
+        Namespace="N",
+        MetricName="Errors",
+        Dimensions=DIMENSIONS,
+        ExtendedStatistic="p90",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=9,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    for value in range(11):  # 0 to 10: the 90th percentile is 9
+        put(cloudwatch, value)
+    assert state(cloudwatch) == "OK"
+    put(cloudwatch, 10)
+    assert state(cloudwatch) == "ALARM"
+
+
+def test_what_services_report_is_read_in_any_order_of_dimensions(cloudwatch: Any) -> None:
+    for _ in range(3):
+        report(
+            ACCOUNT, REGION, "N", {"VariantName": "V", "EndpointName": "e"}, {"M": (2.0, "None")}
+        )
+    for dimensions in (DIMENSIONS, DIMENSIONS[::-1]):
+        metric = {"Namespace": "N", "MetricName": "M", "Dimensions": dimensions}
+        query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}
+        now = datetime.now(UTC)
+        (result,) = cloudwatch.get_metric_data(
+            MetricDataQueries=[query],
+            StartTime=now - timedelta(minutes=30),
+            EndTime=now + timedelta(minutes=1),
+        )["MetricDataResults"]
+        assert result["Values"] == [6.0]
+
+
+def test_what_is_not_evaluated_is_refused(cloudwatch: Any) -> None:
+    metric = {"Namespace": "N", "MetricName": "M"}
+    query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+    with pytest.raises(ClientError, match="does not implement alarms on metric math"):
+        cloudwatch.put_metric_alarm(
+            AlarmName="a",
+            Metrics=[query],
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+
+
+def test_all_filters_count(cloudwatch: Any) -> None:
+    put_alarm(cloudwatch, AlarmName="ab", AlarmActions=["arn:aws:sns:us-east-1:1:t"])
+    put_alarm(cloudwatch, AlarmName="ac", Threshold=9)
+    put_alarm(cloudwatch, AlarmName="b", Dimensions=DIMENSIONS[:1])
+    put(cloudwatch, 2)
+
+    def found(**filters: Any) -> list[str]:
+        alarms = cloudwatch.describe_alarms(**filters)["MetricAlarms"]
+        return [alarm["AlarmName"] for alarm in alarms]
+
+    assert found(AlarmNamePrefix="a") == ["ab", "ac"]
+    assert found(AlarmNamePrefix="a", StateValue="ALARM") == ["ab"]
+    assert found(StateValue="OK") == ["ac"]
+    assert found(AlarmNames=["ac", "b"]) == ["ac", "b"]
+    assert found(ActionPrefix="arn:aws:sns") == ["ab"]
+    of_metric = cloudwatch.describe_alarms_for_metric(
+        Namespace="N", MetricName="Errors", Dimensions=DIMENSIONS[::-1]
+    )["MetricAlarms"]
+    assert [alarm["AlarmName"] for alarm in of_metric] == ["ab", "ac"]

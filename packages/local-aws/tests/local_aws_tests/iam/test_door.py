@@ -1,0 +1,329 @@
+"""Requests made with a role's credentials: allowed by its policies, or refused as AWS does it."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from local_aws import clients
+from local_aws.server import LocalAws
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+ME = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+JOB = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/job"
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def aws() -> Iterator[None]:
+    with LocalAws():
+        s3 = clients.client("s3", REGION)
+        s3.create_bucket(Bucket="books")
+        s3.put_object(Bucket="books", Key="a/1", Body=b"1")
+        yield
+
+
+def _allow(*actions: str, on: str = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": on, **more}
+
+
+def _document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def _role(*statements: dict[str, Any], principal: Any = ME, **more: Any) -> str:
+    """A role's name, of which each is new."""
+    name = f"role-{next(_numbers)}"
+    iam = clients.client("iam", REGION)
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust), **more)
+    if statements:
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=_document(*statements))
+    return name
+
+
+def _arn(role: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/{role}"
+
+
+def _as(role: str, service: str, **more: Any) -> Any:
+    """A client with a role's credentials."""
+    answer = clients.client("sts", REGION).assume_role(
+        RoleArn=_arn(role), RoleSessionName="me", **more
+    )["Credentials"]
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    return clients.client(service, REGION, clients.Credentials(*(answer[name] for name in names)))
+
+
+def _unsigned(service: str) -> Any:
+    """A client of somebody without credentials."""
+    make: Any = boto3.client
+    return make(
+        service,
+        region_name=REGION,
+        endpoint_url=clients.client(service, REGION).meta.endpoint_url,
+        config=Config(signature_version=UNSIGNED),
+    )
+
+
+def _refused(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, str]:
+    told = error.value.response["Error"]
+    return told["Code"], told["Message"]
+
+
+def test_what_no_policy_allows_is_refused_in_the_words_of_the_services_protocol() -> None:
+    role = _role(_allow("s3:GetObject", on="arn:aws:s3:::books/b/*"))
+    who = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/me is not authorized to perform:"
+    why = "because no identity-based policy allows the"
+    with pytest.raises(ClientError) as error:
+        _as(role, "s3").get_object(Bucket="books", Key="a/1")
+    assert _refused(error) == (
+        "AccessDenied",
+        f'{who} s3:GetObject on resource: "arn:aws:s3:::books/a/1" {why} s3:GetObject action',
+    )
+    with pytest.raises(ClientError) as error:
+        _as(role, "sagemaker").describe_training_job(TrainingJobName="Job")
+    action = "sagemaker:DescribeTrainingJob"
+    assert _refused(error) == (
+        "AccessDeniedException",
+        f"{who} {action} on resource: {JOB} {why} {action} action",
+    )
+
+
+def test_a_policy_allows_its_actions_on_its_resources_under_its_conditions() -> None:
+    s3 = _as(
+        _role(
+            _allow("s3:Get*", on="arn:aws:s3:::books/a/*"),
+            _allow("s3:ListBucket", Condition={"StringLike": {"s3:prefix": "a/*"}}),
+        ),
+        "s3",
+    )
+    assert s3.get_object(Bucket="books", Key="a/1")["Body"].read() == b"1"
+    assert s3.list_objects_v2(Bucket="books", Prefix="a/")["KeyCount"] == 1
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.list_objects_v2(Bucket="books", Prefix="b/")
+    with pytest.raises(ClientError, match="s3:PutObject"):
+        s3.put_object(Bucket="books", Key="a/1", Body=b"2")
+    with pytest.raises(ClientError, match='s3:DeleteObject on resource: "arn:aws:s3:::books/a/2"'):
+        s3.delete_objects(Bucket="books", Delete={"Objects": [{"Key": "a/2"}]})
+
+
+def test_an_explicit_deny_wins() -> None:
+    deny = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::books/a/*"}
+    with pytest.raises(ClientError, match="with an explicit deny in an identity-based policy"):
+        _as(_role(_allow("*"), deny), "s3").get_object(Bucket="books", Key="a/1")
+
+
+def test_a_bucket_may_let_a_role_in_and_refuse_even_the_administrator() -> None:
+    s3, role = clients.client("s3", REGION), _role()
+    s3.create_bucket(Bucket="shared")
+    s3.put_object(Bucket="shared", Key="x", Body=b"x")
+    admit = _allow("s3:GetObject", on="arn:aws:s3:::shared/*", Principal={"AWS": _arn(role)})
+    deny = {
+        **{"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"},
+        "Resource": "arn:aws:s3:::shared/*",
+    }
+    s3.put_bucket_policy(Bucket="shared", Policy=_document(admit, deny))
+    assert _as(role, "s3").get_object(Bucket="shared", Key="x")["Body"].read() == b"x"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        _as(_role(), "s3").get_object(Bucket="shared", Key="x")
+    with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
+        s3.put_object(Bucket="shared", Key="y", Body=b"y")
+
+
+def test_who_does_not_sign_may_do_what_a_bucket_lets_everybody() -> None:
+    s3, nobody = clients.client("s3", REGION), _unsigned("s3")
+    s3.create_bucket(Bucket="open")
+    s3.put_object(Bucket="open", Key="a/1", Body=b"1")
+    everybody = _allow("s3:GetObject", on="arn:aws:s3:::open/a/*", Principal="*")
+    account = _allow("s3:PutObject", on="arn:aws:s3:::open/*", Principal=ME)
+    s3.put_bucket_policy(Bucket="open", Policy=_document(everybody, account))
+    assert nobody.get_object(Bucket="open", Key="a/1")["Body"].read() == b"1"
+    for call, place in (
+        (nobody.put_object, {"Bucket": "open", "Key": "a/1"}),
+        (nobody.list_objects_v2, {"Bucket": "open"}),
+        (nobody.get_object, {"Bucket": "books", "Key": "a/1"}),
+    ):
+        with pytest.raises(ClientError, match="User: anonymous is not authorized"):
+            call(**place)
+    with pytest.raises(ClientError, match="Missing Authentication Token"):
+        _unsigned("sagemaker").list_training_jobs()
+    with pytest.raises(ClientError, match="NotImplementedByLocalAws"):  # which nobody need sign
+        _unsigned("sts").assume_role_with_web_identity(
+            RoleArn=_arn("any"), RoleSessionName="me", WebIdentityToken="a token"
+        )
+
+
+def test_each_object_of_a_call_counts_with_its_version_and_what_is_set_beside_it() -> None:
+    admin = clients.client("s3", REGION)
+    admin.create_bucket(Bucket="versions")
+    versions = {"Status": "Enabled"}
+    admin.put_bucket_versioning(Bucket="versions", VersioningConfiguration=versions)
+    old = admin.put_object(Bucket="versions", Key="a b/1", Body=b"1")["VersionId"]
+    s3 = _as(
+        _role(
+            _allow("s3:PutObject", "s3:DeleteObject", "s3:GetObject"),
+            {
+                **{"Effect": "Deny", "Action": "s3:GetObject"},
+                "Resource": "arn:aws:s3:::versions/a b/*",
+            },
+        ),
+        "s3",
+    )
+    source = {"Bucket": "versions", "Key": "a b/1"}
+    both: Any = {"Objects": [{"Key": "b"}, {"Key": "a b/1", "VersionId": old}]}
+    for call, more, action in (
+        (s3.copy_object, {"Key": "b", "CopySource": source}, "GetObject"),
+        (
+            s3.copy_object,
+            {"Key": "b", "CopySource": source | {"VersionId": old}},
+            "GetObjectVersion",
+        ),
+        (s3.delete_objects, {"Delete": both}, "DeleteObjectVersion"),
+        (s3.put_object, {"Key": "b", "ACL": "public-read"}, "PutObjectAcl"),
+        (s3.put_object, {"Key": "b", "Tagging": "a=b"}, "PutObjectTagging"),
+    ):
+        with pytest.raises(ClientError, match=f"AccessDenied.* s3:{action} on resource"):
+            call(Bucket="versions", **more)
+    s3.put_object(Bucket="versions", Key="b", Body=b"")
+    s3.delete_objects(Bucket="versions", Delete={"Objects": [{"Key": "b"}]})
+
+
+def test_a_text_that_is_an_arn_stands_in_for_nothing() -> None:
+    """It may be a tag's, or that of what else a call is about."""
+    jobs, functions = (
+        f"{JOB.rpartition('/')[0]}/mine",
+        f"arn:aws:lambda:{REGION}:{ACCOUNT}:function",
+    )
+    role = _role(
+        _allow("sagemaker:CreateTrainingJob", on=jobs),
+        _allow("lambda:AddPermission", on=f"{functions}:mine"),
+        _allow("iam:PassRole"),
+    )
+    job: Any = {
+        "TrainingJobName": "theirs",
+        "AlgorithmSpecification": {"TrainingImage": "any", "TrainingInputMode": "File"},
+        "RoleArn": _arn(role),
+        "OutputDataConfig": {"S3OutputPath": "s3://books/x"},
+        "ResourceConfig": {
+            **{"InstanceType": "ml.m5.large", "InstanceCount": 1},
+            "VolumeSizeInGB": 1,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "Tags": [{"Key": "like", "Value": jobs}],
+    }
+    with pytest.raises(ClientError, match=r"AccessDenied.*training-job/theirs"):
+        _as(role, "sagemaker").create_training_job(**job)
+    permission = {
+        **{"StatementId": "1", "Action": "lambda:InvokeFunction"},
+        **{"Principal": "s3.amazonaws.com", "SourceArn": f"{functions}:mine"},
+    }
+    lambda_ = _as(role, "lambda")
+    for theirs in ("theirs", f"{functions}:theirs"):
+        with pytest.raises(ClientError, match=r"AccessDenied.*function:theirs"):
+            lambda_.add_permission(FunctionName=theirs, **permission)
+    for mine in ("mine", f"{functions}:mine"):  # it may, and there is none
+        with pytest.raises(ClientError, match="ResourceNotFound"):
+            lambda_.add_permission(FunctionName=mine, **permission)
+
+
+def test_an_access_key_that_is_switched_off_or_deleted_is_nobodys() -> None:
+    iam = clients.client("iam", REGION)
+    iam.create_user(UserName="reader")
+    iam.put_user_policy(
+        UserName="reader", PolicyName="p", PolicyDocument=_document(_allow("s3:GetObject"))
+    )
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    names = {"UserName": "reader", "AccessKeyId": key["AccessKeyId"]}
+    held = clients.Credentials(key["AccessKeyId"], key["SecretAccessKey"], "")
+    s3, sagemaker = (clients.client(one, REGION, held) for one in ("s3", "sagemaker"))
+    assert s3.get_object(Bucket="books", Key="a/1")["Body"].read() == b"1"
+    iam.update_access_key(**names, Status="Inactive")
+    with pytest.raises(ClientError, match="InvalidAccessKeyId"):
+        s3.get_object(Bucket="books", Key="a/1")
+    iam.delete_access_key(**names)
+    with pytest.raises(ClientError, match="UnrecognizedClientException"):
+        sagemaker.list_training_jobs()  # which the administrator could
+    assert iam.list_access_keys(UserName="reader")["AccessKeyMetadata"] == []
+    with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*PermissionsBoundary"):
+        iam.create_user(UserName="bounded", PermissionsBoundary=_arn("any"))
+
+
+def test_a_missing_object_is_told_to_those_who_may_list() -> None:
+    reads = _allow("s3:GetObject")
+    with pytest.raises(ClientError, match="s3:ListBucket"):
+        _as(_role(reads), "s3").get_object(Bucket="books", Key="none")
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        _as(_role(reads, _allow("s3:ListBucket")), "s3").get_object(Bucket="books", Key="none")
+
+
+def test_a_role_is_assumed_by_those_it_trusts_who_may() -> None:
+    closed = _role(principal={"Service": "lambda.amazonaws.com"})
+    with pytest.raises(ClientError, match=r"AccessDenied.*sts:AssumeRole"):
+        _as(closed, "s3")
+    first, second = _role(), _role()
+    with pytest.raises(ClientError, match="no identity-based policy allows the sts:AssumeRole"):
+        _as(first, "sts").assume_role(RoleArn=_arn(second), RoleSessionName="me")
+    may = _role(_allow("sts:AssumeRole", on=_arn(second)))
+    _as(may, "sts").assume_role(RoleArn=_arn(second), RoleSessionName="me")
+
+
+def test_a_role_is_passed_by_those_who_may_to_the_service_that_they_may() -> None:
+    passed = _role(principal={"Service": "lambda.amazonaws.com"})
+    job = _allow("lambda:CreateFunction")
+    arguments = {
+        **{"FunctionName": "f", "Runtime": "python3.11", "Handler": "a.b", "Role": _arn(passed)},
+        "Code": {"ZipFile": b"no archive"},
+    }
+    for service in ("sagemaker", None):
+        condition = {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+        grant = [_allow("iam:PassRole", Condition=condition)] if service else []
+        with pytest.raises(ClientError, match=f"iam:PassRole on resource: {_arn(passed)}"):
+            _as(_role(job, *grant), "lambda").create_function(**arguments)
+    condition = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+    grant = [_allow("iam:PassRole", on=_arn(passed), Condition=condition)]
+    with pytest.raises(ClientError, match="unzip"):  # what it hands over is bad, and it may
+        _as(_role(job, *grant), "lambda").create_function(**arguments)
+
+
+def test_boundaries_and_session_policies_narrow() -> None:
+    reads, lists = _allow("s3:GetObject"), _allow("s3:ListBucket")
+    boundary = clients.client("iam", REGION).create_policy(
+        PolicyName="boundary", PolicyDocument=_document(reads)
+    )["Policy"]["Arn"]
+    bounded = _as(_role(reads, lists, PermissionsBoundary=boundary), "s3")
+    sessioned = _as(_role(reads, lists), "s3", Policy=_document(reads))
+    for s3, kind in ((bounded, "permissions boundary"), (sessioned, "session policy")):
+        assert s3.get_object(Bucket="books", Key="a/1")["Body"].read() == b"1"
+        with pytest.raises(ClientError, match=f"no {kind} allows the s3:ListBucket"):
+            s3.list_objects_v2(Bucket="books")
+
+
+def test_what_is_not_known_is_never_let_through() -> None:
+    everything = _role(_allow("*"))
+    with pytest.raises(ClientError, match=r"AccessDenied.*knows no action s3:GetBucketReplication"):
+        _as(everything, "s3").get_bucket_replication(Bucket="books")
+    strange = _allow("s3:GetObject", Condition={"StringEquals": {"aws:PrincipalTag/a": "b"}})
+    with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*aws:PrincipalTag/a"):
+        _as(_role(strange), "s3").get_object(Bucket="books", Key="a/1")
+    sts = clients.client("sts", REGION)
+    with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*GetSessionToken"):
+        sts.get_session_token()
+    with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*GetFederationToken"):
+        sts.get_federation_token(Name="me")
+    with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*PolicyArns"):
+        _as(everything, "s3", PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}])
+
+
+def test_a_session_ends_with_its_role() -> None:
+    role = _role()
+    sagemaker, iam = _as(role, "sagemaker"), clients.client("iam", REGION)
+    iam.delete_role(RoleName=role)
+    with pytest.raises(ClientError, match="UnrecognizedClientException"):
+        sagemaker.list_training_jobs()

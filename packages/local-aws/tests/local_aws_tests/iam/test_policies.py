@@ -1,0 +1,106 @@
+"""Policy evaluation against AWS's documented rules."""
+
+from typing import Any
+
+import pytest
+from local_aws.api import NotImplementedByLocalAws
+from local_aws.iam.policies import Decision, Request, evaluate
+
+READ = Request("s3:GetObject", "arn:aws:s3:::films/input/train.jsonl")
+
+
+def _policy(**statement: Any) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": {"Effect": "Allow", **statement}}
+
+
+@pytest.mark.parametrize(
+    ("statement", "decision"),
+    [
+        ({"Action": "s3:GetObject", "Resource": "*"}, Decision.ALLOW),
+        ({"Action": "S3:getobject", "Resource": "*"}, Decision.ALLOW),  # actions ignore case
+        ({"Action": "s3:Get*", "Resource": "arn:aws:s3:::films/input/*"}, Decision.ALLOW),
+        ({"Action": "s3:Get?bject", "Resource": "*"}, Decision.ALLOW),
+        ({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::FILMS/*"}, Decision.NEUTRAL),
+        ({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::films"}, Decision.NEUTRAL),
+        ({"Action": "s3:PutObject", "Resource": "*"}, Decision.NEUTRAL),
+        ({"NotAction": "s3:PutObject", "Resource": "*"}, Decision.ALLOW),
+        ({"NotAction": "s3:*", "Resource": "*"}, Decision.NEUTRAL),
+        ({"Action": "*", "NotResource": "arn:aws:s3:::films/*"}, Decision.NEUTRAL),
+        ({"Action": "*", "Resource": "arn:aws:s3:::films/[i]nput/*"}, Decision.NEUTRAL),
+    ],
+)
+def test_action_and_resource(statement: dict[str, Any], decision: Decision) -> None:
+    assert evaluate([_policy(**statement)], READ) is decision
+
+
+def test_a_denial_wins_wherever_it_stands() -> None:
+    allow = _policy(Action="*", Resource="*")
+    deny = _policy(Effect="Deny", Action="s3:*", Resource="*")
+    assert evaluate([allow, deny], READ) is Decision.DENY
+    assert evaluate([deny, allow], READ) is Decision.DENY
+
+
+@pytest.mark.parametrize(
+    ("principal", "decision"),
+    [
+        ("*", Decision.ALLOW),
+        ({"AWS": "*"}, Decision.ALLOW),
+        ({"Service": "personalize.amazonaws.com"}, Decision.ALLOW),
+        ({"Service": ["lambda.amazonaws.com", "personalize.amazonaws.com"]}, Decision.ALLOW),
+        ({"Service": "lambda.amazonaws.com"}, Decision.NEUTRAL),
+    ],
+)
+def test_principals(principal: Any, decision: Decision) -> None:
+    request = Request("s3:GetObject", "arn:aws:s3:::films/a", ("personalize.amazonaws.com",))
+    policy = _policy(Action="s3:GetObject", Resource="*", Principal=principal)
+    assert evaluate([policy], request) is decision
+
+
+@pytest.mark.parametrize(
+    ("condition", "met"),
+    [
+        ({"Bool": {"aws:SecureTransport": "false"}}, False),
+        ({"Bool": {"aws:SecureTransport": True}}, True),
+        ({"StringEquals": {"AWS:sourceaccount": "123456789012"}}, True),
+        ({"StringEquals": {"aws:SourceAccount": ["1", "123456789012"]}}, True),
+        ({"StringEquals": {"aws:SourceAccount": "1"}}, False),
+        ({"StringNotEquals": {"aws:SourceAccount": "1"}}, True),
+        ({"StringNotEquals": {"sts:ExternalId": "1"}}, True),
+        ({"StringEquals": {"sts:ExternalId": "1"}}, False),
+        ({"StringEqualsIfExists": {"sts:ExternalId": "1"}}, True),
+        ({"ArnLike": {"aws:SourceArn": "arn:aws:personalize:*:123456789012:*"}}, True),
+        ({"ArnLike": {"aws:SourceArn": "arn:aws:personalize:*"}}, False),
+        ({"ArnLike": {"aws:SourceArn": "arn:aws:*:dataset/x"}}, False),
+        ({"ArnEquals": {"aws:SourceArn": "arn:*:*:*:*:dataset/*"}}, True),
+        ({"ArnNotLike": {"aws:SourceArn": "arn:aws:*:dataset/x"}}, True),
+        ({"Null": {"sts:ExternalId": "true"}}, True),
+        ({"Null": {"aws:SourceArn": "true"}}, False),
+        ({"NumericLessThan": {"s3:max-keys": "10"}}, True),
+        ({"ForAnyValue:StringEquals": {"aws:TagKeys": ["a"]}}, True),
+        ({"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}, False),
+        ({"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, True),
+        # all operators and all keys of a condition must hold
+        ({"Bool": {"aws:SecureTransport": "true"}, "Null": {"aws:SourceArn": "true"}}, False),
+    ],
+)
+def test_conditions(condition: dict[str, Any], met: bool) -> None:
+    request = Request(
+        "s3:GetObject",
+        "arn:aws:s3:::films/a",
+        context={
+            "aws:SecureTransport": "true",
+            "aws:SourceAccount": "123456789012",
+            "aws:SourceArn": "arn:aws:personalize:us-east-1:123456789012:dataset/x",
+            "aws:SourceIp": "127.0.0.1",
+            "aws:TagKeys": ["a", "b"],
+            "s3:max-keys": "5",
+        },
+    )
+    policy = _policy(Action="*", Resource="*", Condition=condition)
+    assert (evaluate([policy], request) is Decision.ALLOW) is met
+
+
+def test_an_unknown_operator_is_refused_rather_than_ignored() -> None:
+    policy = _policy(Action="*", Resource="*", Condition={"BinaryEquals": {"key": "QQ=="}})
+    with pytest.raises(NotImplementedByLocalAws, match="BinaryEquals"):
+        evaluate([policy], READ)

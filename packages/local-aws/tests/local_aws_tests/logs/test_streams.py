@@ -1,0 +1,52 @@
+"""FilterLogEvents by the streams' names."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from local_aws.install import install
+from moto import mock_aws
+
+
+@pytest.fixture
+def logs() -> Iterator[Any]:
+    install()
+    with mock_aws():
+        client: Any = boto3.client("logs", region_name="us-east-1")
+        client.create_log_group(logGroupName="jobs")
+        for stream in ("train-1/algo-1", "train-2/algo-1", "transform"):
+            client.create_log_stream(logGroupName="jobs", logStreamName=stream)
+            event = {"timestamp": int(time.time() * 1000), "message": f"from {stream}"}
+            client.put_log_events(logGroupName="jobs", logStreamName=stream, logEvents=[event])
+        yield client
+
+
+def messages(logs: Any, **asked: Any) -> list[str]:
+    found = logs.filter_log_events(logGroupName="jobs", **asked)
+    return [event["message"] for event in found["events"]]
+
+
+def test_a_prefix_chooses_the_streams(logs: Any) -> None:
+    assert messages(logs, logStreamNamePrefix="train-") == [
+        "from train-1/algo-1",
+        "from train-2/algo-1",
+    ]
+    assert messages(logs, logStreamNamePrefix="train-2/") == ["from train-2/algo-1"]
+    assert messages(logs, logStreamNamePrefix="train-", filterPattern="1/algo") == [
+        "from train-1/algo-1"
+    ]
+    assert messages(logs, logStreamNamePrefix="nothing") == []
+    assert messages(logs, logStreamNames=["transform"]) == ["from transform"]
+    assert len(messages(logs)) == 3
+
+
+def test_names_and_a_prefix_exclude_each_other(logs: Any) -> None:
+    with pytest.raises(ClientError, match="mutually exclusive") as error:
+        messages(logs, logStreamNamePrefix="t", logStreamNames=["transform"])
+    assert error.value.response["Error"]["Code"] == "InvalidParameterException"
+    with pytest.raises(ClientError) as error:
+        logs.filter_log_events(logGroupName="none", logStreamNamePrefix="t")
+    assert error.value.response["Error"]["Code"] == "ResourceNotFoundException"

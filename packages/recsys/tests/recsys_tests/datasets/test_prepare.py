@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import pytest
+from recsys.__main__ import main
+
+
+def test_a_summary_and_the_files(
+    ml_100k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["prepare", "--data", str(ml_100k), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "24 ratings from 1 to 5 by 6 users of 4 items, November 1997 to November 1997" in said
+    mse = json.loads((out / "manifest.json").read_text())["baselines"]["rating_mse"]
+    assert f"biases {mse['bias']:.4f}" in said
+
+
+def test_bad_data_is_told_without_a_traceback_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("who,item,rating,timestamp\n1,2,x,4\n1,2,3,-4\n")
+    arguments = ["prepare", "--data", str(path), "--out", str(tmp_path / "build" / "data")]
+    assert main(arguments) == 1
+    assert "--columns user=…" in capsys.readouterr().err
+    assert main([*arguments, "--columns", "user=who"]) == 1
+    said = capsys.readouterr().err
+    assert f"{path}:2: rating:" in said
+    assert f"{path}:3: timestamp:" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "build").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--columns", "user"],
+        ["--columns", "visitor=a"],
+        ["--size", "2k"],
+        ["--data", "x", "--size", "small"],
+        ["--seed", "x"],
+    ],
+)
+def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["prepare", *arguments])
+    assert caught.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
+
+
+def test_repeated_ratings_count_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["user,item,rating,timestamp", "1,1,2,10", "1,1,5,20", "1,2,3,30", "1,3,3,30"]
+    (tmp_path / "mine.csv").write_text("\n".join(rows))
+    out = tmp_path / "out"
+    assert main(["prepare", "--data", str(tmp_path / "mine.csv"), "--out", str(out)]) == 0
+    assert "1 older ratings of the same item by the same user were left out" in (
+        capsys.readouterr().out
+    )
+    assert json.loads((out / "manifest.json").read_text())["ratings"] == 3
+
+
+def test_the_cache_comes_before_anything_else(
+    ml_100k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "recsys").mkdir()
+    ml_100k.rename(tmp_path / "recsys" / "ml-100k")
+    assert main(["prepare", "--out", str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["format"] == "ml-100k"
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_without_data_it_is_generated_and_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    network: bool,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nothing listens
+    arguments = ["prepare", "--out", str(tmp_path / "out"), "--seed", "4"]
+    assert main([*arguments, *([] if network else ["--no-download"])]) == 0
+    said = capsys.readouterr().err
+    assert "GENERATING" in said
+    assert ("could not be fetched" if network else "--no-download was given") in said
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["generated"] is True
+    assert manifest["format"] == "generated"
+    assert (manifest["users"], manifest["ratings"]) == (943, 100_000)
+    assert manifest["sample"] == {"user": 789, "movie": 286, "neighbour_movie": 195}
+    assert manifest["object2vec"] == {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
+
+
+def test_a_scale_that_the_labels_do_not_fit_is_pointed_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["user,item,rating,timestamp", *(f"1,{k},{50 + k},9" for k in range(9))]
+    (tmp_path / "mine.csv").write_text("\n".join(rows))
+    arguments = ["prepare", "--data", str(tmp_path / "mine.csv"), "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    assert "rescale them to 1 to 5" in capsys.readouterr().out
