@@ -28,14 +28,14 @@ def register(monkeypatch: pytest.MonkeyPatch, group: str, **values: Any) -> None
     monkeypatch.setattr(plugins, "entry_points", lambda group: found.select(group=group))
 
 
-IMAGE = {"command": ("-m", "program"), "algorithm": "one", "metrics": ()}
+IMAGE: dict[str, Any] = {"command": ("-m", "program"), "algorithm": "one", "metrics": ()}
 
 
 def test_sagemaker_images_registered_mapping_is_found_by_repository(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     register(monkeypatch, plugins.IMAGES, one=IMAGE)
-    assert plugins.sagemaker_images() == {"one": IMAGE}
+    assert dict(plugins.sagemaker_images()) == {"one": IMAGE}
 
 
 def test_personalize_models_registered_program_is_found_by_each_recipe(
