@@ -13,6 +13,9 @@ PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
 PACKAGES := packages/recsys packages/local-aws
+# local-aws's own tests run where neither the project nor recsys is installed; these need one of them
+ALONE := .venv-local-aws
+NEED_PLUGINS := $(addprefix packages/local-aws/tests/local_aws_tests/,personalize awslambda/test_standins.py sagemaker/test_lifetime.py)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node
@@ -20,10 +23,10 @@ export PYTHONUNBUFFERED := 1
 # the test processes must agree on the tests' names, some of which hold sets
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup rehearse test data local cost check sbom format lock clean bench notebooks reliability demo web screenshots
+.PHONY: help setup rehearse test test-local-aws data local cost check sbom format lock clean bench notebooks reliability demo web screenshots
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 
 setup: $(SETUP) ## install everything into .venv and node_modules
 
@@ -47,8 +50,14 @@ demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080
 
 test: $(SETUP) ## every test
 	@rm -rf build/tally
-	@python -m pytest -q -n 2 --dist loadfile
+	@python -m pytest -q -n 2 --dist loadfile tests packages/recsys $(NEED_PLUGINS)
+	@$(MAKE) --no-print-directory test-local-aws
 	@python tests/reliability.py --check
+
+test-local-aws: $(SETUP) ## local-aws's tests in an environment without the project and recsys
+	@uv venv --quiet --clear --python $(BIN)/python $(ALONE)
+	@uv pip install --quiet --python $(ALONE)/bin/python --constraints requirements.txt ./packages/local-aws hypothesis pytest pytest-xdist
+	@$(ALONE)/bin/python -m pytest -q -n 2 --dist loadfile --override-ini pythonpath=". packages/local-aws/tests" packages/local-aws
 
 reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliability.md
 	@rm -rf build/tally

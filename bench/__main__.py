@@ -10,14 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from recsys import compilation
-from recsys.datasets.download import cached, download
-from recsys.errors import InputError
-
 from bench import accelerator, accuracy, growth, personalize_metrics, report, serving, training
 from bench.movielens import MovieLens
 from bench.peers import PeerError, Peers, install
 from bench.results import Rows
+from recsys import compilation
+from recsys.datasets.download import cached, download
+from recsys.errors import InputError
 
 ACCURACY = ("rating", "recommendation", "ranking", "personalize")
 TIMING = ("training", "serving", "growth", "accelerator")

@@ -9,15 +9,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from recsys.datasets.ratings import Ratings
-from recsys.evaluation import Predict, Task, evaluate
-from recsys.protocols import stratified_split
-
 from bench import engines
 from bench.engines import Fit
 from bench.movielens import MovieLens
 from bench.peers import Peers
 from bench.results import Rows, clock
+from recsys.datasets.ratings import Ratings
+from recsys.evaluation import Predict, Task, evaluate
+from recsys.protocols import stratified_split
 
 FOLDS = ("u1", "u2", "u3", "u4", "u5")
 SEEDS = (0, 1, 2)

@@ -11,6 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.special import logit
+
+from bench.movielens import ITEMS, USERS, MovieLens, held_out
 from recsys.bayesian_fm import BayesianFactorizationMachine
 from recsys.datasets import teacher
 from recsys.datasets.baselines import LIKED, Bias
@@ -22,10 +26,6 @@ from recsys.item_models import Cosine, Ease
 from recsys.object2vec import hyperparameters as object2vec
 from recsys.object2vec.records import Pairs, Sequences
 from recsys.protocols import matrix
-from scipy.sparse import csr_array
-from scipy.special import logit
-
-from bench.movielens import ITEMS, USERS, MovieLens, held_out
 from web.engines import POPULARITY
 
 Fit = Callable[[MovieLens, Ratings, int], Predict]

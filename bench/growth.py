@@ -58,10 +58,9 @@ def deep_matrix_factorization(shape: str) -> Told:
 
 def object2vec(shape: str) -> Told:
     """An epoch of the default preset, with minibatches that grow with the data."""
+    from bench.engines import PRESETS, tokens
     from recsys.object2vec import hyperparameters, training
     from recsys.object2vec.records import Pairs
-
-    from bench.engines import PRESETS, tokens
 
     users, items, _ = SHAPES[shape]
     user, item, rating = _draw(shape)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack
+
 from recsys.datasets.ratings import Ratings
 from recsys.datasets.readers import read_100k_ratings
-from scipy.sparse import csr_array, hstack
 
 USERS, ITEMS = 944, 1683  # ids begin at 1
 _DAY = 86_400

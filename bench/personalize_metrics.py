@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from bench.results import Row, Rows, clock
 from recsys.datasets.ratings import DataSet
 from recsys.datasets.readers import load
 from recsys.recipes import Config, Dataset
@@ -17,8 +19,6 @@ from recsys.recipes.dataset import Column
 from recsys.recipes.evaluation import held_out, judge, without
 from recsys.recipes.recipe import Tunable
 from recsys.recipes.registry import RECIPES
-
-from bench.results import Row, Rows, clock
 
 FOLDS = 10
 _STUDENT = 2.262  # 97.5 % point of Student's t with 9 degrees of freedom

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recsys.bayesian_fm import BayesianFactorizationMachine
-from recsys.datasets.baselines import LIKED
-from recsys.datasets.ratings import Ratings
-from recsys.protocols import stratified_split
 
 from bench import accuracy, engines
 from bench.movielens import ITEMS, USERS, MovieLens
 from bench.peers import Peers
 from bench.results import Clock, Rows, clock
+from recsys.bayesian_fm import BayesianFactorizationMachine
+from recsys.datasets.baselines import LIKED
+from recsys.datasets.ratings import Ratings
+from recsys.protocols import stratified_split
 
 ERROR = 0.91
 """The MSE on ua that the workshop tells of, for which the time is taken."""

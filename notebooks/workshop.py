@@ -26,10 +26,9 @@ from pandas.io.formats.style import Styler
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packages" / "recsys" / "src"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cost import prices
 from recsys.datasets.ratings import GENRES, Ids, Ratings
 from recsys.evaluation import Predict
-
-from cost import prices
 
 # The SageMaker SDK reads these when it is imported: it is to send nothing about its use, and not to
 # refuse the deployment's roles, which may do only what their own jobs need.

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_aws.server import LocalAws
-
 from rehearsal.cdk import PROJECT, CdkError, cdk
 from rehearsal.inventory import inventory
 

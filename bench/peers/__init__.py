@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from recsys.datasets.ratings import Ratings
 from recsys.evaluation import Predict
 

@@ -6,10 +6,11 @@ https://github.com/aws/sagemaker-inference-toolkit: `model_fn` and `transform_fn
 from http import HTTPStatus
 from pathlib import Path
 
+from sagemaker_inference.errors import BaseInferenceToolkitError
+
 from recsys.container import deep_mf
 from recsys.container.algorithms import Answer
 from recsys.errors import InputError, UnsupportedMediaType
-from sagemaker_inference.errors import BaseInferenceToolkitError
 
 
 def model_fn(model_dir: str) -> Answer:

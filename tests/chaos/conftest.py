@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from local_aws_tests.sagemaker.conftest import Aws
 
 PROJECT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_aws_tests.sagemaker.conftest import BUCKET
 
+from local_aws_tests.sagemaker.conftest import BUCKET
 from tests.reliability import Tally
 
 SMALL = 'mount -t tmpfs -o size=16m small "$TMPDIR" && exec "$@"'

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from local_aws.iam.witness import Allowed, witnessed
 from local_aws.server import LocalAws
-
 from rehearsal.cdk import PROJECT, cdk
 
 

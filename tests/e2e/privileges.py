@@ -11,12 +11,12 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from local_aws.iam.policies import Policy, grants, parsed
-from local_aws.iam.witness import Allowed, Permission, text_of
-from local_aws.sts.models import trust_policy
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
+from local_aws.iam.policies import Policy, grants, parsed
+from local_aws.iam.witness import Allowed, Permission, text_of
+from local_aws.sts.models import trust_policy
 from tests.reliability import Tally
 
 _ACCOUNT: Final = "123456789012"

@@ -13,8 +13,8 @@ from typing import Any
 
 import boto3
 import pytest
-from local_aws.server import LocalAws
 
+from local_aws.server import LocalAws
 from rehearsal.cdk import CdkError, cdk
 
 VERSION = "55.0.0"

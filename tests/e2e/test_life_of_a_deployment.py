@@ -16,12 +16,12 @@ import boto3
 import psutil
 import pytest
 from botocore.exceptions import ClientError, WaiterError
-from local_aws import processes
-from local_aws.iam.witness import Allowed, Permission
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.sns.models import sns_backends
 
+from local_aws import processes
+from local_aws.iam.witness import Allowed, Permission
 from rehearsal.calls import workshop_calls
 from rehearsal.cdk import PROJECT, CdkError, outputs
 from rehearsal.inventory import inventory

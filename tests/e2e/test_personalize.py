@@ -13,12 +13,12 @@ from typing import Any
 
 import boto3
 import pytest
+
 from local_aws import processes
 from local_aws.iam.witness import Allowed, Permission
 from local_aws.personalize import batch, solutions
 from local_aws.personalize.engine import Served, Training
 from recsys.__main__ import main as recsys
-
 from rehearsal.cdk import CdkError, cdk, outputs
 from rehearsal.inventory import inventory
 from tests.e2e import privileges

@@ -4,8 +4,9 @@ import base64
 import json
 from typing import Any
 
-import movie_retrieval.http_api
 import pytest
+
+import movie_retrieval.http_api
 import rec_engine.http_api
 from rec_engine.logic import RecommendationError
 

@@ -20,10 +20,10 @@ import boto3
 import nbformat
 import psutil
 import pytest
+
 from local_aws.iam.witness import Allowed, Permission, witnessed
 from local_aws.sagemaker.roles import Role
 from local_aws.server import LocalAws
-
 from notebooks.instance import keeper
 from rehearsal import notebooks
 from rehearsal.cdk import PROJECT

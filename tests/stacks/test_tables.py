@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from recsys.deep_mf import hyperparameters as deep_mf
 from recsys.errors import InputError
 from recsys.factorization_machines import hyperparameters as machines
 from recsys.object2vec import hyperparameters as object2vec
-
 from stacks import images
 from stacks.config import REGIONS_WITHOUT_S3_VECTORS
 from stacks.hyperparameters import (

@@ -17,9 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import waitress
-from local_aws.server import LocalAws
 from PIL import Image
 
+from local_aws.server import LocalAws
 from rehearsal.cdk import PROJECT, cdk, outputs
 from web.answers import Movie
 from web.app import create_app

@@ -10,8 +10,8 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from hypothesis import given
 from hypothesis import strategies as st
-from local_aws.server import LocalAws
 
+from local_aws.server import LocalAws
 from tests.inputs import damaged
 from tests.reliability import Tally
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moto.core.exceptions import ServiceException
+
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.cloudformation import blueprint, template
 from local_aws.logs.patterns import FilterPattern
 from local_aws.personalize import schemas
 from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.filters import Filter
-from moto.core.exceptions import ServiceException
-
 from tests.reliability import Tally
 
 REGION = "us-east-1"

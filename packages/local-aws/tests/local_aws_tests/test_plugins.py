@@ -3,6 +3,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any
 
 import pytest
+
 from local_aws import plugins
 
 
@@ -72,7 +73,7 @@ def test_create_solution_recipe_without_model_is_refused_by_name(
 
     register(monkeypatch, plugins.MODELS)
     with pytest.raises(NotImplementedByLocalAws) as refused:
-        catalogue.trainable("arn:aws:personalize:::recipe/aws-sims")
+        catalogue.require_model(catalogue.find("arn:aws:personalize:::recipe/aws-sims"))
     assert "recipe aws-sims without a model: install a distribution" in refused.value.message
 
 

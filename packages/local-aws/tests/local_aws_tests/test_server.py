@@ -1,6 +1,7 @@
 """The server itself."""
 
 import pytest
+
 from local_aws import clients
 from local_aws.server import LocalAws
 

@@ -1,6 +1,7 @@
 import pytest
-from local_aws.validation import compiled, mistyped
 from moto.core.utils import get_service_model
+
+from local_aws.validation import compiled, mistyped
 
 
 @pytest.mark.parametrize(

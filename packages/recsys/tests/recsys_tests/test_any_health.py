@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given
+
 from local_aws.personalize import importing, schemas
 from recsys.errors import InputError
 from recsys.health import Report, examine
-
 from tests.inputs import attempt, damaged, within
 from tests.reliability import Tally
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from recsys import recordio
 from recsys.errors import InputError
-
 from tests.inputs import attempt, damaged, within
 from tests.reliability import Tally
 

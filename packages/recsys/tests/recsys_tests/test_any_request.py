@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from recsys.container import deep_mf
 from recsys.container.algorithms import Answer
 from recsys.container.serve import handler
@@ -24,7 +25,6 @@ from recsys.object2vec import requests
 from recsys.object2vec.hyperparameters import parse
 from recsys.object2vec.records import read_pairs
 from recsys.object2vec.scorer import Affine, Scorer
-
 from tests.inputs import attempt, damaged
 from tests.reliability import Tally
 

@@ -4,6 +4,7 @@ from math import log2
 
 import numpy as np
 import pytest
+
 from recsys.datasets.ratings import Ratings
 from recsys.evaluation import evaluate
 

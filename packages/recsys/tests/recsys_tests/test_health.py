@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from recsys.__main__ import main
 from recsys.health import Finding, Report, examine
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recsys.item_models import Cosine, Ease, ItemModel, Transitions, recency
 from scipy import sparse
+
+from recsys.item_models import Cosine, Ease, ItemModel, Transitions, recency
 
 SIZE = 12
 

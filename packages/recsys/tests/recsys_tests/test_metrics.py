@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recsys.metrics import binary_metrics, ranking_metrics, rating_metrics, top_k
 from scipy.sparse import csr_array
+
+from recsys.metrics import binary_metrics, ranking_metrics, rating_metrics, top_k
 
 
 def test_rating_errors() -> None:

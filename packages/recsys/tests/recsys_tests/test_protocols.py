@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from recsys.datasets.ratings import Ratings
 from recsys.protocols import matrix, stratified_split
 

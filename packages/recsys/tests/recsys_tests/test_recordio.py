@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
+
 from recsys import recordio
 from recsys.errors import InputError
-from scipy.sparse import csr_array
 
 
 def record_class() -> Any:

@@ -243,17 +243,14 @@ def find(arn: str) -> Recipe:
     )
 
 
-def trainable(arn: str) -> Recipe:
-    """The recipe of that ARN, if an installed plug-in can train its model.
+def require_model(recipe: Recipe) -> None:
+    """Refuse a recipe that no installed distribution can train.
 
     Raises:
-        InvalidInput: as `find`.
-        NotImplementedByLocalAws: no installed distribution provides its model.
+        NotImplementedByLocalAws: the text says what to install.
     """
-    recipe = find(arn)
     if recipe.name not in plugins.personalize_models():
         raise NotImplementedByLocalAws(
             f"recipe {recipe.name} without a model: install a distribution that provides one "
             f"(entry point group {plugins.MODELS}), such as recsys"
         )
-    return recipe

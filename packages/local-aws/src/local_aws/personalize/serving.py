@@ -128,13 +128,14 @@ class Serving(Solutions):
     def create_recommender(self, params: Params) -> Params:
         """CreateRecommender: trains and serves a domain use case."""
         group = self.find("datasetGroup", params["datasetGroupArn"], ready=True)
-        recipe = catalogue.trainable(params["recipeArn"])
+        recipe = catalogue.find(params["recipeArn"])
         if not recipe.domain:
             raise InvalidInput(
                 f"{recipe.name} is a custom recipe. Make a solution and a campaign for it."
             )
         if group["domain"] != recipe.domain:
             raise InvalidInput(f"{recipe.name} needs a dataset group of domain {recipe.domain}.")
+        catalogue.require_model(recipe)
         arn = self.arn_of("recommender", params["name"])
         attributes = given(params, ("name", "datasetGroupArn", "recipeArn"))
         attributes["recommenderConfig"] = _with_rate(params.get("recommenderConfig") or {})

@@ -95,11 +95,12 @@ class Solutions(Datasets):
             )
         if not params.get("recipeArn"):
             raise InvalidInput("recipeArn is needed.")
-        recipe = catalogue.trainable(params["recipeArn"])
+        recipe = catalogue.find(params["recipeArn"])
         if recipe.domain:
             raise InvalidInput(f"{recipe.name} is a domain use case. Make a recommender for it.")
         config = params.get("solutionConfig") or {}
         _check_config(recipe, params, config)
+        catalogue.require_model(recipe)
         arn = self.arn_of("solution", params["name"])
         attributes = given(
             params, ("name", "recipeArn", "datasetGroupArn", "eventType", "solutionConfig")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from local_aws import clients
 from local_aws.server import LocalAws
 

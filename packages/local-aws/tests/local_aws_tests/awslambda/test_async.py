@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+
 from local_aws.awslambda import AsyncOutcome, async_outcome
 
 

@@ -20,7 +20,9 @@ def cdk_code() -> dict[str, dict[str, bytes]]:
     """The files of CDK's functions as the installed aws-cdk-lib ships them, by folder."""
     found: dict[str, dict[str, bytes]] = {FRAMEWORK: {}, EMPTIER: {}, DEPLOYMENT: {}}
     spec = importlib.util.find_spec("aws_cdk")
-    assert spec is not None and spec.origin is not None
+    if spec is None:
+        pytest.skip("needs aws-cdk-lib, which carries the functions")
+    assert spec.origin is not None
     (archive,) = (Path(spec.origin).parent / "_jsii").glob("*.tgz")
     with tarfile.open(archive, "r|gz") as packed:
         for member in packed:

@@ -6,9 +6,10 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.events.models import events_backends
+
 from local_aws.eventbridge.models import EventsBackend
 from local_aws_tests.awslambda.conftest import REGION
-from moto.events.models import events_backends
 
 
 def metric(aws: Any, function: str, name: str, statistic: str = "Sum") -> float:

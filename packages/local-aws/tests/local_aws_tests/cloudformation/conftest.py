@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+
 from local_aws import clients
 from local_aws.server import LocalAws
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from local_aws_tests.cloudformation.conftest import CAPABILITIES, Stacks, broken, parameter, role
 
 MODEL = "arn:aws:iam::123456789012:role/x"

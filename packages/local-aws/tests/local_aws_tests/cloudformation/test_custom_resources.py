@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from local_aws.awslambda import models as functions
 from local_aws.cloudformation import answers
 from local_aws.cloudformation.errors import ResourceFailed

@@ -4,9 +4,10 @@ import json
 import time
 
 import boto3
+from moto import mock_aws
+
 from local_aws.install import install
 from local_aws_tests.cloudformation.conftest import parameter
-from moto import mock_aws
 
 
 def _query_vectors() -> None:

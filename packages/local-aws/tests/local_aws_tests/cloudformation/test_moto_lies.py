@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from local_aws.sagemaker import images
 from local_aws_tests.cloudformation.conftest import CAPABILITIES, Stacks, parameter
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from local_aws.cloudformation import resources as known
 from local_aws.cloudformation import schemas
 from local_aws.cloudformation.resources.base import Call

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from local_aws_tests.cloudformation.conftest import Stacks, broken, parameter, role
 
 

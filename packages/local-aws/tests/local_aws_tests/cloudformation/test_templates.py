@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from local_aws.cloudformation import schemas, template
 from local_aws.cloudformation.errors import ValidationError
 from local_aws.cloudformation.intrinsics import NO_VALUE, UNKNOWN, Evaluator

@@ -10,6 +10,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
 from local_aws import clients
 from local_aws.server import LocalAws
 

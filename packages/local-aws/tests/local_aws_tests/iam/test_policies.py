@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.iam.policies import Decision, Request, evaluate
 

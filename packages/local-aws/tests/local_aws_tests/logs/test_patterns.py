@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.logs.patterns import FilterPattern
 

@@ -7,8 +7,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from local_aws.install import install
 from moto import mock_aws
+
+from local_aws.install import install
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from local_aws.personalize import batch, catalogue, events, importing, schemas
 from local_aws.personalize.data import GroupData
 from local_aws.personalize.engine import Codes
 from local_aws.personalize.filters import Filter
 from local_aws.personalize.resources import Failed
-
 from tests.inputs import attempt, damaged
 from tests.reliability import Tally
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from local_aws.personalize import solutions
 
 BUCKET = "ratings"

@@ -6,6 +6,8 @@ from typing import Any
 
 import boto3
 import pytest
+
+from local_aws import plugins
 from local_aws.server import LocalAws
 from local_aws_tests.personalize import documented
 from local_aws_tests.personalize.conftest import interactions
@@ -13,6 +15,10 @@ from local_aws_tests.personalize.conftest import interactions
 ARN = "arn:aws:personalize:us-east-1:123456789012"
 
 
+@pytest.mark.skipif(
+    not plugins.personalize_models(),
+    reason="needs a distribution that provides Personalize models, such as recsys",
+)
 def test_a_documented_program_runs_and_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
     # its minutes pass in a blink
     quick: Any = SimpleNamespace(time=time.time, sleep=lambda seconds: time.sleep(seconds / 1000))

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+
 from local_aws.personalize import schemas
 from local_aws.personalize.data import GroupData
 from local_aws.personalize.errors import InvalidInput

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from local_aws.personalize import importing, schemas
 
 HEAD = {"type": "record", "namespace": "com.amazonaws.personalize.schema", "version": "1.0"}

@@ -10,10 +10,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+
 from local_aws.cloudformation.resources import personalize as types
 from local_aws.cloudformation.resources.base import Call, Handler, Properties
 from local_aws_tests.personalize.conftest import BUCKET, INTERACTIONS, World, interactions
-
 from tests.reliability import Tally
 
 ACCOUNT, REGION = "123456789012", "us-east-1"

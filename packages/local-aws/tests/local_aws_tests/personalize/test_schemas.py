@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+
 from local_aws.personalize import schemas
 from local_aws.personalize.errors import InvalidInput
 

@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 import pytest
-from local_aws_tests.personalize.conftest import INTERACTIONS, interactions
 
+from local_aws_tests.personalize.conftest import INTERACTIONS, interactions
 from tests.load import ONCE, Load
 from tests.reliability import Tally
 

@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+
 from local_aws.sagemaker import images
 from local_aws.server import LocalAws
 
@@ -188,7 +189,16 @@ class Aws:
 @pytest.fixture(scope="session")
 def fake_program() -> images.Program:
     """A program in Object2Vec's place that does as its hyperparameters and model tell it."""
-    metrics = images.PROGRAMS["object2vec"].metrics
+    metric = r"#quality_metric: host=\S+, epoch=\S+, {} {} <{}>=(\S+)"
+    metrics = tuple(
+        {"Name": f"{channel}:{name}", "Regex": metric.format(channel, name, kind)}
+        for channel in ("train", "validation", "test")
+        for name, kind in (
+            ("mean_squared_error", "loss"),
+            ("cross_entropy", "loss"),
+            ("accuracy", "score"),
+        )
+    )
     return images.Program("object2vec", command=(str(FAKE),), metrics=metrics)
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto.logs.responses import LogsResponse
+
+from local_aws import plugins
 from local_aws.install import install
 from local_aws.sagemaker import images
 from local_aws.server import LocalAws
-from moto import mock_aws
-from moto.logs.responses import LogsResponse
 
 PAIRS = b"".join(
     json.dumps({"in0": [user], "in1": [item], "label": float(1 + (user + item) % 5)}).encode()
@@ -104,6 +106,10 @@ def test_it_works_inside_mock_aws(mocked: None, client_of: Callable[[str | None]
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "object2vec" not in plugins.sagemaker_images(),
+    reason="needs a distribution that provides object2vec, such as recsys",
+)
 def test_object2vec_trains_and_answers(client_of: Callable[[str], Any]) -> None:
     with LocalAws() as server:
         aws = client_of(server.url)

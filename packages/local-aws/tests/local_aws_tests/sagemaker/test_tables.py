@@ -1,9 +1,10 @@
 """The room's tables against those that they have to agree with."""
 
 import botocore.session
-from local_aws.sagemaker.responses import BOOKKEEPING, SageMakerResponse
 from moto.core.utils import camelcase_to_underscores
 from moto.sagemaker.responses import SageMakerResponse as MotoResponse
+
+from local_aws.sagemaker.responses import BOOKKEEPING, SageMakerResponse
 
 
 def test_what_is_left_to_moto_exists_there_and_only_there() -> None:

@@ -6,11 +6,12 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
 from recsys.bayesian_fm import BayesianFactorizationMachine
 from recsys.bayesian_fm.blocks import Block, Rows, identity, implicit
 from recsys.bayesian_fm.machine import _Chain
 from recsys.errors import InputError
-from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from recsys.object2vec.scorer import Scorer
 
 SETTINGS = {

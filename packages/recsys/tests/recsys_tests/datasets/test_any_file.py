@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from recsys.datasets import DataError, DataSet, load
 
+from recsys.datasets import DataError, DataSet, load
 from tests.inputs import attempt, damaged
 from tests.reliability import Tally
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from recsys.datasets import Ratings
 from recsys.datasets.baselines import Bias, baselines
 from recsys.datasets.splits import Split

@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from recsys.datasets.download import Archive, DownloadError, cache_folder, cached, download
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from recsys import recordio
 from recsys.datasets import DataError, DataSet, Ids, MovieTable, Ratings, load
 from recsys.datasets.export import export

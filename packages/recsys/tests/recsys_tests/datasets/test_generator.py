@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+
 from recsys.datasets import GENRES, DataSet
 from recsys.datasets.baselines import baselines
 from recsys.datasets.generator import SIZES, generate

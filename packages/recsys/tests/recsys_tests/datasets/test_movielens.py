@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+
 from recsys.datasets import load, split
 from recsys.datasets.baselines import baselines
 from recsys.datasets.export import export

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from recsys.datasets import DataError, DataSet, Ids, MovieTable, Ratings, personalize
 from recsys.datasets.personalize import notes
 

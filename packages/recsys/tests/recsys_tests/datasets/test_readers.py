@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from recsys.datasets import DataError, load
 from recsys.datasets.problems import MAX_PROBLEMS
 

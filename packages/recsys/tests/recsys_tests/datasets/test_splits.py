@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from recsys.datasets import DataError, DataSet, MovieTable, Ratings, load
 from recsys.datasets.splits import split
 

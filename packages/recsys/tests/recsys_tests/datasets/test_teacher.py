@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from recsys.datasets import Ratings, load, prepare
 from recsys.datasets.export import export
 from recsys.datasets.splits import split

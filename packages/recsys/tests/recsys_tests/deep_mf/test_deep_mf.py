@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from recsys.container.algorithms import Channel, Job, loader, trainer
 from recsys.deep_mf import Scorer, hyperparameters
 from recsys.deep_mf.training import Progress, train

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
 from recsys import recordio
 from recsys.container.algorithms import Channel, Job, loader, trainer
 from recsys.errors import InputError, UnsupportedMediaType
 from recsys.factorization_machines import Machine, hyperparameters
 from recsys.factorization_machines.requests import answer
 from recsys.factorization_machines.training import train
-from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from recsys.object2vec import hyperparameters
 from recsys.object2vec.hyperparameters import Hyperparameters
 from recsys.object2vec.scorer import Affine, Scorer

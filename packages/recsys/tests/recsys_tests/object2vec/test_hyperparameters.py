@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from recsys.errors import InputError
 from recsys.hyperparameters import strings
 from recsys.object2vec import hyperparameters

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from recsys.object2vec import batches, hyperparameters, network
 from recsys.object2vec.batches import Compacted
 from recsys.object2vec.hyperparameters import Hyperparameters

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from recsys.datasets.generator import generate
 from recsys.object2vec.estimator import Object2Vec
 

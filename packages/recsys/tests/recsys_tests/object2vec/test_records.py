@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from recsys.errors import InputError
 from recsys.object2vec import hyperparameters
 from recsys.object2vec.hyperparameters import Hyperparameters

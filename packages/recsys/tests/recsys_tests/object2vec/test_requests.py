@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from recsys.errors import InputError, UnsupportedMediaType
 from recsys.instances import JSON, JSON_LINES
 from recsys.object2vec.requests import answer

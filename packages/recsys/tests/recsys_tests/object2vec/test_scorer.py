@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from recsys.errors import InputError
 from recsys.object2vec.records import Pairs, Sequences
 from recsys.object2vec.scorer import Affine, Scorer

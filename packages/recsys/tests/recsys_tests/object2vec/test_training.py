@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from recsys.errors import InputError
 from recsys.object2vec import batches, hyperparameters, optimizers, training
 from recsys.object2vec.estimator import Object2Vec

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from recsys.recipes import dataset
 from recsys.recipes.recipe import top
 from recsys_tests.recipes.worlds import small

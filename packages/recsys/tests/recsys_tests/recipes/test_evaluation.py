@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from recsys.recipes import Config, Dataset, Query
 from recsys.recipes.evaluation import Judged, cases, evaluate, held_out, judge, without
 from recsys.recipes.popular import Popular

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from recsys.errors import InputError
 from recsys.recipes import Config, Dataset
 from recsys.recipes.dataset import Column

@@ -1,6 +1,7 @@
 """Small worlds whose answers can be worked out by hand."""
 
 import numpy as np
+
 from recsys.recipes import Dataset, Query
 from recsys.recipes.dataset import Column
 
