@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
+import movie_retrieval.logic
 import pytest
+import rec_engine.logic
 from botocore.exceptions import EndpointConnectionError
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-import movie_retrieval.logic
-import rec_engine.logic
 from movie_retrieval.errors import RetrievalError
 from rec_engine.logic import RecommendationError
+
 from tests.inputs import attempt, damaged
 from tests.reliability import Tally
 

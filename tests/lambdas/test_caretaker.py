@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
 from caretaker.logic import Round
+
 from tests.lambdas.fakes import client_error
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"

@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from moto import mock_aws
 from moto.core.models import botocore_stubber
-
-from local_aws.install import install
 from movie_retrieval import importing
 from movie_retrieval.bucket import ITEMS, RATINGS
 from movie_retrieval.errors import RetrievalError
+from trained_resource import handler, kinds, resource
+from trained_resource.request import TrainedResourceError
+
+from local_aws.install import install
 from tests.lambdas.fakes import http
 from tests.lambdas.test_movie_index import Context
 from tests.lambdas.test_movie_retrieval import U_ITEM, UA_BASE, Endpoint
@@ -40,8 +42,6 @@ from tests.lambdas.test_trained_resource import (
     unreachable,
 )
 from tests.reliability import Tally
-from trained_resource import handler, kinds, resource
-from trained_resource.request import TrainedResourceError
 
 LAMBDAS = Path(__file__).resolve().parents[2] / "lambdas"
 SERVICES: dict[Any, tuple[str, ...]] = {

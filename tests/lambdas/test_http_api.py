@@ -4,9 +4,8 @@ import base64
 import json
 from typing import Any
 
-import pytest
-
 import movie_retrieval.http_api
+import pytest
 import rec_engine.http_api
 from rec_engine.logic import RecommendationError
 

@@ -10,13 +10,13 @@ import boto3
 import numpy as np
 import pytest
 from moto import mock_aws
-
-from local_aws.install import install
 from movie_retrieval import importing
 from movie_retrieval.bucket import ITEMS, RATINGS
 from movie_retrieval.errors import RetrievalError
 from movie_retrieval.importing import is_complete, on_event
 from movie_retrieval.vectors import Index
+
+from local_aws.install import install
 from tests.lambdas.fakes import client_error
 from tests.lambdas.test_movie_retrieval import Clock, Endpoint, library, refusal
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from moto import mock_aws
-
 from movie_retrieval import catalogue as module
 from movie_retrieval.bucket import ITEMS, RATINGS
 from movie_retrieval.catalogue import STORED, Library
 from movie_retrieval.embeddings import Embeddings
 from movie_retrieval.errors import RetrievalError
+
 from tests.lambdas.fakes import client_error, reply
 
 EVENTS = Path(__file__).parents[2] / "lambdas" / "movie_retrieval" / "events"

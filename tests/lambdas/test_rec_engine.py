@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY, Stubber
-
 from rec_engine.logic import CHUNK, MAX_INSTANCES, RecommendationError
+
 from tests.lambdas.fakes import client_error, http, reply
 
 EVENTS = Path(__file__).parents[2] / "lambdas" / "rec_engine" / "events"

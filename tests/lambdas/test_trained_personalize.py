@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
+from trained_resource import kinds, resource
+from trained_resource.request import TrainedResourceError
 
 from tests.lambdas.fakes import http
 from tests.lambdas.test_trained_resource import (
@@ -18,8 +20,6 @@ from tests.lambdas.test_trained_resource import (
     throttled,
     unreachable,
 )
-from trained_resource import kinds, resource
-from trained_resource.request import TrainedResourceError
 
 HOME = "arn:aws:personalize:us-east-1:123456789012"
 GROUP = f"{HOME}:dataset-group/movies"

@@ -11,10 +11,10 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from moto import mock_aws
 from moto.core.models import botocore_stubber
-
-from tests.lambdas.fakes import http
 from trained_resource import handler, kinds, resource
 from trained_resource.request import TrainedResourceError, name_of
+
+from tests.lambdas.fakes import http
 
 STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/recommender-Object2Vec/1a2b"
 ROLE = "arn:aws:iam::123456789012:role/training"

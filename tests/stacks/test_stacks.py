@@ -10,11 +10,11 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from trained_resource.kinds import KINDS
 
 from stacks import deep_mf, images
 from stacks.constructs.script import Script
 from tests.stacks.deployments import Deployment, Template
-from trained_resource.kinds import KINDS
 
 PROJECT = Path(__file__).resolve().parents[2]
 RECSYS = PROJECT / "packages" / "recsys" / "src"
