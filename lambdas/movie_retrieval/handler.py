@@ -1,14 +1,15 @@
 """The Lambda function `Movie_Retrieval_Object2Vec`.
 
-Environment: either ENDPOINT_NAME, the Object2Vec endpoint that embeds the movies, or INDEX_ARN, the
-index of Amazon S3 Vectors that holds them. BUCKET_NAME: the bucket whose movies are in the index;
-and, where an HTTP API stands before the function, that from which its requests are answered.
+Environment: either ENDPOINT_NAME, the Object2Vec endpoint that embeds the movies, CATALOGUE_KEY,
+the key of catalogue.json in a bucket, and EMBEDDINGS_PREFIX, below which the embeddings are kept in
+it; or INDEX_ARN, the index of Amazon S3 Vectors that holds the movies. BUCKET_NAME: the bucket
+whose movies are in the index; and, where an HTTP API stands before the function, that from which
+its requests are answered.
 
 Permissions with an endpoint: sagemaker:InvokeEndpoint and sagemaker:DescribeEndpoint on it;
-s3:GetObject on object2vec/movielens/ml-100k/ua.base, object2vec/movielens/ml-100k/u.item and
-object2vec/movielens/embeddings/* of the bucket, s3:PutObject on the last. Not s3:ListBucket: so S3
-says 403 of a missing key, and the function's error names both causes. With an index:
-s3vectors:QueryVectors and s3vectors:GetVectors on it.
+s3:GetObject on CATALOGUE_KEY and below EMBEDDINGS_PREFIX of the bucket, s3:PutObject on the last.
+Not s3:ListBucket: so S3 says 403 of a missing key, and the function's error names both causes. With
+an index: s3vectors:QueryVectors and s3vectors:GetVectors on it.
 """
 
 import json
@@ -36,17 +37,22 @@ def _library() -> Library | Index:
     bucket = os.environ.get("BUCKET_NAME", "")
     if arn := os.environ.get("INDEX_ARN"):
         return Index(boto3.client("s3vectors", config=_config), arn, bucket)
-    if endpoint := os.environ.get("ENDPOINT_NAME"):
-        return Library(
-            s3=boto3.client("s3", config=_config),
-            sagemaker=boto3.client("sagemaker", config=_config),
-            runtime=boto3.client("sagemaker-runtime", config=_config),
-            endpoint=endpoint,
+    names = ("ENDPOINT_NAME", "CATALOGUE_KEY", "EMBEDDINGS_PREFIX")
+    if missing := [name for name in names if not os.environ.get(name)]:
+        raise RetrievalError(
+            f"Set {' and '.join(missing)} in this function's environment: ENDPOINT_NAME is the "
+            "name of the Object2Vec endpoint that embeds the movies, CATALOGUE_KEY the key of "
+            "catalogue.json, EMBEDDINGS_PREFIX the prefix of what is kept. Or set INDEX_ARN, to an "
+            "index of Amazon S3 Vectors that holds the movies."
         )
-    raise RetrievalError(
-        "Set ENDPOINT_NAME in this function's environment, to the name of the Object2Vec endpoint "
-        "that shall embed the movies; or INDEX_ARN, to an index of Amazon S3 Vectors that holds "
-        "them."
+    endpoint, key, embeddings = (os.environ[name] for name in names)
+    return Library(
+        s3=boto3.client("s3", config=_config),
+        sagemaker=boto3.client("sagemaker", config=_config),
+        runtime=boto3.client("sagemaker-runtime", config=_config),
+        endpoint=endpoint,
+        key=key,
+        embeddings=embeddings,
     )
 
 

@@ -3,19 +3,23 @@
 CDK's Provider framework calls `on_event` once, which calls nothing, and then `is_complete` until it
 says so. Each call of that embeds movies and puts them into the index, ids ascending, for as long as
 a function may run, and notes in the bucket how far it came: so it can be interrupted, repeated and
-run twice at once. Should the endpoint or a file change meanwhile, it begins again. Once the index
-is whole it is never touched again, so that a rollback finds it as it was.
+run twice at once. Should the endpoint or the catalogue change meanwhile, it begins again. Once the
+index is whole it is never touched again, so that a rollback finds it as it was.
 
 Properties: IndexArn; Endpoint, which embeds the movies; Bucket, which lists them. Attributes:
 IndexArn and Movies, how many there are.
 
+Environment: CATALOGUE_KEY, the key of catalogue.json in the bucket, and EMBEDDINGS_PREFIX, below
+which the note of the progress is.
+
 Permissions: sagemaker:DescribeEndpoint and InvokeEndpoint on the endpoint; s3vectors:PutVectors on
-the index; s3:GetObject on ua.base and u.item; s3:GetObject, PutObject and DeleteObject on
-object2vec/movielens/embeddings/* of the bucket.
+the index; of the bucket, s3:GetObject on CATALOGUE_KEY, and s3:GetObject, PutObject and
+DeleteObject below EMBEDDINGS_PREFIX.
 """
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -38,7 +42,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 PROPERTIES = ("IndexArn", "Endpoint", "Bucket")
-NOTE = "object2vec/movielens/embeddings/{bucket}/{index}.json"
 PUT = 500  # vectors that PutVectors takes at once
 PAYLOAD = 16 << 20  # bytes aimed at; PutVectors takes 20 MiB
 NUMBER = 24  # bytes of a number in JSON, at most
@@ -136,10 +139,13 @@ class Import:
     def __init__(self, bucket: str, endpoint: str, arn: str) -> None:
         self._s3, self._s3vectors = client("s3"), client("s3vectors")
         self._model = Model(client("sagemaker"), client("sagemaker-runtime"), endpoint)
-        self._files = Bucket(self._s3, bucket)
+        self._files = Bucket(self._s3, bucket, os.environ["CATALOGUE_KEY"])
         self._arn = arn
         _, vector_bucket, _, index = arn.rsplit("/", 3)
-        self._note = {"Bucket": bucket, "Key": NOTE.format(bucket=vector_bucket, index=index)}
+        self._note = {
+            "Bucket": bucket,
+            "Key": f"{os.environ['EMBEDDINGS_PREFIX']}{vector_bucket}/{index}.json",
+        }
 
     def proceed(self, left: Callable[[], int]) -> dict[str, Any]:
         """Put movies into the index until it is whole or the time is over.
@@ -158,11 +164,11 @@ class Import:
         if not steady:
             _log.info("the endpoint is being updated")
             return WAITING
-        version = Version(self._files.name, config, *self._files.etags())
+        version = Version(self._files.name, config, self._files.etag())
         now = Progress(asdict(version))
         if before and before.version == now.version:
             now = before
-        titles, movies = self._files.movies(version.ratings, version.items)
+        titles, movies = self._files.movies(version.etag)
         try:
             for some, vectors in self._model.embedded([one for one in movies if one > now.last]):
                 if self._model.version() != (config, True):

@@ -49,7 +49,7 @@ class MovieIndex(Construct):
             permissions: to list the movies, have them embedded and keep the note.
         """
         super().__init__(scope, id)
-        key = store.key_arn
+        key, keys = store.key_arn, config.data.keys
         bucket = s3vectors.CfnVectorBucket(
             self,
             "Bucket",
@@ -88,6 +88,7 @@ class MovieIndex(Construct):
             memory_mb=3008,
             timeout_seconds=900,
             layers=layers,
+            environment={"CATALOGUE_KEY": keys.catalogue, "EMBEDDINGS_PREFIX": keys.embeddings},
         )
         provider.allow(
             *permissions,
@@ -119,7 +120,7 @@ def _digest(config: Config) -> str:
         config.hyperparameters[task],
         [training.instance_type, training.volume_gb, training.max_minutes],
         config.data.digests[task],
-        config.data.digests["movies"],
+        config.data.digests["catalogue"],
     ]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:10]
 

@@ -1,6 +1,6 @@
 """Functions behind custom resources that take long: ours within the CDK's Provider."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import aws_cdk as cdk
@@ -36,6 +36,7 @@ class Provider(Construct):
         memory_mb: int = 256,
         timeout_seconds: int = 120,
         layers: Sequence[lambda_.LayerVersion] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Make the functions; what they may do comes by `allow`.
 
@@ -49,6 +50,7 @@ class Provider(Construct):
             memory_mb: their memory.
             timeout_seconds: the longest that one call may take.
             layers: their layers.
+            environment: their variables.
         """
         super().__init__(scope, id)
         # One group for all that happens to the resources.
@@ -68,6 +70,7 @@ class Provider(Construct):
                 timeout_seconds=timeout_seconds,
                 log_group=group,
                 layers=layers,
+                environment=environment,
                 tracing=config.operations.tracing,
             )
 

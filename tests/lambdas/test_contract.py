@@ -16,15 +16,14 @@ import pytest
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 from movie_retrieval import importing
-from movie_retrieval.bucket import ITEMS, RATINGS
 from movie_retrieval.errors import RetrievalError
 from trained_resource import handler, kinds, resource
 from trained_resource.request import TrainedResourceError
 
 from local_aws.install import install
-from tests.lambdas.fakes import http
+from tests.lambdas.fakes import CATALOGUE, catalogue, http
 from tests.lambdas.test_movie_index import Context
-from tests.lambdas.test_movie_retrieval import U_ITEM, UA_BASE, Endpoint
+from tests.lambdas.test_movie_retrieval import TITLES, Endpoint
 from tests.lambdas.test_trained_personalize import (
     RECOMMENDER,
     SOLUTION,
@@ -118,7 +117,7 @@ class World:
             if not any(key in thing for key in belongs)
             or thing["status"] in ("CREATE PENDING", "CREATE STOPPING")
         ]
-        left = [one for one in traces() if one not in (RATINGS, ITEMS)]
+        left = [one for one in traces() if one != CATALOGUE]
         return [*self.sagemaker.jobs, *left, *kept]
 
 
@@ -167,8 +166,7 @@ def new_world(clients: None) -> Iterator[Callable[[], World]]:
             s3.delete_object(Bucket="movies", Key=one["Key"])
         for group in logs.describe_log_groups()["logGroups"]:
             logs.delete_log_group(logGroupName=group["logGroupName"])
-        s3.put_object(Bucket="movies", Key=ITEMS, Body=U_ITEM.encode("latin-1"))
-        s3.put_object(Bucket="movies", Key=RATINGS, Body=UA_BASE.encode())
+        s3.put_object(Bucket="movies", Key=CATALOGUE, Body=catalogue(TITLES).encode())
         now[0].made.clear()
         return now[0]
 

@@ -11,24 +11,23 @@ import numpy as np
 import pytest
 from moto import mock_aws
 from movie_retrieval import importing
-from movie_retrieval.bucket import ITEMS, RATINGS
 from movie_retrieval.errors import RetrievalError
 from movie_retrieval.importing import is_complete, on_event
 from movie_retrieval.vectors import Index
 
 from local_aws.install import install
-from tests.lambdas.fakes import client_error
+from tests.lambdas.fakes import CATALOGUE, EMBEDDINGS, catalogue, client_error
 from tests.lambdas.test_movie_retrieval import Clock, Endpoint, library, refusal
 
 BUCKET = "movies"
 MOVIES = list(range(1, 241))
-UNLISTED = 7  # it is rated, and has no title
+UNTITLED = 7
 PLACES = np.random.default_rng(0).normal(size=(241, 6)).astype(np.float32) + 20
 PLACES[11] = PLACES[12]  # two at one place
 
 
 def title(movie: int) -> str:
-    return f"movie {movie}" if movie == UNLISTED else f"Title {movie}"
+    return f"movie {movie}" if movie == UNTITLED else f"Title {movie}"
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +36,8 @@ def aws() -> Iterator[None]:
     with mock_aws():
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=BUCKET)
-        listed = "".join(f"{n}|Title {n}|\n" for n in MOVIES if n != UNLISTED)
-        s3.put_object(Bucket=BUCKET, Key=ITEMS, Body=listed.encode())
-        s3.put_object(Bucket=BUCKET, Key=RATINGS, Body=f"1\t{UNLISTED}\t3\t0\n".encode())
+        titles = {n: None if n == UNTITLED else title(n) for n in MOVIES}
+        s3.put_object(Bucket=BUCKET, Key=CATALOGUE, Body=catalogue(titles).encode())
         boto3.client("s3vectors").create_vector_bucket(vectorBucketName="vectors")
         yield
 
@@ -117,7 +115,7 @@ def held(arn: str) -> dict[int, tuple[list[float], dict[str, str]]]:
 
 
 def notes() -> list[str]:
-    found = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="object2vec/movielens/embed")
+    found = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=EMBEDDINGS)
     return [one["Key"] for one in found.get("Contents", [])]
 
 
@@ -143,7 +141,7 @@ class TestNeighbours:
         assert imported(arn) == {"IndexArn": arn, "Movies": "240"}
         index = function.library
         memory = library(boto3.client("s3"), endpoint, Clock())
-        for movie, top_k in ((1, 10), (UNLISTED, 1), (11, 5), (240, 100)):
+        for movie, top_k in ((1, 10), (UNTITLED, 1), (11, 5), (240, 100)):
             monkeypatch.setattr(function, "library", index)
             found = ask(function, movie, top_k)
             distances = np.linalg.norm(PLACES[1:].astype(float) - PLACES[movie], axis=1)
@@ -179,7 +177,7 @@ class TestImport:
         endpoint.vocabulary = 200
         assert imported(arn)["Movies"] == "199"
         expected = {
-            n: (PLACES[n].tolist(), {} if n == UNLISTED else {"title": title(n)})
+            n: (PLACES[n].tolist(), {} if n == UNTITLED else {"title": title(n)})
             for n in range(1, 200)
         }
         assert held(arn) == expected

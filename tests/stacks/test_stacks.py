@@ -242,7 +242,14 @@ def test_the_image_is_the_regions(variant: Variant, default: Deployment) -> None
 def test_outputs(default: Deployment) -> None:
     outputs = {stack: set(one["Outputs"]) for stack, one in default.templates.items()}
     assert outputs == {
-        "Data": {"BucketName"},
+        "Data": {
+            "BucketName",
+            "CatalogueKey",
+            "EmbeddingsPrefix",
+            "IdsKey",
+            "RatingsKey",
+            "ValidationKey",
+        },
         "Object2Vec": {
             f"{task}{part}"
             for task in ("Rating", "Recommendation", "Retrieval")
@@ -280,7 +287,11 @@ def test_the_workshops_functions(default: Deployment) -> None:
     assert "Layers" not in engine
     retrieval = found["recommender-Movie_Retrieval_Object2Vec"]
     assert retrieval["Handler"] == "movie_retrieval.handler.handler"
-    assert retrieval["Environment"]["Variables"] == {"ENDPOINT_NAME": "recommender-retrievalModel"}
+    assert retrieval["Environment"]["Variables"] == {
+        "ENDPOINT_NAME": "recommender-retrievalModel",
+        "CATALOGUE_KEY": "object2vec/movielens/catalogue.json",
+        "EMBEDDINGS_PREFIX": "object2vec/movielens/embeddings/",
+    }
     assert (retrieval["MemorySize"], retrieval["Timeout"]) == (512, 30)
     assert len(retrieval["Layers"]) == 2
     for function in found.values():
