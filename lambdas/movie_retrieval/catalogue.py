@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from botocore.exceptions import BotoCoreError, ClientError
+from common.catalogue import Bucket, Version
+from common.embedding_model import Model
+from common.errors import FunctionError
 
-from movie_retrieval.bucket import Bucket
 from movie_retrieval.embeddings import Embeddings, Neighbour
-from movie_retrieval.errors import NoNeighboursError, RetrievalError
-from movie_retrieval.model import Model
+from movie_retrieval.errors import NoNeighboursError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -37,15 +38,6 @@ PROBES = 3  # movies that are embedded anew to check a stored file
 ATTEMPTS = 3  # at embedding the catalogue while the endpoint changes its model
 
 _log = logging.getLogger("movie_retrieval")
-
-
-@dataclass(frozen=True)
-class Version:
-    """What a catalogue was made of: an endpoint configuration, and catalogue.json's ETag."""
-
-    bucket: str
-    config: str
-    etag: str
 
 
 @dataclass(frozen=True)
@@ -109,7 +101,7 @@ class Library:
         """The catalogue of `bucket`: from memory, else from the bucket, else made.
 
         Raises:
-            RetrievalError: bucket, key or endpoint is missing or refuses; a file is malformed.
+            FunctionError: bucket, key or endpoint is missing or refuses; a file is malformed.
         """
         held = self._held
         if held and held[0].bucket == bucket and self._clock() < self._fresh_until:
@@ -146,7 +138,7 @@ class Library:
                 # while an endpoint changes over, two models may have answered: never keep that
                 return self._keep(version, catalogue) if steady else catalogue
             version = replace(version, config=config)
-        raise RetrievalError(
+        raise FunctionError(
             f"Endpoint {self._model.endpoint} changed its model while it embedded the movies, "
             f"{ATTEMPTS} times; try again when its update is over."
         )
@@ -160,7 +152,7 @@ class Library:
         try:
             return known, np.concatenate(parts)
         except ValueError:
-            raise RetrievalError(
+            raise FunctionError(
                 f"Endpoint {self._model.endpoint} answered embeddings of different lengths."
             ) from None
 
@@ -173,7 +165,7 @@ class Library:
                 return None
             rows = np.linspace(0, len(movies) - 1, PROBES).astype(int)
             now, _ = self._model.embed([movies[row] for row in rows])
-        except (RetrievalError, ClientError, BotoCoreError) as error:
+        except (FunctionError, ClientError, BotoCoreError) as error:
             _log.info("no embeddings were found for this model: %s", error)
             return None
         if now.shape[1] != vectors.shape[1] or _differ(vectors[rows], now):
@@ -205,7 +197,7 @@ def _unpacked(stored: bytes) -> "tuple[list[int], Vectors, dict[str, Any]]":
     """What `_packed` packed.
 
     Raises:
-        RetrievalError: the file is damaged, or something else.
+        FunctionError: the file is damaged, or something else.
     """
     try:
         with np.load(io.BytesIO(stored), allow_pickle=False) as file:
@@ -216,9 +208,9 @@ def _unpacked(stored: bytes) -> "tuple[list[int], Vectors, dict[str, Any]]":
         )
         sound = sound and set(about) == {"version", "titles"} and np.isfinite(vectors).all()
     except Exception as error:  # zip, numpy and JSON fail in many ways on a damaged file
-        raise RetrievalError(f"the stored file is damaged: {error!r}") from None
+        raise FunctionError(f"the stored file is damaged: {error!r}") from None
     if not sound:
-        raise RetrievalError("the stored file holds something else")
+        raise FunctionError("the stored file holds something else")
     return movies, vectors, about
 
 

@@ -15,11 +15,11 @@ an index: s3vectors:QueryVectors and s3vectors:GetVectors on it.
 import json
 import logging
 import os
-import sys
 from typing import Any
 
-import boto3
-from botocore.config import Config
+from common import http
+from common.clients import client
+from common.errors import FunctionError, reported
 
 from movie_retrieval import http_api
 from movie_retrieval.catalogue import Library
@@ -28,15 +28,12 @@ from movie_retrieval.logic import Request, answer, parse
 from movie_retrieval.vectors import Index
 
 _log = logging.getLogger("movie_retrieval")
-_config = Config(
-    connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
-)
 
 
 def _library() -> Library | Index:
     bucket = os.environ.get("BUCKET_NAME", "")
     if arn := os.environ.get("INDEX_ARN"):
-        return Index(boto3.client("s3vectors", config=_config), arn, bucket)
+        return Index(client("s3vectors"), arn, bucket)
     names = ("ENDPOINT_NAME", "CATALOGUE_KEY", "EMBEDDINGS_PREFIX")
     if missing := [name for name in names if not os.environ.get(name)]:
         raise RetrievalError(
@@ -47,9 +44,9 @@ def _library() -> Library | Index:
         )
     endpoint, key, embeddings = (os.environ[name] for name in names)
     return Library(
-        s3=boto3.client("s3", config=_config),
-        sagemaker=boto3.client("sagemaker", config=_config),
-        runtime=boto3.client("sagemaker-runtime", config=_config),
+        s3=client("s3"),
+        sagemaker=client("sagemaker"),
+        runtime=client("sagemaker-runtime"),
         endpoint=endpoint,
         key=key,
         embeddings=embeddings,
@@ -70,16 +67,11 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     Raises:
         RetrievalError: the event cannot be answered; the message says why.
     """
-    sys.tracebacklimit = 1000
-    if http_api.is_request(event):
-        return _over_http(event)
-    try:
+    with reported(RetrievalError):
+        if http.is_request(event):
+            return _over_http(event)
         found = _answered(parse(event))
-    except RetrievalError:
-        # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
-        sys.tracebacklimit = 0
-        raise
-    return {"statusCode": 200, "body": json.dumps(found, ensure_ascii=False)}
+        return {"statusCode": 200, "body": json.dumps(found, ensure_ascii=False)}
 
 
 def _over_http(event: dict[str, Any]) -> dict[str, Any]:
@@ -87,13 +79,13 @@ def _over_http(event: dict[str, Any]) -> dict[str, Any]:
     try:
         request = parse(http_api.event_in(event, os.environ.get("BUCKET_NAME", "")))
         status = 502
-        return http_api.response(200, _answered(request))
+        return http.response(200, _answered(request))
     except NoNeighboursError as error:
-        return http_api.response(404, {"message": str(error)})
-    except RetrievalError as error:
+        return http.response(404, {"message": str(error)})
+    except FunctionError as error:
         if status == 502:
             _log.error("failed", extra={"error": str(error)})
-        return http_api.response(status, {"message": str(error)})
+        return http.response(status, {"message": str(error)})
 
 
 def _answered(request: Request) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class MovieIndex(Construct):
             config: the deployment's settings.
             store: where the movies are listed, and where the import notes how far it came.
             endpoint: the name of the one that embeds the movies.
-            layers: those of the function `movie_retrieval`.
+            layers: what embedding movies needs: numpy and jsonlines.
             permissions: to list the movies, have them embedded and keep the note.
         """
         super().__init__(scope, id)
@@ -81,8 +81,7 @@ class MovieIndex(Construct):
             self,
             "Import",
             config=config,
-            package="movie_retrieval",
-            module="importing",
+            package="movie_index",
             description="Movies into the index",
             # It holds the ids and titles of millions, but no more vectors than it puts at once.
             memory_mb=3008,

@@ -31,7 +31,6 @@ class Provider(Construct):
         *,
         config: Config,
         package: str,
-        module: str = "handler",
         description: str,
         memory_mb: int = 256,
         timeout_seconds: int = 120,
@@ -45,7 +44,6 @@ class Provider(Construct):
             id: the construct's id, which ends the name too.
             config: the deployment's settings.
             package: folder under lambdas/.
-            module: of the package, in which both functions are.
             description: what they are for.
             memory_mb: their memory.
             timeout_seconds: the longest that one call may take.
@@ -62,7 +60,7 @@ class Provider(Construct):
                 self,
                 id,
                 package=package,
-                handler=f"{module}.{entry}",
+                handler=f"handler.{entry}",
                 name=name,
                 description=f"{description}: {entry}",
                 architecture_name=config.architecture,

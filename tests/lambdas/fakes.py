@@ -16,7 +16,7 @@ EMBEDDINGS = "the/embeddings/"
 def catalogue(titles: Mapping[int, str | None], ratings: Mapping[int, int] | None = None) -> str:
     """catalogue.json of these titles, and numbers of ratings, by movie id."""
     counts = ratings or {}
-    items = [
+    items: list[dict[str, Any]] = [
         {
             "item": movie,
             "id": str(movie),

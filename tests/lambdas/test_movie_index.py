@@ -9,10 +9,10 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
+from common.errors import FunctionError
 from moto import mock_aws
-from movie_retrieval import importing
-from movie_retrieval.errors import RetrievalError
-from movie_retrieval.importing import is_complete, on_event
+from movie_index import logic
+from movie_index.handler import MovieIndexError, is_complete, on_event
 from movie_retrieval.vectors import Index
 
 from local_aws.install import install
@@ -47,11 +47,11 @@ def endpoint(aws: None, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     """The import's, in SageMaker's place."""
     found = Endpoint()
     found.places, found.vocabulary = dict(enumerate(PLACES.tolist())), 1000
-    real = importing.client
+    real = logic.client
     monkeypatch.setattr(
-        importing, "client", lambda name: found if name.startswith("sagemaker") else real(name)
+        logic, "client", lambda name: found if name.startswith("sagemaker") else real(name)
     )
-    monkeypatch.setattr("movie_retrieval.model.ANSWER_BYTES", 3_000)  # many small parts
+    monkeypatch.setattr("common.embedding_model.ANSWER_BYTES", 3_000)  # many small parts
     return found
 
 
@@ -168,7 +168,7 @@ class TestNeighbours:
 
     def test_an_index_that_is_gone_is_told(self, function: ModuleType, arn: str) -> None:
         gone = Index(boto3.client("s3vectors"), f"{arn}x", BUCKET)
-        with pytest.raises(RetrievalError, match="does not exist; deploy the functions' stack"):
+        with pytest.raises(FunctionError, match="does not exist; deploy the functions' stack"):
             gone.around(1, 1)
 
 
@@ -249,16 +249,16 @@ class TestImport:
 
     def test_says_in_words_why_it_fails(self, arn: str, endpoint: Endpoint) -> None:
         endpoint.places = {movie: [1.0, 2.0] for movie in range(241)}
-        with pytest.raises(RetrievalError) as caught:
+        with pytest.raises(MovieIndexError) as caught:
             imported(arn)
         told = str(caught.value)
         assert told.startswith("Movies: Index movies-")
         assert "vector must have length 6, but has length 2" in told
         assert told.endswith("(log stream the stream)")
         endpoint.status = "Failed"
-        with pytest.raises(RetrievalError, match="Endpoint recommendationModel is Failed"):
+        with pytest.raises(MovieIndexError, match="Endpoint recommendationModel is Failed"):
             imported(arn)
-        with pytest.raises(RetrievalError, match=r"Movies needs Endpoint, Bucket\."):
+        with pytest.raises(MovieIndexError, match=r"Movies needs Endpoint, Bucket\."):
             on_event(
                 {
                     "RequestType": "Create",

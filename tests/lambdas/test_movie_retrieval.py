@@ -13,6 +13,7 @@ import boto3
 import numpy as np
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from common.errors import FunctionError
 from moto import mock_aws
 from movie_retrieval import catalogue as module
 from movie_retrieval.catalogue import Library
@@ -287,7 +288,7 @@ class TestEmbedding:
 
     def test_no_known_movie_is_told(self, s3: Any, endpoint: Endpoint) -> None:
         endpoint.vocabulary = 1
-        with pytest.raises(RetrievalError, match=r"The model knows no movie. .* holds 2; the voc"):
+        with pytest.raises(FunctionError, match=r"The model knows no movie. .* holds 2; the voc"):
             library(s3, endpoint, Clock()).catalogue(BUCKET)
 
     @pytest.mark.parametrize(
@@ -308,7 +309,7 @@ class TestEmbedding:
         self, s3: Any, endpoint: Endpoint, answer: bytes
     ) -> None:
         endpoint.invoke_endpoint = lambda **_: reply(answer)  # type: ignore[method-assign]
-        with pytest.raises(RetrievalError, match=r"one embedding for each of 5 movie\(s\)"):
+        with pytest.raises(FunctionError, match=r"one embedding for each of 5 movie\(s\)"):
             library(s3, endpoint, Clock()).catalogue(BUCKET)
 
 

@@ -320,19 +320,22 @@ def test_an_endpoint_is_allowed_in_both_spellings_of_its_arn(default: Deployment
         assert f":endpoint/recommender-{task}model" in policies
 
 
-def test_a_functions_code_is_its_own_package(default: Deployment) -> None:
+def test_a_functions_code_is_its_own_package_and_what_all_share(
+    variant: Variant,
+) -> None:
+    ours = {"rec_engine", "movie_retrieval", "movie_index", "trained_resource"}
     packages = set()
-    for folder in default.folder.glob("asset.*"):
+    for folder in variant("every engine").folder.glob("asset.*"):
         if (folder / "index.js").exists() or not folder.is_dir():
             continue
         tops = {path.name for path in folder.iterdir()}
-        if tops & {"rec_engine", "movie_retrieval", "trained_resource"}:
-            assert len(tops) == 1, tops
-            packages |= tops
+        if tops & ours:
+            assert len(tops) == 2 and "common" in tops, tops
+            packages |= tops - {"common"}
             files = [path for path in folder.rglob("*") if path.is_file()]
             assert files
             assert {path.suffix for path in files} == {".py"}
-    assert packages == {"rec_engine", "movie_retrieval", "trained_resource"}
+    assert packages == ours
 
 
 def test_functions_and_layers_are_of_one_architecture(variant: Variant) -> None:

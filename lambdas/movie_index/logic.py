@@ -1,54 +1,36 @@
-"""A custom resource that puts a bucket's movies into an index of Amazon S3 Vectors.
+"""Putting a bucket's movies into an index of Amazon S3 Vectors, by and by.
 
-CDK's Provider framework calls `on_event` once, which calls nothing, and then `is_complete` until it
-says so. Each call of that embeds movies and puts them into the index, ids ascending, for as long as
-a function may run, and notes in the bucket how far it came: so it can be interrupted, repeated and
-run twice at once. Should the endpoint or the catalogue change meanwhile, it begins again. Once the
-index is whole it is never touched again, so that a rollback finds it as it was.
-
-Properties: IndexArn; Endpoint, which embeds the movies; Bucket, which lists them. Attributes:
-IndexArn and Movies, how many there are.
-
-Environment: CATALOGUE_KEY, the key of catalogue.json in the bucket, and EMBEDDINGS_PREFIX, below
-which the note of the progress is.
-
-Permissions: sagemaker:DescribeEndpoint and InvokeEndpoint on the endpoint; s3vectors:PutVectors on
-the index; of the bucket, s3:GetObject on CATALOGUE_KEY, and s3:GetObject, PutObject and
-DeleteObject below EMBEDDINGS_PREFIX.
+Each step embeds movies and puts them into the index, ids ascending, for as long as a function may
+run, and notes in the bucket how far it came: so it can be interrupted, repeated and run twice at
+once. Should the endpoint or the catalogue change meanwhile, it begins again. Once the index is
+whole it is never touched again, so that a rollback finds it as it was.
 """
 
 import json
 import logging
 import os
-import re
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-
-from movie_retrieval.bucket import Bucket
-from movie_retrieval.catalogue import Version
-from movie_retrieval.errors import BusyError, RetrievalError, kind_of
-from movie_retrieval.model import Model, NothingKnownError
-from movie_retrieval.vectors import explained
+from common.catalogue import Bucket, Version
+from common.clients import client
+from common.custom_resource import WAITING
+from common.embedding_model import Model, NothingKnownError
+from common.errors import FunctionError, code_of, failure
+from common.vector_index import explained
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-PROPERTIES = ("IndexArn", "Endpoint", "Bucket")
 PUT = 500  # vectors that PutVectors takes at once
 PAYLOAD = 16 << 20  # bytes aimed at; PutVectors takes 20 MiB
 NUMBER = 24  # bytes of a number in JSON, at most
 RESERVE = 90_000  # milliseconds that one more part may take
-WAITING: dict[str, Any] = {"IsComplete": False}
 
-_log = logging.getLogger("movie_retrieval")
+_log = logging.getLogger("movie_index")
 
 
 @dataclass(frozen=True)
@@ -59,72 +41,6 @@ class Progress:
     last: int = -1
     movies: int = 0
     whole: bool = False
-
-
-@cache
-def client(service: str) -> Any:
-    """A client that gives up soon: whoever polls will ask again."""
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        config=Config(
-            connect_timeout=3,
-            read_timeout=20,
-            retries={"mode": "standard", "total_max_attempts": 4},
-        ),
-    )
-
-
-def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Name the import: it goes by its index.
-
-    Raises:
-        RetrievalError: a property is missing.
-    """
-    if event["RequestType"] == "Delete":
-        return {"PhysicalResourceId": event["PhysicalResourceId"]}
-    properties = event["ResourceProperties"]
-    if missing := [name for name in PROPERTIES if not properties.get(name)]:
-        raise RetrievalError(f"{event['LogicalResourceId']} needs {', '.join(missing)}.")
-    return {"PhysicalResourceId": properties["IndexArn"]}
-
-
-def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Go on with the import, or forget it.
-
-    Raises:
-        RetrievalError: it will never be complete; the message says why.
-    """
-    sys.tracebacklimit = 1000
-    deleting = event["RequestType"] == "Delete"
-    properties, index = event["ResourceProperties"], event["PhysicalResourceId"]
-    if deleting and not (_is_index(index) and _names_bucket(properties)):
-        # the id is CloudFormation's own, or no bucket could hold a note: nothing was begun
-        return {"IsComplete": True}
-    one = Import(properties["Bucket"], properties.get("Endpoint", ""), index)
-    try:
-        if deleting:
-            one.forget()
-            return {"IsComplete": True}
-        return one.proceed(context.get_remaining_time_in_millis)
-    except BusyError as error:
-        _log.warning("will be tried again: %s", error)
-        return WAITING
-    except RetrievalError as error:
-        _log.warning("failed", extra={"error": str(error)})
-        # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
-        sys.tracebacklimit = 0
-        stream = getattr(context, "log_stream_name", "unknown")
-        told = f"{event['LogicalResourceId']}: {str(error)[:1500]} (log stream {stream})"
-        raise RetrievalError(told) from None
-
-
-def _is_index(arn: str) -> bool:
-    return ":s3vectors:" in arn and arn.count("/") >= 3
-
-
-def _names_bucket(properties: object) -> bool:
-    bucket = properties.get("Bucket") if isinstance(properties, dict) else None
-    return isinstance(bucket, str) and re.fullmatch(r"[a-z0-9.-]{3,63}", bucket) is not None
 
 
 class Import:
@@ -155,7 +71,7 @@ class Import:
 
         Raises:
             BusyError: AWS could not answer now.
-            RetrievalError: it will never be whole.
+            FunctionError: it will never be whole.
         """
         before = self._noted()
         if before and before.whole:
@@ -191,12 +107,12 @@ class Import:
         """Forget the index, which goes too.
 
         Raises:
-            RetrievalError: S3 refuses.
+            FunctionError: S3 refuses.
         """
         try:
             self._s3.delete_object(**self._note)
         except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchBucket":
+            if code_of(error) == "NoSuchBucket":
                 return
             raise self._explained(error) from None
 
@@ -228,9 +144,8 @@ class Import:
         try:
             body = self._s3.get_object(**self._note)["Body"].read()
         except (ClientError, BotoCoreError) as error:
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             # without s3:ListBucket, S3 says 403 of a missing key
-            if code in ("NoSuchKey", "AccessDenied", "403"):
+            if code_of(error) in ("NoSuchKey", "AccessDenied", "403"):
                 return None
             raise self._explained(error) from None
         return Progress(**json.loads(body))
@@ -242,5 +157,5 @@ class Import:
         except (ClientError, BotoCoreError) as error:
             raise self._explained(error) from None
 
-    def _explained(self, error: ClientError | BotoCoreError) -> RetrievalError:
-        return kind_of(error)(f"s3://{self._note['Bucket']}/{self._note['Key']}: {error}")
+    def _explained(self, error: ClientError | BotoCoreError) -> FunctionError:
+        return failure(error, f"s3://{self._note['Bucket']}/{self._note['Key']}: {error}")

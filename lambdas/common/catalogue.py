@@ -1,17 +1,26 @@
 """The movies that a bucket lists, in the catalogue.json that `make data` writes."""
 
-import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from movie_retrieval.errors import RetrievalError, kind_of
+from common.errors import FunctionError, code_of, failure, text_of
+from common.text import decoded, listed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 VERSION = 1  # of catalogue.json
-SHOWN = 10  # problems told in one message
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a catalogue was made of: an endpoint configuration, and catalogue.json's ETag."""
+
+    bucket: str
+    config: str
+    etag: str
 
 
 class Bucket:
@@ -31,7 +40,7 @@ class Bucket:
         """The catalogue's ETag, which tells one catalogue from another.
 
         Raises:
-            RetrievalError: bucket or key is missing, or refuses.
+            FunctionError: bucket or key is missing, or refuses.
         """
         try:
             return self._s3.head_object(Bucket=self.name, Key=self._key)["ETag"]
@@ -48,60 +57,58 @@ class Bucket:
             etag: the catalogue's, as `etag` told it.
 
         Raises:
-            RetrievalError: it is missing, was replaced or is malformed; or there is no movie.
+            FunctionError: it is missing, was replaced or is malformed; or there is no movie.
         """
         body = self._get(IfMatch=etag)["Body"].read()
         try:
             # an item becomes a pair at once: millions of them would not fit as they are
-            catalogue = json.loads(body, object_hook=_pair)
-        except (ValueError, RecursionError) as error:
-            raise RetrievalError(f"{self._path} is malformed: {error}.") from None
+            catalogue = decoded(body, object_hook=_pair)
+        except ValueError as error:
+            raise FunctionError(f"{self._path} is malformed: {error}.") from None
         if not isinstance(catalogue, dict):
-            raise RetrievalError(f"{self._path} is malformed: it must be an object with items.")
+            raise FunctionError(f"{self._path} is malformed: it must be an object with items.")
         if catalogue.get("version") != VERSION:
-            raise RetrievalError(
+            raise FunctionError(
                 f"{self._path} is of version {catalogue.get('version')!r}, and this function reads "
                 f"version {VERSION}: deploy the data and the functions of one version."
             )
         items = catalogue.get("items")
         if not isinstance(items, list):
-            raise RetrievalError(f"{self._path} is malformed: its items must be a list.")
+            raise FunctionError(f"{self._path} is malformed: its items must be a list.")
         problems = [
             f"item {number} must have a whole number as item, and a text or null as title"
             for number, item in enumerate(items, 1)
             if not isinstance(item, tuple)
         ]
         if problems:
-            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-            told = "; ".join(problems[:SHOWN])
-            raise RetrievalError(f"{self._path} is malformed: {told}{more}.")
+            raise FunctionError(f"{self._path} is malformed: {listed(problems)}.")
         if not items:
-            raise RetrievalError(f"{self._path} lists no movies.")
+            raise FunctionError(f"{self._path} lists no movies.")
         return {movie: title for movie, title in items if title}, sorted({one for one, _ in items})
 
     def _get(self, **conditions: str) -> dict[str, Any]:
         try:
             return dict(self._s3.get_object(Bucket=self.name, Key=self._key, **conditions))  # type: ignore[arg-type]
-        except ClientError as error:
-            kind = kind_of(error)
-            code = error.response["Error"].get("Code", "")
-            text = error.response["Error"].get("Message", "")
-        except BotoCoreError as error:
-            kind, code, text = kind_of(error), "", str(error)
+        except (ClientError, BotoCoreError) as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: ClientError | BotoCoreError) -> FunctionError:
+        """What is wrong with bucket or key, and what to do."""
+        code = code_of(error)
         if code == "NoSuchBucket":
-            raise RetrievalError(f"Bucket {self.name} does not exist.")
+            return FunctionError(f"Bucket {self.name} does not exist.")
         if code in ("NoSuchKey", "404"):
-            raise RetrievalError(
+            return FunctionError(
                 f"{self._path} does not exist: upload the prepared data to this key."
             )
         if code in ("AccessDenied", "403"):
-            raise RetrievalError(
+            return FunctionError(
                 f"{self._path} does not exist, or this function may not read it: "
                 "its role reads the project's own bucket only."
             )
         if code == "PreconditionFailed":
-            raise RetrievalError(f"{self._path} was replaced while it was being read; try again.")
-        raise kind(f"{self._path} cannot be read: {code} {text}")
+            return FunctionError(f"{self._path} was replaced while it was being read; try again.")
+        return failure(error, f"{self._path} cannot be read: {code} {text_of(error)}")
 
 
 def _pair(found: dict[str, Any]) -> Any:
