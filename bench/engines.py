@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import logit
 
 from bench.movielens import ITEMS, USERS, MovieLens, held_out
 from recsys.bayesian_fm import BayesianFactorizationMachine
@@ -26,7 +25,7 @@ from recsys.item_models import Cosine, Ease
 from recsys.object2vec import hyperparameters as object2vec
 from recsys.object2vec.records import Pairs, Sequences
 from recsys.protocols import matrix
-from web.engines import POPULARITY
+from recsys.ranking import clipped_logit, popularity_adjusted
 
 Fit = Callable[[MovieLens, Ratings, int], Predict]
 Floats = NDArray[np.floating]
@@ -113,12 +112,11 @@ def object2vec_watching(_: MovieLens, train: Ratings, seed: int) -> Predict:
     )
     assert found is not None
     scorer = found.scorer
-    known = POPULARITY * np.log1p(np.bincount(train.item, minlength=ITEMS))
+    counts = np.bincount(train.item, minlength=ITEMS)
 
     def predict(rows: Ratings) -> Floats:
-        chance = scorer.scores(tokens(rows.user), tokens(rows.item))[:, -1].astype(np.float64)
-        odds: Floats = logit(np.clip(chance, 1e-6, 1 - 1e-6))
-        return odds + known[rows.item]
+        chances = scorer.scores(tokens(rows.user), tokens(rows.item))[:, -1]
+        return popularity_adjusted(clipped_logit(chances), counts[rows.item])
 
     return predict
 

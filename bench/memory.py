@@ -18,8 +18,9 @@ import numpy as np
 import psutil
 from botocore.exceptions import ClientError
 
+from recsys.datasets import DataSet, MovieTable, Ratings, catalogue, layout
+
 sys.path.append(str(Path(__file__).resolve().parent.parent / "lambdas"))
-from movie_retrieval.bucket import ITEMS
 from movie_retrieval.catalogue import Library
 
 _PLACES = 499
@@ -73,9 +74,9 @@ def _measure(folder: Path, movies: int, dimensions: int) -> None:
     for name in ("s3", "sagemaker", "sagemaker-runtime"):
         boto3.client(name, region_name="us-east-1")
     before = psutil.Process().memory_info().rss
-    catalogue = Library(s3, endpoint, endpoint, "endpoint").catalogue("bucket")
+    found = Library(s3, endpoint, endpoint, "endpoint", layout.CATALOGUE, "").catalogue("bucket")
     after = psutil.Process().memory_info().rss
-    assert len(catalogue.around(1, 10)[1]) == 10
+    assert len(found.around(1, 10)[1]) == 10
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print((after - before) // movies, (most - before) // movies)
 
@@ -86,9 +87,12 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for movies, dimensions in SIZES:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            lines = (f"{n}|Some Film of Many, The ({1900 + n % 120})|\n" for n in range(movies))
-            (Path(folder) / Path(ITEMS).name).write_text("".join(lines), "latin-1")
-            (Path(folder) / "ua.base").touch()
+            films = (
+                (n, f"Some Film of Many, The ({1900 + n % 120})", (), 0) for n in range(movies)
+            )
+            nobody = Ratings(*(np.empty(0, np.int64) for _ in range(4)))  # type: ignore[arg-type]
+            data = DataSet(nobody, MovieTable.of(films), "many films", "generated")
+            catalogue.write(Path(folder) / Path(layout.CATALOGUE).name, data, nobody)
             command = [sys.executable, "-m", "bench.memory", folder, str(movies), str(dimensions)]
             made, read = (
                 subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()

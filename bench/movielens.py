@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
-from recsys.datasets.ratings import Ratings
-from recsys.datasets.readers import read_100k_ratings
+from recsys.datasets.ratings import GENRES, MovieTable, Ratings
+from recsys.datasets.readers import load, read_100k_ratings
 
 USERS, ITEMS = 944, 1683  # ids begin at 1
 _DAY = 86_400
@@ -57,12 +57,17 @@ class MovieLens:
     @cached_property
     def item_features(self) -> csr_array:
         """Genres and year of release."""
-        rows = self._lines("u.item")
-        number = [int(row[0]) for row in rows]
-        genres = np.zeros((ITEMS, 19))
-        genres[number] = [[int(flag) for flag in row[5:24]] for row in rows]
-        years = _one_hot(number, [row[2][-4:] for row in rows], ITEMS)
+        movies = self.movies
+        number = movies.item.tolist()
+        genres = np.zeros((ITEMS, len(GENRES)))
+        genres[number] = movies.flags()
+        years = _one_hot(number, [str(year or "") for year in movies.year.tolist()], ITEMS)
         return csr_array(hstack([csr_array(genres), years]))
+
+    @cached_property
+    def movies(self) -> MovieTable:
+        """Its films."""
+        return load(self.folder).movies
 
     def _lines(self, name: str) -> list[list[str]]:
         text = (self.folder / name).read_text("latin-1")

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packages" / "recsy
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cost import prices
-from recsys.datasets.ratings import GENRES, Ids, Ratings
+from recsys.datasets.ratings import Ids, Ratings
 from recsys.evaluation import Predict
 
 # The SageMaker SDK reads these when it is imported: it is to send nothing about its use, and not to
@@ -37,8 +37,6 @@ os.environ["SAGEMAKER_VALIDATE_ROLE"] = "false"
 
 PREFIX = os.environ.get("PREFIX", "recommender")
 """Begins the names of the deployment's stacks, and of all that the notebooks make."""
-
-KEYS = "object2vec/movielens"
 
 # Every colour reads on white and on near-black; none of them is needed to tell two things apart.
 BLUE, ORANGE, GREEN, RED, VIOLET, GREY = (
@@ -96,35 +94,39 @@ class Data:
         return str(self.movies["title"].get(int(item), item))
 
 
-def data(bucket: str) -> Data:
-    """Read the data from the deployment's bucket."""
+def data(outputs: Mapping[str, str]) -> Data:
+    """Read the deployment's data, from the bucket and keys that its outputs name."""
     s3 = boto3.client("s3")
 
-    def read(key: str) -> io.BytesIO:
-        return io.BytesIO(s3.get_object(Bucket=bucket, Key=f"{KEYS}/{key}")["Body"].read())
+    def read(name: str) -> io.BytesIO:
+        file = s3.get_object(Bucket=outputs["BucketName"], Key=outputs[name])
+        return io.BytesIO(file["Body"].read())
 
-    train = pd.read_csv(
-        read("ml-100k/ua.base"), sep="\t", names=["user", "item", "rating", "timestamp"]
-    )
-    lines = pd.read_json(read("input/rating/validation/validation_r.jsonl"), lines=True)
+    columns = ["user", "item", "rating", "timestamp"]
+    train = pd.read_csv(read("RatingsKey"), sep="\t", names=columns)
+    lines = pd.read_json(read("ValidationKey"), lines=True)
     validation = pd.DataFrame(
         {"user": lines["in0"].str[0], "item": lines["in1"].str[0], "rating": lines["label"]}
     )
-    table = pd.read_csv(read("ml-100k/u.item"), sep="|", header=None, encoding="latin-1", quoting=3)
-    flags = table.iloc[:, 5:].to_numpy(bool)
-    genres = [
-        tuple(name for name, set_ in zip(GENRES, row, strict=True) if set_ and name != "unknown")
-        for row in flags
-    ]
-    year = pd.to_numeric(table[2].astype("string").str[-4:], errors="coerce")
-    movies = pd.DataFrame({"title": table[1], "year": year.to_numpy(), "genres": genres})
-    users, items = Ids(), Ids()
+    items = json.loads(read("CatalogueKey").read())["items"]
+    movies = pd.DataFrame(
+        {
+            "title": [item["title"] for item in items],
+            "year": pd.array([item["year"] for item in items], "Float64").to_numpy(
+                float, na_value=np.nan
+            ),
+            "genres": [tuple(item["genres"]) for item in items],
+        },
+        index=pd.Index([item["item"] for item in items], name="item"),
+    )
+    users, numbered = Ids(), Ids()
     with suppress(s3.exceptions.NoSuchKey):  # there are none where ids are numbers already
-        labels = json.loads(read("ids.json").read())
-        users, items = (
-            Ids(tuple(sorted(labels[kind], key=labels[kind].get))) for kind in ("users", "items")
+        labels = json.loads(read("IdsKey").read())
+        users, numbered = (
+            Ids(tuple(sorted(labels[kind], key=labels[kind].get)) if kind in labels else None)
+            for kind in ("users", "items")
         )
-    return Data(train, validation, movies.set_index(table[0].rename("item")), users, items)
+    return Data(train, validation, movies, users, numbered)
 
 
 def ratings(frame: pd.DataFrame) -> Ratings:

@@ -1,6 +1,5 @@
 """What is asked of Amazon Personalize once it is deployed, and how it answers."""
 
-import csv
 import json
 import re
 import statistics
@@ -70,7 +69,8 @@ class Catalogue:
     """What is asked with: people's ids behind the engines' integers, and what items are.
 
     Attributes:
-        users, items: people's ids by the engines', where they differ.
+        users: people's ids by the engines', where they differ.
+        items: people's ids by the engines'.
         titles, genres, years: by people's ids of items.
     """
 
@@ -83,23 +83,18 @@ class Catalogue:
     @classmethod
     def read(cls, data: Path) -> "Catalogue":
         """Read a folder that `recsys prepare` wrote."""
-        folder = data / "bucket" / "object2vec" / "movielens"
-        ids = folder / "ids.json"
-        mapped = json.loads(ids.read_text("utf-8")) if ids.is_file() else {}
-        users, items = (
-            {number: label for label, number in mapped.get(kind, {}).items()}
-            for kind in ("users", "items")
+        keys = json.loads((data / "manifest.json").read_text("utf-8"))["keys"]
+        bucket = data / "bucket"
+        ids = bucket / keys["ids"]
+        labels = json.loads(ids.read_text("utf-8")).get("users", {}) if ids.is_file() else {}
+        items = json.loads((bucket / keys["catalogue"]).read_text("utf-8"))["items"]
+        return cls(
+            users={number: label for label, number in labels.items()},
+            items={item["item"]: item["id"] for item in items},
+            titles={item["id"]: item["title"] for item in items},
+            genres={item["id"]: item["genres"] for item in items},
+            years={item["id"]: item["year"] for item in items if item["year"]},
         )
-        titles = {}
-        for line in (folder / "ml-100k" / "u.item").read_text("latin-1").splitlines():
-            number, title, *_ = line.split("|")
-            titles[items.get(int(number), number)] = title
-        table = data / "bucket" / "personalize" / "domain" / "items.csv"
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        genres = {row["ITEM_ID"]: row["GENRES"].split("|") for row in rows if row["GENRES"]}
-        years = {row["ITEM_ID"]: int(row["YEAR"]) for row in rows if row["YEAR"]}
-        return cls(users, items, titles, genres, years)
 
     def title(self, item: str) -> str:
         """An item's title, its id where it has none."""

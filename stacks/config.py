@@ -15,12 +15,14 @@ from stacks import images, operations_settings, personalize_settings
 from stacks.hyperparameters import DEEP_MF, FACTORIZATION_MACHINES, OBJECT2VEC, Rule
 from stacks.operations_settings import Operations
 from stacks.personalize_settings import Personalize
-from stacks.prepared_data import MACHINES, PERSONALIZE, TASKS, PreparedData
+from stacks.prepared_data import PreparedData
 from stacks.settings import ConfigError, Settings
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 WAIT_MINUTES: Final = 50
 # What can be trained beside Object2Vec, by the engine's name.
+TASKS: Final = ("rating", "recommendation", "retrieval")
+"""What Object2Vec is trained for, where the preset has it."""
 ENGINES: Final = {"deep_mf": DEEP_MF, "factorization_machines": FACTORIZATION_MACHINES}
 _LOG_RETENTION: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 _INSTANCE: Final = {"pattern": r"ml\.[a-z0-9-]+\.[a-z0-9]+", "allowed": "like ml.m5.xlarge"}
@@ -194,7 +196,7 @@ class Config:
         data = _data(settings)
         personalize = personalize_settings.read(settings, data, region or default_region)
         engines = settings.words("engines", "", tuple(ENGINES))
-        left_out = _left_out([group.name for group in personalize.groups], engines)
+        left_out = _left_out(data, [group.name for group in personalize.groups], engines)
         training = _training(settings)
         hyperparameters, others = _hyperparameters(settings, data, engines)
         config = {
@@ -352,10 +354,20 @@ def _notebook(settings: Settings) -> Notebook | None:
     return notebook if settings.flag("notebook.enabled", False) else None
 
 
-def _left_out(groups: Sequence[str], engines: Sequence[str]) -> tuple[str, ...]:
+def _left_out(
+    data: PreparedData | None, groups: Sequence[str], engines: Sequence[str]
+) -> tuple[str, ...]:
     """The folders of the data that these dataset groups and engines have no use for."""
-    unused = [f"{PERSONALIZE}/{name}" for name in personalize_settings.GROUPS if name not in groups]
-    return (*unused, *([] if "factorization_machines" in engines else [MACHINES]))
+    if data is None:
+        return ()
+    unused = [
+        f"{data.keys.personalize}{name}"
+        for name in personalize_settings.GROUPS
+        if name not in groups
+    ]
+    # the whole of its folder, so that no empty ones are uploaded
+    records = data.keys.input["factorization_machines"]["train"].split("/", 1)[0]
+    return (*unused, *([] if "factorization_machines" in engines else [records]))
 
 
 def _hyperparameters(

@@ -1,6 +1,6 @@
 """The bucket, and the prepared data in it."""
 
-from typing import Any, Final
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -13,14 +13,7 @@ from stacks.config import Config
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import PrivateBucket, Store
 from stacks.constructs.roles import Permission, ServiceRole, acknowledge, all_of, writes_logs
-from stacks.prepared_data import DEEP_MF_KEYS, KEYS, MACHINE_KEYS, PERSONALIZE
-
-# What others write into the bucket; an upload of new data leaves it alone.
-_WRITTEN_BY_OTHERS: Final = (
-    *(f"{keys}/output/*" for keys in (KEYS, DEEP_MF_KEYS, MACHINE_KEYS)),
-    f"{KEYS}/embeddings/*",
-    f"{PERSONALIZE}/batch/*",
-)
+from stacks.prepared_data import Keys
 
 
 class DataStack(cdk.Stack):
@@ -45,6 +38,15 @@ class DataStack(cdk.Stack):
 
         name_export = f"{self.stack_name}-BucketName"
         cdk.CfnOutput(self, "BucketName", value=bucket.bucket_name, export_name=name_export)
+        keys = config.data.keys
+        for output, value in (
+            ("CatalogueKey", keys.catalogue),
+            ("RatingsKey", keys.ratings),
+            ("ValidationKey", keys.input["rating"]["validation"]),
+            ("IdsKey", keys.ids),
+            ("EmbeddingsPrefix", keys.embeddings),
+        ):
+            cdk.CfnOutput(self, output, value=value)
         bucket_name = cdk.Fn.import_value(name_export)
         key_arn = None
         if key:
@@ -94,7 +96,7 @@ class DataStack(cdk.Stack):
             memory_limit=memory_mb,
             ephemeral_storage_size=disk,
             prune=True,
-            exclude=list(_WRITTEN_BY_OTHERS),
+            exclude=_written_by_others(config.data.keys),
         )
         for child in self.node.children:
             if child.node.id.startswith("Custom::CDKBucketDeployment"):
@@ -115,9 +117,10 @@ class DataStack(cdk.Stack):
 
         The service wants this of the bucket beside the permissions of a job's role.
         """
-        objects = {"s3:GetObject": bucket.arn_for_objects(f"{PERSONALIZE}/*")}
+        keys = config.data.keys
+        objects = {"s3:GetObject": bucket.arn_for_objects(f"{keys.personalize}*")}
         if config.personalize.batch:
-            objects["s3:PutObject"] = bucket.arn_for_objects(f"{PERSONALIZE}/batch/*")
+            objects["s3:PutObject"] = bucket.arn_for_objects(f"{keys.batch}*")
         conditions = {
             "StringEquals": {"aws:SourceAccount": self.account},
             "ArnLike": {"aws:SourceArn": all_of(self, "personalize")},
@@ -128,7 +131,7 @@ class DataStack(cdk.Stack):
                 principals=[principal],
                 actions=["s3:ListBucket"],
                 resources=[bucket.bucket_arn],
-                conditions={**conditions, "StringLike": {"s3:prefix": [f"{PERSONALIZE}/*"]}},
+                conditions={**conditions, "StringLike": {"s3:prefix": [f"{keys.personalize}*"]}},
             )
         )
         for action, resource in objects.items():
@@ -177,6 +180,14 @@ class DataStack(cdk.Stack):
     def _logs(self, part: str, config: Config) -> LogGroup:
         name = f"/aws/lambda/{self.stack_name}-{part}"
         return LogGroup(self, f"{part}Logs", name=name, days=config.log_days)
+
+
+def _written_by_others(keys: Keys) -> list[str]:
+    """What others write into the bucket; an upload of new data leaves it alone."""
+    outputs = (
+        keys.output[engine] for engine in ("object2vec", "deep_mf", "factorization_machines")
+    )
+    return [f"{prefix}*" for prefix in (*outputs, keys.embeddings, keys.batch)]
 
 
 def _upload_size(size: int) -> tuple[int, cdk.Size]:

@@ -11,7 +11,6 @@ from stacks.constructs.sagemaker import Channel, train_and_serve
 from stacks.constructs.script import Script
 from stacks.constructs.trained_resource import Trainer
 from stacks.images import PYTORCH_INFERENCE, PYTORCH_TRAINING, Image
-from stacks.prepared_data import DEEP_MF_KEYS, KEYS, MOVIES, TASKS
 
 _IMPORTS: Final = (
     "recsys/__init__.py",
@@ -52,14 +51,12 @@ class DeepMfStack(cdk.Stack):
     ) -> None:
         description = "Deep matrix factorization: training and endpoint"
         super().__init__(scope, id, description=description, **kwargs)
-        hyperparameters = config.engines["deep_mf"]
-        channels = {
-            channel: Channel(f"{KEYS}/input/rating/{channel}/") for channel in TASKS["rating"][0]
-        }
+        hyperparameters, keys = config.engines["deep_mf"], config.data.keys
+        channels = {name: Channel(prefix) for name, prefix in keys.channels("rating").items()}
         digest = config.data.digests["rating"]
         if hyperparameters.get("genre_dim", "0") != "0":
-            channels["movies"] = Channel(MOVIES, content_type=None)
-            digest += config.data.digests["movies"]
+            channels["movies"] = Channel(keys.items, content_type=None)
+            digest += config.data.digests["items"]
         train_and_serve(
             self,
             "deep-mf",
@@ -72,5 +69,5 @@ class DeepMfStack(cdk.Stack):
             hyperparameters=hyperparameters,
             channels=channels,
             digest=digest,
-            output=f"{DEEP_MF_KEYS}/output/",
+            output=keys.output["deep_mf"],
         )

@@ -10,7 +10,6 @@ from stacks.constructs.private_bucket import Store
 from stacks.constructs.sagemaker import Channel, train_and_serve
 from stacks.constructs.trained_resource import Trainer
 from stacks.images import FACTORIZATION_MACHINES, Image
-from stacks.prepared_data import MACHINE_CHANNELS, MACHINE_KEYS
 
 
 class FactorizationMachinesStack(cdk.Stack):
@@ -27,6 +26,7 @@ class FactorizationMachinesStack(cdk.Stack):
     ) -> None:
         description = "Factorization machines: training and endpoint"
         super().__init__(scope, id, description=description, **kwargs)
+        keys = config.data.keys
         train_and_serve(
             self,
             "factorization-machines",
@@ -36,11 +36,9 @@ class FactorizationMachinesStack(cdk.Stack):
             image=Image(self, "Image", FACTORIZATION_MACHINES),
             hyperparameters=config.engines["factorization_machines"],
             channels={
-                channel: Channel(
-                    f"{MACHINE_KEYS}/input/{channel}/", "application/x-recordio-protobuf"
-                )
-                for channel in MACHINE_CHANNELS
+                channel: Channel(prefix, "application/x-recordio-protobuf")
+                for channel, prefix in keys.channels("factorization_machines").items()
             },
             digest=config.data.digests["factorization_machines"],
-            output=f"{MACHINE_KEYS}/output/",
+            output=keys.output["factorization_machines"],
         )

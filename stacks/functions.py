@@ -12,7 +12,6 @@ from stacks.constructs.private_bucket import Store
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.python_layer import PythonLayer
 from stacks.constructs.roles import Permission
-from stacks.prepared_data import KEYS
 
 
 class FunctionsStack(cdk.Stack):
@@ -50,8 +49,7 @@ class FunctionsStack(cdk.Stack):
         )
 
         places = config.name(f"{config.places_movies}Model")
-        embeddings = f"{KEYS}/embeddings/"
-        movies = [f"{KEYS}/ml-100k/ua.base", f"{KEYS}/ml-100k/u.item"]
+        keys = config.data.keys
         layers = [
             PythonLayer(
                 self,
@@ -65,10 +63,14 @@ class FunctionsStack(cdk.Stack):
             self._on_endpoints("sagemaker:InvokeEndpoint", places),
             # Which model the endpoint serves now names the embeddings kept in the bucket.
             self._on_endpoints("sagemaker:DescribeEndpoint", places),
-            *store.reads(*movies, f"{embeddings}*"),
-            *store.writes(f"{embeddings}*"),
+            *store.reads(keys.catalogue, f"{keys.embeddings}*"),
+            *store.writes(f"{keys.embeddings}*"),
         ]
-        environment = {"ENDPOINT_NAME": places}
+        environment = {
+            "ENDPOINT_NAME": places,
+            "CATALOGUE_KEY": keys.catalogue,
+            "EMBEDDINGS_PREFIX": keys.embeddings,
+        }
         if config.neighbours == "s3vectors":
             index = MovieIndex(
                 self,
@@ -77,7 +79,7 @@ class FunctionsStack(cdk.Stack):
                 store=store,
                 endpoint=places,
                 layers=layers,
-                permissions=[*permissions, *store.deletes(f"{embeddings}*")],
+                permissions=[*permissions, *store.deletes(f"{keys.embeddings}*")],
             )
             permissions, environment = index.searches, {"INDEX_ARN": index.arn}
             cdk.CfnOutput(self, "MovieIndexArn", value=index.arn)

@@ -10,7 +10,6 @@ from stacks.constructs.private_bucket import Store
 from stacks.constructs.sagemaker import Channel, train_and_serve
 from stacks.constructs.trained_resource import Trainer
 from stacks.images import OBJECT2VEC, Image
-from stacks.prepared_data import KEYS, TASKS
 
 
 class Object2VecStack(cdk.Stack):
@@ -27,7 +26,7 @@ class Object2VecStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, id, description="Object2Vec: training and endpoints", **kwargs)
         image = Image(self, "Image", OBJECT2VEC)
-        trainer = Trainer(self, "Trainer", config=config)
+        trainer, keys = Trainer(self, "Trainer", config=config), config.data.keys
         for task, hyperparameters in config.hyperparameters.items():
             train_and_serve(
                 self,
@@ -38,9 +37,8 @@ class Object2VecStack(cdk.Stack):
                 image=image,
                 hyperparameters=hyperparameters,
                 channels={
-                    channel: Channel(f"{KEYS}/input/{task}/{channel}/")
-                    for channel in TASKS[task][0]
+                    channel: Channel(prefix) for channel, prefix in keys.channels(task).items()
                 },
                 digest=config.data.digests[task],
-                output=f"{KEYS}/output/{task}/",
+                output=f"{keys.output['object2vec']}{task}/",
             )

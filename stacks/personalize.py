@@ -11,7 +11,6 @@ from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import ServiceRole, all_of
 from stacks.constructs.trained_resource import Trainer
 from stacks.personalize_settings import Group
-from stacks.prepared_data import PERSONALIZE
 
 
 class PersonalizeStack(cdk.Stack):
@@ -27,7 +26,8 @@ class PersonalizeStack(cdk.Stack):
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, description="Amazon Personalize: all of it", **kwargs)
-        keys = [f"{PERSONALIZE}/{group.name}/*" for group in config.personalize.groups]
+        prefix = config.data.keys.personalize
+        keys = [f"{prefix}{group.name}/*" for group in config.personalize.groups]
         role = ServiceRole(
             self,
             "ImportRole",
@@ -39,7 +39,7 @@ class PersonalizeStack(cdk.Stack):
         for group in config.personalize.groups:
             self._group(config, group, store, role, trainer)
         if config.personalize.batch:
-            self._batch(store)
+            self._batch(store, config.data.keys.batch)
 
     def _group(
         self, config: Config, group: Group, store: Store, role: ServiceRole, trainer: Trainer
@@ -72,12 +72,12 @@ class PersonalizeStack(cdk.Stack):
             self._output(f"{title}{name}RecommenderArn", recommender.attribute("Arn"))
             self._output(f"{title}{name}Metrics", recommender.attribute("Metrics"))
 
-    def _batch(self, store: Store) -> None:
+    def _batch(self, store: Store, prefix: str) -> None:
         """A role for batch jobs, which are started by hand and billed by what they answer.
 
-        Their files lie in the bucket under `personalize/batch/`.
+        Their files lie in the bucket under the prefix.
         """
-        keys = f"{PERSONALIZE}/batch/*"
+        keys = f"{prefix}*"
         role = ServiceRole(
             self,
             "BatchRole",

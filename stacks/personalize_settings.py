@@ -175,7 +175,7 @@ def _tables(settings: Settings, data: PreparedData | None, group: str) -> dict[s
     if data is None:
         return {}
     try:
-        return read_tables(data.folder, group)
+        return read_tables(data, group)
     except ValueError as error:
         settings.errors.append(f"data: {error}")
         return {}

@@ -7,20 +7,47 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-KEYS: Final = "object2vec/movielens"
-PERSONALIZE: Final = "personalize"
-MACHINES: Final = "factorization-machines"
-MACHINE_KEYS: Final = f"{MACHINES}/movielens"
-DEEP_MF_KEYS: Final = "deep-mf/movielens"
-MOVIES: Final = f"{KEYS}/ml-100k/u.item"
-# By task, the channels that its model learns from and is checked by, and the files' last letter.
-TASKS: Final = {
-    "rating": (("train", "validation"), "r"),
-    "recommendation": (("train", "validation"), "c"),
-    "retrieval": (("train",), "p"),
-}
-MACHINE_CHANNELS: Final = ("train", "test")
+_VERSION: Final = 1  # of the manifest
 _MAX_UPLOAD: Final = 4 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """Where everything lies in the bucket, as the manifest says: files, and prefixes, ending in /.
+
+    Attributes:
+        prefix: begins most of the others.
+        catalogue: catalogue.json, what is known of each item.
+        ratings: the training ratings, user, item, rating and time, separated by tabs.
+        items: u.item, the movies as the workshop has them.
+        ids: the numbers that stand for ids; the file is missing where ids are numbers.
+        embeddings: prefix of the movies' embeddings.
+        personalize: prefix of what Amazon Personalize imports.
+        batch: prefix of the files of its batch jobs.
+        input: the file of each channel, by what is trained.
+        output: prefix of the trained models, by engine.
+    """
+
+    prefix: str
+    catalogue: str
+    ratings: str
+    items: str
+    ids: str
+    embeddings: str
+    personalize: str
+    batch: str
+    input: Mapping[str, Mapping[str, str]]
+    output: Mapping[str, str]
+
+    def channels(self, task: str) -> dict[str, str]:
+        """The prefix of each channel of what is trained."""
+        return {channel: _folder(key) for channel, key in self.input[task].items()}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All that have to be there."""
+        channels = [key for task in self.input.values() for key in task.values()]
+        return (self.catalogue, self.ratings, self.items, *channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +56,14 @@ class PreparedData:
 
     Attributes:
         folder: what becomes the bucket's content.
+        keys: where in it everything is.
         vocabulary: the vocabulary size of each of Object2Vec's encoders, by hyperparameter.
-        digests: by what models are trained on (a task, `factorization_machines`, `movies`), a
-            digest of the files.
+        digests: by what is made of them, a digest of the files: a task or
+            `factorization_machines` of its channels, `items` of u.item, `catalogue` of that file.
     """
 
     folder: Path
+    keys: Keys
     vocabulary: dict[str, int]
     digests: dict[str, str]
 
@@ -48,6 +77,8 @@ class PreparedData:
         advice = "make it with `make data`, or name another folder by -c data=FOLDER"
         try:
             manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            version = manifest["version"]
+            keys = Keys(**manifest["keys"])
             vocabulary = {
                 name: int(manifest["object2vec"][name])
                 for name in ("enc0_vocab_size", "enc1_vocab_size")
@@ -59,31 +90,28 @@ class PreparedData:
                 f"{folder / 'manifest.json'} is not a manifest ({error!r}): {advice}"
             ) from None
 
+        if version != _VERSION:
+            raise ValueError(
+                f"{folder / 'manifest.json'} is of version {version}, and {_VERSION} is needed: "
+                f"{advice}"
+            )
         bucket = folder / "bucket"
-        inputs = {task: bucket / KEYS / "input" / task for task in TASKS}
-        inputs["factorization_machines"] = bucket / MACHINE_KEYS / "input"
-        wanted = [
-            bucket / KEYS / "ml-100k" / "ua.base",
-            bucket / MOVIES,
-            *(
-                inputs[task] / channel / f"{channel}_{letter}.jsonl"
-                for task, (channels, letter) in TASKS.items()
-                for channel in channels
-            ),
-            *(
-                inputs["factorization_machines"] / channel / f"{channel}.recordio"
-                for channel in MACHINE_CHANNELS
-            ),
-        ]
-        missing = [str(path) for path in wanted if not path.is_file()]
+        missing = [str(bucket / key) for key in keys.files if not (bucket / key).is_file()]
         if missing:
             raise ValueError(f"missing in the prepared data: {', '.join(missing)}: {advice}")
         return cls(
             folder=bucket,
+            keys=keys,
             vocabulary=vocabulary,
             digests={
-                **{name: _digest(folder) for name, folder in inputs.items()},
-                "movies": _digest(bucket / MOVIES),
+                **{
+                    task: _digest(
+                        {f"{name}/{Path(key).name}": bucket / key for name, key in channels.items()}
+                    )
+                    for task, channels in keys.input.items()
+                },
+                "items": _digest({".": bucket / keys.items}),
+                "catalogue": _digest({".": bucket / keys.catalogue}),
             },
         )
 
@@ -127,11 +155,11 @@ class Table:
     digest: str
 
 
-def read_tables(bucket: Path, group: str) -> dict[str, Table]:
+def read_tables(data: PreparedData, group: str) -> dict[str, Table]:
     """A dataset group's tables by kind.
 
     Args:
-        bucket: the prepared content of the bucket.
+        data: what is prepared.
         group: `custom` or `domain`.
 
     Raises:
@@ -139,9 +167,10 @@ def read_tables(bucket: Path, group: str) -> dict[str, Table]:
             is missing, not of this data, or red; the message says what to do.
     """
     advice = "make them with `make data`"
+    bucket, prefix = data.folder, f"{data.keys.personalize}{group}/"
     tables, digests = {}, {}
     for kind in ("Interactions", "Items", "Users"):
-        key = f"{PERSONALIZE}/{group}/{kind.lower()}.csv"
+        key = f"{prefix}{kind.lower()}.csv"
         path = bucket / key
         if not path.is_file():
             continue
@@ -158,7 +187,7 @@ def read_tables(bucket: Path, group: str) -> dict[str, Table]:
             digest=digests[f"{group}/{path.name}"],
         )
     if "Interactions" not in tables:
-        raise ValueError(f"no {bucket / PERSONALIZE / group / 'interactions.csv'}: {advice}")
+        raise ValueError(f"no {bucket / prefix / 'interactions.csv'}: {advice}")
     _check_health(bucket.parent / "health.json", group, digests)
     return tables
 
@@ -181,12 +210,16 @@ def _check_health(path: Path, group: str, digests: Mapping[str, str]) -> None:
         )
 
 
-def _digest(input: Path) -> str:  # noqa: A002
-    """SHA-256 over the names and contents of a folder's files, or of one file."""
+def _folder(key: str) -> str:
+    """The prefix of the folder that a file is in."""
+    return f"{key.rpartition('/')[0]}/"
+
+
+def _digest(files: Mapping[str, Path]) -> str:
+    """SHA-256 over the names and contents of files."""
     total = hashlib.sha256()
-    files = [input] if input.is_file() else [path for path in input.rglob("*") if path.is_file()]
-    for path in sorted(files):
+    for name, path in sorted(files.items()):
         with path.open("rb") as content:
-            file = hashlib.file_digest(content, "sha256").hexdigest()
-        total.update(f"{path.relative_to(input).as_posix()}\0{file}\n".encode())
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        total.update(f"{name}\0{digest}\n".encode())
     return total.hexdigest()

@@ -1,10 +1,9 @@
 """The movies and their ratings, read from the files that the deployment keeps in its bucket."""
 
-import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -17,17 +16,6 @@ from web.answers import Choices, Movie, Rated, User
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_KEYS: Final = "object2vec/movielens"
-RATINGS: Final = f"{_KEYS}/ml-100k/ua.base"
-_ITEMS: Final = f"{_KEYS}/ml-100k/u.item"
-_IDS: Final = f"{_KEYS}/ids.json"
-
-# in the order of the flags in u.item
-_GENRES: Final = (
-    *("", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary"),
-    *("Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi"),
-    *("Thriller", "War", "Western"),
-)
 _ARTICLES: Final = (
     "The|A|An|Il|Lo|La|Le|Les|Los|Las|L'|I|Gli|El|Un|Una|Une|Der|Die|Das|Den|Det|De|Ein|Eine|Een|"
     "Het|O|Os|As"
@@ -62,51 +50,65 @@ class Catalogue:
     """Movies, users and who rated what.
 
     Args:
-        items: the content of u.item.
-        ratings: pieces of the content of ua.base, in order.
-        ids: people's ids by number, where they differ: `{"users": {…}, "items": {…}}`.
+        items: of catalogue.json.
+        ratings: pieces of the training ratings in order: user, item, rating and time in a row.
+        users: people's ids by number, where they differ.
     """
 
     def __init__(
-        self, items: bytes, ratings: "list[npt.NDArray[np.float64]]", ids: dict[str, dict[str, int]]
+        self,
+        items: Iterable[Mapping[str, Any]],
+        ratings: "list[npt.NDArray[np.float64]]",
+        users: Mapping[int, str],
     ) -> None:
         table = np.concatenate([part.reshape(-1, 4) for part in ratings] or [np.empty((0, 4))])
         table = table[np.lexsort((-table[:, 3], table[:, 0]))]  # by user, the newest first
         self._item = table[:, 1].astype(np.int32)
         self._rating = table[:, 2].astype(np.float32)
         self._time = table[:, 3].astype(np.int64)
-        users, starts = np.unique(table[:, 0].astype(np.int32), return_index=True)
+        rated_by, starts = np.unique(table[:, 0].astype(np.int32), return_index=True)
         ends = np.append(starts[1:], len(table))
         self._rows = {
             int(user): slice(int(start), int(end))
-            for user, start, end in zip(users, starts, ends, strict=True)
+            for user, start, end in zip(rated_by, starts, ends, strict=True)
         }
-        counts = np.bincount(self._item)
-        sums = np.bincount(self._item, self._rating)
-        labels = {number: label for label, number in ids.get("items", {}).items()}
+        items = list(items)
+        size = 1 + max((item["item"] for item in items), default=0)
+        counts = np.bincount(self._item, minlength=size)
+        sums = np.bincount(self._item, self._rating, minlength=size)
         self.movies: dict[int, Movie] = {}
-        for line in items.decode("latin-1").split("\n"):
-            if line.strip():
-                movie = _movie(line.rstrip("\r"), labels, counts, sums)
-                self.movies[movie.number] = movie
+        for item in items:
+            number = item["item"]
+            mean = round(float(sums[number] / counts[number]), 2) if counts[number] else None
+            self.movies[number] = _movie(item, mean)
         self._numbers = {movie.id: movie.number for movie in self.movies.values()}
-        self._labels = {number: label for label, number in ids.get("users", {}).items()}
+        self._labels = users
 
     @classmethod
-    def read(cls, s3: "S3Client", bucket: str) -> "Catalogue":
-        """Read a bucket's files; `botocore.exceptions.ClientError` if one cannot be read."""
-        items = s3.get_object(Bucket=bucket, Key=_ITEMS)["Body"].read()
+    def read(
+        cls, s3: "S3Client", bucket: str, catalogue: str, ratings: str, ids: str
+    ) -> "Catalogue":
+        """Read a bucket's files, whose keys are given.
+
+        Raises:
+            botocore.exceptions.ClientError: one of them cannot be read.
+        """
+
+        def content(key: str) -> Any:
+            return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
         parts, rest = [], b""
         # piece by piece: as text the ratings may be larger than memory
-        for piece in s3.get_object(Bucket=bucket, Key=RATINGS)["Body"].iter_chunks(_CHUNK):
+        for piece in s3.get_object(Bucket=bucket, Key=ratings)["Body"].iter_chunks(_CHUNK):
             whole, _, rest = (rest + piece).rpartition(b"\n")
             parts.append(_numbers(whole))
         parts.append(_numbers(rest))
         try:
-            ids = json.load(io.BytesIO(s3.get_object(Bucket=bucket, Key=_IDS)["Body"].read()))
+            users = content(ids).get("users", {})
         except s3.exceptions.NoSuchKey:
-            ids = {}
-        return cls(items, parts, ids)
+            users = {}
+        labels = {number: label for label, number in users.items()}
+        return cls(content(catalogue)["items"], parts, labels)
 
     @cached_property
     def users(self) -> list[User]:
@@ -197,28 +199,15 @@ def _numbers(lines: bytes) -> "npt.NDArray[np.float64]":
     return np.fromstring(lines.decode("ascii"), sep=" ")  # a tab and a line's end are spaces too
 
 
-def _movie(
-    line: str,
-    labels: dict[int, str],
-    counts: "npt.NDArray[Any]",
-    sums: "npt.NDArray[Any]",
-) -> Movie:
-    fields = line.split("|")
-    number, title = int(fields[0]), fields[1]
-    flags = fields[5 : 5 + len(_GENRES)]
-    name, year = said(title)
-    if year is None and (released := re.search(r"\d{4}$", fields[2])):
-        year = int(released[0])
-    count = int(counts[number]) if number < len(counts) else 0
+def _movie(item: Mapping[str, Any], mean: float | None) -> Movie:
+    name, year = said(item["title"])
     return Movie(
-        number=number,
-        id=labels.get(number, str(number)),
-        title=title,
+        number=item["item"],
+        id=item["id"],
+        title=item["title"],
         name=name,
-        year=year,
-        genres=tuple(
-            genre for genre, flag in zip(_GENRES, flags, strict=False) if flag == "1" and genre
-        ),
-        ratings=count,
-        mean=round(float(sums[number]) / count, 2) if count else None,
+        year=item["year"] if year is None else year,
+        genres=tuple(item["genres"]),
+        ratings=item["ratings"],
+        mean=mean,
     )

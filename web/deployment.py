@@ -61,6 +61,11 @@ class Deployment:
                 f"No deployment named {prefix} with data in it was found in this account and "
                 "region."
             )
+        if "CatalogueKey" not in outputs:
+            raise NothingDeployed(
+                f"The deployment {prefix} was made by an older version of this project: deploy it "
+                "again."
+            )
         return cls(outputs)
 
     @property

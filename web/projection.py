@@ -16,7 +16,6 @@ from web.deployment import Deployment
 if TYPE_CHECKING:
     from web.clients import Clients
 
-_KEY: Final = "object2vec/movielens/embeddings/{config}.npz"
 _SHOWN: Final = 800  # movies; more would not be told apart
 _GET: Final = 100  # vectors that GetVectors gives at once
 
@@ -37,7 +36,7 @@ def lay(clients: "Clients", deployment: Deployment, catalogue: Catalogue) -> Map
     if index:
         movies, vectors = _indexed(clients, index, known[:_SHOWN])
     else:
-        movies, vectors = _kept(clients, deployment.bucket, places, function, known[0])
+        movies, vectors = _kept(clients, deployment, places, function, known[0])
     rows = {movie: row for row, movie in enumerate(movies)}
     flat, explained = principal(vectors.astype(np.float64))
     low, high = flat.min(axis=0), flat.max(axis=0)
@@ -83,21 +82,21 @@ def _indexed(
 
 
 def _kept(
-    clients: "Clients", bucket: str, endpoint: str, function: str, movie: int
+    clients: "Clients", deployment: Deployment, endpoint: str, function: str, movie: int
 ) -> tuple[list[int], npt.NDArray[np.float32]]:
     """All movies and their embeddings, as the function keeps them in the bucket."""
     try:
-        content = _stored(clients, bucket, endpoint)
+        content = _stored(clients, deployment, endpoint)
     except ClientError:  # nobody has asked yet: the function makes them with the first question
-        event = {"bucket_name": bucket, "movie_id_to_examine": movie, "top_k": 1}
+        event = {"bucket_name": deployment.bucket, "movie_id_to_examine": movie, "top_k": 1}
         clients.functions.invoke(FunctionName=function, Payload=json.dumps(event))
-        content = _stored(clients, bucket, endpoint)
+        content = _stored(clients, deployment, endpoint)
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         return stored["movies"].tolist(), stored["vectors"]
 
 
-def _stored(clients: "Clients", bucket: str, endpoint: str) -> bytes:
+def _stored(clients: "Clients", deployment: Deployment, endpoint: str) -> bytes:
     # which model the endpoint serves now names the file
     config = clients.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-    key = _KEY.format(config=config)
-    return clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    key = f"{deployment.outputs['EmbeddingsPrefix']}{config}.npz"
+    return clients.s3.get_object(Bucket=deployment.bucket, Key=key)["Body"].read()

@@ -30,7 +30,7 @@ from web.answers import (
     User,
     Watched,
 )
-from web.catalogue import RATINGS, Catalogue, favourites, fits
+from web.catalogue import Catalogue, favourites, fits
 from web.deployment import Deployment
 from web.engines import EngineFailed, PairModel, Question, Recommender, Scored, Similar
 
@@ -222,8 +222,11 @@ class Service:
 
     def _look(self) -> _Deployed:
         deployment = Deployment.find(self._clients.cloudformation, self._prefix)
-        head = self._clients.s3.head_object(Bucket=deployment.bucket, Key=RATINGS)
-        catalogue = self._read(deployment.bucket, head["ETag"])
+        bucket, outputs = deployment.bucket, deployment.outputs
+        keys = tuple(outputs[name] for name in ("CatalogueKey", "RatingsKey", "IdsKey"))
+        head = self._clients.s3.head_object
+        etags = tuple(head(Bucket=bucket, Key=key)["ETag"] for key in keys[:2])
+        catalogue = self._read(bucket, keys, etags)
         known = (deployment, catalogue, self._clients)
         return _Deployed(
             deployment,
@@ -233,8 +236,10 @@ class Service:
             engines.similar(*known),
         )
 
-    def _read_catalogue(self, bucket: str, etag: str) -> Catalogue:
-        return Catalogue.read(self._clients.s3, bucket)
+    def _read_catalogue(
+        self, bucket: str, keys: tuple[str, ...], etags: tuple[str, ...]
+    ) -> Catalogue:
+        return Catalogue.read(self._clients.s3, bucket, *keys)
 
     def _rank(
         self, engine: Recommender, question: Question

@@ -9,7 +9,7 @@ import logging
 import os
 from typing import Any
 
-import boto3
+from common.clients import client
 
 from caretaker.logic import Round
 
@@ -23,9 +23,9 @@ def _names(variable: str) -> list[str]:
 def handler(_event: Any, _context: Any) -> dict[str, Any]:
     """Make one round; the answer tells what was seen and done."""
     done = Round(
-        cloudformation=boto3.client("cloudformation"),
-        cloudwatch=boto3.client("cloudwatch"),
-        sns=boto3.client("sns"),
+        cloudformation=client("cloudformation"),
+        cloudwatch=client("cloudwatch"),
+        sns=client("sns"),
         namespace=os.environ["NAMESPACE"],
         deployment=os.environ["DEPLOYMENT"],
         stacks=_names("STACKS"),

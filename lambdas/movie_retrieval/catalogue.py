@@ -2,7 +2,7 @@
 
 The model embeds the catalogue once per version, in requests well below an endpoint's payload
 limits. A version is what the answer depends on: the endpoint's configuration (a new model is a new
-one) and the ETags of the two files. The result stays in memory, and in the bucket for functions
+one) and the ETag of catalogue.json. The result stays in memory, and in the bucket for functions
 that start later. A stored file is believed only if it is whole, is of this version and holds what
 the endpoint answers now for a few of its movies; otherwise it is made anew. Several functions may
 write it at once: each writes the same, and S3 keeps the last.
@@ -13,17 +13,18 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from botocore.exceptions import BotoCoreError, ClientError
+from common.catalogue import Bucket, Version
+from common.embedding_model import Model
+from common.errors import FunctionError
 
-from movie_retrieval.bucket import Bucket
 from movie_retrieval.embeddings import Embeddings, Neighbour
-from movie_retrieval.errors import NoNeighboursError, RetrievalError
-from movie_retrieval.model import Model
+from movie_retrieval.errors import NoNeighboursError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,23 +33,11 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-STORED = "object2vec/movielens/embeddings/{config}.npz"
-
 FRESH = 60.0  # seconds for which a version that was looked up is taken as the present one
 PROBES = 3  # movies that are embedded anew to check a stored file
 ATTEMPTS = 3  # at embedding the catalogue while the endpoint changes its model
 
 _log = logging.getLogger("movie_retrieval")
-
-
-@dataclass(frozen=True)
-class Version:
-    """What a catalogue was made of: an endpoint configuration and two files' ETags."""
-
-    bucket: str
-    config: str
-    ratings: str
-    items: str
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ class Catalogue:
     embeddings: Embeddings
 
     def title(self, movie: int) -> str:
-        """The movie's title; one that is rated but not listed goes by its number."""
+        """The movie's title; one that has none goes by its number."""
         return self.titles.get(movie) or f"movie {movie}"
 
     def around(self, movie: int, count: int) -> tuple[str, list[Neighbour]]:
@@ -87,6 +76,8 @@ class Library:
     Args:
         s3, sagemaker, runtime: boto3 clients.
         endpoint: the name of the Object2Vec endpoint that embeds the movies.
+        key: of catalogue.json in a bucket.
+        embeddings: prefix in a bucket under which embeddings are kept.
         clock: seconds that only grow.
     """
 
@@ -96,9 +87,12 @@ class Library:
         sagemaker: "SageMakerClient",
         runtime: "SageMakerRuntimeClient",
         endpoint: str,
+        key: str,
+        embeddings: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._s3, self._clock = s3, clock
+        self._key, self._embeddings = key, embeddings
         self._model = Model(sagemaker, runtime, endpoint)
         self._held: tuple[Version, Catalogue] | None = None
         self._fresh_until = 0.0
@@ -107,26 +101,32 @@ class Library:
         """The catalogue of `bucket`: from memory, else from the bucket, else made.
 
         Raises:
-            RetrievalError: bucket, key or endpoint is missing or refuses; a file is malformed.
+            FunctionError: bucket, key or endpoint is missing or refuses; a file is malformed.
         """
         held = self._held
         if held and held[0].bucket == bucket and self._clock() < self._fresh_until:
             return held[1]
         config, steady = self._model.version()
-        version = Version(bucket, config, *Bucket(self._s3, bucket).etags())
+        version = Version(bucket, config, self._bucket(bucket).etag())
         if held and held[0] == version:
             return self._keep(version, held[1])
         if stored := self._load(version):
             return self._keep(version, stored)
         return self._make(version, steady)
 
+    def _bucket(self, name: str) -> Bucket:
+        return Bucket(self._s3, name, self._key)
+
+    def _stored(self, version: Version) -> str:
+        """The key under which the embeddings of a version are kept."""
+        return f"{self._embeddings}{version.config}.npz"
+
     def _keep(self, version: Version, catalogue: Catalogue) -> Catalogue:
         self._held, self._fresh_until = (version, catalogue), self._clock() + FRESH
         return catalogue
 
     def _make(self, version: Version, steady: bool) -> Catalogue:
-        bucket = Bucket(self._s3, version.bucket)
-        titles, movies = bucket.movies(version.ratings, version.items)
+        titles, movies = self._bucket(version.bucket).movies(version.etag)
         for _ in range(ATTEMPTS):
             known, vectors = self._embed_all(movies)
             before = (version.config, steady)
@@ -137,8 +137,8 @@ class Library:
                 catalogue = Catalogue(version.bucket, titles, Embeddings(known, vectors))
                 # while an endpoint changes over, two models may have answered: never keep that
                 return self._keep(version, catalogue) if steady else catalogue
-            version = Version(version.bucket, config, version.ratings, version.items)
-        raise RetrievalError(
+            version = replace(version, config=config)
+        raise FunctionError(
             f"Endpoint {self._model.endpoint} changed its model while it embedded the movies, "
             f"{ATTEMPTS} times; try again when its update is over."
         )
@@ -152,21 +152,20 @@ class Library:
         try:
             return known, np.concatenate(parts)
         except ValueError:
-            raise RetrievalError(
+            raise FunctionError(
                 f"Endpoint {self._model.endpoint} answered embeddings of different lengths."
             ) from None
 
     def _load(self, version: Version) -> Catalogue | None:
         """The stored catalogue of this version, or None if there is none to be believed."""
-        key = STORED.format(config=version.config)
         try:
-            reply = self._s3.get_object(Bucket=version.bucket, Key=key)
+            reply = self._s3.get_object(Bucket=version.bucket, Key=self._stored(version))
             movies, vectors, about = _unpacked(reply["Body"].read())
             if about["version"] != asdict(version):
                 return None
             rows = np.linspace(0, len(movies) - 1, PROBES).astype(int)
             now, _ = self._model.embed([movies[row] for row in rows])
-        except (RetrievalError, ClientError, BotoCoreError) as error:
+        except (FunctionError, ClientError, BotoCoreError) as error:
             _log.info("no embeddings were found for this model: %s", error)
             return None
         if now.shape[1] != vectors.shape[1] or _differ(vectors[rows], now):
@@ -179,9 +178,8 @@ class Library:
         self, version: Version, movies: list[int], vectors: "Vectors", titles: dict[int, str]
     ) -> None:
         file = _packed(movies, vectors, {"version": asdict(version), "titles": titles})
-        key = STORED.format(config=version.config)
         try:
-            self._s3.put_object(Bucket=version.bucket, Key=key, Body=file)
+            self._s3.put_object(Bucket=version.bucket, Key=self._stored(version), Body=file)
         except (ClientError, BotoCoreError) as error:
             # the answer does not depend on it, only the next cold start's speed
             _log.warning("the embeddings could not be stored: %s", error)
@@ -199,7 +197,7 @@ def _unpacked(stored: bytes) -> "tuple[list[int], Vectors, dict[str, Any]]":
     """What `_packed` packed.
 
     Raises:
-        RetrievalError: the file is damaged, or something else.
+        FunctionError: the file is damaged, or something else.
     """
     try:
         with np.load(io.BytesIO(stored), allow_pickle=False) as file:
@@ -210,9 +208,9 @@ def _unpacked(stored: bytes) -> "tuple[list[int], Vectors, dict[str, Any]]":
         )
         sound = sound and set(about) == {"version", "titles"} and np.isfinite(vectors).all()
     except Exception as error:  # zip, numpy and JSON fail in many ways on a damaged file
-        raise RetrievalError(f"the stored file is damaged: {error!r}") from None
+        raise FunctionError(f"the stored file is damaged: {error!r}") from None
     if not sound:
-        raise RetrievalError("the stored file holds something else")
+        raise FunctionError("the stored file holds something else")
     return movies, vectors, about
 
 

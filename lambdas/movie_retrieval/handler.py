@@ -1,24 +1,25 @@
 """The Lambda function `Movie_Retrieval_Object2Vec`.
 
-Environment: either ENDPOINT_NAME, the Object2Vec endpoint that embeds the movies, or INDEX_ARN, the
-index of Amazon S3 Vectors that holds them. BUCKET_NAME: the bucket whose movies are in the index;
-and, where an HTTP API stands before the function, that from which its requests are answered.
+Environment: either ENDPOINT_NAME, the Object2Vec endpoint that embeds the movies, CATALOGUE_KEY,
+the key of catalogue.json in a bucket, and EMBEDDINGS_PREFIX, below which the embeddings are kept in
+it; or INDEX_ARN, the index of Amazon S3 Vectors that holds the movies. BUCKET_NAME: the bucket
+whose movies are in the index; and, where an HTTP API stands before the function, that from which
+its requests are answered.
 
 Permissions with an endpoint: sagemaker:InvokeEndpoint and sagemaker:DescribeEndpoint on it;
-s3:GetObject on object2vec/movielens/ml-100k/ua.base, object2vec/movielens/ml-100k/u.item and
-object2vec/movielens/embeddings/* of the bucket, s3:PutObject on the last. Not s3:ListBucket: so S3
-says 403 of a missing key, and the function's error names both causes. With an index:
-s3vectors:QueryVectors and s3vectors:GetVectors on it.
+s3:GetObject on CATALOGUE_KEY and below EMBEDDINGS_PREFIX of the bucket, s3:PutObject on the last.
+Not s3:ListBucket: so S3 says 403 of a missing key, and the function's error names both causes. With
+an index: s3vectors:QueryVectors and s3vectors:GetVectors on it.
 """
 
 import json
 import logging
 import os
-import sys
 from typing import Any
 
-import boto3
-from botocore.config import Config
+from common import http
+from common.clients import client
+from common.errors import FunctionError, reported
 
 from movie_retrieval import http_api
 from movie_retrieval.catalogue import Library
@@ -27,26 +28,28 @@ from movie_retrieval.logic import Request, answer, parse
 from movie_retrieval.vectors import Index
 
 _log = logging.getLogger("movie_retrieval")
-_config = Config(
-    connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
-)
 
 
 def _library() -> Library | Index:
     bucket = os.environ.get("BUCKET_NAME", "")
     if arn := os.environ.get("INDEX_ARN"):
-        return Index(boto3.client("s3vectors", config=_config), arn, bucket)
-    if endpoint := os.environ.get("ENDPOINT_NAME"):
-        return Library(
-            s3=boto3.client("s3", config=_config),
-            sagemaker=boto3.client("sagemaker", config=_config),
-            runtime=boto3.client("sagemaker-runtime", config=_config),
-            endpoint=endpoint,
+        return Index(client("s3vectors"), arn, bucket)
+    names = ("ENDPOINT_NAME", "CATALOGUE_KEY", "EMBEDDINGS_PREFIX")
+    if missing := [name for name in names if not os.environ.get(name)]:
+        raise RetrievalError(
+            f"Set {' and '.join(missing)} in this function's environment: ENDPOINT_NAME is the "
+            "name of the Object2Vec endpoint that embeds the movies, CATALOGUE_KEY the key of "
+            "catalogue.json, EMBEDDINGS_PREFIX the prefix of what is kept. Or set INDEX_ARN, to an "
+            "index of Amazon S3 Vectors that holds the movies."
         )
-    raise RetrievalError(
-        "Set ENDPOINT_NAME in this function's environment, to the name of the Object2Vec endpoint "
-        "that shall embed the movies; or INDEX_ARN, to an index of Amazon S3 Vectors that holds "
-        "them."
+    endpoint, key, embeddings = (os.environ[name] for name in names)
+    return Library(
+        s3=client("s3"),
+        sagemaker=client("sagemaker"),
+        runtime=client("sagemaker-runtime"),
+        endpoint=endpoint,
+        key=key,
+        embeddings=embeddings,
     )
 
 
@@ -64,16 +67,11 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     Raises:
         RetrievalError: the event cannot be answered; the message says why.
     """
-    sys.tracebacklimit = 1000
-    if http_api.is_request(event):
-        return _over_http(event)
-    try:
+    with reported(RetrievalError):
+        if http.is_request(event):
+            return _over_http(event)
         found = _answered(parse(event))
-    except RetrievalError:
-        # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
-        sys.tracebacklimit = 0
-        raise
-    return {"statusCode": 200, "body": json.dumps(found, ensure_ascii=False)}
+        return {"statusCode": 200, "body": json.dumps(found, ensure_ascii=False)}
 
 
 def _over_http(event: dict[str, Any]) -> dict[str, Any]:
@@ -81,13 +79,13 @@ def _over_http(event: dict[str, Any]) -> dict[str, Any]:
     try:
         request = parse(http_api.event_in(event, os.environ.get("BUCKET_NAME", "")))
         status = 502
-        return http_api.response(200, _answered(request))
+        return http.response(200, _answered(request))
     except NoNeighboursError as error:
-        return http_api.response(404, {"message": str(error)})
-    except RetrievalError as error:
+        return http.response(404, {"message": str(error)})
+    except FunctionError as error:
         if status == 502:
             _log.error("failed", extra={"error": str(error)})
-        return http_api.response(status, {"message": str(error)})
+        return http.response(status, {"message": str(error)})
 
 
 def _answered(request: Request) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """The movie retrieval function: the movies nearest to one, by an Object2Vec model's embeddings."""
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from common.text import names, shown
 
 from movie_retrieval.embeddings import Neighbour
 from movie_retrieval.errors import NoNeighboursError, RetrievalError
@@ -32,13 +33,12 @@ def parse(event: object) -> Request:
     if not isinstance(event, dict):
         raise RetrievalError(
             'Bad event: it must be a JSON object such as {"bucket_name": "your-bucket-name", '
-            f'"movie_id_to_examine": 195}}, but it is {_shown(event)}.'
+            f'"movie_id_to_examine": 195}}, but it is {shown(event)}.'
         )
     problems = []
-    unknown = [_shown(name) for name in event if name not in _FIELDS]
+    unknown = [name for name in event if name not in _FIELDS]
     if unknown:
-        names = ", ".join(_FIELDS)
-        problems.append(f"unknown field {', '.join(unknown[:10])} (the fields are {names})")
+        problems.append(f"unknown field {names(unknown)} (the fields are {', '.join(_FIELDS)})")
 
     bucket = event.get("bucket_name")
     if "bucket_name" not in event:
@@ -46,7 +46,7 @@ def parse(event: object) -> Request:
     elif not isinstance(bucket, str) or not re.fullmatch(
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket
     ):
-        problems.append(f"`bucket_name` must be the name of an S3 bucket, not {_shown(bucket)}")
+        problems.append(f"`bucket_name` must be the name of an S3 bucket, not {shown(bucket)}")
 
     movie = _whole(event.get("movie_id_to_examine"))
     if "movie_id_to_examine" not in event:
@@ -54,13 +54,13 @@ def parse(event: object) -> Request:
     elif movie is None:
         problems.append(
             "`movie_id_to_examine` must be a movie id, a whole number such as 195, "
-            f"not {_shown(event['movie_id_to_examine'])}"
+            f"not {shown(event['movie_id_to_examine'])}"
         )
 
     top_k = _whole(event.get("top_k", DEFAULT_TOP_K))
     if top_k is None or not 1 <= top_k <= MAX_TOP_K:
         problems.append(
-            f"`top_k` must be a whole number from 1 to {MAX_TOP_K}, not {_shown(event['top_k'])}"
+            f"`top_k` must be a whole number from 1 to {MAX_TOP_K}, not {shown(event['top_k'])}"
         )
     if problems:
         raise RetrievalError(f"Bad event: {'; '.join(problems)}.")
@@ -77,7 +77,7 @@ class Movies(Protocol):
         """The movie's title, and the `count` movies nearest to it, nearest first.
 
         Raises:
-            RetrievalError: there is no such movie, or it cannot be told.
+            FunctionError: there is no such movie, or it cannot be told.
         """
 
 
@@ -90,7 +90,7 @@ def answer(request: Request, movies: Movies) -> dict[str, Any]:
 
     Raises:
         NoNeighboursError: the movie is not in the catalogue, or is alone in it.
-        RetrievalError: the catalogue cannot be asked.
+        FunctionError: the catalogue cannot be asked.
     """
     title, neighbours = movies.around(request.movie, request.top_k)
     if not neighbours:
@@ -112,13 +112,3 @@ def _whole(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     return None
-
-
-def _shown(value: object) -> str:
-    """`value` as JSON, cut to a readable length."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except (ValueError, RecursionError):
-        text = type(value).__name__
-    text = text if len(text) <= 60 else text[:57] + "..."
-    return text.encode(errors="backslashreplace").decode()  # half a character cannot be sent

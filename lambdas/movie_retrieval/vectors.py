@@ -6,15 +6,14 @@ both of the function's settings answer the same figures whatever the service cal
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-query.html
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from botocore.exceptions import BotoCoreError, ClientError
+from common.vector_index import explained
 
 from movie_retrieval.embeddings import Neighbour
-from movie_retrieval.errors import BusyError, NoNeighboursError, RetrievalError, kind_of
+from movie_retrieval.errors import NoNeighboursError, RetrievalError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3vectors import S3VectorsClient
@@ -55,7 +54,7 @@ class Index:
 
         Raises:
             NoNeighboursError: the movie is not in the index.
-            RetrievalError: the index cannot be asked.
+            FunctionError: the index cannot be asked.
         """
         key = str(movie)
         own = self._vectors([key])
@@ -90,33 +89,6 @@ class Index:
                     returnMetadata=True,
                 )["vectors"]
         return found
-
-
-@contextmanager
-def explained(arn: str) -> Iterator[None]:
-    """Tell an index's errors in words that say what to do.
-
-    Raises:
-        RetrievalError: instead.
-    """
-    name = arn.rpartition("/")[2]
-    try:
-        yield
-    except BotoCoreError as error:
-        raise kind_of(error)(f"Index {name} could not be reached: {error}") from None
-    except ClientError as error:
-        kind = kind_of(error)
-        code = error.response["Error"].get("Code", "")
-        text = error.response["Error"].get("Message", "")
-        if kind is BusyError:
-            told = f"Index {name} is too busy to answer now; try again in a moment. ({text})"
-        elif "AccessDenied" in code:
-            told = f"This function's role may not use index {name}: {text}"
-        elif code == "NotFoundException":
-            told = f"Index {name} does not exist; deploy the functions' stack again."
-        else:
-            told = f"Index {name} refused the request: {code}: {text}"
-        raise kind(told) from None
 
 
 def _place(vector: Mapping[str, Any]) -> "np.typing.NDArray[np.float64]":

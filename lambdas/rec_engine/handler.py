@@ -6,14 +6,14 @@ Permissions: sagemaker:InvokeEndpoint on these two endpoints.
 
 import logging
 import os
-import sys
 from typing import Any
 
-import boto3
-from botocore.config import Config
+from common import clients, http
+from common.errors import reported
+from common.text import SHOWN
 
 from rec_engine import http_api
-from rec_engine.logic import SHOWN, RecommendationError, Request, answer, parse
+from rec_engine.logic import RecommendationError, Request, answer, parse
 
 _log = logging.getLogger("rec_engine")
 _VARIABLES = {"rating": "ENDPOINT_NAME_RATING", "recommendation": "ENDPOINT_NAME_REC"}
@@ -27,12 +27,7 @@ if _missing:
 
 ENDPOINTS = {kind: os.environ[variable] for kind, variable in _VARIABLES.items()}
 
-client = boto3.client(
-    "sagemaker-runtime",
-    config=Config(
-        connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
-    ),
-)
+client = clients.client("sagemaker-runtime")
 
 
 def handler(event: Any, _context: Any) -> str | dict[str, Any]:
@@ -41,27 +36,22 @@ def handler(event: Any, _context: Any) -> str | dict[str, Any]:
     Raises:
         RecommendationError: the event cannot be answered; the message says why.
     """
-    sys.tracebacklimit = 1000
-    if http_api.is_request(event):
-        return _over_http(event)
-    try:
+    with reported(RecommendationError):
+        if http.is_request(event):
+            return _over_http(event)
         return _answered(parse(event))
-    except RecommendationError:
-        # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
-        sys.tracebacklimit = 0
-        raise
 
 
 def _over_http(event: dict[str, Any]) -> dict[str, Any]:
     try:
         request = parse(http_api.event_in(event))
     except RecommendationError as error:
-        return http_api.response(400, {"message": str(error)})
+        return http.response(400, {"message": str(error)})
     try:
-        return http_api.response(200, _answered(request))
+        return http.response(200, _answered(request))
     except RecommendationError as error:
         _log.error("failed", extra={"error": str(error)})
-        return http_api.response(502, {"message": str(error)})
+        return http.response(502, {"message": str(error)})
 
 
 def _answered(request: Request) -> str | dict[str, Any]:

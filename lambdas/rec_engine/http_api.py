@@ -1,19 +1,11 @@
-"""The function behind an HTTP API: `POST /rating` and `POST /recommendation`, events as bodies.
-
-https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
-(payload format version 2.0)
-"""
+"""The function behind an HTTP API: `POST /rating` and `POST /recommendation`, events as bodies."""
 
 import base64
-import json
 from typing import Any
 
-from rec_engine.logic import RecommendationError, decoded
+from common.text import decoded
 
-
-def is_request(event: object) -> bool:
-    """Whether an HTTP API sends this event."""
-    return isinstance(event, dict) and "routeKey" in event and "requestContext" in event
+from rec_engine.logic import RecommendationError
 
 
 def event_in(request: dict[str, Any]) -> dict[str, Any]:
@@ -35,12 +27,3 @@ def event_in(request: dict[str, Any]) -> dict[str, Any]:
             "without `type`, which the path tells."
         )
     return {**event, "type": str(request["rawPath"]).rsplit("/", 1)[-1]}
-
-
-def response(status: int, content: object) -> dict[str, Any]:
-    """What an HTTP API answers: the content as JSON."""
-    return {
-        "statusCode": status,
-        "headers": {"content-type": "application/json"},
-        "body": json.dumps(content, ensure_ascii=False),
-    }

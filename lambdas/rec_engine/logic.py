@@ -10,11 +10,13 @@ An event is answered in one of two forms:
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from botocore.exceptions import BotoCoreError, ClientError
+from common.errors import FunctionError, code_of, is_throttled, text_of
+from common.text import decoded, listed, names, shown
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -22,12 +24,11 @@ if TYPE_CHECKING:
 MAX_INSTANCES = 10_000
 MAX_ID = 2_999_999  # Object2Vec's largest vocabulary holds 3,000,000 ids
 CHUNK = 1_000  # instances a request: about 40 KB, far below an endpoint's 4 MB (serverless) or 6 MB
-SHOWN = 10  # problems told in one message
 
 SCORES = {"rating": 1, "recommendation": 2}  # how many scores each model gives a pair
 
 
-class RecommendationError(Exception):
+class RecommendationError(FunctionError):
     """The event cannot be answered; the message says why, to a person."""
 
 
@@ -58,26 +59,26 @@ def parse(event: object) -> Request:
         raise RecommendationError(
             "Bad event: it must be a JSON object such as "
             '{"data": "{\\"instances\\": [{\\"in0\\": [789], \\"in1\\": [286]}]}", '
-            f'"type": "rating"}}, but it is {_shown(event)}.'
+            f'"type": "rating"}}, but it is {shown(event)}.'
         )
     problems: list[str] = []
     unknown = [name for name in event if name not in _FIELDS]
     if unknown:
-        problems.append(f"unknown field {_names(unknown)} (the fields are {', '.join(_FIELDS)})")
+        problems.append(f"unknown field {names(unknown)} (the fields are {', '.join(_FIELDS)})")
 
     kind = event.get("type")
     if not isinstance(kind, str) or kind not in SCORES:
-        told = f"not {_shown(kind)}" if "type" in event else "and it is missing"
+        told = f"not {shown(kind)}" if "type" in event else "and it is missing"
         problems.append(f'`type` must be "rating" or "recommendation", {told}')
 
     form = event.get("format")
     if "format" in event and form not in ("sentence", "structured"):
-        problems.append(f'`format` must be "sentence" or "structured", not {_shown(form)}')
+        problems.append(f'`format` must be "sentence" or "structured", not {shown(form)}')
 
     top_k = event.get("top_k")
     if "top_k" in event and not (_whole(top_k) and 1 <= top_k <= MAX_INSTANCES):
         problems.append(
-            f"`top_k` must be a whole number from 1 to {MAX_INSTANCES}, not {_shown(top_k)}"
+            f"`top_k` must be a whole number from 1 to {MAX_INSTANCES}, not {shown(top_k)}"
         )
 
     if "data" in event and ("user" in event or "movies" in event):
@@ -98,7 +99,7 @@ def parse(event: object) -> Request:
     if form == "sentence" and (len(pairs) > 1 or "top_k" in event):
         problems.append('`"format": "sentence"` answers one pair, with no `top_k`')
     if problems:
-        raise RecommendationError(f"Bad event: {_listed(problems)}.")
+        raise RecommendationError(f"Bad event: {listed(problems)}.")
     assert isinstance(kind, str)
     return Request(kind, pairs, structured, top_k)
 
@@ -161,12 +162,12 @@ def _instances(data: object, problems: list[str]) -> list[tuple[int, int]]:
     if not isinstance(data, dict):
         problems.append(
             "`data` must hold an object such as "
-            f'{{"instances": [{{"in0": [789], "in1": [286]}}]}}, not {_shown(data)}'
+            f'{{"instances": [{{"in0": [789], "in1": [286]}}]}}, not {shown(data)}'
         )
         return []
     unknown = [name for name in data if name != "instances"]
     if unknown:
-        problems.append(f"`data` holds unknown {_names(unknown)}")
+        problems.append(f"`data` holds unknown {names(unknown)}")
     instances = data.get("instances")
     if not _sized(instances, "`instances`", "instances", problems):
         return []
@@ -174,11 +175,11 @@ def _instances(data: object, problems: list[str]) -> list[tuple[int, int]]:
     for number, instance in enumerate(instances):
         where = f"instance {number}"
         if not isinstance(instance, dict):
-            problems.append(f"{where} must be an object with in0 and in1, not {_shown(instance)}")
+            problems.append(f"{where} must be an object with in0 and in1, not {shown(instance)}")
             continue
         unknown = [name for name in instance if name not in ("in0", "in1")]
         if unknown:
-            problems.append(f"{where} holds unknown {_names(unknown)}")
+            problems.append(f"{where} holds unknown {names(unknown)}")
         user = _single(instance, "in0", "user", where, problems)
         movie = _single(instance, "in1", "movie", where, problems)
         pairs.append((user, movie))
@@ -192,7 +193,7 @@ def _single(instance: dict[str, Any], name: str, what: str, where: str, problems
         return -1
     value = instance[name]
     if not isinstance(value, list) or len(value) != 1:
-        problems.append(f"{where}: {name} must be a list of one {what} id, not {_shown(value)}")
+        problems.append(f"{where}: {name} must be a list of one {what} id, not {shown(value)}")
         return -1
     return _id(value[0], f"{where}: {name}", problems)
 
@@ -213,7 +214,7 @@ def _user_and_movies(event: dict[str, Any], problems: list[str]) -> list[tuple[i
 def _sized(value: object, name: str, what: str, problems: list[str]) -> TypeGuard[list[Any]]:
     """Whether `value` is a list of a size that can be answered; else the problem is noted."""
     if not isinstance(value, list):
-        told = "is missing" if value is None else f"is {_shown(value)}"
+        told = "is missing" if value is None else f"is {shown(value)}"
         problems.append(f"{name} must be a list of {what}, but it {told}")
     elif not value:
         problems.append(f"{name} is empty")
@@ -229,55 +230,12 @@ def _sized(value: object, name: str, what: str, problems: list[str]) -> TypeGuar
 def _id(value: object, where: str, problems: list[str]) -> int:
     if _whole(value) and 0 <= value <= MAX_ID:
         return value
-    problems.append(f"{where} must be a whole number from 0 to {MAX_ID}, not {_shown(value)}")
+    problems.append(f"{where} must be a whole number from 0 to {MAX_ID}, not {shown(value)}")
     return -1
 
 
 def _whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def decoded(text: str | bytes) -> Any:
-    """What a JSON text holds.
-
-    Raises:
-        ValueError: it is not JSON, is nested too deeply, or holds a number that is too long.
-    """
-    constants: list[str] = []
-    try:
-        value = json.loads(text, parse_constant=constants.append)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"{error.msg} at {place}") from None
-    except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8 text") from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except ValueError:  # of int()
-        raise ValueError("a number has too many digits") from None
-    if constants:
-        raise ValueError(f"{constants[0]} is no JSON number")
-    return value
-
-
-def _shown(value: object) -> str:
-    """`value` as JSON, cut to a readable length."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except (ValueError, RecursionError):
-        text = type(value).__name__
-    text = text if len(text) <= 60 else text[:57] + "..."
-    return text.encode(errors="backslashreplace").decode()  # half a character cannot be sent
-
-
-def _names(unknown: list[str]) -> str:
-    return ", ".join(_shown(name) for name in unknown[:SHOWN])
-
-
-def _listed(problems: Iterable[str]) -> str:
-    told = list(problems)
-    more = len(told) - SHOWN
-    return "; ".join(told[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 # The endpoint ----------------------------------------------------------------------------------
@@ -320,18 +278,17 @@ def _sound(score: Any, width: int) -> bool:
 
 def _explained(error: ClientError, endpoint: str) -> str:
     """An endpoint's error in words that tell what to do."""
-    code = error.response["Error"].get("Code", "")
-    text = error.response["Error"].get("Message", "") or str(error)
+    code, text = code_of(error), text_of(error)
     if code == "ModelError":
         model: dict[str, Any] = dict(error.response)
         said = str(model.get("OriginalMessage") or text)
         if 400 <= int(model.get("OriginalStatusCode") or 500) < 500:
             return f"The model behind endpoint {endpoint} refused the request: {said}"
         return f"The model behind endpoint {endpoint} failed; its log tells more. It said: {said}"
-    if code in ("ThrottlingException", "Throttling", "ServiceUnavailable", "TooManyRequests"):
-        return f"Endpoint {endpoint} is too busy to answer now; try again in a moment. ({text})"
     if code == "ModelNotReadyException":
         return f"Endpoint {endpoint} is still loading its model; try again in a moment. ({text})"
+    if is_throttled(error):
+        return f"Endpoint {endpoint} is too busy to answer now; try again in a moment. ({text})"
     if code in ("AccessDeniedException", "AccessDenied"):
         return f"This function's role may not invoke endpoint {endpoint}: {text}"
     if code in ("ValidationError", "ValidationException"):

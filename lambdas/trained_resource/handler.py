@@ -9,15 +9,15 @@ training output.
 """
 
 import logging
-import sys
 from collections.abc import Callable
 from typing import Any
+
+from common.custom_resource import failing
 
 from trained_resource import resource
 from trained_resource.request import TrainedResourceError
 
 _log = logging.getLogger("trained_resource")
-_REASON = 1500  # bytes; CloudFormation takes 4 KB for the whole answer
 
 
 def on_event(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -33,22 +33,12 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _answered(
     work: Callable[[dict[str, Any]], dict[str, Any]], event: dict[str, Any], context: Any
 ) -> dict[str, Any]:
-    sys.tracebacklimit = 1000
+    with failing(TrainedResourceError, event, context):
+        answer = work(event)
     told = {
         "request": event.get("RequestType"),
         "resource": event.get("LogicalResourceId"),
         "id": event.get("PhysicalResourceId"),
     }
-    try:
-        answer = work(event)
-    except TrainedResourceError as error:
-        _log.warning("failed", extra=told | {"error": str(error)})
-        # Lambda would send a stack trace along; words suffice. A bug above keeps its trace.
-        sys.tracebacklimit = 0
-        stream = getattr(context, "log_stream_name", "unknown")
-        reason = f"{event.get('LogicalResourceId')}: {error}".encode()[:_REASON]
-        raise TrainedResourceError(
-            f"{reason.decode(errors='ignore')} (log stream {stream})"
-        ) from None
     _log.info("done", extra=told | {"answer": answer})
     return answer

@@ -8,12 +8,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
+from common.clients import client
 
 Description = Mapping[str, Any]
 
@@ -112,19 +110,6 @@ class Kind:
     def state(self, found: Description) -> str:
         """The status of a description; documents and services disagree on `_` and the space."""
         return str(value_at(found, self.status)).replace("_", " ")
-
-
-@cache
-def client(service: str) -> Any:
-    """A client that gives up soon: whoever polls will ask again."""
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        config=Config(
-            connect_timeout=5,
-            read_timeout=15,
-            retries={"mode": "standard", "total_max_attempts": 3},
-        ),
-    )
 
 
 def is_missing(error: ClientError) -> bool:

@@ -11,11 +11,13 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
+from common.clients import client
+from common.errors import FunctionError
 
-from trained_resource.kinds import Kind, client
+from trained_resource.kinds import Kind
 
 
-class TrainedResourceError(Exception):
+class TrainedResourceError(FunctionError):
     """The resource cannot be made or deleted; the message says why, to a person."""
 
 

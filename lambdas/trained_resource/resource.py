@@ -12,14 +12,15 @@ import re
 import time
 from typing import Any
 
-from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
+from common.clients import client
+from common.custom_resource import COMPLETE, WAITING
+from common.errors import is_transient
 
 from trained_resource.kinds import (
     KINDS,
     Description,
     Thing,
-    client,
     is_invalid,
     is_missing,
     next_name,
@@ -34,9 +35,6 @@ SETTLING = 60  # seconds that a new role may take until SageMaker can assume it
 
 _log = logging.getLogger("trained_resource")
 Event = dict[str, Any]
-
-WAITING: dict[str, Any] = {"IsComplete": False}
-COMPLETE: dict[str, Any] = {"IsComplete": True}
 
 
 def begin(event: Event) -> dict[str, Any]:
@@ -80,7 +78,7 @@ def proceed(event: Event) -> dict[str, Any]:
             return COMPLETE if _remove(event) else WAITING
         return _ensure(event)
     except (ClientError, BotoCoreError) as error:
-        if _is_transient(error):
+        if is_transient(error):
             _log.warning("will be tried again: %s", error)
             return WAITING
         raise TrainedResourceError(str(error)) from None
@@ -216,19 +214,6 @@ def _wait_properties(properties: dict[str, Any]) -> int:
 # What both need ----------------------------------------------------------------------------------
 
 _IN_USE = ("ResourceInUse", "ResourceInUseException", "ResourceAlreadyExistsException")
-
-_TRANSIENT = re.compile(
-    "Throttl|ThroughputExceeded|TooManyRequests|RequestLimitExceeded|SlowDown|ServiceUnavailable"
-    "|InternalFailure|InternalServer|InternalError|RequestTimeout|OperationAborted"
-)
-
-
-def _is_transient(error: ClientError | BotoCoreError) -> bool:
-    """Whether the same call may succeed a little later: throttled, timed out, a server's fault."""
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= 500 or bool(_TRANSIENT.search(error.response["Error"].get("Code", "")))
-    return isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError))
 
 
 def _role_is_settling(error: ClientError) -> bool:

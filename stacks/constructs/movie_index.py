@@ -45,11 +45,11 @@ class MovieIndex(Construct):
             config: the deployment's settings.
             store: where the movies are listed, and where the import notes how far it came.
             endpoint: the name of the one that embeds the movies.
-            layers: those of the function `movie_retrieval`.
+            layers: what embedding movies needs: numpy and jsonlines.
             permissions: to list the movies, have them embedded and keep the note.
         """
         super().__init__(scope, id)
-        key = store.key_arn
+        key, keys = store.key_arn, config.data.keys
         bucket = s3vectors.CfnVectorBucket(
             self,
             "Bucket",
@@ -81,13 +81,13 @@ class MovieIndex(Construct):
             self,
             "Import",
             config=config,
-            package="movie_retrieval",
-            module="importing",
+            package="movie_index",
             description="Movies into the index",
             # It holds the ids and titles of millions, but no more vectors than it puts at once.
             memory_mb=3008,
             timeout_seconds=900,
             layers=layers,
+            environment={"CATALOGUE_KEY": keys.catalogue, "EMBEDDINGS_PREFIX": keys.embeddings},
         )
         provider.allow(
             *permissions,
@@ -119,7 +119,7 @@ def _digest(config: Config) -> str:
         config.hyperparameters[task],
         [training.instance_type, training.volume_gb, training.max_minutes],
         config.data.digests[task],
-        config.data.digests["movies"],
+        config.data.digests["catalogue"],
     ]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:10]
 

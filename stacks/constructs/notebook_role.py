@@ -9,7 +9,6 @@ from constructs import Construct
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, ServiceRole, all_of
-from stacks.prepared_data import KEYS, MACHINE_KEYS, PERSONALIZE
 
 _STACK_NAME: Final = 25  # characters of it that a role's generated name keeps at least
 
@@ -59,12 +58,15 @@ class NotebookRole(ServiceRole):
         ours, made = f"{config.prefix}-*", f"{config.prefix}-*notebook-*"
         yield self._lists()
         yield self._on("cloudformation", ["GetTemplate"], ["stack"], f"{ours}/*")
-        batch = f"{PERSONALIZE}/batch/notebook/*"
+        keys = config.data.keys
+        batch = f"{keys.batch}notebook/*"
         # without s3:prefix, for a file that is missing shall be told so
         yield Permission(actions=["s3:ListBucket"], resources=[store.bucket_arn])
-        yield from store.reads(f"{KEYS}/*", f"{PERSONALIZE}/*")
+        yield from store.reads(f"{keys.prefix}*", f"{keys.personalize}*")
         if "factorization_machines" in config.engines:
-            yield from store.reads(f"{MACHINE_KEYS}/input/*")
+            yield from store.reads(
+                *(f"{prefix}*" for prefix in keys.channels("factorization_machines").values())
+            )
         yield from store.writes(batch)
         yield from store.deletes(batch)
         yield Permission(

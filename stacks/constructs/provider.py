@@ -1,6 +1,6 @@
 """Functions behind custom resources that take long: ours within the CDK's Provider."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import aws_cdk as cdk
@@ -31,11 +31,11 @@ class Provider(Construct):
         *,
         config: Config,
         package: str,
-        module: str = "handler",
         description: str,
         memory_mb: int = 256,
         timeout_seconds: int = 120,
         layers: Sequence[lambda_.LayerVersion] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Make the functions; what they may do comes by `allow`.
 
@@ -44,11 +44,11 @@ class Provider(Construct):
             id: the construct's id, which ends the name too.
             config: the deployment's settings.
             package: folder under lambdas/.
-            module: of the package, in which both functions are.
             description: what they are for.
             memory_mb: their memory.
             timeout_seconds: the longest that one call may take.
             layers: their layers.
+            environment: their variables.
         """
         super().__init__(scope, id)
         # One group for all that happens to the resources.
@@ -60,7 +60,7 @@ class Provider(Construct):
                 self,
                 id,
                 package=package,
-                handler=f"{module}.{entry}",
+                handler=f"handler.{entry}",
                 name=name,
                 description=f"{description}: {entry}",
                 architecture_name=config.architecture,
@@ -68,6 +68,7 @@ class Provider(Construct):
                 timeout_seconds=timeout_seconds,
                 log_group=group,
                 layers=layers,
+                environment=environment,
                 tracing=config.operations.tracing,
             )
 

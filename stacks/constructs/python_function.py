@@ -13,6 +13,7 @@ from stacks.constructs.roles import Permission, ServiceRole, acknowledge, writes
 
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
 _LAMBDAS: Final = Path(__file__).resolve().parents[2] / "lambdas"
+_SHARED: Final = "common"  # the package that all functions have
 
 _WRITES_TRACES: Final = Permission(
     actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
@@ -27,7 +28,7 @@ def architecture(name: str) -> lambda_.Architecture:
 
 
 class PythonFunction(lambda_.Function):
-    """A function made of one package under lambdas/, with a role of its own.
+    """A function made of one package under lambdas/ and what all share, with its own role.
 
     It logs JSON, with the request's id in each line.
 
@@ -59,7 +60,7 @@ class PythonFunction(lambda_.Function):
         Args:
             scope: the parent.
             id: the construct's id.
-            package: folder under lambdas/; it alone becomes the function's code.
+            package: folder under lambdas/; it and what all share become the function's code.
             handler: module and function within the package.
             name: the function's name; None lets CloudFormation choose.
             description: what it is for.
@@ -92,7 +93,14 @@ class PythonFunction(lambda_.Function):
             architecture=architecture(architecture_name),
             code=lambda_.Code.from_asset(
                 str(_LAMBDAS),
-                exclude=["/*", f"!/{package}", "__pycache__", "*.md", f"/{package}/events"],
+                exclude=[
+                    "/*",
+                    f"!/{package}",
+                    f"!/{_SHARED}",
+                    "__pycache__",
+                    "*.md",
+                    f"/{package}/events",
+                ],
                 ignore_mode=cdk.IgnoreMode.GIT,
             ),
             handler=f"{package}.{handler}",

@@ -2,11 +2,32 @@
 
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
+
+CATALOGUE = "the/catalogue.json"
+EMBEDDINGS = "the/embeddings/"
+
+
+def catalogue(titles: Mapping[int, str | None], ratings: Mapping[int, int] | None = None) -> str:
+    """catalogue.json of these titles, and numbers of ratings, by movie id."""
+    counts = ratings or {}
+    items: list[dict[str, Any]] = [
+        {
+            "item": movie,
+            "id": str(movie),
+            "title": title,
+            "year": None,
+            "genres": [],
+            "ratings": counts.get(movie, 0),
+        }
+        for movie, title in titles.items()
+    ]
+    return json.dumps({"version": 1, "items": items}, ensure_ascii=False)
 
 
 def client_error(code: str, message: str, **more: Any) -> ClientError:

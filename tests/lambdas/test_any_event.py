@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import movie_retrieval.logic
 import pytest
 import rec_engine.logic
@@ -107,7 +106,7 @@ def handlers() -> Iterator[tuple[Any, Any]]:
         for variable in ("ENDPOINT_NAME", "ENDPOINT_NAME_RATING", "ENDPOINT_NAME_REC"):
             patch.setenv(variable, "nobody")
         patch.setenv("BUCKET_NAME", "movies")
-        patch.setattr(boto3, "client", Nobody)
+        patch.setattr("common.clients.client", Nobody)
         for name in names:
             patch.delitem(sys.modules, name, raising=False)
         yield tuple(importlib.import_module(name) for name in names)  # type: ignore[misc]

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from common.clients import client
 from moto import mock_aws
 from moto.core.models import botocore_stubber
-from movie_retrieval import importing
-from movie_retrieval.bucket import ITEMS, RATINGS
-from movie_retrieval.errors import RetrievalError
+from movie_index import handler as movie_index
+from movie_index.handler import MovieIndexError
 from trained_resource import handler, kinds, resource
 from trained_resource.request import TrainedResourceError
 
 from local_aws.install import install
-from tests.lambdas.fakes import http
+from tests.lambdas.fakes import CATALOGUE, catalogue, http
 from tests.lambdas.test_movie_index import Context
-from tests.lambdas.test_movie_retrieval import U_ITEM, UA_BASE, Endpoint
+from tests.lambdas.test_movie_retrieval import TITLES, Endpoint
 from tests.lambdas.test_trained_personalize import (
     RECOMMENDER,
     SOLUTION,
@@ -44,13 +44,10 @@ from tests.lambdas.test_trained_resource import (
 from tests.reliability import Tally
 
 LAMBDAS = Path(__file__).resolve().parents[2] / "lambdas"
-SERVICES: dict[Any, tuple[str, ...]] = {
-    kinds: ("sagemaker", "personalize", "s3", "logs"),
-    importing: ("sagemaker", "sagemaker-runtime", "s3", "s3vectors"),
-}
+SERVICES = ("sagemaker", "sagemaker-runtime", "personalize", "s3", "s3vectors", "logs")
 OURS = ("sagemaker", "sagemaker-runtime", "personalize")  # played by the tests
 Site = tuple[str, str, str]  # request, service, operation
-IN_WORDS = (TrainedResourceError, RetrievalError)
+IN_WORDS = (TrainedResourceError, MovieIndexError)
 
 
 class World:
@@ -104,7 +101,7 @@ class World:
         self.sagemaker.jobs.clear()
         self.personalize.things.clear()
         for note in notes():
-            kinds.client("s3").delete_object(Bucket="movies", Key=note)
+            client("s3").delete_object(Bucket="movies", Key=note)
 
     def all(self) -> list[str]:
         return [*self.sagemaker.jobs, *self.personalize.things, *notes()]
@@ -118,7 +115,7 @@ class World:
             if not any(key in thing for key in belongs)
             or thing["status"] in ("CREATE PENDING", "CREATE STOPPING")
         ]
-        left = [one for one in traces() if one not in (RATINGS, ITEMS)]
+        left = [one for one in traces() if one != CATALOGUE]
         return [*self.sagemaker.jobs, *left, *kept]
 
 
@@ -132,11 +129,9 @@ def clients() -> Iterator[None]:
     """moto plays the other services, and must leave ours alone."""
     install()
     with mock_aws():
-        for module, services in SERVICES.items():
-            for service in services:
-                if service in OURS:
-                    module.client(service).meta.events.unregister("before-send", botocore_stubber)
-        s3, s3vectors = importing.client("s3"), importing.client("s3vectors")
+        for service in OURS:
+            client(service).meta.events.unregister("before-send", botocore_stubber)
+        s3, s3vectors = client("s3"), client("s3vectors")
         s3.create_bucket(Bucket="movies")
         s3vectors.create_vector_bucket(vectorBucketName="vectors")
         for inputs in "abc":
@@ -152,7 +147,7 @@ def clients() -> Iterator[None]:
 
 @pytest.fixture
 def new_world(clients: None) -> Iterator[Callable[[], World]]:
-    s3, logs = kinds.client("s3"), kinds.client("logs")
+    s3, logs = client("s3"), client("logs")
     now: list[World] = [World()]
 
     def before(**told: Any) -> Any:
@@ -167,16 +162,11 @@ def new_world(clients: None) -> Iterator[Callable[[], World]]:
             s3.delete_object(Bucket="movies", Key=one["Key"])
         for group in logs.describe_log_groups()["logGroups"]:
             logs.delete_log_group(logGroupName=group["logGroupName"])
-        s3.put_object(Bucket="movies", Key=ITEMS, Body=U_ITEM.encode("latin-1"))
-        s3.put_object(Bucket="movies", Key=RATINGS, Body=UA_BASE.encode())
+        s3.put_object(Bucket="movies", Key=CATALOGUE, Body=catalogue(TITLES).encode())
         now[0].made.clear()
         return now[0]
 
-    listened = [
-        (service, module.client(service).meta.events)
-        for module, services in SERVICES.items()
-        for service in services
-    ]
+    listened = [(service, client(service).meta.events) for service in SERVICES]
     for service, events in listened:
         events.register_first(f"before-send.{service}", before)
         events.register_last("after-call", after)
@@ -310,7 +300,7 @@ CASES = {
     "Solution": Case(lambda _, inputs: SOLUTION | {"Inputs": inputs}),
     "SolutionVersion": Case(lambda solution, inputs: version(str(solution), inputs), SOLUTION),
     "Recommender": Case(lambda _, inputs: RECOMMENDER | {"Inputs": inputs}),
-    "IndexedMovies": Case(lambda _, inputs: movies(inputs), function=importing, waits=False),
+    "IndexedMovies": Case(lambda _, inputs: movies(inputs), function=movie_index, waits=False),
 }
 each_kind = pytest.mark.parametrize("kind", CASES)
 
@@ -400,7 +390,7 @@ def test_no_kind_and_no_function_escapes() -> None:
     assert set(CASES) == {*kinds.KINDS, "IndexedMovies"}
     files = LAMBDAS.rglob("*.py")
     asked = {file.parent.name for file in files if "RequestType" in file.read_text("utf-8")}
-    assert asked == {"trained_resource", "movie_retrieval"}
+    assert asked == {"common", "movie_index", "trained_resource"}
 
 
 @each_kind

@@ -9,26 +9,25 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
+from common.errors import FunctionError
 from moto import mock_aws
-from movie_retrieval import importing
-from movie_retrieval.bucket import ITEMS, RATINGS
-from movie_retrieval.errors import RetrievalError
-from movie_retrieval.importing import is_complete, on_event
+from movie_index import logic
+from movie_index.handler import MovieIndexError, is_complete, on_event
 from movie_retrieval.vectors import Index
 
 from local_aws.install import install
-from tests.lambdas.fakes import client_error
+from tests.lambdas.fakes import CATALOGUE, EMBEDDINGS, catalogue, client_error
 from tests.lambdas.test_movie_retrieval import Clock, Endpoint, library, refusal
 
 BUCKET = "movies"
 MOVIES = list(range(1, 241))
-UNLISTED = 7  # it is rated, and has no title
+UNTITLED = 7
 PLACES = np.random.default_rng(0).normal(size=(241, 6)).astype(np.float32) + 20
 PLACES[11] = PLACES[12]  # two at one place
 
 
 def title(movie: int) -> str:
-    return f"movie {movie}" if movie == UNLISTED else f"Title {movie}"
+    return f"movie {movie}" if movie == UNTITLED else f"Title {movie}"
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +36,8 @@ def aws() -> Iterator[None]:
     with mock_aws():
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=BUCKET)
-        listed = "".join(f"{n}|Title {n}|\n" for n in MOVIES if n != UNLISTED)
-        s3.put_object(Bucket=BUCKET, Key=ITEMS, Body=listed.encode())
-        s3.put_object(Bucket=BUCKET, Key=RATINGS, Body=f"1\t{UNLISTED}\t3\t0\n".encode())
+        titles = {n: None if n == UNTITLED else title(n) for n in MOVIES}
+        s3.put_object(Bucket=BUCKET, Key=CATALOGUE, Body=catalogue(titles).encode())
         boto3.client("s3vectors").create_vector_bucket(vectorBucketName="vectors")
         yield
 
@@ -49,11 +47,11 @@ def endpoint(aws: None, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     """The import's, in SageMaker's place."""
     found = Endpoint()
     found.places, found.vocabulary = dict(enumerate(PLACES.tolist())), 1000
-    real = importing.client
+    real = logic.client
     monkeypatch.setattr(
-        importing, "client", lambda name: found if name.startswith("sagemaker") else real(name)
+        logic, "client", lambda name: found if name.startswith("sagemaker") else real(name)
     )
-    monkeypatch.setattr("movie_retrieval.model.ANSWER_BYTES", 3_000)  # many small parts
+    monkeypatch.setattr("common.embedding_model.ANSWER_BYTES", 3_000)  # many small parts
     return found
 
 
@@ -117,7 +115,7 @@ def held(arn: str) -> dict[int, tuple[list[float], dict[str, str]]]:
 
 
 def notes() -> list[str]:
-    found = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="object2vec/movielens/embed")
+    found = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=EMBEDDINGS)
     return [one["Key"] for one in found.get("Contents", [])]
 
 
@@ -143,7 +141,7 @@ class TestNeighbours:
         assert imported(arn) == {"IndexArn": arn, "Movies": "240"}
         index = function.library
         memory = library(boto3.client("s3"), endpoint, Clock())
-        for movie, top_k in ((1, 10), (UNLISTED, 1), (11, 5), (240, 100)):
+        for movie, top_k in ((1, 10), (UNTITLED, 1), (11, 5), (240, 100)):
             monkeypatch.setattr(function, "library", index)
             found = ask(function, movie, top_k)
             distances = np.linalg.norm(PLACES[1:].astype(float) - PLACES[movie], axis=1)
@@ -170,7 +168,7 @@ class TestNeighbours:
 
     def test_an_index_that_is_gone_is_told(self, function: ModuleType, arn: str) -> None:
         gone = Index(boto3.client("s3vectors"), f"{arn}x", BUCKET)
-        with pytest.raises(RetrievalError, match="does not exist; deploy the functions' stack"):
+        with pytest.raises(FunctionError, match="does not exist; deploy the functions' stack"):
             gone.around(1, 1)
 
 
@@ -179,7 +177,7 @@ class TestImport:
         endpoint.vocabulary = 200
         assert imported(arn)["Movies"] == "199"
         expected = {
-            n: (PLACES[n].tolist(), {} if n == UNLISTED else {"title": title(n)})
+            n: (PLACES[n].tolist(), {} if n == UNTITLED else {"title": title(n)})
             for n in range(1, 200)
         }
         assert held(arn) == expected
@@ -251,16 +249,16 @@ class TestImport:
 
     def test_says_in_words_why_it_fails(self, arn: str, endpoint: Endpoint) -> None:
         endpoint.places = {movie: [1.0, 2.0] for movie in range(241)}
-        with pytest.raises(RetrievalError) as caught:
+        with pytest.raises(MovieIndexError) as caught:
             imported(arn)
         told = str(caught.value)
         assert told.startswith("Movies: Index movies-")
         assert "vector must have length 6, but has length 2" in told
         assert told.endswith("(log stream the stream)")
         endpoint.status = "Failed"
-        with pytest.raises(RetrievalError, match="Endpoint recommendationModel is Failed"):
+        with pytest.raises(MovieIndexError, match="Endpoint recommendationModel is Failed"):
             imported(arn)
-        with pytest.raises(RetrievalError, match=r"Movies needs Endpoint, Bucket\."):
+        with pytest.raises(MovieIndexError, match=r"Movies needs Endpoint, Bucket\."):
             on_event(
                 {
                     "RequestType": "Create",

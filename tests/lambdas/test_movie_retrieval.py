@@ -13,26 +13,30 @@ import boto3
 import numpy as np
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from common.errors import FunctionError
 from moto import mock_aws
 from movie_retrieval import catalogue as module
-from movie_retrieval.bucket import ITEMS, RATINGS
-from movie_retrieval.catalogue import STORED, Library
+from movie_retrieval.catalogue import Library
 from movie_retrieval.embeddings import Embeddings
 from movie_retrieval.errors import RetrievalError
 
-from tests.lambdas.fakes import client_error, reply
+from tests.lambdas.fakes import CATALOGUE, EMBEDDINGS, catalogue, client_error, reply
 
 EVENTS = Path(__file__).parents[2] / "lambdas" / "movie_retrieval" / "events"
 BUCKET = "movies"
 
 # movie id -> place in a plane; from 5 the others lie at 1 (7), 2 (3), 5 (2) and 13 (9)
 PLANE = {5: (0.0, 0.0), 7: (1.0, 0.0), 3: (0.0, -2.0), 2: (3.0, 4.0), 9: (-5.0, 12.0)}
-TITLES = {5: "Five (1995)", 7: "Sept, Les (1997)", 3: "Café (1993)", 2: "Two (1992)"}
-U_ITEM = "".join(f"{movie}|{title}|01-Jan-1995||url|0|1\n" for movie, title in TITLES.items())
-UA_BASE = "1\t5\t3\t874965758\n1\t7\t5\t874965759\n2\t5\t4\t874965760\n2\t9\t1\t874965761\n"
+TITLES = {
+    5: "Five (1995)",
+    7: "Sept, Les (1997)",
+    3: "Café (1993)",
+    2: "東京 (1992)",
+    9: None,
+}
 
 ABOUT: dict[str, Any] = {
-    "version": {"bucket": BUCKET, "config": "config-1", "ratings": "", "items": ""},
+    "version": {"bucket": BUCKET, "config": "config-1", "etag": ""},
     "titles": {},
 }
 
@@ -95,13 +99,13 @@ def client() -> Iterator[Any]:
 def s3(client: Any) -> Any:
     for stored in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
         client.delete_object(Bucket=BUCKET, Key=stored["Key"])
-    put(client, RATINGS, UA_BASE)
-    put(client, ITEMS, U_ITEM)
+    put(client, catalogue(TITLES))
     return client
 
 
-def put(s3: Any, key: str, text: str) -> None:
-    s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode("latin-1"))
+def put(s3: Any, text: str) -> None:
+    """Make this the catalogue."""
+    s3.put_object(Bucket=BUCKET, Key=CATALOGUE, Body=text.encode())
 
 
 @pytest.fixture
@@ -115,7 +119,7 @@ def clock() -> Clock:
 
 
 def library(s3: Any, endpoint: Any, clock: Any) -> Library:
-    return Library(s3, endpoint, endpoint, "recommendationModel", clock)
+    return Library(s3, endpoint, endpoint, "recommendationModel", CATALOGUE, EMBEDDINGS, clock)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +163,7 @@ class TestAnswer:
             "neighbours": [
                 {"movie_id": 7, "title": "Sept, Les (1997)", "distance": pytest.approx(1)},
                 {"movie_id": 3, "title": "Café (1993)", "distance": pytest.approx(2)},
-                {"movie_id": 2, "title": "Two (1992)", "distance": pytest.approx(5)},
+                {"movie_id": 2, "title": "東京 (1992)", "distance": pytest.approx(5)},
                 {"movie_id": 9, "title": "movie 9", "distance": pytest.approx(13)},
             ],
         }
@@ -174,8 +178,8 @@ class TestAnswer:
         assert [one["movie_id"] for one in ask(function, 5, top_k=2)["neighbours"]] == [7, 3]
 
     @pytest.mark.parametrize("movie", [2, 3, 9])
-    def test_movies_of_one_file_only(self, function: ModuleType, movie: int) -> None:
-        """2 and 3 are listed and were never rated in training, 9 is rated and not listed."""
+    def test_movies_without_ratings_or_title(self, function: ModuleType, movie: int) -> None:
+        """2 and 3 were never rated in training, 9 has no title."""
         assert ask(function, movie)["movie"]["movie_id"] == movie
 
     def test_movies_beyond_the_vocabulary_are_left_out(
@@ -188,7 +192,7 @@ class TestAnswer:
         )
 
     def test_sample_events(self, function: ModuleType, endpoint: Endpoint, s3: Any) -> None:
-        put(s3, ITEMS, U_ITEM + "195|Another (1984)|\n")
+        put(s3, catalogue({**TITLES, 195: "Another (1984)"}))
         endpoint.places[195], endpoint.vocabulary = (1.0, 1.0), 200
         for path in EVENTS.glob("*.json"):
             event = json.loads(path.read_text())
@@ -238,8 +242,7 @@ class TestNearest:
 
 class TestEmbedding:
     def catalogue(self, s3: Any, endpoint: Endpoint, movies: list[int]) -> list[int]:
-        put(s3, RATINGS, "")
-        put(s3, ITEMS, "".join(f"{movie}|Title {movie}|\n" for movie in movies))
+        put(s3, catalogue({movie: f"Title {movie}" for movie in movies}))
         found = library(s3, endpoint, Clock()).catalogue(BUCKET)
         return [int(movie) for movie in found.embeddings.movies]
 
@@ -285,7 +288,7 @@ class TestEmbedding:
 
     def test_no_known_movie_is_told(self, s3: Any, endpoint: Endpoint) -> None:
         endpoint.vocabulary = 1
-        with pytest.raises(RetrievalError, match=r"The model knows no movie. .* holds 2; the voc"):
+        with pytest.raises(FunctionError, match=r"The model knows no movie. .* holds 2; the voc"):
             library(s3, endpoint, Clock()).catalogue(BUCKET)
 
     @pytest.mark.parametrize(
@@ -306,13 +309,13 @@ class TestEmbedding:
         self, s3: Any, endpoint: Endpoint, answer: bytes
     ) -> None:
         endpoint.invoke_endpoint = lambda **_: reply(answer)  # type: ignore[method-assign]
-        with pytest.raises(RetrievalError, match=r"one embedding for each of 5 movie\(s\)"):
+        with pytest.raises(FunctionError, match=r"one embedding for each of 5 movie\(s\)"):
             library(s3, endpoint, Clock()).catalogue(BUCKET)
 
 
 class TestCache:
     def key(self, endpoint: Endpoint) -> str:
-        return STORED.format(config=endpoint.config)
+        return f"{EMBEDDINGS}{endpoint.config}.npz"
 
     def test_a_warm_call_asks_nothing(self, function: ModuleType, endpoint: Endpoint) -> None:
         ask(function)
@@ -348,21 +351,18 @@ class TestCache:
         assert ask(function)["neighbours"][0]["movie_id"] == 7
         clock.now += module.FRESH + 1
         assert ask(function)["neighbours"][0]["movie_id"] == 9
-        stored = s3.list_objects_v2(Bucket=BUCKET, Prefix="object2vec/movielens/embeddings/")
+        stored = s3.list_objects_v2(Bucket=BUCKET, Prefix=EMBEDDINGS)
         assert [one["Key"].rsplit("/", 1)[1] for one in stored["Contents"]] == [
             "config-1.npz",
             "config-2.npz",
         ]
 
-    @pytest.mark.parametrize(
-        ("key", "text"), [(ITEMS, U_ITEM + "1|One (1991)|\n"), (RATINGS, "1\t1\t1\t1\n" + UA_BASE)]
-    )
-    def test_changed_files_are_seen(
-        self, function: ModuleType, endpoint: Endpoint, s3: Any, clock: Clock, key: str, text: str
+    def test_a_changed_catalogue_is_seen(
+        self, function: ModuleType, endpoint: Endpoint, s3: Any, clock: Clock
     ) -> None:
         ask(function)
         endpoint.places[1] = (0.1, 0.0)
-        put(s3, key, text)
+        put(s3, catalogue({**TITLES, 1: "One (1991)"}))
         clock.now += module.FRESH + 1
         assert ask(function)["neighbours"][0]["movie_id"] == 1
 
@@ -443,7 +443,7 @@ class TestCache:
 
         endpoint.invoke_endpoint = switching  # type: ignore[method-assign]
         assert ask(function)["neighbours"][0]["movie_id"] == 9
-        stored = s3.list_objects_v2(Bucket=BUCKET, Prefix="object2vec/movielens/embeddings/")
+        stored = s3.list_objects_v2(Bucket=BUCKET, Prefix=EMBEDDINGS)
         assert [one["Key"] for one in stored["Contents"]] == [self.key(endpoint)]
 
     def test_an_endpoint_that_never_rests_is_told(
@@ -484,6 +484,21 @@ BAD_EVENTS: list[tuple[object, str]] = [
 ]
 
 
+MALFORMED = json.dumps(
+    {
+        "version": 1,
+        "items": [
+            {"item": 1, "title": "One"},
+            {"title": "no id"},
+            {"item": "x", "title": "X"},
+            {"item": 4, "title": None},
+            {"item": -1, "title": "Y"},
+            {"item": 6, "title": 6},
+        ],
+    }
+)
+
+
 class TestErrors:
     @pytest.mark.parametrize(("event", "told"), BAD_EVENTS)
     def test_bad_events(self, function: ModuleType, event: object, told: str) -> None:
@@ -502,11 +517,10 @@ class TestErrors:
         event = {"bucket_name": "no-such-bucket", "movie_id_to_examine": 5}
         assert refusal(function, event) == "Bucket no-such-bucket does not exist."
 
-    @pytest.mark.parametrize("key", [RATINGS, ITEMS])
-    def test_a_missing_key(self, function: ModuleType, s3: Any, key: str) -> None:
-        s3.delete_object(Bucket=BUCKET, Key=key)
+    def test_a_missing_key(self, function: ModuleType, s3: Any) -> None:
+        s3.delete_object(Bucket=BUCKET, Key=CATALOGUE)
         assert refusal(function, {"bucket_name": BUCKET, "movie_id_to_examine": 5}) == (
-            f"s3://movies/{key} does not exist: upload the prepared data to this key."
+            f"s3://movies/{CATALOGUE} does not exist: upload the prepared data to this key."
         )
 
     def test_a_forbidden_key(
@@ -521,42 +535,36 @@ class TestErrors:
         monkeypatch.setattr(s3, "head_object", head)
         monkeypatch.setattr(s3, "get_object", get)
         assert refusal(function, {"bucket_name": BUCKET, "movie_id_to_examine": 5}) == (
-            f"s3://movies/{RATINGS} does not exist, or this function may not read it: "
+            f"s3://movies/{CATALOGUE} does not exist, or this function may not read it: "
             "its role reads the project's own bucket only."
         )
 
     @pytest.mark.parametrize(
-        ("key", "text", "told"),
+        ("text", "told"),
         [
-            (ITEMS, "1|One\nno title\nx|X\n\n-1|Y\n", "u.item is malformed: line 2 must begin"),
-            (ITEMS, "1|One\nno title\nx|X\n\n-1|Y\n", "line 3 must begin"),
-            (ITEMS, "1|One\nno title\nx|X\n\n-1|Y\n", "line 5 must begin"),
-            (ITEMS, "x\n" * 30, "; and 20 more."),
-            (RATINGS, "1\t5\t3\t0\n1,5,3,0\n", "ua.base is malformed: line 2 must hold a user id"),
-            (RATINGS, "1\t5\t3\t0\n1\tx\t3\t0\n1\tx\t1\t0", "line 2 must hold a user id, a tab"),
-            (RATINGS, "1\t5\t3\t0\n1\tx\t3\t0\n1\tx\t1\t0", "line 3 must hold a user id, a tab"),
+            (MALFORMED, "catalogue.json is malformed: item 2 must have a whole number as item"),
+            (MALFORMED, "; item 3 must have"),
+            (MALFORMED, "; item 5 must have"),
+            (MALFORMED, "; item 6 must have"),
+            (json.dumps({"version": 1, "items": [{}] * 30}), "; and 20 more."),
+            (json.dumps({"version": 1, "items": {}}), "its items must be a list"),
+            (json.dumps({"version": 2, "items": []}), "is of version 2, and this function reads"),
+            (json.dumps([]), "it must be an object with items"),
+            ('{"version": 1, "items": [', "catalogue.json is malformed: Expecting value"),
+            ("[" * 100_000, "catalogue.json is malformed: "),
         ],
     )
-    def test_malformed_files(
-        self, function: ModuleType, s3: Any, key: str, text: str, told: str
-    ) -> None:
-        put(s3, key, text)
+    def test_malformed_files(self, function: ModuleType, s3: Any, text: str, told: str) -> None:
+        put(s3, text)
         assert told in refusal(function, {"bucket_name": BUCKET, "movie_id_to_examine": 5})
 
-    def test_lines_may_end_as_on_windows_or_not_at_all(self, function: ModuleType, s3: Any) -> None:
-        put(s3, ITEMS, U_ITEM.replace("\n", "\r\n").rstrip())
-        put(s3, RATINGS, UA_BASE.replace("\n", "\r\n").rstrip())
-        assert len(ask(function)["neighbours"]) == 4
-
     def test_an_empty_catalogue(self, function: ModuleType, s3: Any) -> None:
-        put(s3, ITEMS, "\n")
-        put(s3, RATINGS, "")
+        put(s3, catalogue({}))
         message = refusal(function, {"bucket_name": BUCKET, "movie_id_to_examine": 5})
-        assert message == f"s3://movies/{ITEMS} lists no movies."
+        assert message == f"s3://movies/{CATALOGUE} lists no movies."
 
     def test_a_lonely_movie(self, function: ModuleType, s3: Any) -> None:
-        put(s3, ITEMS, "5|Five (1995)|\n")
-        put(s3, RATINGS, "")
+        put(s3, catalogue({5: "Five (1995)"}))
         message = refusal(function, {"bucket_name": BUCKET, "movie_id_to_examine": 5})
         assert message == "Movie 5 is the only one that the model knows."
 

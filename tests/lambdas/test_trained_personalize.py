@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
-from trained_resource import kinds, resource
+from common.clients import client
+from trained_resource import resource
 from trained_resource.request import TrainedResourceError
 
 from tests.lambdas.fakes import http
@@ -244,7 +245,7 @@ _TRAINS = ("CREATE PENDING", "CREATE IN_PROGRESS")
 @pytest.fixture
 def personalize() -> Iterator[Personalize]:
     service = Personalize()
-    events = kinds.client("personalize").meta.events
+    events = client("personalize").meta.events
     events.register("before-send.personalize", service.send)
     yield service
     events.unregister("before-send.personalize", service.send)

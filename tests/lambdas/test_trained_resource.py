@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
+from common.clients import client
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 from trained_resource import handler, kinds, resource
@@ -161,19 +162,19 @@ def unreachable() -> Answer:
 def others() -> Iterator[None]:
     """S3 and CloudWatch Logs are moto's; SageMaker is ours, and moto must leave it alone."""
     with mock_aws():
-        kinds.client("sagemaker").meta.events.unregister("before-send", botocore_stubber)
+        client("sagemaker").meta.events.unregister("before-send", botocore_stubber)
         yield
 
 
 @pytest.fixture
 def sagemaker(others: None) -> Iterator[SageMaker]:
     service = SageMaker()
-    events = kinds.client("sagemaker").meta.events
+    events = client("sagemaker").meta.events
     events.register("before-send.sagemaker", service.send)
-    kinds.client("s3").create_bucket(Bucket="movies")
+    client("s3").create_bucket(Bucket="movies")
     yield service
     events.unregister("before-send.sagemaker", service.send)
-    s3, logs = kinds.client("s3"), kinds.client("logs")
+    s3, logs = client("s3"), client("logs")
     if s3.list_buckets()["Buckets"]:
         for one in s3.list_objects_v2(Bucket="movies").get("Contents", []):
             s3.delete_object(Bucket="movies", Key=one["Key"])
@@ -234,17 +235,17 @@ def stack(sagemaker: SageMaker) -> Framework:
 
 def leave_traces(name: str) -> None:
     """What a training leaves outside the job: log streams, a model."""
-    logs = kinds.client("logs")
+    logs = client("logs")
     if not logs.describe_log_groups(logGroupNamePrefix=LOGS)["logGroups"]:
         logs.create_log_group(logGroupName=LOGS)
     logs.create_log_stream(logGroupName=LOGS, logStreamName=f"{name}/algo-1-1")
-    s3 = kinds.client("s3")
+    s3 = client("s3")
     s3.put_object(Bucket="movies", Key=f"out/{name}/output/model.tar.gz", Body=b"model")
 
 
 def traces() -> list[str]:
-    keys = kinds.client("s3").list_objects_v2(Bucket="movies").get("Contents", [])
-    logs = kinds.client("logs")
+    keys = client("s3").list_objects_v2(Bucket="movies").get("Contents", [])
+    logs = client("logs")
     groups = logs.describe_log_groups(logGroupNamePrefix=LOGS)["logGroups"]
     streams = logs.describe_log_streams(logGroupName=LOGS)["logStreams"] if groups else []
     return [one["Key"] for one in keys] + [one["logStreamName"] for one in streams]
@@ -424,7 +425,7 @@ class TestDelete:
         sagemaker.finish(NAME)
         leave_traces(NAME)
         monkeypatch.setattr(kinds, "_STREAMS", 2)
-        logs = kinds.client("logs")
+        logs = client("logs")
         for number in range(5):
             logs.create_log_stream(logGroupName=LOGS, logStreamName=f"{NAME}/algo-1-x{number}")
         stack.run("Delete", PROPERTIES)
@@ -437,7 +438,7 @@ class TestDelete:
         assert stack.polls == 1
 
     def test_of_a_vanished_job_and_bucket(self, sagemaker: SageMaker, stack: Framework) -> None:
-        kinds.client("s3").delete_bucket(Bucket="movies")
+        client("s3").delete_bucket(Bucket="movies")
         stack.id = ARN
         stack.run("Delete", PROPERTIES)
 
@@ -615,7 +616,7 @@ class TestFaults:
                     raise Killed
 
         for service in ("sagemaker", "s3", "logs"):
-            events = kinds.client(service).meta.events
+            events = client(service).meta.events
             events.unregister("after-call", unique_id="crash")
             if call is not None:
                 events.register_last("after-call", killed, unique_id="crash")
@@ -646,14 +647,14 @@ class TestFaults:
         stack.run("Create", PROPERTIES)
         sagemaker.finish(NAME)
         leave_traces(NAME)
-        client = kinds.client(service)
+        events = client(service).meta.events
         answers = [http(403, {"__type": "AccessDeniedException", "message": "not authorized"})]
         refuse = lambda **_: answers.pop() if answers else None  # noqa: E731
-        client.meta.events.register_first(f"before-send.{service}", refuse)
+        events.register_first(f"before-send.{service}", refuse)
         with pytest.raises(TrainedResourceError):
             stack.run("Delete", PROPERTIES)
         assert NAME in sagemaker.jobs
-        client.meta.events.unregister(f"before-send.{service}", refuse)
+        events.unregister(f"before-send.{service}", refuse)
         stack.run("Delete", PROPERTIES)
         assert (sagemaker.jobs, traces()) == ({}, [])
 

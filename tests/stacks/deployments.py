@@ -68,6 +68,38 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
 }
 
+# as `make data` names them
+KEYS = {
+    "prefix": "object2vec/movielens/",
+    "catalogue": "object2vec/movielens/catalogue.json",
+    "ratings": "object2vec/movielens/ml-100k/ua.base",
+    "items": "object2vec/movielens/ml-100k/u.item",
+    "ids": "object2vec/movielens/ids.json",
+    "embeddings": "object2vec/movielens/embeddings/",
+    "personalize": "personalize/",
+    "batch": "personalize/batch/",
+    "input": {
+        "rating": {
+            "train": "object2vec/movielens/input/rating/train/train_r.jsonl",
+            "validation": "object2vec/movielens/input/rating/validation/validation_r.jsonl",
+        },
+        "recommendation": {
+            "train": "object2vec/movielens/input/recommendation/train/train_c.jsonl",
+            "validation": "object2vec/movielens/input/recommendation/validation/validation_c.jsonl",
+        },
+        "retrieval": {"train": "object2vec/movielens/input/retrieval/train/train_p.jsonl"},
+        "factorization_machines": {
+            "train": "factorization-machines/movielens/input/train/train.recordio",
+            "test": "factorization-machines/movielens/input/test/test.recordio",
+        },
+    },
+    "output": {
+        "object2vec": "object2vec/movielens/output/",
+        "deep_mf": "deep-mf/movielens/output/",
+        "factorization_machines": "factorization-machines/movielens/output/",
+    },
+}
+
 Template = dict[str, Any]
 
 
@@ -109,6 +141,9 @@ def write_data(
     files = {
         keys / "ml-100k" / "ua.base": "1\t1\t4\t881250949\n",
         keys / "ml-100k" / "u.item": f"1|{titles}|01-Jan-1999||" + "|".join("0" * 20) + "\n",
+        keys / "catalogue.json": json.dumps(
+            {"version": 1, "items": [{"item": 1, "title": titles}]}
+        ),
     }
     for channel, letter, label in (
         ("rating/train/train", "r", ratings),
@@ -137,7 +172,9 @@ def write_data(
         path.write_text(text, "utf-8")
     manifest = {
         "source": "a few bytes",
+        "version": 1,
         "object2vec": {"enc0_vocab_size": 944, "enc1_vocab_size": 1684},
+        "keys": KEYS,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     return folder

@@ -209,7 +209,7 @@ def test_a_digest_is_of_the_tasks_own_files(tmp_path: Path) -> None:
     def changed(name: str, **content: Any) -> set[str]:
         return {one for one, value in digests(name, **content).items() if value != before[one]}
 
-    assert changed("c", titles="Another (2000)") == {"movies"}
+    assert changed("c", titles="Another (2000)") == {"items", "catalogue"}
     assert changed("d", ratings="5") == {"rating", "factorization_machines"}
 
 
@@ -219,3 +219,11 @@ def test_every_setting_is_documented(data: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("stacks.config.Settings", lambda _: settings)
     Config.from_context({})
     assert settings.known == set(re.findall(r"^\| `([a-z_.]+)`", text, re.MULTILINE))
+
+
+def test_a_manifest_of_another_version_says_what_to_do(tmp_path: Path) -> None:
+    folder = write_data(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "version": 2}))
+    with pytest.raises(ConfigError, match=r"is of version 2, and 1 is needed: make it with `make"):
+        Config.from_context({"data": str(folder)})

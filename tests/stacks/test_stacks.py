@@ -243,7 +243,14 @@ def test_the_image_is_the_regions(variant: Variant, default: Deployment) -> None
 def test_outputs(default: Deployment) -> None:
     outputs = {stack: set(one["Outputs"]) for stack, one in default.templates.items()}
     assert outputs == {
-        "Data": {"BucketName"},
+        "Data": {
+            "BucketName",
+            "CatalogueKey",
+            "EmbeddingsPrefix",
+            "IdsKey",
+            "RatingsKey",
+            "ValidationKey",
+        },
         "Object2Vec": {
             f"{task}{part}"
             for task in ("Rating", "Recommendation", "Retrieval")
@@ -281,7 +288,11 @@ def test_the_workshops_functions(default: Deployment) -> None:
     assert "Layers" not in engine
     retrieval = found["recommender-Movie_Retrieval_Object2Vec"]
     assert retrieval["Handler"] == "movie_retrieval.handler.handler"
-    assert retrieval["Environment"]["Variables"] == {"ENDPOINT_NAME": "recommender-retrievalModel"}
+    assert retrieval["Environment"]["Variables"] == {
+        "ENDPOINT_NAME": "recommender-retrievalModel",
+        "CATALOGUE_KEY": "object2vec/movielens/catalogue.json",
+        "EMBEDDINGS_PREFIX": "object2vec/movielens/embeddings/",
+    }
     assert (retrieval["MemorySize"], retrieval["Timeout"]) == (512, 30)
     assert len(retrieval["Layers"]) == 2
     for function in found.values():
@@ -310,19 +321,22 @@ def test_an_endpoint_is_allowed_in_both_spellings_of_its_arn(default: Deployment
         assert f":endpoint/recommender-{task}model" in policies
 
 
-def test_a_functions_code_is_its_own_package(default: Deployment) -> None:
+def test_a_functions_code_is_its_own_package_and_what_all_share(
+    variant: Variant,
+) -> None:
+    ours = {"rec_engine", "movie_retrieval", "movie_index", "trained_resource"}
     packages = set()
-    for folder in default.folder.glob("asset.*"):
+    for folder in variant("every engine").folder.glob("asset.*"):
         if (folder / "index.js").exists() or not folder.is_dir():
             continue
         tops = {path.name for path in folder.iterdir()}
-        if tops & {"rec_engine", "movie_retrieval", "trained_resource"}:
-            assert len(tops) == 1, tops
-            packages |= tops
+        if tops & ours:
+            assert len(tops) == 2 and "common" in tops, tops
+            packages |= tops - {"common"}
             files = [path for path in folder.rglob("*") if path.is_file()]
             assert files
             assert {path.suffix for path in files} == {".py"}
-    assert packages == {"rec_engine", "movie_retrieval", "trained_resource"}
+    assert packages == ours
 
 
 def test_functions_and_layers_are_of_one_architecture(variant: Variant) -> None:

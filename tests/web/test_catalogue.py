@@ -1,25 +1,38 @@
 """Titles as people say them, and what a user has seen."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from web.catalogue import Catalogue, said
 
-ITEMS = "\n".join(
-    [
-        "1|Invented, The (1984)|01-Jan-1984|||0|1|0|0|0|0|0|0|0|0|0|0|0|0|0|1|0|0|0",
-        "2|Made Up (Erfunden) (1999)|01-Jan-1999|||0|0|0|0|0|1|0|0|0|0|0|0|0|0|0|0|0|0|0",
-        "3|unknown||||1|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0",
-        "4|Nobody\x85 Rated|01-Feb-1971|||0|0|0|0|0|1|0|0|0|0|0|0|0|0|0|0|0|0|0",
-    ]
-)
+
+def item(number: int, label: str, title: str, year: int | None, *genres: str) -> dict[str, Any]:
+    """An item as catalogue.json has it, with as many ratings as there are below."""
+    ratings = {1: 2, 2: 1, 3: 1, 4: 0}[number]
+    return {
+        "item": number,
+        "id": label,
+        "title": title,
+        "year": year,
+        "genres": list(genres),
+        "ratings": ratings,
+    }
+
+
+ITEMS = [
+    item(1, "alpha", "Invented, The (1984)", 1984, "Action", "Sci-Fi"),
+    item(2, "beta", "Made Up (Erfunden) (1999)", 1999, "Comedy"),
+    item(3, "gamma", "unknown", None),
+    item(4, "delta", "Nobody\x85 Rated", 1971, "Comedy"),
+]
 RATINGS = np.array([[7, 2, 3, 100], [5, 1, 4, 50], [7, 1, 5, 200], [7, 3, 1, 150]], np.float64)
 
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    ids = {"items": {"alpha": 1, "beta": 2, "gamma": 3, "delta": 4}, "users": {"anna": 7, "b": 5}}
-    return Catalogue(ITEMS.encode("latin-1"), [RATINGS[:1], RATINGS[1:]], ids)
+    return Catalogue(ITEMS, [RATINGS[:1], RATINGS[1:]], {7: "anna", 5: "b"})
 
 
 @pytest.mark.parametrize(
@@ -53,7 +66,7 @@ def test_movies_and_their_ratings(catalogue: Catalogue) -> None:
     assert (first.id, first.name, first.year) == ("alpha", "The Invented", 1984)
     assert first.genres == ("Action", "Sci-Fi")
     assert (first.ratings, first.mean) == (2, 4.5)
-    assert catalogue.movies[4].year == 1971  # from the date, where the title has none
+    assert catalogue.movies[4].year == 1971  # the catalogue's, where the title has none
     assert (catalogue.movies[4].ratings, catalogue.movies[4].mean) == (0, None)
     assert catalogue.movies[3].genres == ()
     assert [movie.number for movie in catalogue.known] == [1, 2, 3, 4]

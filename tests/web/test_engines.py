@@ -19,11 +19,22 @@ FILMS = 1_203
 ANNA = User(number=1, id="anna", ratings=1)
 
 
+def film(number: int, ratings: int) -> dict[str, Any]:
+    """An item of catalogue.json."""
+    return {
+        "item": number,
+        "id": str(number),
+        "title": f"Film {number} (1990)",
+        "year": 1990,
+        "genres": [],
+        "ratings": ratings,
+    }
+
+
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    flags = "|".join("0" * 19)
-    items = "\n".join(f"{n}|Film {n} (1990)|01-Jan-1990|||{flags}" for n in range(FILMS))
-    return Catalogue(items.encode(), [np.array([[1, 3, 5, 100]], np.float64)], {})
+    items = [film(n, ratings=int(n == 3)) for n in range(FILMS)]
+    return Catalogue(items, [np.array([[1, 3, 5, 100]], np.float64)], {})
 
 
 class Endpoint:
@@ -79,11 +90,10 @@ def test_a_model_of_pairs_ranks_the_whole_catalogue(catalogue: Catalogue) -> Non
 
 
 def test_who_watched_what_is_weighed_with_popularity() -> None:
-    flags = "|".join("0" * 19)
-    items = "\n".join(f"{n}|Film {n} (1990)|01-Jan-1990|||{flags}" for n in (1, 2, 3))
     # film 1 has nine ratings, film 2 one, film 3 none
+    items = [film(1, 9), film(2, 1), film(3, 0)]
     rated = [[user, 1, 5, 100] for user in range(1, 10)] + [[1, 2, 5, 100]]
-    catalogue = Catalogue(items.encode(), [np.array(rated, np.float64)], {})
+    catalogue = Catalogue(items, [np.array(rated, np.float64)], {})
     chances = {1: 0.5, 2: 0.97, 3: 0.99}
 
     def invoke_endpoint(**request: Any) -> dict[str, Any]:

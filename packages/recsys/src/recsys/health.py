@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv as pacsv
 
-from recsys.datasets import load, personalize
+from recsys.datasets import layout, load, personalize
 from recsys.errors import InputError
 from recsys.instances import decode, shown
 
@@ -142,7 +142,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             with tempfile.TemporaryDirectory() as scratch:
                 personalize.export(load(path), Path(scratch))
-                report = _examine_groups(Path(scratch) / personalize.ROOT)
+                report = _examine_groups(Path(scratch) / layout.PERSONALIZE)
     except InputError as error:
         print(f"The data cannot be used:\n{error}", file=sys.stderr)
         return 1
@@ -157,7 +157,7 @@ def run(options: argparse.Namespace) -> int:
 
 def examine_prepared(folder: Path) -> Report:
     """The health of all that `recsys prepare` wrote into a folder for Amazon Personalize."""
-    return _examine_groups(folder / "bucket" / personalize.ROOT)
+    return _examine_groups(folder / "bucket" / layout.PERSONALIZE)
 
 
 def _examine_groups(root: Path) -> Report:

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,13 @@ from scipy.sparse import csr_array
 from tqdm import tqdm
 
 from recsys import health, recordio
-from recsys.datasets import personalize
+from recsys.datasets import catalogue, layout, personalize
 from recsys.datasets.baselines import LIKED, baselines
 from recsys.datasets.problems import DataError, Problem
 from recsys.datasets.ratings import DataSet, Ratings
 from recsys.datasets.splits import Split
 from recsys.datasets.teacher import Opinions
 from recsys.datasets.text import spelled, write_rows
-
-ROOT = "object2vec/movielens"
-"""The workshop's prefix in the bucket."""
-MACHINES = "factorization-machines/movielens"
-"""Where the factorization machines' records go."""
 
 _WORKSHOP_SAMPLE = {"user": 789, "movie": 286, "neighbour_movie": 195}
 _WORKSHOP_VOCABULARY = {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
@@ -59,43 +54,38 @@ def export(
         DataError: `out` is a folder that was not written by this function.
     """
     with _replacing(Path(out)) as folder:
-        workshop = folder / "bucket" / ROOT / "ml-100k"
-        inputs = folder / "bucket" / ROOT / "input"
-        workshop.mkdir(parents=True)
-        for task in ("rating", "recommendation"):
-            for channel in ("train", "validation"):
-                (inputs / task / channel).mkdir(parents=True)
-        (inputs / "retrieval" / "train").mkdir(parents=True)
+        bucket = folder / "bucket"
+        files = {task: _files(bucket, channels) for task, channels in layout.INPUT.items()}
         rows, liked = parts.train, (parts.train.rating > LIKED).astype(np.int8)
         if taught is not None:
             rows, liked = taught.rows, taught.liked
         total = 2 * len(parts.train) + 3 * len(rows) + 3 * len(parts.validation)
-        machines, vocabulary = folder / "bucket" / MACHINES / "input", _vocabulary(data)
+        vocabulary = _vocabulary(data)
         with tqdm(desc="writing", total=total, unit=" lines", unit_scale=True, disable=None) as bar:
-            _write_tabs(workshop / "ua.base", parts.train, bar)
+            _write_tabs(_file(bucket, layout.RATINGS), parts.train, bar)
             order = np.random.default_rng(seed).permutation(len(rows))
             judged = (parts.validation.rating > LIKED).astype(np.int8)
-            # the factorization machines' second channel has a name of its own
+            # the factorization machines' second channel has another name
             for channel, other, some, yes in (
                 ("train", "train", rows.take(order), liked[order]),
                 ("validation", "test", parts.validation, judged),
             ):
-                name = f"{channel}/{channel}"
-                _write_lines(inputs / f"rating/{name}_r.jsonl", some, some.rating, bar)
-                _write_lines(inputs / f"recommendation/{name}_c.jsonl", some, yes, bar)
-                _write_records(machines / other / f"{other}.recordio", some, vocabulary, bar)
+                _write_lines(files["rating"][channel], some, some.rating, bar)
+                _write_lines(files["recommendation"][channel], some, yes, bar)
+                _write_records(files["factorization_machines"][other], some, vocabulary, bar)
             # who watched what, liked or not: the pairs that there are, all positive
             watched = parts.train.take(np.random.default_rng(seed).permutation(len(parts.train)))
             ones = np.ones(len(watched), np.int8)
-            _write_lines(inputs / "retrieval/train/train_p.jsonl", watched, ones, bar)
-        _write_movies(workshop / "u.item", data)
+            _write_lines(files["retrieval"]["train"], watched, ones, bar)
+        _write_movies(_file(bucket, layout.ITEMS), data)
+        catalogue.write(_file(bucket, layout.CATALOGUE), data, parts.train)
         mapped = {"users": data.users.labels, "items": data.items.labels}
         if any(mapped.values()):
             ids = {kind: getattr(data, kind).numbers for kind, labels in mapped.items() if labels}
             text = json.dumps(ids, ensure_ascii=False, indent=0)
-            (folder / "bucket" / ROOT / "ids.json").write_text(text + "\n", "utf-8")
-        personalize.export(data, folder / "bucket")
-        manifest = _manifest(data, parts, _digest(folder / "bucket"))
+            _file(bucket, layout.IDS).write_text(text + "\n", "utf-8")
+        personalize.export(data, bucket)
+        manifest = _manifest(data, parts, _digest(bucket))
         if taught is not None:
             manifest["teacher"] = taught.words
         text = json.dumps(manifest, ensure_ascii=False, indent=2)
@@ -132,6 +122,17 @@ def _is_empty(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
+def _files(bucket: Path, keys: Mapping[str, str]) -> dict[str, Path]:
+    return {name: _file(bucket, key) for name, key in keys.items()}
+
+
+def _file(bucket: Path, key: str) -> Path:
+    """The file of a key, in a folder that is there."""
+    path = bucket / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def _write_tabs(path: Path, rows: Ratings, bar: "tqdm[Any]") -> None:
     """user, item, rating and timestamp, separated by tabs, as MovieLens 100k does."""
     rating = spelled(rows.rating, lambda value: f"{value:g}")
@@ -150,7 +151,6 @@ def _write_lines(path: Path, rows: Ratings, label: NDArray[Any], bar: "tqdm[Any]
 
 def _write_records(path: Path, rows: Ratings, vocabulary: dict[str, int], bar: "tqdm[Any]") -> None:
     """RecordIO of one-hot users and, after all of those, one-hot items."""
-    path.parent.mkdir(parents=True)
     users, items = vocabulary.values()
     columns = np.stack([rows.user, rows.item + users], axis=1).ravel()
     ones, ends = np.ones(len(columns), np.float32), np.arange(0, len(columns) + 1, 2)
@@ -219,6 +219,7 @@ def _vocabulary(data: DataSet) -> dict[str, int]:
 def _manifest(data: DataSet, parts: Split, digest: str) -> dict[str, Any]:
     rows, train = data.ratings, parts.train
     return {
+        "version": layout.VERSION,
         "source": data.source,
         "format": data.format,
         "generated": data.format == "generated",
@@ -233,6 +234,8 @@ def _manifest(data: DataSet, parts: Split, digest: str) -> dict[str, Any]:
         "object2vec": _vocabulary(data),
         "baselines": baselines(parts),
         "sample": _sample(parts),
+        "genres": catalogue.genres(data.movies),
+        "keys": layout.KEYS,
     }
 
 

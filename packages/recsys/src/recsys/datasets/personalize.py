@@ -18,11 +18,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from recsys.datasets import layout
+from recsys.datasets.catalogue import named
 from recsys.datasets.problems import DataError, Problem
 from recsys.datasets.ratings import DataSet, Ids, Ratings
 from recsys.datasets.text import spelled, write_rows
 
-ROOT: Final = "personalize"
 """The prefix in the bucket."""
 
 GROUPS: Final = ("custom", "domain")
@@ -74,7 +75,7 @@ def export(data: DataSet, bucket: Path) -> None:
     rows = data.ratings.take(np.argsort(data.ratings.timestamp, kind="stable"))
     items, users = _items(data), _users(data)
     for group in GROUPS:
-        folder = bucket / ROOT / group
+        folder = bucket / layout.PERSONALIZE / group
         folder.mkdir(parents=True)
         _write_schema(folder, "Interactions", _INTERACTIONS[group])
         _write_interactions(folder / "interactions.csv", data, rows, group)
@@ -94,7 +95,7 @@ def notes(data: DataSet) -> list[str]:
         ),
         "items without a year, which no filter by year finds": int((movies.year == 0).sum()),
         "items without a genre, which no filter by genre finds": sum(
-            not _genres(genres) for genres in movies.genres
+            not named(genres) for genres in movies.genres
         ),
     }
     return [f"{words}: {count:,}" for words, count in counts.items() if count]
@@ -150,17 +151,11 @@ def _items(data: DataSet) -> list[tuple[str, str, str, str]]:
     found = []
     for number in sorted(first):
         row = movies.row.get(number)
-        genres = "" if row is None else "|".join(_genres(movies.genres[row]))
+        genres = "" if row is None else "|".join(named(movies.genres[row]))
         year = 0 if row is None else int(movies.year[row])
         when = first[number] or start
         found.append((data.items.label(number), genres, str(year or ""), str(when)))
     return found
-
-
-def _genres(names: Iterable[str]) -> list[str]:
-    """The genres that say something, each on one line; `|` separates them in the file."""
-    plain = (" ".join(name.replace("|", "/").split()) for name in names)
-    return [name for name in plain if name.lower() not in ("", "unknown")]
 
 
 def _users(data: DataSet) -> list[tuple[str, str, str, str]]:

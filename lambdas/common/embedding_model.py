@@ -2,7 +2,6 @@
 
 import io
 import logging
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from botocore.exceptions import BotoCoreError, ClientError
 
-from movie_retrieval.errors import RetrievalError, kind_of
+from common.errors import FunctionError, code_of, failure, is_throttled, text_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -23,16 +22,15 @@ FIRST_CHUNK = 16  # movies in the first request; its answer tells how long an em
 ANSWER_BYTES = 1_000_000  # aimed at in later ones; an endpoint may answer 4 MB if serverless
 MAX_CHUNK = 4_096
 
-_log = logging.getLogger("movie_retrieval")
+_log = logging.getLogger("embedding_model")
 _USABLE = ("InService", "Updating", "SystemUpdating", "RollingBack")
-_BUSY = re.compile("Throttl|TooManyRequests|ServiceUnavailable|ModelNotReady")
 
 
-class NothingKnownError(RetrievalError):
+class NothingKnownError(FunctionError):
     """The model knows none of the movies."""
 
 
-class _Refused(RetrievalError):
+class _Refused(FunctionError):
     """The model says that the request is at fault: a movie outside its vocabulary, for one."""
 
 
@@ -55,14 +53,14 @@ class Model:
         try:
             endpoint = self._sagemaker.describe_endpoint(EndpointName=self.endpoint)
         except ClientError as error:
-            raise kind_of(error)(self._explained(error)) from None
+            raise failure(error, self._explained(error)) from None
         except BotoCoreError as error:
-            raise kind_of(error)(f"SageMaker could not be reached: {error}") from None
+            raise failure(error, f"SageMaker could not be reached: {error}") from None
         status = endpoint["EndpointStatus"]
         if status not in _USABLE:
             reason = endpoint.get("FailureReason", "")
             told = "is still being created" if status == "Creating" else f"is {status}"
-            raise RetrievalError(f"Endpoint {self.endpoint} {told}. {reason}".strip())
+            raise FunctionError(f"Endpoint {self.endpoint} {told}. {reason}".strip())
         return endpoint["EndpointConfigName"], status == "InService"
 
     def embedded(self, movies: list[int]) -> "Iterator[tuple[list[int], Vectors]]":
@@ -74,7 +72,7 @@ class Model:
 
         Raises:
             NothingKnownError: it knows none.
-            RetrievalError: it does not answer.
+            FunctionError: it does not answer.
         """
         known = 0
         start, size, end = 0, FIRST_CHUNK, len(movies)
@@ -123,11 +121,11 @@ class Model:
             )
             text = reply["Body"].read()
         except ClientError as error:
-            kind = _Refused if _is_refusal(error) else kind_of(error)
-            raise kind(self._explained(error)) from None
+            told = self._explained(error)
+            raise (_Refused(told) if _is_refusal(error) else failure(error, told)) from None
         except BotoCoreError as error:
-            raise kind_of(error)(
-                f"Endpoint {self.endpoint} could not be reached: {error}"
+            raise failure(
+                error, f"Endpoint {self.endpoint} could not be reached: {error}"
             ) from None
         try:
             with jsonlines.Reader(text.splitlines()) as answers:
@@ -137,7 +135,7 @@ class Model:
         except (jsonlines.Error, KeyError, TypeError, ValueError):
             sound = False
         if not sound:
-            raise RetrievalError(
+            raise FunctionError(
                 f"Endpoint {self.endpoint} answered something else than one embedding for each "
                 f"of {len(movies)} movie(s). Is it an Object2Vec model? It said: {text[:200]!r}"
             )
@@ -145,14 +143,12 @@ class Model:
 
     def _explained(self, error: ClientError) -> str:
         """The endpoint's error in words that tell what to do."""
-        code = error.response["Error"].get("Code", "")
-        text = error.response["Error"].get("Message", "") or str(error)
-        name = self.endpoint
+        code, text, name = code_of(error), text_of(error), self.endpoint
         if code == "ModelError":
             model: dict[str, Any] = dict(error.response)
             verb = "refused the request" if _is_refusal(error) else "failed; its log tells more"
             return f"The model of endpoint {name} {verb}: {model.get('OriginalMessage') or text}"
-        if _BUSY.search(code):
+        if is_throttled(error):
             return f"Endpoint {name} is too busy to answer now; try again in a moment. ({text})"
         if "AccessDenied" in code:
             return f"This function's role may not use endpoint {name}: {text}"

@@ -1,0 +1,56 @@
+"""JSON read strictly, and values and problems as messages tell them."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+SHOWN: Final = 10  # problems told in one message
+
+
+def decoded(text: str | bytes, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """What a JSON text holds.
+
+    Args:
+        text: in UTF-8, if it is bytes.
+        object_hook: what makes something else of each object.
+
+    Raises:
+        ValueError: it is not JSON, is nested too deeply, or holds a number that is too long.
+    """
+    constants: list[str] = []
+    try:
+        value = json.loads(text, parse_constant=constants.append, object_hook=object_hook)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{error.msg} at {place}") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError:  # of int()
+        raise ValueError("a number has too many digits") from None
+    if constants:
+        raise ValueError(f"{constants[0]} is no JSON number")
+    return value
+
+
+def shown(value: object) -> str:
+    """`value` as JSON, cut to a readable length."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        text = type(value).__name__
+    text = text if len(text) <= 60 else text[:57] + "..."
+    return text.encode(errors="backslashreplace").decode()  # half a character cannot be sent
+
+
+def names(unknown: Sequence[object]) -> str:
+    """Fields that nobody knows, by name."""
+    return ", ".join(shown(name) for name in unknown[:SHOWN])
+
+
+def listed(problems: Iterable[str]) -> str:
+    """Problems in one sentence, the first of many."""
+    told = list(problems)
+    more = len(told) - SHOWN
+    return "; ".join(told[:SHOWN]) + (f"; and {more} more" if more > 0 else "")

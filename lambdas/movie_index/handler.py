@@ -1,0 +1,75 @@
+"""The two Lambda functions behind CDK's Provider for `Custom::IndexedMovies`.
+
+Properties: IndexArn, an index of Amazon S3 Vectors; Endpoint, which embeds the movies; Bucket,
+which lists them. Attributes: IndexArn and Movies, how many there are in it.
+
+Environment: CATALOGUE_KEY, the key of catalogue.json in the bucket, and EMBEDDINGS_PREFIX, below
+which the note of the progress is.
+
+Permissions: `on_event` needs none, it calls nothing. `is_complete` needs sagemaker:DescribeEndpoint
+and InvokeEndpoint on the endpoint; s3vectors:PutVectors on the index; of the bucket, s3:GetObject
+on CATALOGUE_KEY, and s3:GetObject, PutObject and DeleteObject below EMBEDDINGS_PREFIX.
+"""
+
+import logging
+import re
+from typing import Any
+
+from common.custom_resource import COMPLETE, WAITING, failing
+from common.errors import BusyError, FunctionError
+
+from movie_index.logic import Import
+
+PROPERTIES = ("IndexArn", "Endpoint", "Bucket")
+
+_log = logging.getLogger("movie_index")
+
+
+class MovieIndexError(FunctionError):
+    """The movies cannot be put into the index; the message says why, to a person."""
+
+
+def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Name the import: it goes by its index.
+
+    Raises:
+        MovieIndexError: a property is missing.
+    """
+    if event["RequestType"] == "Delete":
+        return {"PhysicalResourceId": event["PhysicalResourceId"]}
+    properties = event["ResourceProperties"]
+    if missing := [name for name in PROPERTIES if not properties.get(name)]:
+        raise MovieIndexError(f"{event['LogicalResourceId']} needs {', '.join(missing)}.")
+    return {"PhysicalResourceId": properties["IndexArn"]}
+
+
+def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Go on with the import, or forget it.
+
+    Raises:
+        MovieIndexError: it will never be complete; the message says why.
+    """
+    deleting = event["RequestType"] == "Delete"
+    properties, index = event["ResourceProperties"], event["PhysicalResourceId"]
+    if deleting and not (_is_index(index) and _names_bucket(properties)):
+        # the id is CloudFormation's own, or no bucket could hold a note: nothing was begun
+        return COMPLETE
+    with failing(MovieIndexError, event, context):
+        one = Import(properties["Bucket"], properties.get("Endpoint", ""), index)
+        try:
+            if deleting:
+                one.forget()
+                return COMPLETE
+            return one.proceed(context.get_remaining_time_in_millis)
+        except BusyError as error:
+            _log.warning("will be tried again: %s", error)
+            return WAITING
+
+
+def _is_index(arn: str) -> bool:
+    return ":s3vectors:" in arn and arn.count("/") >= 3
+
+
+def _names_bucket(properties: object) -> bool:
+    bucket = properties.get("Bucket") if isinstance(properties, dict) else None
+    return isinstance(bucket, str) and re.fullmatch(r"[a-z0-9.-]{3,63}", bucket) is not None

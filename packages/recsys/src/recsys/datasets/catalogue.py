@@ -1,0 +1,57 @@
+"""catalogue.json: what is known of each item, for whatever shows, ranks or filters items."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys.datasets import layout
+from recsys.datasets.ratings import DataSet, MovieTable, Ratings
+
+
+def write(path: Path, data: DataSet, train: Ratings) -> None:
+    """Write `{"version": 1, "items": […]}` in UTF-8, an item a line, by ascending integers.
+
+    Of each item it has `item`, the engines' integer; `id`, the data's own; `title` as in the data;
+    `year`, null where it is not known; `genres`; and `ratings`, how many of `train` it has.
+
+    Args:
+        path: the file.
+        data: whose items these are; every rated item is in its table.
+        train: the ratings that the engines learn from.
+    """
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(f'{{"version": {layout.VERSION}, "items": [\n')
+        for number, entry in enumerate(_entries(data, train)):
+            file.write(",\n" if number else "")
+            file.write(json.dumps(entry, ensure_ascii=False))
+        file.write("\n]}\n")
+
+
+def genres(movies: MovieTable) -> list[str]:
+    """The genres that there are, sorted."""
+    return sorted({genre for row in movies.genres for genre in named(row)})
+
+
+def named(names: Iterable[str]) -> list[str]:
+    """The genres that say something, each on one line; Amazon Personalize separates them by `|`."""
+    plain = (" ".join(name.replace("|", "/").split()) for name in names)
+    return [name for name in plain if name.lower() not in ("", "unknown")]
+
+
+def _entries(data: DataSet, train: Ratings) -> Iterator[dict[str, Any]]:
+    movies = data.movies
+    counts = np.bincount(train.item, minlength=int(movies.item.max(initial=0)) + 1)
+    for item, title, year, row in zip(
+        movies.item.tolist(), movies.title, movies.year.tolist(), movies.genres, strict=True
+    ):
+        yield {
+            "item": item,
+            "id": data.items.label(item),
+            "title": title,
+            "year": year or None,
+            "genres": named(row),
+            "ratings": int(counts[item]),
+        }

@@ -1,0 +1,54 @@
+"""Where everything lies in the bucket, said once: the manifest names these keys to all others.
+
+The keys of the ratings, the movies and Object2Vec's channels are the AWS workshop's, to the letter.
+"""
+
+from typing import Any, Final
+
+VERSION: Final = 1
+"""Of the manifest and of catalogue.json; another one where a reader of this one would err."""
+
+_PREFIX: Final = "object2vec/movielens/"
+_MACHINES: Final = "factorization-machines/movielens/"
+_INPUT: Final = f"{_PREFIX}input/"
+
+CATALOGUE: Final = f"{_PREFIX}catalogue.json"
+RATINGS: Final = f"{_PREFIX}ml-100k/ua.base"
+ITEMS: Final = f"{_PREFIX}ml-100k/u.item"
+IDS: Final = f"{_PREFIX}ids.json"
+PERSONALIZE: Final = "personalize/"
+INPUT: Final = {
+    "rating": {
+        "train": f"{_INPUT}rating/train/train_r.jsonl",
+        "validation": f"{_INPUT}rating/validation/validation_r.jsonl",
+    },
+    "recommendation": {
+        "train": f"{_INPUT}recommendation/train/train_c.jsonl",
+        "validation": f"{_INPUT}recommendation/validation/validation_c.jsonl",
+    },
+    "retrieval": {"train": f"{_INPUT}retrieval/train/train_p.jsonl"},
+    "factorization_machines": {
+        "train": f"{_MACHINES}input/train/train.recordio",
+        "test": f"{_MACHINES}input/test/test.recordio",  # the algorithm's name for this channel
+    },
+}
+"""By what is trained, the file of each channel; a channel is the folder that the file is in."""
+
+KEYS: Final[dict[str, Any]] = {
+    "prefix": _PREFIX,
+    "catalogue": CATALOGUE,
+    "ratings": RATINGS,
+    "items": ITEMS,
+    "ids": IDS,
+    "embeddings": f"{_PREFIX}embeddings/",
+    "personalize": PERSONALIZE,
+    "batch": f"{PERSONALIZE}batch/",
+    "input": INPUT,
+    "output": {
+        "object2vec": f"{_PREFIX}output/",
+        "deep_mf": "deep-mf/movielens/output/",
+        "factorization_machines": f"{_MACHINES}output/",
+    },
+}
+"""The manifest's `keys`: files, and prefixes, which end in `/`. Files of ids are written only where
+ids had to be numbered; embeddings, batch and outputs are written by what is deployed."""
