@@ -1,6 +1,5 @@
 """Writing the files that the engines and the functions read, all of them or none."""
 
-import contextlib
 import hashlib
 import json
 import shutil
@@ -29,6 +28,7 @@ ROOT = "object2vec/movielens"
 """The workshop's prefix in the bucket."""
 MACHINES = "factorization-machines/movielens"
 """Where the factorization machines' records go."""
+_WRITTEN = {"bucket", "health.json", "manifest.json"}
 
 _WORKSHOP_SAMPLE = {"user": 789, "movie": 286, "neighbour_movie": 195}
 _WORKSHOP_VOCABULARY = {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
@@ -56,7 +56,7 @@ def export(
         The manifest.
 
     Raises:
-        DataError: `out` is a folder that was not written by this function.
+        DataError: `out` is something that was not written by this function, or changed since.
     """
     with _replacing(Path(out)) as folder:
         workshop = folder / "bucket" / ROOT / "ml-100k"
@@ -110,26 +110,68 @@ def _replacing(out: Path) -> Iterator[Path]:
 
     The old folder is moved aside first and comes back if the new one cannot take its place.
     """
-    if out.exists() and not ((out / "manifest.json").is_file() or _is_empty(out)):
-        words = "is not a folder that this command wrote; name another, or remove it first"
-        raise DataError(Problem(str(out), words))
+    _check_replaceable(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new, old = Path(scratch) / "new", Path(f"{scratch}-old")
         new.mkdir()
         yield new
-        if out.exists():
+        _check_replaceable(out)  # much may have happened to it meanwhile
+        replaced = out.exists()
+        if replaced:
             out.rename(old)
         try:
             new.rename(out)
         except OSError:
-            with contextlib.suppress(OSError):
+            if replaced:
                 old.rename(out)
             raise
+        if replaced:
+            shutil.rmtree(old)
 
 
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
+def _check_replaceable(out: Path) -> None:
+    """Check that replacing `out` loses nothing: it is missing, empty, or as `export` left it.
+
+    The manifest's digest of all files in `bucket/` tells the last: no other program's manifest has
+    it, and a file that was added or changed since makes it another.
+
+    Raises:
+        DataError: it is something else; the message says what was found.
+    """
+    if out.is_symlink():
+        words = f"is a symbolic link to {out.readlink()}; name the folder itself"
+    elif not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    elif not out.is_dir():
+        words = "is a file; name a folder"
+    elif (digest := _promised_digest(out / "manifest.json")) is None:
+        words = "is not a folder that this command wrote; name another, or remove it first"
+    elif others := sorted({path.name for path in out.iterdir()} - _WRITTEN):
+        words = (
+            f"also holds what this command did not write ({', '.join(others)}); move that "
+            "elsewhere, or name another folder"
+        )
+    elif digest != _digest(out / "bucket"):
+        words = (
+            "holds data that were changed after this command wrote them (the digest in "
+            "manifest.json is another); name another folder, or remove it first"
+        )
+    else:
+        return
+    raise DataError(Problem(str(out), words))
+
+
+def _promised_digest(manifest: Path) -> str | None:
+    """The digest in a manifest; None where there is no manifest of `export`'s."""
+    if manifest.is_symlink() or not manifest.is_file():
+        return None
+    try:
+        told = json.loads(manifest.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+    digest = told.get("digest") if isinstance(told, dict) and "object2vec" in told else None
+    return digest if isinstance(digest, str) else None
 
 
 def _write_tabs(path: Path, rows: Ratings, bar: "tqdm[Any]") -> None:

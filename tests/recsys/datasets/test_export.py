@@ -1,14 +1,16 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from recsys import recordio
+from recsys import health, recordio
 from recsys.datasets import DataError, DataSet, Ids, MovieTable, Ratings, load
 from recsys.datasets.export import export
 from recsys.datasets.splits import split
+from tests.reliability import Tally
 
 BUCKET = "bucket/object2vec/movielens"
 
@@ -178,13 +180,128 @@ def test_an_old_export_is_replaced_whole(ml_100k: Path, tmp_path: Path) -> None:
     assert [p.name for p in out.parent.iterdir()] == ["data"]
 
 
-def test_a_folder_of_something_else_is_left_alone(ml_100k: Path, tmp_path: Path) -> None:
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "thesis.tex").write_text("x")
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+OF_OTHERS = {
+    "a thesis": {"thesis.tex": "x"},
+    "a browser extension": {"manifest.json": '{"manifest_version": 3}', "background.js": "x"},
+    "a web app": {"manifest.json": '{"name": "app", "bucket": "b"}', "bucket/picture": "x"},
+    "a manifest that is no JSON": {"manifest.json": "x"},
+    "a manifest that is a list": {"manifest.json": '["digest", "object2vec"]'},
+    "a manifest that is too deep": {"manifest.json": "[" * 100_000},
+    "a digest that is no text": {"manifest.json": '{"digest": 1, "object2vec": {}}'},
+    "a digest that is made up": {"manifest.json": '{"digest": "0", "object2vec": {}}'},
+}
+
+
+@pytest.mark.parametrize("files", OF_OTHERS.values(), ids=OF_OTHERS)
+def test_a_folder_of_something_else_is_left_alone(
+    ml_100k: Path, tmp_path: Path, files: dict[str, str], tally: Tally
+) -> None:
+    folder = tmp_path / "precious"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    before, data = contents(folder), load(ml_100k)
+    with pytest.raises(DataError, match=r"precious: (is not a folder that|holds data that were)"):
+        export(data, split(data), folder)
+    assert contents(folder) == before
+    assert not list(tmp_path.glob(".precious*"))
+    tally("inputs tried", "folders of other programs given as --out")
+
+
+def test_what_was_added_or_changed_in_an_export_is_left_alone(
+    ml_100k: Path, tmp_path: Path, tally: Tally
+) -> None:
+    data, out = load(ml_100k), tmp_path / "out"
+    for name, message in (
+        ("notes.txt", r"also holds what this command did not write \(notes.txt\)"),
+        ("bucket/notes.txt", "were changed after this command wrote them"),
+        (f"{BUCKET}/ml-100k/u.item", "were changed after this command wrote them"),
+    ):
+        export(data, split(data), out)
+        with (out / name).open("a") as file:
+            file.write("precious")
+        before = contents(out)
+        with pytest.raises(DataError, match=message):
+            export(data, split(data), out)
+        assert contents(out) == before
+        shutil.rmtree(out)
+        tally("inputs tried", "folders of other programs given as --out")
+
+
+def test_what_comes_while_the_export_is_written_is_left_alone(
+    ml_100k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = load(ml_100k), tmp_path / "out"
+    export(data, split(data), out)
+    write = health.examine_prepared
+
+    def meanwhile(folder: Path) -> health.Report:
+        (out / "notes.txt").write_text("precious")
+        return write(folder)
+
+    monkeypatch.setattr(health, "examine_prepared", meanwhile)
+    with pytest.raises(DataError, match=r"notes\.txt"):
+        export(data, split(data), out)
+    assert (out / "notes.txt").read_text() == "precious"
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out"]
+
+
+def test_a_link_or_a_file_is_not_replaced(ml_100k: Path, tmp_path: Path) -> None:
+    data, link = load(ml_100k), tmp_path / "link"
+    export(data, split(data), tmp_path / "out")
+    before = contents(tmp_path / "out")
+    for target in ("out", "nowhere"):
+        link.symlink_to(target)
+        with pytest.raises(DataError, match=f"link: is a symbolic link to {target}"):
+            export(data, split(data), link)
+        assert link.is_symlink()
+        link.unlink()
+    assert contents(tmp_path / "out") == before
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="file: is a file"):
+        export(data, split(data), tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_an_export_of_an_earlier_version_is_replaced(ml_100k: Path, tmp_path: Path) -> None:
+    data, out = load(ml_100k), tmp_path / "out"
+    manifest = export(data, split(data), out)
+    kept = {name: manifest[name] for name in ("source", "digest", "object2vec")}
+    (out / "manifest.json").write_text(json.dumps(kept))
+    (out / "health.json").unlink()
+    export(data, split(data), out)
+    assert json.loads((out / "manifest.json").read_text()) == manifest
+
+
+def test_an_empty_folder_is_filled(ml_100k: Path, tmp_path: Path) -> None:
     data = load(ml_100k)
-    with pytest.raises(DataError, match="precious: is not a folder that this command wrote"):
-        export(data, split(data), tmp_path / "precious")
-    assert (tmp_path / "precious" / "thesis.tex").read_text() == "x"
     (tmp_path / "empty").mkdir()
     export(data, split(data), tmp_path / "empty")
     assert (tmp_path / "empty" / "manifest.json").exists()
+
+
+def test_the_old_export_comes_back_where_the_new_one_cannot_take_its_place(
+    ml_100k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = load(ml_100k), tmp_path / "out"
+    export(data, split(data), out)
+    before, rename = contents(out), Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        export(data, split(data), out)
+    assert contents(out) == before
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out"]
