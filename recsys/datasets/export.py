@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import unicodedata
@@ -32,6 +33,7 @@ _WRITTEN = {"bucket", "health.json", "manifest.json"}
 
 _WORKSHOP_SAMPLE = {"user": 789, "movie": 286, "neighbour_movie": 195}
 _WORKSHOP_VOCABULARY = {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")  # of latin-1
 _PLAIN = str.maketrans("‘’‚“”„–—―…", "'''\"\"\"---.")
 
 
@@ -203,9 +205,9 @@ def _write_records(path: Path, rows: Ratings, vocabulary: dict[str, int], bar: "
 
 
 def _write_movies(path: Path, data: DataSet) -> None:
-    """u.item: MovieLens 100k's own, or the table in its form."""
+    """u.item: MovieLens 100k's own, without control characters, or the table in its form."""
     if data.format == "ml-100k" and data.folder is not None:
-        shutil.copyfile(data.folder / "u.item", path)
+        path.write_bytes(_CONTROLS.sub(b"", (data.folder / "u.item").read_bytes()))
         return
     movies = data.movies
     with path.open("wb") as file:

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from recsys import health, recordio
 from recsys.datasets import DataError, DataSet, Ids, MovieTable, Ratings, load
 from recsys.datasets.export import export
 from recsys.datasets.splits import split
+from recsys.datasets.text import printable
 from tests.reliability import Tally
 
 BUCKET = "bucket/object2vec/movielens"
@@ -130,6 +132,63 @@ def test_other_data_in_movielens_form(tmp_path: Path) -> None:
     sample = manifest["sample"]
     assert {sample["user"]} <= {1, 2}
     assert {sample["movie"], sample["neighbour_movie"]} <= {1, 2, 3, 4}
+
+
+HOSTILE = "\x1b]0;pwned\x07\x1b[2J\x9b31m\r\u202egnp\u2066.\u2028A\x00\x7f\x85 Film"
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+
+
+def test_titles_and_genres_reach_no_file_with_what_acts_on_a_terminal(
+    tmp_path: Path, tally: Tally
+) -> None:
+    text = f'item,title,genres\n1,"{HOSTILE}","Com\x1b[1medy|Drama"\n2,Plain,\n'
+    (tmp_path / "items.csv").write_bytes(text.encode())
+    lines = ["user,item,rating,timestamp"]
+    lines += [f"{user},{item},3.5,{100 + item}" for user in "ab" for item in (1, 2, 3, 4)]
+    (tmp_path / "mine.csv").write_text("\n".join(lines))
+    data = load(tmp_path / "mine.csv")
+    export(data, split(data), tmp_path / "out")
+    for path, encoding in (
+        (tmp_path / "out" / BUCKET / "ml-100k/u.item", "latin-1"),
+        (tmp_path / "out" / "bucket/personalize/custom/items.csv", "utf-8"),
+    ):
+        assert CONTROL.search(path.read_bytes().decode(encoding)) is None, path
+    rows = (tmp_path / "out" / BUCKET / "ml-100k/u.item").read_bytes().decode("latin-1")
+    assert rows.split("|")[1] == "]0;pwned[2J31m gnp. A Film"
+    tally("inputs tried", "titles that act on a terminal")
+
+
+def test_movielens_own_table_loses_control_characters_alone(
+    ml_100k: Path, tmp_path: Path, tally: Tally
+) -> None:
+    table = ml_100k / "u.item"
+    whole = table.read_bytes()
+    table.write_bytes(whole.replace(b"Lamp", b"La\x1b[2J\x9b1m\x00\x07\rmp\xe9"))
+    data = load(ml_100k)
+    export(data, split(data), tmp_path / "out")
+    written = (tmp_path / "out" / BUCKET / "ml-100k/u.item").read_bytes()
+    assert written == whole.replace(b"Lamp", b"La[2J1mmp\xe9")
+    tally("inputs tried", "titles that act on a terminal")
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x07", "\x7f", "\x9b", "\u202e", "\u2066"])
+def test_an_id_with_a_control_character_is_refused_in_plain_text(
+    tmp_path: Path, character: str, tally: Tally
+) -> None:
+    (tmp_path / "mine.csv").write_text(
+        f"user,item,rating,timestamp\nan{character}na,1,5,1\nb,1,{character}x,1\n"
+    )
+    with pytest.raises(DataError) as refused:
+        load(tmp_path / "mine.csv")
+    assert "mine.csv:2: user: an id has control characters in it" in str(refused.value)
+    assert "mine.csv:3: rating: " in str(refused.value)
+    assert character not in str(refused.value)
+    tally("inputs tried", "titles that act on a terminal")
+
+
+def test_scripts_and_emoji_keep_what_they_are_spelled_with() -> None:
+    for text in ("می‌خواهم", "👩‍👧", "東京", "Ünïcode", "a\u00a0b"):
+        assert printable(text) == text
 
 
 def grid(users: int, items: int) -> DataSet:
