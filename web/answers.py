@@ -4,6 +4,11 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+WORDS = 200
+"""Characters that a search or a name in a question may have."""
+NUMBER = 2**31 - 1
+"""The largest number by which a user, a movie or a year may be asked for."""
+
 
 class Answer(BaseModel):
     """Anything that is shown or answered; it does not change."""

@@ -7,8 +7,11 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
+from werkzeug.exceptions import UnsupportedMediaType
 
 from web.answers import (
+    NUMBER,
+    WORDS,
     About,
     Answer,
     Engines,
@@ -36,41 +39,43 @@ class Nothing(Query):
 class UsersQuery(Query):
     """Which users."""
 
-    q: str = Field("", description="part of the id")
+    q: str = Field("", max_length=WORDS, description="part of the id")
     count: int = Field(20, ge=1, le=1_000, description="the most that are answered")
 
 
 class MoviesQuery(Query):
     """Which movies."""
 
-    q: str = Field("", description="words of the title")
-    genre: str | None = Field(None, description="one of them only")
-    decade: int | None = Field(None, description="its first year, such as 1990")
+    q: str = Field("", max_length=WORDS, description="words of the title")
+    genre: str | None = Field(None, max_length=WORDS, description="one of them only")
+    decade: int | None = Field(None, ge=0, le=NUMBER, description="its first year, such as 1990")
     count: int = Field(20, ge=1, le=1_000, description="the most that are answered")
 
 
 class RecommendationsQuery(Query):
     """Which recommendations."""
 
-    engine: str | None = Field(None, description="an engine's key; all answer without one")
-    genre: str | None = Field(None, description="one of them only")
-    decade: int | None = Field(None, description="its first year, such as 1990")
+    engine: str | None = Field(
+        None, max_length=WORDS, description="an engine's key; all answer without one"
+    )
+    genre: str | None = Field(None, max_length=WORDS, description="one of them only")
+    decade: int | None = Field(None, ge=0, le=NUMBER, description="its first year, such as 1990")
     count: int = Field(10, ge=1, le=100, description="the most movies in a list")
 
 
 class MovieQuery(Query):
     """For whom, and how many are wanted that are like it."""
 
-    user: int | None = Field(None, description="whose rating is predicted")
+    user: int | None = Field(None, ge=0, le=NUMBER, description="whose rating is predicted")
     count: int = Field(10, ge=1, le=100, description="the most movies in a list")
 
 
 class Watch(BaseModel):
     """What a user watched."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    movie: int = Field(description="its number")
+    movie: int = Field(ge=0, le=NUMBER, description="its number")
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ def _watch(service: Service, _: Nothing, body: Watch, user: int) -> Taken:
 
 
 def _movies(service: Service, query: MoviesQuery) -> Movies:
-    found = service.catalogue().find_movies(query.q, query.genre, query.decade)
+    found = service.find_movies(query.q, query.genre, query.decade)
     return Movies(found=len(found), movies=tuple(found[: query.count]))
 
 
@@ -176,7 +181,9 @@ def _view(service: Service, operation: Operation) -> Callable[..., Response]:
         given: dict[str, Any] = {}
         if operation.body:
             # A form of another site could not say that it is JSON.
-            given["body"] = operation.body.model_validate(request.get_json())
+            if not request.is_json:
+                raise UnsupportedMediaType("The body must be JSON, and the Content-Type say so.")
+            given["body"] = operation.body.model_validate_json(request.get_data())
         return answered(operation.run(service, query, **given, **path))
 
     return view

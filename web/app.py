@@ -9,11 +9,13 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from web import api, pages
+from web.access import Guard
 from web.answers import Problem
 from web.deployment import NothingDeployed
 from web.engines import EngineFailed
 from web.posters import Omdb
-from web.service import Service, Unknown
+from web.server import BODY
+from web.service import NoSuchChoice, Service, Unknown
 
 # Nothing but our own files, no scripts within pages, no other site's frame.
 _POLICY = (
@@ -22,21 +24,23 @@ _POLICY = (
 )
 
 
-def create_app(service: Service, omdb: Omdb, secret: bytes) -> Flask:
+def create_app(service: Service, omdb: Omdb, secret: bytes, host: str = "127.0.0.1") -> Flask:
     """Make the application.
 
     Args:
         service: what it asks.
         omdb: where posters come from.
         secret: signs the cookies.
+        host: address or name that it listens on; requests by other names are refused.
     """
     app = Flask(__name__)
     app.secret_key = secret
     app.config.update(
         SESSION_COOKIE_SAMESITE="Strict",
         SESSION_COOKIE_NAME="recommendation-engine",
-        MAX_CONTENT_LENGTH=100_000,
+        MAX_CONTENT_LENGTH=BODY,
     )
+    app.wsgi_app = Guard(app.wsgi_app, host)  # type: ignore[method-assign]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(pages.blueprint(service, omdb))
     app.register_blueprint(api.blueprint(service))
@@ -46,6 +50,7 @@ def create_app(service: Service, omdb: Omdb, secret: bytes) -> Flask:
         response.headers.setdefault("Content-Security-Policy", _POLICY)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         if response.mimetype in ("text/html", "application/json"):
             response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
@@ -71,6 +76,8 @@ def _explained(error: Exception) -> tuple[int, str]:
         case ValidationError():
             told = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
             return 400, "; ".join(told)
+        case NoSuchChoice():
+            return 400, str(error)
         case Unknown():
             return 404, str(error)
         case NothingDeployed():

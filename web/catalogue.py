@@ -167,12 +167,11 @@ class Catalogue:
 
     def find_movies(self, words: str, genre: str | None, decade: int | None) -> list[Movie]:
         """Movies with all the words in their title, of a genre and a decade."""
-        wanted = words.casefold().split()
+        wanted = set(words.casefold().split())
         return [
             movie
             for movie in self.known
-            if fits(movie, genre, decade)
-            and all(word in f"{movie.name} {movie.title}".casefold() for word in wanted)
+            if fits(movie, genre, decade) and _has_words(movie, wanted)
         ]
 
     def _user(self, number: int) -> User:
@@ -187,6 +186,11 @@ class Catalogue:
 def fits(movie: Movie, genre: str | None, decade: int | None) -> bool:
     """Whether a movie is of a genre and a decade; None stands for all."""
     return (genre is None or genre in movie.genres) and (decade is None or decade == movie.decade)
+
+
+def _has_words(movie: Movie, words: set[str]) -> bool:
+    text = f"{movie.name} {movie.title}".casefold() if words else ""
+    return all(word in text for word in words)
 
 
 def favourites(rated: Iterable[Rated], count: int = 3) -> tuple[str, ...]:

@@ -16,11 +16,11 @@ from flask import (
     session,
     url_for,
 )
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from werkzeug.wrappers import Response as AnyResponse
 
 from web import drawing
-from web.answers import Recommendations
+from web.answers import NUMBER, WORDS, Recommendations
 from web.engines import NEIGHBOURS
 from web.posters import Omdb
 from web.service import Service
@@ -34,12 +34,12 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    q: str = ""
-    user: int | None = None
-    movie: int | None = None
-    genre: str | None = None
-    decade: int | None = None
-    page: int = 1
+    q: str = Field("", max_length=WORDS)
+    user: int | None = Field(None, ge=0, le=NUMBER)
+    movie: int | None = Field(None, ge=0, le=NUMBER)
+    genre: str | None = Field(None, max_length=WORDS)
+    decade: int | None = Field(None, ge=0, le=NUMBER)
+    page: int = Field(1, le=NUMBER)
 
     @field_validator("user", "movie", "genre", "decade", mode="before")
     @classmethod
@@ -124,14 +124,14 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
 
     @pages.get("/movies")
     def movies() -> str:
-        asked, catalogue = g.asked, service.catalogue()
-        found = catalogue.find_movies(asked.q, asked.genre, asked.decade)
+        asked = g.asked
+        found = service.find_movies(asked.q, asked.genre, asked.decade)
         return render_template(
             "movies.html",
             found=len(found),
             movies=_sheet(found),
             pages=_sheets(found),
-            choices=catalogue.choices,
+            choices=service.catalogue().choices,
         )
 
     @pages.get("/movies/<int:movie>")

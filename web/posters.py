@@ -1,7 +1,8 @@
 """Posters and plots from OMDb where there is a key; nothing otherwise, or whenever it fails.
 
 Nothing waits for OMDb longer than `WAIT` seconds, and what it said is kept on disk: its free key
-allows 1,000 questions a day.
+allows 1,000 questions a day. Its answers name pictures' addresses, which are asked only where OMDb
+is known to keep its pictures.
 """
 
 import contextlib
@@ -10,10 +11,9 @@ import logging
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,11 +21,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from web.answers import Movie
+from web.fetching import FetchError, NotAsked, fetch
 
 WAIT: Final = 1.5  # seconds
 _PAUSE: Final = 60.0  # seconds in which OMDb is left alone after it failed
 _KEPT: Final = ("Title", "Year", "Plot", "Poster")
 _JSON, _IMAGE = 200_000, 4_000_000  # bytes that an answer may have
+_PICTURES: Final = frozenset(  # where OMDb's answers say that posters are, now and formerly
+    {"m.media-amazon.com", "ia.media-imdb.com", "images-na.ssl-images-amazon.com"}
+)
 _KINDS: Final = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}
 
 log = logging.getLogger(__name__)
@@ -57,7 +61,7 @@ class Omdb:
         self._key, self._folder, self._url, self._limit = key, folder, url, limit
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="omdb")
         self._lock = threading.Lock()
-        self._asking: dict[int, Future[dict[str, Any]]] = {}
+        self._asking: dict[Path, Future[Any]] = {}
         self._paused_until = 0.0
         if key:
             folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +84,7 @@ class Omdb:
         path = self._folder / f"{_slug(movie)}.image"
         with contextlib.suppress(OSError):
             return _picture(path.read_bytes())
-        found = self._soon(movie, self._pool.submit(self._fetch_picture, told, path))
+        found = self._soon(movie, path, lambda: self._fetch_picture(told, path))
         return found if isinstance(found, Poster) else None
 
     def _told(self, movie: Movie) -> dict[str, Any]:
@@ -91,23 +95,31 @@ class Omdb:
         with contextlib.suppress(OSError, ValueError):
             kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
             return kept
-        with self._lock:  # several requests for one film ask once
-            future = self._asking.get(movie.number)
+        return self._soon(movie, path, lambda: self._ask(movie, path)) or {}
+
+    def _soon(self, movie: Movie, path: Path, work: Callable[[], Any]) -> Any:
+        """The result of work that writes a file, if it comes in time, else None.
+
+        Several requests for one file ask once. OMDb is left alone for a while where it fails.
+        """
+        with self._lock:
+            future = self._asking.get(path)
             if future is None:
                 if time.monotonic() < self._paused_until:
-                    return {}
-                future = self._pool.submit(self._ask, movie, path)
-                self._asking[movie.number] = future
-                future.add_done_callback(lambda _: self._asking.pop(movie.number, None))
-        return self._soon(movie, future) or {}
-
-    def _soon(self, movie: Movie, future: "Future[Any]") -> Any:
-        """The result if it comes in time; OMDb is left alone for a while if it does not."""
+                    return None
+                future = self._asking[path] = self._pool.submit(work)
+                future.add_done_callback(lambda _: self._asking.pop(path, None))
         try:
             return future.result(WAIT)
         except TooSlow:
             words = f"no answer in {WAIT} s"
-        except _Failed as error:
+            future.cancel()  # if all threads are still busy with others
+        except CancelledError:
+            return None
+        except NotAsked as error:  # which is no failure of OMDb's
+            log.warning("The poster of movie %s: %s", movie.number, error)
+            return None
+        except (_Failed, FetchError) as error:
             words = str(error)
         with self._lock:
             if time.monotonic() >= self._paused_until:
@@ -130,7 +142,7 @@ class Omdb:
     def _question(self, name: str, year: int | None) -> dict[str, Any]:
         self._count()
         asked = {"apikey": self._key, "t": name, "type": "movie", **({"y": year} if year else {})}
-        content = _get(f"{self._url}?{urllib.parse.urlencode(asked)}", _JSON)
+        content = self._fetch(f"{self._url}?{urllib.parse.urlencode(asked)}", _JSON)
         try:
             told = json.loads(content)
             if told["Response"] == "True":
@@ -159,27 +171,15 @@ class Omdb:
                 raise _Failed(f"today's {self._limit} questions are spent")
             _write(path, json.dumps({"day": today, "asked": asked + 1}).encode())
 
-    @staticmethod
-    def _fetch_picture(url: str, path: Path) -> Poster:
-        picture = _picture(content := _get(url, _IMAGE))
+    def _fetch(self, url: str, most: int) -> bytes:
+        return fetch(url, most, WAIT, self._url, _PICTURES)
+
+    def _fetch_picture(self, url: str, path: Path) -> Poster:
+        picture = _picture(content := self._fetch(url, _IMAGE))
         if picture is None:
             raise _Failed("the poster is no picture")
         _write(path, content)
         return picture
-
-
-def _get(url: str, most: int) -> bytes:
-    """The content at an address; `_Failed` without the address, which holds the key."""
-    try:
-        with urllib.request.urlopen(url, timeout=WAIT) as answer:
-            content: bytes = answer.read(most + 1)
-    except urllib.error.HTTPError as error:
-        raise _Failed(f"HTTP status {error.code}") from None
-    except Exception as error:  # sockets, TLS and HTTP fail in many ways
-        raise _Failed(type(error).__name__) from None
-    if len(content) > most:
-        raise _Failed("an answer of unreasonable size")
-    return content
 
 
 def _picture(content: bytes) -> Poster | None:

@@ -53,6 +53,10 @@ class Unknown(LookupError):
     """There is no such user, movie or engine; the message says so."""
 
 
+class NoSuchChoice(ValueError):
+    """No movie is of this genre or decade; the message says which there are."""
+
+
 @dataclass(frozen=True)
 class _Deployed:
     """What is deployed now, with its data read."""
@@ -127,6 +131,12 @@ class Service:
             raise Unknown(f"There is no movie {number} in the data.")
         return found
 
+    def find_movies(self, words: str, genre: str | None, decade: int | None) -> list[Movie]:
+        """Movies by their titles' words, genre and decade; `NoSuchChoice` if there is no such."""
+        catalogue = self.catalogue()
+        _check_choices(catalogue, genre, decade)
+        return catalogue.find_movies(words, genre, decade)
+
     # Answers -------------------------------------------------------------------------------------
 
     def history(self, number: int) -> History:
@@ -151,8 +161,14 @@ class Service:
         engine: str | None = None,
         count: int = 10,
     ) -> Recommendations:
-        """What the deployed engines suggest, or one of them."""
+        """What the deployed engines suggest, or one of them.
+
+        Raises:
+            Unknown: no such user or engine.
+            NoSuchChoice: no such genre or decade.
+        """
         user, now = self.user(number), self._now()
+        _check_choices(now.catalogue, genre, decade)
         asked = [one for one in now.recommenders if engine in (None, one.about.key)]
         if engine is not None and not asked:
             keys = ", ".join(one.about.key for one in now.recommenders) or "none"
@@ -293,6 +309,15 @@ class Service:
     def _watched_by(self, user: int) -> tuple[Watched, ...]:
         with self._watching:
             return self._watched.get(user, ())
+
+
+def _check_choices(catalogue: Catalogue, genre: str | None, decade: int | None) -> None:
+    """Engines are paid by the question, so that none gets one that nothing can answer."""
+    choices = catalogue.choices
+    if genre is not None and genre not in choices.genres:
+        raise NoSuchChoice(f"genre: {genre!r} is none of {', '.join(choices.genres)}")
+    if decade is not None and decade not in choices.decades:
+        raise NoSuchChoice(f"decade: {decade} is none of {', '.join(map(str, choices.decades))}")
 
 
 def remembered(function: Callable[P, T], *, size: int, seconds: float = _FRESH) -> Callable[P, T]:

@@ -56,7 +56,8 @@ def _over_http(event: dict[str, Any]) -> dict[str, Any]:
 
 def _answered(request: Request) -> str | dict[str, Any]:
     answered = answer(request, client, ENDPOINTS[request.kind])
-    users = sorted({user for user, _ in request.pairs})
-    told = {"kind": request.kind, "users": users[:SHOWN], "pairs": len(request.pairs)}
+    # how many, not who: a log is kept for weeks, and who watches what is personal
+    users = len({user for user, _ in request.pairs})
+    told = {"kind": request.kind, "users": users, "pairs": len(request.pairs)}
     _log.info("answered", extra=told)
     return answered

@@ -99,8 +99,10 @@ def install(region: str, prefix: str) -> None:
     environment, began = _PROJECT / ".env", time.monotonic()
     python, complete = environment / "bin" / "python", environment / "complete"
     if not complete.exists():
+        # an earlier version's environment, or what was made of this one's
         for other in _PROJECT.parent.glob("recommendation-engine-*/.env"):
-            shutil.rmtree(other)  # an earlier version's, or what was made of this one's
+            if not other.is_symlink() and (other / "conda-meta").is_dir():
+                shutil.rmtree(other)
         # conda-forge's packages come without terms that somebody would have to accept first
         channel = ("--override-channels", "--channel", "conda-forge")
         _run(_CONDA, "create", "--yes", "--quiet", "--prefix", environment, *channel, "python=3.12")

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import logging
 import sys
 import traceback
 from collections.abc import Iterator
@@ -180,16 +181,21 @@ class TestStructured:
         assert len(answer["predictions"]) == wanted
 
 
-def test_the_log_says_what_was_asked_by_ids_alone(
+_OF_PYTHON = vars(logging.makeLogRecord({}))
+
+
+def test_the_log_says_how_much_was_asked_and_names_no_user(
     engine: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "rec_engine")
-    pairs = [{"in0": [user], "in1": [movie]} for user, movie in ((9, 1), (7, 1), (9, 2))]
+    pairs = [{"in0": [user], "in1": [movie]} for user, movie in ((987, 1), (765, 1), (987, 2))]
     ask(engine, Model(lambda *_: [4.0]), {"type": "rating", "data": {"instances": pairs}})
     (logged,) = caplog.records
     told = {key: vars(logged)[key] for key in ("kind", "users", "pairs")}
-    assert told == {"kind": "rating", "users": [7, 9], "pairs": 3}
+    assert told == {"kind": "rating", "users": 2, "pairs": 3}
     assert "instances" not in str(vars(logged))
+    asked = {name: value for name, value in vars(logged).items() if name not in _OF_PYTHON}
+    assert "987" not in str(asked) and "765" not in str(asked)
 
 
 def data(*instances: object) -> dict[str, object]:

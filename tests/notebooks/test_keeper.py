@@ -6,12 +6,14 @@ import threading
 import urllib.error
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from notebooks.instance import keeper
+from tests.reliability import Tally
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC).timestamp()
 START = NOW - 3 * 3600
@@ -116,6 +118,33 @@ def test_a_stop_that_fails_is_tried_again(instance: Instance) -> None:
     instance.stop_fails = 2
     keeper.watch("mine", 15)
     assert instance.stopped == [15, 16, 17]
+
+
+def test_installing_removes_environments_of_its_own_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tally: Tally
+) -> None:
+    mine, old, other, linked = (tmp_path / f"recommendation-engine-{n}" for n in "abcd")
+    (old / ".env" / "conda-meta").mkdir(parents=True)
+    (old / "notes.md").write_text("of the user")
+    (other / ".env").mkdir(parents=True)
+    (other / ".env" / "secrets").write_text("of the user")
+    (tmp_path / "elsewhere" / "conda-meta").mkdir(parents=True)
+    linked.mkdir()
+    (linked / ".env").symlink_to(tmp_path / "elsewhere")
+
+    def run(*command: str | Path) -> None:
+        if "create" in command:
+            (mine / ".env").mkdir(parents=True)
+
+    monkeypatch.setattr(keeper, "_PROJECT", mine)
+    monkeypatch.setattr(keeper, "_run", run)
+    keeper.install("us-east-1", "recommender")
+    assert not (old / ".env").exists()
+    assert (old / "notes.md").exists()
+    assert (other / ".env" / "secrets").exists()
+    assert (tmp_path / "elsewhere" / "conda-meta").exists()
+    assert (mine / ".env" / "complete").exists()
+    tally("inputs tried", "folders that may be a notebook's environment", 3)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import waitress
 from PIL import Image
 
 from local_aws.server import LocalAws
@@ -25,6 +24,7 @@ from web.answers import Movie
 from web.app import create_app
 from web.clients import Clients
 from web.posters import Omdb
+from web.server import create_server
 from web.service import Service
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def _point() -> bytes:
     return file.getvalue()
 
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 KEY = "a-very-secret-key"
 PNG = _point()
 
@@ -108,9 +109,7 @@ class Page:
 @contextmanager
 def serving(service: Service, omdb: Omdb) -> Iterator[str]:
     """The page's address, while it is served as in real life."""
-    server = waitress.create_server(
-        create_app(service, omdb, b"a secret"), host="127.0.0.1", port=0, threads=8
-    )
+    server = create_server(create_app(service, omdb, b"a secret"), "127.0.0.1", 0)
     # not waited for: it runs until the browser has closed its connections
     threading.Thread(target=server.run, daemon=True).start()
     try:
@@ -151,13 +150,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """A real headless Chromium, if the machine has one."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
+    if CHROMIUM is None:
         pytest.skip("no chromium on this machine (apt-get install chromium): the page is not seen")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pyarrow import csv as pacsv
 
 from recsys.datasets import layout, load, personalize
+from recsys.datasets.text import printable
 from recsys.errors import InputError
 from recsys.instances import decode, shown
 
@@ -87,7 +88,7 @@ class Group:
         self, file: str, check: str, status: Status, words: str, value: float | None = None
     ) -> None:
         """Note a finding."""
-        self.findings.append(Finding(file, check, status, words, value))
+        self.findings.append(Finding(file, check, status, printable(words), value))
 
 
 @dataclass

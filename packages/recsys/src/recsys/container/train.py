@@ -21,17 +21,18 @@ def train(algorithm: str, root: Path) -> int:
     SIGTERM ends it early, with the best model so far. A failure's text is written to
     output/failure; it begins `ClientError: ` when the user's input is at fault.
     """
-    stopped = threading.Event()
+    stopped, model = threading.Event(), root / "model"
+    ours = not model.exists() or not any(model.iterdir())
 
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     try:
-        (root / "model").mkdir(parents=True, exist_ok=True)
+        model.mkdir(parents=True, exist_ok=True)
         trainer(algorithm)(_job(root, stopped))
     except InputError as error:
-        return _fail(root, f"ClientError: {error}")
+        return _fail(root, ours, f"ClientError: {error}")
     except Exception as error:
         traceback.print_exc()  # for the log; the failure file has the reason only
-        return _fail(root, f"InternalServerError: {type(error).__name__}: {error}")
+        return _fail(root, ours, f"InternalServerError: {type(error).__name__}: {error}")
     return 0
 
 
@@ -74,9 +75,10 @@ def _object(path: Path) -> dict[str, Any]:
     return value
 
 
-def _fail(root: Path, text: str) -> int:
+def _fail(root: Path, ours: bool, text: str) -> int:
     print(text, file=sys.stderr, flush=True)
-    shutil.rmtree(root / "model", ignore_errors=True)  # half a model, and maybe a full disk
+    if ours:  # all in the folder is half a model, which may have filled the disk
+        shutil.rmtree(root / "model", ignore_errors=True)
     (root / "output").mkdir(parents=True, exist_ok=True)
     (root / "output" / "failure").write_text(text)
     return 1

@@ -1,8 +1,8 @@
 """Writing the files that the engines and the functions read, all of them or none."""
 
-import contextlib
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import unicodedata
@@ -25,8 +25,10 @@ from recsys.datasets.splits import Split
 from recsys.datasets.teacher import Opinions
 from recsys.datasets.text import spelled, write_rows
 
+_WRITTEN = {"bucket", "health.json", "manifest.json"}
 _WORKSHOP_SAMPLE = {"user": 789, "movie": 286, "neighbour_movie": 195}
 _WORKSHOP_VOCABULARY = {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")  # of latin-1
 _PLAIN = str.maketrans("‘’‚“”„–—―…", "'''\"\"\"---.")
 
 
@@ -51,7 +53,7 @@ def export(
         The manifest.
 
     Raises:
-        DataError: `out` is a folder that was not written by this function.
+        DataError: `out` is something that was not written by this function, or changed since.
     """
     with _replacing(Path(out)) as folder:
         bucket = folder / "bucket"
@@ -100,26 +102,68 @@ def _replacing(out: Path) -> Iterator[Path]:
 
     The old folder is moved aside first and comes back if the new one cannot take its place.
     """
-    if out.exists() and not ((out / "manifest.json").is_file() or _is_empty(out)):
-        words = "is not a folder that this command wrote; name another, or remove it first"
-        raise DataError(Problem(str(out), words))
+    _check_replaceable(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new, old = Path(scratch) / "new", Path(f"{scratch}-old")
         new.mkdir()
         yield new
-        if out.exists():
+        _check_replaceable(out)  # much may have happened to it meanwhile
+        replaced = out.exists()
+        if replaced:
             out.rename(old)
         try:
             new.rename(out)
         except OSError:
-            with contextlib.suppress(OSError):
+            if replaced:
                 old.rename(out)
             raise
+        if replaced:
+            shutil.rmtree(old)
 
 
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
+def _check_replaceable(out: Path) -> None:
+    """Check that replacing `out` loses nothing: it is missing, empty, or as `export` left it.
+
+    The manifest's digest of all files in `bucket/` tells the last: no other program's manifest has
+    it, and a file that was added or changed since makes it another.
+
+    Raises:
+        DataError: it is something else; the message says what was found.
+    """
+    if out.is_symlink():
+        words = f"is a symbolic link to {out.readlink()}; name the folder itself"
+    elif not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    elif not out.is_dir():
+        words = "is a file; name a folder"
+    elif (digest := _promised_digest(out / "manifest.json")) is None:
+        words = "is not a folder that this command wrote; name another, or remove it first"
+    elif others := sorted({path.name for path in out.iterdir()} - _WRITTEN):
+        words = (
+            f"also holds what this command did not write ({', '.join(others)}); move that "
+            "elsewhere, or name another folder"
+        )
+    elif digest != _digest(out / "bucket"):
+        words = (
+            "holds data that were changed after this command wrote them (the digest in "
+            "manifest.json is another); name another folder, or remove it first"
+        )
+    else:
+        return
+    raise DataError(Problem(str(out), words))
+
+
+def _promised_digest(manifest: Path) -> str | None:
+    """The digest in a manifest; None where there is no manifest of `export`'s."""
+    if manifest.is_symlink() or not manifest.is_file():
+        return None
+    try:
+        told = json.loads(manifest.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+    digest = told.get("digest") if isinstance(told, dict) and "object2vec" in told else None
+    return digest if isinstance(digest, str) else None
 
 
 def _files(bucket: Path, keys: Mapping[str, str]) -> dict[str, Path]:
@@ -161,9 +205,9 @@ def _write_records(path: Path, rows: Ratings, vocabulary: dict[str, int], bar: "
 
 
 def _write_movies(path: Path, data: DataSet) -> None:
-    """u.item: MovieLens 100k's own, or the table in its form."""
+    """u.item: MovieLens 100k's own, without control characters, or the table in its form."""
     if data.format == "ml-100k" and data.folder is not None:
-        shutil.copyfile(data.folder / "u.item", path)
+        path.write_bytes(_CONTROLS.sub(b"", (data.folder / "u.item").read_bytes()))
         return
     movies = data.movies
     with path.open("wb") as file:

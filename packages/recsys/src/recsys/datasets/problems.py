@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from recsys.datasets.text import printable
 from recsys.errors import InputError
 
 MAX_PROBLEMS = 50
@@ -28,7 +29,7 @@ class Problem:
     def __str__(self) -> str:
         line = "" if self.line is None else f":{self.line}"
         field = "" if self.field is None else f"{self.field}: "
-        return f"{self.file}{line}: {field}{self.words}"
+        return printable(f"{self.file}{line}: {field}{self.words}")
 
 
 class DataError(InputError):

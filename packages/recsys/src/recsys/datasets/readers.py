@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from recsys.datasets.problems import MAX_PROBLEMS, DataError, Problem
 from recsys.datasets.ratings import GENRES, MAX_ID, DataSet, Ids, MovieTable, Ratings
+from recsys.datasets.text import printable
 
 FIELDS = ("user", "item", "rating", "timestamp")
 
@@ -193,7 +194,10 @@ def _assemble(
     path: Path,
 ) -> DataSet:
     """Make the data set; every rated item gets a row in the table of movies."""
-    table = [(items.number(m.label), m.title, m.genres, m.year) for m in known]
+    table = [
+        (items.number(m.label), printable(m.title), tuple(map(printable, m.genres)), m.year)
+        for m in known
+    ]
     rated = np.flatnonzero(np.bincount(rows.item))
     nameless = np.setdiff1d(rated, np.array([row[0] for row in table], np.int64))
     table += [
@@ -390,6 +394,8 @@ def _id_fault(text: str) -> str | None:
         return "an id has a line break in it; check the quotation marks"
     if not 0 < len(text) <= _LONGEST_ID:
         return f"has {len(text):,} characters; ids have 1 to {_LONGEST_ID}"
+    if text != printable(text):
+        return "an id has control characters in it, such as Escape; take them out"
     return None
 
 

@@ -239,6 +239,14 @@ def test_every_fault_of_the_users_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_failed_training_leaves_files_that_were_there_before(tmp_path: Path) -> None:
+    root = job(tmp_path, {"train": {"a.jsonl": "no JSON"}})
+    (root / "model").mkdir()
+    (root / "model" / "precious").write_text("x")
+    assert train(root).returncode == 1
+    assert [path.name for path in (root / "model").iterdir()] == ["precious"]
+
+
 def test_bad_lines_are_named_by_channel_file_and_line(tmp_path: Path) -> None:
     bad = '{"in0": [1], "in1": [1], "label": 1}\n{"in0": [99], "in1": [1], "label": 1}\n'
     text = failure(job(tmp_path, {"train": {"a.jsonl": ratings(1, 5), "b.jsonl": bad}}))

@@ -69,9 +69,11 @@ ITEMS = {
 
 
 whole = st.integers(0, 2_999_999).map(str)
-labels = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1).filter(
-    lambda text: text.strip() and len(text.strip()) <= 256
-)
+OVERRIDES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of text's direction
+labels = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exclude_characters=OVERRIDES),
+    min_size=1,
+).filter(lambda text: text.strip() and len(text.strip()) <= 256)
 stars = st.integers(0, 500).map(lambda n: n / 100)
 moments = st.integers(0, 4_102_444_800)
 ends = st.sampled_from(["\n", "\r\n"])

@@ -1,14 +1,18 @@
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from recsys import recordio
+from recsys import health, recordio
 from recsys.datasets import DataError, DataSet, Ids, MovieTable, Ratings, load
 from recsys.datasets.export import export
 from recsys.datasets.splits import split
+from recsys.datasets.text import printable
+from tests.reliability import Tally
 
 BUCKET = "bucket/object2vec/movielens"
 
@@ -130,6 +134,63 @@ def test_other_data_in_movielens_form(tmp_path: Path) -> None:
     assert {sample["movie"], sample["neighbour_movie"]} <= {1, 2, 3, 4}
 
 
+HOSTILE = "\x1b]0;pwned\x07\x1b[2J\x9b31m\r\u202egnp\u2066.\u2028A\x00\x7f\x85 Film"
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+
+
+def test_titles_and_genres_reach_no_file_with_what_acts_on_a_terminal(
+    tmp_path: Path, tally: Tally
+) -> None:
+    text = f'item,title,genres\n1,"{HOSTILE}","Com\x1b[1medy|Drama"\n2,Plain,\n'
+    (tmp_path / "items.csv").write_bytes(text.encode())
+    lines = ["user,item,rating,timestamp"]
+    lines += [f"{user},{item},3.5,{100 + item}" for user in "ab" for item in (1, 2, 3, 4)]
+    (tmp_path / "mine.csv").write_text("\n".join(lines))
+    data = load(tmp_path / "mine.csv")
+    export(data, split(data), tmp_path / "out")
+    for path, encoding in (
+        (tmp_path / "out" / BUCKET / "ml-100k/u.item", "latin-1"),
+        (tmp_path / "out" / "bucket/personalize/custom/items.csv", "utf-8"),
+    ):
+        assert CONTROL.search(path.read_bytes().decode(encoding)) is None, path
+    rows = (tmp_path / "out" / BUCKET / "ml-100k/u.item").read_bytes().decode("latin-1")
+    assert rows.split("|")[1] == "]0;pwned[2J31m gnp. A Film"
+    tally("inputs tried", "titles that act on a terminal")
+
+
+def test_movielens_own_table_loses_control_characters_alone(
+    ml_100k: Path, tmp_path: Path, tally: Tally
+) -> None:
+    table = ml_100k / "u.item"
+    whole = table.read_bytes()
+    table.write_bytes(whole.replace(b"Lamp", b"La\x1b[2J\x9b1m\x00\x07\rmp\xe9"))
+    data = load(ml_100k)
+    export(data, split(data), tmp_path / "out")
+    written = (tmp_path / "out" / BUCKET / "ml-100k/u.item").read_bytes()
+    assert written == whole.replace(b"Lamp", b"La[2J1mmp\xe9")
+    tally("inputs tried", "titles that act on a terminal")
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x07", "\x7f", "\x9b", "\u202e", "\u2066"])
+def test_an_id_with_a_control_character_is_refused_in_plain_text(
+    tmp_path: Path, character: str, tally: Tally
+) -> None:
+    (tmp_path / "mine.csv").write_text(
+        f"user,item,rating,timestamp\nan{character}na,1,5,1\nb,1,{character}x,1\n"
+    )
+    with pytest.raises(DataError) as refused:
+        load(tmp_path / "mine.csv")
+    assert "mine.csv:2: user: an id has control characters in it" in str(refused.value)
+    assert "mine.csv:3: rating: " in str(refused.value)
+    assert character not in str(refused.value)
+    tally("inputs tried", "titles that act on a terminal")
+
+
+def test_scripts_and_emoji_keep_what_they_are_spelled_with() -> None:
+    for text in ("می‌خواهم", "👩‍👧", "東京", "Ünïcode", "a\u00a0b"):
+        assert printable(text) == text
+
+
 def grid(users: int, items: int) -> DataSet:
     """Every user rates the first two, the last and every hundredth item."""
     chosen = sorted({1, 2, 195, 286, items, *range(100, items, 100)} & set(range(1, items + 1)))
@@ -178,13 +239,128 @@ def test_an_old_export_is_replaced_whole(ml_100k: Path, tmp_path: Path) -> None:
     assert [p.name for p in out.parent.iterdir()] == ["data"]
 
 
-def test_a_folder_of_something_else_is_left_alone(ml_100k: Path, tmp_path: Path) -> None:
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "thesis.tex").write_text("x")
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+OF_OTHERS = {
+    "a thesis": {"thesis.tex": "x"},
+    "a browser extension": {"manifest.json": '{"manifest_version": 3}', "background.js": "x"},
+    "a web app": {"manifest.json": '{"name": "app", "bucket": "b"}', "bucket/picture": "x"},
+    "a manifest that is no JSON": {"manifest.json": "x"},
+    "a manifest that is a list": {"manifest.json": '["digest", "object2vec"]'},
+    "a manifest that is too deep": {"manifest.json": "[" * 100_000},
+    "a digest that is no text": {"manifest.json": '{"digest": 1, "object2vec": {}}'},
+    "a digest that is made up": {"manifest.json": '{"digest": "0", "object2vec": {}}'},
+}
+
+
+@pytest.mark.parametrize("files", OF_OTHERS.values(), ids=OF_OTHERS)
+def test_a_folder_of_something_else_is_left_alone(
+    ml_100k: Path, tmp_path: Path, files: dict[str, str], tally: Tally
+) -> None:
+    folder = tmp_path / "precious"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    before, data = contents(folder), load(ml_100k)
+    with pytest.raises(DataError, match=r"precious: (is not a folder that|holds data that were)"):
+        export(data, split(data), folder)
+    assert contents(folder) == before
+    assert not list(tmp_path.glob(".precious*"))
+    tally("inputs tried", "folders of other programs given as --out")
+
+
+def test_what_was_added_or_changed_in_an_export_is_left_alone(
+    ml_100k: Path, tmp_path: Path, tally: Tally
+) -> None:
+    data, out = load(ml_100k), tmp_path / "out"
+    for name, message in (
+        ("notes.txt", r"also holds what this command did not write \(notes.txt\)"),
+        ("bucket/notes.txt", "were changed after this command wrote them"),
+        (f"{BUCKET}/ml-100k/u.item", "were changed after this command wrote them"),
+    ):
+        export(data, split(data), out)
+        with (out / name).open("a") as file:
+            file.write("precious")
+        before = contents(out)
+        with pytest.raises(DataError, match=message):
+            export(data, split(data), out)
+        assert contents(out) == before
+        shutil.rmtree(out)
+        tally("inputs tried", "folders of other programs given as --out")
+
+
+def test_what_comes_while_the_export_is_written_is_left_alone(
+    ml_100k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = load(ml_100k), tmp_path / "out"
+    export(data, split(data), out)
+    write = health.examine_prepared
+
+    def meanwhile(folder: Path) -> health.Report:
+        (out / "notes.txt").write_text("precious")
+        return write(folder)
+
+    monkeypatch.setattr(health, "examine_prepared", meanwhile)
+    with pytest.raises(DataError, match=r"notes\.txt"):
+        export(data, split(data), out)
+    assert (out / "notes.txt").read_text() == "precious"
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out"]
+
+
+def test_a_link_or_a_file_is_not_replaced(ml_100k: Path, tmp_path: Path) -> None:
+    data, link = load(ml_100k), tmp_path / "link"
+    export(data, split(data), tmp_path / "out")
+    before = contents(tmp_path / "out")
+    for target in ("out", "nowhere"):
+        link.symlink_to(target)
+        with pytest.raises(DataError, match=f"link: is a symbolic link to {target}"):
+            export(data, split(data), link)
+        assert link.is_symlink()
+        link.unlink()
+    assert contents(tmp_path / "out") == before
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="file: is a file"):
+        export(data, split(data), tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_an_export_of_an_earlier_version_is_replaced(ml_100k: Path, tmp_path: Path) -> None:
+    data, out = load(ml_100k), tmp_path / "out"
+    manifest = export(data, split(data), out)
+    kept = {name: manifest[name] for name in ("source", "digest", "object2vec")}
+    (out / "manifest.json").write_text(json.dumps(kept))
+    (out / "health.json").unlink()
+    export(data, split(data), out)
+    assert json.loads((out / "manifest.json").read_text()) == manifest
+
+
+def test_an_empty_folder_is_filled(ml_100k: Path, tmp_path: Path) -> None:
     data = load(ml_100k)
-    with pytest.raises(DataError, match="precious: is not a folder that this command wrote"):
-        export(data, split(data), tmp_path / "precious")
-    assert (tmp_path / "precious" / "thesis.tex").read_text() == "x"
     (tmp_path / "empty").mkdir()
     export(data, split(data), tmp_path / "empty")
     assert (tmp_path / "empty" / "manifest.json").exists()
+
+
+def test_the_old_export_comes_back_where_the_new_one_cannot_take_its_place(
+    ml_100k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = load(ml_100k), tmp_path / "out"
+    export(data, split(data), out)
+    before, rename = contents(out), Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        export(data, split(data), out)
+    assert contents(out) == before
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out"]
