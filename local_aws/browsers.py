@@ -54,8 +54,8 @@ def _fault(environ: dict[str, Any]) -> tuple[int, str, str] | None:
             403,
             "AccessDenied",
             (
-                f"The local AWS does not answer to the host '{host}': a web page could reach it by a "
-                f"name of its own. Use http://127.0.0.1:{port} as the endpoint."
+                f"The local AWS does not answer to the host '{host}', by which a web page could "
+                f"reach it. Use http://127.0.0.1:{port} as the endpoint."
             ),
         )
     origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE", "none")

@@ -38,7 +38,8 @@ BODY: Final = 100 * 1024**2  # above all that other services document (Lambda: 7
 _IN_MEMORY: Final = 256 * 1024  # of a body; what is longer lies in a temporary file
 _CONTROL_LINE: Final = 1024  # bytes, before a chunk
 _TRAILER: Final = 64 * 1024  # bytes, after the last chunk
-_PART: Final = 1024**2  # bytes of an answer that are handed on at once
+_PART: Final = 256 * 1024  # bytes of an answer that are handed on at once
+_UNSENT: Final = 4 * 1024**2  # bytes of an answer that wait for its reader
 _SPARE: Final = 16  # threads that wait for the next burst
 
 _UNDERSCORED: Final = re.compile(rb"(?im)^(x-amz-meta-[^:\s]*_[^:\s]*):[ \t]*([^\r\n]*?)[ \t]*\r?$")
@@ -255,8 +256,8 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
             clear_untrusted_proxy_headers=False,  # they may be signed
             max_request_body_size=S3_BODY + 1,
             inbuf_overflow=_IN_MEMORY,
-            outbuf_overflow=2 * _PART,
-            outbuf_high_watermark=_PART,
+            outbuf_overflow=2 * _UNSENT,
+            outbuf_high_watermark=_UNSENT,
             recv_bytes=_IN_MEMORY,
             cleanup_interval=1,
             log_socket_errors=False,
