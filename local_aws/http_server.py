@@ -152,6 +152,7 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
         body = response.get_data()
         self.status = response.status
         self.response_headers.extend(response.headers.items())
+        self.request.headers["CONNECTION"] = "close"
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
