@@ -26,7 +26,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
-from local_aws.refusal import refusal, signed_service
+from local_aws.refusal import refusal, scope
 
 log = logging.getLogger("local_aws")
 
@@ -82,7 +82,8 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
             if key.removeprefix("HTTP_") not in self.headers:
                 self.headers[key.removeprefix("HTTP_")] = value.decode("latin-1")
                 self.original_names[key] = name.decode("latin-1")
-        if signed_service(self.environ()) in (None, "s3"):
+        signed = scope(self.environ())
+        if signed is None or signed[1] == "s3":
             self.limit = S3_BODY
 
     def environ(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ from botocore.exceptions import UnknownServiceError
 from moto.core.utils import get_service_model
 from werkzeug.wrappers import Response
 
-_SCOPE: Final = re.compile(r"Credential=[^/,&]*(?:/|%2F)\d+(?:/|%2F)[\w-]+(?:/|%2F)([\w.-]+)")
+_SCOPE: Final = re.compile(r"Credential=[^/,&]*(?:/|%2F)\d+(?:/|%2F)([\w-]+)(?:/|%2F)([\w.-]*)")
 # AWS's own signing names that are not the name of a service's model
 _MODELS: Final = {
     "execute-api": "apigatewayv2",
@@ -45,11 +45,11 @@ def refusal(environ: Mapping[str, Any], status: int, code: str, message: str) ->
     return response
 
 
-def signed_service(environ: Mapping[str, Any]) -> str | None:
-    """The service in the scope of a request's signature, in its header or its query."""
+def scope(environ: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The region and the service that a request's signature is for, in its header or its query."""
     for signed in (environ.get("HTTP_AUTHORIZATION", ""), environ.get("QUERY_STRING", "")):
         if found := _SCOPE.search(signed):
-            return found[1].lower()
+            return found[1], found[2].lower()
     return None
 
 
@@ -57,10 +57,11 @@ def error_form(environ: Mapping[str, Any]) -> str:
     """How the asked service gives errors: json, query or s3."""
     if "HTTP_X_AMZ_TARGET" in environ or "json" in environ.get("CONTENT_TYPE", ""):
         return "json"
-    service = signed_service(environ)
-    if service is None:
+    signed = scope(environ)
+    if signed is None:
         form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
         return "query" if form else "s3"
+    service = signed[1]
     if service == "s3":
         return "s3"
     try:

@@ -14,6 +14,7 @@ from moto.core.config import default_user_config
 from moto.core.exceptions import ServiceException
 from moto.core.parse import RequestParserError
 from moto.moto_server import werkzeug_app
+from moto.moto_server.utilities import RegexConverter
 
 from local_aws import clients, processes, state
 from local_aws.api import AwsError, NotImplementedByLocalAws
@@ -21,12 +22,21 @@ from local_aws.apigatewayv2.gateway import Gateway
 from local_aws.browsers import ProgramsOnly
 from local_aws.http_server import HttpServer, parts
 from local_aws.install import install
-from local_aws.refusal import error_form, refusal, signed_service
+from local_aws.refusal import error_form, refusal, scope
 
 log = logging.getLogger("local_aws")
 
-# of a bucket's CORS rules moto's S3 thinks by itself; no answer says that any page may read it
-werkzeug_app.DISABLE_GLOBAL_CORS = True
+
+class _Part(RegexConverter):  # type: ignore[misc]
+    """A part of an address; S3's keys may have line breaks."""
+
+    def __init__(self, url_map: Any, *patterns: str) -> None:
+        super().__init__(url_map, *patterns)
+        self.regex = f"(?s:{self.regex})"
+
+
+werkzeug_app.RegexConverter = _Part
+werkzeug_app.DISABLE_GLOBAL_CORS = True  # no answer says that any web page may read it
 
 
 class PortInUse(RuntimeError):
@@ -61,9 +71,14 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):  # type: ignore[mis
                 "Sign the request with AWS Signature Version 4, as the SDKs and the CLI do.",
             ) from None
         backend = self._backend(host or "s3.us-east-1.amazonaws.com")
+        region, service = scope(environ) or ("us-east-1", "s3")
+        if region not in _known()[0]:
+            raise AwsError(
+                "InvalidSignatureException",
+                f"Credential should be scoped to a valid region: there is none called '{region}'.",
+            )
         if backend in (None, "moto_api._internal", "instance_metadata"):
-            service = signed_service(environ)
-            if service in _services():
+            if service in _known()[1]:
                 raise NotImplementedByLocalAws(f"the service {service}")
             raise AwsError(
                 "InvalidSignatureException",
@@ -76,11 +91,13 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):  # type: ignore[mis
 
 
 @lru_cache
-def _services() -> frozenset[str]:
-    """The names of AWS's services, in botocore and in signatures."""
+def _known() -> tuple[frozenset[str], frozenset[str]]:
+    """The names of AWS's regions, and of its services in botocore and in signatures."""
     session = botocore.session.get_session()
-    in_signatures = session.get_data("endpoints")["partitions"][0]["services"]
-    return frozenset((*session.get_available_services(), *in_signatures))
+    partitions = session.get_data("endpoints")["partitions"]
+    regions = (name for partition in partitions for name in partition["regions"])
+    services = (name for partition in partitions for name in partition["services"])
+    return frozenset(regions), frozenset((*session.get_available_services(), *services))
 
 
 class _Errors:
