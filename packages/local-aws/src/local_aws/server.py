@@ -1,96 +1,153 @@
 """The local AWS as a server on loopback: start, stop, and the errors that a client can read."""
 
 import errno
-import json
 import logging
 import os
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
+import botocore.session
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
-from moto.moto_server.werkzeug_app import (
-    DomainDispatcherApplication,
-    MotoRequestHandler,
-    create_backend_app,
-)
-from werkzeug.serving import BaseWSGIServer, make_server
+from moto.core.exceptions import ServiceException
+from moto.core.parse import RequestParserError
+from moto.moto_server import werkzeug_app
+from moto.moto_server.utilities import RegexConverter
 
 from local_aws import clients, processes, state
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.apigatewayv2.gateway import Gateway
+from local_aws.browsers import ProgramsOnly
+from local_aws.http_server import HttpServer, parts
 from local_aws.install import install
+from local_aws.refusal import error_form, refusal, scope
 
 log = logging.getLogger("local_aws")
+
+
+class _Part(RegexConverter):  # type: ignore[misc]
+    """A part of an address; S3's keys may have line breaks."""
+
+    def __init__(self, url_map: Any, *patterns: str) -> None:
+        super().__init__(url_map, *patterns)
+        self.regex = f"(?s:{self.regex})"
+
+
+werkzeug_app.RegexConverter = _Part
+werkzeug_app.DISABLE_GLOBAL_CORS = True  # no answer says that any web page may read it
 
 
 class PortInUse(RuntimeError):
     """Another program listens on the wanted port."""
 
 
-class _Quiet(MotoRequestHandler):
-    """In HTTP/1.1 an answer of unknown length comes in chunks: one that is cut off is seen."""
+class _Dispatcher(werkzeug_app.DomainDispatcherApplication):  # type: ignore[misc]
+    """Finds the service of a request, and moto's application for it.
 
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        log.debug('"%s" %s', self.requestline, code)
-
-
-class _Dispatcher(DomainDispatcherApplication):
-    """moto looks for a host's service on the disk, with every request; once is enough."""
+    moto's own pages (reset, recorder, instance metadata) belong to no service: their addresses are
+    S3's here, as on AWS.
+    """
 
     def __init__(self) -> None:
-        super().__init__(create_backend_app)
-        self._services: dict[str | None, Any] = {}
+        super().__init__(werkzeug_app.create_backend_app)
+        # moto looks for a host's service on the disk, with every request; once is enough
+        self._backend = lru_cache(maxsize=1024)(self.get_backend_for_host)
 
-    def get_backend_for_host(self, host: str | None) -> Any:
-        if host not in self._services:
-            self._services[host] = super().get_backend_for_host(host)
-        return self._services[host]
+    def get_application(self, environ: dict[str, Any]) -> Any:
+        """The application of the service that a request asks.
+
+        Raises:
+            AwsError: it asks none that there is.
+            NotImplementedByLocalAws: moto has none.
+        """
+        try:
+            host = self.infer_service_region_host(environ, environ["PATH_INFO"])
+        except (IndexError, KeyError, ValueError):
+            raise AwsError(
+                "IncompleteSignature",
+                "The headers Authorization and X-Amz-Target do not tell which service is asked. "
+                "Sign the request with AWS Signature Version 4, as the SDKs and the CLI do.",
+            ) from None
+        backend = self._backend(host or "s3.us-east-1.amazonaws.com")
+        region, service = scope(environ) or ("us-east-1", "s3")
+        if region not in _known()[0]:
+            raise AwsError(
+                "InvalidSignatureException",
+                f"Credential should be scoped to a valid region: there is none called '{region}'.",
+            )
+        if backend in (None, "moto_api._internal", "instance_metadata"):
+            if service in _known()[1]:
+                raise NotImplementedByLocalAws(f"the service {service}")
+            raise AwsError(
+                "InvalidSignatureException",
+                f"Credential should be scoped to a service: there is none called '{service}'.",
+            )
+        with self.lock:
+            if backend not in self.app_instances:
+                self.app_instances[backend] = self.create_app(backend)
+            return self.app_instances[backend]
+
+
+@lru_cache
+def _known() -> tuple[frozenset[str], frozenset[str]]:
+    """The names of AWS's regions, and of its services in botocore and in signatures."""
+    session = botocore.session.get_session()
+    partitions = session.get_data("endpoints")["partitions"]
+    regions = (name for partition in partitions for name in partition["regions"])
+    services = (name for partition in partitions for name in partition["services"])
+    return frozenset(regions), frozenset((*session.get_available_services(), *services))
 
 
 class _Errors:
     """Turns an exception that moto lets through into an AWS error, and logs it once."""
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
+        log.debug("%s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
+        head: list[Any] = []
+
+        def start(*arguments: Any) -> None:
+            head[:] = arguments
+
         try:
-            return list(self.app(environ, start_response))
+            body = parts(self._app(environ, start))
+            first = next(body, b"")
         except NotImplementedError as error:
-            code, status, text = (
+            response = refusal(
+                environ,
+                501,
                 "NotImplementedByLocalAws",
-                "501 Not Implemented",
-                (f"The local AWS refuses what it does not implement: {error}"),
+                f"The local AWS refuses what it does not implement: {error}",
             )
+        except RequestParserError as error:
+            code = "MalformedXML" if error_form(environ) == "s3" else "MalformedQueryString"
+            response = refusal(environ, 400, code, f"The body cannot be read: {error}")
+        except ServiceException as error:
+            status = 501 if isinstance(error, NotImplementedByLocalAws) else 400
+            response = refusal(environ, status, str(error.code), str(error.message))
         except Exception as error:
-            log.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
-            code, status, text = (
+            log.exception("%s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
+            response = refusal(
+                environ,
+                500,
                 "InternalFailure",
-                "500 Internal Server Error",
-                (f"{type(error).__name__}: {error} (the local AWS's log has the details)"),
+                f"{type(error).__name__}: {error} (the local AWS's log has the details)",
             )
-        body, content_type = _error_body(environ, code, text)
-        headers = [
-            ("Content-Type", content_type),
-            ("x-amzn-ErrorType", code),
-            ("Content-Length", str(len(body))),
-        ]
-        start_response(status, headers)
-        return [body]
+        else:
+            start_response(*head)
+            return _joined(first, body)
+        return response(environ, start_response)
 
 
-def _error_body(environ: dict[str, Any], code: str, text: str) -> tuple[bytes, str]:
-    if "json" in environ.get("CONTENT_TYPE", ""):
-        return json.dumps({"__type": code, "message": text}).encode(), "application/x-amz-json-1.1"
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    error = f"<Error><Type>Receiver</Type><Code>{code}</Code><Message>{escaped}</Message></Error>"
-    return f"<ErrorResponse>{error}</ErrorResponse>".encode(), "text/xml"
+def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
 
 
 class LocalAws:
@@ -106,8 +163,7 @@ class LocalAws:
 
     def __init__(self, port: int = 0) -> None:
         self._port = port
-        self._server: BaseWSGIServer | None = None
-        self._thread: threading.Thread | None = None
+        self._server: HttpServer | None = None
 
     @property
     def url(self) -> str:
@@ -128,13 +184,12 @@ class LocalAws:
         if running := clients.endpoint_url():
             raise RuntimeError(f"a local AWS runs in this process already, at {running}")
         install()
-        app = Gateway(_Dispatcher())
         try:
-            self._server = make_server(
-                "127.0.0.1", self._port, _Errors(app), threaded=True, request_handler=_Quiet
+            self._server = HttpServer(
+                ProgramsOnly(_Errors(Gateway(_Dispatcher()))), port=self._port
             )
-        except (OSError, SystemExit) as error:
-            if isinstance(error, OSError) and error.errno not in (errno.EADDRINUSE, errno.EACCES):
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             raise PortInUse(
                 f"port {self._port} is taken (or not allowed): stop what listens there, "
@@ -143,8 +198,7 @@ class LocalAws:
         os.environ["MOTO_PORT"] = str(self._server.port)  # moto builds its own links from it
         clients.set_endpoint_url(self.url)
         state.open_folder()
-        self._thread = threading.Thread(target=self._server.serve_forever, name="local-aws")
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
@@ -153,12 +207,9 @@ class LocalAws:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._server is not None and self._thread is not None
+        assert self._server is not None
+        self._server.stop(processes.kill_all)  # requests wait for processes, and may start some
         processes.kill_all()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-        processes.kill_all()  # what a last request started
         clients.set_endpoint_url(None)
         # a reset makes each backend anew, and AWS's managed policies take seconds to make
         default_user_config.pop("iam", None)

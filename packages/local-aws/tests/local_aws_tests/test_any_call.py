@@ -1,6 +1,7 @@
 """Whatever comes over the wire, every service answers as AWS does, and the server stays."""
 
 import http.client
+import socket
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -199,6 +200,119 @@ def test_headers_that_say_nothing(requests: dict[str, AWSPreparedRequest]) -> No
     _, told = send(request, b"{}", Authorization="AWS4-HMAC-SHA256 Credential=a/b, Signature=c")
     assert b"IncompleteSignature" in told
     assert b"got 'a/b'" in told
+
+
+def ask(
+    aws: LocalAws, method: str, target: str, headers: dict[str, str], body: bytes = b""
+) -> tuple[int, str, bytes]:
+    """The status, the kind and the body of the answer to a request with these headers alone."""
+    connection = http.client.HTTPConnection(urlsplit(aws.url).netloc, timeout=60)
+    try:
+        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("x-amzn-ErrorType") or "", answer.read()
+    finally:
+        connection.close()
+
+
+def signed(service: str, region: str = "us-east-1") -> str:
+    scope = f"local/20260101/{region}/{service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+
+
+HERE = {"Host": "127.0.0.1"}
+JSON = {"Content-Type": "application/x-amz-json-1.0"}
+MALFORMED: dict[str, tuple[str, str, dict[str, str], bytes, str]] = {
+    "no host": ("GET", "/", {}, b"", "InvalidRequest"),
+    "no number as length": ("POST", "/", HERE | {"Content-Length": "ten"}, b"", "BadRequest"),
+    "nothing signed": ("GET", "/", HERE | {"Authorization": "AWS4-HMAC-SHA256"}, b"", "Incomplete"),
+    "no scheme": ("GET", "/", HERE | {"Authorization": "x"}, b"", "Incomplete"),
+    "no authorization": ("POST", "/", HERE | {"Authorization": ""}, b"", ""),
+    "unknown service": ("POST", "/", HERE | {"Authorization": signed("nope")}, b"", "Invalid"),
+    "no service": ("POST", "/", HERE | {"Authorization": signed("")}, b"", "Invalid"),
+    "unknown region": (
+        *("POST", "/", HERE | JSON | {"Authorization": signed("ssm", "moon-1")}, b"{}"),
+        "InvalidSignature",
+    ),
+    "no target": ("POST", "/", HERE | JSON | {"Authorization": signed("dynamodb")}, b"{}", "Inc"),
+    "short target": (
+        *("POST", "/", HERE | JSON | {"Authorization": signed("dynamodb"), "X-Amz-Target": "a"}),
+        *(b"{}", "Incomplete"),
+    ),
+    "target without a dot": ("POST", "/", HERE | JSON | {"X-Amz-Target": "a"}, b"{}", "Inc"),
+    "broken form": (
+        *("POST", "/", HERE | {"Content-Type": "application/x-www-form-urlencoded"}),
+        *(b"\xff=%", ""),
+    ),
+    "broken XML": (
+        *("PUT", "/malformed?tagging", HERE | {"Authorization": signed("s3")}),
+        *(b"<Tagging>", "MalformedXML"),
+    ),
+    "no XML": ("PUT", "/other", HERE | {"Authorization": signed("s3")}, b"{}", "MalformedXML"),
+    "broken path": ("GET", "/%ff%zz", HERE | {"Authorization": signed("s3")}, b"", ""),
+    "broken query": ("GET", "/?a=%ff&&=%zz;", HERE | {"Authorization": signed("iam")}, b"", ""),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_request_gets_an_error_of_aws(
+    aws: LocalAws, tally: Tally, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    tally("faults injected", "malformed HTTP requests")
+    client_of(aws, "s3").create_bucket(Bucket="malformed")
+    method, target, headers, body, code = MALFORMED[name]
+    status, kind, told = ask(aws, method, target, headers, body)
+    assert 400 <= status < 500, told
+    assert kind.startswith(code) or f"<Code>{code}</Code>".encode() in told, told
+    assert b"<Code>" in told or b"__type" in told
+    assert not [one for one in caplog.records if one.exc_info], "a stack trace in the log"
+
+
+def test_service_that_aws_has_and_this_lacks_is_refused_by_name(aws: LocalAws) -> None:
+    headers = HERE | JSON | {"Authorization": signed("braket")}
+    status, kind, told = ask(aws, "POST", "/", headers, b"{}")
+    assert (status, kind) == (501, "NotImplementedByLocalAws")
+    assert b"braket" in told
+
+
+def test_half_sent_form_holds_up_no_one(aws: LocalAws, tally: Tally) -> None:
+    tally("faults injected", "half-sent requests", 5)
+    form = (
+        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nA"
+    )
+    place = urlsplit(aws.url)
+    halves = [socket.create_connection((str(place.hostname), place.port or 0)) for _ in range(5)]
+    try:
+        for one in halves:
+            one.sendall(form)
+        for _ in range(3):
+            assert client_of(aws, "sts").get_caller_identity()["Account"] == "123456789012"
+    finally:
+        for one in halves:
+            one.close()
+
+
+@pytest.mark.parametrize(
+    "key", ["two\nlines", "\n", "a\r\nb", "tab\t", "//slashes//", "a/./../b", "\x01"]
+)
+def test_object_has_whatever_key(aws: LocalAws, key: str) -> None:
+    s3 = client_of(aws, "s3")
+    s3.create_bucket(Bucket="keys")
+    s3.put_object(
+        Bucket="keys", Key=key, Body=b"content", Metadata={"my_name": "a", "your-name": "b"}
+    )
+    try:
+        found = s3.get_object(Bucket="keys", Key=key)
+        assert found["Body"].read() == b"content"
+        assert found["Metadata"] == {"my_name": "a", "your-name": "b"}
+        assert [one["Key"] for one in s3.list_objects_v2(Bucket="keys")["Contents"]] == [key]
+    finally:
+        s3.delete_object(Bucket="keys", Key=key)
+    assert "Contents" not in s3.list_objects_v2(Bucket="keys")
 
 
 def test_a_compressed_body_is_read(aws: LocalAws) -> None:

@@ -143,12 +143,10 @@ def _check(response: BaseResponse, service: str, matched: _Matched | None) -> No
 def _caller(
     response: BaseResponse, service: str, operation: OperationModel | None
 ) -> access.Caller:
-    request = response.normalized_request
-    key = _access_key(request)
+    key = _access_key(response.normalized_request)
     if key is not None:
         return caller_of(key, response.current_account, response.region)
-    asks_to_ask = request.method == "OPTIONS"  # which a browser does, and never signs
-    if asks_to_ask or (operation is not None and operation.auth_type == "none"):
+    if operation is not None and operation.auth_type == "none":
         return access.administrator(response.current_account, response.region)
     if service == "s3":  # which alone has doors for everybody
         return access.ANONYMOUS

@@ -1,0 +1,368 @@
+"""The HTTP server: waitress, with limits on what a client may take.
+
+One thread reads and writes all connections and hands each request, once it is there as a whole,
+to a thread that answers it. A request may wait for others to this same server (a function's
+invocation lasts up to 15 minutes, and the function calls AWS), so there are as many threads as
+requests; the number of connections is what is limited.
+Why this server: docs/decisions/0012-http-server.md.
+"""
+
+import contextlib
+import errno
+import logging
+import re
+import resource
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY, environ_key_for_header
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
+
+from local_aws.refusal import refusal, scope
+
+log = logging.getLogger("local_aws")
+
+IDLE: Final = 350.0  # seconds that a connection may be kept without a request
+SILENCE: Final = 60.0  # seconds for a request's head, for a pause in its body, and in reading
+MOST_CONNECTIONS: Final = 1000
+S3_BODY: Final = 5 * 1024**3 * 101 // 100  # an object's 5 GB, and what signed chunks add
+BODY: Final = 100 * 1024**2  # above all that other services document (Lambda: 70,167,211 bytes)
+_IN_MEMORY: Final = 256 * 1024  # of a body; what is longer lies in a temporary file
+_CONTROL_LINE: Final = 1024  # bytes, before a chunk
+_TRAILER: Final = 64 * 1024  # bytes, after the last chunk
+_PART: Final = 256 * 1024  # bytes of an answer that are handed on at once
+_UNSENT: Final = 4 * 1024**2  # bytes of an answer that wait for its reader
+_SPARE: Final = 16  # threads that wait for the next burst
+
+_UNDERSCORED: Final = re.compile(rb"(?im)^(x-amz-meta-[^:\s]*_[^:\s]*):[ \t]*([^\r\n]*?)[ \t]*\r?$")
+_METADATA: Final = re.compile(rb"(?m)^X-Amz-Meta-[^:\r\n]+")
+_CODES: Final = {
+    400: "BadRequest",
+    408: "RequestTimeout",
+    413: "EntityTooLarge",
+    431: "RequestHeaderSectionTooLarge",
+    501: "NotImplemented",
+}
+
+
+class _TooSlow(Error):
+    code, reason = 408, "Request Timeout"
+
+
+class _NoRoom(Error):
+    code, reason = 507, "Insufficient Storage"
+
+
+class _Request(HTTPRequestParser):  # type: ignore[misc]
+    """One request as it arrives."""
+
+    limit = BODY
+    query = ""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the head. Of two ways to tell the body's length, none is believed."""
+        super().parse_header(header_plus)
+        if self.version not in ("1.0", "1.1"):
+            raise ParsingError(f"HTTP/{self.version} is not spoken here, but HTTP/1.1")
+        if "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("Transfer-Encoding needs HTTP/1.1")
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("there are both a Content-Length and a Transfer-Encoding")
+        self.original_names = {}
+        for name, value in _UNDERSCORED.findall(header_plus):  # which S3 tells from dashes
+            key = environ_key_for_header(name.decode("latin-1"))
+            if key.removeprefix("HTTP_") not in self.headers:
+                self.headers[key.removeprefix("HTTP_")] = value.decode("latin-1")
+                self.original_names[key] = name.decode("latin-1")
+        signed = scope(self.environ())
+        if signed is None or signed[1] == "s3":
+            self.limit = S3_BODY
+
+    def environ(self) -> dict[str, str]:
+        """Enough of the request to tell its service, as WSGI names it."""
+        kept = {"AUTHORIZATION", "X_AMZ_TARGET"} & self.headers.keys()
+        return {
+            "CONTENT_TYPE": self.headers.get("CONTENT_TYPE", ""),
+            "QUERY_STRING": self.query,
+            **{f"HTTP_{name}": self.headers[name] for name in kept},
+        }
+
+    def received(self, data: bytes) -> int:
+        """Take in what has come; the number of bytes that belong to this request."""
+        try:
+            taken: int = super().received(data)
+        except OSError as error:
+            self.refuse(_NoRoom(f"the body cannot be kept: {error.strerror}"))
+            return len(data)
+        expected = max(self.content_length, self.body_bytes_received)
+        if self.chunked:
+            expected += self.body_rcv.chunk_remainder
+            if len(self.body_rcv.control_line) > _CONTROL_LINE:
+                self.refuse(BadRequest(f"a chunk's head is longer than {_CONTROL_LINE} bytes"))
+            if len(self.body_rcv.trailer) > _TRAILER:
+                self.refuse(BadRequest(f"the trailer is longer than {_TRAILER} bytes"))
+        if expected > self.limit:
+            self.refuse(RequestEntityTooLarge(f"the body may have {self.limit:,} bytes at most"))
+        if self.completed:  # else waitress would wait for a body after all
+            self.expect_continue = False
+        return taken
+
+    def refuse(self, error: Error) -> None:
+        """End the reading with an error."""
+        self.error = self.error or error
+        self.completed = True
+
+
+class _Task(WSGITask):  # type: ignore[misc]
+    """A request's way through the application."""
+
+    def get_environment(self) -> dict[str, Any]:
+        """WSGI's environment, with what moto reads beyond it."""
+        request, environ = self.request, super().get_environment()
+        environ["RAW_URI"] = request.request_uri
+        if request.proxy_netloc:  # the target is a whole URL, which counts more than Host
+            environ["HTTP_HOST"] = request.proxy_netloc
+        environ[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = request.original_names
+        return dict(environ)
+
+    def build_response_header(self) -> bytes:
+        """The head; names of S3's metadata in lower case, as S3 gives them."""
+        return _METADATA.sub(lambda name: name[0].lower(), super().build_response_header())
+
+
+class _Refusal(ErrorTask):  # type: ignore[misc]
+    """The answer to what is no HTTP, in AWS's form."""
+
+    def execute(self) -> None:
+        """Answer, and end the connection."""
+        error = self.request.error
+        if error.code < 500:
+            text = f"The request is malformed or too large: {error.body}."
+        else:
+            text = f"The request cannot be answered: {error.body}."
+        code = _CODES.get(error.code, "InternalFailure")
+        response = refusal(self.request.environ(), error.code, code, text)
+        body = response.get_data()
+        self.status = response.status
+        self.response_headers.extend(response.headers.items())
+        self.request.headers["CONNECTION"] = "close"
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Connection(HTTPChannel):  # type: ignore[misc]
+    """A client's connection, which may not be kept for nothing."""
+
+    parser_class, task_class, error_task_class = _Request, _Task, _Refusal
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.waiting_since = self._began = time.time()
+        self._unread: tuple[float, float] | None = None  # last activity, and when that was seen
+
+    def received(self, data: bytes) -> bool:
+        """Take in what has come."""
+        if self.request is None:
+            self._began = time.time()
+        return bool(super().received(data))
+
+    def service(self) -> None:
+        """Answer a request, in a thread for it."""
+        super().service()
+        self.waiting_since = time.time()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return bool(self.requests or self.total_outbufs_len)
+
+    def check(self, now: float) -> None:
+        """End what takes too long."""
+        if self.total_outbufs_len:
+            if self._unread is None or self._unread[0] != self.last_activity:
+                self._unread = self.last_activity, now
+            elif now - self._unread[1] > SILENCE:  # nobody reads the answer
+                self.handle_close()
+            return
+        self._unread = None
+        if self.requests:
+            return
+        if self.request is None:
+            if now - self.waiting_since > IDLE:
+                self.handle_close()
+        elif now - (self.last_activity if self.request.headers_finished else self._began) > SILENCE:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        with self.requests_lock:
+            request, self.request = self.request, None
+            request.refuse(_TooSlow(f"no more of it has come for {SILENCE:.0f} seconds"))
+            self.requests.append(request)
+        self.server.add_task(self)
+
+
+class _Workers(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """A thread for each request under way: none waits for another's end, so none deadlocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._growing = threading.Lock()
+
+    def add_task(self, task: _Connection) -> None:
+        """Have a request answered at once."""
+        with self._growing:
+            with self.lock:
+                self.queue.append(task)
+                self.queue_cv.notify()
+                needed = self.active_count + len(self.queue)
+                running = len(self.threads) - self.stop_count
+            if needed > running:
+                self.set_thread_count(needed)
+
+    def trim(self) -> None:
+        """Let threads go that a burst has left behind."""
+        with self._growing:
+            with self.lock:
+                kept = self.active_count + len(self.queue) + _SPARE
+                running = len(self.threads) - self.stop_count
+            if running > kept:
+                self.set_thread_count(kept)
+
+
+class HttpServer(TcpWSGIServer):  # type: ignore[misc]
+    """Serves a WSGI application on 127.0.0.1 until it is closed.
+
+    Args:
+        application: what answers; its answers may be iterators, which are sent part by part.
+        port: the port to listen on; 0 takes a free one.
+
+    Raises:
+        OSError: the port cannot be had.
+    """
+
+    channel_class = _Connection
+
+    def __init__(self, application: Callable[..., Iterable[bytes]], port: int) -> None:
+        adjustments = Adjustments(
+            host="127.0.0.1",
+            port=port,
+            clear_untrusted_proxy_headers=False,  # they may be signed
+            max_request_body_size=S3_BODY + 1,
+            inbuf_overflow=_IN_MEMORY,
+            outbuf_overflow=2 * _UNSENT,
+            outbuf_high_watermark=_UNSENT,
+            recv_bytes=_IN_MEMORY,
+            cleanup_interval=1,
+            log_socket_errors=False,
+            ident=None,
+        )
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most = min(MOST_CONNECTIONS, max(descriptors // 2, 1))
+        self._paused_until = 0.0
+        self._stopping = False
+        super().__init__(application, dispatcher=_Workers(), adj=adjustments)
+        self._thread = threading.Thread(target=self._serve, name="local-aws")
+
+    def start(self) -> None:
+        """Answer, in threads, what has come and comes."""
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.effective_port)
+
+    def stop(self, meanwhile: Callable[[], None]) -> None:
+        """Take no more requests, and wait until those under way are answered.
+
+        Args:
+            meanwhile: called over and over, to end what requests wait for.
+        """
+        self._stopping = True
+        self.pull_trigger()
+        while True:
+            meanwhile()
+            self._thread.join(0.05)
+            if not self._thread.is_alive():
+                break
+        self.task_dispatcher.shutdown()
+
+    def _serve(self) -> None:
+        while not self._stopping:
+            self._turn(1.0)
+        self.del_channel()
+        self.socket.close()
+        while any(channel.requests for channel in self.active_channels.values()):
+            for channel in list(self.active_channels.values()):
+                if not channel.busy:
+                    channel.handle_close()
+            self._turn(0.05)
+        deadline = time.time() + 1  # for clients to read their answers
+        while self.active_channels and time.time() < deadline:
+            for channel in list(self.active_channels.values()):
+                if not channel.busy:
+                    channel.handle_close()
+            self._turn(0.05)
+        wasyncore.close_all(self._map)
+
+    def _turn(self, seconds: float) -> None:
+        wasyncore.loop(seconds, use_poll=True, map=self._map, count=1)
+
+    def readable(self) -> bool:
+        """Whether connections are accepted."""
+        now = time.time()
+        if now >= self.next_channel_cleanup:
+            self.next_channel_cleanup = now + self.adj.cleanup_interval
+            self.maintenance(now)
+        return bool(self.accepting and now >= self._paused_until)
+
+    def maintenance(self, now: float) -> None:
+        """End what takes too long."""
+        for channel in list(self.active_channels.values()):
+            channel.check(now)
+        self.task_dispatcher.trim()
+
+    def accept(self) -> tuple[Any, Any] | None:
+        """A new connection; in place of the one that has been without a request the longest."""
+        if len(self.active_channels) >= self._most:
+            self._make_room()
+        try:
+            accepted: tuple[Any, Any] | None = super().accept()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            if not self._make_room():
+                self._paused_until = time.time() + 0.5
+            return None
+        if accepted and len(self.active_channels) >= self._most:  # all are busy
+            with contextlib.suppress(OSError), accepted[0] as refused:
+                refused.send(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n")
+            return None
+        return accepted
+
+    def _make_room(self) -> bool:
+        free = [channel for channel in self.active_channels.values() if not channel.busy]
+        if not free:
+            return False
+        min(free, key=lambda channel: channel.waiting_since).handle_close()
+        return True
+
+
+def parts(body: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, in pieces that can be sent without keeping all of them twice."""
+    try:
+        for piece in body:
+            for at in range(0, len(piece), _PART):
+                yield piece[at : at + _PART]
+    finally:
+        if close := getattr(body, "close", None):
+            close()
