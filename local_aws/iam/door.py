@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from botocore.model import Shape
 from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel, ServiceModel
-from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.request import Request, determine_request_protocol
 from moto.core.responses import BaseResponse
 from moto.core.routing import get_service_router
@@ -229,7 +229,7 @@ def _check(response: BaseResponse, service: str, matched: _Matched | None) -> No
     operation = matched[0] if matched else None
     try:
         caller = _caller(response, service, operation)
-        if caller.policies is None and (matched is None or service not in _BIND_ADMINISTRATORS):
+        if caller.policies is None and service not in _BIND_ADMINISTRATORS:
             return
         if matched is None:
             if caller is access.ANONYMOUS:
@@ -246,7 +246,10 @@ def _check(response: BaseResponse, service: str, matched: _Matched | None) -> No
         call = _call(response, request, model, *matched)
         if isinstance(response, S3Response):
             _same_object(response, call)
+            s3_operations.check_body(matched[0], call.params)
         _admit(caller, call)
+    except RequestParserError:
+        raise _answer(request, model, operation, s3_operations.malformed()) from None
     except ServiceException as error:
         raise _answer(request, model, operation, error) from None
 
@@ -406,17 +409,23 @@ def _answer(
         status = 501
     elif code == "MethodNotAllowed":
         status = 405
+    elif code in _MALFORMED:
+        status = 400
     elif protocol == "json":
         status = 400
     return Refusal(status, dict(answer["headers"]), str(answer["body"]))
 
 
+_MALFORMED: Final = (
+    *("InvalidArgument", "InvalidURI", "MalformedXML", "MalformedPolicy"),
+    *("MalformedPolicyDocument", "ValidationError"),
+)
 # Errors that any service may answer, though its model has none of them
 CODES: Final = (
     *_JSON_CODES,
     *_JSON_CODES.values(),
     *("IncompleteSignature", "InvalidAction", "MalformedQueryString"),
-    *("InvalidArgument", "InvalidURI", "MethodNotAllowed"),
+    *(*_MALFORMED, "MethodNotAllowed"),
     *("SerializationException", "UnknownOperationException"),
     NotImplementedByLocalAws.code,
 )

@@ -8,10 +8,11 @@ unless its sub-resources are those of one operation that moto implements.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from moto.core.model import OperationModel, StructureShape
@@ -20,6 +21,7 @@ from moto.core.utils import get_service_model
 from moto.s3.responses import S3Response
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.validation import violations
 
 _COPY_SOURCE: Final = "x-amz-copy-source"
 _NEVER_EMPTY: Final = "versionId"  # beside the parameters by which an operation is told
@@ -93,6 +95,29 @@ def check(operation: OperationModel, request: Request) -> None:
         if _COPY_SOURCE not in _headers(operation):
             raise AwsError("InvalidArgument", f"{operation.name} takes no header {_COPY_SOURCE}")
         request.environ["HTTP_X_AMZ_COPY_SOURCE"] = str(copy_source(source))
+
+
+def check_body(operation: OperationModel, params: Mapping[str, Any]) -> None:
+    """Refuse an XML body that lacks what its operation needs.
+
+    Raises:
+        AwsError: MalformedXML.
+    """
+    shape = operation.input_shape
+    payload = shape.serialization.get("payload") if shape else None
+    if shape is None or payload is None or shape.members[payload].type_name != "structure":
+        return
+    missing = payload in shape.required_members and not params.get(payload)
+    if missing or violations(params.get(payload, {}), shape.members[payload]):
+        raise malformed()
+
+
+def malformed() -> AwsError:
+    """S3's error of a body that is no XML, or not the operation's."""
+    return AwsError(
+        "MalformedXML",
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    )
 
 
 def _required(operation: OperationModel) -> list[str]:
