@@ -24,6 +24,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
 from local_aws.iam import access, requests
+from local_aws.s3 import bucket_policy, public_access
 from local_aws.s3 import operations as s3_operations
 from local_aws.sts.models import AccessDenied, find_session
 from local_aws.validation import mistyped
@@ -229,7 +230,11 @@ def _check(response: BaseResponse, service: str, matched: _Matched | None) -> No
     operation = matched[0] if matched else None
     try:
         caller = _caller(response, service, operation)
-        if caller.policies is None and service not in _BIND_ADMINISTRATORS:
+        if (
+            caller.policies is None
+            and service not in _BIND_ADMINISTRATORS
+            and (matched is None or not _names_another(request))
+        ):
             return
         if matched is None:
             if caller is access.ANONYMOUS:
@@ -247,11 +252,47 @@ def _check(response: BaseResponse, service: str, matched: _Matched | None) -> No
         if isinstance(response, S3Response):
             _same_object(response, call)
             s3_operations.check_body(matched[0], call.params)
-        _admit(caller, call)
+        else:
+            _refuse_of_another_region(call, matched[0])
+        bound = caller.policies is not None or service in _BIND_ADMINISTRATORS
+        if bound or requests.known(call):
+            _admit(caller, call)
     except RequestParserError:
         raise _answer(request, model, operation, s3_operations.malformed()) from None
     except ServiceException as error:
         raise _answer(request, model, operation, error) from None
+
+
+# What may name something of another account or region, as it stands in an address
+_FULL_NAME: Final = re.compile(r"arn(?:%3A|:)|\d(?:%3A|:)", re.IGNORECASE)
+
+
+def _names_another(request: Request) -> bool:
+    """Whether a request may name something by more than its name."""
+    return (
+        b"arn:" in request.data
+        or any("arn:" in value for value in request.form.values())
+        or _FULL_NAME.search(request.raw_url) is not None
+    )
+
+
+def _refuse_of_another_region(call: requests.Call, operation: OperationModel) -> None:
+    """Refuse what belongs to another region: it is not the one of the same name here.
+
+    Raises:
+        AwsError: as the service says that it finds nothing.
+    """
+    for arn in requests.touched(call):
+        region = arn.split(":", 5)[3] if arn != "*" else ""
+        if region in ("", call.region):
+            continue
+        if call.service == "lambda":
+            why = f"Functions from '{region}' are not reachable in this region ('{call.region}')"
+        else:
+            why = f"{arn} is not in this region ('{call.region}')"
+        codes = [str(shape.error_code or shape.name) for shape in operation.error_shapes]
+        absent = (code for code in codes if re.search("NotFound|NoSuch|DoesNotExist", code))
+        raise AwsError(next(absent, "ResourceNotFoundException"), why)
 
 
 def _same_object(response: S3Response, call: requests.Call) -> None:
@@ -291,8 +332,25 @@ def _admit(caller: access.Caller, call: requests.Call) -> None:
         why = access.refusal(caller, need)
         if why:
             raise AccessDenied(why + requests.advice(call))
-    if call.service == "s3" and call.operation in ("GetObject", "HeadObject"):
-        _admit_to_know(caller, call)
+    if call.service == "s3":
+        _admit_to_open(caller, call)
+        if call.operation in ("GetObject", "HeadObject"):
+            _admit_to_know(caller, call)
+
+
+def _admit_to_open(caller: access.Caller, call: requests.Call) -> None:
+    """S3 lets nobody open to the public what its owner keeps closed, nor break its policy."""
+    bucket = s3_backends[call.account][call.partition].buckets.get(call.params.get("Bucket"))
+    why = public_access.refused_acl(bucket, call.operation, call.params)
+    if bucket is not None and call.operation == "PutBucketPolicy":
+        bucket_policy.check(call.params["Policy"], bucket.name)
+        why = public_access.refused_policy(bucket, read_json(call.params["Policy"]))
+    if why:
+        need = requests.needed(call)[0]
+        raise AccessDenied(
+            f"User: {caller.arn} is not authorized to perform: {need.action} on resource: "
+            f'"{need.resource}" {why}'
+        )
 
 
 def _of_no_bucket(call: requests.Call) -> bool:
@@ -418,7 +476,8 @@ def _answer(
 
 _MALFORMED: Final = (
     *("InvalidArgument", "InvalidURI", "MalformedXML", "MalformedPolicy"),
-    *("MalformedPolicyDocument", "ValidationError"),
+    *("MalformedPolicyDocument", "ValidationError", "AccessControlListNotSupported"),
+    *("InvalidBucketAclWithObjectOwnership", "InvalidBucketAclWithBlockPublicAccessError"),
 )
 # Errors that any service may answer, though its model has none of them
 CODES: Final = (
