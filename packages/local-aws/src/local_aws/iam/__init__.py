@@ -1,13 +1,16 @@
 """IAM enforced: who calls, what the call needs, and whether policies allow it."""
 
+from typing import Any
+
 
 def install() -> None:
     """Check every request where moto has just read it. Harmless when called again."""
     from moto.core import errors
     from moto.core.responses import BaseResponse
     from moto.iam.models import iam_backends
+    from moto.s3.responses import S3Response
 
-    from local_aws.iam.door import CODES, checked
+    from local_aws.iam.door import CODES, checked, judged
     from local_aws.iam.models import LocalIAMBackend
 
     iam_backends.backend = LocalIAMBackend
@@ -15,4 +18,9 @@ def install() -> None:
     known = errors.COMMON_ERROR_CODES
     known += [code for code in CODES if code not in known]
     if not hasattr(BaseResponse.setup_class, "__wrapped__"):
-        BaseResponse.setup_class = checked(BaseResponse.setup_class)  # type: ignore[method-assign]
+        own: Any = S3Response.setup_class  # reads the region and the bucket after its base class
+        S3Response.setup_class = checked(own)  # type: ignore[method-assign]
+        BaseResponse.setup_class = checked(  # type: ignore[method-assign]
+            BaseResponse.setup_class, but=(S3Response,)
+        )
+        BaseResponse._get_action = judged(BaseResponse._get_action)  # type: ignore[method-assign]

@@ -13,6 +13,7 @@ from moto.utilities.utils import get_partition
 
 from local_aws.iam import witness
 from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed
+from local_aws.s3 import public_access
 from local_aws.sts.models import AccessDenied, Session, find_role, trust_policy
 
 
@@ -37,6 +38,11 @@ class Caller:
     session: str | None = None
 
 
+# Actions that a role's trust policy decides about.
+_OF_TRUST: Final = frozenset({"sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"})
+_MEND_BUCKET: Final = frozenset(
+    {"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"}
+)
 # Who signs nothing, and may do what a bucket's policy lets everybody.
 ANONYMOUS: Final = Caller("anonymous", "", (), {})
 
@@ -101,19 +107,32 @@ def refusal(caller: Caller, request: Request) -> str | None:
         own = replace(request, principals=caller.names)
         anybody = replace(request, principals=(*caller.names, caller.account, root))
 
+    account = str(request.context.get("aws:ResourceAccount", ""))
+    owner = request.resource.split(":", 5)[4] if request.resource.count(":") > 4 else ""
+    if account and owner.isdigit() and owner != account:  # where no policy of ours has a say
+        return _refused(caller, request, _nothing("resource-based policy", request))
     identity = Decision.ALLOW
     if caller.policies is not None:
         identity = evaluate(map(parsed, caller.policies.values()), request)
     if identity is Decision.DENY:
         return _refused(caller, request, "with an explicit deny in an identity-based policy")
-    held = _resource_policy(request)
+    # which the account's root user may always mend
+    mends = caller.policies is None and request.action in _MEND_BUCKET
+    held = None if mends else _resource_policy(request)
     granted = False
     if held:
+        if caller is ANONYMOUS and held.restricted:
+            return _refused(
+                caller,
+                request,
+                "because public access is prevented by the RestrictPublicBuckets setting in S3 "
+                "Block Public Access",
+            )
         decision = evaluate([held.policy], anybody)
         if decision is Decision.DENY:
             return _refused(caller, request, "with an explicit deny in a resource-based policy")
         if held.decides and decision is not Decision.ALLOW:
-            return _refused(caller, request, "because no resource-based policy allows the action")
+            return _refused(caller, request, _nothing("resource-based policy", request))
         granted = evaluate([held.policy], own) is Decision.ALLOW
     if not granted and identity is not Decision.ALLOW:
         return _refused(caller, request, _nothing("identity-based policy", request))
@@ -148,16 +167,18 @@ class _ResourcePolicy:
         kind: `trust` or `bucket`.
         policy: the document.
         decides: whether it has to allow, at least to the account, what identity policies allow.
+        restricted: whether it lets in nobody from outside the account, whatever it says.
     """
 
     holder: str
     kind: str
     policy: Policy
     decides: bool
+    restricted: bool = False
 
 
 def _resource_policy(request: Request) -> _ResourcePolicy | None:
-    if request.action == "sts:AssumeRole":
+    if request.action in _OF_TRUST:
         role = find_role(request.resource, str(request.context["aws:RequestedRegion"]))
         return _ResourcePolicy(role.arn, "trust", trust_policy(role), decides=True)
     if request.action.startswith("s3:") and request.resource != "*":
@@ -171,7 +192,9 @@ def _bucket_policy(name: str, account: str, partition: str) -> _ResourcePolicy |
     bucket = s3_backends[account][partition].buckets.get(name)
     if bucket is None or bucket.policy is None:
         return None
-    return _ResourcePolicy(bucket.arn, "bucket", parsed(bucket.policy), decides=False)
+    policy = parsed(bucket.policy)
+    restricted = public_access.restricts(bucket, policy)
+    return _ResourcePolicy(bucket.arn, "bucket", policy, decides=False, restricted=restricted)
 
 
 def _as_role(role: Role, arn: str, session_policy: str | None = None) -> Caller:

@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from botocore.model import Shape
 from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel, ServiceModel
-from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.request import Request, determine_request_protocol
 from moto.core.responses import BaseResponse
 from moto.core.routing import get_service_router
@@ -16,11 +17,15 @@ from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
+from moto.s3.responses import S3Response
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import HTTPException, NotFound
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
 from local_aws.iam import access, requests
+from local_aws.s3 import bucket_policy, public_access
+from local_aws.s3 import operations as s3_operations
 from local_aws.sts.models import AccessDenied, find_session
 from local_aws.validation import mistyped
 
@@ -53,28 +58,59 @@ class Refusal(HTTPException):
         return self._body
 
 
-def checked(setup: Callable[..., None]) -> Callable[..., None]:
-    """moto's reading of a request, once it can be read, and the check of who may make it."""
+def checked(setup: Callable[..., None], but: tuple[type, ...] = ()) -> Callable[..., None]:
+    """moto's reading of a request, once it can be read, and the check of who may make it.
+
+    The operation and the parameters that are judged are those that moto then executes.
+
+    Args:
+        setup: `setup_class` of `BaseResponse`, or of a subclass that goes on reading after it.
+        but: those subclasses, which have a check of their own.
+    """
 
     @wraps(setup)
     def setup_class(
         response: BaseResponse, request: Request, *arguments: Any, **named: Any
     ) -> None:
         service = response.boto3_service_name
-        if not service:  # one of moto's own addresses
+        if isinstance(response, but) or not service:  # or one of moto's own addresses
             setup(response, request, *arguments, **named)
             return
+        _drop_controls(request)
         matched = _read(service, request)
+        response.judged = matched  # type: ignore[attr-defined]
         setup(response, request, *arguments, **named)
+        _pin_parameters(response, service)
         _check(response, service, matched)
 
     return setup_class
 
 
+def judged(get_action: Callable[[BaseResponse], str]) -> Callable[[BaseResponse], str]:
+    """moto's `_get_action`, which answers the operation that was judged, whatever else is asked."""
+
+    @wraps(get_action)
+    def _get_action(response: BaseResponse) -> str:
+        matched: _Matched | None = getattr(response, "judged", None)
+        if matched is None:
+            return get_action(response)
+        response.uri_match = matched[1]
+        return str(matched[0].name)
+
+    return _get_action
+
+
+def _drop_controls(request: Request) -> None:
+    """Take away the headers that control moto itself, such as x-moto-account-id."""
+    for name in [name for name in request.environ if name.startswith("HTTP_X_MOTO_")]:
+        del request.environ[name]
+
+
 def _read(service: str, request: Request) -> _Matched | None:
     """The operation that a request asks for; None if it is none.
 
-    What moto would fail to read is refused, as an unknown operation and a body that is no JSON.
+    What moto would fail to read, or read in two ways, is refused, as an unknown operation and a
+    body that is no JSON.
     https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
     """
     model = _model(service)
@@ -92,10 +128,20 @@ def _read(service: str, request: Request) -> _Matched | None:
                 "Credential must have exactly 5 slash-delimited elements, e.g. "
                 f"keyid/date/region/service/term, got '{scope[1]}'",
             )
+        if protocol in _OF_FORMS:
+            _refuse_twofold(request)
+        else:
+            if service == "s3":
+                request.get_data()
+            vars(request).update(form=ImmutableMultiDict(), files=ImmutableMultiDict())
         matched = get_service_router(service).match(request)
+        if service == "s3":
+            s3_operations.check(matched[0], request)
         shape = _in_json(matched[0]) if body else None
-        if shape and (fault := mistyped(read_json(body), shape)):
-            raise AwsError("SerializationException", fault)
+        if shape:
+            content = read_json(body)
+            if fault := mistyped(content, shape) or _misplaced(content, matched[0]):
+                raise AwsError("SerializationException", fault)
     except (NotFound, NotImplementedError):
         if protocol == "json":
             error = AwsError("UnknownOperationException", "There is no such operation")
@@ -103,13 +149,70 @@ def _read(service: str, request: Request) -> _Matched | None:
             error = AwsError("InvalidAction", "There is no such action")
         else:
             return None  # moto has addresses of its own, and 404 for what is none
-    except AwsError as found:
+    except ServiceException as found:
         error = found
     except ValueError as found:
         error = AwsError("SerializationException", f"The body is not JSON: {found}")
     else:
         return matched
     raise _answer(request, model, matched[0] if matched else None, error, 400)
+
+
+# Protocols whose operation and parameters are a form's, in the body or in the query string
+_OF_FORMS: Final = ("query", "ec2")
+
+
+def _refuse_twofold(request: Request) -> None:
+    """Refuse a form of which one reader might take one part, and another reader the other."""
+    forms = [form for form in (request.args, request.form) if form]
+    repeated = [name for form in forms for name, values in form.lists() if len(values) > 1]
+    if len(forms) > 1:
+        raise NotImplementedByLocalAws("parameters both in the query string and in the body")
+    if repeated:
+        raise AwsError(
+            "MalformedQueryString", f"The parameter {repeated[0]} is given more than once"
+        )
+
+
+def _misplaced(content: Any, operation: OperationModel) -> str | None:
+    """What of a body moto would read in place of a parameter from the address or the headers."""
+    if not isinstance(content, dict):
+        return None
+    for name in sorted(_outside_body(operation.service_model.service_name, operation.name)):
+        if name in content:
+            return f"{name} does not belong into the body of {operation.name}"
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _outside_body(service: str, operation: str) -> frozenset[str]:
+    """The names of an operation's parameters that do not stand in its body."""
+    shape = _model(service).operation_model(operation).input_shape
+    if shape is None:
+        return frozenset()
+    placed = {
+        place: {
+            name
+            for key, member in shape.members.items()
+            if (member.serialization.get("location") is not None) == (place == "outside")
+            for name in (key, member.serialization.get("name", key))
+        }
+        for place in ("outside", "body")
+    }
+    return frozenset(placed["outside"] - placed["body"])
+
+
+def _pin_parameters(response: BaseResponse, service: str) -> None:
+    """Let moto read parameters where the protocol has them, and nowhere else.
+
+    moto would also take a JSON body, or the headers, for a query string.
+    """
+    request = response.normalized_request
+    protocol = _protocol(_model(service), request)
+    if protocol in _OF_FORMS:
+        return
+    query = "" if protocol == "json" else request.query_string.decode()
+    response.querystring = response.data = parse_qs(query, keep_blank_values=True)
 
 
 def _in_json(operation: OperationModel) -> Shape | None:
@@ -127,17 +230,77 @@ def _check(response: BaseResponse, service: str, matched: _Matched | None) -> No
     operation = matched[0] if matched else None
     try:
         caller = _caller(response, service, operation)
-        if caller.policies is None and (matched is None or service not in _BIND_ADMINISTRATORS):
+        if (
+            caller.policies is None
+            and service not in _BIND_ADMINISTRATORS
+            and (matched is None or not _names_another(request))
+        ):
             return
         if matched is None:
             if caller is access.ANONYMOUS:
                 raise _unsigned()
+            if service == "s3":
+                raise AwsError(
+                    "MethodNotAllowed",
+                    "The specified method is not allowed against this resource: "
+                    f"{request.method} {request.path}",
+                )
             raise NotImplementedByLocalAws(
                 f"{request.method} {request.path} of {service} with a role's credentials"
             )
-        _admit(caller, _call(response, request, model, *matched))
+        call = _call(response, request, model, *matched)
+        if isinstance(response, S3Response):
+            _same_object(response, call)
+            s3_operations.check_body(matched[0], call.params)
+        else:
+            _refuse_of_another_region(call, matched[0])
+        bound = caller.policies is not None or service in _BIND_ADMINISTRATORS
+        if bound or requests.known(call):
+            _admit(caller, call)
+    except RequestParserError:
+        raise _answer(request, model, operation, s3_operations.malformed()) from None
     except ServiceException as error:
         raise _answer(request, model, operation, error) from None
+
+
+# What may name something of another account or region, as it stands in an address
+_FULL_NAME: Final = re.compile(r"arn(?:%3A|:)|\d(?:%3A|:)", re.IGNORECASE)
+
+
+def _names_another(request: Request) -> bool:
+    """Whether a request may name something by more than its name."""
+    return (
+        b"arn:" in request.data
+        or any("arn:" in value for value in request.form.values())
+        or _FULL_NAME.search(request.raw_url) is not None
+    )
+
+
+def _refuse_of_another_region(call: requests.Call, operation: OperationModel) -> None:
+    """Refuse what belongs to another region: it is not the one of the same name here.
+
+    Raises:
+        AwsError: as the service says that it finds nothing.
+    """
+    for arn in requests.touched(call):
+        region = arn.split(":", 5)[3] if arn != "*" else ""
+        if region in ("", call.region):
+            continue
+        if call.service == "lambda":
+            why = f"Functions from '{region}' are not reachable in this region ('{call.region}')"
+        else:
+            why = f"{arn} is not in this region ('{call.region}')"
+        codes = [str(shape.error_code or shape.name) for shape in operation.error_shapes]
+        absent = (code for code in codes if re.search("NotFound|NoSuch|DoesNotExist", code))
+        raise AwsError(next(absent, "ResourceNotFoundException"), why)
+
+
+def _same_object(response: S3Response, call: requests.Call) -> None:
+    """Refuse an address that moto splits into another bucket and key than its router."""
+    judged_place = (call.params.get("Bucket"), call.params.get("Key", ""))
+    executed = (response.bucket_name or None, response.parse_key_name())
+    if judged_place != executed:
+        raise AwsError("InvalidURI", "Couldn't parse the specified URI.")
 
 
 def _caller(
@@ -167,8 +330,25 @@ def _admit(caller: access.Caller, call: requests.Call) -> None:
         why = access.refusal(caller, need)
         if why:
             raise AccessDenied(why + requests.advice(call))
-    if call.service == "s3" and call.operation in ("GetObject", "HeadObject"):
-        _admit_to_know(caller, call)
+    if call.service == "s3":
+        _admit_to_open(caller, call)
+        if call.operation in ("GetObject", "HeadObject"):
+            _admit_to_know(caller, call)
+
+
+def _admit_to_open(caller: access.Caller, call: requests.Call) -> None:
+    """S3 lets nobody open to the public what its owner keeps closed, nor break its policy."""
+    bucket = s3_backends[call.account][call.partition].buckets.get(call.params.get("Bucket"))
+    why = public_access.refused_acl(bucket, call.operation, call.params)
+    if bucket is not None and call.operation == "PutBucketPolicy":
+        bucket_policy.check(call.params["Policy"], bucket.name)
+        why = public_access.refused_policy(bucket, read_json(call.params["Policy"]))
+    if why:
+        need = requests.needed(call)[0]
+        raise AccessDenied(
+            f"User: {caller.arn} is not authorized to perform: {need.action} on resource: "
+            f'"{need.resource}" {why}'
+        )
 
 
 def _of_no_bucket(call: requests.Call) -> bool:
@@ -283,16 +463,26 @@ def _answer(
     answer = serializer.serialize(AwsError(code, error.message))
     if isinstance(error, NotImplementedByLocalAws):
         status = 501
+    elif code == "MethodNotAllowed":
+        status = 405
+    elif code in _MALFORMED:
+        status = 400
     elif protocol == "json":
         status = 400
     return Refusal(status, dict(answer["headers"]), str(answer["body"]))
 
 
+_MALFORMED: Final = (
+    *("InvalidArgument", "InvalidURI", "MalformedXML", "MalformedPolicy"),
+    *("MalformedPolicyDocument", "ValidationError", "AccessControlListNotSupported"),
+    *("InvalidBucketAclWithObjectOwnership", "InvalidBucketAclWithBlockPublicAccessError"),
+)
 # Errors that any service may answer, though its model has none of them
 CODES: Final = (
     *_JSON_CODES,
     *_JSON_CODES.values(),
-    *("IncompleteSignature", "InvalidAction"),
+    *("IncompleteSignature", "InvalidAction", "MalformedQueryString"),
+    *(*_MALFORMED, "MethodNotAllowed"),
     *("SerializationException", "UnknownOperationException"),
     NotImplementedByLocalAws.code,
 )

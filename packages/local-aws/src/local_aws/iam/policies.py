@@ -9,14 +9,16 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from local_aws.api import NotImplementedByLocalAws
+from local_aws.api import AwsError, NotImplementedByLocalAws
 
 Policy = Mapping[str, Any]
+
+_ACCOUNT = re.compile(r"\d{12}|arn:[\w-]+:iam::\d{12}:root")
 
 # Condition keys that a request here has whenever it has them on AWS. A statement that asks for
 # another one is refused by name: to take the key as absent might allow or deny what AWS would not.
@@ -40,6 +42,7 @@ KNOWN_KEYS = frozenset(
         "s3:tlsversion",
         "sts:externalid",
         "sts:rolesessionname",
+        "sts:sourceidentity",
     }
 )
 
@@ -79,7 +82,7 @@ def evaluate(policies: Iterable[Policy], request: Request) -> Decision:
     """
     decision = Decision.NEUTRAL
     for policy in policies:
-        for statement in _listed(policy.get("Statement", [])):
+        for statement in listed(policy.get("Statement", [])):
             if _matches(statement, request):
                 if statement["Effect"] == "Deny":
                     return Decision.DENY
@@ -89,16 +92,16 @@ def evaluate(policies: Iterable[Policy], request: Request) -> Decision:
 
 def grants(policy: Policy) -> Iterator[tuple[Mapping[str, Any], str]]:
     """All that a policy allows: a statement, and one of its actions."""
-    for statement in _listed(policy.get("Statement", [])):
+    for statement in listed(policy.get("Statement", [])):
         if statement["Effect"] == "Allow":
-            for action in _listed(statement.get("Action", [])):
+            for action in listed(statement.get("Action", [])):
                 yield statement, str(action)
 
 
 def permissions(policy: Policy, request: Request) -> Iterator[tuple[Mapping[str, Any], str]]:
     """What in a policy allows a request: a statement, and one of its actions."""
     for statement, action in grants(policy):
-        if _like(action, request.action, ignore_case=True) and _matches(statement, request):
+        if like(action, request.action, ignore_case=True) and _matches(statement, request):
             yield statement, action
 
 
@@ -110,6 +113,10 @@ def parsed(document: str | bytes) -> Policy:
 
 
 def _matches(statement: Mapping[str, Any], request: Request) -> bool:
+    if statement.get("Effect") not in ("Allow", "Deny") or (
+        ("Action" in statement) == ("NotAction" in statement)
+    ):
+        raise AwsError("MalformedPolicyDocument", f"A policy has a malformed statement: {statement}")
     return (
         _principal(statement, request)
         and _element(statement, "Action", request.action, ignore_case=True)
@@ -123,15 +130,34 @@ def _matches(statement: Mapping[str, Any], request: Request) -> bool:
 
 def _principal(statement: Mapping[str, Any], request: Request) -> bool:
     if "NotPrincipal" in statement:
-        return not _named(statement["NotPrincipal"], request.principals)
+        return not _exempted(statement, request.principals)
     return "Principal" not in statement or _named(statement["Principal"], request.principals)
+
+
+def _exempted(statement: Mapping[str, Any], principals: Sequence[str]) -> bool:
+    """Whether NotPrincipal excepts who calls.
+
+    From a denial it does so only with all of the caller's names: of the account, of the user or
+    role, and of the role's session.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
+    """
+    element = statement["NotPrincipal"]
+    if statement["Effect"] == "Allow":
+        return _named(element, principals)
+    accounts = [name for name in principals if _ACCOUNT.fullmatch(name)]
+    others = [name for name in principals if name not in accounts]
+    return (
+        bool(principals)
+        and all(_named(element, [name]) for name in others)
+        and (not accounts or _named(element, accounts))
+    )
 
 
 def _named(element: str | Mapping[str, Any], principals: Sequence[str]) -> bool:
     if element == "*":
         return True
     assert isinstance(element, Mapping)
-    names = [str(name) for value in element.values() for name in _listed(value)]
+    names = [str(name) for value in element.values() for name in listed(value)]
     return any(name == "*" or name in principals for name in names)
 
 
@@ -139,10 +165,10 @@ def _element(
     statement: Mapping[str, Any], name: str, value: str, ignore_case: bool = False
 ) -> bool:
     if f"Not{name}" in statement:
-        return not any(_like(str(p), value, ignore_case) for p in _listed(statement[f"Not{name}"]))
+        return not any(like(str(p), value, ignore_case) for p in listed(statement[f"Not{name}"]))
     # a trust policy has no Resource: its statements are about the role that they belong to
     return name not in statement or any(
-        _like(str(pattern), value, ignore_case) for pattern in _listed(statement[name])
+        like(str(pattern), value, ignore_case) for pattern in listed(statement[name])
     )
 
 
@@ -155,12 +181,9 @@ def _condition(
     plain = plain.removesuffix("IfExists")
     for key, expected in keys.items():
         actual = lowered.get(key.lower())
-        if actual is None and key.lower() not in KNOWN_KEYS:
-            raise NotImplementedByLocalAws(
-                f"the condition key {key} (of the operator {operator}): a request gets its keys "
-                "in local_aws/iam/requests.py, and local_aws/iam/policies.py lists them"
-            )
-        wanted = [_text(value) for value in _listed(expected)]
+        if actual is None:
+            _known(operator, key)
+        wanted = [_text(value) for value in listed(expected)]
         if plain == "Null":
             if (actual is None) != (wanted[0] == "true"):
                 return False
@@ -172,11 +195,73 @@ def _condition(
             if if_exists or negated or quantifier == "ForAllValues":
                 continue
             return False
-        values = [_text(value) for value in _listed(actual)]
-        hits = [any(test(want, value) for want in wanted) != negated for value in values]
+        values = [_text(value) for value in listed(actual)]
+        hits = [any(_test(test, want, value) for want in wanted) != negated for value in values]
         if not (any(hits) if quantifier == "ForAnyValue" else all(hits)):
             return False
     return True
+
+
+def _test(test: Callable[[str, str], bool], wanted: str, value: str) -> bool:
+    try:
+        return test(wanted, value)
+    except ValueError:  # no number, date or address, and so not the wanted one
+        return False
+
+
+def condition_fault(conditions: Any) -> str | None:
+    """What is wrong with a Condition element, in AWS's words; None if nothing is.
+
+    Raises:
+        NotImplementedByLocalAws: an operator, a key or a policy variable that is not known here.
+    """
+    if not isinstance(conditions, dict):
+        return "Invalid Condition: it must be an object"
+    for operator, keys in conditions.items():
+        quantifier, _, plain = operator.rpartition(":")
+        plain = plain.removesuffix("IfExists")
+        if quantifier not in ("", "ForAllValues", "ForAnyValue") or not _OPERATOR.fullmatch(plain):
+            return f"Invalid Condition type : {operator}"
+        if not isinstance(keys, dict) or not keys:
+            return f"Invalid Condition: {operator} must have keys"
+        if plain != "Null" and plain not in _OPERATORS:
+            raise NotImplementedByLocalAws(f"the condition operator {operator}")
+        for key, expected in keys.items():
+            _known(operator, key)
+            for value in listed(expected) or [None]:
+                if not isinstance(value, (str, bool, int, float)) or not _fits(plain, _text(value)):
+                    return f"Invalid Condition value of {operator} {key}: {value}"
+    return None
+
+
+# all that AWS has
+_OPERATOR = re.compile(
+    "String(Not)?Equals(IgnoreCase)?|String(Not)?Like|Arn(Not)?(Equals|Like)|Bool|BinaryEquals|Null"
+    "|(Numeric|Date)((Not)?Equals|(LessThan|GreaterThan)(Equals)?)|(Not)?IpAddress"
+)
+
+
+def _fits(operator: str, value: str) -> bool:
+    """Whether a policy's value is one that its operator can compare with."""
+    if operator in ("Bool", "Null"):
+        return value.lower() in ("true", "false")
+    try:
+        _OPERATORS[operator][0](value, _SAMPLES.get(operator[:2], value))
+    except ValueError:
+        return False
+    return True
+
+
+# a value to compare with, by the first letters of an operator
+_SAMPLES = {"Nu": "0", "Da": "2000-01-01T00:00:00Z", "Ip": "127.0.0.1", "No": "127.0.0.1"}
+
+
+def _known(operator: str, key: str) -> None:
+    if key.lower() not in KNOWN_KEYS:
+        raise NotImplementedByLocalAws(
+            f"the condition key {key} (of the operator {operator}): a request gets its keys "
+            "in local_aws/iam/requests.py, and local_aws/iam/policies.py lists them"
+        )
 
 
 def _number(compare: Callable[[float, float], bool]) -> Callable[[str, str], bool]:
@@ -184,16 +269,23 @@ def _number(compare: Callable[[float, float], bool]) -> Callable[[str, str], boo
 
 
 def _date(compare: Callable[[datetime, datetime], bool]) -> Callable[[str, str], bool]:
-    return lambda wanted, value: compare(
-        datetime.fromisoformat(value), datetime.fromisoformat(wanted)
-    )
+    return lambda wanted, value: compare(_moment(value), _moment(wanted))
+
+
+def _moment(text: str) -> datetime:
+    """A time of ISO 8601, or in seconds since 1970; UTC unless it says otherwise."""
+    if text.isdigit() and len(text) > len("2000"):
+        return datetime.fromtimestamp(int(text), UTC)
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _in_network(wanted: str, value: str) -> bool:
     return ipaddress.ip_address(value) in ipaddress.ip_network(wanted, strict=False)
 
 
-def _like(pattern: str, value: str, ignore_case: bool = False) -> bool:
+def like(pattern: str, value: str, ignore_case: bool = False) -> bool:
+    """Whether a text matches a policy's pattern, in which only `*` and `?` are wild."""
     if "${" in pattern:
         raise NotImplementedByLocalAws(f"policy variables, such as in {pattern}")
     compiled = _pattern(pattern.lower() if ignore_case else pattern)
@@ -203,7 +295,7 @@ def _like(pattern: str, value: str, ignore_case: bool = False) -> bool:
 def _arn_like(pattern: str, value: str) -> bool:
     """Part by part, of which an ARN has six: no * reaches beyond a colon of the first five."""
     parts, values = pattern.split(":", 5), value.split(":", 5)
-    return len(parts) == len(values) and all(map(_like, parts, values))
+    return len(parts) == len(values) and all(map(like, parts, values))
 
 
 @lru_cache(maxsize=4096)
@@ -218,8 +310,8 @@ _OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "StringNotEquals": (lambda wanted, value: wanted == value, True),
     "StringEqualsIgnoreCase": (lambda wanted, value: wanted.lower() == value.lower(), False),
     "StringNotEqualsIgnoreCase": (lambda wanted, value: wanted.lower() == value.lower(), True),
-    "StringLike": (_like, False),
-    "StringNotLike": (_like, True),
+    "StringLike": (like, False),
+    "StringNotLike": (like, True),
     "ArnEquals": (_arn_like, False),
     "ArnNotEquals": (_arn_like, True),
     "ArnLike": (_arn_like, False),
@@ -231,6 +323,10 @@ _OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "NumericLessThanEquals": (_number(lambda value, wanted: value <= wanted), False),
     "NumericGreaterThan": (_number(lambda value, wanted: value > wanted), False),
     "NumericGreaterThanEquals": (_number(lambda value, wanted: value >= wanted), False),
+    "DateEquals": (_date(lambda value, wanted: value == wanted), False),
+    "DateNotEquals": (_date(lambda value, wanted: value == wanted), True),
+    "DateLessThanEquals": (_date(lambda value, wanted: value <= wanted), False),
+    "DateGreaterThanEquals": (_date(lambda value, wanted: value >= wanted), False),
     "DateLessThan": (_date(lambda value, wanted: value < wanted), False),
     "DateGreaterThan": (_date(lambda value, wanted: value > wanted), False),
     "IpAddress": (_in_network, False),
@@ -242,7 +338,8 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """The values of an element that has one or a list of them."""
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
         return [value]
     return list(value)

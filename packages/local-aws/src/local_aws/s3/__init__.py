@@ -1,28 +1,30 @@
-"""S3's bucket policies with their conditions; the rest of S3 is moto's."""
+"""S3 as AWS opens a bucket and decides about it; what it keeps is moto's."""
 
-import json
+from functools import wraps
+from typing import Any
 
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
-from local_aws.iam.policies import Decision, Request, evaluate
-
-_ANSWERS = {
-    Decision.ALLOW: PermissionResult.PERMITTED,
-    Decision.DENY: PermissionResult.DENIED,
-    Decision.NEUTRAL: PermissionResult.NEUTRAL,
-}
-
 
 def install() -> None:
-    """Let buckets evaluate their policies. moto takes a condition that it does not know as met,
-    so that a policy which only refuses plain HTTP would refuse everybody."""
-    FakeBucket.get_permission = _permission  # type: ignore[method-assign,assignment]
+    """Let moto leave decisions to `local_aws.iam`, and create buckets as AWS does. Harmless when
+    called again."""
+    from local_aws.s3 import public_access
+
+    # moto would judge a second time, without knowing who calls and what conditions mean
+    FakeBucket.get_permission = _permitted  # type: ignore[method-assign,assignment]
+    create = FakeBucket.__init__
+    if hasattr(create, "__wrapped__"):
+        return
+
+    @wraps(create)
+    def protected(bucket: FakeBucket, *arguments: Any, **named: Any) -> None:
+        create(bucket, *arguments, **named)
+        public_access.protect(bucket)
+
+    FakeBucket.__init__ = protected  # type: ignore[method-assign]
 
 
-def _permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
-    if bucket.policy is None:
-        return PermissionResult.NEUTRAL
-    # the loopback interface cannot be listened to, and so stands for TLS
-    request = Request(action, resource, context={"aws:SecureTransport": "true"})
-    return _ANSWERS[evaluate([json.loads(bucket.policy)], request)]
+def _permitted(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
+    return PermissionResult.PERMITTED

@@ -1,0 +1,179 @@
+"""Which S3 operation a request is: exactly one, which moto's dispatcher then really runs.
+
+S3 tells its operations apart by the method, by whether there is a key, and by sub-resources in the
+query string (`?policy`). moto looks for the sub-resources that it knows in an order of its own, and
+runs the plain operation (DeleteBucket, GetObject) where it finds none. So a request is refused
+unless its sub-resources are those of one operation that moto implements.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from moto.core.model import OperationModel, StructureShape
+from moto.core.request import Request
+from moto.core.utils import get_service_model
+from moto.s3.responses import S3Response
+
+from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.validation import violations
+
+_COPY_SOURCE: Final = "x-amz-copy-source"
+_NEVER_EMPTY: Final = "versionId"  # beside the parameters by which an operation is told
+
+
+@dataclass(frozen=True)
+class CopySource:
+    """The object that CopyObject and UploadPartCopy read; `version` is None for the latest."""
+
+    bucket: str
+    key: str
+    version: str | None
+
+    def __str__(self) -> str:
+        """The one spelling that everybody reads alike."""
+        version = "" if self.version is None else f"?versionId={quote(self.version, safe='')}"
+        return quote(f"{self.bucket}/{self.key}") + version
+
+
+def copy_source(text: str) -> CopySource:
+    """Read the header x-amz-copy-source: `bucket/key` or `/bucket/key`, URL-encoded.
+
+    Raises:
+        AwsError: it names no bucket or no key.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    path, asked, version = text.partition("?versionId=")
+    bucket, _, key = unquote(path).removeprefix("/").partition("/")
+    if not bucket or not key or (asked and not version):
+        raise AwsError(
+            "InvalidArgument",
+            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+        )
+    if bucket.startswith("arn:"):
+        raise NotImplementedByLocalAws("copying from an access point")
+    return CopySource(bucket, key, unquote(version) if asked else None)
+
+
+def check(operation: OperationModel, request: Request) -> None:
+    """Refuse a request that moto might take for another operation than the one it matched.
+
+    A copy's source is rewritten to its one spelling.
+
+    Raises:
+        AwsError: sub-resources that do not go together, or not with this method; a repeated or
+            empty parameter.
+        NotImplementedByLocalAws: moto lacks the operation.
+    """
+    own, told_by = _parameters(str(operation.name)), _told_by(operation)
+    foreign = [name for name in request.args if name in _all_telling() - own]
+    if foreign and any(name in request.args for name in told_by):
+        both = ", ".join(sorted({*foreign, *told_by} & {*request.args}))
+        raise AwsError("InvalidArgument", f"Conflicting query string parameters: {both}")
+    if foreign:
+        raise AwsError(
+            "MethodNotAllowed",
+            "The specified method is not allowed against this resource: "
+            f"{request.method} with the query string parameter {foreign[0]}",
+        )
+    if not _implemented(str(operation.name)):
+        raise NotImplementedByLocalAws(f"s3:{operation.name}")
+    for name in own & {*request.args}:
+        given = request.args.getlist(name)
+        needed = name == _NEVER_EMPTY or name in _required(operation)
+        if len(given) > 1 or (needed and not given[0]):
+            raise AwsError("InvalidArgument", f"The parameter {name} must be given once, not empty")
+    if b"#" in request.query_string:
+        raise AwsError("InvalidURI", "Couldn't parse the specified URI.")
+    if source := request.headers.get(_COPY_SOURCE):
+        if _COPY_SOURCE not in _headers(operation):
+            raise AwsError("InvalidArgument", f"{operation.name} takes no header {_COPY_SOURCE}")
+        request.environ["HTTP_X_AMZ_COPY_SOURCE"] = str(copy_source(source))
+
+
+def check_body(operation: OperationModel, params: Mapping[str, Any]) -> None:
+    """Refuse an XML body that lacks what its operation needs.
+
+    Raises:
+        AwsError: MalformedXML.
+    """
+    shape = operation.input_shape
+    payload = shape.serialization.get("payload") if shape else None
+    if shape is None or payload is None or shape.members[payload].type_name != "structure":
+        return
+    missing = payload in shape.required_members and not params.get(payload)
+    if missing or violations(params.get(payload, {}), shape.members[payload]):
+        raise malformed()
+
+
+def malformed() -> AwsError:
+    """S3's error of a body that is no XML, or not the operation's."""
+    return AwsError(
+        "MalformedXML",
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    )
+
+
+def _required(operation: OperationModel) -> list[str]:
+    shape = operation.input_shape
+    return list(shape.required_query_args) if isinstance(shape, StructureShape) else []
+
+
+def _headers(operation: OperationModel) -> list[str]:
+    shape = operation.input_shape
+    return list(shape.required_headers) if isinstance(shape, StructureShape) else []
+
+
+def _told_by(operation: OperationModel) -> list[str]:
+    """The query string's parameters that tell an operation from others of its method."""
+    return [*operation.http_trait.query_args, *_required(operation)]
+
+
+@lru_cache(maxsize=1)
+def _all_telling() -> frozenset[str]:
+    model = get_service_model("s3")
+    return frozenset(
+        name for one in model.operation_names for name in _told_by(model.operation_model(one))
+    )
+
+
+@lru_cache(maxsize=256)
+def _parameters(name: str) -> frozenset[str]:
+    """All that an operation takes in its query string."""
+    operation = get_service_model("s3").operation_model(name)
+    members = operation.input_shape.members.values() if operation.input_shape else ()
+    return frozenset(_told_by(operation)) | {
+        member.serialization["name"]
+        for member in members
+        if member.serialization.get("location") == "querystring"
+    }
+
+
+@lru_cache(maxsize=256)
+def _implemented(name: str) -> bool:
+    """Whether moto's dispatcher knows what tells an operation: it is one of its constants."""
+    operation = get_service_model("s3").operation_model(name)
+    if operation.input_shape is None:  # moto's own additions to botocore's model
+        return False
+    telling = operation.http_trait.query_args or _required(operation) or _headers(operation)
+    if not telling:
+        return True
+    level = "key" if "{Key" in operation.http_trait.path else "bucket"
+    method = operation.http_trait.method.lower()
+    dispatcher = getattr(S3Response, f"_{level}_response_{method}", None)
+    if dispatcher is None:
+        return False
+    known = {*_constants(dispatcher.__code__)}
+    if dispatcher is S3Response._bucket_response_post:
+        known |= {*_constants(S3Response.is_delete_keys.__code__)}
+    return not known.isdisjoint(telling)
+
+
+def _constants(code: CodeType) -> list[str]:
+    return [constant for constant in code.co_consts if isinstance(constant, str)]
