@@ -5,6 +5,7 @@ import shutil
 import tarfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.paths import untar
 from local_aws.sagemaker import images, storage
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.container import Container
@@ -141,8 +143,8 @@ class ModelServer:
         except OSError as error:
             raise Failed(f"Failed to download model data for {source}: {error}") from None
         try:
-            storage.unpack(archive, folder)
-        except (tarfile.TarError, OSError, EOFError) as error:
+            untar(archive, folder)
+        except (tarfile.TarError, zlib.error, ValueError, OSError, EOFError) as error:
             raise Failed(
                 f"Failed to extract model data archive for {source}. Please ensure that the "
                 f"object located at the URL is a valid tar.gz archive: {error}"
