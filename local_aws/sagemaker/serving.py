@@ -63,6 +63,7 @@ class Model:
             raise ValidationException("The container needs an Image.")
         self.program = images.find(self.container["Image"], region)
         self.artifact = _artifact(self.container)
+        self.isolated: bool = params.get("EnableNetworkIsolation", False)
         self.role = Role(params["ExecutionRoleArn"], arn, region)
         if self.artifact and not storage.exists(self.role.client("s3"), self.artifact):
             raise ValidationException(f"Could not find model data at {self.artifact}.")
@@ -164,14 +165,20 @@ class ModelServer:
                 self._on_line(line)
 
             # a port chosen for it might be another's by the time it takes it; so it takes any
-            self._container = container = Container(
-                self._model.program,
-                "serve",
-                self._root,
-                {**self._environment, "SAGEMAKER_BIND_TO_PORT": "0"},
-                threads=1,
-                on_line=on_line,
-            )
+            try:
+                self._container = container = Container(
+                    self._model.program,
+                    "serve",
+                    self._root,
+                    {**self._environment, "SAGEMAKER_BIND_TO_PORT": "0"},
+                    role=self._model.role,
+                    isolated=self._model.isolated,
+                    threads=1,
+                    on_line=on_line,
+                )
+            except Failed as error:
+                self._on_line(str(error))
+                return False
         deadline = time.monotonic() + self._patience
         pool = None
         while time.monotonic() < deadline:

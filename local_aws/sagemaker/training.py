@@ -280,12 +280,12 @@ class TrainingJob:
             "train",
             self._root,
             {
-                **({} if self._request.get("EnableNetworkIsolation") else self._role.environment()),
                 **self._request.get("Environment", {}),
                 "TRAINING_JOB_NAME": self.name,
                 "TRAINING_JOB_ARN": self.arn,
-                "AWS_REGION": self._region,
             },
+            role=self._role,
+            isolated=self._request.get("EnableNetworkIsolation", False),
             # two jobs at a time are the common case: the rating and the recommendation model
             threads=max(1, cores() // 2),
             on_line=on_line,
