@@ -10,6 +10,8 @@ from pathlib import Path
 import boto3
 from tqdm import tqdm
 
+from local_aws.environment import led
+
 PROJECT = Path(__file__).resolve().parent.parent
 _EVENT = re.compile(r"^(\S+) \|\s*(\d+)/(\d+) \| \S+(?: [AP]M)? \| (\S+)\s+\| (\S+)\s+\| (.*)$")
 
@@ -24,7 +26,8 @@ def cdk(*arguments: str, log: Path, environment: Mapping[str, str] | None = None
     Args:
         arguments: the command and its options.
         log: file that receives everything the CLI prints.
-        environment: what takes the place of this process's environment; PATH is completed.
+        environment: what takes the place of this process's environment; PATH is completed, and of
+            AWS's settings only credentials, region and endpoint are passed on.
 
     Raises:
         CdkError: the CLI failed.
@@ -32,7 +35,7 @@ def cdk(*arguments: str, log: Path, environment: Mapping[str, str] | None = None
     inherited = os.environ if environment is None else environment
     bin_folder = Path(sys.executable).parent
     variables = {
-        **inherited,
+        **led(inherited),
         "PATH": f"{bin_folder}{os.pathsep}{inherited.get('PATH', os.defpath)}",
         "JSII_NODE": str(bin_folder / "node"),
         "CDK_DISABLE_CLI_TELEMETRY": "true",

@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local_aws.environment import environment
 from local_aws.server import LocalAws
 from rehearsal.cdk import PROJECT, CdkError, cdk
 from rehearsal.inventory import inventory
@@ -61,6 +62,20 @@ class Steps:
         self.leftovers = sorted(inventory() - before)
 
 
+@contextmanager
+def _led(variables: Mapping[str, str]) -> Iterator[None]:
+    """Lead this process, and all that it starts, to the local AWS and to no other."""
+    before = dict(os.environ)
+    led = environment(variables, inherited=before)
+    os.environ.clear()
+    os.environ.update(led)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def prepare(data: str | None) -> int:
     """Run `recsys prepare` into `DATA` with the caller's data; its exit status."""
     print("» prepare data", flush=True)
@@ -82,8 +97,7 @@ def on_local_aws(work: Callable[[], None], failed: str) -> int:
     """
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     try:
-        with LocalAws() as aws:
-            os.environ.update(aws.environment(_REGION))
+        with LocalAws() as aws, _led(aws.environment(_REGION)):
             work()
     except CdkError as error:
         print(f"\n{failed} {error}", file=sys.stderr)

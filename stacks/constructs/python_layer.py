@@ -18,6 +18,7 @@ _LAYERS: Final = Path(__file__).resolve().parents[2] / "layers"
 _PYTHON: Final = RUNTIME.name.removeprefix("python")
 # Lambda's Python runs on Amazon Linux 2023, glibc 2.34.
 _PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
+_PATIENCE: Final = 600  # seconds for the package index to give all that a layer needs
 # What a function does not import: tests, type stubs, scripts. Counts as part of the layer's hash.
 _STRIPPED: Final = ("**/tests", "**/*.pyi", "**/__pycache__", "bin", ".lock")
 
@@ -48,16 +49,25 @@ class _Installer:
             *("--python", sys.executable, "--python-version", _PYTHON),
             *("--python-platform", self._platform),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=_PATIENCE
+            )
+            told = done.stderr.strip() if done.returncode else None
+        except subprocess.TimeoutExpired:
+            told = f"nothing, for {_PATIENCE} seconds."
+        if told is not None:
             raise LayerBuildError(
                 f"The layer {self._requirements.parent.name} could not be built for "
                 f"{self._platform}, Python {_PYTHON}. It needs the package index, or uv's cache "
-                f"of an earlier build. uv says:\n{done.stderr.strip()}"
+                f"of an earlier build. uv says:\n{told}"
             )
         for pattern in _STRIPPED:
             for path in target.glob(pattern):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
         return True
 
 

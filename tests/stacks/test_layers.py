@@ -1,6 +1,7 @@
 """Layers are built by uv for Lambda's platform, here from a wheel made on the spot."""
 
 import hashlib
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -54,4 +55,15 @@ def test_a_wheel_that_was_tampered_with_is_refused(requirements: Path, tmp_path:
     text = requirements.read_text()
     requirements.write_text(text[:-5] + "0000\n" if text[-5:] != "0000\n" else text[:-5] + "1111\n")
     with pytest.raises(LayerBuildError, match=r"(?i)hash"):
+        _Installer(requirements, "arm64").try_bundle(str(tmp_path / "out"))
+
+
+def test_an_index_that_does_not_answer_is_not_waited_for_for_ever(
+    requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(command: list[str], *, timeout: float, **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", never)
+    with pytest.raises(LayerBuildError, match=r"The layer stone .* uv says:\nnothing, for 600"):
         _Installer(requirements, "arm64").try_bundle(str(tmp_path / "out"))

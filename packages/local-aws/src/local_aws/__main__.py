@@ -54,7 +54,7 @@ def _beside(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
     if not command:
         yield
         return
-    child = Child(["--", *command], env={**os.environ, **environment}, cwd=Path.cwd())
+    child = Child(["--", *command], env=environment, inherited=os.environ, cwd=Path.cwd())
     try:
         yield
     finally:

@@ -1,11 +1,13 @@
 """boto3 clients that talk to this local AWS, as the account's owner or as one of its roles."""
 
+import os
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 _create = threading.Lock()  # boto3 sessions are not safe to build in two threads at once
@@ -53,7 +55,13 @@ def client(service: str, region: str, credentials: Credentials = OWNER) -> Any:
 
 @lru_cache(maxsize=1)
 def _session() -> boto3.session.Session:
-    return boto3.session.Session()  # one for all: a session reads each service's model once
+    # One for all: a session reads each service's model once. Of the user's settings it reads none.
+    nothing: dict[str, Any] = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=nothing))
 
 
 @lru_cache(maxsize=256)

@@ -6,10 +6,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from local_aws.paths import inside
+
 _PREFIX = "local-aws-"
 _LOCK = ".lock"  # held as long as the AWS lives, however it ends
 _folder: Path | None = None
 _lock: int | None = None
+
+
+def cache() -> Path:
+    """The user's folder for what may be made again, as the XDG specification tells."""
+    told = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(told) if os.path.isabs(told) else Path.home() / ".cache"
 
 
 def open_folder() -> None:
@@ -49,10 +57,14 @@ def close_folder() -> None:
 
 
 def folder(*parts: str) -> Path:
-    """A folder of the running AWS, made if it is missing; a temporary one where no server runs."""
+    """A folder of the running AWS, made if it is missing; a temporary one where no server runs.
+
+    Raises:
+        UnsafePath: the parts lead out of it.
+    """
     global _folder
     if _folder is None:
         _folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    path = _folder.joinpath(*parts)
+    path = inside(_folder, "/".join(parts)) if parts else _folder
     path.mkdir(parents=True, exist_ok=True)
     return path

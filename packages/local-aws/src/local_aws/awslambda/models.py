@@ -26,6 +26,7 @@ from local_aws.awslambda.logs import LogSettings
 from local_aws.awslambda.outcomes import AsyncOutcome, async_outcome, remember
 from local_aws.awslambda.sandbox import Answer
 from local_aws.cloudwatch.metrics import report
+from local_aws.paths import UnsafePath, relative
 from local_aws.sts.models import trusts
 
 __all__ = ["AsyncOutcome", "Invocation", "LocalFunction", "LocalLambdaBackend", "async_outcome"]
@@ -536,8 +537,10 @@ def _check_archives(code: bytes, layers: tuple[Layer, ...]) -> None:
     for archive in (code, *(layer.archive for layer in layers)):
         try:
             with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
-                unzipped += sum(entry.file_size for entry in zipped.infolist())
-        except zipfile.BadZipFile:
+                for entry in zipped.infolist():
+                    relative(entry.filename)
+                    unzipped += entry.file_size
+        except (zipfile.BadZipFile, UnsafePath):
             raise InvalidParameterValueException(
                 "Could not unzip uploaded file. Please check your file, then try to upload again."
             ) from None

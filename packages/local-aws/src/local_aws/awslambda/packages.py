@@ -5,35 +5,38 @@ is replaced by the same version for this machine: linked from the environment th
 AWS if it has that very version, else installed into the user's cache.
 """
 
+import csv
 import importlib.metadata
 import io
 import logging
 import os
-import re
-import shutil
-import stat
 import subprocess
 import sys
 import sysconfig
 import threading
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from email.parser import HeaderParser
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
 from packaging.tags import parse_tag, sys_tags
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from local_aws import state
+from local_aws.paths import UnsafePath, inside, relative, remove, unzip
 
 log = logging.getLogger("local_aws.lambda")
-_preparing = threading.Lock()
+_INSTALL_SECONDS = 300.0
+_waiting = threading.Lock()
+_locks: dict[Path, threading.Lock] = {}  # by the folder that is being prepared
 _image = ("boto3",)  # the root of what Lambda's Python image carries beside the standard library
 
 
 class CannotReplace(Exception):
-    """A native distribution in a function or layer that this machine cannot have."""
+    """Code of a function or layer that this machine cannot have; the text says why."""
 
 
 def task_root(digest: str, code: bytes) -> Path:
@@ -59,25 +62,45 @@ def search_path(layers: Path | None) -> list[str]:
     return [*map(str, sorted(python.glob("lib/python3*/site-packages"))), str(python)]
 
 
+def _prepared(target: Path, fill: Callable[[Path], None]) -> Path:
+    """A folder, filled if it is not there yet: by one thread, while others wait for it alone.
+
+    Args:
+        target: it appears when it is complete, also for other processes.
+        fill: fills the new folder that it is given.
+    """
+    with _waiting:
+        lock = _locks.setdefault(target, threading.Lock())
+    with lock:
+        if not target.exists():
+            building = target.with_name(f"{target.name}.{os.getpid()}.new")
+            remove(building)
+            building.mkdir(parents=True)
+            try:
+                fill(building)
+                building.rename(target)
+            except BaseException:
+                remove(building)
+                if not target.exists():  # else another process was quicker
+                    raise
+    return target
+
+
 def runtime_root() -> Path:
     """A folder of links to boto3 and what it needs, and to nothing else that is installed here."""
-    target = state.folder("lambda") / "runtime"
-    with _preparing:
-        if not target.exists():
-            building = target.with_suffix(".new")
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir()
-            for distribution in _with_requirements(_image):
-                _link(distribution, building)
-            building.rename(target)
-    return target
+
+    def fill(folder: Path) -> None:
+        for distribution in _with_requirements(_image):
+            _link(distribution, folder)
+
+    return _prepared(state.folder("lambda") / "runtime", fill)
 
 
 def _with_requirements(names: Iterable[str]) -> list[importlib.metadata.Distribution]:
     found: dict[str, importlib.metadata.Distribution] = {}
     wanted = list(names)
     while wanted:
-        name = _normalised(wanted.pop())
+        name = canonicalize_name(wanted.pop())
         if name in found:
             continue
         found[name] = importlib.metadata.distribution(name)
@@ -89,50 +112,39 @@ def _with_requirements(names: Iterable[str]) -> list[importlib.metadata.Distribu
 
 
 def _extracted(name: str, archives: Sequence[bytes]) -> Path:
-    target = state.folder("lambda") / name
-    with _preparing:
-        if not target.exists():
-            building = target.with_name(f"{name}.new")
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir()
-            for archive in archives:
-                _unzip(archive, building)
-            for folder in (
-                building,
-                building / "python",
-                *building.glob("python/lib/*/*-packages"),
-            ):
-                _replace_native(folder)
-            building.rename(target)
-    return target
+    def fill(folder: Path) -> None:
+        for archive in archives:
+            with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+                try:
+                    unzip(zipped, folder)
+                except (
+                    UnsafePath,
+                    FileExistsError,
+                    IsADirectoryError,
+                    NotADirectoryError,
+                ) as error:
+                    raise CannotReplace(f"its zip file cannot be extracted: {error}") from None
+        _replace_native(folder)
+        _replace_native(folder / "python")
+        for packages in folder.glob("python/lib/*/*-packages"):
+            _replace_native(packages)
 
-
-def _unzip(archive: bytes, target: Path) -> None:
-    with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
-        for entry in zipped.infolist():
-            path = Path(zipped.extract(entry, target))
-            mode = entry.external_attr >> 16
-            if path.is_file() and mode & stat.S_IXUSR:
-                path.chmod(0o755)
+    return _prepared(state.folder("lambda") / name, fill)
 
 
 def _replace_native(folder: Path) -> None:
-    for metadata in folder.glob("*.dist-info"):
+    for metadata in list(folder.glob("*.dist-info")):
         wheel = metadata / "WHEEL"
-        if not wheel.is_file():
+        if metadata.is_symlink() or not wheel.is_file():
             continue
-        tags = HeaderParser().parsestr(wheel.read_text()).get_all("Tag", [])
-        if not tags or any(parse_tag(tag) & _our_tags() for tag in tags):
+        tags = HeaderParser().parsestr(wheel.read_text("utf-8", "replace")).get_all("Tag", [])
+        if not tags or any(_runs_here(tag) for tag in tags):
             continue
-        found = importlib.metadata.PathDistribution(metadata)
-        name, version = found.metadata["Name"], found.version
+        foreign = importlib.metadata.PathDistribution(metadata)
+        name, version = _identity(foreign)
         ours = _our_distribution(name, version)
-        for top in _tops(found):
-            path = folder / top
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        for part in _parts(foreign):
+            remove(_place(folder, part))
         _link(ours, folder)
         log.info(
             "%s %s is built for %s; functions here use the same version for %s",
@@ -143,82 +155,136 @@ def _replace_native(folder: Path) -> None:
         )
 
 
+def _identity(distribution: importlib.metadata.Distribution) -> tuple[str, Version]:
+    """A distribution's name and version, fit for a path and a command line.
+
+    Raises:
+        CannotReplace: its metadata have none that is valid.
+    """
+    told = distribution.metadata
+    name, version = told["Name"] or "", told["Version"] or ""
+    try:
+        canonicalize_name(name, validate=True)
+        return name, Version(version)
+    except (InvalidName, InvalidVersion):
+        raise CannotReplace(
+            f"the METADATA of a native package give no valid name and version: {name[:100]!r} "
+            f"{version[:100]!r}"
+        ) from None
+
+
 @lru_cache(maxsize=1)
 def _our_tags() -> frozenset[object]:
     return frozenset(sys_tags())
 
 
-def _our_distribution(name: str, version: str) -> importlib.metadata.Distribution:
+def _runs_here(tag: str) -> bool:
+    try:
+        return not parse_tag(tag).isdisjoint(_our_tags())
+    except ValueError:  # no tag at all
+        return False
+
+
+def _our_distribution(name: str, version: Version) -> importlib.metadata.Distribution:
     try:
         installed = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
         pass
     else:
-        if installed.version == version:
+        if Version(installed.version) == version:
             return installed
     return _installed_in_cache(name, version)
 
 
-def _installed_in_cache(name: str, version: str) -> importlib.metadata.Distribution:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def _installed_in_cache(name: str, version: Version) -> importlib.metadata.Distribution:
     python = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
-    target = cache / "local-aws" / "packages" / python / f"{_normalised(name)}-{version}"
-    if not target.exists():
-        building = target.with_name(f"{target.name}.{os.getpid()}.new")
-        shutil.rmtree(building, ignore_errors=True)
-        building.parent.mkdir(parents=True, exist_ok=True)
-        wanted = ["--no-deps", "--only-binary", ":all:", "--target", str(building)]
+    folder = state.cache() / "local-aws" / "packages" / python
+
+    def fill(building: Path) -> None:
         uv = Path(sys.executable).with_name("uv")
         installer = (
             [str(uv), "pip", "install", "--python", sys.executable]
             if uv.exists()
             else [sys.executable, "-m", "pip", "install", "--no-input", "--quiet"]
         )
-        done = subprocess.run(
-            [*installer, *wanted, f"{name}=={version}"], capture_output=True, text=True
-        )
-        if done.returncode:
-            shutil.rmtree(building, ignore_errors=True)
-            reason = " ".join(done.stderr.split())[-600:]
-            raise CannotReplace(
-                f"{name} {version} is built for Lambda's platform, and installing the same "
-                f"version for this machine's Python {sys.version_info.major}."
-                f"{sys.version_info.minor} failed: {reason}"
+        wanted = ["--no-deps", "--only-binary", ":all:", "--target", str(building)]
+        try:
+            done = subprocess.run(
+                [*installer, *wanted, "--", f"{name}=={version}"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_INSTALL_SECONDS,
             )
-        building.rename(target)
+        except subprocess.TimeoutExpired:
+            reason = f"it took longer than {_INSTALL_SECONDS:.0f} seconds"
+        else:
+            if done.returncode == 0:
+                return
+            reason = " ".join(done.stderr.split())[-600:]
+        raise CannotReplace(
+            f"{name} {version} is built for Lambda's platform, and installing the same "
+            f"version for this machine's Python {sys.version_info.major}."
+            f"{sys.version_info.minor} failed: {reason}"
+        )
+
+    target = _prepared(inside(folder, f"{canonicalize_name(name)}-{version}"), fill)
     return next(iter(importlib.metadata.distributions(name=name, path=[str(target)])))
 
 
 def _link(distribution: importlib.metadata.Distribution, target: Path) -> None:
-    """Link a distribution's files into `target`, whole folders where they are its own."""
-    files = distribution.files
-    if files is None:
-        raise CannotReplace(
-            f"{distribution.metadata['Name']} {distribution.version} is installed without a list "
-            "of its files (RECORD); install it again with uv or pip"
-        )
-    present = set(map(str, files))
-    for file in files:
-        if ".." in file.parts or file.is_absolute():
-            continue  # scripts and the like, outside of what is imported
-        whole = file
-        for depth in range(1, len(file.parts)):
-            folder = PurePosixPath(*file.parts[:depth])
-            own = f"{folder}/__init__.py" in present or folder.suffix in (".libs", ".dist-info")
-            if own:
-                whole = type(file)(folder)
-                break
-        link = target / whole
-        source = Path(str(distribution.locate_file(whole)))
-        if not link.exists() and source.exists():
+    """Link a distribution's parts into `target`."""
+    for part in sorted(_parts(distribution)):
+        if (target / part).exists():
+            continue
+        link = _place(target, part)
+        source = Path(str(distribution.locate_file(part)))
+        if source.exists():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(source)
 
 
-def _tops(distribution: importlib.metadata.Distribution) -> set[str]:
-    files = distribution.files or []
-    return {file.parts[0] for file in files if ".." not in file.parts}
+def _place(folder: Path, part: PurePosixPath) -> Path:
+    """Where a part lies in `folder`, not by way of a link to another distribution.
+
+    Raises:
+        CannotReplace: it does, so that two distributions claim the same folder.
+    """
+    try:
+        return (inside(folder, str(part.parent)) if part.parent.parts else folder) / part.name
+    except UnsafePath as error:
+        raise CannotReplace(f"two of its packages claim the same folder: {error}") from None
 
 
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _parts(distribution: importlib.metadata.Distribution) -> set[PurePosixPath]:
+    """What a distribution consists of, below its folder: whole folders where they are its own.
+
+    Scripts and the like, outside of what is imported, are left out.
+
+    Raises:
+        CannotReplace: there is no list of its files, or none that can be read.
+    """
+    name, version = _identity(distribution)
+    try:
+        files = distribution.files
+    except (TypeError, ValueError, csv.Error) as error:
+        raise CannotReplace(f"the RECORD of {name} {version} cannot be read: {error}") from None
+    if files is None:
+        raise CannotReplace(
+            f"{name} {version} has no list of its files (RECORD); install it again with uv or pip"
+        )
+    present = set(map(str, files))
+    parts = set()
+    for file in files:
+        try:
+            path = whole = relative(str(file))
+        except UnsafePath:
+            continue
+        for depth in range(1, len(path.parts)):
+            folder = PurePosixPath(*path.parts[:depth])
+            own = f"{folder}/__init__.py" in present or folder.suffix in (".libs", ".dist-info")
+            if own:
+                whole = folder
+                break
+        parts.add(whole)
+    return parts

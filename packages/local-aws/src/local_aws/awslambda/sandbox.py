@@ -90,13 +90,14 @@ class Sandbox:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         log_read, log_write = os.pipe()
-        home = self._scratch  # no HOME of the user's: botocore would read ~/.aws there
+        home = self._scratch
         self._began = time.perf_counter()
         self._partial = b""
         try:
             self._child = Child(
                 [str(_BOOTSTRAP), str(theirs.fileno()), json.dumps(self._paths)],
-                env={**self._variables, "HOME": str(home), "TMPDIR": str(home)},
+                env={**self._variables, "TMPDIR": str(home)},
+                home=home,
                 cwd=self._task_root,
                 python_flags=("-I", "-S", "-X", "utf8"),
                 stdout=log_write,
@@ -115,7 +116,7 @@ class Sandbox:
         self._selector = selectors.DefaultSelector()
         self._selector.register(ours, selectors.EVENT_READ)
         self._selector.register(log_read, selectors.EVENT_READ)
-        self._process = psutil.Process(self._child.popen.pid)
+        self._process = psutil.Process(self._child.pid)
 
     def invoke(
         self, request_id: str, event: bytes, function_arn: str, client_context: str | None

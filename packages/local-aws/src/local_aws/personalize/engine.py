@@ -6,7 +6,6 @@ requests.
 
 import base64
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Iterable
@@ -19,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local_aws import plugins
+from local_aws.environment import NOWHERE, machine
 from local_aws.inflight import InFlight
 from local_aws.personalize.data import Events, GroupData, Metadata, split
 from local_aws.personalize.schemas import Field
 from local_aws.processes import Child
 
-_INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "JAX_PLATFORMS", "NUMBA_CACHE_DIR")
 _GRACE = 2.0
 _READY = 120.0
 
@@ -152,15 +151,16 @@ def _column(
 def _start(command: str, folder: Path, **streams: Any) -> Child:
     recipe = json.loads((folder / "config.json").read_text("utf-8"))["recipe"]
     program = plugins.personalize_models()[recipe]["command"]
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return Child(
         [*program, command, str(folder)],
         env={
-            **inherited,
+            "AWS_ENDPOINT_URL": NOWHERE,  # a model has nothing to ask of AWS
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
         },
+        inherited=machine("JAX_PLATFORMS", "NUMBA_CACHE_DIR"),
+        home=folder,
         cwd=folder,
         **streams,
     )

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
+from local_aws.environment import NOWHERE, machine
 from local_aws.processes import Child
 from local_aws.sagemaker.images import Program
+from local_aws.sagemaker.roles import Role
 
-_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME")
 _THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -27,9 +28,14 @@ class Container:
         program: what to run.
         command: `train` or `serve`.
         root: the folder that the program sees as /opt/ml.
-        environment: the container's variables, beside those of the machine.
+        environment: the container's variables, beside those of the machine and of the role.
+        role: with whose credentials it may call AWS.
+        isolated: it may not call anything; it has no credentials then.
         threads: how many cores the program may take for its numerics.
         on_line: called with each line of its output, from a thread.
+
+    Raises:
+        Failed: the role is gone.
     """
 
     def __init__(
@@ -39,19 +45,23 @@ class Container:
         root: Path,
         environment: Mapping[str, str],
         *,
+        role: Role,
+        isolated: bool,
         threads: int,
         on_line: Callable[[str], None],
     ) -> None:
-        machine = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         self._child = Child(
             [*program.command, command, program.algorithm],
             env={
-                **machine,
                 **dict.fromkeys(_THREADS, str(threads)),
                 "PYTHONUNBUFFERED": "1",
+                "AWS_REGION": role.region,
+                **({"AWS_ENDPOINT_URL": NOWHERE} if isolated else role.environment()),
                 **environment,
                 "CONTAINER_ROOT": str(root),
             },
+            inherited=machine(),
+            home=root,
             cwd=root,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -22,7 +22,7 @@ class Role:
     def __init__(self, arn: str, source_arn: str, region: str) -> None:
         self.arn = arn
         self._source_arn = source_arn
-        self._region = region
+        self.region = region
         self._endpoint = clients.endpoint_url()
         try:
             self._credentials()
@@ -41,7 +41,7 @@ class Role:
         if clients.endpoint_url() != self._endpoint:  # never call another AWS from a late thread
             raise Failed("the local AWS was stopped")
         try:
-            return clients.client(service, self._region, self._credentials())
+            return clients.client(service, self.region, self._credentials())
         except AccessDenied:
             raise Failed(f"Could not assume role {self.arn}.") from None
 
@@ -52,11 +52,7 @@ class Role:
             Failed: the role is gone.
         """
         try:
-            return {
-                **self._credentials().environment(),
-                # Without a server there is nothing to reach, and nothing else must be reached.
-                "AWS_ENDPOINT_URL": self._endpoint or "http://127.0.0.1:9",
-            }
+            return self._credentials().environment()
         except AccessDenied:
             raise Failed(f"Could not assume role {self.arn}.") from None
 
@@ -65,6 +61,6 @@ class Role:
             self.arn,
             service="sagemaker",
             session_name="SageMaker",
-            region=self._region,
+            region=self.region,
             source_arn=self._source_arn,
         )

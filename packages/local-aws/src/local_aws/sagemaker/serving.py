@@ -5,6 +5,7 @@ import shutil
 import tarfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.paths import untar
 from local_aws.sagemaker import images, storage
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.container import Container
@@ -61,6 +63,7 @@ class Model:
             raise ValidationException("The container needs an Image.")
         self.program = images.find(self.container["Image"], region)
         self.artifact = _artifact(self.container)
+        self.isolated: bool = params.get("EnableNetworkIsolation", False)
         self.role = Role(params["ExecutionRoleArn"], arn, region)
         if self.artifact and not storage.exists(self.role.client("s3"), self.artifact):
             raise ValidationException(f"Could not find model data at {self.artifact}.")
@@ -141,8 +144,8 @@ class ModelServer:
         except OSError as error:
             raise Failed(f"Failed to download model data for {source}: {error}") from None
         try:
-            storage.unpack(archive, folder)
-        except (tarfile.TarError, OSError, EOFError) as error:
+            untar(archive, folder)
+        except (tarfile.TarError, zlib.error, ValueError, OSError, EOFError) as error:
             raise Failed(
                 f"Failed to extract model data archive for {source}. Please ensure that the "
                 f"object located at the URL is a valid tar.gz archive: {error}"
@@ -162,14 +165,20 @@ class ModelServer:
                 self._on_line(line)
 
             # a port chosen for it might be another's by the time it takes it; so it takes any
-            self._container = container = Container(
-                self._model.program,
-                "serve",
-                self._root,
-                {**self._environment, "SAGEMAKER_BIND_TO_PORT": "0"},
-                threads=1,
-                on_line=on_line,
-            )
+            try:
+                self._container = container = Container(
+                    self._model.program,
+                    "serve",
+                    self._root,
+                    {**self._environment, "SAGEMAKER_BIND_TO_PORT": "0"},
+                    role=self._model.role,
+                    isolated=self._model.isolated,
+                    threads=1,
+                    on_line=on_line,
+                )
+            except Failed as error:
+                self._on_line(str(error))
+                return False
         deadline = time.monotonic() + self._patience
         pool = None
         while time.monotonic() < deadline:

@@ -1,15 +1,16 @@
-"""S3 as jobs and endpoints use it: prefixes in, artifacts out, archives packed and unpacked."""
+"""S3 as jobs and endpoints use it: prefixes in, artifacts out, archives packed."""
 
 import gzip
 import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_aws.paths import inside
 from local_aws.sagemaker.errors import ValidationException
 
 _URI = re.compile(
@@ -86,12 +87,9 @@ def download(s3: Any, location: Location, folder: Path, relative: str) -> None:
 
     Raises:
         botocore.exceptions.ClientError: S3 refuses.
-        ValueError: the path would leave the folder.
+        UnsafePath: the path would leave the folder.
     """
-    parts = PurePosixPath(relative).parts
-    if not parts or ".." in parts or parts[0] == "/":
-        raise ValueError(f"{location} has no place in a folder")
-    path = folder.joinpath(*parts)
+    path = inside(folder, relative)
     path.parent.mkdir(parents=True, exist_ok=True)
     body = s3.get_object(Bucket=location.bucket, Key=location.key)["Body"]
     with path.open("wb") as file:
@@ -108,19 +106,6 @@ def pack(folder: Path, archive: Path) -> None:
     ):
         for path in sorted(folder.rglob("*")):
             tar.add(path, str(path.relative_to(folder)), recursive=False, filter=_anonymous)
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Extract a tar.gz into `folder`, refusing links and whatever would land outside of it.
-
-    Raises:
-        tarfile.TarError, OSError, EOFError: it is no tar.gz, or holds something unsafe.
-    """
-    with tarfile.open(archive, "r:gz") as tar:
-        for member in tar.getmembers():
-            if not (member.isfile() or member.isdir()):
-                raise tarfile.TarError(f"'{member.name}' is not a plain file or folder")
-        tar.extractall(folder, filter="data")
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -14,7 +14,6 @@ import re
 import signal
 import subprocess
 import sys
-import tarfile
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -22,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from local_aws.paths import inside, untar
 
 _CODE = "/opt/ml/model/code"
 _TOLD = 20  # lines of a script's last words
@@ -102,9 +103,8 @@ def _fetch(source: str, archive: Path, code: Path) -> None:
 
             boto3.client("s3").download_file(found[1], found[2], str(archive))
         else:
-            archive = archive.parent / Path(source).relative_to("/opt/ml")
-        with tarfile.open(archive, "r:gz") as packed:
-            packed.extractall(code, filter="data")
+            archive = inside(archive.parent, str(Path(source).relative_to("/opt/ml")))
+        untar(archive, code)
     except Exception as error:  # of S3, the archive or the path: all are the user's to mend
         raise _ScriptError("ClientError", f"{source} cannot be unpacked: {error}") from None
 

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.paths import UnsafePath, relative
 from local_aws.sagemaker import images, storage
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.container import Container, cores
@@ -233,9 +234,9 @@ class TrainingJob:
             folder = self._root / "input" / "data" / name
             folder.mkdir(parents=True)
             source = channel["DataSource"]["S3DataSource"]
-            for location, relative in found:
+            for location, path in found:
                 try:
-                    storage.download(s3, location, folder, relative)
+                    storage.download(s3, location, folder, path)
                 except ClientError as error:
                     code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
                     raise Failed(
@@ -279,12 +280,12 @@ class TrainingJob:
             "train",
             self._root,
             {
-                **({} if self._request.get("EnableNetworkIsolation") else self._role.environment()),
                 **self._request.get("Environment", {}),
                 "TRAINING_JOB_NAME": self.name,
                 "TRAINING_JOB_ARN": self.arn,
-                "AWS_REGION": self._region,
             },
+            role=self._role,
+            isolated=self._request.get("EnableNetworkIsolation", False),
             # two jobs at a time are the common case: the rating and the recommendation model
             threads=max(1, cores() // 2),
             on_line=on_line,
@@ -428,6 +429,12 @@ def _checked(params: dict[str, Any], region: str) -> images.Program:
         if name in seen:
             raise ValidationException(f"Duplicate channel name '{name}' in InputDataConfig.")
         seen.add(name)
+        try:
+            relative(name)
+        except UnsafePath as error:
+            raise ValidationException(
+                f"Invalid channel name in InputDataConfig: {error}."
+            ) from None
         source = channel["DataSource"].get("S3DataSource")
         if source is None:
             raise NotImplementedByLocalAws(f"channel {name}: a DataSource other than S3DataSource")

@@ -14,7 +14,9 @@ from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.iam import witness
 from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed
 
-_SERVICE_SECONDS = 12 * 3600  # how long the session of a service lasts; AWS renews them in time
+# How long the session of a service lasts. AWS renews a container's credentials; here they outlast
+# the longest training, of 30 days: half of this time at least is left when they are handed out.
+_SERVICE_SECONDS = 60 * 86_400
 
 
 class AccessDenied(AwsError):

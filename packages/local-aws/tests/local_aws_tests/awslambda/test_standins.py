@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.reliability import Tally
+
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/S/1"
 FRAMEWORK = "provider-framework/runtime"
 EMPTIER = "aws-s3/auto-delete-objects-handler"
@@ -416,6 +418,21 @@ def test_deployment_honours_markers_filters_and_metadata(
     assert json.loads(deployment.text(bucket, "config.json")) == {"arn": 'a"b'}
     head = cloudformation.s3.head_object(Bucket=bucket, Key="config.json")
     assert (head["CacheControl"], head["Metadata"]) == ("no-cache", {"stage": "test"})
+
+
+def test_deployment_replaces_markers_in_what_it_extracted_only(
+    cloudformation: CloudFormation, deployment: Deployment, tmp_path: Path, tally: Tally
+) -> None:
+    tally("inputs tried", "archives that lead out of a folder")
+    outside = tmp_path / "outside"
+    outside.write_text("<<1>>")
+    bucket = cloudformation.new_bucket()
+    props = deployment.properties(
+        {str(outside): "<<1>>"}, bucket, SourceMarkers=[{"<<1>>": "replaced"}]
+    )
+    cloudformation.request(deployment.name, "Create", ResourceProperties=props)
+    assert outside.read_text() == "<<1>>"
+    assert deployment.text(bucket, str(outside).lstrip("/")) == "replaced"
 
 
 def test_deployment_without_extraction_copies_the_archive(

@@ -213,6 +213,11 @@ def test_names_are_unique_and_free_again_after_deletion(aws: Any) -> None:
         ),
         ({"InputDataConfig": channel() * 2}, "ValidationException", "Duplicate channel name"),
         (
+            {"InputDataConfig": [{**channel()[0], "ChannelName": ".."}]},
+            "ValidationException",
+            "Invalid channel name in InputDataConfig: '..' is not a path inside its folder",
+        ),
+        (
             {"InputDataConfig": channel(source={"S3DataType": "ManifestFile"})},
             "NotImplementedByLocalAws",
             "ManifestFile",

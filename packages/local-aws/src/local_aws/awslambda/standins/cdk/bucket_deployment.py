@@ -123,11 +123,11 @@ def _fetch(
             continue
         _s3().download_file(bucket, key, str(archive))
         with ZipFile(archive) as zipped:
-            zipped.extractall(contents)
-            names = zipped.namelist()
+            # extract tells where an entry lies, which its name need not: that may be absolute
+            extracted = [Path(zipped.extract(entry, contents)) for entry in zipped.infolist()]
         if tokens:
-            for name in names:
-                _replace_markers(contents / name, tokens, _true(config, "jsonEscape", False))
+            for path in extracted:
+                _replace_markers(path, tokens, _true(config, "jsonEscape", False))
 
 
 def _replace_markers(path: Path, tokens: dict[str, str], json_escape: bool) -> None:
