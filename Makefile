@@ -22,6 +22,8 @@ export JSII_NODE := $(CURDIR)/$(BIN)/node
 export PYTHONUNBUFFERED := 1
 # the test processes must agree on the tests' names, some of which hold sets
 export PYTHONHASHSEED := 0
+# images for containers set it to keep their layers small; here each command would compile the CDK
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup rehearse test test-local-aws data local cost check sbom format lock clean bench notebooks reliability demo web screenshots
 
