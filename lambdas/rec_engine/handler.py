@@ -10,7 +10,6 @@ from typing import Any
 
 from common import clients, http
 from common.errors import reported
-from common.text import SHOWN
 
 from rec_engine import http_api
 from rec_engine.logic import RecommendationError, Request, answer, parse

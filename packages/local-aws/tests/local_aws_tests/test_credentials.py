@@ -22,12 +22,12 @@ from local_aws.environment import NOWHERE
 from local_aws.personalize import engine
 from local_aws.sagemaker import images
 from local_aws.server import LocalAws
+from local_aws_tests.awslambda.conftest import TRUST, Lambda
+from local_aws_tests.sagemaker.conftest import ROLE, Aws
+from local_aws_tests.sagemaker.test_scripts import TRAINING, archive, said
 from rehearsal import steps
 from rehearsal.cdk import CdkError, cdk
 from rehearsal.notebooks import execute
-from tests.local_aws.awslambda.conftest import TRUST, Lambda
-from tests.local_aws.sagemaker.conftest import ROLE, Aws
-from tests.local_aws.sagemaker.test_scripts import TRAINING, archive, said
 from tests.reliability import Tally
 
 KEY, TOKEN = "AKIAREALDEVELOPERKEY", "real-developer-token"

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from local_aws import http_server
 from local_aws.http_server import HttpServer
+from local_aws_tests import http_clients
+from local_aws_tests.http_clients import CHUNKED, HEAD, MIB, connect, echo, ping, told
 from rehearsal.cdk import PROJECT
-from tests.local_aws import http_clients
-from tests.local_aws.http_clients import CHUNKED, HEAD, MIB, connect, echo, ping, told
 from tests.reliability import Tally
 
 CLIENTS = Path(http_clients.__file__)

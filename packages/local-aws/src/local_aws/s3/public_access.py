@@ -92,9 +92,7 @@ def refused_policy(bucket: FakeBucket, policy: Policy) -> str | None:
     )
 
 
-def refused_acl(
-    bucket: FakeBucket | None, operation: str, params: Mapping[str, Any]
-) -> str | None:
+def refused_acl(bucket: FakeBucket | None, operation: str, params: Mapping[str, Any]) -> str | None:
     """Why a call may not set an access control list; None if it may, or sets none.
 
     Raises:

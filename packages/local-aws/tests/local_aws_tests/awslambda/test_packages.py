@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.awslambda import packages
-from tests.local_aws.awslambda.test_layers import FOREIGN, distribution
+from local_aws_tests.awslambda.test_layers import FOREIGN, distribution
 from tests.reliability import Tally
 
 HERE = importlib.metadata.version("numpy")

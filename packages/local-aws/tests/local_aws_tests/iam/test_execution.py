@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from moto.core.utils import camelcase_to_underscores
 from moto.s3.models import S3Backend, s3_backends
@@ -17,7 +16,7 @@ from moto.s3.responses import S3Response
 from local_aws import clients
 from local_aws.iam import requests
 from local_aws.server import LocalAws
-from tests.local_aws import raw
+from local_aws_tests import raw
 from tests.reliability import Tally
 
 REGION = "us-east-1"
@@ -39,9 +38,9 @@ def _role(*statements: dict[str, Any], path: str = "/") -> clients.Credentials:
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
         "Action": "sts:AssumeRole",
     }
-    role = iam.create_role(
-        RoleName=name, Path=path, AssumeRolePolicyDocument=_document(trust)
-    )["Role"]
+    role = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=_document(trust))[
+        "Role"
+    ]
     if statements:
         iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=_document(*statements))
     session = clients.client("sts", REGION).assume_role(RoleArn=role["Arn"], RoleSessionName="me")
