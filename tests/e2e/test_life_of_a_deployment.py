@@ -1,6 +1,7 @@
 """A deployment from `cdk bootstrap` to `cdk destroy`, as a user lives it. The tests go in order."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -199,6 +200,38 @@ def test_workshop_events_are_answered(workbench: Workbench) -> None:
     assert {neighbour["title"] for neighbour in body["neighbours"]} <= titles
     distances = [neighbour["distance"] for neighbour in body["neighbours"]]
     assert distances == sorted(distances)
+
+
+def test_lists_ranked_by_popularity_are_of_the_endpoint_and_the_catalogue(
+    workbench: Workbench,
+) -> None:
+    data, user = outputs()["recommender-Data"], 1
+    file = boto3.client("s3").get_object(Bucket=data["BucketName"], Key=data["CatalogueKey"])
+    counts = {one["item"]: one["ratings"] for one in json.load(file["Body"])["items"]}
+    movies = list(counts)
+    event = {"type": "recommendation", "user": user, "movies": movies}
+    answer = boto3.client("lambda").invoke(
+        FunctionName="recommender-Recommendation_Engine_Object2Vec",
+        Payload=json.dumps({**event, "rank_by": "popularity_adjusted"}),
+    )
+    told = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, told
+    instances = [{"in0": [user], "in1": [movie]} for movie in movies]
+    scored = boto3.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="recommender-retrievalModel",
+        ContentType="application/json",
+        Body=json.dumps({"instances": instances}),
+    )
+    chances = [one["scores"][1] for one in json.loads(scored["Body"].read())["predictions"]]
+    expected = {
+        movie: math.log(chance / (1 - chance)) + 2 * math.log(1 + counts[movie])
+        for movie, chance in zip(movies, chances, strict=True)
+    }
+    found = [(one["movie"], one["score"]) for one in told["predictions"]]
+    assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
+    assert dict(found) == {
+        movie: pytest.approx(score, rel=1e-3) for movie, score in expected.items()
+    }
 
 
 def test_the_engines_beside_object2vec_rate_too(workbench: Workbench) -> None:

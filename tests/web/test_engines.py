@@ -64,6 +64,7 @@ def test_what_is_deployed_is_shown(catalogue: Catalogue) -> None:
     outputs = {
         "RecommendationEndpointName": "c",
         "RetrievalEndpointName": "w",
+        "RecommendationEngineFunctionName": "f",
         "DeepMfEndpointName": "d",
         "CustomUserPersonalizationV2CampaignArn": "arn:u",
         "CustomSimilarItemsCampaignArn": "arn:s",
@@ -89,29 +90,39 @@ def test_a_model_of_pairs_ranks_the_whole_catalogue(catalogue: Catalogue) -> Non
     assert endpoint.asked == [("deep", 1_000), ("deep", FILMS - 1_000)]
 
 
-def test_who_watched_what_is_weighed_with_popularity() -> None:
-    # film 1 has nine ratings, film 2 one, film 3 none
-    items = [film(1, 9), film(2, 1), film(3, 0)]
-    rated = [[user, 1, 5, 100] for user in range(1, 10)] + [[1, 2, 5, 100]]
-    catalogue = Catalogue(items, [np.array(rated, np.float64)], {})
-    chances = {1: 0.5, 2: 0.97, 3: 0.99}
-
-    def invoke_endpoint(**request: Any) -> dict[str, Any]:
-        assert request["EndpointName"] == "w"
-        scores = [chances[one["in1"][0]] for one in json.loads(request["Body"])["instances"]]
-        predictions = [{"scores": [1 - chance, chance]} for chance in scores]
-        return {"Body": io.BytesIO(json.dumps({"predictions": predictions}).encode())}
-
-    runtime = SimpleNamespace(invoke_endpoint=invoke_endpoint)
-    clients: Any = SimpleNamespace(sagemaker_runtime=runtime)
-    outputs = {"RetrievalEndpointName": "w"}
+def watching(invoke: Any) -> engines.Recommender:
+    """The engine of who watched what, over three films, with this in Lambda's place."""
+    catalogue = Catalogue(
+        [film(1, 9), film(2, 1), film(3, 0)], [np.array([[1, 1, 5, 100]], np.float64)], {}
+    )
+    clients: Any = SimpleNamespace(functions=SimpleNamespace(invoke=invoke))
+    outputs = {"RetrievalEndpointName": "w", "RecommendationEngineFunctionName": "f"}
     (model,) = engines.recommenders(Deployment(outputs), catalogue, clients)
-    # odds times (ratings + 1)^2: 1 * 100, 32.3 * 4 = 129, 99 * 1
-    assert [(movie.number, score) for movie, score in model.rank(Question(ANNA))] == [
-        (2, None),
-        (1, None),
-        (3, None),
-    ]
+    return model
+
+
+def test_who_watched_what_asks_the_function_and_keeps_its_order() -> None:
+    asked: list[Any] = []
+
+    def invoke(**request: Any) -> dict[str, Any]:
+        asked.append((request["FunctionName"], json.loads(request["Payload"])))
+        ranked = [{"user": 1, "movie": movie, "score": 1.0} for movie in (2, 1, 3)]
+        answer = {"type": "recommendation", "predictions": ranked}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+    found = watching(invoke).rank(Question(ANNA))
+    assert [(movie.number, score) for movie, score in found] == [(2, None), (1, None), (3, None)]
+    event = {"type": "recommendation", "user": 1, "movies": [1, 2, 3]}
+    assert asked == [("f", {**event, "rank_by": "popularity_adjusted"})]
+
+
+def test_who_watched_what_tells_the_functions_own_error() -> None:
+    def invoke(**_: Any) -> dict[str, Any]:
+        told = {"errorType": "RecommendationError", "errorMessage": "Endpoint w is too busy"}
+        return {"FunctionError": "Unhandled", "Payload": io.BytesIO(json.dumps(told).encode())}
+
+    with pytest.raises(EngineFailed, match=r"^Endpoint w is too busy$"):
+        watching(invoke).rank(Question(ANNA))
 
 
 def refused(code: str) -> ClientError:
