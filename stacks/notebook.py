@@ -16,7 +16,7 @@ from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, acknowledge, writes_logs
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
-_CODE: Final = ("notebooks", "recsys", "cost")
+_CODE: Final = ("notebooks", "recsys", "cost", "outputs.py")
 _ON_START: Final = _PROJECT / "notebooks" / "instance" / "on_start.sh"
 _PLATFORM: Final = "notebook-al2023-v1"
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from outputs import Served
 from web.answers import Engine, Movie, User
 from web.catalogue import Catalogue
-from web.deployment import Deployment, Served
+from web.deployment import Deployment
 
 if TYPE_CHECKING:
     from web.clients import Clients
@@ -284,7 +285,7 @@ def recommenders(
     found += [
         one for one in raters(deployment, catalogue, clients) if one.about.title != _OBJECT2VEC
     ]
-    for served in deployment.served():
+    for served in deployment.outputs.served():
         if served.model in _PERSONAL:
             personal = Personalized(
                 _personalize(served, _PERSONAL[served.model], "the service's own"),
@@ -330,7 +331,7 @@ def similar(deployment: Deployment, catalogue: Catalogue, clients: "Clients") ->
             rises=False,
         )
         found.append(Neighbours(about, function, deployment.bucket, clients, catalogue))
-    for served in deployment.served():
+    for served in deployment.outputs.served():
         if served.model in _RELATED:
             about = _personalize(served, _RELATED[served.model], "")
             found.append(RelatedItems(about, served, clients, catalogue))

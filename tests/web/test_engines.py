@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from outputs import Outputs
 from web import engines
 from web.answers import User
 from web.catalogue import Catalogue
@@ -55,7 +56,7 @@ class Endpoint:
 
 
 def titles(outputs: dict[str, str], catalogue: Catalogue) -> list[str]:
-    found = engines.recommenders(Deployment(outputs), catalogue, SimpleNamespace())  # type: ignore[arg-type]
+    found = engines.recommenders(Deployment(Outputs(outputs)), catalogue, SimpleNamespace())  # type: ignore[arg-type]
     return [one.about.title for one in found]
 
 
@@ -83,7 +84,7 @@ def test_a_model_of_pairs_ranks_the_whole_catalogue(catalogue: Catalogue) -> Non
     endpoint = Endpoint()
     clients: Any = SimpleNamespace(sagemaker_runtime=endpoint)
     outputs = {"DeepMfEndpointName": "deep"}
-    (model,) = engines.recommenders(Deployment(outputs), catalogue, clients)
+    (model,) = engines.recommenders(Deployment(Outputs(outputs)), catalogue, clients)
     ranked = model.rank(Question(ANNA))
     assert [movie.number for movie, _ in ranked] == list(range(FILMS))[::-1]
     assert ranked[0][1] == (FILMS - 1) / 1000
@@ -97,7 +98,7 @@ def watching(invoke: Any) -> engines.Recommender:
     )
     clients: Any = SimpleNamespace(functions=SimpleNamespace(invoke=invoke))
     outputs = {"RetrievalEndpointName": "w", "RecommendationEngineFunctionName": "f"}
-    (model,) = engines.recommenders(Deployment(outputs), catalogue, clients)
+    (model,) = engines.recommenders(Deployment(Outputs(outputs)), catalogue, clients)
     return model
 
 
@@ -141,6 +142,8 @@ def refused(code: str) -> ClientError:
 )
 def test_trouble_is_told_in_words(catalogue: Catalogue, error: Exception, words: str) -> None:
     clients: Any = SimpleNamespace(sagemaker_runtime=Endpoint(error))
-    (model,) = engines.raters(Deployment({"DeepMfEndpointName": "deep"}), catalogue, clients)
+    (model,) = engines.raters(
+        Deployment(Outputs({"DeepMfEndpointName": "deep"})), catalogue, clients
+    )
     with pytest.raises(EngineFailed, match=words):
         model.scores(1, [2])
