@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packages" / "recsy
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cost import prices
+from outputs import Outputs, by_stack
 from recsys.datasets.ratings import Ids, Ratings
 from recsys.evaluation import Predict
 
@@ -45,30 +46,15 @@ BLUE, ORANGE, GREEN, RED, VIOLET, GREY = (
 SEQUENTIAL = "cividis"
 
 
-class Outputs(dict[str, str]):
-    """The outputs of a deployment's stacks, by name; one that is missing says so in words."""
-
-    def __missing__(self, name: str) -> str:
-        raise LookupError(
-            f"no stack has the output {name}: the notebook's beginning names the settings that it "
-            "wants of the deployment"
-        )
-
-
 def outputs(prefix: str = PREFIX) -> Outputs:
     """The outputs of all of the deployment's stacks, by name.
 
     Raises:
         LookupError: there is no such deployment.
     """
-    found = Outputs()
-    for page in boto3.client("cloudformation").get_paginator("describe_stacks").paginate():
-        for stack in page["Stacks"]:
-            if stack["StackName"].startswith(f"{prefix}-"):
-                for output in stack.get("Outputs", []):
-                    found[output["OutputKey"]] = output["OutputValue"]
+    found = Outputs.of(by_stack(prefix))
     if not found:
-        raise LookupError(f"no stack's name begins with {prefix}-: deploy first, see README.md")
+        raise LookupError(f"no deployment is named {prefix}: deploy first, see README.md")
     return found
 
 

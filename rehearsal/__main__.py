@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from outputs import Outputs, by_stack
 from rehearsal.calls import Call, median_milliseconds, training_jobs, workshop_calls
-from rehearsal.cdk import PROJECT, outputs
+from rehearsal.cdk import PROJECT
 from rehearsal.personalize import Catalogue, Personalized, ask
 from rehearsal.report import lines
 from rehearsal.steps import DATA, Steps, on_local_aws, prepare
@@ -98,13 +99,14 @@ def _groups(chosen: str) -> str:
 
 def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) -> None:
     with run.deployed(out, *settings):
-        run.stacks = outputs()
-        run.training = training_jobs(run.stacks)
+        run.stacks = by_stack()
+        outputs = Outputs.of(run.stacks)
+        run.training = training_jobs(outputs)
         with run.step("the workshop's test events"):
-            run.calls = workshop_calls(run.stacks, run.data["sample"])
-            run.milliseconds = median_milliseconds(run.stacks, run.data["sample"])
+            run.calls = workshop_calls(outputs, run.data["sample"])
+            run.milliseconds = median_milliseconds(outputs, run.data["sample"])
         with run.step("questions to Amazon Personalize"):
-            run.personalize = ask(run.stacks, Catalogue.read(DATA), run.data["sample"])
+            run.personalize = ask(outputs, Catalogue.read(DATA), run.data["sample"])
         if page is not None:
             _show_page(page)
 

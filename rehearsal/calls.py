@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 
-Outputs = dict[str, dict[str, str]]
+from outputs import Outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +23,13 @@ class Call:
     milliseconds: float
 
 
-def workshop_calls(stacks: Outputs, sample: dict[str, int]) -> list[Call]:
+def workshop_calls(outputs: Outputs, sample: dict[str, int]) -> list[Call]:
     """Send both functions the workshop's events, for the sample's user and movies."""
     instances = json.dumps({"instances": [{"in0": [sample["user"]], "in1": [sample["movie"]]}]})
-    engine = _output(stacks, "RecommendationEngineFunctionName")
-    retrieval = _output(stacks, "MovieRetrievalFunctionName")
+    engine = outputs["RecommendationEngineFunctionName"]
+    retrieval = outputs["MovieRetrievalFunctionName"]
     neighbours = {
-        "bucket_name": _output(stacks, "BucketName"),
+        "bucket_name": outputs["BucketName"],
         "movie_id_to_examine": sample["neighbour_movie"],
     }
     return [
@@ -40,13 +40,13 @@ def workshop_calls(stacks: Outputs, sample: dict[str, int]) -> list[Call]:
 
 
 def median_milliseconds(
-    stacks: Outputs, sample: dict[str, int], repeats: int = 30
+    outputs: Outputs, sample: dict[str, int], repeats: int = 30
 ) -> dict[str, float]:
     """The median duration of warm calls, in milliseconds, as a client sees it."""
     runtime = boto3.client("sagemaker-runtime")
-    endpoint = _output(stacks, "RatingEndpointName")
+    endpoint = outputs["RatingEndpointName"]
     body = json.dumps({"instances": [{"in0": [sample["user"]], "in1": [sample["movie"]]}]})
-    rating, _, neighbours = workshop_calls(stacks, sample)
+    rating, _, neighbours = workshop_calls(outputs, sample)
     measured: dict[str, Callable[[], Any]] = {
         "endpoint, one rating": lambda: runtime.invoke_endpoint(
             EndpointName=endpoint, ContentType="application/json", Body=body
@@ -57,14 +57,13 @@ def median_milliseconds(
     return {name: _median(call, repeats) for name, call in measured.items()}
 
 
-def training_jobs(stacks: Outputs) -> dict[str, dict[str, Any]]:
+def training_jobs(outputs: Outputs) -> dict[str, dict[str, Any]]:
     """Each training job's image, duration in seconds and final metrics."""
     sagemaker = boto3.client("sagemaker")
     found = {}
     names = {
         output.removesuffix("TrainingJobName"): name
-        for stack in stacks.values()
-        for output, name in stack.items()
+        for output, name in outputs.items()
         if output.endswith("TrainingJobName")
     }
     for task, name in sorted(names.items()):
@@ -100,10 +99,3 @@ def _median(call: Callable[[], Any], repeats: int) -> float:
         call()
         durations.append(1000 * (time.perf_counter() - began))
     return round(statistics.median(durations), 1)
-
-
-def _output(stacks: Outputs, name: str) -> str:
-    for found in stacks.values():
-        if name in found:
-            return found[name]
-    raise KeyError(f"no stack has an output named {name}")

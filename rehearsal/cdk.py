@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import boto3
 from tqdm import tqdm
 
 from local_aws.environment import led
@@ -85,19 +84,6 @@ def _reason(lines: Sequence[str]) -> str:
     """From where the CDK names what failed, before it shows a log; else the end of what it said."""
     failed = (n for n, line in enumerate(lines) if line.startswith("Failed resources"))
     return "".join(lines[next(failed, -25) :])
-
-
-def outputs() -> dict[str, dict[str, str]]:
-    """Each stack's outputs by its name, the CDK's own bootstrap stack left out."""
-    found = {}
-    for page in boto3.client("cloudformation").get_paginator("describe_stacks").paginate():
-        for stack in page["Stacks"]:
-            if stack["StackName"] != "CDKToolkit":
-                found[stack["StackName"]] = {
-                    output["OutputKey"]: output["OutputValue"]
-                    for output in stack.get("Outputs", [])
-                }
-    return found
 
 
 def _shown(lines: Iterator[str], title: str) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """What is asked of Amazon Personalize once it is deployed, and how it answers."""
 
 import json
-import re
 import statistics
 import time
 import uuid
@@ -13,10 +12,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-Outputs = Mapping[str, Mapping[str, str]]
+from outputs import Outputs, Served
+
 Question = dict[str, Any]
 
-_SERVED = re.compile(r"(Custom|Domain)(\w+?)(Campaign|Recommender)Arn")
 _UNSEEN = ("Unrated", "Unwatched")
 _SHOWN = 3
 _METRICS = {
@@ -110,46 +109,44 @@ class Catalogue:
 
 
 def ask(
-    stacks: Outputs, catalogue: Catalogue, sample: Mapping[str, int], repeats: int = 30
+    outputs: Outputs, catalogue: Catalogue, sample: Mapping[str, int], repeats: int = 30
 ) -> Personalized:
     """Ask everything that the Personalize stack serves.
 
     Args:
-        stacks: each stack's outputs; without Personalize's nothing is asked.
+        outputs: of the stacks; without Personalize's nothing is asked.
         catalogue: of the data that was deployed.
         sample: the engines' numbers of whom and by what to ask.
         repeats: of each call that is timed.
     """
-    told = {name: value for stack in stacks.values() for name, value in stack.items()}
     user = catalogue.users.get(sample["user"], str(sample["user"]))
     item = catalogue.item(sample["movie"])
     found = Personalized()
-    for name, arn in told.items():
-        if served := _SERVED.fullmatch(name):
-            group, title, kind = served.groups()
-            recipe = _recipe(kind, arn)
-            metrics = json.loads(told.get(f"{group}{title}Metrics", "{}"))
-            model = Model(recipe=recipe["name"], group=group.lower(), metrics=metrics)
-            found.models.append(model)
-            endpoint = {f"{kind[0].lower()}{kind[1:]}Arn": arn}
-            match recipe["recipeType"]:
-                case "PERSONALIZED_RANKING":
-                    model.answers.append(_ranked(endpoint, user, list(catalogue.titles)[:10]))
-                case "RELATED_ITEMS":
-                    question = endpoint | {"userId": user, "itemId": item}
-                    words = f"like {catalogue.title(item)}, {catalogue.kind(item) or 'of no genre'}"
-                    model.answers.append(_answer(words, question))
-                case "USER_PERSONALIZATION":
-                    question = endpoint | {"userId": user}
-                    model.answers.append(_answer(f"for user {user}", question))
-                    for words, filtered in _filters(told, group, catalogue, item):
-                        model.answers.append(_answer(words, question | filtered))
-                        timed = f"{model.recipe}, {words}"
-                        found.milliseconds[timed] = _median(question | filtered, repeats)
-                    if tracking := told.get(f"{group}TrackingId"):
-                        model.answers.append(_after_an_event(question, tracking, group, catalogue))
-                case _:
-                    model.answers.append(_answer("for everybody", endpoint | {"userId": user}))
+    for served in outputs.served():
+        group = served.group
+        recipe = _recipe(served)
+        metrics = json.loads(outputs.get(f"{group}{served.model}Metrics", "{}"))
+        model = Model(recipe=recipe["name"], group=group.lower(), metrics=metrics)
+        found.models.append(model)
+        endpoint = {served.target: served.arn}
+        match recipe["recipeType"]:
+            case "PERSONALIZED_RANKING":
+                model.answers.append(_ranked(endpoint, user, list(catalogue.titles)[:10]))
+            case "RELATED_ITEMS":
+                question = endpoint | {"userId": user, "itemId": item}
+                words = f"like {catalogue.title(item)}, {catalogue.kind(item) or 'of no genre'}"
+                model.answers.append(_answer(words, question))
+            case "USER_PERSONALIZATION":
+                question = endpoint | {"userId": user}
+                model.answers.append(_answer(f"for user {user}", question))
+                for words, filtered in _filters(outputs, group, catalogue, item):
+                    model.answers.append(_answer(words, question | filtered))
+                    timed = f"{model.recipe}, {words}"
+                    found.milliseconds[timed] = _median(question | filtered, repeats)
+                if tracking := outputs.get(f"{group}TrackingId"):
+                    model.answers.append(_after_an_event(question, tracking, group, catalogue))
+            case _:
+                model.answers.append(_answer("for everybody", endpoint | {"userId": user}))
     return found
 
 
@@ -184,10 +181,10 @@ def _moved(answer: Answer, place: int) -> str:
     return "" if was == place else f"(was {was})" if was else "(new)"
 
 
-def _recipe(kind: str, arn: str) -> dict[str, Any]:
+def _recipe(served: Served) -> dict[str, Any]:
     """The description of the recipe behind a campaign or a recommender."""
-    personalize = boto3.client("personalize")
-    if kind == "Recommender":
+    personalize, arn = boto3.client("personalize"), served.arn
+    if served.target == "recommenderArn":
         recipe = personalize.describe_recommender(recommenderArn=arn)["recommender"]["recipeArn"]
     else:
         version = personalize.describe_campaign(campaignArn=arn)["campaign"]["solutionVersionArn"]
@@ -198,17 +195,17 @@ def _recipe(kind: str, arn: str) -> dict[str, Any]:
 
 
 def _filters(
-    told: Mapping[str, str], group: str, catalogue: Catalogue, item: str
+    outputs: Outputs, group: str, catalogue: Catalogue, item: str
 ) -> Iterator[tuple[str, Question]]:
     """The group's filters, each in words and as parameters of a request."""
     for name in _UNSEEN:
-        if arn := told.get(f"{group}{name}FilterArn"):
+        if arn := outputs.get(f"{group}{name}FilterArn"):
             yield f"{name.lower()} only", {"filterArn": arn}
-    arn, genres = told.get(f"{group}GenreFilterArn"), catalogue.genres.get(item)
+    arn, genres = outputs.get(f"{group}GenreFilterArn"), catalogue.genres.get(item)
     if arn and genres:
         genre = genres[0]
         yield f"{genre} only", {"filterArn": arn, "filterValues": {"GENRE": f'"{genre}"'}}
-    arn, year = told.get(f"{group}YearRangeFilterArn"), catalogue.years.get(item)
+    arn, year = outputs.get(f"{group}YearRangeFilterArn"), catalogue.years.get(item)
     if arn and year:
         first = year // 10 * 10
         values = {"YEAR1": str(first), "YEAR2": str(first + 10)}

@@ -28,6 +28,7 @@ class FunctionsStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, id, description="The workshops' functions", **kwargs)
         rating, recommendation = config.name("ratingModel"), config.name("recommendationModel")
+        places, keys = config.name(f"{config.places_movies}Model"), config.data.keys
 
         name = config.name("Recommendation_Engine_Object2Vec")
         engine = PythonFunction(
@@ -41,15 +42,19 @@ class FunctionsStack(cdk.Stack):
             memory_mb=256,
             timeout_seconds=30,
             log_group=self._logs("RecommendationEngineLogs", name, config),
-            permissions=[self._on_endpoints("sagemaker:InvokeEndpoint", rating, recommendation)],
+            permissions=[
+                self._on_endpoints("sagemaker:InvokeEndpoint", rating, recommendation, places),
+                *store.reads(keys.catalogue),
+            ],
             environment={
                 "ENDPOINT_NAME_RATING": rating,
                 "ENDPOINT_NAME_REC": recommendation,
+                "ENDPOINT_NAME_RANKING": places,
+                "BUCKET_NAME": store.bucket_name,
+                "CATALOGUE_KEY": keys.catalogue,
             },
         )
 
-        places = config.name(f"{config.places_movies}Model")
-        keys = config.data.keys
         layers = [
             PythonLayer(
                 self,

@@ -16,7 +16,7 @@ from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, acknowledge, writes_logs
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
-_CODE: Final = ("notebooks", "cost", "packages")
+_CODE: Final = ("notebooks", "cost", "outputs.py", "packages")
 _PACKAGES: Final = (
     "/packages/*",
     "!/packages/recsys",

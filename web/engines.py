@@ -4,7 +4,6 @@ To add one: write a class with `about` and `rank`, and name it in `recommenders`
 """
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from outputs import Served
 from web.answers import Engine, Movie, User
 from web.catalogue import Catalogue
-from web.deployment import Deployment, Served
+from web.deployment import Deployment
 
 if TYPE_CHECKING:
     from web.clients import Clients
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 NEIGHBOURS: Final = "neighbours"
 _PAIRS: Final = 1_000  # in one request to an endpoint: some 40 KB of its 4 MB
 _MOST: Final = 10_000  # movies that are scored one by one, the best known
-POPULARITY: Final = 2.0
-"""The power of a movie's popularity in the lists of who watched what, fixed on held-out ratings."""
 _RESULTS: Final = 500  # the most that Amazon Personalize answers, and ranks
 
 Scored = tuple[Movie, float | None]
@@ -105,27 +103,25 @@ class PairModel:
 class Watching:
     """A model of who watched what, ranking for a user.
 
-    It learnt to tell what a user watched from movies drawn as others watched them. So its odds say
-    how much likelier than anybody the user is to watch a movie, and popularity has to come back in.
+    The recommendation function ranks by it and by how popular the movies are.
     """
 
-    model: PairModel
-
-    @property
-    def about(self) -> Engine:
-        """What it is."""
-        return self.model.about
+    about: Engine
+    function: str
+    clients: "Clients"
+    catalogue: Catalogue
 
     def rank(self, question: Question) -> list[Scored]:
-        """The model's odds times the number of ratings to the power of `POPULARITY`."""
-
-        def interest(one: Scored) -> float:
-            movie, score = one
-            chance = min(max(score or 0.0, 1e-6), 1 - 1e-6)
-            return math.log(chance / (1 - chance)) + POPULARITY * math.log(movie.ratings + 1)
-
-        ranked = sorted(self.model.rank(question), key=interest, reverse=True)
-        return [(movie, None) for movie, _ in ranked]
+        """Ask the function about the whole catalogue, or the best-known movies of a large one."""
+        event = {
+            "type": "recommendation",
+            "user": question.user.number,
+            "movies": [movie.number for movie in self.catalogue.known[:_MOST]],
+            "rank_by": "popularity_adjusted",
+        }
+        with _explained(self.function):
+            told = _invoked(self.clients, self.function, event)
+            return [(self.catalogue.movies[one["movie"]], None) for one in told["predictions"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,12 +200,7 @@ class Neighbours:
         """Ask the function; scores are distances."""
         event = {"bucket_name": self.bucket, "movie_id_to_examine": movie.number, "top_k": count}
         with _explained(self.function):
-            answer = self.clients.functions.invoke(
-                FunctionName=self.function, Payload=json.dumps(event)
-            )
-            told = json.load(answer["Payload"])
-            if "FunctionError" in answer:
-                raise EngineFailed(str(told.get("errorMessage", "The function failed.")))
+            told = _invoked(self.clients, self.function, event)
             neighbours = json.loads(told["body"])["neighbours"]
             movies = self.catalogue.movies
             return [
@@ -279,7 +270,8 @@ def recommenders(
             rises=True,
         )
         found.append(PairModel(about, endpoint, clients, catalogue, column=1))
-    if endpoint := deployment.outputs.get("RetrievalEndpointName"):
+    function = deployment.outputs.get("RecommendationEngineFunctionName")
+    if function and "RetrievalEndpointName" in deployment.outputs:
         title = f"{_OBJECT2VEC} by who watched what"
         about = Engine(
             key=_key(title),
@@ -288,12 +280,12 @@ def recommenders(
             score="",
             rises=False,
         )
-        found.append(Watching(PairModel(about, endpoint, clients, catalogue, column=1)))
+        found.append(Watching(about, function, clients, catalogue))
     # Object2Vec has models of its own for this
     found += [
         one for one in raters(deployment, catalogue, clients) if one.about.title != _OBJECT2VEC
     ]
-    for served in deployment.served():
+    for served in deployment.outputs.served():
         if served.model in _PERSONAL:
             personal = Personalized(
                 _personalize(served, _PERSONAL[served.model], "the service's own"),
@@ -339,7 +331,7 @@ def similar(deployment: Deployment, catalogue: Catalogue, clients: "Clients") ->
             rises=False,
         )
         found.append(Neighbours(about, function, deployment.bucket, clients, catalogue))
-    for served in deployment.served():
+    for served in deployment.outputs.served():
         if served.model in _RELATED:
             about = _personalize(served, _RELATED[served.model], "")
             found.append(RelatedItems(about, served, clients, catalogue))
@@ -359,6 +351,15 @@ def _personalize(served: Served, words: str, score: str) -> Engine:
 
 def _key(title: str) -> str:
     return title.lower().replace(" ", "-")
+
+
+def _invoked(clients: "Clients", function: str, event: dict[str, Any]) -> Any:
+    """A function's answer to an event. `EngineFailed`, with its own message, if it failed."""
+    answer = clients.functions.invoke(FunctionName=function, Payload=json.dumps(event))
+    told = json.load(answer["Payload"])
+    if "FunctionError" in answer:
+        raise EngineFailed(str(told.get("errorMessage", "The function failed.")))
+    return told
 
 
 def _scored(catalogue: Catalogue, items: Sequence[Any]) -> Iterator[Scored]:

@@ -1,7 +1,7 @@
 """The movies that a bucket lists, in the catalogue.json that `make data` writes."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,6 +21,14 @@ class Version:
     bucket: str
     config: str
     etag: str
+
+
+class Item(NamedTuple):
+    """A movie: its id, its title if it has one, and how many training ratings it has."""
+
+    movie: int
+    title: str | None
+    ratings: int
 
 
 class Bucket:
@@ -50,8 +58,8 @@ class Bucket:
             body["Body"].close()
             return str(body["ETag"])
 
-    def movies(self, etag: str) -> tuple[dict[int, str], list[int]]:
-        """Titles by movie id, and the ids of all movies, ascending.
+    def items(self, etag: str) -> list[Item]:
+        """What the catalogue tells of each movie, by ascending ids.
 
         Args:
             etag: the catalogue's, as `etag` told it.
@@ -61,8 +69,8 @@ class Bucket:
         """
         body = self._get(IfMatch=etag)["Body"].read()
         try:
-            # an item becomes a pair at once: millions of them would not fit as they are
-            catalogue = decoded(body, object_hook=_pair)
+            # each object becomes an item at once: millions of them would not fit as they are
+            catalogue = decoded(body, object_hook=_item)
         except ValueError as error:
             raise FunctionError(f"{self._path} is malformed: {error}.") from None
         if not isinstance(catalogue, dict):
@@ -76,15 +84,17 @@ class Bucket:
         if not isinstance(items, list):
             raise FunctionError(f"{self._path} is malformed: its items must be a list.")
         problems = [
-            f"item {number} must have a whole number as item, and a text or null as title"
+            f"item {number} must have whole numbers as item and ratings, and a text or null as "
+            "title"
             for number, item in enumerate(items, 1)
-            if not isinstance(item, tuple)
+            if not isinstance(item, Item)
         ]
         if problems:
             raise FunctionError(f"{self._path} is malformed: {listed(problems)}.")
         if not items:
             raise FunctionError(f"{self._path} lists no movies.")
-        return {movie: title for movie, title in items if title}, sorted({one for one, _ in items})
+        known = {item.movie: item for item in items}
+        return [known[movie] for movie in sorted(known)]
 
     def _get(self, **conditions: str) -> dict[str, Any]:
         try:
@@ -111,10 +121,13 @@ class Bucket:
         return failure(error, f"{self._path} cannot be read: {code} {text_of(error)}")
 
 
-def _pair(found: dict[str, Any]) -> Any:
-    """An item as its id and title; whatever is not an item as it is."""
-    if "item" not in found:
-        return found
-    item, title = found["item"], found.get("title")
-    whole = isinstance(item, int) and not isinstance(item, bool) and item >= 0
-    return (item, title) if whole and (title is None or isinstance(title, str)) else found
+def _item(found: dict[str, Any]) -> Any:
+    """An object as an item if it is one, else as it is."""
+    movie, title, ratings = found.get("item"), found.get("title"), found.get("ratings")
+    if _is_whole(movie) and _is_whole(ratings) and (title is None or isinstance(title, str)):
+        return Item(movie, title, ratings)
+    return found
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -84,16 +84,16 @@ class Import:
         now = Progress(asdict(version))
         if before and before.version == now.version:
             now = before
-        titles, movies = self._files.movies(version.etag)
+        titles = {item.movie: item.title for item in self._files.items(version.etag)}
         try:
-            for some, vectors in self._model.embedded([one for one in movies if one > now.last]):
+            for some, vectors in self._model.embedded([one for one in titles if one > now.last]):
                 if self._model.version() != (config, True):
                     _log.warning("the endpoint changed its model: the import begins again")
                     return WAITING
                 self._put(some, vectors, titles)
                 now = replace(now, last=some[-1], movies=now.movies + len(some))
                 self._write(now)
-                _log.info("imported", extra={"movies": now.movies, "of": len(movies)})
+                _log.info("imported", extra={"movies": now.movies, "of": len(titles)})
                 if left() < RESERVE:
                     return WAITING
         except NothingKnownError:
@@ -117,7 +117,7 @@ class Import:
             raise self._explained(error) from None
 
     def _put(
-        self, movies: list[int], vectors: "npt.NDArray[np.float32]", titles: dict[int, str]
+        self, movies: list[int], vectors: "npt.NDArray[np.float32]", titles: dict[int, str | None]
     ) -> None:
         size = max(1, min(PUT, PAYLOAD // (vectors.shape[1] * NUMBER)))
         for start in range(0, len(movies), size):
@@ -129,7 +129,7 @@ class Import:
                         {
                             "key": str(movie),
                             "data": {"float32": vector},
-                            "metadata": {"title": titles[movie]} if titles.get(movie) else {},
+                            "metadata": {"title": titles[movie]} if titles[movie] else {},
                         }
                         for movie, vector in zip(movies[rows], vectors[rows].tolist(), strict=True)
                     ],

@@ -126,7 +126,9 @@ class Library:
         return catalogue
 
     def _make(self, version: Version, steady: bool) -> Catalogue:
-        titles, movies = self._bucket(version.bucket).movies(version.etag)
+        items = self._bucket(version.bucket).items(version.etag)
+        titles = {item.movie: item.title for item in items if item.title}
+        movies = [item.movie for item in items]
         for _ in range(ATTEMPTS):
             known, vectors = self._embed_all(movies)
             before = (version.config, steady)

@@ -1,21 +1,28 @@
 """The Lambda function `Recommendation_Engine_Object2Vec`.
 
-Environment: ENDPOINT_NAME_RATING and ENDPOINT_NAME_REC name the two Object2Vec endpoints.
-Permissions: sagemaker:InvokeEndpoint on these two endpoints.
+Environment: ENDPOINT_NAME_RATING and ENDPOINT_NAME_REC name the two Object2Vec endpoints. Events
+with `rank_by` also take ENDPOINT_NAME_RANKING, the endpoint of the model of who watched what, and
+BUCKET_NAME and CATALOGUE_KEY, where catalogue.json tells how popular each movie is.
+
+Permissions: sagemaker:InvokeEndpoint on these endpoints, s3:GetObject on the catalogue.
 """
 
 import logging
 import os
+from functools import cache
 from typing import Any
 
 from common import clients, http
-from common.errors import reported
+from common.catalogue import Bucket
+from common.errors import FunctionError, reported
 
 from rec_engine import http_api
 from rec_engine.logic import RecommendationError, Request, answer, parse
+from rec_engine.ranking import Popularity
 
 _log = logging.getLogger("rec_engine")
 _VARIABLES = {"rating": "ENDPOINT_NAME_RATING", "recommendation": "ENDPOINT_NAME_REC"}
+_RANKING = ("ENDPOINT_NAME_RANKING", "BUCKET_NAME", "CATALOGUE_KEY")
 
 _missing = [name for name in _VARIABLES.values() if not os.environ.get(name)]
 if _missing:
@@ -48,13 +55,30 @@ def _over_http(event: dict[str, Any]) -> dict[str, Any]:
         return http.response(400, {"message": str(error)})
     try:
         return http.response(200, _answered(request))
-    except RecommendationError as error:
+    except FunctionError as error:
         _log.error("failed", extra={"error": str(error)})
         return http.response(502, {"message": str(error)})
 
 
+@cache
+def _popularity() -> tuple[str, Popularity]:
+    """The endpoint that ranks, and how popular the movies are."""
+    if missing := [name for name in _RANKING if not os.environ.get(name)]:
+        raise RecommendationError(
+            f"This function cannot rank by popularity: set {' and '.join(missing)} in its "
+            "environment, to the endpoint of the model of who watched what, and the bucket and the "
+            "key of catalogue.json."
+        )
+    endpoint, bucket, key = (os.environ[name] for name in _RANKING)
+    return endpoint, Popularity(Bucket(clients.client("s3"), bucket, key))
+
+
 def _answered(request: Request) -> str | dict[str, Any]:
-    answered = answer(request, client, ENDPOINTS[request.kind])
+    if request.rank_by is None:
+        answered = answer(request, client, ENDPOINTS[request.kind])
+    else:
+        endpoint, popularity = _popularity()
+        answered = answer(request, client, endpoint, popularity.counts())
     # how many, not who: a log is kept for weeks, and who watches what is personal
     users = len({user for user, _ in request.pairs})
     told = {"kind": request.kind, "users": users, "pairs": len(request.pairs)}

@@ -5,18 +5,21 @@ An event is answered in one of two forms:
 * a sentence, exactly as the workshop's function words it, when `data` is a string that holds one
   instance;
 * a dict of predictions when `data` is an object, when there are several instances, when the event
-  names `user` and `movies`, or when it says `"format": "structured"`.
+  names `user` and `movies`, when it has `top_k` or `rank_by`, or when it says
+  `"format": "structured"`.
 """
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from botocore.exceptions import BotoCoreError, ClientError
 from common.errors import FunctionError, code_of, is_throttled, text_of
 from common.text import decoded, listed, names, shown
+
+from rec_engine.ranking import clipped_logit, popularity_adjusted
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -25,6 +28,7 @@ MAX_INSTANCES = 10_000
 MAX_ID = 2_999_999  # Object2Vec's largest vocabulary holds 3,000,000 ids
 CHUNK = 1_000  # instances a request: about 40 KB, far below an endpoint's 4 MB (serverless) or 6 MB
 
+POPULARITY_ADJUSTED = "popularity_adjusted"
 SCORES = {"rating": 1, "recommendation": 2}  # how many scores each model gives a pair
 
 
@@ -40,13 +44,16 @@ class Request:
         kind: "rating" or "recommendation".
         pairs: the (user id, movie id) pairs to score, in the event's order.
         structured: answer with a dict rather than the workshop's sentence.
-        top_k: rank the pairs by score and keep that many; None keeps all, in the event's order.
+        top_k: rank the pairs and keep that many; None keeps all, in the event's order unless they
+            are ranked by something.
+        rank_by: "popularity_adjusted", or None for the model's own score.
     """
 
     kind: str
     pairs: list[tuple[int, int]]
     structured: bool
     top_k: int | None = None
+    rank_by: str | None = None
 
 
 def parse(event: object) -> Request:
@@ -81,6 +88,12 @@ def parse(event: object) -> Request:
             f"`top_k` must be a whole number from 1 to {MAX_INSTANCES}, not {shown(top_k)}"
         )
 
+    rank_by = event.get("rank_by")
+    if "rank_by" in event and rank_by != POPULARITY_ADJUSTED:
+        problems.append(f'`rank_by` must be "{POPULARITY_ADJUSTED}", not {shown(rank_by)}')
+    if "rank_by" in event and kind == "rating":
+        problems.append('`rank_by` goes with the type "recommendation"')
+
     if "data" in event and ("user" in event or "movies" in event):
         problems.append("give either `data` or `user` and `movies`, not both")
         pairs = []
@@ -92,26 +105,38 @@ def parse(event: object) -> Request:
         problems.append("`data` is missing (or `user` and `movies`)")
         pairs = []
 
-    if "top_k" in event and not problems and len({user for user, _ in pairs}) > 1:
-        problems.append("`top_k` ranks the movies of one user, but `data` names several")
-    plain = len(pairs) == 1 and isinstance(event.get("data"), str) and "top_k" not in event
+    ranking = [f"`{name}`" for name in ("top_k", "rank_by") if name in event]
+    if ranking and not problems and len({user for user, _ in pairs}) > 1:
+        problems.append(f"{ranking[0]} ranks the movies of one user, but `data` names several")
+    plain = len(pairs) == 1 and isinstance(event.get("data"), str) and not ranking
     structured = form == "structured" or (form != "sentence" and not plain)
-    if form == "sentence" and (len(pairs) > 1 or "top_k" in event):
-        problems.append('`"format": "sentence"` answers one pair, with no `top_k`')
+    if form == "sentence" and (len(pairs) > 1 or ranking):
+        without = ranking[0] if ranking else "`top_k`"
+        problems.append(f'`"format": "sentence"` answers one pair, with no {without}')
     if problems:
         raise RecommendationError(f"Bad event: {listed(problems)}.")
     assert isinstance(kind, str)
-    return Request(kind, pairs, structured, top_k)
+    return Request(kind, pairs, structured, top_k, rank_by)
 
 
 def answer(
-    request: Request, client: "SageMakerRuntimeClient", endpoint: str
+    request: Request,
+    client: "SageMakerRuntimeClient",
+    endpoint: str,
+    counts: Mapping[int, int] | None = None,
 ) -> str | dict[str, Any]:
     """Score the request's pairs with `endpoint` and word the answer.
 
+    Args:
+        request: what is asked.
+        client: of SageMaker's runtime.
+        endpoint: the name of the one that scores the pairs.
+        counts: how many training ratings each movie has, for a request to rank by popularity.
+
     Returns:
         The workshop's sentence, or `{"type", "predictions"}` where a prediction is
-        `{"user", "movie", "rating"}` or `{"user", "movie", "recommend", "probability"}`.
+        `{"user", "movie", "rating"}` or `{"user", "movie", "recommend", "probability"}`; or, ranked
+        by popularity, `{"user", "movie", "score"}`.
 
     Raises:
         RecommendationError: the endpoint is missing, refuses the pairs or answers nonsense.
@@ -122,12 +147,21 @@ def answer(
         scores += _invoke(client, endpoint, chunk, SCORES[request.kind])
     if not request.structured:
         return _sentence(request.kind, scores[0])
+    told = (
+        [_prediction(request.kind, score) for score in scores]
+        if counts is None
+        else [
+            {"score": popularity_adjusted(clipped_logit(score[1]), counts.get(movie, 0))}
+            for (_, movie), score in zip(request.pairs, scores, strict=True)
+        ]
+    )
     predictions = [
-        {"user": user, "movie": movie, **_prediction(request.kind, score)}
-        for (user, movie), score in zip(request.pairs, scores, strict=True)
+        {"user": user, "movie": movie, **each}
+        for (user, movie), each in zip(request.pairs, told, strict=True)
     ]
-    if request.top_k is not None:
-        by = "rating" if request.kind == "rating" else "probability"
+    if request.top_k is not None or request.rank_by is not None:
+        own = "rating" if request.kind == "rating" else "probability"
+        by = own if request.rank_by is None else "score"
         best_first: Callable[[dict[str, Any]], float] = lambda one: -one[by]  # noqa: E731
         predictions = sorted(predictions, key=best_first)[: request.top_k]
     return {"type": request.kind, "predictions": predictions}
@@ -149,7 +183,7 @@ def _prediction(kind: str, scores: list[float]) -> dict[str, Any]:
 
 # Events ----------------------------------------------------------------------------------------
 
-_FIELDS = ("type", "data", "user", "movies", "top_k", "format")
+_FIELDS = ("type", "data", "user", "movies", "top_k", "rank_by", "format")
 
 
 def _instances(data: object, problems: list[str]) -> list[tuple[int, int]]:

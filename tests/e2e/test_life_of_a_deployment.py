@@ -1,6 +1,7 @@
 """A deployment from `cdk bootstrap` to `cdk destroy`, as a user lives it. The tests go in order."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -22,8 +23,9 @@ from moto.sns.models import sns_backends
 
 from local_aws import processes
 from local_aws.iam.witness import Allowed, Permission
+from outputs import Outputs, by_stack
 from rehearsal.calls import workshop_calls
-from rehearsal.cdk import PROJECT, CdkError, outputs
+from rehearsal.cdk import PROJECT, CdkError
 from rehearsal.inventory import inventory
 from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
@@ -81,7 +83,7 @@ def _rating(runtime: Any = None) -> float:
 
 def _neighbours(movie: int = 1, client: Any = None) -> str:
     """The function's answer, as JSON."""
-    bucket = outputs()["recommender-Data"]["BucketName"]
+    bucket = by_stack()["recommender-Data"]["BucketName"]
     event = {"bucket_name": bucket, "movie_id_to_examine": movie, "top_k": 100}
     answer = (client or boto3.client("lambda")).invoke(
         FunctionName=RETRIEVAL, Payload=json.dumps(event)
@@ -154,7 +156,7 @@ def test_a_killed_training_rolls_the_stack_back_and_says_why(
 def test_deploy(workbench: Workbench, life: Life) -> None:
     """After the disaster, too."""
     workbench.cdk("deploy", "--all", "--require-approval=never")
-    stacks = outputs()
+    stacks = by_stack()
     assert set(stacks) == {
         "recommender-Data",
         "recommender-Object2Vec",
@@ -179,7 +181,7 @@ def test_training_was_real(life: Life) -> None:
 
 def test_workshop_events_are_answered(workbench: Workbench) -> None:
     manifest = json.loads((workbench.folder / "data" / "manifest.json").read_text("utf-8"))
-    rating, recommendation, retrieval = workshop_calls(outputs(), manifest["sample"])
+    rating, recommendation, retrieval = workshop_calls(Outputs.of(by_stack()), manifest["sample"])
     assert not rating.error
     assert rating.answer.startswith("The User will likely rate this movie to [")
     predicted = json.loads(rating.answer.removeprefix("The User will likely rate this movie to "))
@@ -191,7 +193,7 @@ def test_workshop_events_are_answered(workbench: Workbench) -> None:
     assert retrieval.answer["statusCode"] == 200
     body = json.loads(retrieval.answer["body"])
     movies = boto3.client("s3").get_object(
-        Bucket=outputs()["recommender-Data"]["BucketName"],
+        Bucket=by_stack()["recommender-Data"]["BucketName"],
         Key="object2vec/movielens/ml-100k/u.item",
     )
     titles = {line.split("|")[1] for line in movies["Body"].read().decode("latin-1").splitlines()}
@@ -201,8 +203,40 @@ def test_workshop_events_are_answered(workbench: Workbench) -> None:
     assert distances == sorted(distances)
 
 
+def test_lists_ranked_by_popularity_are_of_the_endpoint_and_the_catalogue(
+    workbench: Workbench,
+) -> None:
+    data, user = by_stack()["recommender-Data"], 1
+    file = boto3.client("s3").get_object(Bucket=data["BucketName"], Key=data["CatalogueKey"])
+    counts = {one["item"]: one["ratings"] for one in json.load(file["Body"])["items"]}
+    movies = list(counts)
+    event = {"type": "recommendation", "user": user, "movies": movies}
+    answer = boto3.client("lambda").invoke(
+        FunctionName="recommender-Recommendation_Engine_Object2Vec",
+        Payload=json.dumps({**event, "rank_by": "popularity_adjusted"}),
+    )
+    told = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, told
+    instances = [{"in0": [user], "in1": [movie]} for movie in movies]
+    scored = boto3.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="recommender-retrievalModel",
+        ContentType="application/json",
+        Body=json.dumps({"instances": instances}),
+    )
+    chances = [one["scores"][1] for one in json.loads(scored["Body"].read())["predictions"]]
+    expected = {
+        movie: math.log(chance / (1 - chance)) + 2 * math.log(1 + counts[movie])
+        for movie, chance in zip(movies, chances, strict=True)
+    }
+    found = [(one["movie"], one["score"]) for one in told["predictions"]]
+    assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
+    assert dict(found) == {
+        movie: pytest.approx(score, rel=1e-3) for movie, score in expected.items()
+    }
+
+
 def test_the_engines_beside_object2vec_rate_too(workbench: Workbench) -> None:
-    found = outputs()
+    found = by_stack()
     manifest = json.loads((workbench.folder / "data" / "manifest.json").read_text("utf-8"))
     user, movie = manifest["sample"]["user"], manifest["sample"]["movie"]
     sizes = manifest["object2vec"]
@@ -327,7 +361,7 @@ def test_a_killed_function_fails_one_call(workbench: Workbench, tally: Tally) ->
 
 def test_deploying_again_changes_nothing(workbench: Workbench, life: Life) -> None:
     workbench.cdk("deploy", "--all", "--require-approval=never")
-    assert outputs()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
+    assert by_stack()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
     assert _config_of_endpoint() == life.config
 
 
@@ -375,7 +409,7 @@ def test_changed_hyperparameters_retrain_without_a_failed_call(
     assert _indexes() != old_indexes
     assert load.values() == {old, _rating()}
     assert load.values(since=over) == {_rating()} != {old}
-    job = outputs()["recommender-Object2Vec"]["RatingTrainingJobName"]
+    job = by_stack()["recommender-Object2Vec"]["RatingTrainingJobName"]
     assert job != life.job
     assert _config_of_endpoint() != life.config
     jobs = boto3.client("sagemaker").list_training_jobs(NameContains="recommender-rating")
@@ -452,7 +486,7 @@ def test_deploys_after_a_rollback(workbench: Workbench, life: Life) -> None:
     )
     assert _indexes() == [], "neighbours are found in memory again"
     assert _status("recommender-Object2Vec") in ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE")
-    assert outputs()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
+    assert by_stack()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
 
 
 def test_remember_permissions(life: Life) -> None:

@@ -18,8 +18,9 @@ from local_aws import processes
 from local_aws.iam.witness import Allowed, Permission
 from local_aws.personalize import batch, solutions
 from local_aws.personalize.engine import Served, Training
+from outputs import by_stack
 from recsys.__main__ import main as recsys
-from rehearsal.cdk import CdkError, cdk, outputs
+from rehearsal.cdk import CdkError, cdk
 from rehearsal.inventory import inventory
 from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
@@ -49,7 +50,7 @@ def life(workbench: Workbench) -> Life:
 
 def _deploy(workbench: Workbench, *settings: str) -> dict[str, str]:
     workbench.cdk("deploy", STACK, "--require-approval=never", *settings)
-    return outputs()[STACK]
+    return by_stack()[STACK]
 
 
 def _recommended(user: str = "1", **request: Any) -> list[str]:
@@ -152,7 +153,7 @@ def test_events_change_the_very_next_answer(life: Life) -> None:
 
 def _batch(life: Life, name: str, users: list[str], **more: Any) -> str:
     """Begin a batch inference job; its ARN."""
-    bucket = outputs()["recommender-Data"]["BucketName"]
+    bucket = by_stack()["recommender-Data"]["BucketName"]
     lines = "\n".join(json.dumps({"userId": user}) for user in users)
     boto3.client("s3").put_object(Bucket=bucket, Key=f"personalize/batch/{name}.json", Body=lines)
     answer = boto3.client("personalize").create_batch_inference_job(
@@ -179,7 +180,7 @@ def test_a_batch_job_answers_as_the_campaign_does(life: Life) -> None:
         time.sleep(0.2)
     assert told["status"] == "ACTIVE", told
     written = boto3.client("s3").get_object(
-        Bucket=outputs()["recommender-Data"]["BucketName"],
+        Bucket=by_stack()["recommender-Data"]["BucketName"],
         Key="personalize/batch/out/users.json.out",
     )
     answers = [json.loads(line) for line in written["Body"].read().decode().splitlines()]

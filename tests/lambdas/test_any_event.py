@@ -38,6 +38,7 @@ rec_engine_events = anything | st.fixed_dictionaries(
         "movies": ids | anything,
         "top_k": st.integers(-1, 5) | anything,
         "format": st.sampled_from(["sentence", "structured"]) | anything,
+        "rank_by": st.just("popularity_adjusted") | anything,
     },
 )
 retrieval_events = anything | st.fixed_dictionaries(
@@ -103,7 +104,10 @@ def handlers() -> Iterator[tuple[Any, Any]]:
     """Both functions, which no service answers: a good request gets 502."""
     names = ("rec_engine.handler", "movie_retrieval.handler")
     with pytest.MonkeyPatch.context() as patch:
-        for variable in ("ENDPOINT_NAME", "ENDPOINT_NAME_RATING", "ENDPOINT_NAME_REC"):
+        for variable in (
+            *("ENDPOINT_NAME", "ENDPOINT_NAME_RATING", "ENDPOINT_NAME_REC"),
+            "ENDPOINT_NAME_RANKING",
+        ):
             patch.setenv(variable, "nobody")
         patch.setenv("BUCKET_NAME", "movies")
         patch.setattr("common.clients.client", Nobody)
@@ -137,6 +141,7 @@ texts = (
 @example(b'{"user": "\\ud800", "movies": [1]}', False, "/rating")
 @example(b'{"user": ' + b"9" * 5_000 + b"}", True, "/rating")
 @example(b"[" * 100_000, False, "/rating")
+@example(b'{"user": 1, "movies": [1], "rank_by": "popularity_adjusted"}', False, "/recommendation")
 def test_recommendation_over_http(
     tally: Tally, handlers: tuple[Any, Any], body: bytes, encoded: bool, path: str
 ) -> None:

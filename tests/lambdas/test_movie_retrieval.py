@@ -488,12 +488,13 @@ MALFORMED = json.dumps(
     {
         "version": 1,
         "items": [
-            {"item": 1, "title": "One"},
-            {"title": "no id"},
-            {"item": "x", "title": "X"},
-            {"item": 4, "title": None},
-            {"item": -1, "title": "Y"},
-            {"item": 6, "title": 6},
+            {"item": 1, "title": "One", "ratings": 3},
+            {"title": "no id", "ratings": 3},
+            {"item": "x", "title": "X", "ratings": 3},
+            {"item": 4, "title": None, "ratings": 0},
+            {"item": -1, "title": "Y", "ratings": 3},
+            {"item": 6, "title": 6, "ratings": 3},
+            {"item": 7, "title": "Z", "ratings": True},
         ],
     }
 )
@@ -542,10 +543,11 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("text", "told"),
         [
-            (MALFORMED, "catalogue.json is malformed: item 2 must have a whole number as item"),
+            (MALFORMED, "catalogue.json is malformed: item 2 must have whole numbers as item"),
             (MALFORMED, "; item 3 must have"),
             (MALFORMED, "; item 5 must have"),
             (MALFORMED, "; item 6 must have"),
+            (MALFORMED, "; item 7 must have whole numbers as item and ratings, and a text"),
             (json.dumps({"version": 1, "items": [{}] * 30}), "; and 20 more."),
             (json.dumps({"version": 1, "items": {}}), "its items must be a list"),
             (json.dumps({"version": 2, "items": []}), "is of version 2, and this function reads"),

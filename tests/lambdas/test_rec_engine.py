@@ -3,6 +3,7 @@
 import importlib
 import json
 import logging
+import math
 import sys
 import traceback
 from collections.abc import Iterator
@@ -10,12 +11,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import boto3
+import numpy as np
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY, Stubber
+from common.catalogue import Bucket
+from moto import mock_aws
 from rec_engine.logic import CHUNK, MAX_INSTANCES, RecommendationError
+from rec_engine.ranking import FRESH, Popularity, clipped_logit, popularity_adjusted
 
-from tests.lambdas.fakes import client_error, http, reply
+import recsys.ranking
+from tests.lambdas.fakes import CATALOGUE, catalogue, client_error, http, reply
 
 EVENTS = Path(__file__).parents[2] / "lambdas" / "rec_engine" / "events"
 WORKSHOP_DATA = '{ "instances": [{"in0": [789], "in1": [286]}]}'
@@ -397,3 +404,155 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, missing: s
     monkeypatch.delitem(sys.modules, "rec_engine.handler", raising=False)
     with pytest.raises(RecommendationError, match=f"Set {missing} in this function's environment"):
         importlib.import_module("rec_engine.handler")
+
+
+BUCKET = "movies"
+# odds times (ratings + 1)^2: 1 * 100, 97/3 * 4 = 129.33, 99 * 1; movie 4 is not in the catalogue
+CHANCES = {1: 0.5, 2: 0.97, 3: 0.99, 4: 0.9}
+COUNTS = {1: 9, 2: 1, 3: 0}
+RANKED = {"type": "recommendation", "user": 7, "rank_by": "popularity_adjusted"}
+
+
+@pytest.fixture
+def ranking(engine: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The function with a catalogue in S3 and a model of who watched what."""
+    monkeypatch.setenv("ENDPOINT_NAME_RANKING", "retrievalModel")
+    monkeypatch.setenv("BUCKET_NAME", BUCKET)
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket=BUCKET)
+        put_counts(s3, COUNTS)
+        monkeypatch.setattr("common.clients.client", lambda _: s3)
+        engine._popularity.cache_clear()
+        yield engine
+        engine._popularity.cache_clear()
+
+
+def put_counts(s3: Any, counts: dict[int, int]) -> None:
+    titles = {movie: f"Film {movie}" for movie in counts}
+    s3.put_object(Bucket=BUCKET, Key=CATALOGUE, Body=catalogue(titles, counts).encode())
+
+
+def watching() -> Model:
+    return Model(lambda _, movie: [1 - CHANCES[movie], CHANCES[movie]])
+
+
+class TestRanking:
+    def test_rank_by_popularity_multiplies_odds_by_the_square(self, ranking: ModuleType) -> None:
+        model = watching()
+        answer = ask(ranking, model, {**RANKED, "movies": [1, 2, 3]})
+        assert answer["type"] == "recommendation"
+        assert [(one["user"], one["movie"]) for one in answer["predictions"]] == [
+            (7, 2),
+            (7, 1),
+            (7, 3),
+        ]
+        scores = [math.exp(one["score"]) for one in answer["predictions"]]
+        assert scores == pytest.approx([129.3333, 100, 99], rel=1e-5)
+        assert {request["EndpointName"] for request in model.asked} == {"retrievalModel"}
+
+    def test_rank_by_popularity_of_a_movie_that_is_not_listed_counts_no_ratings(
+        self, ranking: ModuleType
+    ) -> None:
+        (one,) = ask(ranking, watching(), {**RANKED, "movies": [4]})["predictions"]
+        assert math.exp(one["score"]) == pytest.approx(9)
+
+    def test_rank_by_popularity_with_top_k_keeps_the_best(self, ranking: ModuleType) -> None:
+        answer = ask(ranking, watching(), {**RANKED, "movies": [1, 2, 3], "top_k": 2})
+        assert [one["movie"] for one in answer["predictions"]] == [2, 1]
+
+    def test_rank_by_popularity_of_the_workshops_data_is_an_object(
+        self, ranking: ModuleType
+    ) -> None:
+        data = json.dumps({"instances": [{"in0": [7], "in1": [1]}]})
+        event = {"type": "recommendation", "data": data, "rank_by": "popularity_adjusted"}
+        assert ask(ranking, watching(), event)["predictions"][0]["movie"] == 1
+
+    def test_rank_by_popularity_over_http_answers_and_refuses_likewise(
+        self, ranking: ModuleType
+    ) -> None:
+        def told(**members: Any) -> tuple[int, Any]:
+            body = json.dumps({"user": 7, "movies": [1, 2, 3]} | members)
+            event = {"routeKey": "r", "requestContext": {}, "rawPath": "/recommendation"}
+            answer = ask(ranking, watching(), {**event, "body": body})
+            return answer["statusCode"], json.loads(answer["body"])
+
+        status, found = told(rank_by="popularity_adjusted")
+        assert (status, [one["movie"] for one in found["predictions"]]) == (200, [2, 1, 3])
+        status, found = told(rank_by="fame", top_k=0)
+        assert status == 400
+        assert '`rank_by` must be "popularity_adjusted", not "fame"' in found["message"]
+        assert "`top_k` must be a whole number" in found["message"]
+        boto3.client("s3", region_name="us-east-1").delete_object(Bucket=BUCKET, Key=CATALOGUE)
+        ranking._popularity.cache_clear()
+        status, found = told(rank_by="popularity_adjusted")
+        assert status == 502
+        assert found["message"].startswith(f"s3://movies/{CATALOGUE} does not exist")
+
+    def test_rank_by_popularity_reads_a_catalogue_once_a_minute_at_the_most(
+        self, ranking: ModuleType, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        s3 = boto3.client("s3", region_name="us-east-1")
+        now = [0.0]
+        popularity = Popularity(Bucket(s3, BUCKET, CATALOGUE), lambda: now[0])
+        assert popularity.counts() == COUNTS
+        put_counts(s3, {1: 5})
+        assert popularity.counts() == COUNTS
+        now[0] = FRESH + 1
+        assert popularity.counts() == {1: 5}
+        read = Bucket.items
+        monkeypatch.setattr(Bucket, "items", lambda *_: pytest.fail("it has not changed"))
+        now[0] = 2 * FRESH + 2
+        assert popularity.counts() == {1: 5}
+        monkeypatch.setattr(Bucket, "items", read)
+
+    @pytest.mark.parametrize(
+        ("event", "told"),
+        [
+            ({"rank_by": "fame"}, '`rank_by` must be "popularity_adjusted", not "fame"'),
+            ({"rank_by": None}, '`rank_by` must be "popularity_adjusted", not null'),
+            ({"type": "rating"}, '`rank_by` goes with the type "recommendation"'),
+            ({"format": "sentence"}, "answers one pair, with no `rank_by`"),
+            (
+                {"rank_by": "fame", "type": "rating", "top_k": 0, "movies": []},
+                "`rank_by` goes with the type",
+            ),
+        ],
+    )
+    def test_rank_by_what_cannot_be_is_refused_with_all_problems(
+        self, engine: ModuleType, event: dict[str, Any], told: str
+    ) -> None:
+        message = refusal(engine, {**RANKED, "movies": [1], **event})
+        assert message.startswith("Bad event: ")
+        assert told in message
+        if "top_k" in event:
+            assert "`top_k` must be" in message
+            assert "`movies` is empty" in message
+            assert '`rank_by` must be "popularity_adjusted"' in message
+
+    def test_rank_by_popularity_of_several_users_is_refused(self, engine: ModuleType) -> None:
+        pairs = [{"in0": [user], "in1": [1]} for user in (1, 2)]
+        event = {"type": "recommendation", "data": {"instances": pairs}}
+        message = refusal(engine, {**event, "rank_by": "popularity_adjusted"})
+        assert "`rank_by` ranks the movies of one user, but `data` names several" in message
+
+    def test_rank_by_popularity_without_its_variables_says_which(
+        self, engine: ModuleType, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("ENDPOINT_NAME_RANKING", "BUCKET_NAME"):
+            monkeypatch.delenv(name, raising=False)
+        engine._popularity.cache_clear()
+        message = refusal(engine, {**RANKED, "movies": [1]})
+        assert "set ENDPOINT_NAME_RANKING and BUCKET_NAME in its environment" in message
+
+    def test_the_rule_is_that_of_recsys(self) -> None:
+        """Functions cannot import it: so it is written twice, and must be the same."""
+        draw = np.random.default_rng(0)
+        chances = [0, 1, 1e-9, 1 - 1e-9, 0.5, *draw.random(1_000).tolist()]
+        counts = draw.integers(0, 100_000, len(chances)).tolist()
+        ours = [
+            popularity_adjusted(clipped_logit(chance), count)
+            for chance, count in zip(chances, counts, strict=True)
+        ]
+        theirs = recsys.ranking.popularity_adjusted(recsys.ranking.clipped_logit(chances), counts)
+        assert ours == pytest.approx(theirs.tolist(), rel=1e-12, abs=1e-12)

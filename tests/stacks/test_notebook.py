@@ -15,7 +15,7 @@ import pytest
 from tests.stacks.deployments import PROJECT, Deployment, Synthesize
 from tests.stacks.test_gates import statements
 
-ROOMS = ("notebooks", "packages/recsys/src", "cost")
+ROOMS = ("notebooks", "packages/recsys/src", "cost", "outputs.py")
 Variant = Callable[[str], Deployment]
 
 
@@ -197,7 +197,8 @@ def _plain(value: Any) -> Any:
 def test_the_kernel_has_what_is_imported_in_the_projects_versions() -> None:
     packages = packages_distributions()
     imported = set()
-    for path in (path for room in ROOMS for path in (PROJECT / room).rglob("*")):
+    places = [PROJECT / room for room in ROOMS]
+    for path in (path for place in places for path in (place, *place.rglob("*"))):
         if path.suffix == ".py":
             imported |= imports(path.read_text("utf-8"))
         elif path.suffix == ".ipynb":

@@ -284,6 +284,9 @@ def test_the_workshops_functions(default: Deployment) -> None:
     assert engine["Environment"]["Variables"] == {
         "ENDPOINT_NAME_RATING": "recommender-ratingModel",
         "ENDPOINT_NAME_REC": "recommender-recommendationModel",
+        "ENDPOINT_NAME_RANKING": "recommender-retrievalModel",
+        "BUCKET_NAME": {"Fn::ImportValue": "recommender-Data-BucketName"},
+        "CATALOGUE_KEY": "object2vec/movielens/catalogue.json",
     }
     assert "Layers" not in engine
     retrieval = found["recommender-Movie_Retrieval_Object2Vec"]
@@ -299,12 +302,23 @@ def test_the_workshops_functions(default: Deployment) -> None:
         assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
 
 
+def test_the_workshops_preset_ranks_by_the_model_that_it_has(variant: Variant) -> None:
+    engine = functions(variant("workshop in Ireland, scaling"))[
+        "recommender-Recommendation_Engine_Object2Vec"
+    ]
+    ranking = engine["Environment"]["Variables"]["ENDPOINT_NAME_RANKING"]
+    assert ranking == "recommender-recommendationModel"
+
+
 def test_the_functions_may_do_what_they_say_they_need(default: Deployment) -> None:
     template = default.templates["Functions"]
     found = functions(default)
     logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
     engine = found["recommender-Recommendation_Engine_Object2Vec"]
-    assert actions_of(template, engine["Role"]) == logs | {"sagemaker:InvokeEndpoint"}
+    assert actions_of(template, engine["Role"]) == logs | {
+        "sagemaker:InvokeEndpoint",
+        "s3:GetObject",
+    }
     retrieval = found["recommender-Movie_Retrieval_Object2Vec"]
     assert actions_of(template, retrieval["Role"]) == logs | {
         "sagemaker:InvokeEndpoint",

@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from local_aws.server import LocalAws
-from rehearsal.cdk import PROJECT, cdk, outputs
+from outputs import Outputs, by_stack
+from rehearsal.cdk import PROJECT, cdk
 from web.answers import Movie
 from web.app import create_app
 from web.clients import Clients
@@ -143,7 +144,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         )
         service = Service(Clients(), "recommender")
         url = stack.enter_context(serving(service, Omdb(None, folder, "", 0)))
-        every = {name: value for one in outputs().values() for name, value in one.items()}
+        every = Outputs.of(by_stack())
         yield Page(url, service, data, every)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from outputs import Outputs
 from web import engines
 from web.answers import User
 from web.catalogue import Catalogue
@@ -55,7 +56,7 @@ class Endpoint:
 
 
 def titles(outputs: dict[str, str], catalogue: Catalogue) -> list[str]:
-    found = engines.recommenders(Deployment(outputs), catalogue, SimpleNamespace())  # type: ignore[arg-type]
+    found = engines.recommenders(Deployment(Outputs(outputs)), catalogue, SimpleNamespace())  # type: ignore[arg-type]
     return [one.about.title for one in found]
 
 
@@ -64,6 +65,7 @@ def test_what_is_deployed_is_shown(catalogue: Catalogue) -> None:
     outputs = {
         "RecommendationEndpointName": "c",
         "RetrievalEndpointName": "w",
+        "RecommendationEngineFunctionName": "f",
         "DeepMfEndpointName": "d",
         "CustomUserPersonalizationV2CampaignArn": "arn:u",
         "CustomSimilarItemsCampaignArn": "arn:s",
@@ -82,36 +84,46 @@ def test_a_model_of_pairs_ranks_the_whole_catalogue(catalogue: Catalogue) -> Non
     endpoint = Endpoint()
     clients: Any = SimpleNamespace(sagemaker_runtime=endpoint)
     outputs = {"DeepMfEndpointName": "deep"}
-    (model,) = engines.recommenders(Deployment(outputs), catalogue, clients)
+    (model,) = engines.recommenders(Deployment(Outputs(outputs)), catalogue, clients)
     ranked = model.rank(Question(ANNA))
     assert [movie.number for movie, _ in ranked] == list(range(FILMS))[::-1]
     assert ranked[0][1] == (FILMS - 1) / 1000
     assert endpoint.asked == [("deep", 1_000), ("deep", FILMS - 1_000)]
 
 
-def test_who_watched_what_is_weighed_with_popularity() -> None:
-    # film 1 has nine ratings, film 2 one, film 3 none
-    items = [film(1, 9), film(2, 1), film(3, 0)]
-    rated = [[user, 1, 5, 100] for user in range(1, 10)] + [[1, 2, 5, 100]]
-    catalogue = Catalogue(items, [np.array(rated, np.float64)], {})
-    chances = {1: 0.5, 2: 0.97, 3: 0.99}
+def watching(invoke: Any) -> engines.Recommender:
+    """The engine of who watched what, over three films, with this in Lambda's place."""
+    catalogue = Catalogue(
+        [film(1, 9), film(2, 1), film(3, 0)], [np.array([[1, 1, 5, 100]], np.float64)], {}
+    )
+    clients: Any = SimpleNamespace(functions=SimpleNamespace(invoke=invoke))
+    outputs = {"RetrievalEndpointName": "w", "RecommendationEngineFunctionName": "f"}
+    (model,) = engines.recommenders(Deployment(Outputs(outputs)), catalogue, clients)
+    return model
 
-    def invoke_endpoint(**request: Any) -> dict[str, Any]:
-        assert request["EndpointName"] == "w"
-        scores = [chances[one["in1"][0]] for one in json.loads(request["Body"])["instances"]]
-        predictions = [{"scores": [1 - chance, chance]} for chance in scores]
-        return {"Body": io.BytesIO(json.dumps({"predictions": predictions}).encode())}
 
-    runtime = SimpleNamespace(invoke_endpoint=invoke_endpoint)
-    clients: Any = SimpleNamespace(sagemaker_runtime=runtime)
-    outputs = {"RetrievalEndpointName": "w"}
-    (model,) = engines.recommenders(Deployment(outputs), catalogue, clients)
-    # odds times (ratings + 1)^2: 1 * 100, 32.3 * 4 = 129, 99 * 1
-    assert [(movie.number, score) for movie, score in model.rank(Question(ANNA))] == [
-        (2, None),
-        (1, None),
-        (3, None),
-    ]
+def test_who_watched_what_asks_the_function_and_keeps_its_order() -> None:
+    asked: list[Any] = []
+
+    def invoke(**request: Any) -> dict[str, Any]:
+        asked.append((request["FunctionName"], json.loads(request["Payload"])))
+        ranked = [{"user": 1, "movie": movie, "score": 1.0} for movie in (2, 1, 3)]
+        answer = {"type": "recommendation", "predictions": ranked}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+    found = watching(invoke).rank(Question(ANNA))
+    assert [(movie.number, score) for movie, score in found] == [(2, None), (1, None), (3, None)]
+    event = {"type": "recommendation", "user": 1, "movies": [1, 2, 3]}
+    assert asked == [("f", {**event, "rank_by": "popularity_adjusted"})]
+
+
+def test_who_watched_what_tells_the_functions_own_error() -> None:
+    def invoke(**_: Any) -> dict[str, Any]:
+        told = {"errorType": "RecommendationError", "errorMessage": "Endpoint w is too busy"}
+        return {"FunctionError": "Unhandled", "Payload": io.BytesIO(json.dumps(told).encode())}
+
+    with pytest.raises(EngineFailed, match=r"^Endpoint w is too busy$"):
+        watching(invoke).rank(Question(ANNA))
 
 
 def refused(code: str) -> ClientError:
@@ -130,6 +142,8 @@ def refused(code: str) -> ClientError:
 )
 def test_trouble_is_told_in_words(catalogue: Catalogue, error: Exception, words: str) -> None:
     clients: Any = SimpleNamespace(sagemaker_runtime=Endpoint(error))
-    (model,) = engines.raters(Deployment({"DeepMfEndpointName": "deep"}), catalogue, clients)
+    (model,) = engines.raters(
+        Deployment(Outputs({"DeepMfEndpointName": "deep"})), catalogue, clients
+    )
     with pytest.raises(EngineFailed, match=words):
         model.scores(1, [2])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from outputs import Outputs
 from web.answers import Movie
 from web.deployment import Deployment
 from web.projection import lay
@@ -31,7 +32,7 @@ def test_the_best_known_movies_of_an_index_are_laid_flat(movie: Movie) -> None:
     catalogue: Any = SimpleNamespace(
         known=[movie.model_copy(update={"number": n}) for n in range(1001)]
     )
-    found = lay(clients, Deployment(OUTPUTS), catalogue)
+    found = lay(clients, Deployment(Outputs(OUTPUTS)), catalogue)
     assert [len(keys) for keys in asked] == [100] * 8
     assert found.problem is None
     assert found.explained == 1

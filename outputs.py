@@ -1,0 +1,77 @@
+"""What a deployment made, as the outputs of its stacks tell: for whoever asks it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import boto3
+
+PREFIX: Final = "recommender"
+"""Begins the stacks' names unless a deployment says otherwise."""
+
+_GONE: Final = ("DELETE_COMPLETE", "DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
+_SERVED: Final = re.compile(r"(Custom|Domain)(\w+?)(Campaign|Recommender)Arn")
+
+
+def by_stack(prefix: str = PREFIX, cloudformation: Any = None) -> dict[str, dict[str, str]]:
+    """The outputs of `PREFIX-Data`, `PREFIX-Object2Vec` and so on, by stack and by name.
+
+    Args:
+        prefix: of the deployment.
+        cloudformation: boto3's client; None for one by the environment's settings.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refuses.
+    """
+    client = cloudformation or boto3.client("cloudformation")
+    # another deployment, whose prefix merely begins with this one, has a small letter next
+    ours = re.compile(rf"{re.escape(prefix)}-[A-Z][A-Za-z0-9]*")
+    return {
+        stack["StackName"]: {
+            output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])
+        }
+        for page in client.get_paginator("describe_stacks").paginate()
+        for stack in page["Stacks"]
+        if ours.fullmatch(stack["StackName"]) and stack["StackStatus"] not in _GONE
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A campaign or a recommender of Amazon Personalize.
+
+    Attributes:
+        group: `Custom` or `Domain`, the dataset group.
+        model: the recipe or use case as the outputs spell it, such as `UserPersonalizationV2`.
+        target: the request's parameter that names it, `campaignArn` or `recommenderArn`.
+        arn: its ARN.
+    """
+
+    group: str
+    model: str
+    target: str
+    arn: str
+
+
+class Outputs(dict[str, str]):
+    """All outputs of a deployment by name; one that is missing says what is missing."""
+
+    @classmethod
+    def of(cls, stacks: Mapping[str, Mapping[str, str]]) -> "Outputs":
+        """Those of all stacks; no two have one of the same name."""
+        return cls({name: value for one in stacks.values() for name, value in one.items()})
+
+    def __missing__(self, name: str) -> str:
+        raise LookupError(
+            f"no stack has the output {name}: what makes it is not deployed, or was deployed by "
+            "another version of this project"
+        )
+
+    def served(self) -> list[Served]:
+        """What answers of Amazon Personalize, by the outputs' names."""
+        return [
+            Served(group=match[1], model=match[2], target=f"{match[3].lower()}Arn", arn=arn)
+            for name, arn in sorted(self.items())
+            if (match := _SERVED.fullmatch(name))
+        ]
