@@ -56,6 +56,14 @@ class Outputs(dict[str, str]):
         )
 
 
+def is_ours(stack: str, prefix: str = PREFIX) -> bool:
+    """Whether a stack of this name is the deployment's.
+
+    The next letter is a large one; it is small in a deployment whose prefix begins with this one.
+    """
+    return re.match(rf"{re.escape(prefix)}-[A-Z]", stack) is not None
+
+
 def outputs(prefix: str = PREFIX) -> Outputs:
     """The outputs of all of the deployment's stacks, by name.
 
@@ -65,7 +73,7 @@ def outputs(prefix: str = PREFIX) -> Outputs:
     found = Outputs()
     for page in boto3.client("cloudformation").get_paginator("describe_stacks").paginate():
         for stack in page["Stacks"]:
-            if stack["StackName"].startswith(f"{prefix}-"):
+            if is_ours(stack["StackName"], prefix):
                 for output in stack.get("Outputs", []):
                     found[output["OutputKey"]] = output["OutputValue"]
     if not found:
