@@ -57,7 +57,9 @@ def build(app: cdk.App, config: Config) -> None:
         notebook.add_stack_dependency(data, "its role names the bucket")
     if config.operations.any:
         watched = list(app.node.children)
-        operations = OperationsStack(app, config.name("Operations"), config=config, env=env)
+        operations = OperationsStack(
+            app, config.name("Operations"), config=config, store=data.store, env=env
+        )
         operations.node.add_dependency(*watched)
     # Everything goes when the stacks go, also what the CDK would keep by its own defaults.
     cdk.RemovalPolicies.of(app).destroy()

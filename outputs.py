@@ -14,6 +14,15 @@ _GONE: Final = ("DELETE_COMPLETE", "DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
 _SERVED: Final = re.compile(r"(Custom|Domain)(\w+?)(Campaign|Recommender)Arn")
 
 
+def is_ours(stack: str, prefix: str = PREFIX) -> bool:
+    """Whether a stack's name is one of the deployment with this prefix.
+
+    The letter after the prefix is upper-case; in a deployment whose own prefix merely begins with
+    this one (`recommender-anna`) it is lower-case.
+    """
+    return re.fullmatch(rf"{re.escape(prefix)}-[A-Z][A-Za-z0-9]*", stack) is not None
+
+
 def by_stack(prefix: str = PREFIX, cloudformation: Any = None) -> dict[str, dict[str, str]]:
     """The outputs of `PREFIX-Data`, `PREFIX-Object2Vec` and so on, by stack and by name.
 
@@ -25,15 +34,13 @@ def by_stack(prefix: str = PREFIX, cloudformation: Any = None) -> dict[str, dict
         botocore.exceptions.ClientError: AWS refuses.
     """
     client = cloudformation or boto3.client("cloudformation")
-    # another deployment, whose prefix merely begins with this one, has a small letter next
-    ours = re.compile(rf"{re.escape(prefix)}-[A-Z][A-Za-z0-9]*")
     return {
         stack["StackName"]: {
             output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])
         }
         for page in client.get_paginator("describe_stacks").paginate()
         for stack in page["Stacks"]
-        if ours.fullmatch(stack["StackName"]) and stack["StackStatus"] not in _GONE
+        if is_ours(stack["StackName"], prefix) and stack["StackStatus"] not in _GONE
     }
 
 

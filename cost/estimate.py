@@ -307,6 +307,7 @@ _BY_USE: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "AWS::Logs::LogGroup": ("logs", ("logs/ingestion",)),
     "AWS::S3::Bucket": ("buckets", ("s3/storage",)),
     "AWS::SNS::Topic": ("e-mails", ("sns/email",)),
+    "AWS::SQS::Queue": ("queues", ("sqs/requests",)),
     "AWS::StepFunctions::StateMachine": ("state machines", ("states/transitions",)),
     "AWS::S3Vectors::Index": (
         "vector indexes (queries also by the data that they search)",
@@ -341,6 +342,7 @@ _FREE: Final = frozenset(
         "AWS::S3Vectors::VectorBucketPolicy",
         "AWS::SNS::Subscription",
         "AWS::SNS::TopicPolicy",
+        "AWS::SQS::QueuePolicy",
         "AWS::SageMaker::EndpointConfig",
         "AWS::SageMaker::Model",
         "AWS::SageMaker::NotebookInstanceLifecycleConfig",

@@ -169,6 +169,7 @@ _SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
     ),
     ("events/rule", "events", _paged("list_rules", "Rules", "Name")),
     ("sns/topic", "sns", _paged("list_topics", "Topics", "TopicArn")),
+    ("sqs/queue", "sqs", _paged("list_queues", "QueueUrls")),
     ("budgets/budget", "budgets", _budgets),
 ]
 

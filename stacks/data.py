@@ -12,7 +12,14 @@ from constructs import Construct
 from stacks.config import Config
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import PrivateBucket, Store
-from stacks.constructs.roles import Permission, ServiceRole, acknowledge, all_of, writes_logs
+from stacks.constructs.roles import (
+    Permission,
+    ServiceRole,
+    acknowledge,
+    admit_alarms,
+    all_of,
+    writes_logs,
+)
 from stacks.prepared_data import Keys
 
 
@@ -33,6 +40,8 @@ class DataStack(cdk.Stack):
         self._upload(bucket, key, config)
         if config.personalize.groups:
             self._admit_personalize(bucket, key, config)
+        if key and config.operations.told:
+            admit_alarms(key)
         if key and config.neighbours == "s3vectors":
             self._admit_s3_vectors(key)
 

@@ -9,6 +9,7 @@ from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_personalize as personalize
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
@@ -17,9 +18,10 @@ from constructs import Construct
 from stacks.config import Config, InstanceEndpoint
 from stacks.constructs.caretaker import NAMESPACE, Caretaker
 from stacks.constructs.personalize import Recommender
+from stacks.constructs.private_bucket import Store
 from stacks.constructs.provider import Provider
 from stacks.constructs.python_function import PythonFunction
-from stacks.constructs.roles import acknowledge
+from stacks.constructs.roles import acknowledge, admit_alarms
 from stacks.constructs.sagemaker import VARIANT, Endpoint
 from stacks.constructs.trained_resource import Trainer
 
@@ -90,14 +92,15 @@ class OperationsStack(cdk.Stack):
         id: str,  # noqa: A002
         *,
         config: Config,
+        store: Store,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, description="What watches over the other stacks", **kwargs)
         self._config = config
         watched = Watched.within(scope, config)
         chosen = config.operations
-        tells = chosen.alarms or chosen.idle_hours
-        self._topic = self._told(chosen.email) if chosen.email and tells else None
+        self._key = self._key_of_messages(store)
+        self._topic = self._told(chosen.told) if chosen.told else None
         if chosen.caretaker:
             caretaker = Caretaker(
                 self,
@@ -107,8 +110,11 @@ class OperationsStack(cdk.Stack):
                 expiring=watched.billed if chosen.idle_hours else [],
                 endpoints=watched.endpoints,
                 topic_arn=self._topic.topic_arn if self._topic else None,
+                key_arn=self._key.key_arn if self._key else None,
             )
             watched.functions.append(caretaker.name)
+            if not chosen.alarms:  # it works by itself: nobody else would see that it fails
+                self._failing(caretaker.name)
         if chosen.alarms:
             self._alarms(watched)
         if chosen.dashboard:
@@ -121,7 +127,7 @@ class OperationsStack(cdk.Stack):
     def _alarms(self, watched: Watched) -> None:
         latency = self._config.operations.latency_ms
         for name in watched.functions:
-            self._alarm(f"{name}-errors", _function(name, "Errors"), "a-function-fails")
+            self._failing(name)
             self._alarm(f"{name}-throttles", _function(name, "Throttles"), "throttling")
             slow = _function(name, "Duration", "p95")
             self._alarm(f"{name}-latency", slow, "slow-answers", threshold=latency, periods=3)
@@ -163,6 +169,9 @@ class OperationsStack(cdk.Stack):
                 threshold=self._config.operations.model_days,
             )
 
+    def _failing(self, function: str) -> None:
+        self._alarm(f"{function}-errors", _function(function, "Errors"), "a-function-fails")
+
     def _alarm(
         self,
         name: str,
@@ -192,8 +201,27 @@ class OperationsStack(cdk.Stack):
             topic = sns.Topic.from_topic_arn(alarm, "Told", arn) if beside else self._topic
             alarm.add_alarm_action(actions.SnsAction(topic))
 
+    def _key_of_messages(self, store: Store) -> kms.IKey | None:
+        """What encrypts them: the deployment's key, else one for the topic alone, if there is one.
+
+        SNS's own key would cost nothing, but alarms cannot use it (decision 7).
+        """
+        if store.key_arn:
+            return kms.Key.from_key_arn(self, "Key", store.key_arn)
+        if not self._config.operations.told:
+            return None
+        key = kms.Key(self, "TopicKey", description="Messages of alarms", enable_key_rotation=True)
+        admit_alarms(key)
+        return key
+
     def _told(self, email: str) -> sns.Topic:
-        topic = sns.Topic(self, "Topic", topic_name=self._config.name("alarms"), enforce_ssl=True)
+        topic = sns.Topic(
+            self,
+            "Topic",
+            topic_name=self._config.name("alarms"),
+            enforce_ssl=True,
+            master_key=self._key,
+        )
         # A policy of its own takes the place of the one by which the account may publish.
         topic.add_to_resource_policy(
             iam.PolicyStatement(

@@ -55,6 +55,11 @@ class Operations:
         return self.idle_hours > 0 or (self.alarms and self.model_days > 0)
 
     @property
+    def told(self) -> str | None:
+        """Who is told of alarms and of what the caretaker does; None for nobody."""
+        return self.email if self.alarms or self.caretaker else None
+
+    @property
     def any(self) -> bool:
         """Whether there is anything to deploy for them."""
         return self.alarms or self.dashboard or self.budget_usd > 0 or self.caretaker

@@ -6,6 +6,10 @@ from typing import Final
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from stacks.config import Config
@@ -36,6 +40,7 @@ class Caretaker(Construct):
         expiring: Sequence[str],
         endpoints: Sequence[str],
         topic_arn: str | None,
+        key_arn: str | None,
     ) -> None:
         """Make it.
 
@@ -47,9 +52,11 @@ class Caretaker(Construct):
             expiring: names of those that it may delete.
             endpoints: names of SageMaker's.
             topic_arn: where it tells of a deletion; None for nowhere.
+            key_arn: what encrypts the topic and, with `kms`, the queue; None for neither.
         """
         super().__init__(scope, id)
         self.name = config.name("Caretaker")
+        failed = self._failed(key_arn if config.kms else None)
         function = PythonFunction(
             self,
             "Function",
@@ -61,7 +68,12 @@ class Caretaker(Construct):
             memory_mb=256,
             timeout_seconds=60,
             log_group=LogGroup(self, "Logs", name=f"/aws/lambda/{self.name}", days=config.log_days),
-            permissions=list(self._permissions(stacks, expiring, topic_arn)),
+            permissions=[
+                *self._permissions(stacks, expiring, topic_arn),
+                Permission(actions=["sqs:SendMessage"], resources=[failed.queue_arn]),
+                *self._uses_key(key_arn),
+            ],
+            failures="Its failed rounds go to a queue, with the function's last answer",
             environment={
                 "NAMESPACE": NAMESPACE,
                 "DEPLOYMENT": config.prefix,
@@ -73,6 +85,13 @@ class Caretaker(Construct):
                 "TOPIC": topic_arn or "",
             },
         )
+        lambda_.EventInvokeConfig(
+            self,
+            "Tries",
+            function=function,
+            max_event_age=cdk.Duration.hours(1),  # the next round sees all that an older one would
+            on_failure=destinations.SqsDestination(failed),
+        )
         rule = events.Rule(
             self,
             "Hourly",
@@ -81,6 +100,30 @@ class Caretaker(Construct):
         )
         rule.add_target(targets.LambdaFunction(function))
         acknowledge(rule, "The next hour's round makes up for a lost one", "Serverless-EventBusDLQ")
+
+    def _failed(self, key_arn: str | None) -> sqs.Queue:
+        """Where the records of failed rounds are kept, as long as SQS can."""
+        key = kms.Key.from_key_arn(self, "Key", key_arn) if key_arn else None
+        queue = sqs.Queue(
+            self,
+            "Failed",
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+            encryption=sqs.QueueEncryption.KMS if key else sqs.QueueEncryption.SQS_MANAGED,
+            encryption_master_key=key,
+        )
+        acknowledge(
+            queue,
+            "What fails ends here; nothing takes it out that could fail again",
+            "AwsSolutions-SQS3",
+            "Serverless-SQSRedrivePolicy",
+        )
+        return queue
+
+    @staticmethod
+    def _uses_key(key_arn: str | None) -> list[Permission]:
+        actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+        return [Permission(actions=actions, resources=[key_arn])] if key_arn else []
 
     def _permissions(
         self, stacks: Sequence[str], expiring: Sequence[str], topic_arn: str | None

@@ -13,7 +13,7 @@ from stacks.constructs.roles import Permission, ServiceRole, all_of
 _STACK_NAME: Final = 25  # characters of it that a role's generated name keeps at least
 
 _DEPLOYMENTS: Final = "What the deployment made; its names begin with the prefix"
-_OWN: Final = "What the notebooks make, and delete; its names begin with the prefix"
+_OWN: Final = "What the notebooks make, and delete; its names begin with the prefix and two hyphens"
 _NO_RESOURCES: Final = "The action knows no resources"
 _LISTS: Final = "The notebooks count what an account holds, and so list all of a kind"
 _TRACKERS: Final = "An event tracker's ARN ends in an id that Amazon Personalize gives it"
@@ -22,8 +22,9 @@ _TRACKERS: Final = "An event tracker's ARN ends in an id that Amazon Personalize
 class NotebookRole(ServiceRole):
     """The role, with what it may do beside what the notebooks do.
 
-    Whatever they make has `notebook` in its name; nothing else can be changed with it, but event
-    trackers, whose ids tell nothing.
+    Whatever they make is called PREFIX--notebook-…, which no other deployment's names are: a prefix
+    has no two hyphens in a row. Nothing else can be changed with it, but event trackers, whose ids
+    tell nothing.
     """
 
     def __init__(
@@ -55,9 +56,19 @@ class NotebookRole(ServiceRole):
 
     def _what_the_notebooks_do(self, config: Config, store: Store) -> Iterator[Permission]:
         """What notebooks/*.ipynb ask of AWS, service by service."""
-        ours, made = f"{config.prefix}-*", f"{config.prefix}-*notebook-*"
+        ours, made = f"{config.prefix}-*", f"{config.prefix}--notebook-*"
+        engines = ["".join(map(str.capitalize, name.split("_"))) for name in config.engines]
+        stacks = ["Data", "Object2Vec", "Functions", "Notebook", *engines]
+        stacks += ["Personalize"] * bool(config.personalize.groups)
+        stacks += ["Operations"] * config.operations.any
         yield self._lists()
-        yield self._on("cloudformation", ["GetTemplate"], ["stack"], f"{ours}/*")
+        yield Permission(
+            actions=["cloudformation:GetTemplate"],
+            resources=[
+                self._arn("cloudformation", "stack", f"{config.name(name)}/*") for name in stacks
+            ],
+            wildcard="A stack's ARN ends in an id that CloudFormation gives it",
+        )
         keys = config.data.keys
         batch = f"{keys.batch}notebook/*"
         # without s3:prefix, for a file that is missing shall be told so
@@ -81,9 +92,9 @@ class NotebookRole(ServiceRole):
                 for name in ("Recommendation_Engine_Object2Vec", "Movie_Retrieval_Object2Vec")
             ],
         )
-        yield from self._trains_and_serves(config, ours, made)
+        yield from self._trains_and_serves(config, engines, ours, made)
         if config.personalize.groups:
-            yield from self._personalizes(config, ours, f"{config.prefix}-notebook-*")
+            yield from self._personalizes(config, ours, made)
 
     def _lists(self) -> Permission:
         """To see what there is."""
@@ -112,7 +123,9 @@ class NotebookRole(ServiceRole):
             wildcard=_LISTS,
         )
 
-    def _trains_and_serves(self, config: Config, ours: str, made: str) -> Iterator[Permission]:
+    def _trains_and_serves(
+        self, config: Config, engines: Sequence[str], ours: str, made: str
+    ) -> Iterator[Permission]:
         """To train and serve as the deployment does, by its roles, under names of one's own."""
         hosting = ["endpoint", "endpoint-config", "model"]
         yield self._on("sagemaker", ["DescribeTrainingJob"], ["training-job"], ours)
@@ -121,9 +134,19 @@ class NotebookRole(ServiceRole):
         )
         yield self._on(
             "sagemaker",
-            ["DescribeEndpoint", "DescribeEndpointConfig", "DescribeModel", "InvokeEndpoint"],
+            ["DescribeEndpoint", "DescribeEndpointConfig", "DescribeModel"],
             hosting,
             ours,
+        )
+        models = [*config.hyperparameters, *(name[0].lower() + name[1:] for name in engines)]
+        served = [config.name(f"{name}Model") for name in models]
+        yield Permission(
+            actions=["sagemaker:InvokeEndpoint"],
+            resources=[
+                self._arn("sagemaker", "endpoint", name)
+                for name in (made, *sorted({*served, *map(str.lower, served)}))
+            ],
+            wildcard=_OWN,
         )
         yield self._on(
             "sagemaker",
@@ -136,7 +159,6 @@ class NotebookRole(ServiceRole):
             made,
             _OWN,
         )
-        engines = ["".join(map(str.capitalize, name.split("_"))) for name in config.engines]
         yield self._passes(config, "sagemaker", "Object2Vec", *engines)
         jobs = "/aws/sagemaker/TrainingJobs"
         yield self._on_logs(["DescribeLogStreams", "FilterLogEvents"], f"{jobs}:*")

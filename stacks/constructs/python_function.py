@@ -54,6 +54,7 @@ class PythonFunction(lambda_.Function):
         environment: Mapping[str, str] | None = None,
         layers: Sequence[lambda_.LayerVersion] = (),
         tracing: bool = False,
+        failures: str = "Its caller waits for the answer and sees what went wrong",
     ) -> None:
         """Make the function.
 
@@ -72,6 +73,7 @@ class PythonFunction(lambda_.Function):
             environment: its variables.
             layers: its layers.
             tracing: whether X-Ray follows its calls.
+            failures: why it has no dead-letter queue.
         """
         self.package, self.given_name = package, name
         self._own_role = ServiceRole(
@@ -113,9 +115,7 @@ class PythonFunction(lambda_.Function):
             environment=dict(environment or {}),
             layers=list(layers),
         )
-        acknowledge(
-            self, "Its caller waits for the answer and sees what went wrong", "Serverless-LambdaDLQ"
-        )
+        acknowledge(self, failures, "Serverless-LambdaDLQ")
         if not tracing:
             acknowledge(
                 self, "operations.tracing turns it on, for it is billed", "Serverless-LambdaTracing"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
 
@@ -102,6 +103,21 @@ def writes_logs(group: logs.ILogGroup) -> Permission:
     """Lets a role write to a log group that exists, but not make it anew once it is deleted."""
     return Permission(
         actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn]
+    )
+
+
+def admit_alarms(key: kms.Key) -> None:
+    """Let CloudWatch's alarms of this account use a key, which a topic is encrypted with.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+            actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+            resources=["*"],  # in a key's policy: this key
+            conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(key).account}},
+        )
     )
 
 

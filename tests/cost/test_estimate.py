@@ -133,13 +133,13 @@ def test_a_campaign_is_paid_for_what_it_is_kept_ready_for(recipe: str, hourly: f
 
 def test_what_has_no_price_is_named() -> None:
     found = estimated(
-        Q={"Type": "AWS::SQS::Queue"},
+        Q={"Type": "AWS::Kinesis::Stream"},
         N={"Type": "AWS::SageMaker::NotebookInstance", "Properties": {"InstanceType": "ml.z.big"}},
         U={"Type": "Custom::TrainedStart", "Properties": {"Kind": "TrainingJob"}},
         R={"Type": "AWS::IAM::Role"},
     )
     assert found.unpriced == {
-        "AWS::SQS::Queue": ["Q"],
+        "AWS::Kinesis::Stream": ["Q"],
         "sagemaker/ml.z.big": ["N"],
         "Custom::TrainedStart whose size only the deployment knows": ["U"],
     }

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -148,13 +149,16 @@ def test_the_role_changes_only_what_the_notebooks_make(
                 "personalize.amazonaws.com",
             )
         elif verb.startswith(("Create", "Delete")) and service in ("sagemaker", "personalize"):
-            assert (
-                name.startswith(f"{prefix}-") and "notebook-*" in name
-            ) or kind == "event-tracker"
+            assert (name.startswith(f"{prefix}--notebook-")) or kind == "event-tracker"
         elif verb.startswith(("Put", "Delete")) and service == "s3":
             assert resource.endswith("/personalize/batch/notebook/*")
         elif verb.startswith("Delete"):
-            assert f"{prefix}-*notebook-*" in resource
+            assert f"{prefix}--notebook-*" in resource
+        elif verb in ("GetTemplate", "InvokeEndpoint"):
+            # no name of a deployment whose prefix merely begins with this one
+            assert not fnmatchcase(f"{prefix}-anna-ratingModel".lower(), name)
+            assert not fnmatchcase(f"{prefix}-anna--notebook-1", name)
+            assert not fnmatchcase(f"{prefix}-anna-Data/1", name)
         elif resource == "*":
             assert verb.startswith("List") or action in (
                 "cloudformation:DescribeStacks",

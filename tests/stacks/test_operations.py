@@ -120,6 +120,95 @@ def test_each_alarm_tells_somebody_and_leads_to_a_chapter_of_the_runbook(
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "anna@example.com")
 
 
+@pytest.fixture(scope="module")
+def tidied(synthesize: Synthesize) -> Deployment:
+    """What goes when it is idle, and no alarms."""
+    operations = {"idle_hours": 24, "email": "anna@example.com"}
+    return synthesize({"operations": operations}, validate=True)
+
+
+def statements(deployment: Deployment, stack: str, kind: str, document: str) -> list[Any]:
+    found = deployment.resources(stack, kind).values()
+    return [one for each in found for one in each["Properties"][document]["Statement"]]
+
+
+ALARMS_USE_THE_KEY = {
+    "Effect": "Allow",
+    "Principal": {"Service": "cloudwatch.amazonaws.com"},
+    "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+    "Resource": "*",
+    "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+}
+
+
+def test_the_topic_is_encrypted_with_a_key_that_alarms_can_use(
+    watched: Deployment, tidied: Deployment
+) -> None:
+    (key,) = tidied.resources("Operations", "AWS::KMS::Key")
+    assert tidied.resources("Operations", "AWS::KMS::Key")[key]["Properties"]["EnableKeyRotation"]
+    (topic,) = properties(tidied, "AWS::SNS::Topic")
+    assert topic["KmsMasterKeyId"] == {"Fn::GetAtt": [key, "Arn"]}
+    assert ALARMS_USE_THE_KEY in statements(tidied, "Operations", "AWS::KMS::Key", "KeyPolicy")
+    # with `kms` the deployment's own
+    assert not watched.resources("Operations", "AWS::KMS::Key")
+    (topic,) = properties(watched, "AWS::SNS::Topic")
+    assert topic["KmsMasterKeyId"] == {"Fn::ImportValue": "recommender-Data-KeyArn"}
+    assert ALARMS_USE_THE_KEY in statements(watched, "Data", "AWS::KMS::Key", "KeyPolicy")
+
+
+def test_a_key_is_open_to_alarms_only_where_somebody_is_told(
+    variant: Callable[[str], Deployment],
+) -> None:
+    quiet = variant("kms, other names")
+    assert "cloudwatch.amazonaws.com" not in json.dumps(quiet.templates["Data"])
+
+
+@pytest.mark.parametrize("key", [True, False], ids=["kms", "no kms"])
+def test_a_failed_round_of_the_caretaker_is_kept_in_an_encrypted_queue(
+    watched: Deployment, tidied: Deployment, key: bool
+) -> None:
+    deployment = watched if key else tidied
+    (name,) = deployment.resources("Operations", "AWS::SQS::Queue")
+    (queue,) = properties(deployment, "AWS::SQS::Queue")
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+    shared = {"Fn::ImportValue": "recommender-Data-KeyArn"}
+    assert queue.get("KmsMasterKeyId") == (shared if key else None)
+    assert queue.get("SqsManagedSseEnabled") == (None if key else True)
+    (policy,) = statements(deployment, "Operations", "AWS::SQS::QueuePolicy", "PolicyDocument")
+    assert policy["Effect"] == "Deny"
+    assert policy["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    (tries,) = properties(deployment, "AWS::Lambda::EventInvokeConfig")
+    (function,) = deployment.resources("Operations", "AWS::Lambda::Function")
+    assert tries["FunctionName"] == {"Ref": function}
+    arn = {"Fn::GetAtt": [name, "Arn"]}
+    assert tries["DestinationConfig"] == {"OnFailure": {"Destination": arn}}
+    allowed = [
+        (one["Action"], one["Resource"])
+        for role in properties(deployment, "AWS::IAM::Role")
+        for each in role["Policies"]
+        for one in each["PolicyDocument"]["Statement"]
+    ]
+    assert ("sqs:SendMessage", arn) in allowed
+    keys = shared if key else {"Fn::GetAtt": [next(iter(
+        tidied.resources("Operations", "AWS::KMS::Key"))), "Arn"]}  # fmt: skip
+    assert (["kms:Decrypt", "kms:GenerateDataKey"], keys) in allowed
+
+
+def test_a_caretaker_that_fails_raises_an_alarm_where_none_were_asked_for(
+    tidied: Deployment, synthesize: Synthesize
+) -> None:
+    (alarm,) = properties(tidied, "AWS::CloudWatch::Alarm")
+    (topic,) = tidied.resources("Operations", "AWS::SNS::Topic")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": "recommender-Caretaker"}]
+    assert alarm["AlarmActions"] == [{"Ref": topic}]
+    alone = synthesize({"operations": {"idle_hours": 24}})
+    (alarm,) = properties(alone, "AWS::CloudWatch::Alarm")
+    assert alarm["AlarmName"] == "recommender-Caretaker-errors"
+    assert "AlarmActions" not in alarm
+    assert not alone.resources("Operations", "AWS::KMS::Key")
+
+
 def test_latency_is_compared_in_the_metrics_own_unit(watched: Deployment) -> None:
     slow = {
         (alarm["MetricName"], alarm["Threshold"], alarm["ExtendedStatistic"])

@@ -14,6 +14,7 @@ from local_aws import (
     s3vectors,
     sagemaker,
     sagemakerruntime,
+    sqs,
     stepfunctions,
     sts,
 )
@@ -34,5 +35,6 @@ def install() -> None:
     s3vectors.install()
     sagemaker.install()
     sagemakerruntime.install()
+    sqs.install()
     stepfunctions.install()
     sts.install()

@@ -21,6 +21,7 @@ from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.awslambda import destinations
 from local_aws.awslambda.engine import CONCURRENCY, Engine, Layer, Program, TooManyRequests
 from local_aws.awslambda.logs import LogSettings
 from local_aws.awslambda.outcomes import AsyncOutcome, async_outcome, remember
@@ -304,10 +305,8 @@ class LocalLambdaBackend(LambdaBackend):
     def put_function_event_invoke_config(
         self, function_name: str, config: dict[str, Any]
     ) -> dict[str, Any]:
-        """Say how often an event is tried; destinations are refused."""
-        destinations = config.get("DestinationConfig") or {}
-        if any((target or {}).get("Destination") for target in destinations.values()):
-            raise NotImplementedByLocalAws("destinations of asynchronous invocations")
+        """Say how often an event is tried, and where a failed one is told of."""
+        destinations.check(config.get("DestinationConfig") or {})
         self.get_function(function_name).event_invoke_config = []
         answer: dict[str, Any] = super().put_function_event_invoke_config(function_name, config)
         return answer
@@ -457,7 +456,8 @@ class LocalLambdaBackend(LambdaBackend):
         config = function.event_invoke_config[0].config if function.event_invoke_config else {}
         retries = config.get("MaximumRetryAttempts", len(ASYNC_RETRY_SECONDS))
         oldest = time.monotonic() + config.get("MaximumEventAgeInSeconds", 21_600)
-        attempts, reason = 0, ""
+        attempts, reason, payload = 0, "", None
+        condition: destinations.Condition = "RetriesExhausted"
         while attempts <= retries:
             if attempts:
                 time.sleep(ASYNC_RETRY_SECONDS[attempts - 1])
@@ -465,7 +465,7 @@ class LocalLambdaBackend(LambdaBackend):
                 answer = self._once(function, request_id, event, arn, context)
             except TooManyRequests as error:
                 if time.monotonic() > oldest:
-                    reason = str(error)
+                    reason, condition = str(error), "EventAgeExceeded"
                     break
                 time.sleep(_THROTTLED_RETRY_SECONDS)
                 continue
@@ -478,12 +478,21 @@ class LocalLambdaBackend(LambdaBackend):
             if answer.error_type is None:
                 remember(request_id, AsyncOutcome("succeeded", attempts=attempts))
                 return
-            reason = _reason(answer.payload)
+            payload = answer.payload
+            reason = _reason(payload)
             if attempts <= retries:
                 remember(request_id, AsyncOutcome("pending", reason, attempts))
-            if time.monotonic() > oldest:
+            if attempts <= retries and time.monotonic() > oldest:
+                condition = "EventAgeExceeded"
                 break
         remember(request_id, AsyncOutcome("failed", reason, attempts))
+        on_failure = (config.get("DestinationConfig") or {}).get("OnFailure") or {}
+        if destination := on_failure.get("Destination"):
+            version = str(function.version)
+            failure = destinations.Failure(
+                request_id, arn, function.role, version, event, condition, attempts, payload
+            )
+            destinations.tell(destination, failure)
 
     def get_function(
         self, function_name_or_arn: str, qualifier: str | None = None

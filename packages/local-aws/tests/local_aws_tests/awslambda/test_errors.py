@@ -206,7 +206,7 @@ def test_code_must_be_a_zip_file_that_is_there(aws: Any) -> None:
 def test_what_cannot_be_honoured_is_refused(aws: Any) -> None:
     name = aws.deploy("")
     client = aws.client("lambda")
-    destination = {"OnFailure": {"Destination": "arn:aws:sqs:eu-west-1:123456789012:q"}}
+    destination = {"OnSuccess": {"Destination": "arn:aws:sqs:eu-west-1:123456789012:q"}}
     refused: list[tuple[str, dict[str, Any]]] = [
         ("create_function_url_config", {"AuthType": "NONE"}),
         ("put_function_event_invoke_config", {"DestinationConfig": destination}),

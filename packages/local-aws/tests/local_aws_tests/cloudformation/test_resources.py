@@ -374,6 +374,51 @@ def test_generated_names_are_shortened_and_keep_their_end() -> None:
     assert name("a", "b", 64) != name("a", "b", 64)
 
 
+def test_queues_with_their_policies_and_a_topic_with_its_key(stacks: Stacks) -> None:
+    def resources(days: int, key: str, tag: str | None) -> dict[str, Any]:
+        deny = {
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Action": "sqs:*",
+            "Resource": {"Fn::GetAtt": ["Q", "Arn"]},
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+        settings: dict[str, Any] = {"MessageRetentionPeriod": days * 86_400}
+        if tag:
+            settings |= {"SqsManagedSseEnabled": True, "Tags": [{"Key": "a", "Value": tag}]}
+        return {
+            "Q": {"Type": "AWS::SQS::Queue", "Properties": settings},
+            "P": {
+                "Type": "AWS::SQS::QueuePolicy",
+                "Properties": {
+                    "Queues": [{"Ref": "Q"}],
+                    "PolicyDocument": {"Version": "2012-10-17", "Statement": [deny]},
+                },
+            },
+            "T": {"Type": "AWS::SNS::Topic", "Properties": {"KmsMasterKeyId": key}},
+        }
+
+    sqs, sns = stacks.client("sqs"), stacks.client("sns")
+
+    def seen() -> tuple[Any, ...]:
+        (url,) = sqs.list_queues()["QueueUrls"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        assert json.loads(found["Policy"])["Statement"][0]["Resource"] == found["QueueArn"]
+        (topic,) = sns.list_topics()["Topics"]
+        key = sns.get_topic_attributes(**topic)["Attributes"]["KmsMasterKeyId"]
+        tags = sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
+        return found["MessageRetentionPeriod"], key, tags.get("a")
+
+    stack = stacks.create(resources(14, "alias/one", "b"))
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
+    assert seen() == ("1209600", "alias/one", "b")
+    updated = stacks.update(stack["StackName"], resources(7, "alias/two", None))
+    assert updated["StackStatus"] == "UPDATE_COMPLETE", stacks.failures(stack)
+    assert seen() == ("604800", "alias/two", None)
+    assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE", stacks.failures(stack)
+    assert "QueueUrls" not in sqs.list_queues() and not sns.list_topics()["Topics"]
+
+
 def test_what_watches_over_a_deployment(stacks: Stacks) -> None:
     def resources(threshold: int, seconds: int) -> dict[str, Any]:
         topic = {"Ref": "T"}

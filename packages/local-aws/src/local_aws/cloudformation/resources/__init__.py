@@ -22,6 +22,7 @@ from local_aws.cloudformation.resources import (
     s3vectors,
     sagemaker,
     sns,
+    sqs,
     ssm,
     stepfunctions,
 )
@@ -46,6 +47,7 @@ _MODULES = (
     s3vectors,
     sagemaker,
     sns,
+    sqs,
     ssm,
     stepfunctions,
 )

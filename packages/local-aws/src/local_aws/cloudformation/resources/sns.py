@@ -10,32 +10,35 @@ from local_aws.cloudformation.resources.base import (
     tag_list,
 )
 
+_ATTRIBUTES = ("DisplayName", "KmsMasterKeyId")
+
 
 class Topic(Handler):
     """AWS::SNS::Topic."""
 
     type = "AWS::SNS::Topic"
-    supported = frozenset({"DisplayName", "TopicName", "Tags"})
+    supported = frozenset({"DisplayName", "KmsMasterKeyId", "TopicName", "Tags"})
 
     def create(self, call: Call) -> Attributes:
         """Create the topic."""
         name = call.properties.get("TopicName") or call.generated_name(256)
         arn = call.client("sns").create_topic(
             Name=name,
-            Attributes={"DisplayName": call.properties.get("DisplayName", "")},
+            Attributes={name: call.properties.get(name, "") for name in _ATTRIBUTES},
             Tags=tag_list(call.properties.get("Tags")),
         )["TopicArn"]
         call.identify(arn)
         return {"TopicArn": arn, "TopicName": name}
 
     def update(self, call: Call) -> Attributes:
-        """Change how it is shown, and its tags."""
+        """Change how it is shown, its key and its tags."""
         sns = call.client("sns")
-        sns.set_topic_attributes(
-            TopicArn=call.physical_id,
-            AttributeName="DisplayName",
-            AttributeValue=call.properties.get("DisplayName", ""),
-        )
+        for name in filter(call.changed, _ATTRIBUTES):
+            sns.set_topic_attributes(
+                TopicArn=call.physical_id,
+                AttributeName=name,
+                AttributeValue=call.properties.get(name, ""),
+            )
         retag(call, sns, ResourceArn=call.physical_id)
         return call.attributes
 
