@@ -15,6 +15,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.parse import RequestParserError
 from moto.moto_server import werkzeug_app
 from moto.moto_server.utilities import RegexConverter
+from waitress.task import hop_by_hop
 
 from local_aws import clients, processes, state
 from local_aws.api import AwsError, NotImplementedByLocalAws
@@ -109,11 +110,12 @@ class _Errors:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        log.debug("%s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
         head: list[Any] = []
 
-        def start(*arguments: Any) -> None:
-            head[:] = arguments
+        def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+            log.debug("%s %s %s", environ["REQUEST_METHOD"], environ["RAW_URI"], status)
+            # a function may answer with headers that are the connection's
+            head[:] = status, [one for one in headers if one[0].lower() not in hop_by_hop]
 
         try:
             body = parts(self._app(environ, start))
