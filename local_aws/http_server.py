@@ -55,11 +55,11 @@ _CODES: Final = {
 }
 
 
-class _TooSlow(Error):
+class _TooSlow(Error):  # type: ignore[misc]
     code, reason = 408, "Request Timeout"
 
 
-class _NoRoom(Error):
+class _NoRoom(Error):  # type: ignore[misc]
     code, reason = 507, "Insufficient Storage"
 
 
@@ -67,6 +67,8 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
     """One request as it arrives."""
 
     limit = BODY
+    completed: bool
+    error: Error | None
     query = ""
 
     def parse_header(self, header_plus: bytes) -> None:
@@ -165,6 +167,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
     """A client's connection, which may not be kept for nothing."""
 
     parser_class, task_class, error_task_class = _Request, _Task, _Refusal
+    request: _Request | None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -208,6 +211,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
     def _give_up(self) -> None:
         with self.requests_lock:
             request, self.request = self.request, None
+            assert request is not None, "only this thread reads"
             request.refuse(_TooSlow(f"no more of it has come for {SILENCE:.0f} seconds"))
             self.requests.append(request)
         self.server.add_task(self)
@@ -253,6 +257,7 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
     """
 
     channel_class = _Connection
+    next_channel_cleanup: float
 
     def __init__(self, application: Callable[..., Iterable[bytes]], port: int) -> None:
         adjustments = Adjustments(

@@ -28,7 +28,7 @@ from local_aws.refusal import error_form, refusal, scope
 log = logging.getLogger("local_aws")
 
 
-class _Part(RegexConverter):  # type: ignore[misc]
+class _Part(RegexConverter):
     """A part of an address; S3's keys may have line breaks."""
 
     def __init__(self, url_map: Any, *patterns: str) -> None:
@@ -36,15 +36,16 @@ class _Part(RegexConverter):  # type: ignore[misc]
         self.regex = f"(?s:{self.regex})"
 
 
-werkzeug_app.RegexConverter = _Part
-werkzeug_app.DISABLE_GLOBAL_CORS = True  # no answer says that any web page may read it
+werkzeug_app.RegexConverter = _Part  # type: ignore[attr-defined]
+# no answer says that any web page may read it
+werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
 
 
 class PortInUse(RuntimeError):
     """Another program listens on the wanted port."""
 
 
-class _Dispatcher(werkzeug_app.DomainDispatcherApplication):  # type: ignore[misc]
+class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
     """Finds the service of a request, and moto's application for it.
 
     moto's own pages (reset, recorder, instance metadata) belong to no service: their addresses are
