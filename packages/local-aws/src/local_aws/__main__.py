@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(asctime)s %(name)s %(message)s",
     )
-    for noisy in ("botocore", "boto3", "urllib3", "werkzeug", "s3transfer"):
+    for noisy in ("botocore", "boto3", "urllib3", "waitress", "s3transfer"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

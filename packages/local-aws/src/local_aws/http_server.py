@@ -26,6 +26,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
+from local_aws.inflight import LONGEST
 from local_aws.refusal import refusal, scope
 
 log = logging.getLogger("local_aws")
@@ -35,6 +36,7 @@ SILENCE: Final = 60.0  # seconds for a request's head, for a pause in its body, 
 MOST_CONNECTIONS: Final = 1000
 S3_BODY: Final = 5 * 1024**3 * 101 // 100  # an object's 5 GB, and what signed chunks add
 BODY: Final = 100 * 1024**2  # above all that other services document (Lambda: 70,167,211 bytes)
+_TO_READ: Final = 1.0  # seconds that clients have for their answers when the server stops
 _IN_MEMORY: Final = 256 * 1024  # of a body; what is longer lies in a temporary file
 _CONTROL_LINE: Final = 1024  # bytes, before a chunk
 _TRAILER: Final = 64 * 1024  # bytes, after the last chunk
@@ -53,11 +55,11 @@ _CODES: Final = {
 }
 
 
-class _TooSlow(Error):
+class _TooSlow(Error):  # type: ignore[misc]
     code, reason = 408, "Request Timeout"
 
 
-class _NoRoom(Error):
+class _NoRoom(Error):  # type: ignore[misc]
     code, reason = 507, "Insufficient Storage"
 
 
@@ -65,6 +67,8 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
     """One request as it arrives."""
 
     limit = BODY
+    completed: bool
+    error: Error | None
     query = ""
 
     def parse_header(self, header_plus: bytes) -> None:
@@ -163,22 +167,24 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
     """A client's connection, which may not be kept for nothing."""
 
     parser_class, task_class, error_task_class = _Request, _Task, _Refusal
+    request: _Request | None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.waiting_since = self._began = time.time()
+        self.waiting_since = self._began = self._heard = time.monotonic()
         self._unread: tuple[float, float] | None = None  # last activity, and when that was seen
 
     def received(self, data: bytes) -> bool:
         """Take in what has come."""
+        self._heard = time.monotonic()
         if self.request is None:
-            self._began = time.time()
+            self._began = self._heard
         return bool(super().received(data))
 
     def service(self) -> None:
         """Answer a request, in a thread for it."""
         super().service()
-        self.waiting_since = time.time()
+        self.waiting_since = time.monotonic()
 
     @property
     def busy(self) -> bool:
@@ -199,12 +205,13 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         if self.request is None:
             if now - self.waiting_since > IDLE:
                 self.handle_close()
-        elif now - (self.last_activity if self.request.headers_finished else self._began) > SILENCE:
+        elif now - (self._heard if self.request.headers_finished else self._began) > SILENCE:
             self._give_up()
 
     def _give_up(self) -> None:
         with self.requests_lock:
             request, self.request = self.request, None
+            assert request is not None, "only this thread reads"
             request.refuse(_TooSlow(f"no more of it has come for {SILENCE:.0f} seconds"))
             self.requests.append(request)
         self.server.add_task(self)
@@ -250,6 +257,7 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
     """
 
     channel_class = _Connection
+    next_channel_cleanup: float
 
     def __init__(self, application: Callable[..., Iterable[bytes]], port: int) -> None:
         adjustments = Adjustments(
@@ -289,26 +297,28 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
         """
         self._stopping = True
         self.pull_trigger()
-        while True:
+        while self._thread.is_alive():
             meanwhile()
             self._thread.join(0.05)
-            if not self._thread.is_alive():
-                break
         self.task_dispatcher.shutdown()
 
     def _serve(self) -> None:
         while not self._stopping:
             self._turn(1.0)
         self.del_channel()
-        self.socket.close()
-        while any(channel.requests for channel in self.active_channels.values()):
-            for channel in list(self.active_channels.values()):
-                if not channel.busy:
-                    channel.handle_close()
-            self._turn(0.05)
-        deadline = time.time() + 1  # for clients to read their answers
-        while self.active_channels and time.time() < deadline:
-            for channel in list(self.active_channels.values()):
+        self.socket.close()  # connections are refused from here on
+        now = time.monotonic()
+        end, unread = now + LONGEST, now + _TO_READ
+        while channels := list(self.active_channels.values()):
+            now = time.monotonic()
+            if any(channel.requests for channel in channels):
+                unread = now + _TO_READ
+                if now > end:
+                    log.error("requests are not answered %.0f seconds after the end", LONGEST)
+                    break
+            elif now > unread:
+                break
+            for channel in channels:
                 if not channel.busy:
                     channel.handle_close()
             self._turn(0.05)
@@ -319,7 +329,7 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
 
     def readable(self) -> bool:
         """Whether connections are accepted."""
-        now = time.time()
+        now = time.monotonic()
         if now >= self.next_channel_cleanup:
             self.next_channel_cleanup = now + self.adj.cleanup_interval
             self.maintenance(now)
@@ -341,7 +351,7 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
             if not self._make_room():
-                self._paused_until = time.time() + 0.5
+                self._paused_until = time.monotonic() + 0.5
             return None
         if accepted and len(self.active_channels) >= self._most:  # all are busy
             with contextlib.suppress(OSError), accepted[0] as refused:

@@ -15,6 +15,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.parse import RequestParserError
 from moto.moto_server import werkzeug_app
 from moto.moto_server.utilities import RegexConverter
+from waitress.task import hop_by_hop
 
 from local_aws import clients, processes, state
 from local_aws.api import AwsError, NotImplementedByLocalAws
@@ -27,7 +28,7 @@ from local_aws.refusal import error_form, refusal, scope
 log = logging.getLogger("local_aws")
 
 
-class _Part(RegexConverter):  # type: ignore[misc]
+class _Part(RegexConverter):
     """A part of an address; S3's keys may have line breaks."""
 
     def __init__(self, url_map: Any, *patterns: str) -> None:
@@ -35,15 +36,16 @@ class _Part(RegexConverter):  # type: ignore[misc]
         self.regex = f"(?s:{self.regex})"
 
 
-werkzeug_app.RegexConverter = _Part
-werkzeug_app.DISABLE_GLOBAL_CORS = True  # no answer says that any web page may read it
+werkzeug_app.RegexConverter = _Part  # type: ignore[attr-defined]
+# no answer says that any web page may read it
+werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
 
 
 class PortInUse(RuntimeError):
     """Another program listens on the wanted port."""
 
 
-class _Dispatcher(werkzeug_app.DomainDispatcherApplication):  # type: ignore[misc]
+class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
     """Finds the service of a request, and moto's application for it.
 
     moto's own pages (reset, recorder, instance metadata) belong to no service: their addresses are
@@ -109,11 +111,12 @@ class _Errors:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        log.debug("%s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
         head: list[Any] = []
 
-        def start(*arguments: Any) -> None:
-            head[:] = arguments
+        def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+            log.debug("%s %s %s", environ["REQUEST_METHOD"], environ["RAW_URI"], status)
+            # a function may answer with headers that are the connection's
+            head[:] = status, [one for one in headers if one[0].lower() not in hop_by_hop]
 
         try:
             body = parts(self._app(environ, start))

@@ -51,7 +51,7 @@ def ping(server: HttpServer) -> bool:
 def bodies() -> None:
     """Send bodies of 600 MB and chunks that lie; print the KiB that were used at the peak."""
 
-    def size(environ, start):
+    def size(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         stream, found = environ["wsgi.input"], 0
         while part := stream.read(65536):
             found += len(part)
@@ -62,7 +62,7 @@ def bodies() -> None:
     server.start()
     part = b"x" * MIB
 
-    def put(number):
+    def put(number: int) -> None:
         client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
         client.request("PUT", "/", iter([part] * number), encode_chunked=True)
         assert client.getresponse().read() == str(number * MIB).encode()
@@ -87,7 +87,7 @@ def descriptors() -> None:
     """Be answered while there is no descriptor left."""
     server = HttpServer(echo, 0)
     server.start()
-    idle = []
+    idle: list[socket.socket] = []
     with suppress(OSError):
         idle.extend(connect(server) for _ in range(100))
     for one in idle[10:]:  # they are the client's, in this same process
@@ -99,8 +99,8 @@ def descriptors() -> None:
             taken.append(os.open("/dev/null", os.O_RDONLY))
     os.close(taken.pop())  # for the client
     assert ping(server)
-    for one in taken:
-        os.close(one)
+    for descriptor in taken:
+        os.close(descriptor)
     assert ping(server)
     server.stop(lambda: None)
     print("answered")

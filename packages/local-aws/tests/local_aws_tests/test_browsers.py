@@ -423,7 +423,7 @@ def test_rebound_name_reaches_nothing(aws: LocalAws, open_tab: Any, tally: Tally
     try:
         where = f"http://rebound.example:{port(aws)}/"
         answer = tab.goto(where)
-        assert answer.status == 403
+        assert answer is not None and answer.status == 403
         options = {
             "method": "POST",
             "headers": {"Authorization": SIGNED.format("cloudformation"), "Content-Type": FORM},
@@ -444,7 +444,8 @@ def test_presigned_address_is_shown_and_its_scripts_do_not_run(
     typed = foreign.context.new_page()
     try:
         target = s3.generate_presigned_url("get_object", {"Bucket": "books", "Key": "a.txt"})
-        assert typed.goto(target).status == 200
+        answer = typed.goto(target)
+        assert answer is not None and answer.status == 200
         assert "secret words" in typed.content()
         target = s3.generate_presigned_url("get_object", {"Bucket": "books", "Key": "a.html"})
         foreign.evaluate("url => { document.body.innerHTML = `<a href='${url}'>a</a>` }", target)
