@@ -116,7 +116,9 @@ def _matches(statement: Mapping[str, Any], request: Request) -> bool:
     if statement.get("Effect") not in ("Allow", "Deny") or (
         ("Action" in statement) == ("NotAction" in statement)
     ):
-        raise AwsError("MalformedPolicyDocument", f"A policy has a malformed statement: {statement}")
+        raise AwsError(
+            "MalformedPolicyDocument", f"A policy has a malformed statement: {statement}"
+        )
     return (
         _principal(statement, request)
         and _element(statement, "Action", request.action, ignore_case=True)

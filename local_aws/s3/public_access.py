@@ -92,9 +92,7 @@ def refused_policy(bucket: FakeBucket, policy: Policy) -> str | None:
     )
 
 
-def refused_acl(
-    bucket: FakeBucket | None, operation: str, params: Mapping[str, Any]
-) -> str | None:
+def refused_acl(bucket: FakeBucket | None, operation: str, params: Mapping[str, Any]) -> str | None:
     """Why a call may not set an access control list; None if it may, or sets none.
 
     Raises:
@@ -104,7 +102,7 @@ def refused_acl(
     granted = any(params.get(name) for name in (*_GRANTS, "AccessControlPolicy"))
     if operation == "CreateBucket":
         ownership = params.get("ObjectOwnership", _ENFORCED)
-        if (acl or granted) and ownership == _ENFORCED:
+        if (acl not in (None, "private") or granted) and ownership == _ENFORCED:
             raise AwsError(
                 "InvalidBucketAclWithObjectOwnership",
                 "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
