@@ -334,7 +334,9 @@ def test_json_request_names_its_operation_and_parameters_in_one_place(
 def test_form_names_its_operation_and_parameters_once(
     target: str, body: str, code: str, tally: Tally
 ) -> None:
-    reader = _role(_allow("iam:GetRole"), _allow("iam:PutRolePolicy", on=f"arn:aws:iam::{ACCOUNT}:role/open"))
+    reader = _role(
+        _allow("iam:GetRole"), _allow("iam:PutRolePolicy", on=f"arn:aws:iam::{ACCOUNT}:role/open")
+    )
     rest = "&Version=2010-05-08&RoleName=closed&PolicyName=p&PolicyDocument=" + _document(
         _allow("*")
     )
