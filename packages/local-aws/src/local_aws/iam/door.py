@@ -18,6 +18,7 @@ from moto.core.utils import get_service_model
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 from moto.s3.responses import S3Response
+from moto.utilities.utils import get_partition
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import HTTPException, NotFound
 
@@ -291,8 +292,9 @@ def _refuse_of_another_region(call: requests.Call, operation: OperationModel) ->
         else:
             why = f"{arn} is not in this region ('{call.region}')"
         codes = [str(shape.error_code or shape.name) for shape in operation.error_shapes]
-        absent = (code for code in codes if re.search("NotFound|NoSuch|DoesNotExist", code))
-        raise AwsError(next(absent, "ResourceNotFoundException"), why)
+        absent = [code for code in codes if re.search("NotFound|NoSuch|DoesNotExist", code)]
+        usual = "ResourceNotFoundException"
+        raise AwsError(usual if usual in absent or not absent else absent[0], why)
 
 
 def _same_object(response: S3Response, call: requests.Call) -> None:
@@ -393,7 +395,7 @@ def _call(
         params=params,
         account=response.current_account,
         region=response.region,
-        partition=response.partition,
+        partition=get_partition(response.region),  # as S3 reads the region, after its base class
         method=request.method,
         path=request.path,
     )
@@ -481,7 +483,7 @@ CODES: Final = (
     *_JSON_CODES.values(),
     *("IncompleteSignature", "InvalidAction", "MalformedQueryString"),
     *(*_MALFORMED, "MethodNotAllowed"),
-    *("SerializationException", "UnknownOperationException"),
+    *("SerializationException", "UnknownOperationException", "ResourceNotFoundException"),
     NotImplementedByLocalAws.code,
 )
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from moto.core.exceptions import ServiceException
 from moto.iam.models import iam_backends
-from moto.iam.policy_validation import IAMPolicyDocumentValidator, IAMTrustPolicyDocumentValidator
+from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from local_aws.api import AwsError
 from local_aws.documents import read_json
@@ -51,9 +51,15 @@ def check(document: str, kind: Kind) -> None:
     Raises:
         ServiceException: MalformedPolicyDocument.
     """
-    validator = IAMPolicyDocumentValidator if kind.resource else IAMTrustPolicyDocumentValidator
-    validator(document).validate()
-    if found := fault(read_json(document), kind):
+    if kind.resource:
+        IAMPolicyDocumentValidator(document).validate()
+    try:
+        policy = read_json(document)
+    except ValueError:
+        policy = None
+    if not isinstance(policy, dict):
+        raise AwsError("MalformedPolicyDocument", "This policy contains invalid Json")
+    if found := fault(policy, kind):
         raise AwsError("MalformedPolicyDocument", found)
 
 
@@ -114,6 +120,9 @@ def _of_statement(statement: Mapping[str, Any], kind: Kind) -> Iterator[str]:
                 yield from _of_principal(statement[one])
             elif not values or not all(isinstance(value, str) for value in values):
                 yield f"Policy has invalid {name.lower()}"
+            elif name == "Action" and kind == TRUST:
+                if not all(value == "*" or value.lower().startswith("sts:") for value in values):
+                    yield "AssumeRole policy may only specify STS AssumeRole actions."
     if wrong := condition_fault(statement.get("Condition", {})):
         yield wrong
 

@@ -102,7 +102,7 @@ def refused_acl(bucket: FakeBucket | None, operation: str, params: Mapping[str, 
     granted = any(params.get(name) for name in (*_GRANTS, "AccessControlPolicy"))
     if operation == "CreateBucket":
         ownership = params.get("ObjectOwnership", _ENFORCED)
-        if (acl or granted) and ownership == _ENFORCED:
+        if (acl not in (None, "private") or granted) and ownership == _ENFORCED:
             raise AwsError(
                 "InvalidBucketAclWithObjectOwnership",
                 "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",

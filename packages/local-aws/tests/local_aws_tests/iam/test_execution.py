@@ -5,6 +5,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import pytest
@@ -187,3 +188,300 @@ def test_s3_request_in_any_spelling_executes_what_was_authorized_or_nothing(
         tally("inputs tried", "S3 requests, authorized as one operation and executed as one")
     assert not wrong, f"{len(wrong)}:\n" + "\n".join(wrong[:30])
     assert len(executed) >= {"GET": 20, "HEAD": 2, "PUT": 14, "POST": 4, "DELETE": 12}[method]
+
+
+def test_s3_operation_that_moto_lacks_is_refused_and_changes_nothing(tally: Tally) -> None:
+    s3, bucket = clients.client("s3", REGION), {"Bucket": "lacking"}
+    s3.create_bucket(**bucket)
+    key = {**bucket, "Key": "k"}
+    for call, arguments in (
+        (s3.delete_bucket_metadata_table_configuration, bucket),
+        (s3.put_bucket_request_payment, bucket | _payer()),
+        (s3.get_bucket_request_payment, bucket),
+        (s3.put_bucket_abac, {**bucket, "AbacStatus": {"Status": "Enabled"}}),
+        (s3.get_object_torrent, key),
+        (s3.get_object_retention, key),
+        (s3.delete_bucket_inventory_configuration, {**bucket, "Id": "1"}),
+    ):
+        with pytest.raises(ClientError, match=rf"NotImplementedByLocalAws.*s3:{_camel(call)}\b"):
+            call(**arguments)
+        tally("inputs tried", "operations that moto lacks")
+    assert s3.head_bucket(**bucket)["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def _payer() -> dict[str, Any]:
+    return {"RequestPaymentConfiguration": {"Payer": "Requester"}}
+
+
+def _camel(call: Any) -> str:
+    return "".join(part.capitalize() for part in call.__name__.split("_"))
+
+
+def test_copy_source_is_the_one_that_was_authorized() -> None:
+    s3 = clients.client("s3", REGION)
+    for bucket in ("pub", "secret2"):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key="key", Body=bucket.encode())
+    s3.put_object(Bucket="pub", Key="secret2/key", Body=b"nested")
+    s3.put_object(Bucket="pub", Key="a +%?;#b", Body=b"odd")
+    reader = _role(
+        _allow("s3:GetObject", "s3:PutObject", on="arn:aws:s3:::pub/*"),
+        _allow("s3:ListBucket"),
+    )
+    for source, found in (
+        ("pub/key", b"pub"),
+        ("/pub/key", b"pub"),
+        ("pub/secret2/key", b"nested"),
+        ("pub/a%20%2B%25%3F%3B%23b", b"odd"),
+        ("//pub/secret2/key", None),
+        ("//pub/../secret2/key", None),
+        ("http://pub/secret2/key", None),
+        ("secret2/key", None),
+        ("secret2%2Fkey", None),
+    ):
+        answer = raw.request(
+            "s3",
+            "PUT",
+            "/pub/copy",
+            headers={"x-amz-copy-source": source},
+            credentials=reader,
+        )
+        copied = s3.list_objects_v2(Bucket="pub", Prefix="copy").get("Contents", [])
+        if found is None:
+            assert answer.status in (400, 403, 404) and not copied, f"{source}: {answer}"
+        else:
+            assert s3.get_object(Bucket="pub", Key="copy")["Body"].read() == found, source
+            s3.delete_object(Bucket="pub", Key="copy")
+
+
+def test_address_with_another_split_of_bucket_and_key_is_refused() -> None:
+    s3 = clients.client("s3", REGION)
+    s3.create_bucket(Bucket="split")
+    s3.put_object(Bucket="split", Key="a/b", Body=b"content")
+    stranger = _role()
+    for target in ("//split/a/b", "/split%2Fa/b", "///split/a/b", "/%2Fsplit/a/b"):
+        answer = raw.request("s3", "GET", target, credentials=stranger)
+        assert answer.status in (400, 403, 404) and "content" not in answer.text, target
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-moto-account-id": "999999999999"},
+        {"User-Agent": "aws-sdk region/cn-north-1"},
+        {"X_Moto_Account_Id": "999999999999"},
+    ],
+    ids=["account", "partition", "underscores"],
+)
+def test_header_that_only_moto_knows_opens_no_bucket(headers: dict[str, str]) -> None:
+    s3, name = clients.client("s3", REGION), f"closed-{next(_numbers)}"
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="k", Body=b"content")
+    stranger = _role()
+    for method, target in (("GET", f"/{name}/k"), ("GET", f"/{name}"), ("DELETE", f"/{name}/k")):
+        answer = raw.request("s3", method, target, headers=headers, credentials=stranger)
+        assert answer.status == 403, f"{method} {target}: {answer}"
+    assert s3.get_object(Bucket=name, Key="k")["Body"].read() == b"content"
+
+
+# --- the other protocols
+
+_JSON: Final = {"Content-Type": "application/x-amz-json-1.1"}
+_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/?Action=DeleteParameter", {"Name": "mine"}),
+        ("/?Name=theirs", {"Name": "mine"}),
+        ("/", {"Name": "mine", "x": "&Action=DeleteParameter&Name=theirs&"}),
+        ("/?Action=DeleteParameter&Name=theirs", {"Name": "mine"}),
+    ],
+)
+def test_json_request_names_its_operation_and_parameters_in_one_place(
+    target: str, body: dict[str, str], tally: Tally
+) -> None:
+    ssm = clients.client("ssm", REGION)
+    for name in ("mine", "theirs"):
+        ssm.put_parameter(Name=name, Value=f"value of {name}", Type="String", Overwrite=True)
+    reader = _role(_allow("ssm:GetParameter", on=f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/mine"))
+    answer = raw.request(
+        "ssm",
+        "POST",
+        target,
+        body=json.dumps(body).encode(),
+        headers={**_JSON, "X-Amz-Target": "AmazonSSM.GetParameter"},
+        credentials=reader,
+    )
+    tally("inputs tried", "requests that name two operations, or a parameter twice")
+    assert answer.status == 200 and "value of mine" in answer.text
+    assert "theirs" not in answer.text
+    for name in ("mine", "theirs"):
+        assert ssm.get_parameter(Name=name)["Parameter"]["Value"] == f"value of {name}"
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "code"),
+    [
+        ("/?Action=GetRole&RoleName=open", "Action=PutRolePolicy{}", "NotImplementedByLocalAws"),
+        ("/?RoleName=open", "Action=PutRolePolicy{}", "NotImplementedByLocalAws"),
+        ("/", "Action=GetRole&Action=PutRolePolicy{}", "MalformedQueryString"),
+        ("/", "Action=PutRolePolicy&RoleName=open{}", "MalformedQueryString"),
+    ],
+)
+def test_form_names_its_operation_and_parameters_once(
+    target: str, body: str, code: str, tally: Tally
+) -> None:
+    reader = _role(
+        _allow("iam:GetRole"), _allow("iam:PutRolePolicy", on=f"arn:aws:iam::{ACCOUNT}:role/open")
+    )
+    rest = "&Version=2010-05-08&RoleName=closed&PolicyName=p&PolicyDocument=" + _document(
+        _allow("*")
+    )
+    iam = clients.client("iam", REGION)
+    trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+    for role in ("open", "closed"):
+        with suppress(iam.exceptions.EntityAlreadyExistsException):  # made by the first case
+            iam.create_role(RoleName=role, AssumeRolePolicyDocument=_document(trust))
+    answer = raw.request(
+        "iam",
+        "POST",
+        target,
+        body=body.format(rest).encode(),
+        headers=_FORM,
+        credentials=reader,
+    )
+    tally("inputs tried", "requests that name two operations, or a parameter twice")
+    assert answer.status >= 400 and code in answer.text
+    assert iam.list_role_policies(RoleName="closed")["PolicyNames"] == []
+
+
+def test_rest_body_does_not_stand_in_for_the_address() -> None:
+    answer = raw.request(
+        "lambda",
+        "PUT",
+        "/2015-03-31/functions/mine/configuration?FunctionName=theirs",
+        body=json.dumps({"FunctionName": "theirs", "MemorySize": 128}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status == 400 and "FunctionName does not belong into the body" in answer.text
+
+
+_EVERY_FUNCTION: Final = "arn:aws:lambda:*:*:function:*"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        (
+            f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:here",
+            "ResourceNotFoundException",
+            "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')",
+        ),
+        (
+            f"eu-west-1:{ACCOUNT}:function:here",
+            "ResourceNotFoundException",
+            "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')",
+        ),
+        (
+            f"arn:aws:lambda:{REGION}:999999999999:function:here",
+            "AccessDeniedException",
+            "no resource-based policy allows the lambda:",
+        ),
+        (
+            "999999999999:function:here",
+            "AccessDeniedException",
+            "no resource-based policy allows the lambda:",
+        ),
+        ("999999999999:here", "AccessDeniedException", "no resource-based policy allows"),
+    ],
+)
+def test_function_of_another_region_or_account_is_not_the_one_here(
+    name: str, code: str, told: str
+) -> None:
+    permitted = _role(_allow("lambda:*", on=_EVERY_FUNCTION))
+    for credentials in (permitted, clients.OWNER):
+        lambda_ = clients.client("lambda", REGION, credentials)
+        for call in (lambda_.invoke, lambda_.get_function, lambda_.delete_function):
+            with pytest.raises(ClientError) as error:
+                call(FunctionName=name)
+            assert error.value.response["Error"]["Code"] == code
+            assert told in error.value.response["Error"]["Message"]
+
+
+def test_resource_of_another_region_or_account_is_not_the_one_here() -> None:
+    """Whatever the service: by an ARN in a form, in a JSON body, and in an address."""
+    for service, call, parameter, arn in (
+        ("sns", "publish", "TopicArn", "arn:aws:sns:{}:{}:t"),
+        ("sagemaker", "list_tags", "ResourceArn", "arn:aws:sagemaker:{}:{}:model/m"),
+        (
+            "stepfunctions",
+            "start_execution",
+            "stateMachineArn",
+            "arn:aws:states:{}:{}:stateMachine:m",
+        ),
+        (
+            "personalize",
+            "describe_dataset_group",
+            "datasetGroupArn",
+            "arn:aws:personalize:{}:{}:dataset-group/g",
+        ),
+        ("ssm", "get_parameter", "Name", "arn:aws:ssm:{}:{}:parameter/p"),
+        ("logs", "list_tags_for_resource", "resourceArn", "arn:aws:logs:{}:{}:log-group:g"),
+    ):
+        more = {"Message": "m"} if service == "sns" else {}
+        for region, account, code in (
+            ("eu-west-1", ACCOUNT, "NotFound|DoesNotExist"),
+            (REGION, "999999999999", "AccessDenied|AuthorizationError"),
+        ):
+            place = {parameter: arn.format(region, account)}
+            with pytest.raises(ClientError, match=code):
+                getattr(clients.client(service, REGION), call)(**place, **more)
+
+
+def test_role_is_judged_by_its_arn_with_its_path() -> None:
+    iam = clients.client("iam", REGION)
+    trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName="pathrole", Path="/admin/", AssumeRolePolicyDocument=_document(trust))
+    iam.create_user(UserName="pathuser", Path="/admin/")
+    roles, users = f"arn:aws:iam::{ACCOUNT}:role", f"arn:aws:iam::{ACCOUNT}:user"
+    without = _role(
+        _allow("iam:*", on=f"{roles}/pathrole"), _allow("iam:*", on=f"{users}/pathuser")
+    )
+    with_path = _role(
+        _allow("iam:*", on=f"{roles}/admin/*"), _allow("iam:*", on=f"{users}/admin/*")
+    )
+    tag = {"Tags": [{"Key": "a", "Value": "b"}]}
+    for credentials, allowed in ((without, False), (with_path, True)):
+        held = clients.client("iam", REGION, credentials)
+        for call, name in (
+            (held.tag_role, {"RoleName": "pathrole"}),
+            (held.tag_user, {"UserName": "pathuser"}),
+        ):
+            if allowed:
+                call(**name, **tag)
+            else:
+                with pytest.raises(ClientError, match=r"AccessDenied.*/admin/path"):
+                    call(**name, **tag)
+    new = {"RoleName": "another", "AssumeRolePolicyDocument": _document(trust)}
+    held = clients.client("iam", REGION, with_path)
+    held.create_role(**new, Path="/admin/")
+    with pytest.raises(ClientError, match=r"AccessDenied.*role/other"):
+        held.create_role(**new | {"RoleName": "other"})
+
+
+def test_role_with_a_path_is_passed_by_that_arn() -> None:
+    iam = clients.client("iam", REGION)
+    trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(
+        RoleName="passed", Path="/deep/er/", AssumeRolePolicyDocument=_document(trust)
+    )["Role"]["Arn"]
+    iam.create_instance_profile(InstanceProfileName="profile")
+    profile = {"InstanceProfileName": "profile", "RoleName": "passed"}
+    may_add = _allow("iam:AddRoleToInstanceProfile")
+    held = clients.client("iam", REGION, _role(may_add))
+    with pytest.raises(ClientError, match=f"iam:PassRole on resource: {role}"):
+        held.add_role_to_instance_profile(**profile)
+    passes = _role(may_add, _allow("iam:PassRole", on=role))
+    clients.client("iam", REGION, passes).add_role_to_instance_profile(**profile)

@@ -69,7 +69,7 @@ class Bucket(Handler):
             ("BucketEncryption", _put_encryption, s3.delete_bucket_encryption),
             ("PublicAccessBlockConfiguration", _put_access, s3.delete_public_access_block),
             ("OwnershipControls", _put_ownership, s3.delete_bucket_ownership_controls),
-            ("AccessControl", _put_acl, lambda **b: s3.put_bucket_acl(**b, ACL="private")),
+            ("AccessControl", _put_acl, lambda **b: _put_acl(s3, b, "Private")),
             ("LifecycleConfiguration", _put_lifecycle, s3.delete_bucket_lifecycle),
             ("CorsConfiguration", _put_cors, s3.delete_bucket_cors),
             (
@@ -178,7 +178,14 @@ def _put_ownership(s3: Any, bucket: Properties, value: Properties) -> None:
 
 def _put_acl(s3: Any, bucket: Properties, value: str) -> None:
     # PublicReadWrite in templates is public-read-write in the API
-    s3.put_bucket_acl(**bucket, ACL=re.sub(r"(?<!^)(?=[A-Z])", "-", value).lower())
+    acl = re.sub(r"(?<!^)(?=[A-Z])", "-", value).lower()
+    try:
+        s3.put_bucket_acl(**bucket, ACL=acl)
+    except ClientError as error:
+        # AWS sets it while it creates the bucket, which without such lists is private anyway
+        no_lists = error.response["Error"]["Code"] == "AccessControlListNotSupported"
+        if acl != "private" or not no_lists:
+            raise
 
 
 def _put_versioning(s3: Any, bucket: Properties, value: Properties) -> None:
