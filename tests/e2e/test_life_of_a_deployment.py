@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -129,8 +130,8 @@ def _kill_a_training() -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for child in _programs("recsys.container", "train"):
-            if time.time() - psutil.Process(child.popen.pid).create_time() > 1:
-                child.popen.kill()
+            if time.time() - psutil.Process(child.pid).create_time() > 1:
+                os.kill(child.pid, signal.SIGKILL)
                 return
         time.sleep(0.05)
 
@@ -310,7 +311,7 @@ def test_a_killed_model_server_is_started_again(workbench: Workbench, tally: Tal
     assert len(servers) == len(boto3.client("sagemaker").list_endpoints()["Endpoints"])
     begun = len(metrics)
     for server in servers:
-        server.popen.kill()
+        os.kill(server.pid, signal.SIGKILL)
     failures: list[int] = []
     answer, deadline = None, time.monotonic() + 60
     while answer is None and time.monotonic() < deadline:
@@ -339,7 +340,7 @@ def test_a_killed_function_fails_one_call(workbench: Workbench, tally: Tally) ->
     call(answers)
     halted = []
     for child in processes.running():
-        process = psutil.Process(child.popen.pid)
+        process = psutil.Process(child.pid)
         if process.environ().get("AWS_LAMBDA_FUNCTION_NAME") == name:
             process.suspend()
             halted.append(process)

@@ -282,7 +282,7 @@ def test_destroy_during_a_training_leaves_nothing(
 
         def __init__(self, folder: Path) -> None:
             super().__init__(folder)
-            os.killpg(self._child.popen.pid, signal.SIGSTOP)
+            os.kill(self._child.pid, signal.SIGSTOP)
 
     monkeypatch.setattr(solutions, "Training", Paused)
     failed = []

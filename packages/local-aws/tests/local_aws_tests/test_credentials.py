@@ -271,9 +271,9 @@ def test_cdk_cli_of_a_rehearsal_finds_the_local_credentials(
 def test_rehearsal_leads_kernels_to_the_local_aws_and_then_back(
     aws: Aws, tally: Tally, tmp_path: Path
 ) -> None:
-    notebook = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
+    notebook = nbformat.v4.new_notebook()
     source = f"{PROBE}\nprint(json.dumps(probe()))"
-    notebook.cells.append(nbformat.v4.new_code_cell(source))  # type: ignore[no-untyped-call]
+    notebook.cells.append(nbformat.v4.new_code_cell(source))
     path = tmp_path / "probe.ipynb"
     nbformat.write(notebook, path)
     variables = {

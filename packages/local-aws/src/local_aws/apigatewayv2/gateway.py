@@ -34,6 +34,7 @@ from local_aws.apigatewayv2.models import PATH
 from local_aws.awslambda.engine import TooManyRequests
 from local_aws.awslambda.models import Invocation, LocalLambdaBackend
 from local_aws.cloudwatch.metrics import report
+from local_aws.documents import read_json
 from local_aws.iam import access, door, policies
 
 _FUNCTION: Final = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d+:function:[\w-]+(?::[\w$-]+)?")
@@ -324,7 +325,7 @@ def _event(
 def _response(done: Invocation) -> Response:
     """A function's answer as HTTP; without a status code, all of it is the body."""
     try:
-        told = json.loads(done.payload)
+        told = read_json(done.payload)
         if done.error:
             raise _Refused(500, "Internal Server Error", str(told.get("errorMessage", told)))
         if not isinstance(told, dict) or "statusCode" not in told:

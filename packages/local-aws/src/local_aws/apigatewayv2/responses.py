@@ -13,6 +13,7 @@ from moto.core.utils import get_service_model
 from local_aws import validation
 from local_aws.api import AwsError, CheckedResponse, NotImplementedByLocalAws
 from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
+from local_aws.documents import read_json
 
 _LAMBDA: Final = ":lambda:"
 # What each operation may be given, and which values; None stands for any.
@@ -80,7 +81,7 @@ class LocalApiGatewayV2Response(CheckedResponse, ApiGatewayV2Response):
         backend = apigatewayv2_backends[self.current_account][self.region]
         assert isinstance(backend, LocalApiGatewayV2Backend)
         _, api_id, _, name = self.path.rsplit("/", 3)
-        stage = backend.update_stage(api_id, unquote(name), json.loads(self.body))
+        stage = backend.update_stage(api_id, unquote(name), read_json(self.body))
         return 200, {}, json.dumps(stage.to_json())
 
     def check(self, action: str) -> None:

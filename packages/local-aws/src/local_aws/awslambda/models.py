@@ -9,11 +9,11 @@ import time
 import uuid
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from botocore.model import StringShape
-from moto.awslambda.exceptions import InvalidParameterValueException
+from moto.awslambda.exceptions import FunctionAlreadyExists, InvalidParameterValueException
 from moto.awslambda.models import LambdaBackend, LambdaFunction, LayerDataType, LayerVersion
 from moto.core.utils import get_service_model, iso_8601_datetime_with_nanoseconds
 from moto.s3.exceptions import MissingBucket
@@ -27,8 +27,10 @@ from local_aws.awslambda.logs import LogSettings
 from local_aws.awslambda.outcomes import AsyncOutcome, async_outcome, remember
 from local_aws.awslambda.sandbox import Answer
 from local_aws.cloudwatch.metrics import report
+from local_aws.documents import read_json
 from local_aws.paths import UnsafePath, relative
 from local_aws.sts.models import trusts
+from local_aws.workers import EVENTS_AT_ONCE, Workers
 
 __all__ = ["AsyncOutcome", "Invocation", "LocalFunction", "LocalLambdaBackend", "async_outcome"]
 
@@ -37,7 +39,9 @@ log = logging.getLogger("local_aws.lambda")
 SYNC_PAYLOAD_BYTES = 6_291_556  # request and response, as AWS's messages give it
 ASYNC_PAYLOAD_BYTES = 1_048_576  # 1 MB since October 2025
 ASYNC_RETRY_SECONDS = (60.0, 120.0)  # what AWS waits before an event's second and third try
-_THROTTLED_RETRY_SECONDS = 1.0
+_THROTTLED_RETRY_SECONDS = 1.0  # after the first throttle, then twice as long each time
+_LONGEST_PAUSE_SECONDS = 300.0
+_OLDEST_EVENT_SECONDS = 21_600
 _UNZIPPED_BYTES = 262_144_000
 _VARIABLES_BYTES = 4096
 _RETIRED_RUNTIMES = ("python2.7", "python3.6", "python3.7", "python3.8")
@@ -87,6 +91,22 @@ class Invocation:
     payload: bytes = b""
     error: bool = False
     log_tail: bytes = b""
+
+
+@dataclass
+class _Event:
+    """An asynchronous event that waits for its function."""
+
+    function: "LocalFunction"
+    request_id: str
+    payload: bytes
+    arn: str
+    context: str | None
+    came: float = field(default_factory=time.monotonic)
+    attempts: int = 0
+    throttled: int = 0
+    reason: str = ""
+    answer: bytes | None = None
 
 
 class LocalFunction(LambdaFunction):
@@ -218,9 +238,12 @@ class LocalLambdaBackend(LambdaBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.engine = Engine()
+        self._events = Workers(EVENTS_AT_ONCE, "lambda-events")
+        self._naming = threading.RLock()  # held while names and versions are looked up and given
 
     def reset(self) -> None:
         """End what runs, forget the rest."""
+        self._events.close()
         self.engine.close()
         super().reset()
 
@@ -261,12 +284,20 @@ class LocalLambdaBackend(LambdaBackend):
         function = LocalFunction(  # type: ignore[abstract]  # as moto's own is
             self.account_id, spec, self.region_name, "$LATEST"
         )
-        self._lambdas.put_function(function)
-        if spec.get("Publish"):
-            published = copy.copy(function)
-            published.version = self._publish(function.function_name).version
-            return published
+        with self._naming:
+            if function.function_name in self._lambdas._functions:
+                raise FunctionAlreadyExists(function.function_name)
+            self._lambdas.put_function(function)
+            if spec.get("Publish"):
+                published = copy.copy(function)
+                published.version = self._publish(function.function_name).version
+                return published
         return function
+
+    def publish_version(self, function_name: str, description: str = "") -> LambdaFunction | None:
+        """Publish the latest code and configuration under the next number."""
+        with self._naming:
+            return super().publish_version(function_name, description)
 
     def update_function_configuration(
         self, function_name: str, qualifier: str | None, body: dict[str, Any]
@@ -294,12 +325,13 @@ class LocalLambdaBackend(LambdaBackend):
     def publish_layer_version(self, spec: dict[str, Any]) -> LayerVersion:
         """Publish a layer version, if its content is there and a zip file."""
         _check_s3_object(self.account_id, self.region_name, spec["Content"])
-        version = super().publish_layer_version(spec)
-        try:
-            _check_archives(version.code_bytes, ())
-        except Exception:
-            self.delete_layer_version(version.name, str(version.version))
-            raise
+        with self._naming:
+            version = super().publish_layer_version(spec)
+            try:
+                _check_archives(version.code_bytes, ())
+            except Exception:
+                self.delete_layer_version(version.name, str(version.version))
+                raise
         return version
 
     def put_function_event_invoke_config(
@@ -325,9 +357,10 @@ class LocalLambdaBackend(LambdaBackend):
     ) -> Any:
         """Name a version; weighted routing is refused."""
         _refuse_routing(routing_config)
-        return super().create_alias(
-            name, function_name, function_version, description, routing_config
-        )
+        with self._naming:
+            return super().create_alias(
+                name, function_name, function_version, description, routing_config
+            )
 
     def update_alias(
         self,
@@ -387,7 +420,7 @@ class LocalLambdaBackend(LambdaBackend):
                 f"type (limit {limit} bytes)",
             )
         try:
-            json.loads(event)
+            read_json(event)
         except ValueError as error:
             raise AwsError(
                 "InvalidRequestContentException",
@@ -400,12 +433,8 @@ class LocalLambdaBackend(LambdaBackend):
         arn = _invoked_arn(function, function_name, qualifier)
         if not sync:
             remember(request_id, AsyncOutcome("pending"))
-            threading.Thread(
-                target=self._deliver,
-                args=(function, request_id, event, arn, client_context),
-                name=f"lambda-event-{function.function_name}",
-                daemon=True,
-            ).start()
+            waiting = _Event(function, request_id, event, arn, client_context)
+            self._events.submit(lambda: self._deliver(waiting))
             return Invocation(request_id, version)
         answer = self._once(function, request_id, event, arn, client_context)
         payload, failed = answer.payload, answer.error_type is not None
@@ -450,47 +479,55 @@ class LocalLambdaBackend(LambdaBackend):
         dimensions = {"FunctionName": function.function_name}
         report(self.account_id, self.region_name, "AWS/Lambda", dimensions, values)
 
-    def _deliver(
-        self, function: LocalFunction, request_id: str, event: bytes, arn: str, context: str | None
-    ) -> None:
+    def _deliver(self, event: "_Event") -> None:
+        """Try an event; it gets in line again where it has to be tried again."""
+        function = event.function
         config = function.event_invoke_config[0].config if function.event_invoke_config else {}
         retries = config.get("MaximumRetryAttempts", len(ASYNC_RETRY_SECONDS))
-        oldest = time.monotonic() + config.get("MaximumEventAgeInSeconds", 21_600)
-        attempts, reason, payload = 0, "", None
+        oldest = event.came + config.get("MaximumEventAgeInSeconds", _OLDEST_EVENT_SECONDS)
+        wait = None
         condition: destinations.Condition = "RetriesExhausted"
-        while attempts <= retries:
-            if attempts:
-                time.sleep(ASYNC_RETRY_SECONDS[attempts - 1])
+        if time.monotonic() > oldest:
+            event.reason = event.reason or "The event was older than MaximumEventAgeInSeconds."
+            condition = "EventAgeExceeded"
+        else:
             try:
-                answer = self._once(function, request_id, event, arn, context)
+                answer = self._once(
+                    function, event.request_id, event.payload, event.arn, event.context
+                )
             except TooManyRequests as error:
-                if time.monotonic() > oldest:
-                    reason, condition = str(error), "EventAgeExceeded"
-                    break
-                time.sleep(_THROTTLED_RETRY_SECONDS)
-                continue
+                event.reason = str(error)
+                wait = min(_THROTTLED_RETRY_SECONDS * 2**event.throttled, _LONGEST_PAUSE_SECONDS)
+                event.throttled += 1
             except Exception as error:  # it cannot run here, or was deleted: trying again is vain
                 log.warning("event for %s: %s", function.function_name, error)
-                reason = str(error)
-                attempts += 1
-                break
-            attempts += 1
-            if answer.error_type is None:
-                remember(request_id, AsyncOutcome("succeeded", attempts=attempts))
-                return
-            payload = answer.payload
-            reason = _reason(payload)
-            if attempts <= retries:
-                remember(request_id, AsyncOutcome("pending", reason, attempts))
-            if attempts <= retries and time.monotonic() > oldest:
-                condition = "EventAgeExceeded"
-                break
-        remember(request_id, AsyncOutcome("failed", reason, attempts))
+                event.reason = str(error)
+                event.attempts += 1
+            else:
+                event.attempts += 1
+                if answer.error_type is None:
+                    remember(event.request_id, AsyncOutcome("succeeded", attempts=event.attempts))
+                    return
+                event.answer = answer.payload
+                event.reason = _reason(answer.payload)
+                if event.attempts <= retries:
+                    wait = ASYNC_RETRY_SECONDS[event.attempts - 1]
+        status: Literal["pending", "failed"] = "failed" if wait is None else "pending"
+        remember(event.request_id, AsyncOutcome(status, event.reason, event.attempts))
+        if wait is not None:
+            self._events.submit(lambda: self._deliver(event), after=wait)
+            return
         on_failure = (config.get("DestinationConfig") or {}).get("OnFailure") or {}
         if destination := on_failure.get("Destination"):
-            version = str(function.version)
             failure = destinations.Failure(
-                request_id, arn, function.role, version, event, condition, attempts, payload
+                event.request_id,
+                event.arn,
+                function.role,
+                str(function.version),
+                event.payload,
+                condition,
+                event.attempts,
+                event.answer,
             )
             destinations.tell(destination, failure)
 
@@ -604,7 +641,7 @@ def _invoked_arn(function: LocalFunction, name: str, qualifier: str | None) -> s
 
 def _reason(payload: bytes) -> str:
     try:
-        described = json.loads(payload)
+        described = read_json(payload)
         return f"{described.get('errorType', 'Error')}: {described['errorMessage']}"
     except (ValueError, KeyError, AttributeError):
         return payload.decode("utf-8", "replace")

@@ -24,12 +24,16 @@ import psutil
 from local_aws import state
 from local_aws.awslambda.bootstrap import RECORD_BREAK
 from local_aws.awslambda.logs import LogStream
+from local_aws.documents import read_json
+from local_aws.lines import Lines
 from local_aws.processes import Child
 
 log = logging.getLogger("local_aws.lambda")
 
 INIT_SECONDS = 10.0  # Lambda's limit for the first try of the initialisation
 _MEMORY_CHECK_SECONDS = 0.05
+_PART_BYTES = 1 << 16  # of the log, read at once
+_PIPE_BYTES = 1 << 20  # the most that a pipe can hold
 _LENGTHS = struct.Struct(">II")
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
@@ -92,7 +96,7 @@ class Sandbox:
         log_read, log_write = os.pipe()
         home = self._scratch
         self._began = time.perf_counter()
-        self._partial = b""
+        self._lines = Lines()
         try:
             self._child = Child(
                 [str(_BOOTSTRAP), str(theirs.fileno()), json.dumps(self._paths)],
@@ -141,7 +145,7 @@ class Sandbox:
                 "client_context": _decoded(client_context),
             }
             try:
-                self._send(head, event)
+                self._send(head, event, deadline)
                 reply, body = self._receive(deadline)
             except TimeoutError:
                 self.end()
@@ -231,10 +235,15 @@ class Sandbox:
         )
         return Answer(body, error_type, self.stream.tail())
 
-    def _send(self, head: dict[str, Any], body: bytes) -> None:
+    def _send(self, head: dict[str, Any], body: bytes, deadline: float) -> None:
+        """Send a message; TimeoutError at the deadline."""
         encoded = json.dumps(head).encode()
         try:
+            self._socket.settimeout(max(deadline - time.perf_counter(), 0.001))
             self._socket.sendall(_LENGTHS.pack(len(encoded), len(body)) + encoded + body)
+            self._socket.settimeout(None)
+        except TimeoutError:
+            raise
         except OSError:
             raise self._exited() from None
 
@@ -242,13 +251,14 @@ class Sandbox:
         """The next message, with the log copied meanwhile; TimeoutError at the deadline."""
         received = bytearray()
         wanted = _LENGTHS.size
+        checked = time.perf_counter()
         while True:
             left = deadline - time.perf_counter()
             if left <= 0:
                 raise TimeoutError
             for key, _ in self._selector.select(min(left, _MEMORY_CHECK_SECONDS)):
                 if key.fileobj is not self._socket:
-                    self._drain()
+                    self._copy_log()  # a part of it, for the function may never cease to write
                     continue
                 try:
                     part = self._socket.recv(1 << 20)
@@ -265,6 +275,10 @@ class Sandbox:
                     self._flush_partial()
                     start = _LENGTHS.size + head_length
                     return json.loads(received[_LENGTHS.size : start]), bytes(received[start:])
+            now = time.perf_counter()
+            if now - checked < _MEMORY_CHECK_SECONDS:
+                continue
+            checked = now
             if self._note_memory() > self._memory_mb:
                 self.end()
                 raise _Ended(
@@ -304,33 +318,35 @@ class Sandbox:
         return now
 
     def _drain(self) -> None:
-        while True:
-            try:
-                part = os.read(self._log, 1 << 16)
-            except (BlockingIOError, OSError):
+        """Copy what is in the log's pipe now, and not for ever what comes meanwhile."""
+        for _ in range(_PIPE_BYTES // _PART_BYTES):
+            if not self._copy_log():
                 return
-            if not part:
-                if self._log_open:
-                    self._log_open = False
-                    self._selector.unregister(self._log)
-                return
-            *lines, self._partial = (self._partial + part).split(b"\n")
-            self.stream.write([_line(line) for line in lines])
+
+    def _copy_log(self) -> bool:
+        """Copy a part of the log; whether there was any."""
+        try:
+            part = os.read(self._log, _PART_BYTES)
+        except OSError:  # there is none now
+            return False
+        if part:
+            self._write(self._lines.feed(part))
+        elif self._log_open:
+            self._log_open = False
+            self._selector.unregister(self._log)
+        return bool(part)
 
     def _flush_partial(self) -> None:
-        if self._partial:
-            self.stream.write([_line(self._partial)])
-            self._partial = b""
+        self._write(self._lines.rest())
 
-
-def _line(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace").replace(RECORD_BREAK, "\n")
+    def _write(self, lines: list[str]) -> None:
+        self.stream.write([line.replace(RECORD_BREAK, "\n") for line in lines])
 
 
 def _decoded(client_context: str | None) -> Any:
     if not client_context:
         return None
     try:
-        return json.loads(base64.b64decode(client_context))
+        return read_json(base64.b64decode(client_context))
     except ValueError:
         return None

@@ -13,6 +13,7 @@ from local_aws.cloudformation import resources, schemas, template
 from local_aws.cloudformation.errors import InsufficientCapabilities, ValidationError
 from local_aws.cloudformation.intrinsics import Evaluator
 from local_aws.cloudformation.template import Template, is_custom
+from local_aws.expressions import TooSlow, fullmatch
 
 _LONGEST_BODY, _LONGEST_FILE = 51_200, 1_000_000
 _STORED = re.compile(r"AWS::SSM::Parameter::Value<(.+)>")
@@ -265,6 +266,8 @@ def _text(value: Any) -> str:
 def _faults(name: str, text: str, declaration: Mapping[str, Any]) -> list[str]:
     because = declaration.get("ConstraintDescription")
     faults = []
+    if found := template.unprintable(text):
+        raise ValidationError(f"Parameter '{name}': {found}.")
     allowed = [_text(value) for value in declaration.get("AllowedValues", [])]
     if allowed and text not in allowed:
         faults.append(f"Parameter '{name}' must be one of AllowedValues")
@@ -291,7 +294,11 @@ def _faults(name: str, text: str, declaration: Mapping[str, Any]) -> list[str]:
                 f"Parameter '{name}' must contain at most {declaration['MaxLength']} characters"
             )
         pattern = declaration.get("AllowedPattern")
-        if pattern and not re.fullmatch(pattern, text):
+        try:
+            fits = not pattern or fullmatch(pattern, text)
+        except TooSlow as error:
+            raise ValidationError(f"Parameter '{name}' cannot be checked: {error}.") from None
+        if not fits:
             faults.append(f"Parameter '{name}' must match pattern {pattern}")
     return (
         [f"Parameter {name} failed to satisfy constraint: {because}"]

@@ -10,6 +10,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from local_aws.cloudformation.errors import ValidationError
+from local_aws.documents import check_depth
 
 PSEUDO_PARAMETERS = frozenset(
     f"AWS::{name}"
@@ -79,6 +80,8 @@ _RESOURCE_KEYS = frozenset(
     ]
 )
 _POLICIES = frozenset({"Delete", "Retain", "RetainExceptOnCreate", "Snapshot"})
+# what XML 1.0 has no way to write, and so no answer of CloudFormation's
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PLACEHOLDER = re.compile(r"\$\{([^!{}][^{}]*)\}")
 
 
@@ -319,7 +322,33 @@ def _load(body: str) -> dict[str, Any]:
             ) from None
     if not isinstance(document, dict):
         raise ValidationError("Template format error: unsupported structure.")
+    try:
+        check_depth(document)
+    except ValueError as error:
+        raise ValidationError(f"Template format error: {error}.") from None
+    for text in _texts(document):
+        if found := unprintable(text):
+            raise ValidationError(f"Template format error: {found}.")
     return document
+
+
+def unprintable(text: str) -> str | None:
+    """What is wrong with a text that an answer in XML could not carry; None if it can."""
+    found = _UNPRINTABLE.search(text)
+    return f"the character U+{ord(found[0]):04X} is not allowed" if found else None
+
+
+def _texts(document: dict[Any, Any]) -> Iterator[str]:
+    """All texts of a document, names included."""
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            yield value
 
 
 def _section(document: dict[str, Any], name: str) -> dict[str, Any]:

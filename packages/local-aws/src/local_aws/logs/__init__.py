@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from local_aws.api import AwsError
+from local_aws.documents import read_json
 
 
 def install() -> None:
@@ -31,6 +32,6 @@ def _filter_log_events(self: Any) -> Any:
             )
         group = self.logs_backend.groups.get(self._get_param("logGroupName"))
         names = [name for name in (group.streams if group else ()) if name.startswith(prefix)]
-        asked = json.loads(self.body) | {"logStreamNames": names or [""]}  # "" is no stream's
+        asked = read_json(self.body) | {"logStreamNames": names or [""]}  # "" is no stream's
         self.body = json.dumps(asked)
     return self.filter_named()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from local_aws.environment import NOWHERE, machine
+from local_aws.lines import Lines
 from local_aws.processes import Child
 from local_aws.sagemaker.images import Program
 from local_aws.sagemaker.roles import Role
@@ -89,9 +90,13 @@ class Container:
 
 
 def _read(output: IO[bytes], on_line: Callable[[str], None]) -> None:
+    lines = Lines()
     with output:
-        for line in output:
-            on_line(line.decode(errors="replace").rstrip())
+        while part := os.read(output.fileno(), 1 << 16):
+            for line in lines.feed(part):
+                on_line(line.rstrip())
+        for line in lines.rest():
+            on_line(line.rstrip())
 
 
 def cores() -> int:

@@ -25,6 +25,7 @@ from typing import Any
 from local_aws.paths import inside, untar
 
 _CODE = "/opt/ml/model/code"
+_LONGEST = 8192  # characters of a line that are read at once
 _TOLD = 20  # lines of a script's last words
 
 
@@ -153,7 +154,7 @@ def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     tail: deque[str] = deque(maxlen=_TOLD)
     assert child.stderr is not None
-    for line in child.stderr:
+    while line := child.stderr.readline(_LONGEST):
         sys.stderr.write(line)
         tail.append(line)
     status = child.wait()

@@ -7,13 +7,16 @@ import shutil
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.expressions import Expressions
 from local_aws.paths import UnsafePath, relative
 from local_aws.sagemaker import images, storage
 from local_aws.sagemaker.collection import now
@@ -22,12 +25,14 @@ from local_aws.sagemaker.errors import Failed, ValidationException, refuse_membe
 from local_aws.sagemaker.logs import LogStream
 from local_aws.sagemaker.roles import Role
 from local_aws.sagemaker.storage import Location
+from local_aws.workers import JOBS
 
 log = logging.getLogger(__name__)
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 TERMINAL = ("Completed", "Failed", "Stopped")
 _GRACE = 120  # seconds between SIGTERM and SIGKILL
+_CATCH_UP = 30.0  # seconds for the metrics of a job's last lines
 _DEFAULT_RUNTIME = 86_400
 _REASON_LENGTH = 1024
 _OUT_OF_MEMORY = (
@@ -100,7 +105,8 @@ class TrainingJob:
         }
         self._transitions: list[dict[str, Any]] = []
         self._enter("Starting", "Starting the training job")
-        self._thread = threading.Thread(target=self._run, name=f"training {self.name}", daemon=True)
+        self._began: float | None = None
+        self._cancel: Callable[[], bool] = lambda: False
 
     @property
     def status(self) -> str:
@@ -108,8 +114,11 @@ class TrainingJob:
         return str(self._facts["TrainingJobStatus"])
 
     def start(self) -> None:
-        """Begin; returns at once."""
-        self._thread.start()
+        """Begin, or wait for one's turn; returns at once."""
+        with self._lock:
+            if JOBS.full:
+                self._enter("Pending", "Waiting for other jobs on this machine to end")
+            self._cancel = JOBS.submit(self._run)
 
     def stop(self) -> None:
         """Ask a running job to end; what it has learnt so far is kept.
@@ -125,11 +134,14 @@ class TrainingJob:
             self._facts["TrainingJobStatus"] = "Stopping"
             self._enter("Stopping", "Stopping the training job")
         self._stop.set()
+        if self._cancel():  # it waited for its turn
+            self._finish("Stopped", "Stopped", "Training job stopped")
 
     def abandon(self) -> None:
         """Let it end without a trace, because this AWS ends."""
         self._grace = 0
         self._stop.set()
+        self._cancel()
 
     def summary(self) -> dict[str, Any]:
         """The job as ListTrainingJobs shows it."""
@@ -207,6 +219,8 @@ class TrainingJob:
     def _work(self) -> tuple[str, str, str]:
         """Do it all; the status, the secondary status and the message to end with."""
         with self._lock:
+            if self._facts["SecondaryStatus"] == "Pending":
+                self._enter("Starting", "Starting the training job")
             self._facts["TrainingStartTime"] = now()
         self._began = time.monotonic()
         stream = LogStream(
@@ -271,9 +285,28 @@ class TrainingJob:
         path.write_text(json.dumps(content))
 
     def _train(self, stream: LogStream) -> tuple[str, str, str]:
+        def slow(index: int) -> None:
+            name = self._definitions[index]["Name"]
+            stream.write(f"The metric {name} is given up: its regular expression is too slow here.")
+
+        if not self._definitions:
+            return self._run_container(stream, None)
+        patterns = [definition["Regex"] for definition in self._definitions]
+        metrics = Expressions(patterns, on_match=self._observe, on_slow=slow)
+        try:
+            return self._run_container(stream, metrics)
+        finally:
+            if not metrics.close(_CATCH_UP):
+                stream.write("The last metrics are missing: the regular expressions are too slow.")
+
+    def _run_container(
+        self, stream: LogStream, metrics: Expressions | None
+    ) -> tuple[str, str, str]:
         def on_line(line: str) -> None:
             stream.write(line)
-            self._observe(line)
+            self._tail.append(line)
+            if metrics is not None:
+                metrics.feed(time.time(), line)
 
         container = Container(
             self._program,
@@ -303,22 +336,23 @@ class TrainingJob:
             raise Failed(self._reason(status))
         return "Completed", "Completed", "Training job completed"
 
-    def _observe(self, line: str) -> None:
-        self._tail.append(line)
-        for definition in self._definitions:
-            match = re.search(definition["Regex"], line)
-            if match:
-                try:
-                    value = float(match[1])
-                except (IndexError, TypeError, ValueError):  # no group, or not of a number
-                    continue
-                name = definition["Name"]
-                point = {"MetricName": name, "Value": value, "Timestamp": now()}
-                with self._lock:
-                    self._metrics[name] = point
-                self._series.append(
-                    {**point, "Dimensions": [{"Name": "Host", "Value": f"{self.name}/algo-1"}]}
-                )
+    def _observe(self, moment: float, index: int, text: str | None) -> None:
+        """Note a metric's value that a line of the log tells."""
+        try:
+            value = float(text)  # type: ignore[arg-type]
+        except (TypeError, ValueError):  # no group, or not of a number
+            return
+        name = self._definitions[index]["Name"]
+        point = {
+            "MetricName": name,
+            "Value": value,
+            "Timestamp": datetime.fromtimestamp(moment, UTC),
+        }
+        with self._lock:
+            self._metrics[name] = point
+        self._series.append(
+            {**point, "Dimensions": [{"Name": "Host", "Value": f"{self.name}/algo-1"}]}
+        )
 
     def _publish(self) -> None:
         """Send the metrics' history to CloudWatch; a role that may not loses it, and no more."""
@@ -374,14 +408,12 @@ class TrainingJob:
         with self._lock:
             self._enter(secondary, message)
             ended = self._transitions[-1]["EndTime"] = self._transitions[-1]["StartTime"]
-            seconds = round(time.monotonic() - self._began)
             self._facts.update(
-                TrainingJobStatus=status,
-                TrainingEndTime=ended,
-                LastModifiedTime=ended,
-                TrainingTimeInSeconds=max(1, seconds),
-                BillableTimeInSeconds=max(1, seconds),
+                TrainingJobStatus=status, TrainingEndTime=ended, LastModifiedTime=ended
             )
+            if self._began is not None:
+                seconds = max(1, round(time.monotonic() - self._began))
+                self._facts.update(TrainingTimeInSeconds=seconds, BillableTimeInSeconds=seconds)
             if reason:
                 self._facts["FailureReason"] = reason[:_REASON_LENGTH]
 

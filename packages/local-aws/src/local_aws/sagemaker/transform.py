@@ -3,7 +3,7 @@
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +16,7 @@ from local_aws.sagemaker.errors import Failed, ValidationException, refuse_membe
 from local_aws.sagemaker.logs import LogStream
 from local_aws.sagemaker.serving import Model, ModelServer, Unavailable
 from local_aws.sagemaker.storage import Location
+from local_aws.workers import JOBS
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class TransformJob:
             "LastModifiedTime": created,
         }
         self._stream: LogStream | None = None
+        self._cancel: Callable[[], bool] = lambda: False
         self._server = ModelServer(
             model,
             state.folder("transform", f"{self.name}-{self._instance}"),
@@ -61,9 +63,8 @@ class TransformJob:
         )
 
     def start(self) -> None:
-        """Begin; returns at once."""
-        name = f"transform {self.name}"
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        """Begin, or wait for one's turn; returns at once."""
+        self._cancel = JOBS.submit(self._run)
 
     def stop(self) -> None:
         """Ask a running job to end after the request in hand.
@@ -79,10 +80,14 @@ class TransformJob:
                 )
             self._facts.update(TransformJobStatus="Stopping", LastModifiedTime=now())
         self._stop.set()
+        if self._cancel():  # it waited for its turn
+            self._server.close(grace=0)
+            self._end("Stopped")
 
     def abandon(self) -> None:
         """End at once, because this AWS ends."""
         self._stop.set()
+        self._cancel()
         self._server.close(grace=0)
 
     def summary(self) -> dict[str, Any]:
@@ -109,6 +114,9 @@ class TransformJob:
         except Exception as error:
             log.exception("transform job %s", self.name)
             status, reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
+        self._end(status, reason)
+
+    def _end(self, status: str, reason: str = "") -> None:
         with self._lock:
             ended = now()
             self._facts.update(

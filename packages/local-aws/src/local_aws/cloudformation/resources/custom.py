@@ -9,6 +9,7 @@ from local_aws.awslambda.models import async_outcome
 from local_aws.cloudformation.answers import Answer
 from local_aws.cloudformation.errors import Cancelled, ResourceFailed
 from local_aws.cloudformation.resources.base import Attributes, Call, Handler, Properties, texts
+from local_aws.documents import read_json
 
 _LONGEST_ANSWER = 4096
 _DEFAULT_TIMEOUT = 3600
@@ -124,7 +125,7 @@ HANDLERS = (CustomResource,)
 
 def _physical_id(body: bytes | None) -> str | None:
     try:
-        found = json.loads(body or b"{}")["PhysicalResourceId"]
+        found = read_json(body or b"{}")["PhysicalResourceId"]
     except (ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, str) and found else None
@@ -148,7 +149,7 @@ def _checked(body: bytes, event: Properties) -> Properties:
     if len(body) > _LONGEST_ANSWER:
         raise _Refused("Response object is too long.")
     try:
-        answer = json.loads(body)
+        answer = read_json(body)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):

@@ -1,0 +1,155 @@
+"""Regular expressions from outside, matched in a process of their own.
+
+Some expressions need longer than the universe has, and Python matches them without letting
+anything else in the process happen. Here they have a second of the processor for each text; one
+that takes longer is given up. Run as a program, this module is that process; it needs no more than
+the standard library.
+"""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+_SECONDS = 1.0  # of the processor, for one expression and one text
+
+
+class TooSlow(ValueError):
+    """An expression that cannot be decided in time."""
+
+
+class Expressions:
+    """Finds regular expressions in texts, in the order of the texts.
+
+    Args:
+        patterns: valid regular expressions.
+        on_match: called from a thread with a text's tag, an expression's index, and its first
+            group's text (None where it has no group, or none that took part).
+        on_slow: called with the index of an expression that is given up.
+        whole: they must match all of a text.
+    """
+
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        *,
+        on_match: Callable[[Any, int, str | None], None],
+        on_slow: Callable[[int], None],
+        whole: bool = False,
+    ) -> None:
+        from local_aws.processes import Child
+
+        self._on_match, self._on_slow = on_match, on_slow
+        self._texts: SimpleQueue[Any] = SimpleQueue()
+        self._texts.put({"patterns": list(patterns), "whole": whole})
+        self._child = Child(
+            [__file__],
+            env={},
+            cwd=Path("/"),
+            python_flags=("-I", "-S"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._threads = [threading.Thread(target=self._write), threading.Thread(target=self._read)]
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    def feed(self, tag: Any, text: str) -> None:
+        """Look through a text, later.
+
+        Args:
+            tag: what the match is told with; JSON.
+            text: the text.
+        """
+        self._texts.put([tag, text])
+
+    def close(self, patience: float) -> bool:
+        """End, once all texts are looked through; False if that takes longer than `patience`."""
+        self._texts.put(None)
+        reader = self._threads[1]
+        reader.join(patience)
+        done = not reader.is_alive()
+        self._child.kill()
+        for thread in self._threads:
+            thread.join()
+        return done
+
+    def _write(self) -> None:
+        stdin = self._child.popen.stdin
+        assert stdin is not None
+        try:
+            with stdin:
+                while (text := self._texts.get()) is not None:
+                    stdin.write(json.dumps(text).encode() + b"\n")
+                    if self._texts.empty():
+                        stdin.flush()
+        except (OSError, ValueError):  # the process is gone
+            return
+
+    def _read(self) -> None:
+        stdout = self._child.popen.stdout
+        assert stdout is not None
+        with stdout:
+            for line in stdout:
+                tag, index, group, slow = json.loads(line)
+                if slow:
+                    self._on_slow(index)
+                else:
+                    self._on_match(tag, index, group)
+
+
+def fullmatch(pattern: str, text: str) -> bool:
+    """Whether a valid regular expression matches all of a text.
+
+    Raises:
+        TooSlow: that cannot be decided in time.
+    """
+    found: list[int] = []
+    slow: list[int] = []
+    expressions = Expressions(
+        [pattern],
+        on_match=lambda _, index, __: found.append(index),
+        on_slow=slow.append,
+        whole=True,
+    )
+    expressions.feed(0, text)
+    done = expressions.close(60.0)  # a busy machine may take long to give it its second
+    if slow or not done:
+        raise TooSlow(f"{pattern} cannot be matched in time")
+    return bool(found)
+
+
+def _interrupted(*_: object) -> None:
+    raise TimeoutError
+
+
+def _main() -> None:
+    told = json.loads(sys.stdin.readline())
+    patterns = dict(enumerate(map(re.compile, told["patterns"])))
+    signal.signal(signal.SIGVTALRM, _interrupted)  # which the matching looks for now and then
+    for line in sys.stdin:
+        tag, text = json.loads(line)
+        for index, pattern in list(patterns.items()):
+            found, slow = None, False
+            try:
+                signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)
+                found = pattern.fullmatch(text) if told["whole"] else pattern.search(text)
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            except TimeoutError:
+                slow = True
+                del patterns[index]
+            if found or slow:
+                group = found[1] if found and pattern.groups else None
+                sys.stdout.write(json.dumps([tag, index, group, slow]) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,105 @@
+"""Work in the background: so much at once, the rest in line."""
+
+import heapq
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+log = logging.getLogger(__name__)
+
+JOBS_AT_ONCE = max(4, os.cpu_count() or 1)
+"""Training and transform jobs of this machine; AWS has quotas for that."""
+EVENTS_AT_ONCE = 32
+"""Asynchronous events of an account's functions in one region."""
+_LINGER = 5.0  # seconds that a thread waits for more work
+
+
+@dataclass(order=True)
+class _Waiting:
+    due: float
+    number: int
+    task: Callable[[], None] = field(compare=False)
+
+
+class Workers:
+    """Runs tasks in at most `size` threads, those that are due in the order of their coming.
+
+    Threads are started when they are needed and end when there is nothing to do for a while.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size, self._name = size, name
+        self._line: list[_Waiting] = []
+        self._numbers = itertools.count()
+        self._threads = self._idle = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def submit(self, task: Callable[[], None], after: float = 0.0) -> Callable[[], bool]:
+        """Run a task, not before `after` seconds have gone by.
+
+        Returns:
+            What takes the task out of the line; False if it is not there any more.
+        """
+        with self._changed:
+            waiting = _Waiting(time.monotonic() + after, next(self._numbers), task)
+            if not self._closed:
+                heapq.heappush(self._line, waiting)
+                if len(self._line) > self._idle and self._threads < self._size:
+                    self._threads += 1
+                    threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                self._changed.notify()
+
+        def cancel() -> bool:
+            with self._changed:
+                if waiting not in self._line:
+                    return False
+                self._line.remove(waiting)
+                heapq.heapify(self._line)
+                return True
+
+        return cancel
+
+    @property
+    def full(self) -> bool:
+        """Whether one more task has to wait."""
+        with self._changed:
+            return self._threads - self._idle + len(self._line) >= self._size
+
+    def close(self) -> None:
+        """Forget what waits, and begin nothing any more."""
+        with self._changed:
+            self._closed = True
+            self._line.clear()
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                task()
+            except Exception:
+                log.exception("%s", self._name)
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            self._idle += 1
+            ends = time.monotonic() + _LINGER
+            while not self._closed:
+                now = time.monotonic()
+                if self._line and self._line[0].due <= now:
+                    self._idle -= 1
+                    return heapq.heappop(self._line).task
+                if now >= ends and (not self._line or self._idle > 1):  # one waits for what is due
+                    break
+                until = self._line[0].due if self._line else ends
+                self._changed.wait(max(0.0, min(until, max(ends, now + 1.0)) - now))
+            self._idle -= 1
+            self._threads -= 1
+            return None
+
+
+JOBS = Workers(JOBS_AT_ONCE, "job")
