@@ -17,8 +17,8 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 from local_aws import processes
+from local_aws.cloudformation.models import cloudformation_backends
 from local_aws.iam.witness import Allowed, Permission
-from moto.cloudformation.models import cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.sns.models import sns_backends
 
