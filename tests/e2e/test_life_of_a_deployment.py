@@ -18,7 +18,7 @@ import boto3
 import psutil
 import pytest
 from botocore.exceptions import ClientError, WaiterError
-from moto.cloudformation.models import cloudformation_backends
+from local_aws.cloudformation.models import cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.sns.models import sns_backends
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moto.core.base_backend import BaseBackend
+from moto.core.base_backend import BackendDict, BaseBackend
 
 from local_aws import clients
 from local_aws.cloudformation import answers
@@ -305,3 +305,6 @@ class CloudFormationBackend(BaseBackend):
     def importers(self, export: str) -> list[str]:
         """The names of the stacks that import `export`."""
         return [s.name for s in list(self.stacks.values()) if s.exists and export in s.imports]
+
+
+cloudformation_backends = BackendDict(CloudFormationBackend, "cloudformation")

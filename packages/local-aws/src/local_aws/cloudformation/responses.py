@@ -25,6 +25,7 @@ from local_aws.cloudformation.models import (
     Event,
     Resource,
     Stack,
+    cloudformation_backends,
     now,
 )
 from local_aws.sts.models import find_session, trusts
@@ -62,11 +63,7 @@ class CloudFormationResponse(LocalResponse):
     @property
     def backend(self) -> CloudFormationBackend:
         """The caller's account and region."""
-        from moto.cloudformation.models import cloudformation_backends
-
-        backend = cloudformation_backends[self.current_account][self.region]
-        assert isinstance(backend, CloudFormationBackend)
-        return backend
+        return cloudformation_backends[self.current_account][self.region]
 
     # ---- stacks
 

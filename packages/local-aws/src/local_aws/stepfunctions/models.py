@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
-from moto.core.config import default_user_config
 from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.models import (
     StepFunctionsParserBackend,
@@ -70,8 +69,7 @@ def boto_client_for(region: str, service: str, state_credentials: Any = None) ->
 
 
 def install() -> None:
-    """Run state machines, instead of remembering them, and as above."""
-    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    """Put our backend and our clients into moto's interpreter, which has been imported."""
     stepfunctions_parser_backends.backend = LocalStepFunctionsBackend
     moto_client_for = boto_client.boto_client_for
     for name, module in list(sys.modules.items()):  # some of moto's modules imported it by name
