@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packages" / "recsy
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cost import prices
-from outputs import Outputs, by_stack, is_ours
+from outputs import Outputs, by_stack
 from recsys.datasets.ratings import Ids, Ratings
 from recsys.evaluation import Predict
 

@@ -18,11 +18,11 @@ import boto3
 import psutil
 import pytest
 from botocore.exceptions import ClientError, WaiterError
-from local_aws.cloudformation.models import cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.sns.models import sns_backends
 
 from local_aws import processes
+from local_aws.cloudformation.models import cloudformation_backends
 from local_aws.iam.witness import Allowed, Permission
 from outputs import Outputs, by_stack
 from rehearsal.calls import workshop_calls

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from local_aws.processes import Child
 from local_aws.server import LocalAws
-from tests.local_aws.awslambda.conftest import TRUST, Lambda
+from local_aws_tests.awslambda.conftest import TRUST, Lambda
 from tests.reliability import Tally
 
 LINUX = sys.platform == "linux"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.local_aws.awslambda.conftest import REGION, TRUST
 
+from local_aws_tests.awslambda.conftest import REGION, TRUST
 from tests.reliability import Tally
 
 FAILING = "def handler(e, c):\n    raise ValueError('always')\n"
