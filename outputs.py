@@ -1,4 +1,4 @@
-"""What a deployment made, as the outputs of its stacks tell: for whoever asks it."""
+"""A deployment's outputs: the names, keys and addresses of what its stacks made."""
 
 import re
 from collections.abc import Mapping

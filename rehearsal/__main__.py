@@ -7,40 +7,16 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from outputs import Outputs, by_stack
-from rehearsal.calls import Call, median_milliseconds, training_jobs, workshop_calls
+from rehearsal.calls import median_milliseconds, training_jobs, workshop_calls
 from rehearsal.cdk import PROJECT
-from rehearsal.personalize import Catalogue, Personalized, ask
+from rehearsal.personalize import Catalogue, ask
 from rehearsal.report import lines
-from rehearsal.steps import DATA, Steps, on_local_aws, prepare
-
-
-@dataclass(kw_only=True)
-class Rehearsal(Steps):
-    """What a rehearsal did; `report.json` is this, as JSON.
-
-    `seconds` holds each step's duration, `training` each job's metrics, `milliseconds` the medians
-    of repeated warm calls, `personalize` what Amazon Personalize answered, `leftovers` what
-    outlived the destruction.
-    """
-
-    data: dict[str, Any]
-    preset: str
-    stacks: dict[str, dict[str, str]] = field(default_factory=dict)
-    training: dict[str, dict[str, Any]] = field(default_factory=dict)
-    calls: list[Call] = field(default_factory=list)
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    personalize: Personalized = field(default_factory=Personalized)
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether every call was answered and nothing was left."""
-        failed = self.personalize.failed or any(call.error for call in self.calls)
-        return not self.leftovers and not failed
+from rehearsal.run import Rehearsal
+from rehearsal.steps import DATA, on_local_aws, prepare
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rehearsal import personalize
-
-if TYPE_CHECKING:
-    from rehearsal.__main__ import Rehearsal
-    from rehearsal.calls import Call
+from rehearsal.calls import Call
+from rehearsal.run import Rehearsal
 
 
-def lines(run: "Rehearsal", catalogue: personalize.Catalogue) -> Iterator[str]:
+def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
     """The report as lines of text; the catalogue tells what Amazon Personalize's items are."""
     data = run.data
     yield ""
@@ -63,12 +61,12 @@ def _columns(*values: str | float | None) -> str:
     )
 
 
-def _metric(run: "Rehearsal", task: str, name: str) -> float | None:
+def _metric(run: Rehearsal, task: str, name: str) -> float | None:
     value = run.training.get(task, {}).get("metrics", {}).get(name)
     return None if value is None else float(value)
 
 
-def _answer(call: "Call", catalogue: personalize.Catalogue) -> Iterator[str]:
+def _answer(call: Call, catalogue: personalize.Catalogue) -> Iterator[str]:
     answer = call.answer
     if call.error:
         yield f"FAILED: {answer.get('errorMessage', answer)}"

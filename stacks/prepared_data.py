@@ -75,10 +75,12 @@ class PreparedData:
             ValueError: it is none, or not a whole one; the message says what to do.
         """
         advice = "make it with `make data`, or name another folder by -c data=FOLDER"
+        path = folder / "manifest.json"
         try:
-            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            manifest = json.loads(path.read_text(encoding="utf-8"))
             version = manifest["version"]
-            keys = Keys(**manifest["keys"])
+            # another version's keys may be others
+            keys = Keys(**manifest["keys"]) if version == _VERSION else None
             vocabulary = {
                 name: int(manifest["object2vec"][name])
                 for name in ("enc0_vocab_size", "enc1_vocab_size")
@@ -86,15 +88,9 @@ class PreparedData:
         except FileNotFoundError:
             raise ValueError(f"no prepared data in {folder} (no manifest.json): {advice}") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{folder / 'manifest.json'} is not a manifest ({error!r}): {advice}"
-            ) from None
-
-        if version != _VERSION:
-            raise ValueError(
-                f"{folder / 'manifest.json'} is of version {version}, and {_VERSION} is needed: "
-                f"{advice}"
-            )
+            raise ValueError(f"{path} is not a manifest ({error!r}): {advice}") from None
+        if keys is None:
+            raise ValueError(f"{path} is of version {version}, and {_VERSION} is needed: {advice}")
         bucket = folder / "bucket"
         missing = [str(bucket / key) for key in keys.files if not (bucket / key).is_file()]
         if missing:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 from botocore.exceptions import BotoCoreError, ClientError
 
 from common.errors import FunctionError, code_of, failure, text_of
-from common.text import decoded, listed
+from common.text import decoded, listed, shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -77,8 +77,8 @@ class Bucket:
             raise FunctionError(f"{self._path} is malformed: it must be an object with items.")
         if catalogue.get("version") != VERSION:
             raise FunctionError(
-                f"{self._path} is of version {catalogue.get('version')!r}, and this function reads "
-                f"version {VERSION}: deploy the data and the functions of one version."
+                f"{self._path} is of version {shown(catalogue.get('version'))}, and this function "
+                f"reads version {VERSION}: deploy the data and the functions of one version."
             )
         items = catalogue.get("items")
         if not isinstance(items, list):
@@ -130,4 +130,4 @@ def _item(found: dict[str, Any]) -> Any:
 
 
 def _is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63

@@ -45,7 +45,7 @@ def shown(value: object) -> str:
 
 
 def names(unknown: Sequence[object]) -> str:
-    """Fields that nobody knows, by name."""
+    """Unknown fields, the first of many."""
     return ", ".join(shown(name) for name in unknown[:SHOWN])
 
 

@@ -2,21 +2,26 @@
 
 import base64
 import importlib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import movie_retrieval.logic
+import numpy as np
 import pytest
 import rec_engine.logic
 from botocore.exceptions import EndpointConnectionError
+from common.catalogue import Bucket
+from common.errors import FunctionError
 from hypothesis import example, given
 from hypothesis import strategies as st
 from movie_retrieval.errors import RetrievalError
 from rec_engine.logic import RecommendationError
 
 from tests.inputs import attempt, damaged
+from tests.lambdas.fakes import catalogue
 from tests.reliability import Tally
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -85,6 +90,45 @@ def test_retrieval(tally: Tally, event: object) -> None:
         assert request.bucket == "movies" or len(request.bucket) >= 3
         assert type(request.movie) is int and request.movie >= 0
         assert 1 <= request.top_k <= 100
+
+
+# The catalogue
+
+
+class Stored:
+    """S3 with one file."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def get_object(self, **_: str) -> dict[str, Any]:
+        return {"Body": io.BytesIO(self.content), "ETag": "e"}
+
+
+WHOLE = catalogue({1: "Über (1990)", 2: None, 30: "Last"}, {1: 3, 30: 1}).encode()
+
+
+@given(damaged(WHOLE) | st.binary(max_size=40) | anything.map(json.dumps).map(str.encode))
+@example(WHOLE.replace(b"30", b"9" * 30))
+@example(WHOLE.replace(b"30", b"9" * 5_000))
+@example(WHOLE.replace(b'"version": 1', b'"version": "' + b"x" * 5_000 + b'"'))
+@example(b"[" * 100_000)
+def test_catalogue(tally: Tally, content: bytes) -> None:
+    tally("inputs tried", "catalogues, damaged")
+    s3: Any = Stored(content)
+    items, error = attempt(lambda: Bucket(s3, "movies", "key").items("e"), FunctionError)
+    if error:
+        told = str(error)
+        assert told.startswith("s3://movies/key ")
+        assert "sys." not in told, "Python's words"
+        assert len(told.encode()) < 3_000
+    else:
+        assert items
+        movies = [item.movie for item in items]
+        assert movies == sorted(set(movies))
+        assert all(type(item.movie) is type(item.ratings) is int for item in items)
+        assert all(item.title is None or isinstance(item.title, str) for item in items)
+        np.array([*movies, *(item.ratings for item in items)], np.int64)
 
 
 # Over HTTP

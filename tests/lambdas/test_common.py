@@ -19,6 +19,10 @@ from common.text import decoded, listed, shown
 
 from tests.lambdas.fakes import client_error
 
+# private, so that functions cannot use them
+THROTTLED = vars(ThrottledRetryableChecker)["_THROTTLED_ERROR_CODES"]
+TRANSIENT = vars(TransientRetryableChecker)["_TRANSIENT_ERROR_CODES"]
+STATUSES = vars(TransientRetryableChecker)["_TRANSIENT_STATUS_CODES"]
 QUOTA = "LimitExceededException"  # of SageMaker and Personalize: a limit, not a rate
 
 
@@ -30,15 +34,13 @@ class NarrowError(OurError):
     """One kind of it."""
 
 
-@pytest.mark.parametrize(
-    "code", sorted(set(ThrottledRetryableChecker._THROTTLED_ERROR_CODES) - {QUOTA})
-)
+@pytest.mark.parametrize("code", sorted(set(THROTTLED) - {QUOTA}))
 def test_is_throttled_with_each_code_that_botocore_retries_is_true(code: str) -> None:
     assert is_throttled(client_error(code, "m"))
     assert is_transient(client_error(code, "m"))
 
 
-@pytest.mark.parametrize("code", TransientRetryableChecker._TRANSIENT_ERROR_CODES)
+@pytest.mark.parametrize("code", TRANSIENT)
 def test_is_transient_with_each_code_that_botocore_retries_is_true(code: str) -> None:
     assert is_transient(client_error(code, "m"))
 
@@ -68,7 +70,7 @@ def test_is_transient_with_a_code_that_a_service_documents_is_true(
 @pytest.mark.parametrize(
     ("status", "transient"),
     [
-        *((status, True) for status in TransientRetryableChecker._TRANSIENT_STATUS_CODES),
+        *((status, True) for status in STATUSES),
         (429, True),
         (400, False),
         (403, False),

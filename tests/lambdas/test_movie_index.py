@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
+from common.clients import client
 from common.errors import FunctionError
 from moto import mock_aws
-from movie_index import logic
 from movie_index.handler import MovieIndexError, is_complete, on_event
 from movie_retrieval.vectors import Index
 
@@ -47,9 +47,9 @@ def endpoint(aws: None, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     """The import's, in SageMaker's place."""
     found = Endpoint()
     found.places, found.vocabulary = dict(enumerate(PLACES.tolist())), 1000
-    real = logic.client
     monkeypatch.setattr(
-        logic, "client", lambda name: found if name.startswith("sagemaker") else real(name)
+        "movie_index.logic.client",
+        lambda name: found if name.startswith("sagemaker") else client(name),
     )
     monkeypatch.setattr("common.embedding_model.ANSWER_BYTES", 3_000)  # many small parts
     return found

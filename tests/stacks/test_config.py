@@ -224,6 +224,6 @@ def test_every_setting_is_documented(data: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_manifest_of_another_version_says_what_to_do(tmp_path: Path) -> None:
     folder = write_data(tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "version": 2}))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "version": 2, "keys": {}}))
     with pytest.raises(ConfigError, match=r"is of version 2, and 1 is needed: make it with `make"):
         Config.from_context({"data": str(folder)})

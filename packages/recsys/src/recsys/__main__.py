@@ -8,7 +8,7 @@ import sys
 # its command is asked for, so that a quick command stays quick.
 COMMANDS = {
     "prepare": ("recsys.datasets.prepare", "write the engines' files from ratings"),
-    "health": ("recsys.health", "judge the data by what Amazon Personalize needs"),
+    "health": ("recsys.health_command", "judge the data by what Amazon Personalize needs"),
 }
 
 

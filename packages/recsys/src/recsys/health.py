@@ -4,13 +4,10 @@
 each thing green, amber (it will work, worse than it could) or red (it will be refused).
 """
 
-import argparse
 import csv
 import hashlib
 import io
 import json
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,10 +20,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv as pacsv
 
-from recsys.datasets import layout, load, personalize
-from recsys.datasets.text import printable
 from recsys.errors import InputError
 from recsys.instances import decode, shown
+from recsys.text import printable
 
 Status = Literal["green", "amber", "red"]
 
@@ -118,54 +114,11 @@ class Report:
         path.write_text(json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("build/data"),
-        help="a folder that `recsys prepare` wrote, whose health.json is renewed; or one with an "
-        "interactions.csv; or ratings as `recsys prepare` takes them (default: %(default)s)",
-    )
-    parser.add_argument("--json", type=Path, help="write the report to this file as JSON")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Report; 0, or 1 if something is red or nothing can be read."""
-    path: Path = options.data
-    try:
-        if (path / "manifest.json").is_file():
-            report = examine_prepared(path)
-            report.write(path / "health.json")
-        elif (path / "interactions.csv").is_file():
-            report = Report()
-            examine(report, path, "data")
-        else:
-            with tempfile.TemporaryDirectory() as scratch:
-                personalize.export(load(path), Path(scratch))
-                report = _examine_groups(Path(scratch) / layout.PERSONALIZE)
-    except InputError as error:
-        print(f"The data cannot be used:\n{error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{error.filename or path}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    print("\n".join(report.lines()))
-    if options.json:
-        report.write(options.json)
-    return int(any(group.status == "red" for group in report.groups.values()))
-
-
-def examine_prepared(folder: Path) -> Report:
-    """The health of all that `recsys prepare` wrote into a folder for Amazon Personalize."""
-    return _examine_groups(folder / "bucket" / layout.PERSONALIZE)
-
-
-def _examine_groups(root: Path) -> Report:
+def examine_groups(root: Path) -> Report:
+    """The health of the dataset groups whose files are in the folders of `root`, by their names."""
     report = Report()
-    for name in personalize.GROUPS:
-        if (root / name).is_dir():
-            examine(report, root / name, name)
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        examine(report, folder, folder.name)
     return report
 
 

@@ -92,7 +92,7 @@ def export(
             manifest["teacher"] = taught.words
         text = json.dumps(manifest, ensure_ascii=False, indent=2)
         (folder / "manifest.json").write_text(text + "\n", "utf-8")
-        health.examine_prepared(folder).write(folder / "health.json")
+        health.examine_groups(bucket / layout.PERSONALIZE).write(folder / "health.json")
     return manifest
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recsys.datasets.text import printable
 from recsys.errors import InputError
+from recsys.text import printable
 
 MAX_PROBLEMS = 50
 """As many problems are listed for a file; it is read no further after them."""

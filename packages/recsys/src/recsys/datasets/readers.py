@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from recsys.datasets.problems import MAX_PROBLEMS, DataError, Problem
 from recsys.datasets.ratings import GENRES, MAX_ID, DataSet, Ids, MovieTable, Ratings
-from recsys.datasets.text import printable
+from recsys.text import printable
 
 FIELDS = ("user", "item", "rating", "timestamp")
 

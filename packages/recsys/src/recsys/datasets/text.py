@@ -1,6 +1,5 @@
-"""Text that may be shown, and rows of it, written a block at a time: millions in seconds."""
+"""Rows of text, written a block at a time: millions in seconds."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, TypeAlias
 
@@ -12,17 +11,6 @@ from tqdm import tqdm
 _ROWS = 500_000  # written at once
 
 Piece: TypeAlias = str | NDArray[Any] | pa.Array
-
-# control characters, separators of lines, and marks that override the direction of text
-_ACTING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    """The text as one line, without what acts on a terminal or reorders what is shown there.
-
-    Line breaks and tabs become spaces; Escape and the like are left out.
-    """
-    return _ACTING.sub(lambda found: " " if found[0].isspace() else "", text)
 
 
 def write_rows(file: BinaryIO, pieces: Sequence[Piece], bar: "tqdm[Any]") -> None:

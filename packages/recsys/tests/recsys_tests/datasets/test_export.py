@@ -11,7 +11,7 @@ from recsys import health, recordio
 from recsys.datasets import DataError, DataSet, Ids, MovieTable, Ratings, load
 from recsys.datasets.export import export
 from recsys.datasets.splits import split
-from recsys.datasets.text import printable
+from recsys.text import printable
 from tests.reliability import Tally
 
 BUCKET = "bucket/object2vec/movielens"

@@ -1,0 +1,14 @@
+"""Text that is safe to show on a terminal."""
+
+import re
+
+# control characters, separators of lines, and marks that override the direction of text
+_ACTING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text as one line, without what acts on a terminal or reorders what is shown there.
+
+    Line breaks and tabs become spaces; Escape and the like are left out.
+    """
+    return _ACTING.sub(lambda found: " " if found[0].isspace() else "", text)

@@ -1,0 +1,32 @@
+"""What a rehearsal did."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rehearsal.calls import Call
+from rehearsal.personalize import Personalized
+from rehearsal.steps import Steps
+
+
+@dataclass(kw_only=True)
+class Rehearsal(Steps):
+    """What a rehearsal did; `report.json` is this, as JSON.
+
+    `seconds` holds each step's duration, `training` each job's metrics, `milliseconds` the medians
+    of repeated warm calls, `personalize` what Amazon Personalize answered, `leftovers` what
+    outlived the destruction.
+    """
+
+    data: dict[str, Any]
+    preset: str
+    stacks: dict[str, dict[str, str]] = field(default_factory=dict)
+    training: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    personalize: Personalized = field(default_factory=Personalized)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every call was answered and nothing was left."""
+        failed = self.personalize.failed or any(call.error for call in self.calls)
+        return not self.leftovers and not failed

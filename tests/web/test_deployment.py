@@ -1,0 +1,35 @@
+"""Which deployment the page is for."""
+
+from typing import Any
+
+import pytest
+
+from tests.test_outputs import CloudFormation, stack
+from web.deployment import Deployment, NothingDeployed
+
+DATA = {"BucketName": "b", "CatalogueKey": "c", "RatingsKey": "r", "IdsKey": "i"}
+
+
+def found(*stacks: dict[str, Any]) -> Deployment:
+    client: Any = CloudFormation(list(stacks))
+    return Deployment.find(client, "team")
+
+
+def test_find_tells_bucket_and_the_endpoint_that_places_movies() -> None:
+    models = {"RecommendationEndpointName": "r", "RetrievalEndpointName": "w"}
+    both = found(stack("team-Data", **DATA), stack("team-Object2Vec", **models))
+    assert (both.bucket, both.places) == ("b", "w")
+    one = found(
+        stack("team-Data", **DATA), stack("team-Object2Vec", RecommendationEndpointName="r")
+    )
+    assert one.places == "r"
+
+
+def test_find_without_data_says_that_nothing_is_deployed() -> None:
+    with pytest.raises(NothingDeployed, match="No deployment named team with data"):
+        found(stack("team-Functions", ApiEndpoint="u"))
+
+
+def test_find_of_an_older_versions_deployment_says_to_deploy_it_again() -> None:
+    with pytest.raises(NothingDeployed, match="older version of this project: deploy it again"):
+        found(stack("team-Data", BucketName="b"))
