@@ -78,8 +78,8 @@ notebooks: $(SETUP) ## run every notebook on the local AWS, rendered into build/
 cost: $(SETUP) ## what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
 	@python -m cost $(foreach one,$(SETTINGS),-c $(one))
 
-check: $(SETUP) ## ruff, mypy, known vulnerabilities, secrets
-	@ruff format --check . && ruff check . && mypy && python supply_chain.py
+check: $(SETUP) ## ruff, mypy, imports, known vulnerabilities, secrets
+	@ruff format --check . && ruff check . && mypy && PYTHONPATH=lambdas lint-imports --no-logo --no-cache && python supply_chain.py
 
 sbom: $(SETUP) ## bills of materials into build/sbom, as CycloneDX
 	@mkdir -p build/sbom
