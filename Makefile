@@ -22,10 +22,10 @@ export PYTHONHASHSEED := 0
 # images for containers set it to keep their layers small; here each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup rehearse test data local cost check sbom format lock clean bench notebooks reliability demo web screenshots
+.PHONY: help setup rehearse test test-fast data local cost check sbom format lock clean bench notebooks reliability demo web screenshots
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 
 setup: $(SETUP) ## install everything into .venv and node_modules
 
@@ -51,6 +51,9 @@ test: $(SETUP) ## every test
 	@rm -rf build/tally
 	@python -m pytest -q -n 2 --dist loadfile
 	@python tests/reliability.py --check
+
+test-fast: $(SETUP) ## unit tests and a smoke test of the CDK app, in a minute
+	@python -m pytest -q -n 2 --dist loadfile -m "not (slow or integration or e2e or browser)"
 
 reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliability.md
 	@rm -rf build/tally

@@ -43,6 +43,8 @@ from tests.lambdas.test_trained_resource import (
 )
 from tests.reliability import Tally
 
+pytestmark = pytest.mark.slow
+
 LAMBDAS = Path(__file__).resolve().parents[2] / "lambdas"
 SERVICES: dict[Any, tuple[str, ...]] = {
     kinds: ("sagemaker", "personalize", "s3", "logs"),

@@ -14,6 +14,8 @@ from local_aws.install import install
 from local_aws.personalize import coverage
 from moto import mock_aws
 
+pytestmark = pytest.mark.slow
+
 COVERAGE = Path(__file__).resolve().parents[3] / "docs" / "personalize-coverage.md"
 DOMAIN = "VIDEO_ON_DEMAND"
 RECIPE = "arn:aws:personalize:::recipe/"
