@@ -25,7 +25,7 @@ export PYTHONHASHSEED := 0
 # images for containers set it to keep their layers small; here each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup rehearse test test-local-aws data local cost check sbom format lock clean bench notebooks reliability demo web screenshots
+.PHONY: help setup rehearse test test-fast test-local-aws data local cost check sbom format lock clean bench notebooks reliability demo web screenshots
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -61,6 +61,9 @@ test-local-aws: $(SETUP) ## local-aws's tests in an environment without the proj
 	@uv pip install --quiet --python $(ALONE)/bin/python --constraints requirements.txt ./packages/local-aws hypothesis pytest pytest-xdist
 	@$(ALONE)/bin/python -m pytest -q -n 2 --dist loadfile --override-ini pythonpath=". packages/local-aws/tests" packages/local-aws
 
+test-fast: $(SETUP) ## unit tests and a smoke test of the CDK app, in a minute
+	@python -m pytest -q -n 2 --dist loadfile -m "not (slow or integration or e2e or browser)"
+
 reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliability.md
 	@rm -rf build/tally
 	@python -m pytest -q -n 2 --dist loadfile -m tallied --hypothesis-profile=thorough
@@ -87,8 +90,8 @@ notebooks: $(SETUP) ## run every notebook on the local AWS, rendered into build/
 cost: $(SETUP) ## what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
 	@python -m cost $(foreach one,$(SETTINGS),-c $(one))
 
-check: $(SETUP) ## ruff, mypy, known vulnerabilities, secrets
-	@ruff format --check . && ruff check . && mypy && python supply_chain.py
+check: $(SETUP) ## ruff, mypy, imports, known vulnerabilities, secrets
+	@ruff format --check . && ruff check . && mypy && PYTHONPATH=lambdas lint-imports --no-logo --no-cache && python supply_chain.py
 
 sbom: $(SETUP) ## bills of materials into build/sbom, as CycloneDX
 	@mkdir -p build/sbom

@@ -13,6 +13,11 @@ settings.register_profile("ci", max_examples=100, deadline=None, derandomize=Tru
 settings.register_profile("thorough", max_examples=5_000, deadline=None)
 settings.load_profile("ci")
 
+# folders and a fixture whose tests go through the CDK CLI, or kill servers
+_JOURNEYS = {"e2e", "chaos", "deployment"}
+# fixtures that start a local AWS or synthesize the app
+_SERVICES = {"aws", "client_of", "page", "stacks", "synthesize", "world"}
+
 
 @pytest.fixture(scope="module")
 def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
@@ -24,8 +29,18 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the files in which something is counted, for `pytest -m tallied`."""
-    files = {item.path for item in items if "tally" in getattr(item, "fixturenames", ())}
+    """Mark tests by what they need, and the files in which something is counted."""
+    files = {item.path for item in items if "tally" in _fixtures(item)}
     for item in items:
         if item.path in files:
             item.add_marker("tallied")
+        if _JOURNEYS & {*item.path.relative_to(item.config.rootpath).parts, *_fixtures(item)}:
+            item.add_marker("e2e")
+        if "browser" in _fixtures(item):
+            item.add_marker("browser")
+        if _SERVICES & _fixtures(item):
+            item.add_marker("integration")
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return {*getattr(item, "fixturenames", ())}

@@ -17,6 +17,8 @@ from rehearsal.inventory import inventory
 
 DATA = PROJECT / "build" / "data"
 _REGION = "us-east-1"
+# stacks that do not need each other change at once
+_PARALLEL = ("--concurrency=4",)
 
 
 @dataclass(kw_only=True)
@@ -55,10 +57,14 @@ class Steps:
             cdk("bootstrap", f"aws://123456789012/{_REGION}", "--app", assembly, log=log)
         before = inventory()
         with self.step("cdk deploy --all"):
-            cdk("deploy", "--all", "--require-approval=never", "--app", assembly, log=log)
+            cdk(
+                *("deploy", "--all", "--require-approval=never", *_PARALLEL),
+                *("--app", assembly),
+                log=log,
+            )
         yield
         with self.step("cdk destroy --all"):
-            cdk("destroy", "--all", "--force", "--app", assembly, log=log)
+            cdk("destroy", "--all", "--force", *_PARALLEL, "--app", assembly, log=log)
         self.leftovers = sorted(inventory() - before)
 
 

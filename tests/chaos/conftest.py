@@ -55,7 +55,7 @@ class Server:
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal and wait for the end."""
         self.popen.send_signal(how)
-        self.popen.wait(30)
+        self.popen.wait(120)
         assert self.popen.stdout is not None
         self.popen.stdout.close()
 

@@ -28,7 +28,10 @@ _UNSEEN: Final = {
     ("*Framework*", "lambda:GetFunction"): (
         "the CDK's framework waits with it for a function that Lambda has put to sleep"
     ),
-    ("*-TrainerIsCompleteRole*", "sagemaker:StopTrainingJob"): "a deletion during the training",
+    ("*-DeepMf-TrainerIsCompleteRole*", "sagemaker:StopTrainingJob"): (
+        "a deletion during the training, as Object2Vec's stack has one"
+    ),
+    ("*-FactorizationMachin*", "sagemaker:StopTrainingJob"): "the same",
     ("*-TrainerIsCompleteRole*", "personalize:StopSolutionVersionCreation"): "the same",
     ("*", "ecr:*"): "SageMaker fetches the image; here none is fetched",
     ("*TrainingRole*", "logs:DescribeLogStreams"): "SageMaker documents it for jobs",

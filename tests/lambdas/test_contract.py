@@ -43,6 +43,8 @@ from tests.lambdas.test_trained_resource import (
 )
 from tests.reliability import Tally
 
+pytestmark = pytest.mark.slow
+
 LAMBDAS = Path(__file__).resolve().parents[2] / "lambdas"
 SERVICES = ("sagemaker", "sagemaker-runtime", "personalize", "s3", "s3vectors", "logs")
 OURS = ("sagemaker", "sagemaker-runtime", "personalize")  # played by the tests

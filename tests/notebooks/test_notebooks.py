@@ -225,8 +225,8 @@ def test_the_notebook_instance_starts_and_stops(
     group = "/aws/sagemaker/NotebookInstances/recommender-notebook"
 
     def start(times: int) -> Path:
-        subprocess.run(["bash"], input=script, check=True, timeout=60)
-        for _ in range(300):
+        subprocess.run(["bash"], input=script, check=True, timeout=300)
+        for _ in range(1200):
             told = [
                 event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]
             ]

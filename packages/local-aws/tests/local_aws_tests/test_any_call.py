@@ -131,7 +131,7 @@ def send(request: AWSPreparedRequest, body: bytes, **changed: str) -> tuple[int,
         for name, value in request.headers.items()
     }
     headers |= {"Content-Length": str(len(body)), **changed}
-    connection = http.client.HTTPConnection(url.netloc, timeout=20)
+    connection = http.client.HTTPConnection(url.netloc, timeout=120)
     try:
         connection.request(request.method, f"{url.path}?{url.query}", body, headers)
         response = connection.getresponse()

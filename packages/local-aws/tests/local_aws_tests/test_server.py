@@ -5,6 +5,8 @@ import pytest
 from local_aws import clients
 from local_aws.server import LocalAws
 
+pytestmark = pytest.mark.slow
+
 
 def test_there_is_one_at_a_time_in_a_process() -> None:
     with LocalAws() as first:

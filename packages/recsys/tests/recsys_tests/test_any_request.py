@@ -286,7 +286,7 @@ def port() -> Iterator[int]:
 def test_over_http(tally: Tally, port: int, body: bytes, kind: str) -> None:
     tally("inputs tried", "requests of model servers")
     headers = {"Content-Type": "".join(c for c in kind if c.isprintable())}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     connection.request("POST", "/invocations", body, headers)
     response = connection.getresponse()
     assert response.status in (200, 400, 415)
@@ -300,7 +300,7 @@ def test_over_http(tally: Tally, port: int, body: bytes, kind: str) -> None:
 )
 def test_lengths_that_cannot_be(tally: Tally, port: int, length: str, status: int) -> None:
     tally("inputs tried", "requests of model servers")
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     connection.putrequest("POST", "/invocations")
     connection.putheader("Content-Length", length)
     connection.endheaders()

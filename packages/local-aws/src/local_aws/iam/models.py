@@ -1,8 +1,13 @@
 """moto's IAM, with what the door needs to know."""
 
+import json
+from copy import copy
+from functools import cache
 from typing import Any
 
-from moto.iam.models import IAMBackend
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy
+from moto.settings import load_iam_aws_managed_policies
 
 
 class LocalIAMBackend(IAMBackend):
@@ -16,3 +21,24 @@ class LocalIAMBackend(IAMBackend):
         """Delete a key, and remember it: it must not become the administrator's."""
         super().delete_access_key_by_name(name)
         self.deleted_keys.add(name)
+
+    def _init_aws_policies(self) -> list[ManagedPolicy]:
+        """AWS's own policies, of which there are over a thousand: parsed once a process."""
+        if not load_iam_aws_managed_policies():
+            return []
+        policies: list[ManagedPolicy] = []
+        for parsed in _aws_policies(self.account_id, self.region_name):
+            policy = copy(parsed)
+            policy.versions = [copy(version) for version in parsed.versions]
+            policy.tags = dict(parsed.tags)
+            policies.append(policy)
+        return policies
+
+
+@cache
+def _aws_policies(account_id: str, region: str) -> tuple[ManagedPolicy, ...]:
+    documents = json.loads(aws_managed_policies_data)
+    return tuple(
+        AWSManagedPolicy.from_data(name, account_id, region, document)
+        for name, document in documents.items()
+    )

@@ -122,7 +122,7 @@ def ask(
         keys = Credentials(signed.access_key_id, signed.secret_access_key)
         SigV4Auth(keys, "execute-api", REGION).add_auth(request)
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=120)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     connection.request(method, target, data, dict(request.headers))
     answer = connection.getresponse()

@@ -19,7 +19,7 @@ def send(aws: Any, name: str, event: Any = None) -> str:
 
 
 def settled(request_id: str) -> AsyncOutcome:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         outcome = async_outcome(request_id)
         assert outcome is not None

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -272,18 +273,30 @@ def test_versions_and_aliases_keep_their_code(aws: Any) -> None:
         aws.invoke(name, Qualifier="2")
 
 
-def test_reserved_concurrency_throttles(aws: Any) -> None:
-    name = aws.deploy("import time\ndef handler(e, c):\n    time.sleep(e or 0)\n    return 1\n")
+def test_reserved_concurrency_throttles(aws: Any, tmp_path: Path) -> None:
+    source = (
+        "import pathlib, time\n"
+        "def handler(e, c):\n"
+        "    if e:\n"
+        "        (pathlib.Path(e) / 'begun').touch()\n"
+        "        while not (pathlib.Path(e) / 'over').exists():\n"
+        "            time.sleep(0.01)\n"
+        "    return 1\n"
+    )
+    name = aws.deploy(source, Timeout=300)
     client = aws.client("lambda")
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
-    slow = threading.Thread(target=aws.invoke, args=(name, 3))
+    slow = threading.Thread(target=aws.invoke, args=(name, str(tmp_path)))
     aws.invoke(name)
     slow.start()
-    time.sleep(0.5)
+    while not (tmp_path / "begun").exists():
+        assert slow.is_alive()
+        time.sleep(0.05)
     with pytest.raises(client.exceptions.TooManyRequestsException) as caught:
         aws.invoke(name)
     assert caught.value.response["Error"]["Message"] == "Rate Exceeded."
     assert caught.value.response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    (tmp_path / "over").touch()
     slow.join()
     assert aws.invoke(name).payload == 1
 

@@ -54,7 +54,7 @@ def test_a_schedule_comes_round_again_and_again_until_it_is_disabled(aws: Any) -
         backend.tick()
 
     def called(times: int) -> bool:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while metric(aws, function, "Invocations") < times and time.monotonic() < deadline:
             time.sleep(0.05)
         return metric(aws, function, "Invocations") == times

@@ -75,7 +75,7 @@ class Stacks:
 
     def settled(self, name: str) -> dict[str, Any]:
         """The stack once nothing happens to it."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             stack: dict[str, Any] = self.api.describe_stacks(StackName=name)["Stacks"][0]
             if not stack["StackStatus"].endswith(_BUSY):

@@ -4,10 +4,13 @@ import json
 import time
 
 import boto3
+import pytest
 from moto import mock_aws
 
 from local_aws.install import install
 from local_aws_tests.cloudformation.conftest import parameter
+
+pytestmark = pytest.mark.slow
 
 
 def _query_vectors() -> None:
@@ -35,7 +38,7 @@ def test_a_stack_under_mock_aws() -> None:
         ssm = boto3.client("ssm", region_name="eu-west-1")
         body = json.dumps({"Resources": {"P": parameter("1")}})
         stack_id = api.create_stack(StackName="s", TemplateBody=body)["StackId"]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             status = api.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
             if status != "CREATE_IN_PROGRESS":

@@ -4,8 +4,11 @@ import json
 import threading
 import time
 
+import pytest
 from local_aws.server import LocalAws
 from local_aws_tests.cloudformation.conftest import CAPABILITIES, Stacks, role
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_server_stops_while_a_stack_is_being_made() -> None:

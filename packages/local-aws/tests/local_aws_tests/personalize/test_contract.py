@@ -16,6 +16,8 @@ from local_aws import plugins
 from local_aws.install import install
 from local_aws.personalize import coverage
 
+pytestmark = pytest.mark.slow
+
 COVERAGE = Path(__file__).resolve().parents[3] / "docs" / "personalize-coverage.md"
 DOMAIN = "VIDEO_ON_DEMAND"
 RECIPE = "arn:aws:personalize:::recipe/"

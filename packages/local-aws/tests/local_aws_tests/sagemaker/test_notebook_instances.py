@@ -25,7 +25,7 @@ def made(aws: Any, **settings: Any) -> dict[str, Any]:
 def states(aws: Any, last: str | None) -> list[str]:
     """The states that an instance goes through until the last one, or until it is gone."""
     found: list[str] = []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             shown = aws.sagemaker.describe_notebook_instance(NotebookInstanceName=NAME)

@@ -132,7 +132,7 @@ def server(trained: tuple[Path, str]) -> Iterator[int]:
         assert str(port) in process.stdout.readline()
         yield port
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=120) == 0
     finally:
         process.kill()
         process.wait()
@@ -147,7 +147,7 @@ def call(
 
 
 def test_serving_over_one_connection(server: int, trained: tuple[Path, str]) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=120)
     connection.request("GET", "/ping")
     response = connection.getresponse()
     assert (response.status, response.read()) == (200, b"")
@@ -178,7 +178,7 @@ def test_serving_over_one_connection(server: int, trained: tuple[Path, str]) -> 
 
 
 def test_other_paths_and_methods(server: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=120)
     connection.request("GET", "/nothing")
     response = connection.getresponse()
     response.read()

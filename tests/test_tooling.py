@@ -1,0 +1,50 @@
+"""The tools that run outside `make` are those that `make` runs."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parent.parent
+LOCK = (PROJECT / "requirements.txt").read_text("utf-8")
+HOOKS = {
+    one["repo"].rpartition("/")[2]: one["rev"]
+    for one in yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+}
+WORKFLOW = yaml.safe_load((PROJECT / ".github/workflows/test.yml").read_text("utf-8"))
+STEPS = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize(
+    ("repository", "package"), [("ruff-pre-commit", "ruff"), ("detect-secrets", "detect-secrets")]
+)
+def test_pre_commit_hooks_have_the_locked_versions(repository: str, package: str) -> None:
+    (locked,) = re.findall(rf"^{package}==(\S+)", LOCK, re.MULTILINE)
+    assert HOOKS[repository] == f"v{locked}"
+
+
+def test_workflow_actions_are_pinned_by_version() -> None:
+    used = [step["uses"] for step in STEPS if "uses" in step]
+    assert used
+    assert [one for one in used if not re.search(r"@v\d+\.\d+\.\d+$", one)] == []
+
+
+def test_workflow_runs_targets_of_the_makefile() -> None:
+    makefile = (PROJECT / "Makefile").read_text("utf-8")
+    targets = {
+        target for step in STEPS for target in re.findall(r"make ([\w-]+)", step.get("run", ""))
+    }
+    assert targets >= {"setup", "check", "test", "test-fast"}
+    assert [one for one in targets if not re.search(rf"^{one}:", makefile, re.MULTILINE)] == []
+
+
+def test_workflow_tests_every_supported_python() -> None:
+    versions = WORKFLOW["jobs"]["all"]["strategy"]["matrix"]["python"]
+    assert versions == ["3.11", "3.12", "3.13", "3.14"]
+
+
+def test_dev_container_is_readable() -> None:
+    text = (PROJECT / ".devcontainer/devcontainer.json").read_text("utf-8")
+    assert json.loads(text)["postCreateCommand"] == "make setup"
