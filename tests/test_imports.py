@@ -17,7 +17,7 @@ CONTRACTS: dict[str, Any] = {
     one["name"]: one for one in SETTINGS["contracts"] if one["type"] == "forbidden"
 }
 # a package of the project, or a library that tells what a package is about
-NAMED = {*SETTINGS["root_packages"], "aws_cdk", "boto3", "moto"}
+NAMED = {*SETTINGS["root_packages"], "outputs", "aws_cdk", "boto3", "moto"}
 
 
 def _lint(project: Path) -> "subprocess.CompletedProcess[str]":

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+
 from local_aws.server import LocalAws
 from local_aws_tests.cloudformation.conftest import CAPABILITIES, Stacks, role
 

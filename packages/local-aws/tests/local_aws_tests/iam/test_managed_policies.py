@@ -1,9 +1,10 @@
 from typing import Any
 
 import pytest
-from local_aws.iam.models import LocalIAMBackend
 from moto.core.config import default_user_config
 from moto.iam.models import IAMBackend
+
+from local_aws.iam.models import LocalIAMBackend
 
 
 @pytest.fixture(autouse=True)
