@@ -469,9 +469,7 @@ def _answer(
         status = 501
     elif code == "MethodNotAllowed":
         status = 405
-    elif code in _MALFORMED:
-        status = 400
-    elif protocol == "json":
+    elif code in _MALFORMED or protocol == "json":
         status = 400
     return Refusal(status, dict(answer["headers"]), str(answer["body"]))
 
