@@ -23,7 +23,7 @@ def install() -> None:
         create(bucket, *arguments, **named)
         public_access.protect(bucket)
 
-    FakeBucket.__init__ = protected  # type: ignore[method-assign]
+    FakeBucket.__init__ = protected  # type: ignore[method-assign,assignment]
 
 
 def _permitted(*_: Any) -> PermissionResult:
