@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 from xml.parsers.expat import ExpatError
 
-import xmltodict
+import xmltodict  # type: ignore[import-untyped]
 from moto.core.model import OperationModel, StructureShape
 from moto.core.request import Request
 from moto.core.utils import get_service_model
