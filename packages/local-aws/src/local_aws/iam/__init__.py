@@ -23,4 +23,5 @@ def install() -> None:
         BaseResponse.setup_class = checked(  # type: ignore[method-assign]
             BaseResponse.setup_class, but=(S3Response,)
         )
-        BaseResponse._get_action = judged(BaseResponse._get_action)  # type: ignore[method-assign]
+        get_action: Any = judged(BaseResponse._get_action)
+        BaseResponse._get_action = get_action  # type: ignore[method-assign]

@@ -121,8 +121,14 @@ def _read(service: str, request: Request) -> _Matched | None:
     plain = "json" in protocol and not request.headers.get("Content-Encoding")
     body = request.get_data() if plain else b""
     matched = None
+    error: ServiceException
     try:
-        scope = _SCOPE.search(request.headers.get("Authorization", ""))
+        authorization = request.headers.get("Authorization", "")
+        scope = _SCOPE.search(authorization)
+        if "AWS4" in authorization and not scope:
+            raise AwsError(
+                "IncompleteSignature", "Authorization header requires 'Credential' parameter."
+            )
         if scope and scope[1].count("/") != 4:
             raise AwsError(
                 "IncompleteSignature",
@@ -252,7 +258,7 @@ def _check(response: BaseResponse, service: str, matched: _Matched | None) -> No
         call = _call(response, request, model, *matched)
         if isinstance(response, S3Response):
             _same_object(response, call)
-            s3_operations.check_body(matched[0], call.params)
+            s3_operations.check_body(matched[0], call.params, response.body)
         else:
             _refuse_of_another_region(call, matched[0])
         bound = caller.policies is not None or service in _BIND_ADMINISTRATORS
@@ -273,7 +279,7 @@ def _names_another(request: Request) -> bool:
     return (
         b"arn:" in request.data
         or any("arn:" in value for value in request.form.values())
-        or _FULL_NAME.search(request.raw_url) is not None
+        or _FULL_NAME.search(f"{request.raw_path}?{request.query_string.decode()}") is not None
     )
 
 
@@ -291,7 +297,8 @@ def _refuse_of_another_region(call: requests.Call, operation: OperationModel) ->
             why = f"Functions from '{region}' are not reachable in this region ('{call.region}')"
         else:
             why = f"{arn} is not in this region ('{call.region}')"
-        codes = [str(shape.error_code or shape.name) for shape in operation.error_shapes]
+        shapes: Any = operation.error_shapes
+        codes = [str(shape.error_code or shape.name) for shape in shapes]
         absent = [code for code in codes if re.search("NotFound|NoSuch|DoesNotExist", code)]
         usual = "ResourceNotFoundException"
         raise AwsError(usual if usual in absent or not absent else absent[0], why)
@@ -340,7 +347,7 @@ def _admit(caller: access.Caller, call: requests.Call) -> None:
 
 def _admit_to_open(caller: access.Caller, call: requests.Call) -> None:
     """S3 lets nobody open to the public what its owner keeps closed, nor break its policy."""
-    bucket = s3_backends[call.account][call.partition].buckets.get(call.params.get("Bucket"))
+    bucket = s3_backends[call.account][call.partition].buckets.get(call.params.get("Bucket", ""))
     why = public_access.refused_acl(bucket, call.operation, call.params)
     if bucket is not None and call.operation == "PutBucketPolicy":
         bucket_policy.check(call.params["Policy"], bucket.name)

@@ -24,6 +24,7 @@ _ELEMENTS: Final = frozenset(
 )
 _VERSIONS: Final = ("2008-10-17", "2012-10-17")
 _ACCOUNT: Final = re.compile(r"\d{12}")
+_OF_STS: Final = re.compile(r"\*$|sts:", re.IGNORECASE)
 _UNIQUE_ID: Final = re.compile(r"A(?:IDA|ROA)[A-Z0-9]{12,}")
 _PRINCIPAL: Final = re.compile(
     r"arn:[\w-]+:(?:iam|sts)::(\d{12}):"
@@ -120,9 +121,8 @@ def _of_statement(statement: Mapping[str, Any], kind: Kind) -> Iterator[str]:
                 yield from _of_principal(statement[one])
             elif not values or not all(isinstance(value, str) for value in values):
                 yield f"Policy has invalid {name.lower()}"
-            elif name == "Action" and kind == TRUST:
-                if not all(value == "*" or value.lower().startswith("sts:") for value in values):
-                    yield "AssumeRole policy may only specify STS AssumeRole actions."
+            elif name == "Action" and kind == TRUST and not all(map(_OF_STS.match, values)):
+                yield "AssumeRole policy may only specify STS AssumeRole actions."
     if wrong := condition_fault(statement.get("Condition", {})):
         yield wrong
 

@@ -14,13 +14,16 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, Final
 from urllib.parse import quote, unquote
+from xml.parsers.expat import ExpatError
 
+import xmltodict  # type: ignore[import-untyped]
 from moto.core.model import OperationModel, StructureShape
 from moto.core.request import Request
 from moto.core.utils import get_service_model
 from moto.s3.responses import S3Response
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.iam.policies import listed
 from local_aws.validation import violations
 
 _COPY_SOURCE: Final = "x-amz-copy-source"
@@ -97,8 +100,8 @@ def check(operation: OperationModel, request: Request) -> None:
         request.environ["HTTP_X_AMZ_COPY_SOURCE"] = str(copy_source(source))
 
 
-def check_body(operation: OperationModel, params: Mapping[str, Any]) -> None:
-    """Refuse an XML body that lacks what its operation needs.
+def check_body(operation: OperationModel, params: Mapping[str, Any], body: bytes) -> None:
+    """Refuse an XML body that lacks what its operation needs, or that moto reads in another way.
 
     Raises:
         AwsError: MalformedXML.
@@ -110,6 +113,19 @@ def check_body(operation: OperationModel, params: Mapping[str, Any]) -> None:
     missing = payload in shape.required_members and not params.get(payload)
     if missing or violations(params.get(payload, {}), shape.members[payload]):
         raise malformed()
+    if operation.name == "DeleteObjects":
+        judged = [(one["Key"], one.get("VersionId")) for one in params["Delete"]["Objects"]]
+        if judged != _to_delete(body):
+            raise malformed()
+
+
+def _to_delete(body: bytes) -> list[tuple[Any, Any]] | None:
+    """The objects as moto reads them."""
+    try:
+        found = xmltodict.parse(body, strip_whitespace=False)["Delete"]["Object"]
+        return [(one["Key"], one.get("VersionId")) for one in listed(found)]
+    except (ExpatError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def malformed() -> AwsError:

@@ -284,6 +284,42 @@ def test_header_that_only_moto_knows_opens_no_bucket(headers: dict[str, str]) ->
     assert s3.get_object(Bucket=name, Key="k")["Body"].read() == b"content"
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "<Object><Key>mine</Key><Key>theirs</Key></Object>",
+        "<Object><Key>theirs</Key><Key>mine</Key></Object>",
+        "<Object><Key>mine</Key></Object><Object xmlns='urn:x'><Key>theirs</Key></Object>",
+        "<x:Object xmlns:x='urn:x'><Key>mine</Key></x:Object><Object><Key>theirs</Key></Object>",
+        "<Objects><Key>mine</Key></Objects><Object><Key>theirs</Key></Object>",
+        "<Object><Key kind='x'>theirs</Key></Object>",
+    ],
+)
+def test_objects_of_a_deletion_are_those_that_were_authorized(listed: str, tally: Tally) -> None:
+    s3 = clients.client("s3", REGION)
+    s3.create_bucket(Bucket="several")
+    for key in ("mine", "theirs"):
+        s3.put_object(Bucket="several", Key=key)
+    held = _role(_allow("s3:DeleteObject", on="arn:aws:s3:::several/mine"))
+    answer = raw.request(
+        "s3",
+        "POST",
+        "/several?delete",
+        body=f"<Delete>{listed}</Delete>".encode(),
+        credentials=held,
+    )
+    tally("inputs tried", "S3 requests, authorized as one operation and executed as one")
+    assert answer.status in (400, 403), answer
+    assert len(s3.list_objects_v2(Bucket="several")["Contents"]) == 2
+
+
+def test_signature_without_a_credential_is_incomplete() -> None:
+    answer = raw.request(
+        "s3", "GET", "/any/key", headers={"Authorization": "AWS4-HMAC-SHA256 x"}, credentials=None
+    )
+    assert answer.status == 400 and "IncompleteSignature" in answer.text
+
+
 # --- the other protocols
 
 _JSON: Final = {"Content-Type": "application/x-amz-json-1.1"}

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import boto3
@@ -331,7 +331,7 @@ def test_session_lasts_no_longer_than_its_role_allows() -> None:
 
 
 def test_tags_and_source_identity_of_a_session_need_the_trust_policys_permission() -> None:
-    tags = {"Tags": [{"Key": "a", "Value": "b"}]}
+    tags: Any = {"Tags": [{"Key": "a", "Value": "b"}]}
     plain = _role()
     with pytest.raises(ClientError, match=r"AccessDenied.*sts:TagSession"):
         _as(plain, "s3", **tags)
@@ -362,13 +362,14 @@ def test_tags_and_source_identity_of_a_session_need_the_trust_policys_permission
 )
 def test_malformed_session_and_identity_policies_are_refused(policy: str, tally: Tally) -> None:
     role, iam = _role(), clients.client("iam", REGION)
-    for call in (
+    calls: tuple[Callable[[], Any], ...] = (
         lambda: _as(role, "s3", Policy=policy),
         lambda: iam.put_role_policy(
             RoleName=role.rpartition("/")[2], PolicyName="q", PolicyDocument=policy
         ),
         lambda: iam.create_policy(PolicyName="q", PolicyDocument=policy),
-    ):
+    )
+    for call in calls:
         with pytest.raises(ClientError) as error:
             call()
         assert _code(error) == "MalformedPolicyDocument"

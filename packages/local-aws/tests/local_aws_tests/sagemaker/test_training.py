@@ -258,7 +258,8 @@ def test_names_are_unique_and_free_again_after_deletion(aws: Any) -> None:
 def test_a_request_that_cannot_be_honoured_is_refused(
     aws: Any, changes: dict[str, Any], code: str, text: str
 ) -> None:
-    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}]}
+    principal = {"Service": "lambda.amazonaws.com"}
+    trust = {"Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
     iam = aws.client("iam")
     if not any(role["RoleName"] == "lambda" for role in iam.list_roles()["Roles"]):
         iam.create_role(RoleName="lambda", AssumeRolePolicyDocument=json.dumps(trust))
