@@ -24,6 +24,7 @@ from typing import NoReturn
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PATIENCE = 5.0  # seconds for killed processes to be gone
+_DESCRIPTORS = 1 << 16  # more than a child is ever started with
 _LINUX = sys.platform == "linux"
 
 
@@ -77,9 +78,9 @@ def _supervise(program: int, parent: int) -> NoReturn:
                 told = os.read(parent, 1)
             _signal(program, signal.SIGTERM if told else signal.SIGKILL)
             if not told:
-                status = _end_all(program)
+                status = _end_all(program, None)
                 break
-    _end_all(program)
+    _end_all(program, status)
     if os.WIFSIGNALED(status):
         _die_of(os.WTERMSIG(status))
     os._exit(os.WEXITSTATUS(status))
@@ -91,7 +92,7 @@ def _let_go_of_files(parent: int) -> None:
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
     os.closerange(3, parent)
-    os.closerange(parent + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(parent + 1, _DESCRIPTORS)
 
 
 def _reaped(program: int) -> int | None:
@@ -107,9 +108,8 @@ def _reaped(program: int) -> int | None:
     return status
 
 
-def _end_all(program: int) -> int:
-    """Kill every descendant; the program's status, if it was still to come."""
-    status = None
+def _end_all(program: int, status: int | None) -> int:
+    """Kill every descendant; the program's status, which is waited for if it is still to come."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         status = _reaped(program) if status is None else status
@@ -125,7 +125,7 @@ def _end_all(program: int) -> int:
         if not stopped or time.monotonic() > deadline:
             break
         time.sleep(0.001)
-    return -signal.SIGKILL if status is None else status
+    return os.waitpid(program, 0)[1] if status is None else status
 
 
 def _has_children() -> bool:

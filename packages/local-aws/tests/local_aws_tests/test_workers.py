@@ -10,6 +10,16 @@ from local_aws import workers
 from local_aws.workers import Workers
 
 
+def after(event: threading.Event, then: Callable[[], object]) -> Callable[[], None]:
+    """A task that waits for an event before it does something."""
+
+    def task() -> None:
+        assert event.wait(60)
+        then()
+
+    return task
+
+
 def eventually(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
@@ -46,7 +56,7 @@ def test_order_is_that_of_their_coming_but_for_those_that_wait() -> None:
     pool = Workers(1, "test")
     ran: list[str] = []
     blocked = threading.Event()
-    pool.submit(lambda: blocked.wait(60) and ran.append("first"))
+    pool.submit(after(blocked, lambda: ran.append("first")))
     pool.submit(lambda: ran.append("late"), after=0.5)
     for name in "abc":
         pool.submit(lambda name=name: ran.append(name))  # type: ignore[misc]
@@ -59,7 +69,7 @@ def test_cancelled_task_never_runs() -> None:
     pool = Workers(1, "test")
     blocked = threading.Event()
     ran: list[str] = []
-    running = pool.submit(lambda: blocked.wait(60) and ran.append("running"))
+    running = pool.submit(after(blocked, lambda: ran.append("running")))
     eventually(lambda: not pool._line)
     cancel = pool.submit(lambda: ran.append("cancelled"))
     last = pool.submit(lambda: ran.append("last"))
@@ -74,8 +84,9 @@ def test_cancelled_task_never_runs() -> None:
 
 def test_failing_task_costs_no_worker() -> None:
     pool = Workers(1, "test")
-    ran = threading.Event()
-    pool.submit(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+    ran, failing = threading.Event(), threading.Event()
+    failing.set()
+    pool.submit(after(failing, lambda: 1 // 0))
     pool.submit(ran.set)
     assert ran.wait(60)
 
@@ -95,7 +106,7 @@ def test_closed_pool_forgets_what_waits() -> None:
     pool = Workers(1, "closing")
     blocked = threading.Event()
     ran: list[str] = []
-    pool.submit(lambda: blocked.wait(60) and ran.append("running"))
+    pool.submit(after(blocked, lambda: ran.append("running")))
     eventually(lambda: not pool._line)
     pool.submit(lambda: ran.append("waiting"))
     pool.close()

@@ -97,6 +97,7 @@ class Sandbox:
         home = self._scratch
         self._began = time.perf_counter()
         self._lines = Lines()
+        self._process: psutil.Process | None = None
         try:
             self._child = Child(
                 [str(_BOOTSTRAP), str(theirs.fileno()), json.dumps(self._paths)],
@@ -120,7 +121,6 @@ class Sandbox:
         self._selector = selectors.DefaultSelector()
         self._selector.register(ours, selectors.EVENT_READ)
         self._selector.register(log_read, selectors.EVENT_READ)
-        self._process = psutil.Process(self._child.pid)
 
     def invoke(
         self, request_id: str, event: bytes, function_arn: str, client_context: str | None
@@ -304,6 +304,7 @@ class Sandbox:
     def _note_memory(self) -> int:
         """The process's memory now in MB; remembers the most it ever had."""
         try:
+            self._process = self._process or psutil.Process(self._child.pid)
             now = self._process.memory_info().rss >> 20
         except psutil.Error:
             return 0
