@@ -22,9 +22,9 @@ _TRACKERS: Final = "An event tracker's ARN ends in an id that Amazon Personalize
 class NotebookRole(ServiceRole):
     """The role, with what it may do beside what the notebooks do.
 
-    Whatever they make is called PREFIX--notebook-…, which no other deployment's names are: a prefix
-    has no two hyphens in a row. Nothing else can be changed with it, but event trackers, whose ids
-    tell nothing.
+    Whatever they make is called PREFIX-MODEL--notebook-… or PREFIX--notebook-…, which no other
+    deployment's names are: a prefix has no two hyphens in a row. Nothing else can be changed with
+    it, but event trackers, whose ids tell nothing.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class NotebookRole(ServiceRole):
 
     def _what_the_notebooks_do(self, config: Config, store: Store) -> Iterator[Permission]:
         """What notebooks/*.ipynb ask of AWS, service by service."""
-        ours, made = f"{config.prefix}-*", f"{config.prefix}--notebook-*"
+        ours = f"{config.prefix}-*"
         engines = ["".join(map(str.capitalize, name.split("_"))) for name in config.engines]
         stacks = ["Data", "Object2Vec", "Functions", "Notebook", *engines]
         stacks += ["Personalize"] * bool(config.personalize.groups)
@@ -92,9 +92,9 @@ class NotebookRole(ServiceRole):
                 for name in ("Recommendation_Engine_Object2Vec", "Movie_Retrieval_Object2Vec")
             ],
         )
-        yield from self._trains_and_serves(config, engines, ours, made)
+        yield from self._trains_and_serves(config, engines, ours)
         if config.personalize.groups:
-            yield from self._personalizes(config, ours, made)
+            yield from self._personalizes(config, ours, f"{config.prefix}--notebook-*")
 
     def _lists(self) -> Permission:
         """To see what there is."""
@@ -124,46 +124,50 @@ class NotebookRole(ServiceRole):
         )
 
     def _trains_and_serves(
-        self, config: Config, engines: Sequence[str], ours: str, made: str
+        self, config: Config, engines: Sequence[str], ours: str
     ) -> Iterator[Permission]:
         """To train and serve as the deployment does, by its roles, under names of one's own."""
         hosting = ["endpoint", "endpoint-config", "model"]
+        models = [*config.hyperparameters, *(name.replace("_", "-") for name in config.engines)]
+        # a job logs by the deployment's role, which writes to streams of its own model's jobs alone
+        made = [config.name(f"{model}--notebook-*") for model in models]
         yield self._on("sagemaker", ["DescribeTrainingJob"], ["training-job"], ours)
-        yield self._on(
-            "sagemaker", ["CreateTrainingJob", "DeleteTrainingJob"], ["training-job"], made, _OWN
-        )
         yield self._on(
             "sagemaker",
             ["DescribeEndpoint", "DescribeEndpointConfig", "DescribeModel"],
             hosting,
             ours,
         )
-        models = [*config.hyperparameters, *(name[0].lower() + name[1:] for name in engines)]
-        served = [config.name(f"{name}Model") for name in models]
+        titles = [*config.hyperparameters, *(name[0].lower() + name[1:] for name in engines)]
+        served = [config.name(f"{title}Model") for title in titles]
         yield Permission(
             actions=["sagemaker:InvokeEndpoint"],
             resources=[
                 self._arn("sagemaker", "endpoint", name)
-                for name in (made, *sorted({*served, *map(str.lower, served)}))
+                for name in sorted({*served, *map(str.lower, served)})
             ],
-            wildcard=_OWN,
         )
         yield self._on(
             "sagemaker",
             [
-                f"{verb}{what}"
-                for verb in ("Create", "Delete")
-                for what in ("Endpoint", "EndpointConfig", "Model")
+                "InvokeEndpoint",
+                *(
+                    f"{verb}{what}"
+                    for verb in ("Create", "Delete")
+                    for what in ("Endpoint", "EndpointConfig", "Model", "TrainingJob")
+                ),
             ],
-            hosting,
+            ["*"],  # of each kind: a role's policies may have 10,240 characters
             made,
             _OWN,
         )
         yield self._passes(config, "sagemaker", "Object2Vec", *engines)
         jobs = "/aws/sagemaker/TrainingJobs"
         yield self._on_logs(["DescribeLogStreams", "FilterLogEvents"], f"{jobs}:*")
-        yield self._on_logs(["DeleteLogStream"], f"{jobs}:log-stream:{made}")
-        yield self._on_logs(["DeleteLogGroup"], f"/aws/sagemaker/Endpoints/{made}")
+        yield self._on_logs(["DeleteLogStream"], *(f"{jobs}:log-stream:{one}" for one in made))
+        yield self._on_logs(
+            ["DeleteLogGroup"], *(f"/aws/sagemaker/Endpoints/{one}" for one in made)
+        )
 
     def _personalizes(self, config: Config, ours: str, made: str) -> Iterator[Permission]:
         """To go from an import to lists for everybody, and to ask what the deployment serves."""
@@ -257,16 +261,17 @@ class NotebookRole(ServiceRole):
         service: str,
         actions: Sequence[str],
         kinds: Sequence[str],
-        names: str,
+        names: str | Sequence[str],
         reason: str = _DEPLOYMENTS,
     ) -> Permission:
+        listed = [names] if isinstance(names, str) else names
         return Permission(
             actions=[f"{service}:{action}" for action in actions],
-            resources=[self._arn(service, kind, names) for kind in kinds],
+            resources=[self._arn(service, kind, name) for kind in kinds for name in listed],
             wildcard=reason,
         )
 
-    def _on_logs(self, actions: Sequence[str], group: str) -> Permission:
+    def _on_logs(self, actions: Sequence[str], *groups: str) -> Permission:
         return Permission(
             actions=[f"logs:{action}" for action in actions],
             resources=[
@@ -276,6 +281,7 @@ class NotebookRole(ServiceRole):
                     resource_name=group,
                     arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
                 )
+                for group in groups
             ],
             wildcard="One group's streams, or those whose names tell that a notebook made them",
         )

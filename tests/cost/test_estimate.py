@@ -143,8 +143,8 @@ def test_what_has_no_price_is_named() -> None:
         "sagemaker/ml.z.big": ["N"],
         "Custom::TrainedStart whose size only the deployment knows": ["U"],
     }
-    assert "AWS::SQS::Queue: Q" in "\n".join(lines(found))
-    assert "Not priced: AWS::SQS::Queue, " in summary(found, None)
+    assert "AWS::Kinesis::Stream: Q" in "\n".join(lines(found))
+    assert "Not priced: AWS::Kinesis::Stream, " in summary(found, None)
 
 
 def test_the_top_of_a_deployment_names_what_costs_most_and_sums_the_rest() -> None:

@@ -164,7 +164,7 @@ def test_every_name_carries_the_prefix(variant: Any) -> None:
     assert deployment.prefix == "team-a-anna"
     for stack, template in deployment.templates.items():
         for name, resource in template["Resources"].items():
-            if resource["Type"] == "AWS::Lambda::Permission":
+            if resource["Type"] in ("AWS::Lambda::Permission", "AWS::Lambda::EventInvokeConfig"):
                 continue  # it refers to a function
             for key, value in resource.get("Properties", {}).items():
                 if key in (

@@ -149,15 +149,15 @@ def test_the_role_changes_only_what_the_notebooks_make(
                 "personalize.amazonaws.com",
             )
         elif verb.startswith(("Create", "Delete")) and service in ("sagemaker", "personalize"):
-            assert (name.startswith(f"{prefix}--notebook-")) or kind == "event-tracker"
+            assert (fnmatchcase(name, f"{prefix}*--notebook-[*]")) or kind == "event-tracker"
         elif verb.startswith(("Put", "Delete")) and service == "s3":
             assert resource.endswith("/personalize/batch/notebook/*")
         elif verb.startswith("Delete"):
-            assert f"{prefix}--notebook-*" in resource
+            assert re.search(rf"{prefix}-[a-z-]+--notebook-\*$", resource)
         elif verb in ("GetTemplate", "InvokeEndpoint"):
             # no name of a deployment whose prefix merely begins with this one
             assert not fnmatchcase(f"{prefix}-anna-ratingModel".lower(), name)
-            assert not fnmatchcase(f"{prefix}-anna--notebook-1", name)
+            assert not fnmatchcase(f"{prefix}-anna-rating--notebook-1", name)
             assert not fnmatchcase(f"{prefix}-anna-Data/1", name)
         elif resource == "*":
             assert verb.startswith("List") or action in (
