@@ -17,8 +17,8 @@ from local_aws.awslambda.models import LocalLambdaBackend
 from local_aws.documents import DEPTH
 from local_aws.lines import LONGEST
 from local_aws.workers import Workers
-from tests.local_aws.awslambda.conftest import REGION
-from tests.local_aws.awslambda.test_async import send, settled
+from local_aws_tests.awslambda.conftest import REGION
+from local_aws_tests.awslambda.test_async import send, settled
 from tests.reliability import Tally
 
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from local_aws.sagemaker import training, transform
 from local_aws.workers import JOBS_AT_ONCE, Workers
-from tests.local_aws.sagemaker.test_scripts import TRAINING, archive
+from local_aws_tests.sagemaker.test_scripts import TRAINING, archive
 from tests.reliability import Tally
 
 # a line for which the expression below needs longer than the universe has, then work
