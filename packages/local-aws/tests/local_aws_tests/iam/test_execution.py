@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from moto.core.utils import camelcase_to_underscores
 from moto.s3.models import S3Backend, s3_backends
