@@ -50,6 +50,12 @@ class _Dispatcher(DomainDispatcherApplication):
             self._services[host] = super().get_backend_for_host(host)
         return self._services[host]
 
+    def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
+        try:
+            return super().infer_service_region_host(environ, path)
+        except IndexError:  # an Authorization header that names no credential
+            return None
+
 
 class _Errors:
     """Turns an exception that moto lets through into an AWS error, and logs it once."""

@@ -1,6 +1,5 @@
 """The door through which every request passes, in the server and under `mock_aws` alike."""
 
-import re
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any, Final
@@ -19,13 +18,12 @@ from moto.s3.models import s3_backends
 from werkzeug.exceptions import HTTPException, NotFound
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.clients import OWNER, Credentials
 from local_aws.documents import read_json
-from local_aws.iam import access, requests
+from local_aws.iam import access, requests, signatures
 from local_aws.sts.models import AccessDenied, find_session
 from local_aws.validation import mistyped
 
-_SIGNED: Final = re.compile(r"(?:Credential=|AWSAccessKeyId=|^AWS )(\w+)")
-_SCOPE: Final = re.compile(r"Credential=([^,\s]*)")
 # The policies of what these services hold bind the account's administrator, too.
 _BIND_ADMINISTRATORS: Final = frozenset({"s3", "sts"})
 # What anybody may call who can sign, whatever the policies say.
@@ -84,14 +82,10 @@ def _read(service: str, request: Request) -> _Matched | None:
     plain = "json" in protocol and not request.headers.get("Content-Encoding")
     body = request.get_data() if plain else b""
     matched = None
+    error: ServiceException
     try:
-        scope = _SCOPE.search(request.headers.get("Authorization", ""))
-        if scope and scope[1].count("/") != 4:
-            raise AwsError(
-                "IncompleteSignature",
-                "Credential must have exactly 5 slash-delimited elements, e.g. "
-                f"keyid/date/region/service/term, got '{scope[1]}'",
-            )
+        if signatures.read(request, str(model.signing_name)) and service != "s3":
+            signatures.keep_body(request)
         matched = get_service_router(service).match(request)
         shape = _in_json(matched[0]) if body else None
         if shape and (fault := mistyped(read_json(body), shape)):
@@ -103,7 +97,7 @@ def _read(service: str, request: Request) -> _Matched | None:
             error = AwsError("InvalidAction", "There is no such action")
         else:
             return None  # moto has addresses of its own, and 404 for what is none
-    except AwsError as found:
+    except ServiceException as found:
         error = found
     except ValueError as found:
         error = AwsError("SerializationException", f"The body is not JSON: {found}")
@@ -144,9 +138,12 @@ def _caller(
     response: BaseResponse, service: str, operation: OperationModel | None
 ) -> access.Caller:
     request = response.normalized_request
-    key = _access_key(request)
-    if key is not None:
-        return caller_of(key, response.current_account, response.region)
+    signed = signatures.read(request, str(_model(service).signing_name))
+    if signed is not None:
+        bare = operation is not None and (
+            operation.auth_type == "v4-unsigned-body" or bool(operation.unsigned_payload)
+        )
+        return caller_of(signed, request, response.current_account, response.region, unsigned=bare)
     asks_to_ask = request.method == "OPTIONS"  # which a browser does, and never signs
     if asks_to_ask or (operation is not None and operation.auth_type == "none"):
         return access.administrator(response.current_account, response.region)
@@ -221,24 +218,35 @@ def _call(
     )
 
 
-def _access_key(request: Request) -> str | None:
-    signed = _SIGNED.search(request.headers.get("Authorization", ""))
-    if signed is None:  # a pre-signed address
-        signed = _SIGNED.search(request.raw_url)
-    return signed[1] if signed else None
+def caller_of(
+    signed: signatures.Signed,
+    request: Request,
+    account: str,
+    region: str,
+    *,
+    unsigned: bool = False,
+) -> access.Caller:
+    """Who signed a request: a role's session, a user, or else the administrator.
 
-
-def caller_of(key: str, account: str, region: str) -> access.Caller:
-    """Who has an access key: a role's session, a user, or else the administrator.
+    Args:
+        signed: how it is signed.
+        request: what is signed.
+        account: where the access key is looked for.
+        region: where.
+        unsigned: whether the operation's body need not be signed.
 
     Raises:
-        AwsError: the key was good once, or would be if it were active.
+        AwsError: the key was good once, or would be if it were active; or the signature is not
+            the request's.
     """
+    key = signed.access_key
     session = find_session(key, account, region)
+    credentials = OWNER if key == OWNER.access_key_id else None
     if session is not None:
         role = session.role
         if role is None:
             raise _invalid()
+        signed.check(request, session.credentials, unsigned=unsigned)
         if not session.lasts():
             raise AwsError("ExpiredToken", "The security token included in the request is expired")
         return access.role_session(session, role)
@@ -246,6 +254,9 @@ def caller_of(key: str, account: str, region: str) -> access.Caller:
     issued = backend.access_keys.get(key)
     if key in backend.deleted_keys or (issued is not None and issued.status != "Active"):
         raise _invalid()
+    if issued is not None:
+        credentials = Credentials(key, issued.secret_access_key)
+    signed.check(request, credentials, unsigned=unsigned)
     if issued is not None and issued.user_name:
         return access.user(issued.user_name, account, region)
     return access.administrator(account, region)
@@ -261,8 +272,10 @@ def _invalid() -> AwsError:
 _JSON_CODES: Final = {
     "AccessDenied": "AccessDeniedException",
     "ExpiredToken": "ExpiredTokenException",
+    "IncompleteSignature": "IncompleteSignatureException",
     "InvalidClientTokenId": "UnrecognizedClientException",
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
 }
 
 
@@ -285,6 +298,8 @@ def _answer(
     answer = serializer.serialize(AwsError(code, error.message))
     if isinstance(error, NotImplementedByLocalAws):
         status = 501
+    elif isinstance(error, signatures.SignatureError) and protocol != "json":
+        status = error.status
     elif protocol == "json":
         status = 400
     return Refusal(status, dict(answer["headers"]), str(answer["body"]))
@@ -294,7 +309,8 @@ def _answer(
 CODES: Final = (
     *_JSON_CODES,
     *_JSON_CODES.values(),
-    *("IncompleteSignature", "InvalidAction"),
+    *("AuthorizationHeaderMalformed", "AuthorizationQueryParametersError"),
+    *("InvalidAction", "InvalidToken", "RequestExpired", "RequestTimeTooSkewed"),
     *("SerializationException", "UnknownOperationException"),
     NotImplementedByLocalAws.code,
 )
