@@ -1,7 +1,10 @@
 """The door through which every request passes, in the server and under `mock_aws` alike."""
 
+import gzip
+import zlib
 from collections.abc import Callable
 from functools import lru_cache, wraps
+from io import BytesIO
 from typing import Any, Final
 
 from botocore.model import Shape
@@ -29,6 +32,7 @@ _BIND_ADMINISTRATORS: Final = frozenset({"s3", "sts"})
 # What anybody may call who can sign, whatever the policies say.
 _FREE: Final = frozenset({"sts:GetCallerIdentity"})
 
+UNPACKED: Final = 16 * 1024**2  # bytes that a compressed body may have once it is unpacked
 
 # An operation, and the parameters that its address holds
 _Matched = tuple[OperationModel, dict[str, Any]]
@@ -67,6 +71,25 @@ def checked(setup: Callable[..., None]) -> Callable[..., None]:
         _check(response, service, matched)
 
     return setup_class
+
+
+def unpack(response: BaseResponse, request: Request) -> None:
+    """Unpack a compressed body, of which moto would unpack any amount."""
+    if request.content_encoding != "gzip" or not response.allow_request_decompression:
+        return
+    try:
+        with gzip.GzipFile(fileobj=request.stream) as packed:
+            body = packed.read(UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as damage:
+        error, status = AwsError("SerializationException", f"The body is not gzip: {damage}"), 400
+    else:
+        if len(body) <= UNPACKED:
+            request.stream = BytesIO(body)
+            request.get_data(parse_form_data=True)
+            return
+        words = f"The body is larger than {UNPACKED} bytes once it is unpacked"
+        error, status = AwsError("RequestEntityTooLarge", words), 413
+    raise _answer(request, _model(response.boto3_service_name), None, error, status)
 
 
 def _read(service: str, request: Request) -> _Matched | None:
@@ -279,6 +302,11 @@ _JSON_CODES: Final = {
 }
 
 
+def refusal(request: Request, service: str, error: ServiceException, status: int) -> Refusal:
+    """The answer to a request that is refused after it was let in."""
+    return _answer(request, _model(service), None, error, status)
+
+
 def _answer(
     request: Request,
     model: ServiceModel,
@@ -310,7 +338,8 @@ CODES: Final = (
     *_JSON_CODES,
     *_JSON_CODES.values(),
     *("AuthorizationHeaderMalformed", "AuthorizationQueryParametersError"),
-    *("InvalidAction", "InvalidToken", "RequestExpired", "RequestTimeTooSkewed"),
+    *("InvalidAction", "InvalidToken", "RequestEntityTooLarge", "RequestExpired"),
+    *("RequestTimeTooSkewed", "XAmzContentSHA256Mismatch"),
     *("SerializationException", "UnknownOperationException"),
     NotImplementedByLocalAws.code,
 )

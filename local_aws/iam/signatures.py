@@ -534,7 +534,8 @@ class _Version4(auth.SigV4Auth):
 
     def __init__(self, signed: Signed, payload: str) -> None:
         _, region, service, _ = signed.scope or ("",) * 4
-        super().__init__(None, service, region)
+        unused: Any = None  # credentials: the key is derived once, and kept
+        super().__init__(unused, service, region)
         self._signed, self._payload = signed, payload
 
     def signature_of(self, request: Request, key: bytes) -> str:
@@ -544,7 +545,7 @@ class _Version4(auth.SigV4Auth):
         for name in signed.headers:
             headers[name] = _text(request.headers.get(name, ""))
         parts = parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True)
-        rebuilt = _Rebuilt(
+        rebuilt: Any = _Rebuilt(
             request.method,
             f"http://host{_path(request, signed.service)}",  # the host's header is signed
             headers,
@@ -554,9 +555,6 @@ class _Version4(auth.SigV4Auth):
         told = self.string_to_sign(rebuilt, self.canonical_request(rebuilt))
         return _hmac(key, told).hex()
 
-    def canonical_query_string(self, request: Any) -> str:  # the pairs, and never the URL's own
-        return str(self._canonical_query_string_params(request.params))
-
     def headers_to_sign(self, request: Any) -> Any:
         return request.headers
 
@@ -564,7 +562,10 @@ class _Version4(auth.SigV4Auth):
         return self._payload
 
     def _normalize_url_path(self, path: str) -> str:
-        return path if self._signed.service == "s3" else super()._normalize_url_path(path)
+        if self._signed.service == "s3":
+            return path
+        signer: Any = super()
+        return str(signer._normalize_url_path(path))
 
 
 def _path(request: Request, service: str) -> str:
@@ -595,7 +596,7 @@ class _Version2(auth.HmacV1Auth):
 def _version_2(signed: Signed, request: Request, credentials: Credentials) -> str:
     """The right signature of a request by version 2."""
     names = ("content-md5", "content-type")
-    headers = HTTPHeaders()
+    headers: Any = HTTPHeaders()
     for name, value in request.headers.items():
         if name.lower() in names or name.lower().startswith("x-amz-"):
             headers[name.lower()] = _text(value)

@@ -1,4 +1,4 @@
-"""S3's bucket policies with their conditions; the rest of S3 is moto's."""
+"""S3's bucket policies with their conditions, and objects on disk; the rest of S3 is moto's."""
 
 import json
 
@@ -17,7 +17,14 @@ _ANSWERS = {
 def install() -> None:
     """Let buckets evaluate their policies. moto takes a condition that it does not know as met,
     so that a policy which only refuses plain HTTP would refuse everybody."""
+    from moto.s3 import models
+
+    from local_aws.s3.models import LocalKey, LocalMultipart, LocalS3Backend
+
     FakeBucket.get_permission = _permission  # type: ignore[method-assign,assignment]
+    # moto's backend makes objects and uploads by these names
+    models.FakeKey, models.FakeMultipart = LocalKey, LocalMultipart  # type: ignore[misc]
+    models.s3_backends.backend = LocalS3Backend
 
 
 def _permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
