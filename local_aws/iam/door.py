@@ -81,15 +81,15 @@ def unpack(response: BaseResponse, request: Request) -> None:
         with gzip.GzipFile(fileobj=request.stream) as packed:
             body = packed.read(UNPACKED + 1)
     except (OSError, EOFError, zlib.error) as damage:
-        error, status = AwsError("SerializationException", f"The body is not gzip: {damage}"), 400
+        error = AwsError("SerializationException", f"The body is not gzip: {damage}")
     else:
         if len(body) <= UNPACKED:
             request.stream = BytesIO(body)
             request.get_data(parse_form_data=True)
             return
         words = f"The body is larger than {UNPACKED} bytes once it is unpacked"
-        error, status = AwsError("RequestEntityTooLarge", words), 413
-    raise _answer(request, _model(response.boto3_service_name), None, error, status)
+        error = AwsError("RequestEntityTooLarge", words)
+    raise refusal(request, response.boto3_service_name, error, 400)
 
 
 def _read(service: str, request: Request) -> _Matched | None:
@@ -303,7 +303,7 @@ _JSON_CODES: Final = {
 
 
 def refusal(request: Request, service: str, error: ServiceException, status: int) -> Refusal:
-    """The answer to a request that is refused after it was let in."""
+    """The answer to a request that is refused for other reasons than who makes it."""
     return _answer(request, _model(service), None, error, status)
 
 
