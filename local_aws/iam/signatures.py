@@ -28,7 +28,7 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
 from botocore import auth
 from botocore.compat import HTTPHeaders
-from moto.core.request import Request
+from moto.core.request import Request, environ_key_for_header
 from moto.s3.responses import S3Response
 from moto.s3.utils import bucket_name_from_url
 
@@ -46,6 +46,7 @@ _PAYLOADS: Final = (
     "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
     "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
 )
+_STAMP: Final = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _HASH: Final = re.compile("[0-9a-f]{64}")
 _HEADER_FIELDS: Final = ("Credential", "Signature", "SignedHeaders")
 _QUERY_FIELDS: Final = ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires")
@@ -91,6 +92,11 @@ class Signed:
     scope: tuple[str, str, str, str] | tuple[()] = ()
     headers: tuple[str, ...] = ()
     expires: timedelta | None = None
+
+    @property
+    def stamp(self) -> str:
+        """When it was signed, as version 4 writes it."""
+        return f"{self.moment:{_TIMESTAMP}}"
 
     def check(self, request: Request, credentials: Credentials | None, *, unsigned: bool) -> None:
         """Judge the date and, where the secret is known, the signature.
@@ -177,11 +183,12 @@ class Signed:
 
     def _check_headers(self, request: Request) -> None:
         """What was not signed could have been added by another."""
+        signed = {environ_key_for_header(name) for name in self.headers}
         missing = {
-            name.lower() for name, _ in request.headers if name.lower().startswith("x-amz-")
-        } - {*self.headers}
-        if "host" not in self.headers:
-            missing.add("host")
+            name.removeprefix("HTTP_").lower().replace("_", "-")
+            for name in request.environ
+            if name not in signed and (name.startswith("HTTP_X_AMZ_") or name == "HTTP_HOST")
+        }
         if missing and self.service == "s3":
             raise SignatureError(
                 "AccessDenied",
@@ -263,7 +270,8 @@ def read(request: Request, service: str) -> Signed | None:
 
 def _read(request: Request, service: str) -> Signed | None:
     header = request.headers.get("Authorization")
-    pairs = parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True)
+    text = request.query_string.decode("latin-1")
+    pairs = parse_qsl(text, keep_blank_values=True) if text else []
     query = dict(pairs)
     old = service == "s3" and ("AWSAccessKeyId" in query or "Signature" in query)
     new = any(name in query for name in ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"))
@@ -367,7 +375,9 @@ def _presigned(query: dict[str, str], service: str) -> Signed:
             f"X-Amz-Expires must be less than {_LONGEST} seconds",
         )
     try:
-        moment = datetime.strptime(fields["Date"], _TIMESTAMP).replace(tzinfo=UTC)
+        if not _STAMP.fullmatch(fields["Date"]):
+            raise ValueError
+        moment = datetime.fromisoformat(fields["Date"])
     except ValueError:
         raise _query_error(
             service, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
@@ -447,10 +457,8 @@ def _incomplete(words: str) -> SignatureError:
 def _moment(date: str, service: str) -> datetime:
     """A date of a request, as version 4 writes it, or as HTTP does."""
     try:
-        return datetime.strptime(date, _TIMESTAMP).replace(tzinfo=UTC)
-    except ValueError:
-        pass
-    try:
+        if _STAMP.fullmatch(date):
+            return datetime.fromisoformat(date)
         return parsedate_to_datetime(date).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         if service == "s3":
@@ -524,9 +532,17 @@ class _Rebuilt:
 
     method: str
     url: str
-    headers: HTTPHeaders
+    headers: "_Headers"
     params: list[tuple[str, str]]
     context: dict[str, Any] = field(default_factory=dict)
+
+
+class _Headers(dict[str, str]):
+    """Headers by their names in small letters, with what botocore's signer asks of them."""
+
+    def get_all(self, name: str) -> list[str]:
+        """The values of a header: the server has joined them."""
+        return [self[name]]
 
 
 class _Version4(auth.SigV4Auth):
@@ -541,16 +557,18 @@ class _Version4(auth.SigV4Auth):
     def signature_of(self, request: Request, key: bytes) -> str:
         """The right signature of a request."""
         signed = self._signed
-        headers = HTTPHeaders()
-        for name in signed.headers:
-            headers[name] = _text(request.headers.get(name, ""))
-        parts = parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True)
+        found = request.environ
+        headers = _Headers(
+            (name, _text(found.get(environ_key_for_header(name), ""))) for name in signed.headers
+        )
+        query = request.query_string.decode("latin-1")
+        parts = parse_qsl(query, keep_blank_values=True) if query else []
         rebuilt: Any = _Rebuilt(
             request.method,
             f"http://host{_path(request, signed.service)}",  # the host's header is signed
             headers,
             [pair for pair in parts if pair[0] != "X-Amz-Signature" or not signed.in_query],
-            {"timestamp": f"{signed.moment:{_TIMESTAMP}}"},
+            {"timestamp": signed.stamp},
         )
         told = self.string_to_sign(rebuilt, self.canonical_request(rebuilt))
         return _hmac(key, told).hex()
@@ -558,7 +576,7 @@ class _Version4(auth.SigV4Auth):
     def headers_to_sign(self, request: Any) -> Any:
         return request.headers
 
-    def payload(self, request: Any) -> str:  # where the header is not signed
+    def payload(self, request: Any) -> str:
         return self._payload
 
     def _normalize_url_path(self, path: str) -> str:
@@ -636,7 +654,7 @@ class ChunkSignatures:
     def __init__(self, key: bytes, signed: Signed) -> None:
         self._key = key
         self._before = signed.signature
-        self._scope = f"{signed.moment:{_TIMESTAMP}}\n{'/'.join(signed.scope)}"
+        self._scope = f"{signed.stamp}\n{'/'.join(signed.scope)}"
 
     def check(self, digest: str, signature: str) -> None:
         """The next chunk, by the SHA-256 of its data, in hexadecimal digits.

@@ -28,6 +28,7 @@ _SHORTEST_CHUNK: Final = 8 * 1024  # bytes of a signed chunk that is not the las
 _EMPTY: Final = sha256().hexdigest()
 _SIGNATURE: Final = "x-amz-trailer-signature"
 _HEADER: Final = "x-amz-checksum-"
+_HASH: Final = re.compile("[0-9a-f]{64}")
 _DECODED: Final = "X-Amz-Decoded-Content-Length"
 _SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,16})((?:;[^\r\n]*)?)\r\n")
 
@@ -68,7 +69,7 @@ def received(
     trailers: dict[str, str] = {}
     parts = _decoded(request, stream, payload, trailers) if streaming else _pieces(stream)
     digest, total = hashlib.md5(usedforsecurity=False), checksums.running(algorithm)
-    whole = sha256() if re.fullmatch("[0-9a-f]{64}", payload) else None
+    whole = sha256() if _HASH.fullmatch(payload) else None
     count = 0
     with Writer() as writer:
         for data in parts:
@@ -82,10 +83,7 @@ def received(
         if length is not None and count != int(length):
             raise _incomplete()
         if whole and whole.hexdigest() != payload:
-            raise S3ClientError(
-                "XAmzContentSHA256Mismatch",
-                "The provided 'x-amz-content-sha256' header does not match what was computed.",
-            )
+            raise _other_hash()
         if expected not in (None, digest.digest()):
             raise S3ClientError(
                 "BadDigest", "The Content-MD5 you specified did not match what we received."
@@ -94,6 +92,24 @@ def received(
         if stated:
             _check(checksum, stated[1] or trailers.get(f"{_HEADER}{algorithm.lower()}"))
         return writer.content(digest.hexdigest(), checksum)
+
+
+def check_none(request: Request) -> None:
+    """Verify that a request without a body says so.
+
+    Raises:
+        S3ClientError: it has the hash of one.
+    """
+    payload = request.headers.get("X-Amz-Content-Sha256", "")
+    if payload != _EMPTY and _HASH.fullmatch(payload):
+        raise _other_hash()
+
+
+def _other_hash() -> S3ClientError:
+    return S3ClientError(
+        "XAmzContentSHA256Mismatch",
+        "The provided 'x-amz-content-sha256' header does not match what was computed.",
+    )
 
 
 def lacks_length(request: Request) -> bool:
@@ -130,10 +146,10 @@ def _md5(header: str | None) -> bytes | None:
 def _stated(request: Request) -> tuple[str, str | None] | None:
     """The algorithm and the text of a request's checksum; no text where it is in a trailer."""
     headers, found = request.headers, list[tuple[str, str | None]]()
-    for algorithm in checksums.ALGORITHMS:
-        text = headers.get(f"{_HEADER}{algorithm.lower()}")
-        if text is not None:
-            found.append((algorithm, text))
+    for name, text in request.environ.items():
+        algorithm = name.removeprefix("HTTP_X_AMZ_CHECKSUM_")
+        if algorithm in checksums.ALGORITHMS:
+            found.append((algorithm, str(text)))
     trailer = headers.get("X-Amz-Trailer", "").strip().lower()
     if trailer:
         found.append((trailer.removeprefix(_HEADER).upper(), None))

@@ -74,6 +74,9 @@ class LocalS3Response(S3Response):
 
     def _receive(self, request: Request) -> None:
         """Verify the body, and keep that of an object."""
+        if self._stream is None and not self.raw_body:
+            bodies.check_none(request)
+            return
         if self._stream is None:
             if request.headers.get("X-Amz-Content-Sha256", "").startswith("STREAMING-"):
                 raise NotImplementedByLocalAws("bodies in chunks of what uploads no object")

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
-from botocore.client import Config
+from botocore.config import Config
 from botocore.credentials import Credentials as Secret
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -252,12 +252,13 @@ def test_signature_of_a_known_key_is_verified(
 ) -> None:
     held = who()
     wrong = Credentials(held.access_key_id, "another secret", held.session_token)
-    for service, call, code, status in (
+    calls: tuple[tuple[str, Callable[[Any], Any], str, int], ...] = (
         ("s3", lambda s3: s3.get_object(Bucket="books", Key="a/1"), "SignatureDoesNotMatch", 403),
         ("sts", lambda sts: sts.get_caller_identity(), "SignatureDoesNotMatch", 403),
         ("sagemaker", lambda it: it.list_training_jobs(), "InvalidSignatureException", 400),
         ("lambda", lambda it: it.list_functions(), "InvalidSignatureException", 403),
-    ):
+    )
+    for service, call, code, status in calls:
         call(client(service, held))
         tally("faults injected", FAULTS)
         with pytest.raises(ClientError, match="calculated does not match") as error:
@@ -269,11 +270,12 @@ def test_session_without_its_token_is_unknown(aws: LocalAws, tally: Tally) -> No
     held = session()
     for token, for_s3 in ((None, "InvalidAccessKeyId"), ("another", "InvalidToken")):
         without = Credentials(held.access_key_id, held.secret_access_key, token)
-        for service, call, code in (
+        calls: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
             ("s3", lambda s3: s3.list_buckets(), for_s3),
             ("sts", lambda sts: sts.get_caller_identity(), "InvalidClientTokenId"),
             ("sagemaker", lambda it: it.list_training_jobs(), "UnrecognizedClientException"),
-        ):
+        )
+        for service, call, code in calls:
             tally("faults injected", FAULTS)
             with pytest.raises(ClientError) as error:
                 call(client(service, without))
@@ -298,10 +300,12 @@ def test_date_is_judged_for_every_key(aws: LocalAws, tally: Tally) -> None:
         assert (status, told) == (200, "1")
 
 
-def _dated(url: str, service: str, body: bytes, held: Credentials, minutes: int) -> AWSRequest:
+def _dated(url: str, service: str, body: bytes, held: Credentials, minutes: int) -> Any:
     """A request that is signed so many minutes from now."""
 
-    class Clock(S3SigV4Auth if service == "s3" else SigV4Auth):  # type: ignore[misc]
+    signer: Any = S3SigV4Auth if service == "s3" else SigV4Auth
+
+    class Clock(signer):  # type: ignore[misc]
         def _modify_request_before_signing(self, request: Any) -> None:
             moment = datetime.now(UTC) + timedelta(minutes=minutes)
             request.context["timestamp"] = f"{moment:%Y%m%dT%H%M%SZ}"
@@ -317,11 +321,12 @@ def _dated(url: str, service: str, body: bytes, held: Credentials, minutes: int)
     method = "POST" if body else "GET"
     request = AWSRequest(method=method, url=url, data=body, headers=headers)
     secret = Secret(held.access_key_id, held.secret_access_key)
-    Clock(secret, service, REGION).add_auth(request)
+    clock: Any = Clock
+    clock(secret, service, REGION).add_auth(request)
     return request
 
 
-def _sent(request: AWSRequest) -> tuple[int, str]:
+def _sent(request: Any) -> tuple[int, str]:
     headers = {name.replace("-", "_"): value for name, value in request.headers.items()}
     return fetch(request.url, request.method, request.data or None, **headers)
 

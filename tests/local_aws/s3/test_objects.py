@@ -92,7 +92,7 @@ def sent(
         headers={name.replace("_", "-"): value for name, value in headers.items()},
     )
 
-    class Told(S3SigV4Auth):  # type: ignore[misc]
+    class Told(S3SigV4Auth):
         def payload(self, request: Any) -> Any:
             return headers.get("x_amz_content_sha256", hashlib.sha256(data).hexdigest())
 
@@ -233,7 +233,7 @@ def _signed_upload(
         },
     )
 
-    class Streaming(S3SigV4Auth):  # type: ignore[misc]
+    class Streaming(S3SigV4Auth):
         def payload(self, request: Any) -> str:
             return kind
 
@@ -241,8 +241,8 @@ def _signed_upload(
     stamp = request.headers["X-Amz-Date"]
     scope = f"{stamp[:8]}/{REGION}/s3/aws4_request"
     signing = f"AWS4{OWNER.secret_access_key}".encode()
-    for part in scope.split("/"):
-        signing = hmac.new(signing, part.encode(), "sha256").digest()
+    for step in scope.split("/"):
+        signing = hmac.new(signing, step.encode(), "sha256").digest()
     before = request.headers["Authorization"].rpartition("=")[2]
 
     def sign(name: str, *rest: bytes) -> str:
