@@ -14,7 +14,7 @@ from local_aws import state
 from local_aws.s3.checksums import Checksum
 
 IN_MEMORY: Final = 64 * 1024  # bytes up to which an object is kept in memory
-CHUNK: Final = 1024 * 1024  # bytes that are read at a time
+CHUNK: Final = 256 * 1024  # bytes that are read at a time
 
 
 class _File:
