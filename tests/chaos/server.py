@@ -50,7 +50,11 @@ def main() -> int:
         set_clock(options.clock)
     # who imports the clock after this sees the one that was set
     from local_aws.__main__ import main as serve
+    from local_aws.iam import signatures
     from local_aws.sagemaker import images
+
+    if options.clock:  # the clocks of those who sign are not set with this process's
+        signatures.SKEW = datetime.timedelta(days=2)
 
     if options.fake:
         known = images.PROGRAMS["object2vec"]

@@ -23,24 +23,22 @@ from weakref import WeakKeyDictionary
 from moto.apigatewayv2.models import Api, Route, Stage, apigatewayv2_backends
 from moto.awslambda.models import lambda_backends
 from moto.core.exceptions import ServiceException
+from moto.core.request import Request
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import logs_backends
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from local_aws.apigatewayv2.models import PATH
 from local_aws.awslambda.engine import TooManyRequests
 from local_aws.awslambda.models import Invocation, LocalLambdaBackend
 from local_aws.cloudwatch.metrics import report
 from local_aws.documents import read_json
-from local_aws.iam import access, door, policies
+from local_aws.iam import access, door, policies, signatures
 
 _FUNCTION: Final = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d+:function:[\w-]+(?::[\w$-]+)?")
-_SIGNED: Final = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=(\w+)/\d{8}/[\w-]+/execute-api/aws4_request"
-)
 _VARIABLE: Final = re.compile(r"\$context\.([\w.]+)")
 _STAGE: Final = "$default"
 _calls = ThreadPoolExecutor(64, thread_name_prefix="http-api")
@@ -211,9 +209,13 @@ def _bucket(stage: Stage) -> _Bucket:
 
 
 def _authorized(visit: _Visit) -> dict[str, Any]:
-    """Who signed the request, as functions are told. Signatures themselves are not verified."""
-    signed = _SIGNED.match(visit.request.headers.get("Authorization", ""))
-    if signed is None:
+    """Who signed the request, as functions are told."""
+    signatures.keep_body(visit.request)
+    try:
+        signed = signatures.read(visit.request, "execute-api")
+    except ServiceException as error:
+        raise _Refused(403, str(error)) from None
+    if signed is None or signed.scope[2:3] != ("execute-api",):
         raise _Refused(403, "Forbidden")
     asked = policies.Request(
         "execute-api:Invoke",
@@ -221,18 +223,18 @@ def _authorized(visit: _Visit) -> dict[str, Any]:
         context={"aws:RequestedRegion": visit.region},
     )
     try:
-        caller = door.caller_of(signed[1], visit.account, visit.region)
+        caller = door.caller_of(signed, visit.request, visit.account, visit.region)
         why = access.refusal(caller, asked)
     except ServiceException as error:  # a key that was good once
         why = str(error)
     if why:
         raise _Refused(403, "Forbidden", why)
     backend = sts_backends[visit.account][get_partition(visit.region)]
-    user_id, arn, account = backend.get_caller_identity(signed[1], visit.region)
+    user_id, arn, account = backend.get_caller_identity(signed.access_key, visit.region)
     visit.context["identity.userArn"] = visit.context["identity.caller"] = arn
     return {
         "iam": {
-            "accessKey": signed[1],
+            "accessKey": signed.access_key,
             "accountId": account,
             "callerId": user_id,
             "cognitoIdentity": None,

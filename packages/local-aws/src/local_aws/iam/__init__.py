@@ -10,13 +10,14 @@ def install() -> None:
     from moto.iam.models import iam_backends
     from moto.s3.responses import S3Response
 
-    from local_aws.iam.door import CODES, checked, judged
+    from local_aws.iam.door import CODES, checked, judged, unpack
     from local_aws.iam.models import LocalIAMBackend
 
     iam_backends.backend = LocalIAMBackend
     # moto warns of errors that a service's model lacks, but not of these
     known = errors.COMMON_ERROR_CODES
     known += [code for code in CODES if code not in known]
+    BaseResponse.decompress_request_body = unpack  # type: ignore[method-assign,assignment]
     if not hasattr(BaseResponse.setup_class, "__wrapped__"):
         own: Any = S3Response.setup_class  # reads the region and the bucket after its base class
         S3Response.setup_class = checked(own)  # type: ignore[method-assign]

@@ -1,8 +1,11 @@
 """The door through which every request passes, in the server and under `mock_aws` alike."""
 
+import gzip
 import re
+import zlib
 from collections.abc import Callable
 from functools import lru_cache, wraps
+from io import BytesIO
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -23,20 +26,20 @@ from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import HTTPException, NotFound
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.clients import OWNER, Credentials
 from local_aws.documents import read_json
-from local_aws.iam import access, requests
+from local_aws.iam import access, requests, signatures
 from local_aws.s3 import bucket_policy, public_access
 from local_aws.s3 import operations as s3_operations
 from local_aws.sts.models import AccessDenied, find_session
 from local_aws.validation import mistyped
 
-_SIGNED: Final = re.compile(r"(?:Credential=|AWSAccessKeyId=|^AWS )(\w+)")
-_SCOPE: Final = re.compile(r"Credential=([^,\s]*)")
 # The policies of what these services hold bind the account's administrator, too.
 _BIND_ADMINISTRATORS: Final = frozenset({"s3", "sts"})
 # What anybody may call who can sign, whatever the policies say.
 _FREE: Final = frozenset({"sts:GetCallerIdentity"})
 
+UNPACKED: Final = 16 * 1024**2  # bytes that a compressed body may have once it is unpacked
 
 # An operation, and the parameters that its address holds
 _Matched = tuple[OperationModel, dict[str, Any]]
@@ -107,6 +110,36 @@ def _drop_controls(request: Request) -> None:
         del request.environ[name]
 
 
+def unpack(response: BaseResponse, request: Request) -> None:
+    """Unpack a compressed body, of which moto would unpack any amount."""
+    if request.content_encoding != "gzip" or not response.allow_request_decompression:
+        return
+    try:
+        with gzip.GzipFile(fileobj=request.stream) as packed:
+            body = packed.read(UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as damage:
+        error = AwsError("SerializationException", f"The body is not gzip: {damage}")
+    else:
+        if len(body) <= UNPACKED:
+            request.stream = BytesIO(body)
+            request.get_data(parse_form_data=True)
+            return
+        words = f"The body is larger than {UNPACKED} bytes once it is unpacked"
+        error = AwsError("RequestEntityTooLarge", words)
+    raise refusal(request, response.boto3_service_name, error, 400)
+
+
+def _read_document(request: Request) -> None:
+    """Read the body of an S3 request that uploads no object (`LocalS3Response` detaches those).
+
+    Raises:
+        AwsError: it is larger than any document of S3's.
+    """
+    if "_cached_data" not in request.__dict__ and (request.content_length or 0) > UNPACKED:
+        raise AwsError("MaxMessageLengthExceeded", "Your request was too large.")
+    request.get_data()
+
+
 def _read(service: str, request: Request) -> _Matched | None:
     """The operation that a request asks for; None if it is none.
 
@@ -123,23 +156,13 @@ def _read(service: str, request: Request) -> _Matched | None:
     matched = None
     error: ServiceException
     try:
-        authorization = request.headers.get("Authorization", "")
-        scope = _SCOPE.search(authorization)
-        if "AWS4" in authorization and not scope:
-            raise AwsError(
-                "IncompleteSignature", "Authorization header requires 'Credential' parameter."
-            )
-        if scope and scope[1].count("/") != 4:
-            raise AwsError(
-                "IncompleteSignature",
-                "Credential must have exactly 5 slash-delimited elements, e.g. "
-                f"keyid/date/region/service/term, got '{scope[1]}'",
-            )
+        if signatures.read(request, str(model.signing_name)) and service != "s3":
+            signatures.keep_body(request)
         if protocol in _OF_FORMS:
             _refuse_twofold(request)
         else:
             if service == "s3":
-                request.get_data()
+                _read_document(request)
             vars(request).update(form=ImmutableMultiDict(), files=ImmutableMultiDict())
         matched = get_service_router(service).match(request)
         if service == "s3":
@@ -315,9 +338,13 @@ def _same_object(response: S3Response, call: requests.Call) -> None:
 def _caller(
     response: BaseResponse, service: str, operation: OperationModel | None
 ) -> access.Caller:
-    key = _access_key(response.normalized_request)
-    if key is not None:
-        return caller_of(key, response.current_account, response.region)
+    request = response.normalized_request
+    signed = signatures.read(request, str(_model(service).signing_name))
+    if signed is not None:
+        bare = operation is not None and (
+            operation.auth_type == "v4-unsigned-body" or bool(operation.unsigned_payload)
+        )
+        return caller_of(signed, request, response.current_account, response.region, unsigned=bare)
     if operation is not None and operation.auth_type == "none":
         return access.administrator(response.current_account, response.region)
     if service == "s3":  # which alone has doors for everybody
@@ -408,24 +435,35 @@ def _call(
     )
 
 
-def _access_key(request: Request) -> str | None:
-    signed = _SIGNED.search(request.headers.get("Authorization", ""))
-    if signed is None:  # a pre-signed address
-        signed = _SIGNED.search(request.raw_url)
-    return signed[1] if signed else None
+def caller_of(
+    signed: signatures.Signed,
+    request: Request,
+    account: str,
+    region: str,
+    *,
+    unsigned: bool = False,
+) -> access.Caller:
+    """Who signed a request: a role's session, a user, or else the administrator.
 
-
-def caller_of(key: str, account: str, region: str) -> access.Caller:
-    """Who has an access key: a role's session, a user, or else the administrator.
+    Args:
+        signed: how it is signed.
+        request: what is signed.
+        account: where the access key is looked for.
+        region: where.
+        unsigned: whether the operation's body need not be signed.
 
     Raises:
-        AwsError: the key was good once, or would be if it were active.
+        AwsError: the key was good once, or would be if it were active; or the signature is not
+            the request's.
     """
+    key = signed.access_key
     session = find_session(key, account, region)
+    credentials = OWNER if key == OWNER.access_key_id else None
     if session is not None:
         role = session.role
         if role is None:
             raise _invalid()
+        signed.check(request, session.credentials, unsigned=unsigned)
         if not session.lasts():
             raise AwsError("ExpiredToken", "The security token included in the request is expired")
         return access.role_session(session, role)
@@ -433,6 +471,9 @@ def caller_of(key: str, account: str, region: str) -> access.Caller:
     issued = backend.access_keys.get(key)
     if key in backend.deleted_keys or (issued is not None and issued.status != "Active"):
         raise _invalid()
+    if issued is not None:
+        credentials = Credentials(key, issued.secret_access_key)
+    signed.check(request, credentials, unsigned=unsigned)
     if issued is not None and issued.user_name:
         return access.user(issued.user_name, account, region)
     return access.administrator(account, region)
@@ -448,9 +489,16 @@ def _invalid() -> AwsError:
 _JSON_CODES: Final = {
     "AccessDenied": "AccessDeniedException",
     "ExpiredToken": "ExpiredTokenException",
+    "IncompleteSignature": "IncompleteSignatureException",
     "InvalidClientTokenId": "UnrecognizedClientException",
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
 }
+
+
+def refusal(request: Request, service: str, error: ServiceException, status: int) -> Refusal:
+    """The answer to a request that is refused for other reasons than who makes it."""
+    return _answer(request, _model(service), None, error, status)
 
 
 def _answer(
@@ -472,6 +520,8 @@ def _answer(
     answer = serializer.serialize(AwsError(code, error.message))
     if isinstance(error, NotImplementedByLocalAws):
         status = 501
+    elif isinstance(error, signatures.SignatureError) and protocol != "json":
+        status = error.status
     elif code == "MethodNotAllowed":
         status = 405
     elif code in _MALFORMED or protocol == "json":
@@ -481,6 +531,7 @@ def _answer(
 
 _MALFORMED: Final = (
     *("InvalidArgument", "InvalidURI", "MalformedXML", "MalformedPolicy"),
+    "MaxMessageLengthExceeded",
     *("MalformedPolicyDocument", "ValidationError", "AccessControlListNotSupported"),
     *("InvalidBucketAclWithObjectOwnership", "InvalidBucketAclWithBlockPublicAccessError"),
 )
@@ -488,9 +539,12 @@ _MALFORMED: Final = (
 CODES: Final = (
     *_JSON_CODES,
     *_JSON_CODES.values(),
-    *("IncompleteSignature", "InvalidAction", "MalformedQueryString"),
+    *("AuthorizationHeaderMalformed", "AuthorizationQueryParametersError"),
+    *("IncompleteSignature", "InvalidAction", "InvalidToken", "MalformedQueryString"),
     *(*_MALFORMED, "MethodNotAllowed"),
-    *("SerializationException", "UnknownOperationException", "ResourceNotFoundException"),
+    *("RequestEntityTooLarge", "RequestExpired", "RequestTimeTooSkewed"),
+    *("ResourceNotFoundException", "SerializationException", "UnknownOperationException"),
+    "XAmzContentSHA256Mismatch",
     NotImplementedByLocalAws.code,
 )
 

@@ -1,4 +1,4 @@
-"""S3 as AWS opens a bucket and decides about it; what it keeps is moto's."""
+"""S3 with AWS's rules for who may open a bucket, and objects on disk; the rest is moto's."""
 
 from functools import wraps
 from typing import Any
@@ -10,10 +10,16 @@ from moto.s3.models import FakeBucket
 def install() -> None:
     """Let moto leave decisions to `local_aws.iam`, and create buckets as AWS does. Harmless when
     called again."""
+    from moto.s3 import models
+
     from local_aws.s3 import public_access
+    from local_aws.s3.models import LocalKey, LocalMultipart, LocalS3Backend
 
     # moto would judge a second time, without knowing who calls and what conditions mean
     FakeBucket.get_permission = _permitted  # type: ignore[method-assign,assignment]
+    # moto's backend makes objects and uploads by these names
+    models.FakeKey, models.FakeMultipart = LocalKey, LocalMultipart  # type: ignore[misc]
+    models.s3_backends.backend = LocalS3Backend
     create = FakeBucket.__init__
     if hasattr(create, "__wrapped__"):
         return

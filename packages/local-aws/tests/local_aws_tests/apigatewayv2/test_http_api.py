@@ -210,6 +210,8 @@ def test_a_route_with_iam_wants_a_signature(aws: Aws) -> None:
     assert got.status == 200
     who = got.json["requestContext"]["authorizer"]["iam"]
     assert (who["accountId"], who["accessKey"]) == (ACCOUNT, clients.OWNER.access_key_id)
+    wrong = clients.Credentials(clients.OWNER.access_key_id, "another")
+    assert ask(f"{url}/mine", signed=wrong).status == 403
 
 
 def test_a_signer_needs_the_permission(aws: Aws) -> None:
