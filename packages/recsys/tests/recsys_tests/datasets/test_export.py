@@ -300,13 +300,13 @@ def test_what_comes_while_the_export_is_written_is_left_alone(
 ) -> None:
     data, out = load(ml_100k), tmp_path / "out"
     export(data, split(data), out)
-    write = health.examine_prepared
+    write = health.examine_groups
 
     def meanwhile(folder: Path) -> health.Report:
         (out / "notes.txt").write_text("precious")
         return write(folder)
 
-    monkeypatch.setattr(health, "examine_prepared", meanwhile)
+    monkeypatch.setattr(health, "examine_groups", meanwhile)
     with pytest.raises(DataError, match=r"notes\.txt"):
         export(data, split(data), out)
     assert (out / "notes.txt").read_text() == "precious"
