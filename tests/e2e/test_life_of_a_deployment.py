@@ -4,11 +4,11 @@ import json
 import math
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -131,9 +131,11 @@ def _kill_a_training() -> None:
     deadline = time.monotonic() + 3000
     while time.monotonic() < deadline:
         for child in _programs("recsys.container", "train"):
-            if time.time() - psutil.Process(child.pid).create_time() > 1:
-                os.kill(child.pid, signal.SIGKILL)
-                return
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                program = psutil.Process(child.pid)
+                if time.time() - program.create_time() > 1:
+                    program.kill()
+                    return
         time.sleep(0.05)
 
 
@@ -358,7 +360,7 @@ def test_a_killed_model_server_is_started_again(workbench: Workbench, tally: Tal
     assert len(servers) == len(boto3.client("sagemaker").list_endpoints()["Endpoints"])
     begun = len(metrics)
     for server in servers:
-        os.kill(server.pid, signal.SIGKILL)
+        psutil.Process(server.pid).kill()
     failures: list[int] = []
     answer, deadline = None, time.monotonic() + 300
     while answer is None and time.monotonic() < deadline:
