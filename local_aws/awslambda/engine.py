@@ -163,8 +163,8 @@ class Engine:
                     taken = candidate
                 else:
                     stale.append(candidate)
-        for sandbox in stale:
-            sandbox.end()
+        if stale:  # the caller does not wait for their end
+            threading.Thread(target=lambda: [each.end() for each in stale], daemon=True).start()
         return taken
 
     def _give_back(self, program: Program, sandbox: Sandbox | None) -> None:
