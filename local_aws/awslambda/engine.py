@@ -164,7 +164,7 @@ class Engine:
                 else:
                     stale.append(candidate)
         if stale:  # the caller does not wait for their end
-            threading.Thread(target=lambda: [each.end() for each in stale], daemon=True).start()
+            threading.Thread(target=_end, args=(stale,), daemon=True).start()
         return taken
 
     def _give_back(self, program: Program, sandbox: Sandbox | None) -> None:
@@ -181,6 +181,11 @@ class Engine:
                 self._idle.setdefault(program, []).append(sandbox)
         if sandbox is not None and not keep:
             sandbox.end()
+
+
+def _end(sandboxes: list[Sandbox]) -> None:
+    for sandbox in sandboxes:
+        sandbox.end()
 
 
 def _sandbox(program: Program) -> Sandbox:
