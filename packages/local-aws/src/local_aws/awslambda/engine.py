@@ -163,8 +163,8 @@ class Engine:
                     taken = candidate
                 else:
                     stale.append(candidate)
-        for sandbox in stale:
-            sandbox.end()
+        if stale:  # the caller does not wait for their end
+            threading.Thread(target=_end, args=(stale,), daemon=True).start()
         return taken
 
     def _give_back(self, program: Program, sandbox: Sandbox | None) -> None:
@@ -181,6 +181,11 @@ class Engine:
                 self._idle.setdefault(program, []).append(sandbox)
         if sandbox is not None and not keep:
             sandbox.end()
+
+
+def _end(sandboxes: list[Sandbox]) -> None:
+    for sandbox in sandboxes:
+        sandbox.end()
 
 
 def _sandbox(program: Program) -> Sandbox:
