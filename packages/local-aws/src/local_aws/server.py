@@ -67,6 +67,8 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
         try:
             host = self.infer_service_region_host(environ, environ["PATH_INFO"])
         except (IndexError, KeyError, ValueError):
+            if error_form(environ) == "s3":
+                return self._application("s3")  # which says what is wrong with the header
             raise AwsError(
                 "IncompleteSignature",
                 "The headers Authorization and X-Amz-Target do not tell which service is asked. "
@@ -86,6 +88,9 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
                 "InvalidSignatureException",
                 f"Credential should be scoped to a service: there is none called '{service}'.",
             )
+        return self._application(backend)
+
+    def _application(self, backend: str) -> Any:
         with self.lock:
             if backend not in self.app_instances:
                 self.app_instances[backend] = self.create_app(backend)

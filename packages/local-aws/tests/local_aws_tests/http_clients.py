@@ -8,9 +8,10 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from local_aws.http_server import HttpServer
@@ -18,6 +19,33 @@ from local_aws.http_server import HttpServer
 MIB = 1024**2
 HEAD = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def signed(service: str, region: str = "us-east-1") -> dict[str, str]:
+    """Headers of a request signed with a made-up key, whose signature cannot be verified.
+
+    `dated` puts the time into them when they are sent.
+    """
+    scope = f"local/{{date}}/{region}/{service}/aws4_request"
+    headers = {"X-Amz-Date": "{time}"}
+    if service == "s3":
+        headers["X-Amz-Content-Sha256"] = "UNSIGNED-PAYLOAD"
+    names = ";".join(sorted(["host", *map(str.lower, headers)]))
+    return headers | {
+        "Authorization": (
+            f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={names}, Signature={'0' * 64}"
+        )
+    }
+
+
+def dated(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with the time of now in place of `{date}` and `{time}`."""
+    now = datetime.now(UTC)
+    date, time = f"{now:%Y%m%d}", f"{now:%Y%m%dT%H%M%SZ}"
+    return {
+        name: value.replace("{date}", date).replace("{time}", time)
+        for name, value in headers.items()
+    }
 
 
 def echo(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws.server import LocalAws
+from local_aws_tests.http_clients import dated, signed
 from tests.inputs import damaged
 from tests.reliability import Tally
 
@@ -209,7 +210,7 @@ def ask(
     connection = http.client.HTTPConnection(urlsplit(aws.url).netloc, timeout=60)
     try:
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+        for name, value in dated({"Content-Length": str(len(body))} | headers).items():
             connection.putheader(name, value)
         connection.endheaders(body)
         answer = connection.getresponse()
@@ -218,28 +219,29 @@ def ask(
         connection.close()
 
 
-def signed(service: str, region: str = "us-east-1") -> str:
-    scope = f"local/20260101/{region}/{service}/aws4_request"
-    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
-
-
 HERE = {"Host": "127.0.0.1"}
 JSON = {"Content-Type": "application/x-amz-json-1.0"}
 MALFORMED: dict[str, tuple[str, str, dict[str, str], bytes, str]] = {
     "no host": ("GET", "/", {}, b"", "InvalidRequest"),
     "no number as length": ("POST", "/", HERE | {"Content-Length": "ten"}, b"", "BadRequest"),
-    "nothing signed": ("GET", "/", HERE | {"Authorization": "AWS4-HMAC-SHA256"}, b"", "Incomplete"),
-    "no scheme": ("GET", "/", HERE | {"Authorization": "x"}, b"", "Incomplete"),
+    "nothing signed": (
+        "GET",
+        "/",
+        HERE | {"Authorization": "AWS4-HMAC-SHA256"},
+        b"",
+        "AuthorizationHeaderMalformed",
+    ),
+    "no scheme": ("GET", "/", HERE | {"Authorization": "x"}, b"", "InvalidArgument"),
     "no authorization": ("POST", "/", HERE | {"Authorization": ""}, b"", ""),
-    "unknown service": ("POST", "/", HERE | {"Authorization": signed("nope")}, b"", "Invalid"),
-    "no service": ("POST", "/", HERE | {"Authorization": signed("")}, b"", "Invalid"),
+    "unknown service": ("POST", "/", HERE | signed("nope"), b"", "Invalid"),
+    "no service": ("POST", "/", HERE | signed(""), b"", "Invalid"),
     "unknown region": (
-        *("POST", "/", HERE | JSON | {"Authorization": signed("ssm", "moon-1")}, b"{}"),
+        *("POST", "/", HERE | JSON | signed("ssm", "moon-1"), b"{}"),
         "InvalidSignature",
     ),
-    "no target": ("POST", "/", HERE | JSON | {"Authorization": signed("dynamodb")}, b"{}", "Inc"),
+    "no target": ("POST", "/", HERE | JSON | signed("dynamodb"), b"{}", "Inc"),
     "short target": (
-        *("POST", "/", HERE | JSON | {"Authorization": signed("dynamodb"), "X-Amz-Target": "a"}),
+        *("POST", "/", HERE | JSON | signed("dynamodb") | {"X-Amz-Target": "a"}),
         *(b"{}", "Incomplete"),
     ),
     "target without a dot": ("POST", "/", HERE | JSON | {"X-Amz-Target": "a"}, b"{}", "Inc"),
@@ -248,12 +250,12 @@ MALFORMED: dict[str, tuple[str, str, dict[str, str], bytes, str]] = {
         *(b"\xff=%", ""),
     ),
     "broken XML": (
-        *("PUT", "/malformed?tagging", HERE | {"Authorization": signed("s3")}),
+        *("PUT", "/malformed?tagging", HERE | signed("s3")),
         *(b"<Tagging>", "MalformedXML"),
     ),
-    "no XML": ("PUT", "/other", HERE | {"Authorization": signed("s3")}, b"{}", "MalformedXML"),
-    "broken path": ("GET", "/%ff%zz", HERE | {"Authorization": signed("s3")}, b"", ""),
-    "broken query": ("GET", "/?a=%ff&&=%zz;", HERE | {"Authorization": signed("iam")}, b"", ""),
+    "no XML": ("PUT", "/other", HERE | signed("s3"), b"{}", "MalformedXML"),
+    "broken path": ("GET", "/%ff%zz", HERE | signed("s3"), b"", ""),
+    "broken query": ("GET", "/?a=%ff&&=%zz;", HERE | signed("iam"), b"", ""),
 }
 
 
@@ -272,7 +274,7 @@ def test_malformed_request_gets_an_error_of_aws(
 
 
 def test_service_that_aws_has_and_this_lacks_is_refused_by_name(aws: LocalAws) -> None:
-    headers = HERE | JSON | {"Authorization": signed("braket")}
+    headers = HERE | JSON | signed("braket")
     status, kind, told = ask(aws, "POST", "/", headers, b"{}")
     assert (status, kind) == (501, "NotImplementedByLocalAws")
     assert b"braket" in told

@@ -260,6 +260,8 @@ def _check(response: BaseResponse, service: str, matched: _Matched | None) -> No
     operation = matched[0] if matched else None
     try:
         caller = _caller(response, service, operation)
+        if isinstance(response, S3Response):
+            s3_operations.pin_copy_source(response, request)
         if (
             caller.policies is None
             and service not in _BIND_ADMINISTRATORS

@@ -21,6 +21,7 @@ from moto.core.model import OperationModel, StructureShape
 from moto.core.request import Request
 from moto.core.utils import get_service_model
 from moto.s3.responses import S3Response
+from werkzeug.datastructures import Headers
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.iam.policies import listed
@@ -67,8 +68,6 @@ def copy_source(text: str) -> CopySource:
 def check(operation: OperationModel, request: Request) -> None:
     """Refuse a request that moto might take for another operation than the one it matched.
 
-    A copy's source is rewritten to its one spelling.
-
     Raises:
         AwsError: sub-resources that do not go together, or not with this method; a repeated or
             empty parameter.
@@ -97,7 +96,21 @@ def check(operation: OperationModel, request: Request) -> None:
     if source := request.headers.get(_COPY_SOURCE):
         if _COPY_SOURCE not in _headers(operation):
             raise AwsError("InvalidArgument", f"{operation.name} takes no header {_COPY_SOURCE}")
-        request.environ["HTTP_X_AMZ_COPY_SOURCE"] = str(copy_source(source))
+        copy_source(source)
+
+
+def pin_copy_source(response: S3Response, request: Request) -> None:
+    """Rewrite a copy's source to its one spelling, once the signature of the given one is checked.
+
+    Args:
+        response: what moto reads the headers of.
+        request: what the authorization reads.
+    """
+    if source := request.headers.get(_COPY_SOURCE):
+        pinned = str(copy_source(source))
+        request.environ["HTTP_X_AMZ_COPY_SOURCE"] = pinned
+        response.headers = Headers(list(response.headers.items()))
+        response.headers[_COPY_SOURCE] = pinned
 
 
 def check_body(operation: OperationModel, params: Mapping[str, Any], body: bytes) -> None:

@@ -60,6 +60,8 @@ class LocalS3Response(S3Response):
             status, headers, body = answer(request, *arguments)
         except ServiceException as error:  # which moto does not answer by itself
             raise door.refusal(request, "s3", error, 400) from None
+        except ExpatError:
+            raise door.refusal(request, "s3", MalformedXML(), 400) from None
         if isinstance(body, Content) and not request.from_wsgi_server:
             body = bytes(body)  # moto's `mock_aws` answers no other
         return status, headers, body

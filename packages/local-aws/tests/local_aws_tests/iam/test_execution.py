@@ -17,6 +17,8 @@ from moto.s3.responses import S3Response
 
 from local_aws import clients
 from local_aws.iam import requests
+from local_aws.s3.models import LocalS3Backend
+from local_aws.s3.responses import LocalS3Response
 from local_aws.server import LocalAws
 from local_aws_tests import raw
 from tests.reliability import Tally
@@ -69,7 +71,7 @@ _SPELT: Final = {
     "put_bucket_lifecycle": "put_bucket_lifecycle_configuration",
 }
 # what moto asks its backend on the way to any operation
-_ON_THE_WAY: Final = {"get_bucket", "get_object", "log_incoming_request"}
+_ON_THE_WAY: Final = {"get_bucket", "get_object", "log_incoming_request", "upload"}
 _POLICY: Final = (
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject",'
     f' "Principal": {{"AWS": "arn:aws:iam::{ACCOUNT}:root"}},'
@@ -89,6 +91,8 @@ _BODIES: Final = {
     "ownershipControls": "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerPreferred"
     "</ObjectOwnership></Rule></OwnershipControls>",
     "policy": _POLICY,
+    "uploadId=1": "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>a</ETag></Part>"
+    "</CompleteMultipartUpload>",
     "publicAccessBlock": "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls>"
     "</PublicAccessBlockConfiguration>",
     "restore": "<RestoreRequest><Days>1</Days></RestoreRequest>",
@@ -136,11 +140,13 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     monkeypatch.setattr(requests, "needed", judging)
     model = Loader().load_service_model("s3", "service-2")
     known = {camelcase_to_underscores(one) for one in model["operations"]} | {*_SPELT}
-    for name in known & {*vars(S3Response)}:
-        watch(S3Response, name, "answers")
-    for name, value in list(vars(S3Backend).items()):
-        if callable(value) and not name.startswith("_") and name not in _ON_THE_WAY:
-            watch(S3Backend, name, "backend")
+    for owner in (S3Response, LocalS3Response):
+        for name in known & {*vars(owner)}:
+            watch(owner, name, "answers")
+    for owner in (S3Backend, LocalS3Backend):
+        for name, value in list(vars(owner).items()):
+            if callable(value) and not name.startswith("_") and name not in _ON_THE_WAY:
+                watch(owner, name, "backend")
     return seen
 
 
@@ -314,11 +320,11 @@ def test_objects_of_a_deletion_are_those_that_were_authorized(listed: str, tally
     assert len(s3.list_objects_v2(Bucket="several")["Contents"]) == 2
 
 
-def test_signature_without_a_credential_is_incomplete() -> None:
+def test_signature_without_a_credential_is_malformed() -> None:
     answer = raw.request(
         "s3", "GET", "/any/key", headers={"Authorization": "AWS4-HMAC-SHA256 x"}, credentials=None
     )
-    assert answer.status == 400 and "IncompleteSignature" in answer.text
+    assert answer.status == 400 and "<Code>AuthorizationHeaderMalformed</Code>" in answer.text
 
 
 # --- the other protocols
