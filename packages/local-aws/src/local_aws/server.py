@@ -50,6 +50,13 @@ class _Dispatcher(DomainDispatcherApplication):
             self._services[host] = super().get_backend_for_host(host)
         return self._services[host]
 
+    def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
+        """API Gateway's two services sign as one: the second's paths do not load the first."""
+        host: str | None = super().infer_service_region_host(environ, path)
+        if path.startswith("/v2/") and host and host.startswith("apigateway."):
+            return "apigatewayv2"
+        return host
+
 
 class _Errors:
     """Turns an exception that moto lets through into an AWS error, and logs it once."""
