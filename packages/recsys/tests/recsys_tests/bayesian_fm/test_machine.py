@@ -12,6 +12,8 @@ from recsys.bayesian_fm.machine import _Chain
 from recsys.errors import InputError
 from scipy.sparse import csr_array
 
+pytestmark = pytest.mark.slow
+
 Floats = NDArray[np.float64]
 
 USER = np.array([0, 0, 1, 1, 2, 2, 2])

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from recsys.object2vec.scorer import Scorer
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "_kvstore": "device",
     "enc0_network": "pooled_embedding",

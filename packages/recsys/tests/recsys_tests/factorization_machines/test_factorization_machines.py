@@ -16,6 +16,8 @@ from recsys.factorization_machines.requests import answer
 from recsys.factorization_machines.training import train
 from scipy.sparse import csr_array
 
+pytestmark = pytest.mark.slow
+
 Floats = NDArray[np.float64]
 
 X = np.array([[1, 0, 2.0, 0], [0, 1, 0, 1], [1, 0, 0, 1]])
