@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCK = (PROJECT / "requirements.txt").read_text("utf-8")

@@ -9,7 +9,7 @@ from moto.iam.models import IAMBackend
 @pytest.fixture(autouse=True)
 def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"load_aws_managed_policies": True}
-    monkeypatch.setitem(default_user_config, "iam", settings)  # type: ignore[arg-type]
+    monkeypatch.setitem(default_user_config, "iam", settings)
 
 
 def shown(backend: IAMBackend) -> dict[str, Any]:
