@@ -36,6 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("tallied")
         if _JOURNEYS & {*item.path.relative_to(item.config.rootpath).parts, *_fixtures(item)}:
             item.add_marker("e2e")
+        if item.path.name.startswith("test_any_"):  # tries many inputs
+            item.add_marker("slow")
         if "browser" in _fixtures(item):
             item.add_marker("browser")
         if _SERVICES & _fixtures(item):

@@ -31,7 +31,7 @@ _UNSEEN: Final = {
     ("*-DeepMf-TrainerIsCompleteRole*", "sagemaker:StopTrainingJob"): (
         "a deletion during the training, as Object2Vec's stack has one"
     ),
-    ("*-FactorizationMachin*", "sagemaker:StopTrainingJob"): "the same",
+    ("*-Factorization-TrainerIsCompleteRole*", "sagemaker:StopTrainingJob"): "the same",
     ("*-TrainerIsCompleteRole*", "personalize:StopSolutionVersionCreation"): "the same",
     ("*", "ecr:*"): "SageMaker fetches the image; here none is fetched",
     ("*TrainingRole*", "logs:DescribeLogStreams"): "SageMaker documents it for jobs",

@@ -106,6 +106,13 @@ def _known() -> tuple[frozenset[str], frozenset[str]]:
     services = (name for partition in partitions for name in partition["services"])
     return frozenset(regions), frozenset((*session.get_available_services(), *services))
 
+    def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
+        """API Gateway's two services sign as one: the second's paths do not load the first."""
+        host: str | None = super().infer_service_region_host(environ, path)
+        if path.startswith("/v2/") and host and host.startswith("apigateway."):
+            return "apigatewayv2"
+        return host
+
 
 class _Errors:
     """Turns an exception that moto lets through into an AWS error, and logs it once."""

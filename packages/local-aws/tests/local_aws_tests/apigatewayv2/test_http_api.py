@@ -304,3 +304,14 @@ def test_cloudwatch_hears_of_each_request(aws: Aws) -> None:
 
     assert (total("Count"), total("4xx"), total("5xx")) == (3, 1, 1)
     assert total("Latency") > 0
+
+
+def test_api_gateways_first_version_answers_at_the_same_address(aws: Aws) -> None:
+    second, first = aws.gateway, clients.client("apigateway", REGION)
+    made = second.create_api(Name="second", ProtocolType="HTTP")["ApiId"]
+    rest = first.create_rest_api(name="first")["id"]
+    assert [one["name"] for one in first.get_rest_apis()["items"]] == ["first"]
+    names = [one["Name"] for one in second.get_apis()["Items"]]
+    assert "second" in names and "first" not in names
+    first.delete_rest_api(restApiId=rest)
+    second.delete_api(ApiId=made)

@@ -13,6 +13,8 @@ from recsys.bayesian_fm.blocks import Block, Rows, identity, implicit
 from recsys.bayesian_fm.machine import _Chain
 from recsys.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 Floats = NDArray[np.float64]
 
 USER = np.array([0, 0, 1, 1, 2, 2, 2])

@@ -20,6 +20,8 @@ import pytest
 
 from recsys.object2vec.scorer import Scorer
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "_kvstore": "device",
     "enc0_network": "pooled_embedding",

@@ -12,6 +12,8 @@ from recsys.deep_mf import Scorer, hyperparameters
 from recsys.deep_mf.training import Progress, train
 from recsys.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 Ints = NDArray[np.int64]
 
 

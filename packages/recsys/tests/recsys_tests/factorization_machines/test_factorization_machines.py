@@ -17,6 +17,8 @@ from recsys.factorization_machines import Machine, hyperparameters
 from recsys.factorization_machines.requests import answer
 from recsys.factorization_machines.training import train
 
+pytestmark = pytest.mark.slow
+
 Floats = NDArray[np.float64]
 
 X = np.array([[1, 0, 2.0, 0], [0, 1, 0, 1], [1, 0, 0, 1]])

@@ -15,6 +15,8 @@ from recsys.object2vec.hyperparameters import Hyperparameters
 from recsys.object2vec.network import Batch, Network
 from recsys.object2vec.records import Pairs, Sequences
 
+pytestmark = pytest.mark.slow
+
 
 def settings(**given: str) -> Hyperparameters:
     return hyperparameters.parse(

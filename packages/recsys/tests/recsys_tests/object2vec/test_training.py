@@ -14,6 +14,8 @@ from recsys.object2vec.hyperparameters import Hyperparameters
 from recsys.object2vec.records import Pairs, Sequences
 from recsys.object2vec.training import Epoch, Outcome, Progress
 
+pytestmark = pytest.mark.slow
+
 
 def settings(**given: str) -> Hyperparameters:
     return hyperparameters.parse(

@@ -14,6 +14,8 @@ from recsys.recipes import dataset
 from recsys.recipes.recipe import top
 from recsys_tests.recipes.worlds import small
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3] / "src"
 
 

@@ -13,6 +13,8 @@ from recsys.recipes.evaluation import Judged, cases, evaluate, held_out, judge, 
 from recsys.recipes.popular import Popular
 from recsys_tests.recipes.worlds import ask, events, small
 
+pytestmark = pytest.mark.slow
+
 CLICK, WATCH = 1, 0
 
 

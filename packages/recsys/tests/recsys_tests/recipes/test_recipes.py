@@ -19,6 +19,8 @@ from recsys.recipes.related import Related
 from recsys.recipes.segments import Segments
 from recsys_tests.recipes.worlds import SIZE, ask, category, checkerboard, events, small
 
+pytestmark = pytest.mark.slow
+
 BOARD = checkerboard()
 PERSONAL = [
     "aws-user-personalization",
