@@ -27,14 +27,15 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
 from local_aws.inflight import LONGEST
-from local_aws.refusal import refusal, scope
+from local_aws.refusal import error_form, refusal, scope
 
 log = logging.getLogger("local_aws")
 
 IDLE: Final = 350.0  # seconds that a connection may be kept without a request
 SILENCE: Final = 60.0  # seconds for a request's head, for a pause in its body, and in reading
 MOST_CONNECTIONS: Final = 1000
-S3_BODY: Final = 5 * 1024**3 * 101 // 100  # an object's 5 GB, and what signed chunks add
+S3_BODY: Final = 5 * 1024**3  # an object
+S3_CHUNKED: Final = S3_BODY * 101 // 100  # an object in signed chunks, which add to it
 BODY: Final = 100 * 1024**2  # above all that other services document (Lambda: 70,167,211 bytes)
 _TO_READ: Final = 1.0  # seconds that clients have for their answers when the server stops
 _IN_MEMORY: Final = 256 * 1024  # of a body; what is longer lies in a temporary file
@@ -88,7 +89,7 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
                 self.original_names[key] = name.decode("latin-1")
         signed = scope(self.environ())
         if signed is None or signed[1] == "s3":
-            self.limit = S3_BODY
+            self.limit = S3_CHUNKED if "X_AMZ_DECODED_CONTENT_LENGTH" in self.headers else S3_BODY
 
     def environ(self) -> dict[str, str]:
         """Enough of the request to tell its service, as WSGI names it."""
@@ -153,7 +154,9 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
         else:
             text = f"The request cannot be answered: {error.body}."
         code = _CODES.get(error.code, "InternalFailure")
-        response = refusal(self.request.environ(), error.code, code, text)
+        environ = self.request.environ()
+        of_s3 = code == "EntityTooLarge" and error_form(environ) == "s3"
+        response = refusal(environ, 400 if of_s3 else error.code, code, text)
         body = response.get_data()
         self.status = response.status
         self.response_headers.extend(response.headers.items())
@@ -264,7 +267,7 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
             host="127.0.0.1",
             port=port,
             clear_untrusted_proxy_headers=False,  # they may be signed
-            max_request_body_size=S3_BODY + 1,
+            max_request_body_size=S3_CHUNKED + 1,
             inbuf_overflow=_IN_MEMORY,
             outbuf_overflow=2 * _UNSENT,
             outbuf_high_watermark=_UNSENT,

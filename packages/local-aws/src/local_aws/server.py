@@ -90,6 +90,13 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
             )
         return self._application(backend)
 
+    def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
+        """API Gateway's two services sign as one: the second's paths do not load the first."""
+        host: str | None = super().infer_service_region_host(environ, path)
+        if path.startswith("/v2/") and host and host.startswith("apigateway."):
+            return "apigatewayv2"
+        return host
+
     def _application(self, backend: str) -> Any:
         with self.lock:
             if backend not in self.app_instances:
@@ -105,13 +112,6 @@ def _known() -> tuple[frozenset[str], frozenset[str]]:
     regions = (name for partition in partitions for name in partition["regions"])
     services = (name for partition in partitions for name in partition["services"])
     return frozenset(regions), frozenset((*session.get_available_services(), *services))
-
-    def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
-        """API Gateway's two services sign as one: the second's paths do not load the first."""
-        host: str | None = super().infer_service_region_host(environ, path)
-        if path.startswith("/v2/") and host and host.startswith("apigateway."):
-            return "apigatewayv2"
-        return host
 
 
 class _Errors:

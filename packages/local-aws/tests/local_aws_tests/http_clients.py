@@ -76,6 +76,12 @@ def ping(server: HttpServer) -> bool:
         return client.getresponse().read() == b"GET /ping 0 b''"
 
 
+def peak() -> int:
+    """The most memory that this program has used, in KiB; getrusage's counts its parent's, too."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+
+
 def bodies() -> None:
     """Send bodies of 600 MB and chunks that lie; print the KiB that were used at the peak."""
 
@@ -108,7 +114,7 @@ def bodies() -> None:
         list(clients.map(put, [150] * 4))
     put(1)
     server.stop(lambda: None)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(peak())
 
 
 def descriptors() -> None:

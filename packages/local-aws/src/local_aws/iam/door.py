@@ -29,7 +29,7 @@ from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.clients import OWNER, Credentials
 from local_aws.documents import read_json
 from local_aws.iam import access, requests, signatures
-from local_aws.s3 import bucket_policy, public_access
+from local_aws.s3 import bodies, bucket_policy, public_access
 from local_aws.s3 import operations as s3_operations
 from local_aws.sts.models import AccessDenied, find_session
 from local_aws.validation import mistyped
@@ -133,11 +133,13 @@ def _read_document(request: Request) -> None:
     """Read the body of an S3 request that uploads no object (`LocalS3Response` detaches those).
 
     Raises:
-        AwsError: it is larger than any document of S3's.
+        ServiceException: it is larger than any document of S3's, or not the one that was signed.
     """
-    if "_cached_data" not in request.__dict__ and (request.content_length or 0) > UNPACKED:
+    if "_cached_data" in request.__dict__:
+        return
+    if (request.content_length or 0) > UNPACKED:
         raise AwsError("MaxMessageLengthExceeded", "Your request was too large.")
-    request.get_data()
+    bodies.check_hash(request, request.get_data())
 
 
 def _read(service: str, request: Request) -> _Matched | None:

@@ -105,6 +105,17 @@ def check_none(request: Request) -> None:
         raise _other_hash()
 
 
+def check_hash(request: Request, body: bytes) -> None:
+    """Verify that a document is the one whose hash the request states.
+
+    Raises:
+        S3ClientError: it is another.
+    """
+    stated = request.headers.get("X-Amz-Content-Sha256", "")
+    if _HASH.fullmatch(stated) and sha256(body).hexdigest() != stated:
+        raise _other_hash()
+
+
 def _other_hash() -> S3ClientError:
     return S3ClientError(
         "XAmzContentSHA256Mismatch",
