@@ -97,7 +97,7 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
             return "apigatewayv2"
         return host
 
-    def _application(self, backend: str) -> Any:
+    def _application(self, backend: Any) -> Any:
         with self.lock:
             if backend not in self.app_instances:
                 self.app_instances[backend] = self.create_app(backend)

@@ -143,10 +143,10 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     for owner in (S3Response, LocalS3Response):
         for name in known & {*vars(owner)}:
             watch(owner, name, "answers")
-    for owner in (S3Backend, LocalS3Backend):
-        for name, value in list(vars(owner).items()):
+    for backend in (S3Backend, LocalS3Backend):
+        for name, value in list(vars(backend).items()):
             if callable(value) and not name.startswith("_") and name not in _ON_THE_WAY:
-                watch(owner, name, "backend")
+                watch(backend, name, "backend")
     return seen
 
 
