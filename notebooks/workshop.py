@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cost import prices
 from outputs import Outputs, by_stack
+from outputs import is_ours as is_ours  # for the notebooks
 from recsys.datasets.ratings import Ids, Ratings
 from recsys.evaluation import Predict
 

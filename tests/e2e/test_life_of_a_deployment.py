@@ -127,10 +127,10 @@ def _programs(*words: str) -> list[processes.Child]:
 
 
 def _kill_a_training() -> None:
-    """The first that has come to work; a busy machine may take long to begin one."""
+    """The first of Object2Vec's that has come to work; a busy machine takes long to begin one."""
     deadline = time.monotonic() + 3000
     while time.monotonic() < deadline:
-        for child in _programs("recsys.container", "train"):
+        for child in _programs("recsys.container", "train", "object2vec"):
             with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
                 program = psutil.Process(child.pid)
                 if time.time() - program.create_time() > 1:
@@ -162,7 +162,7 @@ def _halt_trainings(count: int, deployment: threading.Thread) -> list[psutil.Pro
     halted: dict[int, psutil.Process] = {}
     while len(halted) < count:
         assert deployment.is_alive()
-        for child in _programs("recsys.container", "train"):
+        for child in _programs("recsys.container", "train", "object2vec"):
             if child.pid not in halted:
                 halted[child.pid] = psutil.Process(child.pid)
                 halted[child.pid].suspend()

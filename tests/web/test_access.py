@@ -24,10 +24,10 @@ from web.service import Service
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-ITEMS = (
-    "1|Invented, The (1984)|01-Jan-1984|||0|1" + "|0" * 17 + "\n"
-    "2|Made Up (1999)|01-Jan-1999|||0|0|0|0|0|1" + "|0" * 13 + "\n"
-)
+ITEMS = [
+    {"item": 1, "id": "1", "title": "Invented, The (1984)", "year": 1984, "genres": ["Action"]},
+    {"item": 2, "id": "2", "title": "Made Up (1999)", "year": 1999, "genres": ["Comedy"]},
+]
 
 
 class Aws:
@@ -37,6 +37,9 @@ class Aws:
         self.questions, self.events = 0, 0
         outputs = {
             "BucketName": "b",
+            "CatalogueKey": "catalogue.json",
+            "IdsKey": "ids.json",
+            "RatingsKey": "ua.base",
             "RecommendationEndpointName": "e",
             "CustomTrackingId": "t",
         }
@@ -55,8 +58,9 @@ class Aws:
         return {"ETag": "1"}
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
-        files = {"u.item": ITEMS.encode("latin-1"), "ua.base": b"7\t1\t5\t100\n"}
-        content = files[Key.rpartition("/")[2]]
+        items = [{**item, "ratings": 1} for item in ITEMS]
+        document = json.dumps({"version": 1, "items": items}).encode()
+        content = {"catalogue.json": document, "ua.base": b"7\t1\t5\t100\n"}[Key]
         body = SimpleNamespace(read=lambda: content, iter_chunks=lambda _: [content])
         return {"Body": body}
 
