@@ -125,8 +125,8 @@ def _programs(*words: str) -> list[processes.Child]:
 
 
 def _kill_a_training() -> None:
-    """The first that has come to work."""
-    deadline = time.monotonic() + 120
+    """The first that has come to work; a busy machine may take long to begin one."""
+    deadline = time.monotonic() + 1200
     while time.monotonic() < deadline:
         for child in _programs("recsys.container", "train"):
             if time.time() - psutil.Process(child.popen.pid).create_time() > 1:
