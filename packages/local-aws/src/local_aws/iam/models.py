@@ -10,12 +10,29 @@ from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy
 from moto.settings import load_iam_aws_managed_policies
 
 
+class SharedDict(dict[Any, Any]):
+    """A dict whose views are copies, so that other threads may change it while one iterates."""
+
+    def values(self) -> list[Any]:  # type: ignore[override]
+        """The values at the time of the call."""
+        return list(super().values())
+
+    def items(self) -> list[tuple[Any, Any]]:  # type: ignore[override]
+        """The items at the time of the call."""
+        return list(super().items())
+
+
 class LocalIAMBackend(IAMBackend):
-    """moto's IAM, which tells a deleted access key from one that was never issued."""
+    """moto's IAM, which tells a deleted access key from one that was never issued.
+
+    moto looks for roles and the like by iterating, while requests in other threads make some.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.deleted_keys: set[str] = set()
+        for name in ("roles", "users", "groups", "instance_profiles", "managed_policies"):
+            setattr(self, name, SharedDict(getattr(self, name)))
 
     def delete_access_key_by_name(self, name: str) -> None:
         """Delete a key, and remember it: it must not become the administrator's."""
