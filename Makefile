@@ -58,7 +58,7 @@ test: $(SETUP) ## every test
 
 test-local-aws: $(SETUP) ## local-aws's tests in an environment without the project and recsys
 	@uv venv --quiet --clear --python $(BIN)/python $(ALONE)
-	@uv pip install --quiet --python $(ALONE)/bin/python --constraints requirements.txt ./packages/local-aws hypothesis pytest pytest-xdist
+	@uv pip install --quiet --python $(ALONE)/bin/python --constraints requirements.txt ./packages/local-aws hypothesis playwright pytest pytest-xdist
 	@$(ALONE)/bin/python -m pytest -q -n 2 --dist loadfile --override-ini pythonpath=". packages/local-aws/tests" packages/local-aws
 
 test-fast: $(SETUP) ## unit tests and a smoke test of the CDK app, in a minute
