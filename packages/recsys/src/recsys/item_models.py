@@ -87,12 +87,23 @@ class Ease(ItemModel):
         """Learn from a (users, items) matrix: O(min(users, items)² · max(users, items))."""
         x = interactions.astype(np.float32).tocsr()
         squares = np.asarray(x.power(2).sum(axis=0)).ravel()
-        penalty = (self.regularization + self.dropout / (1 - self.dropout) * squares).astype(
-            np.float32
-        )
+        penalty = self._penalty(squares)
         small = min(x.shape) < _LARGE
         with threadpool_limits(1 if small else None):  # threads would mostly wait for each other
             inverse = (_inverse if x.shape[0] >= x.shape[1] else _inverse_by_users)(x, penalty)
+        return self._from_inverse(inverse)
+
+    def fit_gram(self, gram: Floats) -> Self:
+        """Learn from XᵀX, float32[items, items], in whose place the weights are left."""
+        penalty = self._penalty(np.diag(gram).copy())
+        with threadpool_limits(1 if len(gram) < _LARGE else None):
+            return self._from_inverse(_inverse_of(gram, penalty))
+
+    def _penalty(self, squares: Floats) -> Floats:
+        share = self.dropout / (1 - self.dropout)
+        return np.asarray(self.regularization + share * squares, np.float32)
+
+    def _from_inverse(self, inverse: Floats) -> Self:
         weights = inverse
         weights /= -np.diag(inverse).copy()
         np.fill_diagonal(weights, 0.0)
@@ -101,8 +112,12 @@ class Ease(ItemModel):
 
 
 def _inverse(x: sparse.csr_array, penalty: Floats) -> Floats:
-    """(XᵀX + diag(penalty))⁻¹ by Cholesky's factorisation, float32[items, items], all in place."""
-    inverse = _gram(x)
+    """(XᵀX + diag(penalty))⁻¹, float32[items, items]."""
+    return _inverse_of(gram(x), penalty)
+
+
+def _inverse_of(inverse: Floats, penalty: Floats) -> Floats:
+    """(G + diag(penalty))⁻¹ by Cholesky's factorisation, in the place of G."""
     inverse[np.diag_indices_from(inverse)] += penalty
     upper = inverse.T  # LAPACK goes by columns; what is above its diagonal is below ours
     _, failed = lapack.spotrf(upper, overwrite_a=1)
@@ -118,14 +133,14 @@ def _inverse(x: sparse.csr_array, penalty: Floats) -> Floats:
     return inverse
 
 
-def _gram(x: sparse.csr_array) -> Floats:
+def gram(x: sparse.csr_array) -> Floats:
     """XᵀX, float32[items, items]; some rows at a time, for sparse they take more than dense."""
     items = x.shape[1]
-    gram = np.empty((items, items), np.float32)
+    product = np.empty((items, items), np.float32)
     columns = x.T.tocsr()
     for begin in range(0, items, _ROWS):
-        (columns[begin : begin + _ROWS] @ x).toarray(out=gram[begin : begin + _ROWS])
-    return gram
+        (columns[begin : begin + _ROWS] @ x).toarray(out=product[begin : begin + _ROWS])
+    return product
 
 
 def _inverse_by_users(x: sparse.csr_array, penalty: Floats) -> Floats:

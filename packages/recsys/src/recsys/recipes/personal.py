@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import InputError
+from recsys.lists.blend import Blend, Dense, standardized
 from recsys.recipes.dataset import Dataset
 from recsys.recipes.evaluation import best_of
 from recsys.recipes.hyperparameters import Given
@@ -26,7 +27,6 @@ from recsys.recipes.sparse import Sparse
 
 MOST_ITEMS = 4000  # learned, the most taken: the item-item matrix is 64 MB then
 _REGULARIZATION, _DROPOUT = 150.0, 0.5
-_NEXT_HALF_LIFE = 3.0  # of the items that lead to the next one, in items
 _SHARPNESS = 0.5  # of the scores shown: logits for each spread
 _DAY = 86400
 
@@ -110,14 +110,21 @@ class PersonalModel:
         rows = self.place[taken.item]
         known = rows >= 0
         if known.any():
-            learned = self._from_history(rows[known], taken.interest[known], age[known])
+            learned = Blend(self.mix.half_life, self.mix.next_item).score(
+                Dense(self.weights),
+                self.follows,
+                rows[known],
+                taken.interest[known],
+                age[known],
+                len(self.learned),
+            )
             said = self.preferences.lift(query.context)
         else:
-            learned = _scaled(np.log(self.counts + 1.0))
+            learned = standardized(np.log(self.counts + 1.0))
             said = self.preferences.lift(query.user_attributes, query.context)
             if len(taken.item):  # only items that nobody else has: go by their attributes
                 weights = 0.5 ** (age / self.mix.half_life)
-                learned += _scaled(self.attributes.like(taken.item, weights)[self.learned])
+                learned += standardized(self.attributes.like(taken.item, weights)[self.learned])
         if said is not None:
             learned += said
         scores = np.empty(self.items)
@@ -133,19 +140,6 @@ class PersonalModel:
         if not self.returns:
             scores[taken.item] -= scores.max() - scores.min() + 1.0
         return np.asarray(_SHARPNESS * scores, np.float32)
-
-    def _from_history(
-        self, rows: NDArray[np.int64], interest: NDArray[np.float64], age: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        weight = (interest * 0.5 ** (age / self.mix.half_life)).astype(np.float32)
-        felt = weight > 1e-3  # far back in the history: not worth a row
-        scores = _scaled((weight[felt] @ self.weights[rows[felt]]).astype(np.float64))
-        near = age < 10 * _NEXT_HALF_LIFE
-        if self.mix.next_item and near.any():
-            fading = 0.5 ** (age[near] / _NEXT_HALF_LIFE)
-            follows = self.follows.sum_rows(rows[near], fading, len(self.learned))
-            scores += self.mix.next_item * _scaled(follows)
-        return scores
 
     def save(self, folder: Path) -> None:
         """Write a file for each array, and `personal.json`."""
@@ -297,10 +291,3 @@ def _born(data: Dataset) -> NDArray[np.float64]:
     if created is None or created.numbers is None:
         return first
     return np.where(np.isnan(created.numbers), first, created.numbers)
-
-
-def _scaled(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores in units of their spread, around 0."""
-    spread = float(scores.std())
-    level = spread <= 1e-9 * float(np.abs(scores).max())  # all the same but for rounding
-    return np.zeros(len(scores)) if level else (scores - scores.mean()) / spread

@@ -1,0 +1,309 @@
+"""The trained lists: what they answer, and how they are written and read. numpy alone.
+
+Items are known here by their places 0 … m − 1; `ListModel.place` finds one by the data's own id.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.lists.blend import Blend, Floats, Places, moments, standardized
+
+VERSION: Final = 1
+"""Of the artifact; another one where a reader of this one would err."""
+
+
+class Pruned(NamedTuple):
+    """The strongest entries of an items × items matrix: compressed rows of 8-bit numbers.
+
+    Attributes:
+        indptr: int64[rows + 1].
+        indices: the entries' columns, uint16 or uint32.
+        data: the entries in units of their row's scale, int8.
+        scale: float32[rows].
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[Any]
+    data: NDArray[np.int8]
+    scale: NDArray[np.float32]
+
+    def sum_rows(self, rows: NDArray[Any], weights: NDArray[Any], columns: int) -> Floats:
+        """The weighted sum of some rows, float64[columns]."""
+        entries, counts = self._entries(rows)
+        values = self.data[entries] * np.repeat(weights * self.scale[rows], counts)
+        return np.bincount(self.indices[entries], values, columns).astype(np.float64, copy=False)
+
+    def at(self, rows: NDArray[Any], columns: Places) -> Floats:
+        """The entries of some rows in some columns, float64[rows, columns]."""
+        wanted = np.full(len(self.scale), -1, np.int64)
+        wanted[columns] = np.arange(len(columns))
+        entries, counts = self._entries(rows)
+        place = wanted[self.indices[entries]]
+        hit = place >= 0
+        found = np.zeros((len(rows), len(columns)))
+        row = np.repeat(np.arange(len(rows)), counts)[hit]
+        found[row, place[hit]] = self.data[entries[hit]] * self.scale[rows[row]]
+        return found
+
+    def _entries(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        first = self.indptr[rows]
+        counts = self.indptr[rows + 1] - first
+        starts = np.cumsum(counts) - counts
+        return np.arange(int(counts.sum())) + np.repeat(first - starts, counts), counts
+
+
+class History(NamedTuple):
+    """What a user took, oldest first, each item once.
+
+    Attributes:
+        items: places, int64[n].
+        interest: in each, float64[n], positive.
+    """
+
+    items: Places
+    interest: Floats
+
+
+class Reason(NamedTuple):
+    """An item of the history, and how much of a score comes from it."""
+
+    item: int
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """What is known of the items, in their order.
+
+    Attributes:
+        ids: the data's own.
+        titles: empty where there is none.
+        years: int32, 0 where it is not known.
+        genres: of each item, bits of `genre_names`, uint64.
+        genre_names: up to 64.
+    """
+
+    ids: tuple[str, ...]
+    titles: tuple[str, ...]
+    years: NDArray[np.int32]
+    genres: NDArray[np.uint64]
+    genre_names: tuple[str, ...]
+
+    def genres_of(self, place: int) -> list[str]:
+        """The names of an item's genres."""
+        bits = int(self.genres[place])
+        return [name for bit, name in enumerate(self.genre_names) if bits >> bit & 1]
+
+
+@dataclass(frozen=True, eq=False)
+class ListModel:
+    """A trained recommender.
+
+    Attributes:
+        together: the item-to-item model, what having taken an item says for every other.
+        follows: what is taken next.
+        blend: how both become one score.
+        counts: users who took each item, float64[m].
+        trending: the same, of late: an older event counts less.
+        largest: the largest value of an event in the training data, 0 where events have none.
+        power: an event of the value v weighs (v / largest) ** power.
+        catalogue: of the m items.
+        about: the training's metrics and choices, for people.
+    """
+
+    together: Pruned
+    follows: Pruned
+    blend: Blend
+    counts: Floats
+    trending: Floats
+    largest: float
+    power: float
+    catalogue: Catalogue
+    about: Mapping[str, Any] = field(default_factory=dict)
+    _places: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        places = {label: place for place, label in enumerate(self.catalogue.ids)}
+        object.__setattr__(self, "_places", places)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def place(self, label: str) -> int | None:
+        """An item's place by its own id, or None for one that was not learned."""
+        return self._places.get(label)
+
+    def interest(self, value: float | None) -> float:
+        """How much an event weighs, by its value (a rating, say), if it has one."""
+        if value is None or value <= 0 or self.largest <= 0:
+            return 1.0 if value is None or self.largest <= 0 else 1e-3
+        return float(min(value / self.largest, 1.0) ** self.power)
+
+    def history(self, events: Sequence[tuple[int, float | None]]) -> History:
+        """A history from (place, value) of events, oldest first; the latest of an item counts."""
+        newest: dict[int, float] = {}
+        for item, value in events:
+            newest.pop(item, None)
+            newest[item] = self.interest(value)
+        return History(
+            np.fromiter(newest.keys(), np.int64, len(newest)),
+            np.fromiter(newest.values(), np.float64, len(newest)),
+        )
+
+    def scores(self, history: History) -> Floats:
+        """Score of every item, float64[m]; of an empty history the popular and trending ones'."""
+        if not len(history.items):
+            return standardized(np.log1p(self.counts)) + standardized(np.log1p(self.trending))
+        age = np.arange(len(history.items))[::-1]
+        return self.blend.score(
+            self.together, self.follows, history.items, history.interest, age, len(self)
+        )
+
+    def reasons(self, history: History, chosen: Places, most: int = 3) -> list[list[Reason]]:
+        """Of each chosen item, the history's items that speak most for it, the strongest first.
+
+        The model is linear: the shares of a whole history add up to the score, but for a constant
+        that is the same for all items.
+        """
+        shares = self.shares(history, chosen)
+        found = []
+        for column in range(len(chosen)):
+            order = np.argsort(-shares[:, column], kind="stable")[:most]
+            found.append(
+                [
+                    Reason(int(history.items[row]), float(shares[row, column]))
+                    for row in order
+                    if shares[row, column] > 0
+                ]
+            )
+        return found
+
+    def shares(self, history: History, chosen: Places) -> Floats:
+        """How much each item of the history adds to each chosen item's score, (n, chosen)."""
+        items, age = history.items, np.arange(len(history.items))[::-1]
+        shares = np.zeros((len(items), len(chosen)))
+        parts = (
+            (self.together, self.blend.weights(history.interest, age), 1.0),
+            (self.follows, self.blend.next_weights(age), self.blend.next_item),
+        )
+        for matrix, weight, factor in parts:
+            used = weight > 0
+            if used.any() and factor:
+                rows, weight = items[used], weight[used]
+                _, spread = moments(matrix.sum_rows(rows, weight, len(self)))
+                shares[used] += factor * weight[:, None] * matrix.at(rows, chosen) / spread
+        return shares
+
+    def best(
+        self,
+        scores: Floats,
+        count: int,
+        allowed: NDArray[np.bool_] | None = None,
+        without: Places | None = None,
+    ) -> Places:
+        """Places of the `count` best items, best first; fewer where fewer are allowed.
+
+        Args:
+            scores: float64[m].
+            count: how many.
+            allowed: bool[m], None for all.
+            without: places that are left out.
+        """
+        candidates = scores if allowed is None else np.where(allowed, scores, -np.inf)
+        if without is not None and len(without):
+            candidates = candidates.copy() if candidates is scores else candidates
+            candidates[without] = -np.inf
+        count = min(count, len(candidates))
+        part = np.argpartition(-candidates, count - 1)[:count]
+        part.sort()  # equal scores: the lower place first
+        part = part[np.argsort(-candidates[part], kind="stable")]
+        return part[candidates[part] > -np.inf].astype(np.int64)
+
+    def allowed(
+        self,
+        genres: Sequence[str] = (),
+        years: tuple[int | None, int | None] = (None, None),
+    ) -> NDArray[np.bool_] | None:
+        """Which items pass: any of the genres, and a year within the range, whose ends are in it.
+
+        An item whose year is not known passes no range. None where all pass.
+        """
+        passed: NDArray[np.bool_] | None = None
+        if genres:
+            names = {name.lower(): bit for bit, name in enumerate(self.catalogue.genre_names)}
+            bits = sum(1 << names[name.lower()] for name in set(genres) if name.lower() in names)
+            passed = (self.catalogue.genres & np.uint64(bits)) > 0
+        low, high = years
+        if low is not None or high is not None:
+            year = self.catalogue.years
+            within = (year > 0) & (year >= (low or 1)) & (year <= (high or 1 << 30))
+            passed = within if passed is None else passed & within
+        return passed
+
+    def to_bytes(self) -> bytes:
+        """The artifact: a `.npz` file, whose entry `about` is JSON."""
+        catalogue = self.catalogue
+        about = {
+            "version": VERSION,
+            "half_life": None if np.isinf(self.blend.half_life) else self.blend.half_life,
+            "next_item": self.blend.next_item,
+            "largest": self.largest,
+            "power": self.power,
+            "ids": catalogue.ids,
+            "titles": catalogue.titles,
+            "genre_names": catalogue.genre_names,
+            "about": dict(self.about),
+        }
+        arrays = {
+            **{f"together_{name}": part for name, part in self.together._asdict().items()},
+            **{f"follows_{name}": part for name, part in self.follows._asdict().items()},
+            "counts": self.counts.astype(np.float32),
+            "trending": self.trending.astype(np.float32),
+            "years": catalogue.years,
+            "genres": catalogue.genres,
+            "about": np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), np.uint8),
+        }
+        written = io.BytesIO()
+        np.savez(written, allow_pickle=False, **arrays)
+        return written.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "ListModel":
+        """What `to_bytes` wrote.
+
+        Raises:
+            ValueError: it is no such artifact, or one of another version.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                read = {name: arrays[name] for name in arrays.files}
+            about = json.loads(read["about"].tobytes())
+            version = about["version"]
+        except Exception as error:
+            raise ValueError(f"this is no model of lists: {error!r}") from None
+        if version != VERSION:
+            raise ValueError(f"the model is of version {version}, and {VERSION} is needed")
+        half_life = np.inf if about["half_life"] is None else about["half_life"]
+        return cls(
+            together=Pruned(*(read[f"together_{name}"] for name in Pruned._fields)),
+            follows=Pruned(*(read[f"follows_{name}"] for name in Pruned._fields)),
+            blend=Blend(half_life, about["next_item"]),
+            counts=read["counts"].astype(np.float64),
+            trending=read["trending"].astype(np.float64),
+            largest=about["largest"],
+            power=about["power"],
+            catalogue=Catalogue(
+                ids=tuple(about["ids"]),
+                titles=tuple(about["titles"]),
+                years=read["years"],
+                genres=read["genres"],
+                genre_names=tuple(about["genre_names"]),
+            ),
+            about=about["about"],
+        )

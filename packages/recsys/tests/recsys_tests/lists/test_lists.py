@@ -1,0 +1,308 @@
+"""The lists: what they learn, what they answer, and why."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from recsys.errors import InputError
+from recsys.item_models import Ease
+from recsys.lists.blend import Blend, Dense, standardized
+from recsys.lists.model import Catalogue, History, ListModel, Pruned
+from recsys.lists.training import Interactions, Lists, Settings
+from scipy.sparse import csr_array
+
+
+def catalogue(items: int, **more: Any) -> Catalogue:
+    given = {
+        "ids": tuple(f"i{number}" for number in range(items)),
+        "titles": tuple(f"Film {number}" for number in range(items)),
+        "years": np.arange(1990, 1990 + items).astype(np.int32),
+        "genres": np.array([1 + number % 2 for number in range(items)], np.uint64),
+        "genre_names": ("Comedy", "Drama"),
+    }
+    return Catalogue(**{**given, **more})
+
+
+def groups(users: int = 60, seed: int = 0, items: int = 20) -> Interactions:
+    """Users of two kinds: the even ones take even items, the others odd ones; six each."""
+    random = np.random.default_rng(seed)
+    rows = [
+        (user, 2 * item + user % 2, rank)
+        for user in range(users)
+        for rank, item in enumerate(random.permutation(items // 2)[:6])
+    ]
+    user, item, rank = np.array(rows).T
+    return Interactions(user, item, np.full(len(rows), np.nan, np.float32), rank, catalogue(items))
+
+
+def pruned(dense: np.ndarray) -> Pruned:
+    """Every entry, the scale such that the integers are exact for multiples of 1/127."""
+    rows = csr_array(dense)
+    scale = np.full(len(dense), 1 / 127, np.float32)
+    data = np.rint(rows.data * 127).astype(np.int8)
+    return Pruned(rows.indptr.astype(np.int64), rows.indices.astype(np.uint16), data, scale)
+
+
+def model(items: int = 6, seed: int = 1, **more: Any) -> ListModel:
+    random = np.random.default_rng(seed)
+
+    def matrix() -> np.ndarray:
+        dense = random.integers(-127, 128, (items, items)) / 127
+        np.fill_diagonal(dense, 0)
+        return dense
+
+    given: dict[str, Any] = {
+        "together": pruned(matrix()),
+        "follows": pruned(np.abs(matrix())),
+        "blend": Blend(half_life=2.0, next_item=0.5),
+        "counts": np.arange(1.0, items + 1),
+        "trending": np.ones(items),
+        "largest": 5.0,
+        "power": 0.5,
+        "catalogue": catalogue(items),
+    }
+    return ListModel(**{**given, **more})
+
+
+def unpacked(matrix: Pruned, items: int) -> np.ndarray:
+    dense = np.zeros((items, items))
+    for row in range(items):
+        for entry in range(matrix.indptr[row], matrix.indptr[row + 1]):
+            dense[row, matrix.indices[entry]] = matrix.data[entry] * float(matrix.scale[row])
+    return dense
+
+
+def by_hand(one: ListModel, history: History) -> np.ndarray:
+    """The formula of the module `blend`, worked out item by item."""
+    items = len(one)
+    together, follows = unpacked(one.together, items), unpacked(one.follows, items)
+    sums, nexts = np.zeros(items), np.zeros(items)
+    for age, (item, interest) in enumerate(
+        zip(history.items[::-1], history.interest[::-1], strict=True)
+    ):
+        sums += interest * 0.5 ** (age / one.blend.half_life) * together[item]
+        nexts += 0.5 ** (age / 3.0) * follows[item]
+    scaled = (sums - sums.mean()) / sums.std()
+    return np.asarray(scaled + one.blend.next_item * (nexts - nexts.mean()) / nexts.std())
+
+
+# Answers ------------------------------------------------------------------------------------------
+
+
+def test_scores_of_a_history_are_those_worked_out_by_hand() -> None:
+    one = model()
+    history = one.history([(0, 5.0), (3, 1.25), (4, None)])
+    np.testing.assert_allclose(history.interest, [1.0, 0.5, 1.0])
+    np.testing.assert_allclose(one.scores(history), by_hand(one, history), atol=1e-6)
+
+
+def test_shares_of_a_whole_history_add_up_to_the_score_but_for_a_constant() -> None:
+    one = model()
+    history = one.history([(0, 5.0), (3, 1.25), (4, None)])
+    shares = one.shares(history, np.arange(len(one)))
+    rest = by_hand(one, history) - shares.sum(axis=0)
+    np.testing.assert_allclose(rest, np.full(len(one), rest[0]), atol=1e-6)
+
+
+def test_a_reason_is_the_item_without_which_the_score_falls_most() -> None:
+    one = model(items=8, seed=3)
+    history = one.history([(0, None), (1, None), (2, None)])
+    chosen = one.best(one.scores(history), 3, without=history.items)
+    for item, reasons in zip(chosen, one.reasons(history, chosen), strict=True):
+        shares = dict(zip(history.items, one.shares(history, np.array([item]))[:, 0], strict=True))
+        wanted = sorted((-share, place) for place, share in shares.items() if share > 0)
+        assert [reason.item for reason in reasons] == [place for _, place in wanted]
+        assert [reason.share for reason in reasons] == pytest.approx([-each for each, _ in wanted])
+
+
+def test_the_latest_event_of_an_item_counts() -> None:
+    one = model()
+    history = one.history([(2, 5.0), (1, 5.0), (2, 1.25)])
+    assert history.items.tolist() == [1, 2]
+    assert history.interest.tolist() == [1.0, 0.5]
+
+
+def test_an_event_of_no_value_weighs_as_one_of_the_largest() -> None:
+    one = model()
+    assert one.interest(None) == one.interest(5.0) == one.interest(50.0) == 1.0
+    assert 0 < one.interest(0.0) < one.interest(1.0) < 1.0
+
+
+def test_a_user_without_history_gets_what_is_popular_and_trending() -> None:
+    one = model(trending=np.array([9.0, 0, 0, 0, 0, 0]), counts=np.array([1.0, 2, 3, 4, 5, 60]))
+    best = one.best(one.scores(one.history([])), 2)
+    assert set(best.tolist()) == {0, 5}
+
+
+def test_lists_leave_out_what_is_not_allowed_and_end_where_nothing_is_left() -> None:
+    one = model()
+    scores = np.array([1.0, 2.0, 2.0, 5.0, 4.0, 3.0])
+    assert one.best(scores, 3).tolist() == [3, 4, 5]
+    assert one.best(scores, 2, without=np.array([3, 4, 5])).tolist() == [1, 2]  # ties in order
+    allowed = one.allowed(genres=["drama"], years=(1991, 1993))
+    assert one.best(scores, 6, allowed).tolist() == [3, 1]
+    assert one.best(scores, 6, one.allowed(genres=["Western"])).tolist() == []
+    assert one.allowed() is None
+    assert scores.tolist() == [1.0, 2.0, 2.0, 5.0, 4.0, 3.0]
+
+
+def test_an_item_whose_year_is_unknown_passes_no_range() -> None:
+    years = np.array([0, 1991, 1992, 0, 0, 0], np.int32)
+    one = model(catalogue=catalogue(6, years=years))
+    for years_, wanted in (((None, 1991), [1]), ((1992, None), [2])):
+        allowed = one.allowed(years=years_)
+        assert allowed is not None
+        assert np.flatnonzero(allowed).tolist() == wanted
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_sums_of_pruned_rows_are_those_of_the_dense_matrix(rows: int) -> None:
+    one = model(items=50, seed=5)
+    dense = unpacked(one.together, 50)
+    random = np.random.default_rng(0)
+    chosen, weights = random.integers(0, 50, rows), random.random(rows)
+    np.testing.assert_allclose(
+        one.together.sum_rows(chosen, weights, 50), weights @ dense[chosen], atol=1e-5
+    )
+    columns = np.array([7, 3, 49])
+    np.testing.assert_allclose(
+        one.together.at(chosen, columns), dense[chosen][:, columns], atol=1e-6
+    )
+
+
+def test_scores_that_are_all_equal_become_zeros() -> None:
+    assert standardized(np.full(5, 0.1)).tolist() == [0.0] * 5
+    assert standardized(np.array([1.0, 3.0])).tolist() == [-1.0, 1.0]
+
+
+def test_a_dense_matrix_and_a_pruned_one_give_the_same_scores() -> None:
+    one = model()
+    items = np.array([1, 4])
+    age, interest = np.array([1, 0]), np.array([0.3, 1.0])
+    dense = one.blend.score(
+        Dense(unpacked(one.together, 6).astype(np.float32)),
+        Dense(unpacked(one.follows, 6).astype(np.float32)),
+        items,
+        interest,
+        age,
+        6,
+    )
+    np.testing.assert_allclose(dense, one.scores(History(items, interest)), atol=1e-5)
+
+
+# The artifact -------------------------------------------------------------------------------------
+
+
+def test_a_model_that_was_written_and_read_gives_the_same_scores() -> None:
+    for blend in (Blend(half_life=2.0, next_item=0.5), Blend(half_life=np.inf, next_item=0.0)):
+        one = model(blend=blend, about={"metrics": {"users": 3}})
+        read = ListModel.from_bytes(one.to_bytes())
+        history = one.history([(0, 5.0), (3, 1.25)])
+        np.testing.assert_array_equal(read.scores(history), one.scores(history))
+        assert read.catalogue.titles == one.catalogue.titles
+        assert read.catalogue.genres_of(1) == ["Drama"]
+        assert read.place("i3") == 3 and read.place("i9") is None
+        assert read.about == {"metrics": {"users": 3}}
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(ValueError, match="no model of lists"):
+        ListModel.from_bytes(b"something else")
+    written = io.BytesIO()
+    np.savez(written, about=np.frombuffer(b'{"version": 99}', np.uint8))
+    with pytest.raises(ValueError, match="version 99"):
+        ListModel.from_bytes(written.getvalue())
+
+
+# Training -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("validation", ["newest", "random"])
+def test_users_of_two_kinds_are_given_what_their_kind_takes(validation: Any) -> None:
+    lists = Lists(validation=validation).fit(groups())
+    one = lists.model_
+    for kind in (0, 1):
+        history = one.history([(kind, None), (kind + 2, None), (kind + 4, None)])
+        best = one.best(one.scores(history), 7, without=history.items)
+        assert [item % 2 for item in best.tolist()] == [kind] * 7
+    # each item has its nine companions; of those not seen, whichever is hidden may be any
+    assert lists.metrics_["validation_ndcg@10"] > lists.metrics_["validation_ndcg@10_popular"]
+    assert lists.metrics_["users"] == 60 and lists.metrics_["items"] == 20
+
+
+def test_a_fixed_setting_is_kept_and_reported() -> None:
+    settings = Settings(regularization=7.0, dropout=0.1, half_life=3.0, next_item=0.0)
+    lists = Lists(settings=settings).fit(groups())
+    assert lists.settings_ == settings
+    assert lists.model_.about["settings"]["regularization"] == 7.0
+    assert lists.model_.blend == Blend(3.0, 0.0)
+
+
+def test_where_order_decides_the_next_item_comes_first() -> None:
+    """Everybody goes round in a circle: only the last item tells the next one."""
+    random = np.random.default_rng(0)
+    user = np.repeat(np.arange(200), 8)
+    start = np.repeat(random.integers(0, 30, 200), 8)
+    step = np.tile(np.arange(8), 200)
+    given = Interactions(
+        user,
+        (start + step) % 30,
+        np.full(1600, np.nan, np.float32),
+        step.astype(np.int64),
+        catalogue(30),
+    )
+    lists = Lists().fit(given)
+    blind = Lists(settings=Settings(half_life=1e9, next_item=0.0)).fit(given)
+    reached = "validation_ndcg@10"
+    assert blind.metrics_[reached] + 0.05 < lists.metrics_[reached]
+    one = lists.model_
+    history = one.history([(3, None), (4, None), (5, None)])
+    assert one.best(one.scores(history), 1, without=history.items).tolist() == [6]
+
+
+def test_items_beyond_the_most_are_left_out_and_counted() -> None:
+    given = groups()
+    lists = Lists(most_items=5).fit(given)
+    counts = np.bincount(given.item, minlength=20)
+    wanted = np.sort(np.argsort(-counts, kind="stable")[:5])
+    assert lists.model_.catalogue.ids == tuple(f"i{place}" for place in wanted)
+    assert lists.metrics_["items_left_out"] == 15
+
+
+def test_one_interaction_is_enough_and_none_is_not() -> None:
+    one = Interactions(
+        np.array([3]),
+        np.array([1]),
+        np.array([4.0], np.float32),
+        np.array([0], np.int64),
+        catalogue(2),
+    )
+    learned = Lists().fit(one).model_
+    assert learned.catalogue.ids == ("i1",)
+    assert learned.best(learned.scores(learned.history([])), 10).tolist() == [0]
+    none = Interactions(one.user[:0], one.item[:0], one.value[:0], one.timestamp[:0], one.catalogue)
+    with pytest.raises(InputError, match="nothing to learn from"):
+        Lists().fit(none)
+
+
+def test_the_newest_rating_of_an_item_counts() -> None:
+    given = Interactions(
+        np.array([0, 0, 1]),
+        np.array([0, 0, 1]),
+        np.array([1.0, 4.0, 2.0], np.float32),
+        np.array([5, 9, 1], np.int64),
+        catalogue(2),
+    )
+    lists = Lists().fit(given)
+    assert lists.metrics_["interactions"] == 2
+    assert lists.model_.counts.tolist() == [1.0, 1.0]
+    assert lists.model_.largest == 4.0
+
+
+def test_learning_from_the_product_is_learning_from_the_matrix() -> None:
+    random = np.random.default_rng(0)
+    dense = (random.random((40, 12)) < 0.3).astype(np.float32)
+    whole = Ease(30.0, 0.3).fit(csr_array(dense)).weights
+    product = Ease(30.0, 0.3).fit_gram(dense.T @ dense).weights
+    np.testing.assert_allclose(product, whole, atol=1e-5)
