@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
+
 from recsys.errors import InputError
 from recsys.item_models import Ease
 from recsys.lists.blend import Blend, Dense, standardized
 from recsys.lists.model import Catalogue, History, ListModel, Pruned
 from recsys.lists.training import Interactions, Lists, Settings
-from scipy.sparse import csr_array
 
 
 def catalogue(items: int, **more: Any) -> Catalogue:
