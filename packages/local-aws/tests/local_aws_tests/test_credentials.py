@@ -30,7 +30,7 @@ from rehearsal.cdk import CdkError, cdk
 from rehearsal.notebooks import execute
 from tests.reliability import Tally
 
-KEY, TOKEN = "AKIAREALDEVELOPERKEY", "real-developer-token"
+KEY, TOKEN = "AKIAREALDEVELOPERKEY", "real-developer-token"  # pragma: allowlist secret
 PROBE = """
 import json, os
 from pathlib import Path

@@ -34,7 +34,7 @@ _numbers = itertools.count()
 
 # the key of AWS's documentation
 EXAMPLE = Credentials(
-    "AKIAIOSFODNN7EXAMPLE",
+    "AKIAIOSFODNN7EXAMPLE",  # pragma: allowlist secret
     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",  # pragma: allowlist secret
 )
 EMPTY = sha256(b"").hexdigest()
@@ -233,9 +233,18 @@ def test_documented_chunks_are_verified_and_others_are_not(monkeypatch: pytest.M
     assert chunks is not None
     first, second = b"a" * 65_536, b"a" * 1_024
     signed_chunks = (
-        (first, "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648"),
-        (second, "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497"),
-        (b"", "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"),
+        (
+            first,
+            "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
+        ),  # pragma: allowlist secret
+        (
+            second,
+            "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
+        ),  # pragma: allowlist secret
+        (
+            b"",
+            "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9",
+        ),  # pragma: allowlist secret
     )
     for data, signature in signed_chunks:
         with pytest.raises(signatures.SignatureError):

@@ -42,7 +42,7 @@ CHECK = b"123456789"
 DIGESTS = {
     "CRC32": "cbf43926",
     "CRC32C": "e3069283",
-    "CRC64NVME": "ae8b14860a799888",
+    "CRC64NVME": "ae8b14860a799888",  # pragma: allowlist secret
     "SHA1": "f7c3bc1d808e04732adf679965ccc34ca7ae3441",  # pragma: allowlist secret
     "SHA256": "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225",  # pragma: allowlist secret  # noqa: E501
 }
@@ -478,7 +478,7 @@ def apart(tmp_path: Path) -> Iterator[tuple[psutil.Process, Any]]:
         region_name=REGION,
         endpoint_url=url,
         aws_access_key_id="local",
-        aws_secret_access_key="local",
+        aws_secret_access_key="local",  # pragma: allowlist secret
         config=Config(retries={"total_max_attempts": 1}, read_timeout=120),
     )
     client.create_bucket(Bucket="books")
