@@ -17,7 +17,7 @@ import nbformat
 import pytest
 
 from local_aws import __main__ as command_line
-from local_aws import clients
+from local_aws import clients, plugins
 from local_aws.environment import NOWHERE
 from local_aws.personalize import engine
 from local_aws.sagemaker import images
@@ -221,15 +221,15 @@ def test_function_finds_its_roles_credentials(aws: Aws, tally: Tally) -> None:
 def test_model_of_personalize_finds_no_credentials(
     aws: Aws, tally: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / "recsys" / "recipes"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "__main__.py").write_text(f"{PROBE}\nPath('told').write_text(json.dumps(probe()))")
-    monkeypatch.setattr(engine, "_PROJECT", tmp_path)
+    program = tmp_path / "model.py"
+    program.write_text(f"{PROBE}\nPath('told').write_text(json.dumps(probe()))")
+    models = {"aws-sims": {"command": (str(program),), "recipes": ("aws-sims",)}}
+    monkeypatch.setattr(plugins, "personalize_models", lambda: models)
     folder = tmp_path / "model"
     folder.mkdir()
+    (folder / "config.json").write_text('{"recipe": "aws-sims"}')
     assert engine._start("train", folder).wait(60) == 0
-    told = json.loads((tmp_path / "told").read_text())
+    told = json.loads((folder / "told").read_text())
     check(aws, tally, told, credentials=False)
 
 
