@@ -23,11 +23,11 @@ from local_aws import http_server
 from local_aws.http_server import HttpServer
 from local_aws_tests import http_clients
 from local_aws_tests.http_clients import CHUNKED, HEAD, MIB, connect, echo, ping, told
-from rehearsal.cdk import PROJECT
 from tests.reliability import Tally
 
 CLIENTS = Path(http_clients.__file__)
 
+PROJECT = Path(__file__).resolve().parents[4]
 SCOPE = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{}/aws4_request, Signature=0"
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
