@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import nbformat
 import pytest
 
@@ -96,6 +97,8 @@ def developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (home / ".aws" / "config").write_text("[default]\nregion = eu-north-1\n[profile real]\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME", f"{Path.home()}/.cache"))
+        # A default session of an earlier test has read another HOME's configuration.
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
         for name, value in {**REAL, "HOME": str(home)}.items():
             patch.setenv(name, value)
         yield home
