@@ -21,7 +21,7 @@ from movie_index.handler import MovieIndexError
 from trained_resource import handler, kinds, resource
 from trained_resource.request import TrainedResourceError
 
-from local_aws.install import install
+from local_aws.moto_patches import install
 from tests.lambdas.fakes import CATALOGUE, catalogue, http
 from tests.lambdas.test_movie_index import Context
 from tests.lambdas.test_movie_retrieval import TITLES, Endpoint

@@ -15,7 +15,7 @@ from moto import mock_aws
 from movie_index.handler import MovieIndexError, is_complete, on_event
 from movie_retrieval.vectors import Index
 
-from local_aws.install import install
+from local_aws.moto_patches import install
 from tests.lambdas.fakes import CATALOGUE, EMBEDDINGS, catalogue, client_error
 from tests.lambdas.test_movie_retrieval import Clock, Endpoint, library, refusal
 

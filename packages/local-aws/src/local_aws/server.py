@@ -14,7 +14,6 @@ from moto.core.config import default_user_config
 from moto.core.exceptions import ServiceException
 from moto.core.parse import RequestParserError
 from moto.moto_server import werkzeug_app
-from moto.moto_server.utilities import RegexConverter
 from waitress.task import hop_by_hop
 
 from local_aws import clients, processes, state
@@ -22,23 +21,10 @@ from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.apigatewayv2.gateway import Gateway
 from local_aws.browsers import ProgramsOnly
 from local_aws.http_server import HttpServer, parts
-from local_aws.install import install
+from local_aws.moto_patches import install
 from local_aws.refusal import error_form, refusal, scope
 
 log = logging.getLogger("local_aws")
-
-
-class _Part(RegexConverter):
-    """A part of an address; S3's keys may have line breaks."""
-
-    def __init__(self, url_map: Any, *patterns: str) -> None:
-        super().__init__(url_map, *patterns)
-        self.regex = f"(?s:{self.regex})"
-
-
-werkzeug_app.RegexConverter = _Part  # type: ignore[attr-defined]
-# no answer says that any web page may read it
-werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
 
 
 class PortInUse(RuntimeError):

@@ -36,7 +36,8 @@ from local_aws.awslambda.engine import TooManyRequests
 from local_aws.awslambda.models import Invocation, LocalLambdaBackend
 from local_aws.cloudwatch.metrics import report
 from local_aws.documents import read_json
-from local_aws.iam import access, door, policies, signatures
+from local_aws.iam import access, policies, signatures
+from local_aws.iam.authentication import caller_of
 
 _FUNCTION: Final = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d+:function:[\w-]+(?::[\w$-]+)?")
 _VARIABLE: Final = re.compile(r"\$context\.([\w.]+)")
@@ -223,7 +224,7 @@ def _authorized(visit: _Visit) -> dict[str, Any]:
         context={"aws:RequestedRegion": visit.region},
     )
     try:
-        caller = door.caller_of(signed, visit.request, visit.account, visit.region)
+        caller = caller_of(signed, visit.request, visit.account, visit.region)
         why = access.refusal(caller, asked)
     except ServiceException as error:  # a key that was good once
         why = str(error)

@@ -170,7 +170,7 @@ class LocalFunction(LambdaFunction):
     def invoke(
         self, body: str, request_headers: Mapping[str, str], response_headers: dict[str, str]
     ) -> str | bytes:
-        """The door through which moto's other services (SNS, EventBridge, S3…) call."""
+        """Run the function for another of moto's services (SNS, EventBridge, S3…)."""
         backend = _backend(self.account_id, self.region)
         done = backend.run(self.function_arn, None, (body or "{}").encode(), "Event")
         response_headers["x-amzn-requestid"] = done.request_id
@@ -390,7 +390,7 @@ class LocalLambdaBackend(LambdaBackend):
         headers: Any,
         response_headers: Any,
     ) -> str | bytes | None:
-        """The door of moto's other services; the API's own calls come through `run`."""
+        """Run a function for another of moto's services; the API's own calls come through `run`."""
         kind = headers.get("x-amz-invocation-type") or headers.get("X-Amz-Invocation-Type")
         event = body if isinstance(body, bytes) else (body or "{}").encode()
         return self.run(function_name, qualifier, event, kind or "RequestResponse").payload

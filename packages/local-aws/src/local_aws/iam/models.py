@@ -1,4 +1,4 @@
-"""moto's IAM, with what the door needs to know."""
+"""moto's IAM, with what authentication needs to know."""
 
 import json
 from copy import copy

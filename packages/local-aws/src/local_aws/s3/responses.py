@@ -15,7 +15,7 @@ from moto.s3.responses import S3Response
 from werkzeug.datastructures import Headers
 
 from local_aws.api import NotImplementedByLocalAws
-from local_aws.iam import door
+from local_aws.iam.errors import refusal
 from local_aws.s3 import bodies, checksums
 from local_aws.s3.models import (
     Completion,
@@ -48,7 +48,7 @@ class LocalS3Response(S3Response):
             error = S3ClientError(
                 "MissingContentLength", "You must provide the Content-Length HTTP header."
             )
-            raise door.refusal(request, "s3", error, 411)
+            raise refusal(request, "s3", error, 411)
         return self._answered(request, super().key_response, full_url, headers)
 
     def bucket_response(self, request: Any, full_url: str, headers: Any) -> TYPE_RESPONSE:
@@ -59,9 +59,9 @@ class LocalS3Response(S3Response):
         try:
             status, headers, body = answer(request, *arguments)
         except ServiceException as error:  # which moto does not answer by itself
-            raise door.refusal(request, "s3", error, 400) from None
+            raise refusal(request, "s3", error, 400) from None
         except ExpatError:
-            raise door.refusal(request, "s3", MalformedXML(), 400) from None
+            raise refusal(request, "s3", MalformedXML(), 400) from None
         if isinstance(body, Content) and not request.from_wsgi_server:
             body = bytes(body)  # moto's `mock_aws` answers no other
         return status, headers, body

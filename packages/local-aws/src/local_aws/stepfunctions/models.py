@@ -1,20 +1,11 @@
-"""moto's Step Functions interpreter, so that the waiter of CDK's Provider framework runs.
+"""moto's Step Functions interpreter, so that the waiter of CDK's Provider framework runs."""
 
-What moto gets wrong, for a waiter: a second execution without a name collides with the first one;
-an execution outlives its state machine; a task calls as nobody, with a new client each time.
-"""
-
-import sys
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
-from moto.stepfunctions.parser.asl.utils import boto_client
-from moto.stepfunctions.parser.models import (
-    StepFunctionsParserBackend,
-    stepfunctions_parser_backends,
-)
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from local_aws import clients
 from local_aws.sts.models import AccessDenied, assume
@@ -66,14 +57,3 @@ def boto_client_for(region: str, service: str, state_credentials: Any = None) ->
             "AssumeRole",
         ) from None
     return clients.client(service, region, credentials)
-
-
-def install() -> None:
-    """Put our backend and our clients into moto's interpreter, which has been imported."""
-    stepfunctions_parser_backends.backend = LocalStepFunctionsBackend
-    moto_client_for = boto_client.boto_client_for
-    for name, module in list(sys.modules.items()):  # some of moto's modules imported it by name
-        if name.startswith("moto.stepfunctions.") and (
-            getattr(module, "boto_client_for", None) is moto_client_for
-        ):
-            module.boto_client_for = boto_client_for  # type: ignore[attr-defined]

@@ -58,7 +58,7 @@ class Session:
 
 
 class LocalSTSBackend(STSBackend):
-    """moto's STS, which remembers what each session may do. Trust was checked at the door."""
+    """moto's STS, which remembers what each session may do. Trust was checked before."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)

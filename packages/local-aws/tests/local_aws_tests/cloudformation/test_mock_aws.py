@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local_aws.install import install
+from local_aws.moto_patches import install
 from local_aws_tests.cloudformation.conftest import parameter
 
 pytestmark = pytest.mark.slow

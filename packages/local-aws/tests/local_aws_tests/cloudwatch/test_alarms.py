@@ -11,7 +11,7 @@ from moto import mock_aws
 from moto.cloudwatch.models import cloudwatch_backends
 
 from local_aws.cloudwatch.metrics import report
-from local_aws.install import install
+from local_aws.moto_patches import install
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 DIMENSIONS = [{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "V"}]

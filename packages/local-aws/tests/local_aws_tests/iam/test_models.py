@@ -1,7 +1,7 @@
 from moto.iam.models import iam_backends
 
 from local_aws.iam.models import LocalIAMBackend, SharedDict
-from local_aws.install import install
+from local_aws.moto_patches import install
 
 
 def test_values_of_shared_dict_while_it_grows_are_those_of_the_call() -> None:

@@ -23,7 +23,7 @@ from moto.core.request import Request
 from local_aws import clients
 from local_aws.clients import OWNER, Credentials
 from local_aws.iam import signatures
-from local_aws.install import install
+from local_aws.moto_patches import install
 from local_aws.server import LocalAws
 from tests.reliability import Tally
 

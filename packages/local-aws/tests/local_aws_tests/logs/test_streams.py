@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from local_aws.install import install
+from local_aws.moto_patches import install
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from local_aws import plugins
-from local_aws.install import install
+from local_aws.moto_patches import install
 from local_aws.personalize import coverage
 
 pytestmark = pytest.mark.slow

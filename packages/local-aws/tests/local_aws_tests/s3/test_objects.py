@@ -29,7 +29,7 @@ from moto import mock_aws
 
 from local_aws import clients, state
 from local_aws.clients import OWNER
-from local_aws.install import install
+from local_aws.moto_patches import install
 from local_aws.server import LocalAws, _Dispatcher
 from tests.reliability import Tally
 

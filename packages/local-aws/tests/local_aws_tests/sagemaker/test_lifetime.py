@@ -13,7 +13,7 @@ from moto import mock_aws
 from moto.logs.responses import LogsResponse
 
 from local_aws import plugins
-from local_aws.install import install
+from local_aws.moto_patches import install
 from local_aws.sagemaker import images
 from local_aws.server import LocalAws
 

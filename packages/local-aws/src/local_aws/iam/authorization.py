@@ -1,0 +1,206 @@
+"""The one check that every request passes, in the server and under `mock_aws` alike.
+
+A request is read once (`reading`), its caller is found (`authentication`), policies decide, and
+exactly the operation that was judged is executed.
+"""
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+from moto.core.exceptions import ServiceException
+from moto.core.model import OperationModel
+from moto.core.parse import RequestParserError
+from moto.core.request import Request
+from moto.core.responses import BaseResponse
+from moto.s3.models import s3_backends
+from moto.s3.responses import S3Response
+
+from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.documents import read_json
+from local_aws.iam import access, requests
+from local_aws.iam.authentication import caller_of_request, unsigned
+from local_aws.iam.errors import refusal, service_model
+from local_aws.iam.reading import Matched, call_of, drop_controls, pin_parameters, read
+from local_aws.s3 import bucket_policy, public_access
+from local_aws.s3 import operations as s3_operations
+from local_aws.sts.models import AccessDenied
+
+# The policies of what these services hold bind the account's administrator, too.
+_BIND_ADMINISTRATORS: Final = frozenset({"s3", "sts"})
+# What every caller may do, whatever the policies say.
+_FREE: Final = frozenset({"sts:GetCallerIdentity"})
+
+
+def checked(setup: Callable[..., None], but: tuple[type, ...] = ()) -> Callable[..., None]:
+    """moto's reading of a request, once it can be read, and the check of who may make it.
+
+    The operation and the parameters that are judged are those that moto then executes.
+
+    Args:
+        setup: `setup_class` of `BaseResponse`, or of a subclass that goes on reading after it.
+        but: those subclasses, which have a check of their own.
+    """
+
+    @wraps(setup)
+    def setup_class(
+        response: BaseResponse, request: Request, *arguments: Any, **named: Any
+    ) -> None:
+        service = response.boto3_service_name
+        if isinstance(response, but) or not service:  # or one of moto's own addresses
+            setup(response, request, *arguments, **named)
+            return
+        drop_controls(request)
+        matched = read(service, request)
+        response.judged = matched  # type: ignore[attr-defined]
+        setup(response, request, *arguments, **named)
+        pin_parameters(response, service)
+        _check(response, service, matched)
+
+    return setup_class
+
+
+def judged(get_action: Callable[[BaseResponse], str]) -> Callable[[BaseResponse], str]:
+    """moto's `_get_action`, which answers the operation that was judged, whatever else is asked."""
+
+    @wraps(get_action)
+    def _get_action(response: BaseResponse) -> str:
+        matched: Matched | None = getattr(response, "judged", None)
+        if matched is None:
+            return get_action(response)
+        response.uri_match = matched[1]
+        return str(matched[0].name)
+
+    return _get_action
+
+
+def _check(response: BaseResponse, service: str, matched: Matched | None) -> None:
+    request, model = response.normalized_request, service_model(service)
+    operation = matched[0] if matched else None
+    try:
+        caller = caller_of_request(response, service, operation)
+        if isinstance(response, S3Response):
+            s3_operations.pin_copy_source(response, request)
+        if (
+            caller.policies is None
+            and service not in _BIND_ADMINISTRATORS
+            and (matched is None or not _names_another(request))
+        ):
+            return
+        if matched is None:
+            if caller is access.ANONYMOUS:
+                raise unsigned()
+            if service == "s3":
+                raise AwsError(
+                    "MethodNotAllowed",
+                    "The specified method is not allowed against this resource: "
+                    f"{request.method} {request.path}",
+                )
+            raise NotImplementedByLocalAws(
+                f"{request.method} {request.path} of {service} with a role's credentials"
+            )
+        call = call_of(response, request, model, *matched)
+        if isinstance(response, S3Response):
+            _same_object(response, call)
+            s3_operations.check_body(matched[0], call.params, response.body)
+        else:
+            _refuse_of_another_region(call, matched[0])
+        bound = caller.policies is not None or service in _BIND_ADMINISTRATORS
+        if bound or requests.known(call):
+            _admit(caller, call)
+    except RequestParserError:
+        raise refusal(request, service, s3_operations.malformed(), operation=operation) from None
+    except ServiceException as error:
+        raise refusal(request, service, error, operation=operation) from None
+
+
+# What may name something of another account or region, as it stands in an address
+_FULL_NAME: Final = re.compile(r"arn(?:%3A|:)|\d(?:%3A|:)", re.IGNORECASE)
+
+
+def _names_another(request: Request) -> bool:
+    """Whether a request may name something by more than its name."""
+    return (
+        b"arn:" in request.data
+        or any("arn:" in value for value in request.form.values())
+        or _FULL_NAME.search(f"{request.raw_path}?{request.query_string.decode()}") is not None
+    )
+
+
+def _refuse_of_another_region(call: requests.Call, operation: OperationModel) -> None:
+    """Refuse what belongs to another region: it is not the one of the same name here.
+
+    Raises:
+        AwsError: as the service says that it finds nothing.
+    """
+    for arn in requests.touched(call):
+        region = arn.split(":", 5)[3] if arn != "*" else ""
+        if region in ("", call.region):
+            continue
+        if call.service == "lambda":
+            why = f"Functions from '{region}' are not reachable in this region ('{call.region}')"
+        else:
+            why = f"{arn} is not in this region ('{call.region}')"
+        shapes: Any = operation.error_shapes
+        codes = [str(shape.error_code or shape.name) for shape in shapes]
+        absent = [code for code in codes if re.search("NotFound|NoSuch|DoesNotExist", code)]
+        usual = "ResourceNotFoundException"
+        raise AwsError(usual if usual in absent or not absent else absent[0], why)
+
+
+def _same_object(response: S3Response, call: requests.Call) -> None:
+    """Refuse an address that moto splits into another bucket and key than its router."""
+    judged_place = (call.params.get("Bucket"), call.params.get("Key", ""))
+    executed = (response.bucket_name or None, response.parse_key_name())
+    if judged_place != executed:
+        raise AwsError("InvalidURI", "Couldn't parse the specified URI.")
+
+
+def _admit(caller: access.Caller, call: requests.Call) -> None:
+    """Let a call through, or raise why not."""
+    if f"{call.prefix}:{call.operation}" in _FREE or _of_no_bucket(call):
+        return
+    if call.params.get("PolicyArns"):
+        raise NotImplementedByLocalAws(f"the PolicyArns of {call.prefix}:{call.operation}")
+    for need in requests.needed(call):
+        why = access.refusal(caller, need)
+        if why:
+            raise AccessDenied(why + requests.advice(call))
+    if call.service == "s3":
+        _admit_to_open(caller, call)
+        if call.operation in ("GetObject", "HeadObject"):
+            _admit_to_know(caller, call)
+
+
+def _admit_to_open(caller: access.Caller, call: requests.Call) -> None:
+    """S3 lets nobody open to the public what its owner keeps closed, nor break its policy."""
+    bucket = s3_backends[call.account][call.partition].buckets.get(call.params.get("Bucket", ""))
+    why = public_access.refused_acl(bucket, call.operation, call.params)
+    if bucket is not None and call.operation == "PutBucketPolicy":
+        bucket_policy.check(call.params["Policy"], bucket.name)
+        why = public_access.refused_policy(bucket, read_json(call.params["Policy"]))
+    if why:
+        need = requests.needed(call)[0]
+        raise AccessDenied(
+            f"User: {caller.arn} is not authorized to perform: {need.action} on resource: "
+            f'"{need.resource}" {why}'
+        )
+
+
+def _of_no_bucket(call: requests.Call) -> bool:
+    """S3 tells everybody that there is no bucket of a name."""
+    name = call.params.get("Bucket") if call.service == "s3" else None
+    existing = s3_backends[call.account][call.partition].buckets
+    return name is not None and name not in existing and call.operation != "CreateBucket"
+
+
+def _admit_to_know(caller: access.Caller, call: requests.Call) -> None:
+    """S3 says that an object is missing to those alone who may list its bucket."""
+    bucket = s3_backends[call.account][call.partition].buckets.get(call.params["Bucket"])
+    if bucket is None or call.params["Key"] in bucket.keys:
+        return
+    need = requests.to_list(call)
+    why = access.refusal(caller, need)
+    if why:
+        raise AccessDenied(why)

@@ -1,0 +1,30 @@
+"""FilterLogEvents by a prefix of the streams' names."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from local_aws.api import AwsError
+from local_aws.documents import read_json
+
+
+def by_prefix(filter_log_events: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """moto's FilterLogEvents, where a prefix stands for the streams whose names begin with it."""
+
+    @wraps(filter_log_events)
+    def filtered(response: Any) -> Any:
+        prefix = response._get_param("logStreamNamePrefix")
+        if prefix:
+            if response._get_param("logStreamNames"):
+                raise AwsError(
+                    "InvalidParameterException",
+                    "LogStreamNamePrefix and LogStreamNames are mutually exclusive.",
+                )
+            group = response.logs_backend.groups.get(response._get_param("logGroupName"))
+            names = [name for name in (group.streams if group else ()) if name.startswith(prefix)]
+            asked = read_json(response.body) | {"logStreamNames": names or [""]}  # "" is no stream
+            response.body = json.dumps(asked)
+        return filter_log_events(response)
+
+    return filtered

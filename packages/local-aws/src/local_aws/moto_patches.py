@@ -1,0 +1,264 @@
+"""Every change that the local AWS makes to moto, in one place, each with its reason.
+
+`install` applies them to moto in this process, so that moto's server and `mock_aws` both use them.
+A patch that waits for a module (`when_imported`) is applied when a request first needs it: these
+modules take longer to import than all others together.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from functools import wraps
+from importlib.util import find_spec, module_from_spec
+from typing import Any, Final
+
+import moto
+import moto.cloudwatch.models
+import moto.logs.models
+import moto.s3vectors
+import moto.sagemakerruntime.models
+from moto.apigatewayv2.models import apigatewayv2_backends
+from moto.awslambda.models import lambda_backends
+from moto.backend_index import backend_url_patterns
+from moto.core import errors
+from moto.core.config import default_user_config
+from moto.core.responses import BaseResponse
+from moto.events.models import events_backends
+from moto.iam.access_control import PermissionResult
+from moto.iam.models import iam_backends
+from moto.logs.responses import LogsResponse
+from moto.moto_server import werkzeug_app
+from moto.moto_server.utilities import RegexConverter
+from moto.personalize.models import personalize_backends
+from moto.s3 import models as s3_models
+from moto.s3.responses import S3Response
+from moto.sagemaker.models import sagemaker_backends
+from moto.sqs.models import sqs_backends
+from moto.sts.models import sts_backends
+from wrapt import when_imported
+
+from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
+from local_aws.awslambda.models import LocalLambdaBackend
+from local_aws.cloudformation.models import cloudformation_backends
+from local_aws.cloudwatch.models import CloudWatchBackend
+from local_aws.eventbridge.models import EventsBackend
+from local_aws.iam import authorization, reading
+from local_aws.iam import errors as iam_errors
+from local_aws.iam.models import LocalIAMBackend
+from local_aws.logs.patterns import FilterPattern
+from local_aws.logs.responses import by_prefix
+from local_aws.personalize.models import PersonalizeBackend
+from local_aws.s3 import public_access
+from local_aws.s3.models import LocalKey, LocalMultipart, LocalS3Backend
+from local_aws.s3vectors.models import s3vectors_backends
+from local_aws.sagemaker.models import SageMakerBackend
+from local_aws.sagemakerruntime.models import SageMakerRuntimeBackend
+from local_aws.sqs.models import LocalSqsBackend
+from local_aws.sts.models import LocalSTSBackend
+
+# moto's backends that keep records where AWS acts: the class of each is replaced by one that
+# trains, serves, runs or enforces.
+_BACKENDS: Final[tuple[tuple[Any, type], ...]] = (
+    (apigatewayv2_backends, LocalApiGatewayV2Backend),
+    (events_backends, EventsBackend),
+    (iam_backends, LocalIAMBackend),
+    (lambda_backends, LocalLambdaBackend),
+    (moto.cloudwatch.models.cloudwatch_backends, CloudWatchBackend),
+    (moto.sagemakerruntime.models.sagemakerruntime_backends, SageMakerRuntimeBackend),
+    (personalize_backends, PersonalizeBackend),
+    (s3_models.s3_backends, LocalS3Backend),
+    (sagemaker_backends, SageMakerBackend),
+    (sqs_backends, LocalSqsBackend),
+    (sts_backends, LocalSTSBackend),
+)
+
+
+def install() -> None:
+    """Apply every patch to moto in this process. Harmless when called again."""
+    for backends, local in _BACKENDS:
+        backends.backend = local
+    for patch in PATCHES:
+        patch()
+
+
+def _patch_application_autoscaling() -> None:
+    """moto registers scalable targets that do not exist; and its module imports ECS and EC2."""
+
+    def replace(module: Any) -> None:
+        from local_aws.applicationautoscaling.models import ApplicationAutoScalingBackend
+
+        module.applicationautoscaling_backends.backend = ApplicationAutoScalingBackend
+
+    when_imported("moto.applicationautoscaling.models")(replace)
+
+
+def _patch_api_gateway_paths() -> None:
+    """moto answers both API Gateway services at one host, the second by its own responses; and the
+    first one's validators take a second to import."""
+
+    def add(module: Any) -> None:
+        from local_aws.apigatewayv2 import urls
+
+        module.url_paths.update(urls.url_paths)
+
+    when_imported("moto.apigateway.urls")(add)
+
+
+def _patch_cloudformation() -> None:
+    """moto's stacks are created at once, without order, replacement or rollback. Its package is
+    never run, for it imports every service that a template may name; an empty package takes its
+    place, for submodules such as its exceptions."""
+    name = "moto.cloudformation"
+    if name not in sys.modules:
+        spec = find_spec(name)
+        assert spec is not None
+        sys.modules[name] = moto.cloudformation = module_from_spec(spec)  # type: ignore[attr-defined]
+    moto.cloudformation.cloudformation_backends = cloudformation_backends  # type: ignore[attr-defined]
+
+
+def _patch_managed_policies() -> None:
+    """moto leaves AWS's managed policies out unless told; the roles of templates attach them."""
+    default_user_config["iam"] = {"load_aws_managed_policies": True}
+
+
+def _patch_decompression() -> None:
+    """moto unpacks a compressed body of any size into memory."""
+    BaseResponse.decompress_request_body = reading.unpack  # type: ignore[method-assign,assignment]
+
+
+def _patch_error_codes() -> None:
+    """moto warns of errors that a service's model lacks, but that any service may answer."""
+    known = errors.COMMON_ERROR_CODES
+    known += [code for code in iam_errors.CODES if code not in known]
+
+
+def _patch_authorization() -> None:
+    """moto has no signatures and enforces policies only as an option of its own, for some
+    services; and may execute another operation than the one that a router found."""
+    if hasattr(BaseResponse.setup_class, "__wrapped__"):
+        return
+    own: Any = S3Response.setup_class  # reads the region and the bucket after its base class
+    S3Response.setup_class = authorization.checked(own)  # type: ignore[method-assign]
+    BaseResponse.setup_class = authorization.checked(  # type: ignore[method-assign]
+        BaseResponse.setup_class, but=(S3Response,)
+    )
+    get_action: Any = authorization.judged(BaseResponse._get_action)
+    BaseResponse._get_action = get_action  # type: ignore[method-assign]
+
+
+def _patch_log_filter_patterns() -> None:
+    """For moto's filter, every pattern that it cannot read matches each event."""
+    moto.logs.models.EventMessageFilter = FilterPattern  # type: ignore[attr-defined,assignment]
+
+
+def _patch_log_stream_prefixes() -> None:
+    """moto's FilterLogEvents ignores `logStreamNamePrefix`."""
+    if not hasattr(LogsResponse.filter_log_events, "__wrapped__"):
+        filtered: Any = by_prefix(LogsResponse.filter_log_events)
+        LogsResponse.filter_log_events = filtered  # type: ignore[method-assign]
+
+
+def _patch_personalize_hosts() -> None:
+    """moto knows no host of Personalize's two data planes."""
+    planes = (
+        "personalize",
+        re.compile(r"https?://personalize-(runtime|events)\.(.+)\.amazonaws\.com"),
+    )
+    if planes not in backend_url_patterns:
+        backend_url_patterns.append(planes)
+
+
+def _patch_s3_objects() -> None:
+    """moto keeps objects and uploads in memory; its backend creates them by these names."""
+    s3_models.FakeKey = LocalKey  # type: ignore[misc]
+    s3_models.FakeMultipart = LocalMultipart  # type: ignore[misc]
+
+
+def _patch_s3_permissions() -> None:
+    """moto would judge a bucket's policy a second time, without caller and conditions."""
+
+    def permitted(*_: Any) -> PermissionResult:
+        return PermissionResult.PERMITTED
+
+    s3_models.FakeBucket.get_permission = permitted  # type: ignore[method-assign,assignment]
+
+
+def _patch_s3_new_buckets() -> None:
+    """moto's new buckets have neither Block Public Access nor disabled ACLs, as AWS's have."""
+    create = s3_models.FakeBucket.__init__
+    if hasattr(create, "__wrapped__"):
+        return
+
+    @wraps(create)
+    def protected(bucket: s3_models.FakeBucket, *arguments: Any, **named: Any) -> None:
+        create(bucket, *arguments, **named)
+        public_access.protect(bucket)
+
+    s3_models.FakeBucket.__init__ = protected  # type: ignore[method-assign,assignment]
+
+
+def _patch_s3_vectors() -> None:
+    """moto's vector buckets are the same in all regions, and keep no vectors."""
+    moto.s3vectors.s3vectors_backends = s3vectors_backends  # type: ignore[attr-defined,assignment]
+
+
+def _patch_server_routes() -> None:
+    """moto's routes do not match an S3 key that has a line break."""
+    werkzeug_app.RegexConverter = _AnyCharacter  # type: ignore[attr-defined]
+
+
+def _patch_server_cors() -> None:
+    """moto's answers let any web page read them."""
+    werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
+
+
+def _patch_step_functions() -> None:
+    """moto remembers executions and runs none, unless told; and its interpreter imports Batch and
+    EC2, names two executions alike, lets them outlive their state machine, and makes each task's
+    calls without credentials."""
+    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+
+    def replace(_: object) -> None:
+        from moto.stepfunctions.parser.asl.utils import boto_client
+        from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+        from local_aws.stepfunctions.models import LocalStepFunctionsBackend, boto_client_for
+
+        stepfunctions_parser_backends.backend = LocalStepFunctionsBackend
+        theirs = boto_client.boto_client_for
+        for name, module in list(sys.modules.items()):  # some of them imported it by name
+            if name.startswith("moto.stepfunctions.") and (
+                getattr(module, "boto_client_for", None) is theirs
+            ):
+                module.boto_client_for = boto_client_for  # type: ignore[attr-defined]
+
+    when_imported("moto.stepfunctions.parser.models")(replace)
+
+
+class _AnyCharacter(RegexConverter):
+    """A part of an address, in which a dot also matches a line break."""
+
+    def __init__(self, url_map: Any, *patterns: str) -> None:
+        super().__init__(url_map, *patterns)
+        self.regex = f"(?s:{self.regex})"
+
+
+PATCHES: Final[tuple[Callable[[], None], ...]] = (
+    _patch_application_autoscaling,
+    _patch_api_gateway_paths,
+    _patch_cloudformation,
+    _patch_managed_policies,
+    _patch_decompression,
+    _patch_error_codes,
+    _patch_authorization,
+    _patch_log_filter_patterns,
+    _patch_log_stream_prefixes,
+    _patch_personalize_hosts,
+    _patch_s3_objects,
+    _patch_s3_permissions,
+    _patch_s3_new_buckets,
+    _patch_s3_vectors,
+    _patch_server_routes,
+    _patch_server_cors,
+    _patch_step_functions,
+)

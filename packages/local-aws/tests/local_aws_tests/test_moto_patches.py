@@ -1,0 +1,175 @@
+"""Each change to moto: what moto does without it, and what it does with it."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from local_aws import moto_patches
+from local_aws.moto_patches import PATCHES, install
+
+LAZY = """
+import sys
+from local_aws.moto_patches import install
+install()
+import local_aws.server
+print(*(name for name in sys.argv[1:] if name in sys.modules))
+"""
+
+# For each patch, code that sets `told`: false with moto as it is, true with moto as patched.
+# For a lazy patch, it imports the module that the patch waits for.
+EFFECTS = {
+    "_patch_application_autoscaling": """
+import moto.applicationautoscaling.models as m
+told = m.applicationautoscaling_backends.backend.__module__.startswith("local_aws.")
+""",
+    "_patch_api_gateway_paths": """
+import moto.apigateway.urls as m
+from local_aws.apigatewayv2 import urls
+told = bool(urls.url_paths) and urls.url_paths.items() <= m.url_paths.items()
+""",
+    "_patch_cloudformation": """
+import moto.cloudformation
+told = "moto.cloudformation.parsing" not in sys.modules
+""",
+    "_patch_managed_policies": """
+import boto3
+from moto.iam.models import iam_backends
+told = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess" in (
+    iam_backends["123456789012"]["aws"].managed_policies)
+""",
+    "_patch_decompression": """
+import gzip
+from moto.core.request import Request
+from moto.core.responses import BaseResponse
+packed = gzip.compress(b"0" * 17 * 1024**2)
+request = Request({"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(packed),
+    "CONTENT_LENGTH": str(len(packed)), "HTTP_CONTENT_ENCODING": "gzip", "wsgi.url_scheme": "http",
+    "SERVER_NAME": "monitoring.us-east-1.amazonaws.com", "SERVER_PORT": "80", "PATH_INFO": "/"})
+response = BaseResponse(service_name="cloudwatch")
+response.allow_request_decompression = True
+try:
+    response.decompress_request_body(request)
+except Exception as error:
+    told = "larger than" in error.get_body()
+""",
+    "_patch_error_codes": """
+from moto.core import errors
+told = "SignatureDoesNotMatch" in errors.COMMON_ERROR_CODES
+""",
+    "_patch_authorization": """
+import requests
+with moto.mock_aws():
+    address = "https://sqs.us-east-1.amazonaws.com/"
+    answer = requests.post(address, data={"Action": "ListQueues", "Version": "2012-11-05"})
+told = "MissingAuthenticationToken" in answer.text
+""",
+    "_patch_log_filter_patterns": """
+told = matched("{ $.level = 9 }", '{"level": 1}') == []
+""",
+    "_patch_log_stream_prefixes": """
+told = matched("", "a line", logStreamNamePrefix="other") == []
+""",
+    "_patch_personalize_hosts": """
+from moto.backend_index import backend_url_patterns
+host = "https://personalize-events.us-east-1.amazonaws.com"
+told = any(pattern.match(host) for _, pattern in backend_url_patterns)
+""",
+    "_patch_s3_objects": """
+from moto.s3 import models
+told = models.FakeKey.__module__.startswith("local_aws.")
+""",
+    "_patch_s3_permissions": """
+from moto.s3.models import FakeBucket
+bucket = FakeBucket("b", "123456789012", "us-east-1")
+bucket.policy = json.dumps({"Statement": [{"Effect": "Deny", "Principal": "*",
+    "Action": "s3:GetObject", "Resource": "*"}]}).encode()
+told = bucket.get_permission("s3:GetObject", "arn:aws:s3:::b/k").name == "PERMITTED"
+""",
+    "_patch_s3_new_buckets": """
+from moto.s3.models import FakeBucket
+told = FakeBucket("b", "123456789012", "us-east-1").public_access_block is not None
+""",
+    "_patch_s3_vectors": """
+import moto.s3vectors
+told = "eu-west-1" in moto.s3vectors.s3vectors_backends["123456789012"].regions
+""",
+    "_patch_server_routes": """
+from moto.moto_server import werkzeug_app
+from werkzeug.routing import Map, Rule
+routes = Map([Rule("/<regex('.+'):key>", endpoint="key")],
+    converters={"regex": werkzeug_app.RegexConverter})
+try:
+    told = routes.bind("localhost").match("/a\\nb") == ("key", {"key": "a\\nb"})
+except Exception:
+    pass
+""",
+    "_patch_server_cors": """
+from moto.moto_server import werkzeug_app
+client = werkzeug_app.create_backend_app("sqs").test_client()
+told = "Access-Control-Allow-Origin" not in client.get("/none").headers
+""",
+    "_patch_step_functions": """
+import moto.stepfunctions.parser.models as m
+told = m.stepfunctions_parser_backends.backend.__module__.startswith("local_aws.")
+""",
+}
+PROGRAM = """
+import io, json, sys, boto3, moto
+def matched(pattern, line, **asked):
+    with moto.mock_aws():
+        logs = boto3.client("logs", region_name="us-east-1")
+        logs.create_log_group(logGroupName="g")
+        logs.create_log_stream(logGroupName="g", logStreamName="s")
+        logs.put_log_events(logGroupName="g", logStreamName="s",
+            logEvents=[{"timestamp": int(__import__("time").time() * 1000), "message": line}])
+        return logs.filter_log_events(logGroupName="g", filterPattern=pattern, **asked)["events"]
+def effect(code):
+    names = {**globals(), "told": False}
+    exec(code, names)
+    return names["told"]
+all = json.loads(sys.stdin.read())
+"""
+
+
+def effects(*, installed: bool) -> dict[str, bool]:
+    """What each patch's code tells, in a process with moto as it is or as patched."""
+    program = PROGRAM + ("from local_aws.moto_patches import install; install()\n" * installed)
+    done = subprocess.run(
+        [sys.executable, "-c", program + "print(json.dumps({p: effect(c) for p, c in all}))"],
+        input=json.dumps(list(EFFECTS.items())),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told: dict[str, bool] = json.loads(done.stdout)
+    return told
+
+
+def test_install_leaves_the_slowest_of_motos_services_to_their_first_request() -> None:
+    slow = ["moto.ec2", "moto.ecs", "moto.batch", "moto.stepfunctions.parser.models"]
+    slow += ["moto.apigateway.models", "moto.cloudformation.models"]
+    command = [sys.executable, "-c", LAZY, "moto.s3", *slow]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["moto.s3"]
+
+
+def test_every_patch_has_a_reason_and_a_test() -> None:
+    assert sorted(EFFECTS) == sorted(patch.__name__ for patch in PATCHES)
+    assert [patch.__name__ for patch in PATCHES if "moto" not in (patch.__doc__ or "")] == []
+
+
+def test_backends_after_install_are_the_local_ones() -> None:
+    install()
+    for backends, local in moto_patches._BACKENDS:
+        place: Any = "aws" if "aws" in backends["123456789012"].regions else "us-east-1"
+        assert type(backends["123456789012"][place]) is local
+
+
+@pytest.mark.slow
+def test_each_patch_changes_what_moto_does() -> None:
+    assert effects(installed=False) == dict.fromkeys(EFFECTS, False)
+    assert effects(installed=True) == dict.fromkeys(EFFECTS, True)
