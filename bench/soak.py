@@ -500,6 +500,7 @@ def server(temporary: Path) -> Iterator[tuple[str, psutil.Process]]:
             yield process.stdout.readline().split()[5].rstrip("."), psutil.Process(process.pid)
         finally:
             process.terminate()
+            process.communicate()
 
 
 def _faults(log: str) -> list[str]:
