@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import botocore.session
 from moto.core.base_backend import BackendDict
@@ -25,6 +25,8 @@ from local_aws.moto_patches import install
 from local_aws.refusal import error_form, refusal, scope
 
 log = logging.getLogger("local_aws")
+
+_UNSIGNED_FORM: Final = 1024**2  # bytes; the longest, AssumeRoleWithSAML's, has 100,000 letters
 
 
 class PortInUse(RuntimeError):
@@ -82,6 +84,16 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
         if path.startswith("/v2/") and host and host.startswith("apigateway."):
             return "apigatewayv2"
         return host
+
+    def _get_body(self, environ: dict[str, Any]) -> str | None:
+        """The form of an unsigned request, in which moto looks for the service that is asked.
+
+        What is larger than any such form is S3's, and is not read here.
+        """
+        if int(environ.get("CONTENT_LENGTH") or 0) > _UNSIGNED_FORM:
+            return None
+        found: str | None = super()._get_body(environ)
+        return found
 
     def _application(self, backend: Any) -> Any:
         with self.lock:

@@ -3,6 +3,7 @@
 Payloads in format 2.0, errors and routing as documented:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 """
 
 import base64
@@ -42,6 +43,7 @@ from local_aws.iam.authentication import caller_of
 _FUNCTION: Final = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d+:function:[\w-]+(?::[\w$-]+)?")
 _VARIABLE: Final = re.compile(r"\$context\.([\w.]+)")
 _STAGE: Final = "$default"
+_PAYLOAD: Final = 10 * 1024**2  # bytes of a request's body
 _calls = ThreadPoolExecutor(64, thread_name_prefix="http-api")
 
 
@@ -125,6 +127,8 @@ def _visit(request: Request, api_id: str, path: str) -> _Visit | None:
 
 
 def _answered(visit: _Visit, stage: Stage) -> Response:
+    if (visit.request.content_length or 0) > _PAYLOAD:
+        raise _Refused(413, "Request Entity Too Large")
     found = _route(visit.api, visit.request.method, visit.path)
     if found is None:
         raise _Refused(404, "Not Found")

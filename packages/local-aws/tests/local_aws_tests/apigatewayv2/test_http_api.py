@@ -186,6 +186,13 @@ def test_a_functions_answer_becomes_http(aws: Aws) -> None:
     assert (failed.status, failed.json) == (500, {"message": "Internal Server Error"})
 
 
+def test_a_body_above_the_documented_quota_is_refused(aws: Aws) -> None:
+    _, url = aws.api("POST /say")
+    refused = ask(f"{url}/say", b"{}" + b" " * 10 * 1024**2, "POST")
+    assert (refused.status, refused.json) == (413, {"message": "Request Entity Too Large"})
+    assert ask(f"{url}/say", {"answer": "ok"}, "POST").body == "ok"
+
+
 def test_the_most_specific_route_answers(aws: Aws) -> None:
     keys = ("GET /a/{x}", "ANY /a/b", "GET /a/b", "GET /{rest+}", "$default")
     _, url = aws.api(*keys)

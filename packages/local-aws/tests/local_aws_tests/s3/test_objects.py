@@ -519,3 +519,21 @@ def test_large_upload_takes_little_memory(apart: tuple[psutil.Process, Any]) -> 
     assert body(s3, "small/7") == piece[:MB]
     assert process.num_fds() < 60
     assert peak(process) - before < 64 * MB
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_large_unsigned_form_takes_little_memory(
+    apart: tuple[psutil.Process, Any], tally: Tally, method: str
+) -> None:
+    process, s3 = apart
+    connection = http.client.HTTPConnection(urlsplit(s3.meta.endpoint_url).netloc, timeout=60)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    connection.request(method, "/books", b"", headers)
+    connection.getresponse().read()
+    before = peak(process)
+    length = {"Content-Length": str(256 * MB)}
+    connection.request(method, "/nowhere/form", iter([b"a&" * (MB // 2)] * 256), headers | length)
+    assert connection.getresponse().status in (400, 404)
+    connection.close()
+    tally("faults injected", "bodies that are too large")
+    assert peak(process) - before < 64 * MB
