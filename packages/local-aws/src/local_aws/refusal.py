@@ -10,7 +10,7 @@ from botocore.exceptions import UnknownServiceError
 from moto.core.utils import get_service_model
 from werkzeug.wrappers import Response
 
-_SCOPE: Final = re.compile(r"Credential=[^/,&]*(?:/|%2F)\d+(?:/|%2F)([\w-]+)(?:/|%2F)([\w.-]*)")
+_SCOPE: Final = re.compile(r"Credential=[^/,&]*(?:/|%2F)\d+(?:/|%2F)([\w-]*)(?:/|%2F)([\w.-]*)")
 # AWS's own signing names that are not the name of a service's model
 _MODELS: Final = {
     "execute-api": "apigatewayv2",

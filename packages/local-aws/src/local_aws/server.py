@@ -63,6 +63,8 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
                 "Sign the request with AWS Signature Version 4, as the SDKs and the CLI do.",
             ) from None
         backend = self._backend(host or "s3.us-east-1.amazonaws.com")
+        if "HTTP_X_AMZ_TARGET" in environ and not environ.get("HTTP_AUTHORIZATION") and not host:
+            raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
         region, service = scope(environ) or ("us-east-1", "s3")
         if region not in _known()[0]:
             raise AwsError(

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
+from botocore.utils import parse_timestamp
 
 
 def violations(value: Any, shape: Shape | None) -> list[str]:
@@ -48,8 +49,10 @@ def mistyped(value: Any, shape: Shape, path: str = "the body") -> str | None:
             right = right or value in ("NaN", "Infinity", "-Infinity")  # so JSON says them
         else:
             right = right and value % 1 == 0
+    elif kind == "timestamp":
+        right = _is_moment(value)
     else:
-        right = isinstance(value, str) or (kind == "timestamp" and type(value) in (int, float))
+        right = isinstance(value, str)
     if not right:
         return f"{_KINDS[type(value)]} value at {path} cannot be converted to {kind}"
     inner: Iterator[tuple[Any, Shape, str]] = iter(())
@@ -65,6 +68,17 @@ def mistyped(value: Any, shape: Shape, path: str = "the body") -> str | None:
         inner = ((member, shape.member, f"{path}[{at}]") for at, member in enumerate(value))
     faults = (mistyped(*one) for one in inner if one[0] is not None)
     return next((fault for fault in faults if fault), None)
+
+
+def _is_moment(value: Any) -> bool:
+    """Whether a timestamp is one: seconds since 1970 within the years 1 to 9999, or a date."""
+    if type(value) not in (int, float, str):
+        return False
+    try:
+        parse_timestamp(value)
+    except (ArithmeticError, OSError, RuntimeError, ValueError):
+        return False
+    return True
 
 
 def message(broken: list[str]) -> str:

@@ -182,6 +182,14 @@ def test_damaged_body(
             "Serialization",
             "BOOLEAN value at the body.eventList[0].sentAt cannot be converted to timestamp",
         ),
+        *(
+            (operation, body.replace(b"AT", moment), "Serialization", "converted to timestamp")
+            for operation, body in (
+                ("personalize-events.put_events", b'{"eventList": [{"sentAt": AT}]}'),
+                ("sagemaker.list_training_jobs", b'{"CreationTimeAfter": AT}'),
+            )
+            for moment in (b"1796000000000", b"-1e13", b"1e300", b'"yesterday"')
+        ),
         ("cloudformation.create_stack", b"Action=Nope", "InvalidAction", "no such action"),
     ],
 )
@@ -243,6 +251,11 @@ MALFORMED: dict[str, tuple[str, str, dict[str, str], bytes, str]] = {
     "short target": (
         *("POST", "/", HERE | JSON | signed("dynamodb") | {"X-Amz-Target": "a"}),
         *(b"{}", "Incomplete"),
+    ),
+    "no region": ("POST", "/", HERE | JSON | signed("ssm", ""), b"{}", "InvalidSignature"),
+    "nothing signed of a JSON service": (
+        *("POST", "/", HERE | JSON | {"X-Amz-Target": "AmazonPersonalize.ListRecipes"}),
+        *(b"{}", "MissingAuthenticationToken"),
     ),
     "target without a dot": ("POST", "/", HERE | JSON | {"X-Amz-Target": "a"}, b"{}", "Inc"),
     "broken form": (

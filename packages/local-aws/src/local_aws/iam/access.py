@@ -12,8 +12,8 @@ from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
 from local_aws.iam import witness
-from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed
-from local_aws.s3 import public_access
+from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed, weigh
+from local_aws.s3 import object_tags, public_access
 from local_aws.sts.models import AccessDenied, Session, find_role, trust_policy
 
 
@@ -87,6 +87,8 @@ def of_bucket(name: str, request: Request, region: str) -> Decision | None:
     found = _bucket_policy(name, account, partition)
     if found is None:
         return Decision.NEUTRAL
+    tags = object_tags.condition_keys(request.action, request.resource, account)
+    request = replace(request, context={**request.context, **tags})
     decision = evaluate([found.policy], request)
     if decision is Decision.ALLOW:
         witness.tell(request, [(found.holder, found.kind, found.policy, request)])
@@ -94,7 +96,11 @@ def of_bucket(name: str, request: Request, region: str) -> Decision | None:
 
 
 def refusal(caller: Caller, request: Request) -> str | None:
-    """Why a request is refused, in AWS's words; None if it is allowed."""
+    """Why a request is refused, in AWS's words; None if it is allowed.
+
+    Raises:
+        NotImplementedByLocalAws: that depends on what is unknown here of a condition.
+    """
     own = anybody = request
     if caller is not ANONYMOUS:
         context = {
@@ -111,9 +117,9 @@ def refusal(caller: Caller, request: Request) -> str | None:
     owner = request.resource.split(":", 5)[4] if request.resource.count(":") > 4 else ""
     if account and owner.isdigit() and owner != account:  # where no policy of ours has a say
         return _refused(caller, request, _nothing("resource-based policy", request))
-    identity = Decision.ALLOW
+    identity, doubt = Decision.ALLOW, None
     if caller.policies is not None:
-        identity = evaluate(map(parsed, caller.policies.values()), request)
+        identity, doubt = weigh(map(parsed, caller.policies.values()), request)
     if identity is Decision.DENY:
         return _refused(caller, request, "with an explicit deny in an identity-based policy")
     # which the account's root user may always mend
@@ -135,6 +141,8 @@ def refusal(caller: Caller, request: Request) -> str | None:
             return _refused(caller, request, _nothing("resource-based policy", request))
         granted = evaluate([held.policy], own) is Decision.ALLOW
     if not granted and identity is not Decision.ALLOW:
+        if doubt:
+            raise doubt
         return _refused(caller, request, _nothing("identity-based policy", request))
     for text, kind in (
         (caller.session, "session policy"),

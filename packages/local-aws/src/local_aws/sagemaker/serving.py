@@ -74,7 +74,18 @@ class Model:
 
     def description(self) -> dict[str, Any]:
         """The model as DescribeModel shows it."""
-        return {"EnableNetworkIsolation": False, **self._request, **self.summary()}
+        containers = {
+            name: _with_defaults(self._request[name])
+            if name == "PrimaryContainer"
+            else [_with_defaults(one) for one in self._request[name]]
+            for name in ("PrimaryContainer", "Containers")
+            if self._request.get(name)
+        }
+        return {"EnableNetworkIsolation": False, **self._request, **containers, **self.summary()}
+
+
+def _with_defaults(container: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Mode": "SingleModel", "Environment": {}, **container}
 
 
 def _artifact(container: Mapping[str, Any]) -> Location | None:

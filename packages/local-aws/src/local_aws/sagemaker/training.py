@@ -162,12 +162,28 @@ class TrainingJob:
                 "EnableManagedSpotTraining": False,
                 **self._request,
                 "AlgorithmSpecification": algorithm,
+                **self._with_defaults(),
                 "StoppingCondition": self._stopping_condition(),
                 "TrainingJobArn": self.arn,
                 **self._facts,
                 "SecondaryStatusTransitions": [dict(each) for each in self._transitions],
                 "FinalMetricDataList": list(self._metrics.values()),
             }
+
+    def _with_defaults(self) -> dict[str, Any]:
+        """What was asked for, with the members that SageMaker fills in where it was not told."""
+        output = {"KmsKeyId": "", "CompressionType": "GZIP", **self._request["OutputDataConfig"]}
+        if "InputDataConfig" not in self._request:
+            return {"OutputDataConfig": output}
+        channels = []
+        for channel in self._request["InputDataConfig"]:
+            source = {
+                "S3DataDistributionType": "FullyReplicated",
+                **channel["DataSource"]["S3DataSource"],
+            }
+            kept = {**channel, "DataSource": {"S3DataSource": source}}
+            channels.append({"CompressionType": "None", "RecordWrapperType": "None", **kept})
+        return {"InputDataConfig": channels, "OutputDataConfig": output}
 
     def _stopping_condition(self) -> dict[str, int]:
         return {

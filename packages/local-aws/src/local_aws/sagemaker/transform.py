@@ -97,7 +97,21 @@ class TransformJob:
 
     def description(self) -> dict[str, Any]:
         """The job as DescribeTransformJob shows it."""
-        return {**self._request, **self.summary()}
+        return {
+            "DataProcessing": {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"},
+            **self._request,
+            "TransformInput": {
+                "CompressionType": "None",
+                "SplitType": "None",
+                **self._request["TransformInput"],
+            },
+            "TransformOutput": {
+                "AssembleWith": "None",
+                "KmsKeyId": "",
+                **self._request["TransformOutput"],
+            },
+            **self.summary(),
+        }
 
     def _write(self, line: str) -> None:
         if self._stream is not None:

@@ -324,6 +324,82 @@ def test_what_is_not_known_is_never_let_through() -> None:
         _as(everything, "s3", PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}])
 
 
+def test_managed_policies_of_the_workshops_let_a_role_read_any_object() -> None:
+    s3 = clients.client("s3", REGION)
+    s3.create_bucket(Bucket="my-sagemaker-bucket")
+    s3.put_object(Bucket="my-sagemaker-bucket", Key="k", Body=b"2")
+    iam = clients.client("iam", REGION)
+    for others, bucket, key in (
+        ([], "my-sagemaker-bucket", "k"),  # of that name the policy itself lets in
+        (["AmazonS3FullAccess", "AWSLambda_FullAccess"], "books", "a/1"),
+        (["AdministratorAccess"], "books", "a/1"),
+    ):
+        role = _role()
+        for name in ("AmazonSageMakerFullAccess", *others):
+            iam.attach_role_policy(RoleName=role, PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+        mine = _as(role, "s3")
+        mine.head_object(Bucket=bucket, Key=key)
+        mine.get_object(Bucket=bucket, Key=key)
+        mine.copy_object(Bucket="my-sagemaker-bucket", Key="n", CopySource=f"{bucket}/{key}")
+    role = _role()
+    iam.attach_role_policy(
+        RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+    )
+    with pytest.raises(ClientError, match="AccessDenied"):
+        _as(role, "s3").get_object(Bucket="books", Key="a/1")
+
+
+def test_object_tags_decide_who_may_read_an_object_and_which_version() -> None:
+    s3 = clients.client("s3", REGION)
+    s3.create_bucket(Bucket="tagged")
+    s3.put_bucket_versioning(Bucket="tagged", VersioningConfiguration={"Status": "Enabled"})
+    versions = {
+        tag: s3.put_object(Bucket="tagged", Key="k", Body=tag.encode(), Tagging=f"SageMaker={tag}")[
+            "VersionId"
+        ]
+        for tag in ("false", "TRUE")
+    }
+    condition = {"StringEqualsIgnoreCase": {"s3:ExistingObjectTag/SageMaker": "true"}}
+    role = _role(
+        _allow("s3:GetObject", "s3:GetObjectVersion", Condition=condition), _allow("s3:PutObject")
+    )
+    mine = _as(role, "s3")
+    assert mine.get_object(Bucket="tagged", Key="k")["Body"].read() == b"TRUE"
+    newer = {"Bucket": "tagged", "Key": "k", "VersionId": versions["TRUE"]}
+    older = {**newer, "VersionId": versions["false"]}
+    assert mine.get_object(**newer)["Body"].read() == b"TRUE"
+    mine.copy_object(Bucket="books", Key="copied", CopySource=newer)
+    for operation, parameters in (
+        ("get_object", older),
+        ("copy_object", {"Bucket": "books", "Key": "copied", "CopySource": older}),
+        ("get_object", {"Bucket": "books", "Key": "a/1"}),  # without a tag
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            getattr(mine, operation)(**parameters)
+
+
+def test_secret_tags_and_service_names_decide_as_managed_policies_ask() -> None:
+    secrets = clients.client("secretsmanager", REGION)
+    for name, tag in (("open", "true"), ("closed", "false")):
+        secrets.create_secret(
+            Name=name, SecretString="x", Tags=[{"Key": "SageMaker", "Value": tag}]
+        )
+    role = _role()
+    clients.client("iam", REGION).attach_role_policy(
+        RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+    )
+    assert _as(role, "secretsmanager").get_secret_value(SecretId="open")["SecretString"] == "x"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        _as(role, "secretsmanager").get_secret_value(SecretId="closed")
+    named = {
+        "StringEquals": {"iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"}
+    }
+    iam = _as(_role(_allow("iam:CreateServiceLinkedRole", Condition=named)), "iam")
+    iam.create_service_linked_role(AWSServiceName="sagemaker.application-autoscaling.amazonaws.com")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
+
+
 def test_a_session_ends_with_its_role() -> None:
     role = _role()
     sagemaker, iam = _as(role, "sagemaker"), clients.client("iam", REGION)

@@ -105,3 +105,77 @@ def test_an_unknown_operator_is_refused_rather_than_ignored() -> None:
     policy = _policy(Action="*", Resource="*", Condition={"BinaryEquals": {"key": "QQ=="}})
     with pytest.raises(NotImplementedByLocalAws, match="BinaryEquals"):
         evaluate([policy], READ)
+
+
+# a condition of which it is not known whether it is met
+_UNKNOWN = {"StringEquals": {"aws:PrincipalTag/team": "films"}}
+
+
+@pytest.mark.parametrize(
+    ("statements", "decision"),
+    [
+        # one statement that surely allows suffices, before the unknown one or after it
+        ([{"Condition": _UNKNOWN}, {}], Decision.ALLOW),
+        ([{}, {"Condition": _UNKNOWN}], Decision.ALLOW),
+        # one that surely denies is enough, too
+        ([{"Effect": "Deny", "Condition": _UNKNOWN}, {"Effect": "Deny"}, {}], Decision.DENY),
+        # a statement that surely does not match is no matter, whatever is unknown of it
+        ([{"Condition": {**_UNKNOWN, "Null": {"aws:SourceIp": "false"}}}], Decision.NEUTRAL),
+        ([{"Condition": {"Null": {"aws:SourceIp": "false"}, **_UNKNOWN}}], Decision.NEUTRAL),
+        ([{"Resource": ["arn:aws:s3:::${aws:username}/*", "*"]}], Decision.ALLOW),
+        # it depends on the unknown one
+        ([{"Condition": _UNKNOWN}], None),
+        ([{}, {"Effect": "Deny", "Condition": _UNKNOWN}], None),
+        ([{"Resource": ["arn:aws:s3:::${aws:username}/*", "arn:aws:s3:::other"]}], None),
+        ([{"NotResource": "arn:aws:s3:::${aws:username}/*", "Resource": None}], None),
+    ],
+)
+def test_evaluate_statement_of_unknown_condition_decides_only_where_it_matters(
+    statements: list[dict[str, Any]], decision: Decision | None
+) -> None:
+    policy = {
+        "Statement": [
+            {
+                key: value
+                for key, value in (
+                    {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"} | statement
+                ).items()
+                if value is not None
+            }
+            for statement in statements
+        ]
+    }
+    if decision is None:
+        with pytest.raises(NotImplementedByLocalAws, match=r"PrincipalTag|aws:username"):
+            evaluate([policy], READ)
+    else:
+        assert evaluate([policy], READ) is decision
+
+
+@pytest.mark.parametrize(
+    ("action", "condition", "met"),
+    [
+        # the Reference: which keys of its own service a request of the action may have
+        ("s3:DeleteObject", {"StringEquals": {"s3:x-amz-acl": "private"}}, False),
+        ("s3:DeleteObject", {"StringNotEquals": {"s3:x-amz-acl": "private"}}, True),
+        ("s3:PutObject", {"StringEquals": {"s3:x-amz-acl": "private"}}, None),
+        ("s3:PutObject", {"StringEquals": {"s3:RequestObjectTag/a": "b"}}, None),
+        ("sagemaker:CreateModel", {"StringEqualsIfExists": {"sagemaker:WorkteamType": "x"}}, True),
+        ("sagemaker:CreateLabelingJob", {"StringEquals": {"sagemaker:WorkteamType": "x"}}, None),
+        ("sagemaker:DescribeModel", {"StringEquals": {"sagemaker:ResourceTag/a": "b"}}, None),
+        ("kms:Decrypt", {"StringEquals": {"kms:EncryptionContext:a": "b"}}, None),
+        # which others' keys it may have is said nowhere
+        ("s3:GetObject", {"ArnEquals": {"lambda:SourceFunctionArn": "arn:x"}}, None),
+        ("s3:NoSuchThing", {"StringEquals": {"s3:x-amz-acl": "private"}}, None),
+    ],
+)
+def test_condition_key_that_an_action_never_has_is_absent(
+    action: str, condition: dict[str, Any], met: bool | None
+) -> None:
+    policy = _policy(Action="*", Resource="*", Condition=condition)
+    request = Request(action, "*")
+    if met is None:
+        with pytest.raises(NotImplementedByLocalAws, match="condition key"):
+            evaluate([policy], request)
+    else:
+        assert (evaluate([policy], request) is Decision.ALLOW) is met

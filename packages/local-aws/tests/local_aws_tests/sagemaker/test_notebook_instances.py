@@ -84,6 +84,30 @@ def test_a_life(aws: Any) -> None:
     assert sagemaker.list_notebook_instances()["NotebookInstances"] == []
 
 
+def test_code_repositories_of_an_instance_are_kept_and_taken_away(aws: Any) -> None:
+    repositories = {
+        "DefaultCodeRepository": "https://github.com/aws-samples/amazon-personalize-samples.git",
+        "AdditionalCodeRepositories": ["https://git.example.com/a"],
+    }
+    made(aws, **repositories)
+    states(aws, "InService")
+    [listed] = aws.sagemaker.list_notebook_instances()["NotebookInstances"]
+    assert {name: listed[name] for name in repositories} == repositories
+    aws.sagemaker.stop_notebook_instance(NotebookInstanceName=NAME)
+    states(aws, "Stopped")
+    aws.sagemaker.update_notebook_instance(
+        NotebookInstanceName=NAME,
+        DisassociateDefaultCodeRepository=True,
+        AdditionalCodeRepositories=["https://git.example.com/b"],
+    )
+    states(aws, "Stopped")
+    shown = aws.sagemaker.describe_notebook_instance(NotebookInstanceName=NAME)
+    assert "DefaultCodeRepository" not in shown
+    assert shown["AdditionalCodeRepositories"] == ["https://git.example.com/b"]
+    aws.sagemaker.delete_notebook_instance(NotebookInstanceName=NAME)
+    states(aws, None)
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
@@ -92,7 +116,8 @@ def test_a_life(aws: Any) -> None:
         ({"LifecycleConfigName": "none"}, "Lifecycle Config does not exist"),
         ({"InstanceType": "ml.t3.giant"}, "Member must satisfy enum value set"),
         ({"RoleArn": ROLE + "-none"}, "Could not assume role"),
-        ({"DefaultCodeRepository": "https://git.example.com/a"}, "does not implement"),
+        ({"DefaultCodeRepository": "a-repository-of-sagemaker"}, "give its https address"),
+        ({"AdditionalCodeRepositories": ["https://a", "b"]}, "the code repository b"),
     ],
 )
 def test_what_is_refused_is_not_made(aws: Any, settings: dict[str, Any], told: str) -> None:

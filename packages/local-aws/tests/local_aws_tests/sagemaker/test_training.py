@@ -62,6 +62,30 @@ def test_a_job_trains_and_leaves_its_artifact(aws: Any) -> None:
     assert job["HyperParameters"]["answer"] == "42"
 
 
+def test_description_of_a_job_has_what_sagemaker_fills_in(aws: Any) -> None:
+    """As recorded answers have it; SDK v2's Estimator.attach reads KmsKeyId at once."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://data-bucket/input/train"}
+    channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
+    job = aws.trained("filled-in", InputDataConfig=[channel])
+    assert job["OutputDataConfig"] == {
+        "KmsKeyId": "",
+        "S3OutputPath": "s3://data-bucket/output",
+        "CompressionType": "GZIP",
+    }
+    assert job["InputDataConfig"] == [
+        {
+            "ChannelName": "train",
+            "DataSource": {"S3DataSource": {**source, "S3DataDistributionType": "FullyReplicated"}},
+            "CompressionType": "None",
+            "RecordWrapperType": "None",
+        }
+    ]
+    told = aws.trained("not-filled-in", OutputDataConfig={"S3OutputPath": "s3://data-bucket/o"})
+    assert told["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3DataDistributionType"] == (
+        "ShardedByS3Key"
+    )
+
+
 def test_every_value_of_a_metric_is_in_cloudwatch(aws: Any) -> None:
     job = aws.trained("series", HyperParameters={"losses": "[1.5, 0.75, 1.0]"})
     assert [metric["Value"] for metric in job["FinalMetricDataList"]] == [1.0]

@@ -64,6 +64,31 @@ def test_lines_are_asked_one_by_one(aws: Any, model: str) -> None:
     }
 
 
+def test_description_of_a_transform_has_what_sagemaker_fills_in(aws: Any, model: str) -> None:
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://data-bucket/batch/in"}}
+    aws.sagemaker.create_transform_job(
+        TransformJobName="filled-in",
+        ModelName="batch",
+        TransformInput={"DataSource": source},
+        TransformOutput={"S3OutputPath": "s3://data-bucket/batch/filled-in"},
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    job = aws.sagemaker.describe_transform_job(TransformJobName="filled-in")
+    assert job["TransformInput"] == {
+        "DataSource": source,
+        "CompressionType": "None",
+        "SplitType": "None",
+    }
+    assert job["TransformOutput"] == {
+        "S3OutputPath": "s3://data-bucket/batch/filled-in",
+        "AssembleWith": "None",
+        "KmsKeyId": "",
+    }
+    assert job["DataProcessing"] == {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
+    container = aws.sagemaker.describe_model(ModelName=model)["PrimaryContainer"]
+    assert (container["Mode"], container["Environment"]) == ("SingleModel", {})
+
+
 def test_lines_are_asked_together(aws: Any, model: str) -> None:
     transformed(aws, "multi", BatchStrategy="MultiRecord")
     assert outputs(aws, "multi")["a.jsonl.out"] == b"fe\ndc\nba\n"

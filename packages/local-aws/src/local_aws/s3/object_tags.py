@@ -1,0 +1,30 @@
+"""The tags of objects, as policies see them."""
+
+from moto.s3.models import s3_backends
+
+from local_aws.iam.reference import may_have
+
+_KEY = "s3:ExistingObjectTag"
+
+
+def condition_keys(
+    action: str, resource: str, account: str, version: str | None = None
+) -> dict[str, str]:
+    """The condition keys s3:ExistingObjectTag/… of a request.
+
+    Args:
+        action: such as `s3:GetObject`; those that know no such key get none.
+        resource: the object's ARN.
+        account: whose bucket it is.
+        version: the object's, if the request names one.
+    """
+    _, _, place = resource.partition(":::")
+    bucket, _, key = place.partition("/")
+    if not key or not may_have(action, _KEY):
+        return {}
+    store = s3_backends[account][resource.split(":")[1]]
+    if bucket not in store.buckets:
+        return {}
+    found = store.get_object(bucket, key, version_id=version)
+    tags = store.tagger.get_tag_dict_for_resource(found.arn) if found else {}
+    return {f"{_KEY}/{name}": value for name, value in tags.items()}
