@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 DATA ?=
+COLUMNS ?=
+LIKED ?=
 PRESET ?= default
 PERSONALIZE ?= fit
 ENGINES ?=
@@ -12,6 +14,8 @@ SECTIONS ?=
 PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
+# what `recsys prepare` is told
+PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(LIKED),--liked "$(LIKED)")
 PACKAGES := packages/recsys packages/local-aws
 # local-aws's own tests run where neither the project nor recsys is installed; these need one of them
 ALONE := .venv-local-aws
@@ -44,11 +48,11 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json $(PACKAGES:%=%/
 	@npm ci --silent --no-progress
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or csv] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=deep_mf,factorization_machines]
-	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)"
+rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or file] [COLUMNS=user=…,item=…] [LIKED=7] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=deep_mf,factorization_machines]
+	@python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" -- $(PREPARED)
 
 demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080] [ENGINES=deep_mf]
-	@python -m rehearsal $(if $(DATA),--data "$(DATA)") --preset $(PRESET) --engines "$(ENGINES)" --page $(PAGE)
+	@python -m rehearsal --preset $(PRESET) --engines "$(ENGINES)" --page $(PAGE) -- $(PREPARED)
 
 test: $(SETUP) ## every test
 	@rm -rf build/tally
@@ -69,8 +73,8 @@ reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliabilit
 	@python -m pytest -q -n 2 --dist loadfile -m tallied --hypothesis-profile=thorough
 	@python tests/reliability.py
 
-data: $(SETUP) ## prepare build/data [DATA=folder or csv]
-	@python -m recsys prepare $(if $(DATA),--data "$(DATA)")
+data: $(SETUP) ## prepare build/data [DATA=folder or file] [COLUMNS=user=…,item=…] [LIKED=7]
+	@python -m recsys prepare $(PREPARED)
 
 local: $(SETUP) ## the local AWS and the page, until Ctrl-C [PORT=4566] [PAGE=8080]
 	@exec python -m local_aws --port $(PORT) -- python -m web --port $(PAGE) --prefix $(PREFIX)
@@ -84,8 +88,8 @@ screenshots: $(SETUP) ## let the page's tests make the documentation's pictures 
 bench: $(SETUP) ## measure every engine into docs/benchmarks.md [SECTIONS=timing] [DATA=MovieLens 100k] [QUICK=1]
 	@python -m bench $(SECTIONS) $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
 
-notebooks: $(SETUP) ## run every notebook on the local AWS, rendered into build/notebooks [DATA=folder or csv]
-	@python -m rehearsal.notebooks $(if $(DATA),--data "$(DATA)")
+notebooks: $(SETUP) ## run every notebook on the local AWS, rendered into build/notebooks [DATA=folder or file]
+	@python -m rehearsal.notebooks -- $(PREPARED)
 
 cost: $(SETUP) ## what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
 	@python -m cost $(foreach one,$(SETTINGS),-c $(one))

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from bench.movielens import ITEMS, USERS, MovieLens, held_out
+from bench.movielens import ITEMS, SCALE, USERS, MovieLens, held_out
 from recsys.bayesian_fm import BayesianFactorizationMachine
 from recsys.datasets import teacher
-from recsys.datasets.baselines import LIKED, Bias
+from recsys.datasets.baselines import Bias
 from recsys.datasets.ratings import Ratings
 from recsys.deep_mf import hyperparameters as deep_mf
 from recsys.evaluation import Predict
@@ -48,7 +48,7 @@ def bias(_: MovieLens, train: Ratings, __: int) -> Predict:
 
 def liked_bias(_: MovieLens, train: Ratings, __: int) -> Predict:
     """The same, of the labels."""
-    return Bias.fit(train, (train.rating > LIKED).astype(np.float32)).predict
+    return Bias.fit(train, SCALE.likes(train.rating).astype(np.float32)).predict
 
 
 # Object2Vec ---------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ def liked_bias(_: MovieLens, train: Ratings, __: int) -> Predict:
 
 def pairs(rows: Ratings, task: str) -> Pairs:
     """Rows as Object2Vec's pairs of one token each, labelled for the task."""
-    labels = rows.rating if task == "rating" else rows.rating > LIKED
+    labels = rows.rating if task == "rating" else SCALE.likes(rows.rating)
     return Pairs(tokens(rows.user), tokens(rows.item), labels.astype(np.float32))
 
 
@@ -79,7 +79,7 @@ def _object2vec(preset: str, task: str) -> Fit:
 
         given = object2vec_settings(preset, task)
         if preset == "taught":
-            taught = teacher.opinions(train, seed)
+            taught = teacher.opinions(train, SCALE, seed)
             whole = pairs(taught.rows, "rating")
             if task != "rating":
                 whole = Pairs(whole.in0, whole.in1, taught.liked.astype(np.float32))
@@ -193,10 +193,10 @@ def bayesian_with_everything(data: MovieLens, train: Ratings, seed: int) -> Pred
 
 
 def liked_bayesian(_: MovieLens, train: Ratings, seed: int) -> Predict:
-    """The ordered probit's chance of a rating above LIKED; ids and SVD++'s sets."""
+    """The ordered probit's chance of a liked rating; ids and SVD++'s sets."""
     machine = BayesianFactorizationMachine(seed=seed, ordered=True)
     machine.fit(train.user, train.item, train.rating, shape=(USERS, ITEMS))
-    above = np.unique(train.rating) > LIKED
+    above = SCALE.likes(np.unique(train.rating))
     return lambda rows: machine.probabilities(rows.user, rows.item)[:, above].sum(axis=1)
 
 

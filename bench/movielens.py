@@ -10,8 +10,10 @@ from scipy.sparse import csr_array, hstack
 
 from recsys.datasets.ratings import GENRES, MovieTable, Ratings
 from recsys.datasets.readers import load, read_100k_ratings
+from recsys.datasets.scale import Scale
 
 USERS, ITEMS = 944, 1683  # ids begin at 1
+SCALE = Scale(least=1, most=5, step=1, liked=4)
 _DAY = 86_400
 
 

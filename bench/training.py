@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 
 from bench import accuracy, engines
-from bench.movielens import ITEMS, USERS, MovieLens
+from bench.movielens import ITEMS, SCALE, USERS, MovieLens
 from bench.peers import Peers
 from bench.results import Clock, Rows, clock
 from recsys.bayesian_fm import BayesianFactorizationMachine
-from recsys.datasets.baselines import LIKED
 from recsys.datasets.ratings import Ratings
 from recsys.protocols import stratified_split
 
@@ -100,7 +99,7 @@ def write_job(root: Path, task: str, train: Ratings, test: Ratings) -> None:
     for name, some in (("train", train.take(order)), ("validation", test)):
         folder = root / "input" / "data" / name
         folder.mkdir(parents=True)
-        label = some.rating if task == "rating" else (some.rating > LIKED).astype(int)
+        label = some.rating if task == "rating" else SCALE.likes(some.rating).astype(int)
         lines = zip(some.user.tolist(), some.item.tolist(), label.tolist(), strict=True)
         text = "".join(f'{{"in0": [{u}], "in1": [{i}], "label": {y}}}\n' for u, i, y in lines)
         (folder / f"{name}.jsonl").write_text(text, "utf-8")

@@ -30,6 +30,7 @@ from cost import prices
 from outputs import Outputs, by_stack
 from outputs import is_ours as is_ours  # for the notebooks
 from recsys.datasets.ratings import Ids, Ratings
+from recsys.datasets.scale import Scale
 from recsys.evaluation import Predict
 
 # The SageMaker SDK reads these when it is imported: it is to send nothing about its use, and not to
@@ -67,12 +68,14 @@ class Data:
         train: `user`, `item`, `rating`, `timestamp` (seconds since 1970), one rating a row.
         validation: `user`, `item`, `rating`: what models are judged by.
         movies: `title`, `year` (missing where unknown) and `genres` (a tuple), by item.
+        scale: of the ratings; `scale.likes` tells which of them mean that an item was liked.
         users, items: by which ids people, and Amazon Personalize, know these numbers.
     """
 
     train: pd.DataFrame
     validation: pd.DataFrame
     movies: pd.DataFrame
+    scale: Scale
     users: Ids
     items: Ids
 
@@ -95,7 +98,8 @@ def data(outputs: Mapping[str, str]) -> Data:
     validation = pd.DataFrame(
         {"user": lines["in0"].str[0], "item": lines["in1"].str[0], "rating": lines["label"]}
     )
-    items = json.loads(read("CatalogueKey").read())["items"]
+    catalogue = json.loads(read("CatalogueKey").read())
+    items = catalogue["items"]
     movies = pd.DataFrame(
         {
             "title": [item["title"] for item in items],
@@ -113,7 +117,7 @@ def data(outputs: Mapping[str, str]) -> Data:
             Ids(tuple(sorted(labels[kind], key=labels[kind].get)) if kind in labels else None)
             for kind in ("users", "items")
         )
-    return Data(train, validation, movies, users, numbered)
+    return Data(train, validation, movies, Scale(**catalogue["scale"]), users, numbered)
 
 
 def ratings(frame: pd.DataFrame) -> Ratings:

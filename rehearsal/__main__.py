@@ -16,13 +16,13 @@ from rehearsal.cdk import PROJECT
 from rehearsal.personalize import Catalogue, ask
 from rehearsal.report import lines
 from rehearsal.run import Rehearsal
-from rehearsal.steps import DATA, on_local_aws, prepare
+from rehearsal.steps import DATA, add_preparation, on_local_aws, prepare
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Rehearse; 0 when everything answered and nothing is left, else an error on stderr."""
     parser = argparse.ArgumentParser(prog="rehearsal", description=__doc__)
-    parser.add_argument("--data", help="a MovieLens folder or a CSV of ratings; see the README")
+    add_preparation(parser)
     parser.add_argument("--preset", default="default", help="hyperparameters: default or workshop")
     parser.add_argument(
         "--personalize",
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
 
     began = time.monotonic()
-    status = prepare(options.data)
+    status = prepare(options)
     if status != 0:
         return status
     run = Rehearsal(

@@ -21,7 +21,7 @@ from pygments.formatters import HtmlFormatter
 from tqdm import tqdm
 
 from rehearsal.cdk import PROJECT
-from rehearsal.steps import DATA, Steps, on_local_aws, prepare
+from rehearsal.steps import DATA, Steps, add_preparation, on_local_aws, prepare
 
 NOTEBOOKS = PROJECT / "notebooks"
 SETTINGS = (
@@ -46,12 +46,12 @@ class Run(Steps):
 def main(arguments: list[str] | None = None) -> int:
     """Run and render all notebooks; 0 when none failed and nothing is left."""
     parser = argparse.ArgumentParser(prog="rehearsal.notebooks", description=__doc__)
-    parser.add_argument("--data", help="a MovieLens folder or a CSV of ratings; see the README")
+    add_preparation(parser)
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "notebooks")
     options = parser.parse_args(arguments)
     run = Run()
     began = time.monotonic()
-    status = prepare(options.data) or on_local_aws(
+    status = prepare(options) or on_local_aws(
         lambda: _run(run, options.out), "The notebooks could not be run."
     )
     if status != 0:

@@ -71,6 +71,7 @@ class Catalogue:
         users: people's ids by the engines', where they differ.
         items: people's ids by the engines'.
         titles, genres, years: by people's ids of items.
+        liked: the least rating of a liked item.
     """
 
     users: dict[int, str]
@@ -78,6 +79,7 @@ class Catalogue:
     titles: dict[str, str]
     genres: dict[str, list[str]]
     years: dict[str, int]
+    liked: float
 
     @classmethod
     def read(cls, data: Path) -> "Catalogue":
@@ -86,13 +88,15 @@ class Catalogue:
         bucket = data / "bucket"
         ids = bucket / keys["ids"]
         labels = json.loads(ids.read_text("utf-8")).get("users", {}) if ids.is_file() else {}
-        items = json.loads((bucket / keys["catalogue"]).read_text("utf-8"))["items"]
+        known = json.loads((bucket / keys["catalogue"]).read_text("utf-8"))
+        items = known["items"]
         return cls(
             users={number: label for label, number in labels.items()},
             items={item["item"]: item["id"] for item in items},
             titles={item["id"]: item["title"] for item in items},
             genres={item["id"]: item["genres"] for item in items},
             years={item["id"]: item["year"] for item in items if item["year"]},
+            liked=known["scale"]["liked"],
         )
 
     def title(self, item: str) -> str:
@@ -241,7 +245,7 @@ def _after_an_event(question: Question, tracking: str, group: str, catalogue: Ca
     if before.error:
         return before
     taken = before.items[-1]
-    rating = {"eventType": "Rating", "eventValue": 5.0}
+    rating = {"eventType": "Rating", "eventValue": catalogue.liked}
     words = f"after {catalogue.title(taken)}"
     try:
         boto3.client("personalize-events").put_events(

@@ -1,5 +1,6 @@
 """Steps of a run: each announced, timed, and told when it is done; what all runs have in common."""
 
+import argparse
 import logging
 import os
 import subprocess
@@ -82,13 +83,21 @@ def _led(variables: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def prepare(data: str | None) -> int:
-    """Run `recsys prepare` into `DATA` with the caller's data; its exit status."""
+def add_preparation(parser: argparse.ArgumentParser) -> None:
+    """Let a command take, after `--`, what `prepare` passes on."""
+    parser.add_argument(
+        "preparation",
+        nargs="*",
+        metavar="-- --data DATA",
+        help="options of `python -m recsys prepare`, which see",
+    )
+
+
+def prepare(options: argparse.Namespace) -> int:
+    """Run `recsys prepare` into `DATA` with the caller's options; its exit status."""
     print("» prepare data", flush=True)
     command = [sys.executable, "-m", "recsys", "prepare", "--out", str(DATA)]
-    if data:
-        command += ["--data", str(Path(data).resolve())]
-    return subprocess.run(command, cwd=PROJECT, check=False).returncode
+    return subprocess.run([*command, *options.preparation], check=False).returncode
 
 
 def on_local_aws(work: Callable[[], None], failed: str) -> int:

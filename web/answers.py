@@ -42,6 +42,15 @@ class User(Answer):
     ratings: int = Field(description="how many they gave")
 
 
+class Scale(Answer):
+    """The scale of the ratings."""
+
+    least: float
+    most: float
+    step: float | None = Field(description="between neighbouring ratings; null if there is none")
+    liked: float = Field(description="a rating of this or more is a liked movie")
+
+
 class Rated(Answer):
     """A movie that a user rated."""
 
@@ -68,6 +77,7 @@ class History(Answer):
     """What a user has seen: rated according to the data, newest first, or watched on this page."""
 
     user: User
+    scale: Scale
     mean: float = Field(description="of their ratings")
     favourites: tuple[str, ...] = Field(description="the genres that they rated most often")
     watched: tuple[Watched, ...]
@@ -124,6 +134,7 @@ class About(Answer):
     """A movie, and what is like it."""
 
     movie: Movie
+    scale: Scale
     user: User | None
     rating: float | None = Field(description="the user's own, if they rated it")
     watched: bool = Field(description="whether they watched it on this page")

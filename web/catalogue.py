@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from web.answers import Choices, Movie, Rated, User
+from web.answers import Choices, Movie, Rated, Scale, User
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -53,6 +53,7 @@ class Catalogue:
         items: of catalogue.json.
         ratings: pieces of the training ratings in order: user, item, rating and time in a row.
         users: people's ids by number, where they differ.
+        scale: of the ratings.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class Catalogue:
         items: Iterable[Mapping[str, Any]],
         ratings: "list[npt.NDArray[np.float64]]",
         users: Mapping[int, str],
+        scale: Scale,
     ) -> None:
+        self.scale = scale
         table = np.concatenate([part.reshape(-1, 4) for part in ratings] or [np.empty((0, 4))])
         table = table[np.lexsort((-table[:, 3], table[:, 0]))]  # by user, the newest first
         self._item = table[:, 1].astype(np.int32)
@@ -108,7 +111,8 @@ class Catalogue:
         except s3.exceptions.NoSuchKey:
             users = {}
         labels = {number: label for label, number in users.items()}
-        return cls(content(catalogue)["items"], parts, labels)
+        known = content(catalogue)
+        return cls(known["items"], parts, labels, Scale(**known["scale"]))
 
     @cached_property
     def users(self) -> list[User]:

@@ -42,11 +42,6 @@ T = TypeVar("T")
 
 _FRESH: Final = 60.0  # seconds for which an answer is believed
 _SETTLES: Final = 10.0  # seconds after an event in which Amazon Personalize may change its mind
-# A Watch, in the data, is a rating above 3; the custom group knows ratings only.
-_EVENTS: Final[dict[str, dict[str, Any]]] = {
-    "Domain": {"eventType": "Watch"},
-    "Custom": {"eventType": "Rating", "eventValue": 4.0},
-}
 
 
 class Unknown(LookupError):
@@ -146,6 +141,7 @@ class Service:
         mean = sum(one.rating for one in rated) / len(rated) if rated else 0.0
         return History(
             user=user,
+            scale=self.catalogue().scale,
             mean=round(mean, 2),
             favourites=favourites(rated),
             watched=self._watched_by(number),
@@ -196,6 +192,7 @@ class Service:
             watched = {one.movie.number for one in self._watched_by(user.number)}
         return About(
             movie=movie,
+            scale=now.catalogue.scale,
             user=user,
             rating=ratings.get(number),
             watched=number in watched,
@@ -215,10 +212,10 @@ class Service:
             EngineFailed: an event was not taken.
         """
         user, movie = self.user(user_number), self.movie(movie_number)
-        time_now = datetime.now(UTC)
+        time_now, liked = datetime.now(UTC), self.catalogue().scale.liked
         sent = []
         for group, tracking_id in self._now().deployment.trackers().items():
-            event = {**_EVENTS[group], "itemId": movie.id, "sentAt": time_now}
+            event = {**_event(group, liked), "itemId": movie.id, "sentAt": time_now}
             try:
                 self._clients.personalize_events.put_events(
                     trackingId=tracking_id,
@@ -309,6 +306,13 @@ class Service:
     def _watched_by(self, user: int) -> tuple[Watched, ...]:
         with self._watching:
             return self._watched.get(user, ())
+
+
+def _event(group: str, liked: float) -> dict[str, Any]:
+    """A movie watched and liked, as a dataset group knows it: the custom one by ratings only."""
+    if group == "Domain":
+        return {"eventType": "Watch"}
+    return {"eventType": "Rating", "eventValue": liked}
 
 
 def _check_choices(catalogue: Catalogue, genre: str | None, decade: int | None) -> None:

@@ -24,6 +24,7 @@ from web.service import Service
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+SCALE = {"least": 1, "most": 10, "step": 1, "liked": 7}
 ITEMS = [
     {"item": 1, "id": "1", "title": "Invented, The (1984)", "year": 1984, "genres": ["Action"]},
     {"item": 2, "id": "2", "title": "Made Up (1999)", "year": 1999, "genres": ["Comedy"]},
@@ -59,7 +60,7 @@ class Aws:
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         items = [{**item, "ratings": 1} for item in ITEMS]
-        document = json.dumps({"version": 1, "items": items}).encode()
+        document = json.dumps({"version": 1, "scale": SCALE, "items": items}).encode()
         content = {"catalogue.json": document, "ua.base": b"7\t1\t5\t100\n"}[Key]
         body = SimpleNamespace(read=lambda: content, iter_chunks=lambda _: [content])
         return {"Body": body}

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from web.answers import Scale
 from web.catalogue import Catalogue, said
 
 
@@ -21,6 +22,7 @@ def item(number: int, label: str, title: str, year: int | None, *genres: str) ->
     }
 
 
+SCALE = Scale(least=1, most=5, step=1, liked=4)
 ITEMS = [
     item(1, "alpha", "Invented, The (1984)", 1984, "Action", "Sci-Fi"),
     item(2, "beta", "Made Up (Erfunden) (1999)", 1999, "Comedy"),
@@ -32,7 +34,7 @@ RATINGS = np.array([[7, 2, 3, 100], [5, 1, 4, 50], [7, 1, 5, 200], [7, 3, 1, 150
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    return Catalogue(ITEMS, [RATINGS[:1], RATINGS[1:]], {7: "anna", 5: "b"})
+    return Catalogue(ITEMS, [RATINGS[:1], RATINGS[1:]], {7: "anna", 5: "b"}, SCALE)
 
 
 @pytest.mark.parametrize(

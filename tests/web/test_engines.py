@@ -11,12 +11,13 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from outputs import Outputs
 from web import engines
-from web.answers import User
+from web.answers import Scale, User
 from web.catalogue import Catalogue
 from web.deployment import Deployment
 from web.engines import EngineFailed, Question
 
 FILMS = 1_203
+SCALE = Scale(least=1, most=5, step=1, liked=4)
 ANNA = User(number=1, id="anna", ratings=1)
 
 
@@ -35,7 +36,7 @@ def film(number: int, ratings: int) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
     items = [film(n, ratings=int(n == 3)) for n in range(FILMS)]
-    return Catalogue(items, [np.array([[1, 3, 5, 100]], np.float64)], {})
+    return Catalogue(items, [np.array([[1, 3, 5, 100]], np.float64)], {}, SCALE)
 
 
 class Endpoint:
@@ -94,7 +95,7 @@ def test_a_model_of_pairs_ranks_the_whole_catalogue(catalogue: Catalogue) -> Non
 def watching(invoke: Any) -> engines.Recommender:
     """The engine of who watched what, over three films, with this in Lambda's place."""
     catalogue = Catalogue(
-        [film(1, 9), film(2, 1), film(3, 0)], [np.array([[1, 1, 5, 100]], np.float64)], {}
+        [film(1, 9), film(2, 1), film(3, 0)], [np.array([[1, 1, 5, 100]], np.float64)], {}, SCALE
     )
     clients: Any = SimpleNamespace(functions=SimpleNamespace(invoke=invoke))
     outputs = {"RetrievalEndpointName": "w", "RecommendationEngineFunctionName": "f"}

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recsys.datasets.baselines import LIKED
 from recsys.datasets.ratings import Ratings
+from recsys.datasets.scale import Scale
 from recsys.metrics import binary_metrics, ranking_metrics, rating_metrics, top_k
 
 Predict = Callable[[Ratings], NDArray[Any]]
@@ -33,20 +33,22 @@ def evaluate(
     task: Task = "rating",
     *,
     cutoffs: Sequence[int] = (5, 10, 25),
+    scale: Scale | None = None,
 ) -> dict[str, float]:
     """Judge an engine by ratings that it has not learned from.
 
     Args:
         predict: the engine: of rows it gives expected ratings for the task "rating", chances that
-            the rating is above LIKED for "recommendation", and for "ranking" anything that is
+            the rating is liked for "recommendation", and for "ranking" anything that is
             higher for what should come first.
         train: what it learned from.
         test: what it is judged by.
         task: "rating", "recommendation" or "ranking".
         cutoffs: the lengths of lists, for "ranking".
+        scale: of the ratings; None for the one that is found in `train`.
 
     Returns:
-        "rating": `rmse`, `mse`, `mae`, of predictions brought within the scale of `train`.
+        "rating": `rmse`, `mse`, `mae`, of predictions brought within the scale.
         "recommendation": `accuracy` (a chance above ½ says yes) and `auc`.
         "ranking": all of `recsys.metrics.ranking_metrics`. Every user of `test` is given a list of
         the items of both parts without those that she rated in `train`; every item that she rated
@@ -58,10 +60,11 @@ def evaluate(
     if not len(test):
         raise ValueError("test: there is no row to judge the engine by")
     if task == "rating":
-        scale = float(train.rating.min()), float(train.rating.max())
-        return rating_metrics(test.rating, np.clip(predict(test), *scale))
+        scale = scale or Scale.of(train.rating)
+        return rating_metrics(test.rating, np.clip(predict(test), scale.least, scale.most))
     if task == "recommendation":
-        return binary_metrics(test.rating > LIKED, predict(test))
+        scale = scale or Scale.of(train.rating)
+        return binary_metrics(scale.likes(test.rating), predict(test))
     if task == "ranking":
         return _ranking(predict, train, test, cutoffs)
     raise ValueError(f"task: must be rating, recommendation or ranking, not {task!r}")

@@ -29,7 +29,8 @@ def test_ratings_are_brought_within_the_scale_of_the_training_part() -> None:
     assert found == pytest.approx({"rmse": 0.5**0.5, "mse": 0.5, "mae": 0.5})
 
 
-def test_a_rating_above_three_is_liked() -> None:
+def test_a_rating_of_the_scales_upper_part_is_liked() -> None:
+    """Of 1 to 5 in the training part, 4 and 5 are above the middle; 2 of 5 rows reach 4."""
     chances = np.array([0.6, 0.7, 0.1, 0.4])  # liked: no, yes, no, yes
     found = evaluate(lambda _: chances, TRAIN, TEST, "recommendation")
     assert found == pytest.approx({"accuracy": 0.5, "auc": 3 / 4})

@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recsys.datasets.ratings import Ratings
+from recsys.datasets.scale import Scale
 from recsys.datasets.splits import Split
-
-LIKED = 3
-"""A rating above this is a recommendation, in the workshop's labels and everywhere here."""
 
 _ROUNDS = 50
 _CHANGE = 1e-4
@@ -63,12 +61,12 @@ def _at(values: NDArray[np.float64], ids: NDArray[np.int32]) -> NDArray[np.float
     return np.where(ids < len(values), values[np.minimum(ids, len(values) - 1)], 0.0)
 
 
-def baselines(parts: Split) -> dict[str, dict[str, float]]:
+def baselines(parts: Split, scale: Scale) -> dict[str, dict[str, float]]:
     """Each baseline's figures on the validation part, learned from the training part.
 
     `rating_mse`: mean squared error of the global mean, of the user's mean and of the biases.
-    `recommendation_accuracy`: share of right answers to "rating > 3" by always giving the more
-    frequent answer, and by biases fitted to those labels, cut at a half.
+    `recommendation_accuracy`: share of right answers to "liked, by the scale?" by always giving the
+    more frequent answer, and by biases fitted to those labels, cut at a half.
     """
     train, validation = parts.train, parts.validation
     truth = validation.rating.astype(np.float64)
@@ -78,7 +76,7 @@ def baselines(parts: Split) -> dict[str, dict[str, float]]:
     of_user = mean + _at(sums / np.maximum(counts, 1), validation.user)
     ratings = Bias.fit(train, train.rating).predict(validation)
 
-    liked, label = train.rating > LIKED, validation.rating > LIKED
+    liked, label = scale.likes(train.rating), scale.likes(validation.rating)
     majority = float(liked.mean()) > 0.5
     labels = Bias.fit(train, liked.astype(np.float32)).predict(validation) > 0.5
     return {

@@ -12,10 +12,11 @@ from recsys.datasets.ratings import DataSet, MovieTable, Ratings
 
 
 def write(path: Path, data: DataSet, train: Ratings) -> None:
-    """Write `{"version": 1, "items": […]}` in UTF-8, an item a line, by ascending integers.
+    """Write `{"version": 1, "scale": {…}, "items": […]}` in UTF-8, an item a line, by integers.
 
-    Of each item it has `item`, the engines' integer; `id`, the data's own; `title` as in the data;
-    `year`, null where it is not known; `genres`; and `ratings`, how many of `train` it has.
+    `scale` is that of the ratings: `least`, `most`, `step` and `liked`. Of each item there are
+    `item`, the engines' integer; `id`, the data's own; `title` as in the data; `year`, null where
+    it is not known; `genres`; and `ratings`, how many of `train` it has.
 
     Args:
         path: the file.
@@ -23,7 +24,8 @@ def write(path: Path, data: DataSet, train: Ratings) -> None:
         train: the ratings that the engines learn from.
     """
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f'{{"version": {layout.VERSION}, "items": [\n')
+        scale = json.dumps(data.scale.as_json())
+        file.write(f'{{"version": {layout.VERSION}, "scale": {scale}, "items": [\n')
         for number, entry in enumerate(_entries(data, train)):
             file.write(",\n" if number else "")
             file.write(json.dumps(entry, ensure_ascii=False))

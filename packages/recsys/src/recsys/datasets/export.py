@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from recsys import health, recordio
 from recsys.datasets import catalogue, layout, personalize
-from recsys.datasets.baselines import LIKED, baselines
+from recsys.datasets.baselines import baselines
 from recsys.datasets.problems import DataError, Problem
 from recsys.datasets.ratings import DataSet, Ratings
 from recsys.datasets.splits import Split
@@ -58,7 +58,8 @@ def export(
     with _replacing(Path(out)) as folder:
         bucket = folder / "bucket"
         files = {task: _files(bucket, channels) for task, channels in layout.INPUT.items()}
-        rows, liked = parts.train, (parts.train.rating > LIKED).astype(np.int8)
+        scale = data.scale
+        rows, liked = parts.train, scale.likes(parts.train.rating).astype(np.int8)
         if taught is not None:
             rows, liked = taught.rows, taught.liked
         total = 2 * len(parts.train) + 3 * len(rows) + 3 * len(parts.validation)
@@ -66,7 +67,7 @@ def export(
         with tqdm(desc="writing", total=total, unit=" lines", unit_scale=True, disable=None) as bar:
             _write_tabs(_file(bucket, layout.RATINGS), parts.train, bar)
             order = np.random.default_rng(seed).permutation(len(rows))
-            judged = (parts.validation.rating > LIKED).astype(np.int8)
+            judged = scale.likes(parts.validation.rating).astype(np.int8)
             # the factorization machines' second channel has another name
             for channel, other, some, yes in (
                 ("train", "train", rows.take(order), liked[order]),
@@ -276,7 +277,8 @@ def _manifest(data: DataSet, parts: Split, digest: str) -> dict[str, Any]:
         "validation": len(parts.validation),
         "ids": data.users.labels is not None or data.items.labels is not None,
         "object2vec": _vocabulary(data),
-        "baselines": baselines(parts),
+        "scale": data.scale.as_json(),
+        "baselines": baselines(parts, data.scale),
         "sample": _sample(parts),
         "genres": catalogue.genres(data.movies),
         "keys": layout.KEYS,

@@ -1,8 +1,9 @@
 """Amazon Personalize's files: interactions, items and users as CSV, each beside its Avro schema.
 
 Two dataset groups have the same ratings in their own form. `custom`: every rating is an
-interaction whose value is the rating. `domain` (VIDEO_ON_DEMAND): a rating above 1 is a Click, one
-above 3 a Watch as well, as AWS's media workshop has it.
+interaction whose value is the rating. `domain` (VIDEO_ON_DEMAND): a rating above the scale's lowest
+ninth is a Click, a liked one a Watch as well: of 1 to 5 stars 2 and 4, as AWS's media workshop has
+it.
 """
 
 import csv
@@ -28,9 +29,6 @@ from recsys.datasets.text import spelled, write_rows
 
 GROUPS: Final = ("custom", "domain")
 _SPAN: Final = re.compile(r"\(\d{4}\s*[-–]\s*(\d{4})?\)\s*$")
-CLICKED, WATCHED = 1, 3
-"""A rating above these is a Click or a Watch."""
-
 _ITEMS: Final = (
     ("ITEM_ID", "string"),
     ("GENRES", "categorical"),
@@ -116,8 +114,8 @@ def _write_interactions(path: Path, data: DataSet, rows: Ratings, group: str) ->
             pieces = (who, ",", what, ",Rating,", value, ",", rows.timestamp, "\n")
             write_rows(file, pieces, bar)
             return
-        clicked = np.flatnonzero(rows.rating > CLICKED)
-        watched = np.flatnonzero(rows.rating > WATCHED)
+        clicked = np.flatnonzero(data.scale.interests(rows.rating))
+        watched = np.flatnonzero(data.scale.likes(rows.rating))
         both = np.concatenate([clicked, watched])
         kind = np.repeat([0, 1], [len(clicked), len(watched)])
         order = np.lexsort((kind, both))  # rows are sorted by time; a Click precedes its Watch

@@ -12,12 +12,12 @@ from typing import Any
 from tqdm import tqdm
 
 from recsys.datasets import personalize
-from recsys.datasets.baselines import LIKED
 from recsys.datasets.download import MOVIELENS_100K, DownloadError, cached, download
 from recsys.datasets.export import export
 from recsys.datasets.generator import SIZES, generate
 from recsys.datasets.ratings import DataSet, Ratings
 from recsys.datasets.readers import FIELDS, load
+from recsys.datasets.scale import Scale
 from recsys.datasets.splits import split
 from recsys.datasets.teacher import Opinions, opinions
 from recsys.errors import InputError
@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what your CSV calls its columns: user=…,item=…,rating=…,timestamp=…",
     )
     parser.add_argument(
+        "--liked",
+        type=float,
+        metavar="VALUE",
+        help="a rating of this or more is a liked item (default: chosen from the ratings)",
+    )
+    parser.add_argument(
         "--teacher",
         action="store_true",
         help="write, instead of the training ratings, what a Bayesian factorization machine fitted "
@@ -54,9 +60,10 @@ def run(options: argparse.Namespace) -> int:
     """Prepare the data; 0, or 1 with every problem on stderr and nothing written."""
     began = time.monotonic()
     try:
-        data = _obtain(options)
+        data = replace(_obtain(options), liked=options.liked)
+        scale = data.scale
         parts = split(data, seed=options.seed)
-        taught = _ask_teacher(parts.train, options.seed) if options.teacher else None
+        taught = _ask_teacher(parts.train, scale, options.seed) if options.teacher else None
         manifest = export(data, parts, options.out, options.seed, taught)
     except InputError as error:
         print(f"The data cannot be used:\n{error}", file=sys.stderr)
@@ -68,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask_teacher(train: Ratings, seed: int) -> Opinions:
+def _ask_teacher(train: Ratings, scale: Scale, seed: int) -> Opinions:
     with tqdm(desc="teacher", unit=" draws", disable=None) as bar:
 
         def progress(done: int, total: int, error: float) -> None:
@@ -76,7 +83,7 @@ def _ask_teacher(train: Ratings, seed: int) -> Opinions:
             bar.set_postfix_str(f"residual {error:.3f}", refresh=False)
             bar.update(done - bar.n)
 
-        return opinions(train, seed, progress=progress)
+        return opinions(train, scale, seed, progress=progress)
 
 
 def _columns(text: str) -> dict[str, str]:
@@ -128,7 +135,8 @@ def _download_or_generate(options: argparse.Namespace) -> DataSet:
 
 def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: float) -> None:
     """Print what was done and what there is to beat."""
-    rows = data.ratings
+    rows, scale = data.ratings, data.scale
+    liked = scale.likes(rows.rating).mean()
     first, last = (
         f"{datetime.fromtimestamp(int(stamp), UTC):%B %Y}"
         for stamp in (rows.timestamp.min(), rows.timestamp.max())
@@ -137,8 +145,9 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     lines = [
         f"{out}: {data.source}",
-        f"  {len(rows):,} ratings from {rows.rating.min():g} to {rows.rating.max():g} by "
-        f"{manifest['users']:,} users of {manifest['items']:,} items, {first} to {last}",
+        f"  {len(rows):,} ratings by {manifest['users']:,} users of {manifest['items']:,} items, "
+        f"{first} to {last}",
+        f"  ratings {scale}; {scale.liked:g} or more is liked: {liked:.0%} of them",
         f"  {manifest['train']:,} to learn from, {manifest['validation']:,} to be judged by: "
         f"{manifest['split']}",
         f"  to beat, rating MSE: biases {mse['bias']:.4f}, user's mean {mse['user_mean']:.4f}, "
@@ -155,11 +164,12 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
             f"  in their place {manifest['teacher']['lines']:,} training lines that nobody gave: "
             "what a Bayesian factorization machine, fitted on them alone, expects of all pairs",
         )
-    if not 0.05 < (rows.rating > LIKED).mean() < 0.95:
+    if not 0.05 < liked < 0.95:
         lines.insert(
             -1,
-            f"  note: nearly all ratings fall on one side of {LIKED}: rescale them to "
-            "1 to 5 for the recommendation model to learn anything",
+            f"  note: nearly all ratings fall on one side of {scale.liked:g}, so the "
+            "recommendation model has little to learn; choose what is liked by --liked VALUE "
+            "(make rehearse LIKED=VALUE)",
         )
     print("\n".join(lines))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.datasets.scale import Scale
+
 GENRES = (
     "unknown",
     "Action",
@@ -193,6 +195,7 @@ class DataSet:
         users, items: the ids behind the integers.
         folder: of the MovieLens 100k files, which ship their own splits.
         notes: what a person should know about how the data was read.
+        liked: the least rating of a liked item, where a person says so.
     """
 
     ratings: Ratings
@@ -203,3 +206,13 @@ class DataSet:
     items: Ids = Ids()
     folder: Path | None = None
     notes: tuple[str, ...] = ()
+    liked: float | None = None
+
+    @cached_property
+    def scale(self) -> Scale:
+        """The scale of the ratings.
+
+        Raises:
+            DataError: what is liked is not on it.
+        """
+        return Scale.of(self.ratings.rating, self.liked)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.datasets.baselines import LIKED
 from recsys.datasets.ratings import Ratings
+from recsys.datasets.scale import Scale
 
 MOST_LINES = 1_600_000
 """So many opinions at most, and the files stay small enough to be sent and read in seconds."""
@@ -30,7 +30,7 @@ class Opinions:
 
     Attributes:
         rows: the pairs, `rating` the expected rating rounded to hundredths, `timestamp` 0.
-        liked: 1 where that is nearer to a rating above LIKED, else 0. The built-in takes no chances
+        liked: 1 where that is nearer to a liked rating, else 0. The built-in takes no chances
             as labels; labels drawn with their chance were tried, and learned from less well. What
             is learned is the teacher's verdict: a network's score is not a chance of liking.
         words: what they are, for the manifest.
@@ -43,6 +43,7 @@ class Opinions:
 
 def opinions(
     train: Ratings,
+    scale: Scale,
     seed: int = 0,
     most: int = MOST_LINES,
     progress: Callable[[int, int, float], None] = lambda *_: None,
@@ -51,6 +52,7 @@ def opinions(
 
     Args:
         train: the training part; nothing else is learned from.
+        scale: of the ratings, which says what is liked.
         seed: of the sampler and of the choice of pairs.
         most: if there are more pairs, so many of them are drawn, all with the same chance.
         progress: as of `BayesianFactorizationMachine.fit`.
@@ -72,7 +74,7 @@ def opinions(
         grid = machine.predict_grid(some, np.arange(len(items)))
         expected[begin:end] = grid[first[begin:end] - block * _USERS, second[begin:end]]
     levels = np.unique(train.rating)
-    above, upto = levels[levels > LIKED], levels[levels <= LIKED]
+    above, upto = levels[scale.likes(levels)], levels[~scale.likes(levels)]
     if len(above) and len(upto):
         border = (float(above[0]) + float(upto[-1])) / 2  # ratings are rounded to the nearest level
         liked = (expected > border).astype(np.int8)
@@ -93,7 +95,7 @@ def opinions(
             "chains": machine.chains,
             "seed": seed,
             "lines": len(rows),
-            "labels": f"the expected rating, and whether it is nearer to one above {LIKED}",
+            "labels": f"the expected rating, and whether {scale.liked:g} or more is the nearest",
         },
     )
 

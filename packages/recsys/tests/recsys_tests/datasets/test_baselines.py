@@ -3,7 +3,10 @@ import pytest
 
 from recsys.datasets import Ratings
 from recsys.datasets.baselines import Bias, baselines
+from recsys.datasets.scale import Scale
 from recsys.datasets.splits import Split
+
+STARS = Scale(least=1, most=5, step=1, liked=4)
 
 
 def ratings(*rows: tuple[int, int, float]) -> Ratings:
@@ -19,7 +22,7 @@ def ratings(*rows: tuple[int, int, float]) -> Ratings:
 def test_known_figures() -> None:
     train = ratings((1, 1, 5), (1, 2, 3), (2, 1, 4), (2, 2, 4))  # mean 4, both users' means 4
     validation = ratings((1, 3, 5), (2, 3, 2), (3, 1, 4))
-    found = baselines(Split(train, validation, ""))
+    found = baselines(Split(train, validation, ""), STARS)
     assert found["rating_mse"]["global_mean"] == pytest.approx((1 + 4 + 0) / 3)
     assert found["rating_mse"]["user_mean"] == pytest.approx((1 + 4 + 0) / 3)
     # three of four training labels say yes; the validation labels are yes, no, yes
@@ -28,7 +31,7 @@ def test_known_figures() -> None:
 
 def test_user_mean_differs_from_global_mean() -> None:
     train = ratings((1, 1, 5), (2, 1, 1))
-    found = baselines(Split(train, ratings((1, 1, 5), (2, 1, 2)), ""))
+    found = baselines(Split(train, ratings((1, 1, 5), (2, 1, 2)), ""), STARS)
     assert found["rating_mse"]["user_mean"] == pytest.approx((0 + 1) / 2)
     assert found["rating_mse"]["global_mean"] == pytest.approx((4 + 1) / 2)
 

@@ -76,7 +76,7 @@ def test_tastes_can_be_learned_and_go_with_genres(data: DataSet) -> None:
     train, validation = parts.train, parts.validation
     user, item = _factors(train.user, train.item, train.rating)
     error = np.mean((_score(user, item, validation.user, validation.item) - validation.rating) ** 2)
-    figures = baselines(parts)
+    figures = baselines(parts, data.scale)
     assert error < 0.75 * figures["rating_mse"]["bias"]
     right = (_score(user, item, validation.user, validation.item) > 3.5) == (validation.rating > 3)
     assert right.mean() > figures["recommendation_accuracy"]["bias"] + 0.05

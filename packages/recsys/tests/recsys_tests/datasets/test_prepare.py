@@ -12,7 +12,8 @@ def test_a_summary_and_the_files(
     out = tmp_path / "out"
     assert main(["prepare", "--data", str(ml_100k), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "24 ratings from 1 to 5 by 6 users of 4 items, November 1997 to November 1997" in said
+    assert "24 ratings by 6 users of 4 items, November 1997 to November 1997" in said
+    assert "ratings from 1 to 5 in steps of 1; 4 or more is liked: 42% of them" in said
     mse = json.loads((out / "manifest.json").read_text())["baselines"]["rating_mse"]
     assert f"biases {mse['bias']:.4f}" in said
 
@@ -94,11 +95,36 @@ def test_without_data_it_is_generated_and_said(
     assert manifest["object2vec"] == {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
 
 
-def test_a_scale_that_the_labels_do_not_fit_is_pointed_out(
+def test_ratings_that_hardly_differ_are_pointed_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = ["user,item,rating,timestamp", *(f"1,{k},{50 + k},9" for k in range(9))]
+    rows = ["user,item,rating,timestamp", *(f"1,{k},{5 if k else 1},9" for k in range(40))]
     (tmp_path / "mine.csv").write_text("\n".join(rows))
     arguments = ["prepare", "--data", str(tmp_path / "mine.csv"), "--out", str(tmp_path / "out")]
     assert main(arguments) == 0
-    assert "rescale them to 1 to 5" in capsys.readouterr().out
+    assert "nearly all ratings fall on one side of 5" in capsys.readouterr().out
+
+
+def test_what_is_liked_can_be_said_and_goes_into_labels_and_manifest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["user,item,rating,timestamp", *(f"{k % 4},{k},{k % 10 + 1},9" for k in range(40))]
+    (tmp_path / "mine.csv").write_text("\n".join(rows))
+    out = tmp_path / "out"
+    arguments = ["prepare", "--data", str(tmp_path / "mine.csv"), "--out", str(out)]
+    assert main([*arguments, "--liked", "11"]) == 1
+    assert "from 1 to 10" in capsys.readouterr().err
+    assert main([*arguments, "--liked", "3"]) == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["scale"] == {"least": 1, "most": 10, "step": 1, "liked": 3}
+    channels = manifest["keys"]["input"]["recommendation"].values()
+    labels = [
+        json.loads(line)["label"]
+        for key in channels
+        for line in (out / "bucket" / key).read_text().splitlines()
+    ]
+    assert sorted(labels) == [0] * 8 + [1] * 32
+    assert (
+        json.loads((out / "bucket" / manifest["keys"]["catalogue"]).read_text())["scale"]["liked"]
+        == 3
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from recsys.datasets import Ratings, load, prepare
 from recsys.datasets.export import export
+from recsys.datasets.scale import Scale
 from recsys.datasets.splits import split
 from recsys.datasets.teacher import Opinions, _drawn, opinions
 
@@ -35,7 +36,7 @@ def test_as_many_pairs_as_there_is_room_for(pairs: int, most: int) -> None:
 
 def test_opinions_are_of_all_pairs_and_true() -> None:
     train = planted()
-    found = opinions(train)
+    found = opinions(train, Scale.of(train.rating))
     asked = list(zip(found.rows.user.tolist(), found.rows.item.tolist(), strict=True))
     every = {(u, i) for u in set(train.user.tolist()) for i in set(train.item.tolist())}
     assert set(asked) == every and len(set(asked)) == len(asked)
@@ -87,7 +88,7 @@ def test_the_command_asks_only_about_the_training_part(
 ) -> None:
     seen: list[Ratings] = []
 
-    def ask(train: Ratings, seed: int, **_: object) -> Opinions:
+    def ask(train: Ratings, scale: Scale, seed: int, **_: object) -> Opinions:
         seen.append(train)
         return Opinions(train.take(np.zeros(0, int)), np.zeros(0, np.int8), {"lines": 0})
 
