@@ -7,9 +7,8 @@ from constructs import Construct
 
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
-from stacks.constructs.sagemaker import Channel, train_and_serve
+from stacks.constructs.sagemaker import Channel, train_and_serve, trainer
 from stacks.constructs.script import Script
-from stacks.constructs.trained_resource import Trainer
 from stacks.images import PYTORCH_INFERENCE, PYTORCH_TRAINING, Image
 
 _IMPORTS: Final = (
@@ -60,7 +59,7 @@ class DeepMfStack(cdk.Stack):
         train_and_serve(
             self,
             "deep-mf",
-            trainer=Trainer(self, "Trainer", config=config),
+            trainer=trainer(self, config, store, keys.output["deep_mf"]),
             config=config,
             store=store,
             image=Image(self, "TrainingImage", PYTORCH_TRAINING),

@@ -7,8 +7,7 @@ from constructs import Construct
 
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
-from stacks.constructs.sagemaker import Channel, train_and_serve
-from stacks.constructs.trained_resource import Trainer
+from stacks.constructs.sagemaker import Channel, train_and_serve, trainer
 from stacks.images import FACTORIZATION_MACHINES, Image
 
 
@@ -30,7 +29,7 @@ class FactorizationMachinesStack(cdk.Stack):
         train_and_serve(
             self,
             "factorization-machines",
-            trainer=Trainer(self, "Trainer", config=config),
+            trainer=trainer(self, config, store, keys.output["factorization_machines"]),
             config=config,
             store=store,
             image=Image(self, "Image", FACTORIZATION_MACHINES),

@@ -7,8 +7,7 @@ from constructs import Construct
 
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
-from stacks.constructs.sagemaker import Channel, train_and_serve
-from stacks.constructs.trained_resource import Trainer
+from stacks.constructs.sagemaker import Channel, train_and_serve, trainer
 from stacks.images import OBJECT2VEC, Image
 
 
@@ -26,12 +25,13 @@ class Object2VecStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, id, description="Object2Vec: training and endpoints", **kwargs)
         image = Image(self, "Image", OBJECT2VEC)
-        trainer, keys = Trainer(self, "Trainer", config=config), config.data.keys
+        keys = config.data.keys
+        functions = trainer(self, config, store, keys.output["object2vec"])
         for task, hyperparameters in config.hyperparameters.items():
             train_and_serve(
                 self,
                 task,
-                trainer=trainer,
+                trainer=functions,
                 config=config,
                 store=store,
                 image=image,

@@ -24,6 +24,8 @@ REGIONS_WITHOUT_BUDGETS: Final = (
     "us-gov-west-1",
 )
 
+LEAST_IDLE_HOURS: Final = 6
+
 
 @dataclass(frozen=True, kw_only=True)
 class Operations:
@@ -83,6 +85,12 @@ def read(settings: Settings, region: str | None) -> Operations:
             f"operations.budget_usd: CloudFormation makes no budgets in {region}; leave it out and "
             "make one by hand, which is for the whole account anyway"
         )
+    idle_hours = settings.whole("operations.idle_hours", 0, low=0, high=336)
+    if 0 < idle_hours < LEAST_IDLE_HOURS:
+        settings.errors.append(
+            f"operations.idle_hours: '{idle_hours}' is less than {LEAST_IDLE_HOURS} hours; a model "
+            "takes up to three to train, and should be used before it counts as idle"
+        )
     return Operations(
         alarms=settings.flag("operations.alarms", False),
         dashboard=settings.flag("operations.dashboard", False),
@@ -90,6 +98,6 @@ def read(settings: Settings, region: str | None) -> Operations:
         latency_ms=settings.whole("operations.latency_ms", 1000, low=1, high=60_000),
         model_days=settings.whole("operations.model_days", 30, low=0, high=365),
         budget_usd=budget,
-        idle_hours=settings.whole("operations.idle_hours", 0, low=0, high=336),
+        idle_hours=idle_hours,
         tracing=settings.flag("operations.tracing", False),
     )

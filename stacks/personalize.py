@@ -6,7 +6,12 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from stacks.config import Config
-from stacks.constructs.personalize import DatasetGroup, Recommender, Solution
+from stacks.constructs.personalize import (
+    DatasetGroup,
+    Recommender,
+    Solution,
+    training_permissions,
+)
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import ServiceRole, all_of
 from stacks.constructs.trained_resource import Trainer
@@ -35,7 +40,8 @@ class PersonalizeStack(cdk.Stack):
             source_arn=all_of(self, "personalize"),
             permissions=[*store.lists(*keys), *store.reads(*keys)],
         )
-        trainer = Trainer(self, "Trainer", config=config)
+        permissions = training_permissions(self, config)
+        trainer = Trainer(self, "Trainer", config=config, permissions=permissions)
         for group in config.personalize.groups:
             self._group(config, group, store, role, trainer)
         if config.personalize.batch:

@@ -72,7 +72,7 @@ class Round:
                     trained = resource["LastUpdatedTimestamp"]
                     oldest = trained if oldest is None else min(oldest, trained)
             metrics = list(self._metrics(resources))
-            if stack in self.expiring and metrics and self._rested(stack, now):
+            if stack in self.expiring and metrics and self._rested(stack, resources, now):
                 calls[stack] = self._calls(metrics, now)
                 if not calls[stack]:
                     self._delete(stack)
@@ -119,15 +119,22 @@ class Round:
                 return []
             raise
 
-    def _rested(self, stack: str, now: datetime) -> bool:
-        """Whether a stack is there and was left alone for long enough to be called idle."""
+    def _rested(self, stack: str, resources: list[Any], now: datetime) -> bool:
+        """Whether a stack has been deployed, and unchanged, for long enough to be called idle.
+
+        The stack's own times are those at which an operation began, and training takes hours. Its
+        newest resource tells when it ended.
+        """
         try:
             (found,) = self.cloudformation.describe_stacks(StackName=stack)["Stacks"]
         except ClientError as error:
             if "does not exist" in error.response["Error"]["Message"]:
                 return False
             raise
-        changed = found.get("LastUpdatedTime", found["CreationTime"])
+        changed = max(
+            found.get("LastUpdatedTime", found["CreationTime"]),
+            *(resource["LastUpdatedTimestamp"] for resource in resources),
+        )
         return found["StackStatus"] in _AT_REST and now - changed >= timedelta(
             hours=self.idle_hours
         )

@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from common.clients import client
 from common.custom_resource import COMPLETE, WAITING
-from common.errors import is_transient
+from common.errors import code_of, is_transient
 
 from trained_resource.kinds import (
     KINDS,
@@ -31,7 +31,7 @@ from trained_resource.request import TrainedResourceError, name_of, parameters_o
 START = "Custom::TrainedStart"
 WAIT = "Custom::TrainedWait"
 LONGEST_WAIT = 3000  # seconds; CloudFormation gives up on a custom resource after 3600
-SETTLING = 60  # seconds that a new role may take until SageMaker can assume it
+SETTLING = 120  # seconds that a change in IAM may take to reach every service
 
 _log = logging.getLogger("trained_resource")
 Event = dict[str, Any]
@@ -44,7 +44,7 @@ def begin(event: Event) -> dict[str, Any]:
         TrainedResourceError: the properties make no sense. Nothing was made.
     """
     if event["RequestType"] == "Delete":
-        return {"PhysicalResourceId": event["PhysicalResourceId"]}
+        return {"PhysicalResourceId": event["PhysicalResourceId"], "Begun": time.time()}
     properties = event["ResourceProperties"]
     if event["ResourceType"] == START:
         thing = _described(properties, event["StackId"])
@@ -59,6 +59,7 @@ def begin(event: Event) -> dict[str, Any]:
         return {
             "PhysicalResourceId": f"{event['StackId'].split('/')[1]}-{event['LogicalResourceId']}",
             "Deadline": time.time() + seconds,
+            "Begun": time.time(),
         }
     raise TrainedResourceError(
         f"Resource type {event['ResourceType']} is unknown; known are {START} and {WAIT}"
@@ -78,7 +79,8 @@ def proceed(event: Event) -> dict[str, Any]:
             return COMPLETE if _remove(event) else WAITING
         return _ensure(event)
     except (ClientError, BotoCoreError) as error:
-        if is_transient(error):
+        # CloudFormation changes this function's role moments before it is called
+        if is_transient(error) or (_is_denied(error) and _settles(event)):
             _log.warning("will be tried again: %s", error)
             return WAITING
         raise TrainedResourceError(str(error)) from None
@@ -110,7 +112,7 @@ def _ensure(event: Event) -> dict[str, Any]:
             return WAITING  # another call of ours was quicker: the next look finds it
         if code == "LimitExceededException" and kind.queues:
             return WAITING
-        if _role_is_settling(error) and time.time() < event["Begun"] + SETTLING:
+        if _role_is_settling(error) and _settles(event):
             return WAITING
         raise
     return COMPLETE if kind.running else WAITING
@@ -214,6 +216,15 @@ def _wait_properties(properties: dict[str, Any]) -> int:
 # What both need ----------------------------------------------------------------------------------
 
 _IN_USE = ("ResourceInUse", "ResourceInUseException", "ResourceAlreadyExistsException")
+
+
+def _settles(event: Event) -> bool:
+    """Whether a change in IAM that came with the request may not have reached every service."""
+    return time.time() < float(event.get("Begun", 0)) + SETTLING
+
+
+def _is_denied(error: ClientError | BotoCoreError) -> bool:
+    return code_of(error) in ("AccessDenied", "AccessDeniedException")
 
 
 def _role_is_settling(error: ClientError) -> bool:

@@ -14,7 +14,7 @@ from stacks.constructs.roles import Permission, ServiceRole, acknowledge
 from stacks.constructs.trained_resource import TrainedResource, Trainer
 from stacks.personalize_settings import RECIPES, Group
 
-_OWN: Final = "Our own, whose names end in a hash of what they are made from"
+_OURS: Final = "This deployment's, also those that the settings no longer name"
 _NO_RESOURCES: Final = "The action knows no resources"
 
 
@@ -27,7 +27,6 @@ class DatasetGroup(Construct):
 
     Attributes:
         name: of the group; begins the names of all that is in it.
-        lineage: what the names of this group and of those that it replaces begin with.
         arn: of the group.
         filters: ARNs by name.
         tracking_id: of the event tracker; None without one.
@@ -61,8 +60,7 @@ class DatasetGroup(Construct):
         version = _hash([group.domain, schemas])
         super().__init__(scope, f"{id}{version}")
         tags = [cdk.CfnTag(key="Deployment", value=config.prefix)]
-        self.lineage = config.name(group.name)
-        self.name = f"{self.lineage}-{version}"
+        self.name = f"{config.name(group.name)}-{version}"
         whole = personalize.CfnDatasetGroup(
             self, "Group", name=self.name, domain=group.domain, tags=tags
         )
@@ -128,19 +126,42 @@ class DatasetGroup(Construct):
         self.ready = [*ready, *imports]
         self.digest = _hash({kind: table.digest for kind, table in group.tables.items()}, 64)
 
-    def arns(self, resource: str) -> str:
-        """Pattern of the ARNs of what is named after the group and those that it replaces."""
-        return cdk.Stack.of(self).format_arn(
-            service="personalize", resource=resource, resource_name=f"{self.lineage}-*"
+
+def training_permissions(stack: cdk.Stack, config: Config) -> list[Permission]:
+    """To import, train and delete in any dataset group of the deployment."""
+
+    def on(kind: str, *actions: str) -> Permission:
+        return Permission(
+            actions=[f"personalize:{action}" for action in actions],
+            resources=[
+                stack.format_arn(
+                    service="personalize", resource=kind, resource_name=config.name("*")
+                )
+            ],
+            wildcard=_OURS,
         )
 
-    def admits(self, operation: str) -> Permission:
-        """To make something in the group, which takes permission on the group too."""
-        return Permission(
-            actions=[f"personalize:{operation}"],
-            resources=[self.arns("dataset-group")],
-            wildcard=_OWN,
-        )
+    return [
+        on("dataset-import-job", "CreateDatasetImportJob", "DescribeDatasetImportJob"),
+        on("dataset", "CreateDatasetImportJob", "DescribeDataset"),
+        on("dataset-group", "CreateSolution", "CreateRecommender"),
+        on(
+            "solution",
+            "CreateSolution",
+            "DescribeSolution",
+            "DeleteSolution",
+            "CreateSolutionVersion",
+            "DescribeSolutionVersion",
+            "StopSolutionVersionCreation",
+            "GetSolutionMetrics",
+        ),
+        on("recommender", "CreateRecommender", "DescribeRecommender", "DeleteRecommender"),
+        Permission(
+            actions=["personalize:ListDatasetImportJobs", "personalize:ListSolutionVersions"],
+            resources=["*"],
+            wildcard=_NO_RESOURCES,
+        ),
+    ]
 
 
 class Import(TrainedResource):
@@ -174,7 +195,6 @@ class Import(TrainedResource):
             role: with which it is read.
             trainer: the functions that import it.
         """
-        jobs, datasets = scope.arns("dataset-import-job"), scope.arns("dataset")
         super().__init__(
             scope,
             id,
@@ -189,33 +209,7 @@ class Import(TrainedResource):
             },
             inputs=digest,
             waits=config.training.waits,
-            permissions=[
-                Permission(
-                    actions=["personalize:CreateDatasetImportJob"],
-                    resources=[jobs, datasets],
-                    wildcard=_OWN,
-                ),
-                Permission(
-                    actions=["personalize:DescribeDatasetImportJob"],
-                    resources=[jobs],
-                    wildcard=_OWN,
-                ),
-                Permission(
-                    actions=["personalize:DescribeDataset"], resources=[datasets], wildcard=_OWN
-                ),
-                Permission(
-                    actions=["personalize:ListDatasetImportJobs"],
-                    resources=["*"],
-                    wildcard=_NO_RESOURCES,
-                ),
-                Permission(
-                    actions=["iam:PassRole"],
-                    resources=[role.role_arn],
-                    conditions={
-                        "StringEquals": {"iam:PassedToService": "personalize.amazonaws.com"}
-                    },
-                ),
-            ],
+            role=role,
         )
 
 
@@ -261,9 +255,6 @@ class Solution(Construct):
             rate = f"rate({days} {'day' if days == 1 else 'days'})"
             request["solutionConfig"] = {"autoTrainingConfig": {"schedulingExpression": rate}}
         name = config.name(recipe)
-        arns = cdk.Stack.of(self).format_arn(
-            service="personalize", resource="solution", resource_name=f"{name}-*"
-        )
         solution = TrainedResource(
             self,
             "Solution",
@@ -273,30 +264,6 @@ class Solution(Construct):
             request=request,
             inputs="",
             waits=0,
-            permissions=[
-                Permission(
-                    actions=[
-                        f"personalize:{verb}"
-                        for verb in (
-                            "CreateSolution",
-                            "DescribeSolution",
-                            "DeleteSolution",
-                            "CreateSolutionVersion",
-                            "DescribeSolutionVersion",
-                            "StopSolutionVersionCreation",
-                            "GetSolutionMetrics",
-                        )
-                    ],
-                    resources=[arns],
-                    wildcard=_OWN,
-                ),
-                scope.admits("CreateSolution"),
-                Permission(
-                    actions=["personalize:ListSolutionVersions"],
-                    resources=["*"],
-                    wildcard=_NO_RESOURCES,
-                ),
-            ],
         )
         solution.node.add_dependency(*scope.ready)
         self.arn = solution.attribute("Arn")
@@ -309,7 +276,6 @@ class Solution(Construct):
             request={"solutionArn": self.arn, "trainingMode": "FULL"},
             inputs=scope.digest,
             waits=config.training.waits,
-            permissions=[],
         )
         self.campaign_arn = None
         if chosen.serves:
@@ -377,23 +343,6 @@ class Recommender(TrainedResource):
             },
             inputs=scope.digest,
             waits=config.training.waits,
-            permissions=[
-                Permission(
-                    actions=[
-                        f"personalize:{verb}Recommender"
-                        for verb in ("Create", "Describe", "Delete")
-                    ],
-                    resources=[
-                        cdk.Stack.of(scope).format_arn(
-                            service="personalize",
-                            resource="recommender",
-                            resource_name=f"{name}-*",
-                        )
-                    ],
-                    wildcard=_OWN,
-                ),
-                scope.admits("CreateRecommender"),
-            ],
         )
         self.node.add_dependency(*scope.ready)
 

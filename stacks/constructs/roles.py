@@ -59,13 +59,23 @@ class ServiceRole(iam.Role):
         if source_arn:
             conditions["ArnLike"] = {"aws:SourceArn": source_arn}
         self._document = iam.PolicyDocument()
+        self._service = f"{service}.amazonaws.com"
         super().__init__(
             scope,
             id,
-            assumed_by=iam.ServicePrincipal(f"{service}.amazonaws.com", conditions=conditions),
+            assumed_by=iam.ServicePrincipal(self._service, conditions=conditions),
             inline_policies={"Own": self._document},
         )
         self.allow(*permissions)
+
+    @property
+    def passing(self) -> Permission:
+        """To pass this role to its service."""
+        return Permission(
+            actions=["iam:PassRole"],
+            resources=[self.role_arn],
+            conditions={"StringEquals": {"iam:PassedToService": self._service}},
+        )
 
     def allow(self, *permissions: Permission) -> None:
         """Let the role do more.

@@ -21,6 +21,7 @@ VARIANT: Final = "AllTraffic"
 # SageMaker's group for all training jobs of an account.
 _TRAINING_LOGS: Final = "/aws/sagemaker/TrainingJobs"
 _JOBS: Final = "This model's jobs, whose names end in a hash of what they are made from"
+_OURS: Final = "This deployment's jobs, also those that the settings no longer name"
 _THE_GROUP: Final = "One log group: its ARN ends in a wildcard"
 _NO_RESOURCES: Final = "The action knows no resources"
 
@@ -142,40 +143,44 @@ class TrainingJob(TrainedResource):
                 # A script's requirements are installed from the package index.
                 "EnableNetworkIsolation": script is None,
             },
-            permissions=[
-                Permission(
-                    actions=[
-                        f"sagemaker:{verb}TrainingJob"
-                        for verb in ("Create", "Describe", "Stop", "Delete")
-                    ],
-                    resources=[
-                        stack.format_arn(
-                            service="sagemaker",
-                            resource="training-job",
-                            resource_name=f"{name}-*",
-                        )
-                    ],
-                    wildcard=_JOBS,
-                ),
-                Permission(
-                    actions=["iam:PassRole"],
-                    resources=[role.role_arn],
-                    conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-                ),
-                Permission(
-                    actions=["logs:DescribeLogStreams"],
-                    resources=[_log_arn(stack, "*")],
-                    wildcard=_THE_GROUP,
-                ),
-                Permission(
-                    actions=["logs:DeleteLogStream"],
-                    resources=[_log_arn(stack, f"log-stream:{name}-*")],
-                    wildcard=_JOBS,
-                ),
-                *store.lists(f"{output}*"),
-                *store.deletes(f"{output}*"),
-            ],
+            role=role,
         )
+
+
+def trainer(stack: cdk.Stack, config: Config, store: Store, output: str) -> Trainer:
+    """The functions that run a stack's training jobs and delete what the jobs leave.
+
+    Args:
+        stack: takes them.
+        config: the deployment's settings.
+        store: where the models are.
+        output: the beginning of the keys under which the stack's models are stored.
+    """
+    ours = config.name("*")
+    permissions = [
+        Permission(
+            actions=[
+                f"sagemaker:{verb}TrainingJob" for verb in ("Create", "Describe", "Stop", "Delete")
+            ],
+            resources=[
+                stack.format_arn(service="sagemaker", resource="training-job", resource_name=ours)
+            ],
+            wildcard=_OURS,
+        ),
+        Permission(
+            actions=["logs:DescribeLogStreams"],
+            resources=[_log_arn(stack, "*")],
+            wildcard=_THE_GROUP,
+        ),
+        Permission(
+            actions=["logs:DeleteLogStream"],
+            resources=[_log_arn(stack, f"log-stream:{ours}")],
+            wildcard=_OURS,
+        ),
+        *store.lists(f"{output}*"),
+        *store.deletes(f"{output}*"),
+    ]
+    return Trainer(stack, "Trainer", config=config, permissions=permissions)
 
 
 class Endpoint(Construct):

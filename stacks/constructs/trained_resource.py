@@ -8,17 +8,37 @@ from constructs import Construct
 
 from stacks.config import WAIT_MINUTES, Config
 from stacks.constructs.provider import Provider
-from stacks.constructs.roles import Permission
+from stacks.constructs.roles import Permission, ServiceRole
 
 
 class Trainer(Provider):
-    """The functions behind a stack's trained resources."""
+    """The functions behind a stack's trained resources.
 
-    def __init__(self, scope: Construct, id: str, *, config: Config) -> None:  # noqa: A002
-        """Make the functions; what they may do comes with each `TrainedResource`."""
+    What they may do does not depend on which resources the stack has now. CloudFormation updates
+    their role first and deletes removed resources last: permissions that came with each resource
+    would be taken away before its deletion, which would then fail and be skipped.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        permissions: Sequence[Permission],
+    ) -> None:
+        """Make the functions.
+
+        Args:
+            scope: the parent.
+            id: the construct's id.
+            config: the deployment's settings.
+            permissions: to create, describe, stop and delete whatever the stack may train.
+        """
         super().__init__(
             scope, id, config=config, package="trained_resource", description="Trained resources"
         )
+        self.allow(*permissions)
 
 
 class TrainedResource(Construct):
@@ -42,7 +62,7 @@ class TrainedResource(Construct):
         request: Mapping[str, Any],
         inputs: str,
         waits: int,
-        permissions: Sequence[Permission],
+        role: ServiceRole | None = None,
     ) -> None:
         """Make the resources.
 
@@ -55,11 +75,12 @@ class TrainedResource(Construct):
             request: parameters of the call that creates it, all but the name.
             inputs: digest of what it learns from.
             waits: length of the chain of waiters.
-            permissions: what it takes to create, describe, stop and delete it.
+            role: passed to the service in the request, if any.
         """
         super().__init__(scope, id)
         self.name_prefix = name_prefix
-        trainer.allow(*permissions)
+        if role:
+            trainer.allow(role.passing)
         start = cdk.CustomResource(
             self,
             "Start",

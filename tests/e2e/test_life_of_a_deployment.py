@@ -63,7 +63,7 @@ def workbench(workbench: Workbench) -> Workbench:
         "operations.dashboard=true",
         "operations.email=anna@example.com",
         "operations.budget_usd=50",
-        "operations.idle_hours=1",
+        "operations.idle_hours=6",
         "operations.tracing=true",
     )
     return replace(
@@ -552,14 +552,17 @@ def test_what_nobody_calls_goes_by_itself(
     cloudformation = boto3.client("cloudformation")
     stacks: Any = cloudformation_backends[ACCOUNT][REGION]
     stack = stacks.stack("recommender-Object2Vec")
-    monkeypatch.setattr(stack, "created", stack.created - timedelta(hours=2))
-    monkeypatch.setattr(stack, "updated", stack.created - timedelta(hours=2))
+    monkeypatch.setattr(stack, "created", stack.created - timedelta(hours=7))
+    monkeypatch.setattr(stack, "updated", stack.created - timedelta(hours=7))
+    assert _caretaker()["deleted"] == [], "its resources were made just now"
+    for resource in stack.resources.values():
+        monkeypatch.setattr(resource, "updated", resource.updated - timedelta(hours=7))
     assert _caretaker()["deleted"] == [], "it was called just now"
     for datum in cloudwatch_backends[ACCOUNT][REGION].metric_data:
-        datum.timestamp -= timedelta(hours=2)
+        datum.timestamp -= timedelta(hours=7)
     assert _caretaker()["deleted"] == ["recommender-Object2Vec"]
     ((*_, message),) = [t.sent_notifications for t in sns_backends[ACCOUNT][REGION].topics.values()]
-    assert "Nobody called anything in recommender-Object2Vec for an hour" in str(message)
+    assert "Nobody called anything in recommender-Object2Vec for 6 hours" in str(message)
     cloudformation.get_waiter("stack_delete_complete").wait(
         StackName=stack.id, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
     )

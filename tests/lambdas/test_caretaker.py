@@ -38,7 +38,8 @@ class CloudFormation:
 
     def add(self, *resources: dict[str, Any], name: str = "r-A", **stack: Any) -> None:
         described = {"StackStatus": "CREATE_COMPLETE", "CreationTime": ago(100), **stack}
-        self.stacks[name] = (described, list(resources))
+        old = {"LastUpdatedTimestamp": ago(100)}
+        self.stacks[name] = (described, [{**old, **resource} for resource in resources])
 
     def _find(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if name not in self.stacks:
@@ -189,6 +190,17 @@ def test_a_young_or_busy_stack_is_left_alone(
     cloudformation.add(ENDPOINT, **stack)
     assert make(cloudformation, cloudwatch)["deleted"] == []
     assert cloudwatch.asked == []
+
+
+def test_a_stack_whose_deployment_ended_lately_is_left_alone(
+    cloudformation: CloudFormation, cloudwatch: CloudWatch
+) -> None:
+    # begun 26 hours ago, trained for three
+    trained = {**wait(0), "LastUpdatedTimestamp": ago(23)}
+    cloudformation.add(ENDPOINT, trained, CreationTime=ago(26))
+    assert make(cloudformation, cloudwatch)["deleted"] == []
+    cloudformation.add(ENDPOINT, {**trained, "LastUpdatedTimestamp": ago(25)}, CreationTime=ago(28))
+    assert make(cloudformation, cloudwatch)["deleted"] == ["r-A"]
 
 
 def test_where_no_call_could_be_counted_nothing_is_idle(

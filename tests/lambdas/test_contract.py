@@ -373,6 +373,9 @@ FAULTS = {
     "timed out": Fault(lambda _: unreachable(), times=8, told=False),
     "lost answer": Fault(lambda _: unreachable(), "after", told=False),
     "access denied": Fault(lambda site: refusal(site, 403, "AccessDenied")),
+    "access denied until a change in IAM holds": Fault(
+        lambda site: refusal(site, 403, "AccessDenied"), times=8, told=False
+    ),
     "killed before the call": Fault(killed),
     "killed after the call": Fault(killed, "after"),
 }
@@ -401,10 +404,13 @@ def test_a_fault_at_any_call(
     new_world: Callable[[], World],
     tally: Tally,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
     kind: str,
     name: str,
 ) -> None:
     fault = FAULTS[name]
+    if name == "access denied":
+        monkeypatch.setattr(resource, "SETTLING", 0)
     for target in sites(new_world(), kind):
         world = new_world()
         times = [fault.times]

@@ -555,9 +555,31 @@ class TestFaults:
         assert (sagemaker.created, sagemaker.jobs, traces()) == (2, {}, [])
 
     @pytest.mark.parametrize("operation", ["CreateTrainingJob", "DescribeTrainingJob"])
-    def test_denied_creation_is_told_and_deletion_follows(
+    def test_creation_denied_before_the_roles_change_holds_is_repeated(
         self, sagemaker: SageMaker, stack: Framework, operation: str
     ) -> None:
+        sagemaker.faults[operation] = [denied] * 5
+        stack.run("Create", PROPERTIES)
+        assert sagemaker.created == 1
+
+    def test_deletion_denied_before_the_roles_change_holds_is_repeated(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        stack.run("Create", PROPERTIES)
+        sagemaker.finish(NAME)
+        sagemaker.faults["DeleteTrainingJob"] = [denied] * 5
+        stack.run("Delete", PROPERTIES)
+        assert (sagemaker.jobs, traces()) == ({}, [])
+
+    @pytest.mark.parametrize("operation", ["CreateTrainingJob", "DescribeTrainingJob"])
+    def test_denied_creation_is_told_and_deletion_follows(
+        self,
+        sagemaker: SageMaker,
+        stack: Framework,
+        monkeypatch: pytest.MonkeyPatch,
+        operation: str,
+    ) -> None:
+        monkeypatch.setattr(resource, "SETTLING", 0)
         sagemaker.faults[operation] = [denied]
         with pytest.raises(TrainedResourceError, match=r"RatingTraining: .*not authorized"):
             stack.run("Create", PROPERTIES)
@@ -569,8 +591,13 @@ class TestFaults:
         "operation", ["DescribeTrainingJob", "StopTrainingJob", "DeleteTrainingJob"]
     )
     def test_denied_deletion_is_told_and_can_be_repeated(
-        self, sagemaker: SageMaker, stack: Framework, operation: str
+        self,
+        sagemaker: SageMaker,
+        stack: Framework,
+        monkeypatch: pytest.MonkeyPatch,
+        operation: str,
     ) -> None:
+        monkeypatch.setattr(resource, "SETTLING", 0)
         stack.run("Create", PROPERTIES)
         sagemaker.faults[operation] = [denied]
         with pytest.raises(TrainedResourceError, match="not authorized"):
@@ -642,8 +669,13 @@ class TestFaults:
 
     @pytest.mark.parametrize("service", ["s3", "logs"])
     def test_denied_cleaning_keeps_the_job_for_the_next_try(
-        self, sagemaker: SageMaker, stack: Framework, service: str
+        self,
+        sagemaker: SageMaker,
+        stack: Framework,
+        monkeypatch: pytest.MonkeyPatch,
+        service: str,
     ) -> None:
+        monkeypatch.setattr(resource, "SETTLING", 0)
         stack.run("Create", PROPERTIES)
         sagemaker.finish(NAME)
         leave_traces(NAME)

@@ -145,6 +145,7 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         ),
         ({"operations.email": "anna"}, "operations.email: 'anna' is not an e-mail address"),
         ({"operations.idle_hours": 337}, "'337' is not a whole number from 0 to 336"),
+        ({"operations.idle_hours": 5}, "operations.idle_hours: '5' is less than 6 hours"),
         ({"training": "much"}, "training: there is no such setting"),
     ],
 )

@@ -244,7 +244,7 @@ def test_the_caretaker_may_delete_what_is_billed_by_the_hour_alone(
     for stack in ("Data", "Functions", "Operations"):
         assert f"stack/recommender-{stack}/" not in policy
     serverless = synthesize(
-        {"endpoint": {"kind": "serverless"}, "operations": {"idle_hours": 1}},
+        {"endpoint": {"kind": "serverless"}, "operations": {"idle_hours": 6}},
     )
     assert expiring(serverless) == "recommender-Personalize"
 

@@ -1,0 +1,74 @@
+"""What a changed setting takes out of a stack is gone; a failed addition leaves nothing."""
+
+import boto3
+import pytest
+
+from local_aws.personalize import errors, serving
+from rehearsal.cdk import CdkError
+from rehearsal.inventory import inventory
+from tests.e2e.conftest import Workbench
+from tests.reliability import Tally
+
+STACKS = ("recommender-Data", "recommender-Personalize")
+DOMAIN = ("-c", "personalize.groups=domain", "-c", "personalize.domain_solutions=")
+
+
+def _deploy(workbench: Workbench, *settings: str) -> None:
+    workbench.cdk("deploy", *STACKS, "--require-approval=never", *settings)
+
+
+def _names(kind: str) -> list[str]:
+    """What there is of a kind in Personalize, without the hashes at the ends."""
+    found = getattr(boto3.client("personalize"), f"list_{kind}")()
+    (listed,) = (value for key, value in found.items() if key != "ResponseMetadata")
+    return sorted(one["name"].rsplit("-", 1)[0] for one in listed)
+
+
+def _skipped_deletions() -> list[str]:
+    """Resources that CloudFormation could not delete and left behind."""
+    events = boto3.client("cloudformation").describe_stack_events(StackName=STACKS[1])
+    return [
+        f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+        for event in events["StackEvents"]
+        if event["ResourceStatus"] == "DELETE_FAILED"
+    ]
+
+
+def test_resources_of_removed_settings_are_deleted(
+    workbench: Workbench, tally: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
+    before = inventory()
+
+    _deploy(workbench, *DOMAIN)
+    assert _names("recommenders") == ["recommender-more-like-x", "recommender-top-picks"]
+
+    _deploy(workbench, *DOMAIN, "-c", "personalize.recommenders=top-picks")
+    assert _names("recommenders") == ["recommender-top-picks"]
+    assert _skipped_deletions() == []
+
+    # an addition that fails: SolutionVersion trains, its campaign is refused
+    def refuse(*_: object, **__: object) -> None:
+        raise errors.InvalidInput("no campaign today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serving.Serving, "create_campaign", refuse)
+        with pytest.raises(CdkError):
+            _deploy(
+                workbench,
+                *("-c", "personalize.groups=domain", "-c", "personalize.recommenders=top-picks"),
+                *("-c", "personalize.domain_solutions=personalized-ranking-v2"),
+            )
+    tally("faults", "a campaign refused while it is added to a deployment")
+    assert _names("solutions") == []
+    assert _names("recommenders") == ["recommender-top-picks"]
+    assert _skipped_deletions() == []
+
+    _deploy(workbench, "-c", "personalize.groups=custom")
+    assert _names("recommenders") == []
+    assert _names("dataset_groups") == ["recommender-custom"]
+    assert _skipped_deletions() == []
+
+    workbench.cdk("destroy", *STACKS, "--force", "-c", "personalize.groups=custom")
+    tally("leftovers", "after settings were taken back", len(inventory() - before))
+    assert inventory() == before
