@@ -160,7 +160,7 @@ def _patch_log_stream_prefixes() -> None:
 
 def _patch_log_group_identifiers() -> None:
     """moto knows a log group by its name alone, not by an identifier."""
-    LogsResponse._get_param = parameter  # type: ignore[method-assign]
+    LogsResponse._get_param = parameter  # type: ignore[method-assign,assignment]
 
 
 def _patch_personalize_hosts() -> None:
