@@ -46,7 +46,7 @@ from local_aws.iam import authorization, reading
 from local_aws.iam import errors as iam_errors
 from local_aws.iam.models import LocalIAMBackend
 from local_aws.logs.patterns import FilterPattern
-from local_aws.logs.responses import by_prefix
+from local_aws.logs.responses import by_prefix, parameter
 from local_aws.personalize.models import PersonalizeBackend
 from local_aws.s3 import public_access
 from local_aws.s3.models import LocalKey, LocalMultipart, LocalS3Backend
@@ -158,6 +158,11 @@ def _patch_log_stream_prefixes() -> None:
         LogsResponse.filter_log_events = filtered  # type: ignore[method-assign]
 
 
+def _patch_log_group_identifiers() -> None:
+    """moto knows a log group by its name alone, not by an identifier."""
+    LogsResponse._get_param = parameter  # type: ignore[method-assign,assignment]
+
+
 def _patch_personalize_hosts() -> None:
     """moto knows no host of Personalize's two data planes."""
     planes = (
@@ -253,6 +258,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_authorization,
     _patch_log_filter_patterns,
     _patch_log_stream_prefixes,
+    _patch_log_group_identifiers,
     _patch_personalize_hosts,
     _patch_s3_objects,
     _patch_s3_permissions,

@@ -72,6 +72,12 @@ told = matched("{ $.level = 9 }", '{"level": 1}') == []
     "_patch_log_stream_prefixes": """
 told = matched("", "a line", logStreamNamePrefix="other") == []
 """,
+    "_patch_log_group_identifiers": """
+try:
+    told = matched("", "a line", group="logGroupIdentifier") == ["a line"]
+except Exception:
+    told = False
+""",
     "_patch_personalize_hosts": """
 from moto.backend_index import backend_url_patterns
 host = "https://personalize-events.us-east-1.amazonaws.com"
@@ -118,14 +124,16 @@ told = m.stepfunctions_parser_backends.backend.__module__.startswith("local_aws.
 }
 PROGRAM = """
 import io, json, sys, boto3, moto
-def matched(pattern, line, **asked):
+def matched(pattern, line, group="logGroupName", **asked):
     with moto.mock_aws():
         logs = boto3.client("logs", region_name="us-east-1")
         logs.create_log_group(logGroupName="g")
         logs.create_log_stream(logGroupName="g", logStreamName="s")
         logs.put_log_events(logGroupName="g", logStreamName="s",
             logEvents=[{"timestamp": int(__import__("time").time() * 1000), "message": line}])
-        return logs.filter_log_events(logGroupName="g", filterPattern=pattern, **asked)["events"]
+        asked[group] = "g"
+        return [one["message"] for one in
+            logs.filter_log_events(filterPattern=pattern, **asked)["events"]]
 def effect(code):
     names = {**globals(), "told": False}
     exec(code, names)

@@ -212,6 +212,7 @@ def _sandbox(program: Program) -> Sandbox:
                 layers = packages.layers_root(
                     [layer.digest for layer in program.layers],
                     [layer.archive for layer in program.layers],
+                    program.runtime,
                 )
     except packages.CannotReplace as error:
         raise AwsError(
@@ -257,7 +258,7 @@ def _sandbox(program: Program) -> Sandbox:
         variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
         variables["AWS_LAMBDA_LOG_LEVEL"] = program.logging.application_level or "INFO"
     return Sandbox(
-        paths=[str(task_root), *packages.search_path(layers), str(runtime_root)],
+        paths=[str(task_root), *packages.search_path(layers, program.runtime), str(runtime_root)],
         task_root=task_root,
         variables=variables,
         timeout=program.timeout,

@@ -203,6 +203,13 @@ class LocalFunction(LambdaFunction):
         )
 
     def _get_layers_data(self, layers_versions_arns: list[str]) -> list[LayerDataType]:
+        for arn in layers_versions_arns:
+            account = arn.split(":")[4] if arn.count(":") > 4 else self.account_id
+            if account != self.account_id:
+                raise NotImplementedByLocalAws(
+                    f"layers of other accounts, such as {arn}: publish one with its packages, and "
+                    "name that"
+                )
         data: list[LayerDataType] = super()._get_layers_data(layers_versions_arns)
         backend = _backend(self.account_id, self.region)
         found = [backend.layers_versions_by_arn(arn) for arn in layers_versions_arns]

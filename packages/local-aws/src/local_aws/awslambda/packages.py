@@ -49,17 +49,26 @@ def task_root(digest: str, code: bytes) -> Path:
     return _extracted(f"code-{digest}", [code])
 
 
-def layers_root(digests: Sequence[str], archives: Sequence[bytes]) -> Path:
-    """The folder of the merged layers, later ones over earlier ones, as /opt; raises as above."""
-    return _extracted("-".join(["layers", *(digest[:32] for digest in digests)]), archives)
+def layers_root(digests: Sequence[str], archives: Sequence[bytes], runtime: str) -> Path:
+    """The folder of the merged layers, later ones over earlier ones, as /opt; raises as above.
+
+    Args:
+        digests: of the layers' archives.
+        archives: zip files.
+        runtime: of the function, such as `python3.12`.
+    """
+    name = "-".join(["layers", runtime, *(digest[:32] for digest in digests)])
+    return _extracted(name, archives, search_path(Path(), runtime))
 
 
-def search_path(layers: Path | None) -> list[str]:
-    """The folders under /opt from which Python imports."""
+def search_path(layers: Path | None, runtime: str) -> list[str]:
+    """The folders under /opt from which Python imports.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
+    """
     if layers is None:
         return []
-    python = layers / "python"
-    return [*map(str, sorted(python.glob("lib/python3*/site-packages"))), str(python)]
+    return [str(layers / "python" / "lib" / runtime / "site-packages"), str(layers / "python")]
 
 
 def _prepared(target: Path, fill: Callable[[Path], None]) -> Path:
@@ -111,7 +120,7 @@ def _with_requirements(names: Iterable[str]) -> list[importlib.metadata.Distribu
     return list(found.values())
 
 
-def _extracted(name: str, archives: Sequence[bytes]) -> Path:
+def _extracted(name: str, archives: Sequence[bytes], imported: Sequence[str] = (".",)) -> Path:
     def fill(folder: Path) -> None:
         for archive in archives:
             with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
@@ -124,10 +133,8 @@ def _extracted(name: str, archives: Sequence[bytes]) -> Path:
                     NotADirectoryError,
                 ) as error:
                     raise CannotReplace(f"its zip file cannot be extracted: {error}") from None
-        _replace_native(folder)
-        _replace_native(folder / "python")
-        for packages in folder.glob("python/lib/*/*-packages"):
-            _replace_native(packages)
+        for packages in imported:
+            _replace_native(folder / packages)
 
     return _prepared(state.folder("lambda") / name, fill)
 

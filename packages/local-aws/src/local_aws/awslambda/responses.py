@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,6 +16,13 @@ from moto.core.utils import camelcase_to_underscores, get_service_model
 from local_aws import validation
 from local_aws.api import AwsError, CheckedResponse, NotImplementedByLocalAws
 from local_aws.awslambda.models import LocalLambdaBackend
+
+# where an address names a function or a layer, and how: by ARN, or by a part of it
+_NAMED = re.compile(r"(/(?:functions|layers)/)")
+_NAME = re.compile(
+    r"(?:arn:[\w-]+:lambda:(?P<region>[\w-]+):)?(?P<account>\d{12}):(?:function|layer):"
+    r"(?P<name>[\w-]+)(?P<qualifier>:[\w$-]+)?"
+)
 
 
 class LocalLambdaResponse(CheckedResponse, LambdaResponse):
@@ -37,6 +45,7 @@ class LocalLambdaResponse(CheckedResponse, LambdaResponse):
         """Refuse what could not be honoured, and what botocore's model does not allow."""
         if not hasattr(self, camelcase_to_underscores(action)) or action == "InvokeAsync":
             raise NotImplementedByLocalAws(f"lambda:{action}")
+        self._read_name()
         if action == "Invoke":
             return  # its few parameters are headers, checked where they are read
         self.parse_parameters(self.normalized_request)
@@ -46,6 +55,27 @@ class LocalLambdaResponse(CheckedResponse, LambdaResponse):
         broken = validation.violations(checked, operation.input_shape)
         if broken:
             raise AwsError("ValidationException", validation.message(broken))
+
+    def _read_name(self) -> None:
+        """Let moto, which does not read every form everywhere, find a plain name in the address.
+
+        A function and a layer are named by name, by ARN or by a part of it.
+        """
+        start, kind, rest = _NAMED.split(self.path, 1) if _NAMED.search(self.path) else ("", "", "")
+        given, slash, rest = rest.partition("/")
+        account, region = self.current_account, self.region
+        parts = _NAME.fullmatch(unquote(given))
+        if parts and parts["account"] == account and parts["region"] in (None, region):
+            name = parts["name"] + (parts["qualifier"] or "")
+            self.path = f"{start}{kind}{name}{slash}{rest}"
+
+    def get_layer_version_by_arn(self) -> TYPE_RESPONSE:
+        """A version of a layer."""
+        arn = self.params["Arn"]
+        version = self.backend.layers_versions_by_arn(arn)
+        if version is None:
+            raise AwsError("ResourceNotFoundException", f"The layer version {arn} does not exist.")
+        return 200, {}, json.dumps(version.get_layer_version())
 
     def invoke(self) -> TYPE_RESPONSE:
         """Run a function, or accept its event."""

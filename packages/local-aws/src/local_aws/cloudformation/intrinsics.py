@@ -58,6 +58,7 @@ class Evaluator:
             "Fn::If": self._if,
             "Fn::Base64": self._base64,
             "Fn::FindInMap": self._find_in_map,
+            "Fn::GetAZs": self._zones,
             "Fn::GetAtt": self._get_att,
             "Fn::ImportValue": lambda name: self._scope.imported(str(self.value(name))),
             "Fn::Join": self._join,
@@ -167,6 +168,17 @@ class Evaluator:
     def _get_att(self, argument: Any) -> Any:
         logical_id, attribute = templates.attribute_path(argument)
         return self._scope.attribute(logical_id, self.value(attribute))
+
+    def _zones(self, argument: Any) -> list[str]:
+        """The availability zones of a region, or of the stack's where none is told."""
+        # its package takes long to import, and few templates ask
+        from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+
+        region = self.value(argument) or self._scope.reference("AWS::Region")
+        zones = RegionsAndZonesBackend.zones.get(region)
+        if zones is None:
+            raise ValidationError(f"Template error: Fn::GetAZs: there is no region {region}")
+        return sorted(zone.name for zone in zones)
 
     def _join(self, argument: list[Any]) -> str:
         delimiter, values = argument

@@ -35,6 +35,7 @@ FUNCTIONS = frozenset(
             "Base64",
             "Equals",
             "FindInMap",
+            "GetAZs",
             "GetAtt",
             "If",
             "ImportValue",
@@ -80,6 +81,19 @@ _RESOURCE_KEYS = frozenset(
     ]
 )
 _POLICIES = frozenset({"Delete", "Retain", "RetainExceptOnCreate", "Snapshot"})
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+_WITH_SNAPSHOTS = frozenset(
+    [
+        "AWS::DocDB::DBCluster",
+        "AWS::EC2::Volume",
+        "AWS::ElastiCache::CacheCluster",
+        "AWS::ElastiCache::ReplicationGroup",
+        "AWS::Neptune::DBCluster",
+        "AWS::RDS::DBCluster",
+        "AWS::RDS::DBInstance",
+        "AWS::Redshift::Cluster",
+    ]
+)
 # what XML 1.0 has no way to write, and so no answer of CloudFormation's
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PLACEHOLDER = re.compile(r"\$\{([^!{}][^{}]*)\}")
@@ -136,14 +150,18 @@ def parse(body: str) -> Template:
             fault of its kind is listed.
     """
     document = _load(body)
+    if "Transform" in document:  # which may know further sections, as SAM's knows Globals
+        raise ValidationError(
+            f"The local AWS does not implement a template's Transform ({document['Transform']}): "
+            "macros, AWS::Serverless among them."
+        )
     unknown = sorted(set(document) - _SECTIONS)
     if unknown:
         raise ValidationError(
             f"Invalid template property or properties [{', '.join(map(str, unknown))}]"
         )
-    for unsupported in ("Transform", "Hooks"):
-        if unsupported in document:
-            raise ValidationError(f"The local AWS does not implement a template's {unsupported}.")
+    if "Hooks" in document:
+        raise ValidationError("The local AWS does not implement a template's Hooks.")
     declared = document.get("Resources")
     if not isinstance(declared, dict) or not declared:
         raise ValidationError(
@@ -462,7 +480,7 @@ def _definition(name: str, value: Any) -> Definition:
             raise ValidationError(
                 f"Template error: Unrecognized {key} {policy} for resource {name}"
             )
-        if policy == "Snapshot":
+        if policy == "Snapshot" and value["Type"] not in _WITH_SNAPSHOTS:
             raise ValidationError(
                 f"Template error: resource type {value['Type']} does not support {key} "
                 f"policy Snapshot (resource '{name}')"

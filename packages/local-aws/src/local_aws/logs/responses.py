@@ -1,9 +1,11 @@
-"""FilterLogEvents by a prefix of the streams' names."""
+"""FilterLogEvents by a prefix of the streams' names, and log groups by name or ARN."""
 
 import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+
+from moto.core.responses import BaseResponse
 
 from local_aws.api import AwsError
 from local_aws.documents import read_json
@@ -28,3 +30,20 @@ def by_prefix(filter_log_events: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return filter_log_events(response)
 
     return filtered
+
+
+def parameter(response: Any, param_name: str, if_none: Any = None) -> Any:
+    """A parameter; the name of a log group also where its identifier is told, by name or ARN."""
+    found = BaseResponse._get_param(response, param_name, if_none)
+    if param_name != "logGroupName":
+        return found
+    identifier = BaseResponse._get_param(response, "logGroupIdentifier")
+    if identifier is None:
+        return found
+    if found is not None:
+        raise AwsError(
+            "InvalidParameterException",
+            "LogGroup name and identifier cannot be specified at the same time.",
+        )
+    kind, _, name = identifier.partition(":log-group:")
+    return name.removesuffix(":*") if name else kind

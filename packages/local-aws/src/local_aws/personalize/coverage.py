@@ -22,8 +22,13 @@ _DIFFERENCES = """\
   attributions.
 - AWS trains by itself unless `performAutoTraining` is false. So does the local AWS, an hour after
   the solution is made and then by its schedule, as long as it runs.
-- Imports check more than AWS says: columns that the schema does not have, timestamps in
-  milliseconds or before 1970 are errors, and every bad row is counted; AWS names none.
+- Imports tell of every bad row; AWS names none. Values of metadata that do not conform to the
+  schema are taken as missing in at most 1 % of the rows: AWS is on record with taking some, and
+  where it stops is not known. Columns that the schema does not have, or spells in other letters,
+  are taken, too; an ACTIVE job tells of all this in its `failureReason`. Timestamps in
+  milliseconds are errors.
+- An event whose `eventId` came before counts in filters and for the user at once, and not in
+  trainings; AWS documents the latter alone.
 - An item that came after a training (PutItems, PutEvents) is not recommended before the next one.
 - `minProvisionedTPS`, KMS keys and `itemExplorationConfig` are remembered, and change nothing.
 """

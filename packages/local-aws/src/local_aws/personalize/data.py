@@ -8,7 +8,7 @@ import bisect
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,13 +112,24 @@ class Events:
         )
 
 
+class _Streamed(NamedTuple):
+    """An event as PutEvents brought it; of those that came again, trainings see none."""
+
+    timestamp: int
+    item: int
+    event_type: int
+    value: float
+    context: dict[str, Any]
+    again: bool
+
+
 class Interactions:
     """Imported interactions, and those that PutEvents brought since."""
 
     def __init__(self) -> None:
         self.bulk = Events.of([], {})
         self._starts: NDArray[np.int64] = np.zeros(1, np.int64)
-        self._streamed: dict[int, list[tuple[int, int, int, float, dict[str, Any]]]] = {}
+        self._streamed: dict[int, list[_Streamed]] = {}
         self.streamed_count = 0
 
     def replace(self, events: Events) -> None:
@@ -140,17 +151,27 @@ class Interactions:
         event_type: int,
         value: float,
         context: dict[str, Any],
+        again: bool = False,
     ) -> None:
         """One event as it happens; it stays when imports replace the rest."""
         rows = self._streamed.setdefault(user, [])
-        bisect.insort(rows, (timestamp, item, event_type, value, context), key=lambda row: row[0])
+        event = _Streamed(timestamp, item, event_type, value, context, again)
+        bisect.insort(rows, event, key=lambda row: row.timestamp)
         self.streamed_count += 1
 
     def move(self, user: int, to: int) -> None:
         """Give the streamed events of `user` to another, who turned out to be the same person."""
-        for timestamp, item, event_type, value, context in self._streamed.pop(user, []):
+        for event in self._streamed.pop(user, []):
             self.streamed_count -= 1
-            self.put(to, item, timestamp, event_type, value, context)
+            self.put(
+                to,
+                event.item,
+                event.timestamp,
+                event.event_type,
+                event.value,
+                event.context,
+                event.again,
+            )
 
     def history(self, user: int) -> Events:
         """The newest interactions of one user, oldest first, without context."""
@@ -163,21 +184,23 @@ class Interactions:
         streamed = self._streamed.get(user)
         if streamed:
             new = streamed[-_HISTORY:]
-            item = np.concatenate([item, np.array([row[1] for row in new], np.int32)])
-            timestamp = np.concatenate([timestamp, np.array([row[0] for row in new], np.int64)])
-            kind = np.concatenate([kind, np.array([row[2] for row in new], np.int16)])
-            value = np.concatenate([value, np.array([row[3] for row in new], np.float32)])
+            moments = np.array([row.timestamp for row in new], np.int64)
+            item = np.concatenate([item, np.array([row.item for row in new], np.int32)])
+            timestamp = np.concatenate([timestamp, moments])
+            kind = np.concatenate([kind, np.array([row.event_type for row in new], np.int16)])
+            value = np.concatenate([value, np.array([row.value for row in new], np.float32)])
             order = np.argsort(timestamp, kind="stable")[-_HISTORY:]
             item, timestamp, kind, value = item[order], timestamp[order], kind[order], value[order]
         return Events(np.full(len(item), user, np.int32), item, timestamp, kind, value)
 
     def all(self) -> Events:
-        """Everything, sorted by user and time."""
+        """Everything that a training may see, sorted by user and time."""
         rows, contexts = [], []
         for user, streamed in self._streamed.items():
-            for timestamp, item, kind, value, context in streamed:
-                rows.append((user, item, timestamp, kind, value))
-                contexts.append(context)
+            for event in streamed:
+                if not event.again:
+                    rows.append((user, event.item, event.timestamp, event.event_type, event.value))
+                    contexts.append(event.context)
         names = {name for context in contexts for name in context}
         new = Events.of(rows, {name: [c.get(name) for c in contexts] for name in names})
         return self.bulk.joined(new).sorted() if rows else self.bulk
@@ -250,6 +273,7 @@ class GroupData:
         self.interactions_schema: Schema | None = None
         self.metadata: dict[str, Metadata] = {}
         self._sessions: dict[str, str] = {}
+        self._event_ids: set[str] = set()
 
     def open(self, schema: Schema) -> None:
         """Make room for a dataset of `schema`, or give the one that is there a new schema."""
@@ -325,13 +349,18 @@ class GroupData:
         event_type: str,
         value: float | None,
         context: dict[str, Any],
+        event_id: str | None = None,
     ) -> None:
         """Take one streamed event.
 
-        Until a session has a user its id stands for one; then its events become that user's.
+        Until a session has a user its id stands for one; then its events become that user's. An
+        event whose id came before is no part of trainings.
         """
         with self.lock:
             assert self.interactions is not None
+            again = event_id is not None and event_id in self._event_ids
+            if event_id is not None:
+                self._event_ids.add(event_id)
             if user_id is None:
                 user_id = self._sessions.get(session_id, session_id)
             elif self._sessions.get(session_id) != user_id:
@@ -346,4 +375,5 @@ class GroupData:
                 self.event_types.add(event_type),
                 np.nan if value is None else value,
                 context,
+                again,
             )

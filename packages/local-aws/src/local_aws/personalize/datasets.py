@@ -1,6 +1,7 @@
 """Dataset groups, schemas, datasets, imports, event trackers and filters."""
 
 import uuid
+from functools import partial
 from typing import Any
 
 from local_aws.api import NotImplementedByLocalAws
@@ -185,16 +186,19 @@ class Datasets(Registry):
             self.quota(len(running), IMPORTS, "dataset import jobs in progress")
             job = self.add("datasetImportJob", arn, dataset.group, attributes, params)
             storage = JobStorage(role, arn, self.account_id, self.region_name)
-            self.work(job, "CREATE", "ACTIVE", lambda: self._import(dataset, storage, place, full))
+            task = partial(self._import, job, dataset, storage, place, full)
+            self.work(job, "CREATE", "ACTIVE", task)
         return {"datasetImportJobArn": arn}
 
-    def _import(self, dataset: Resource, storage: JobStorage, place: Place, full: bool) -> None:
+    def _import(
+        self, job: Resource, dataset: Resource, storage: JobStorage, place: Place, full: bool
+    ) -> None:
         kind = dataset["datasetType"]
         data = self.data(dataset.group)
         schema = data.schema(kind)
         assert schema is not None
         try:
-            rows = importing.read(storage.read(place), schema)
+            rows, told = importing.read(storage.read(place), schema)
         except (AccessDenied, importing.BadData) as error:
             raise Failed(str(error)) from None
         if kind == "INTERACTIONS":
@@ -208,6 +212,8 @@ class Datasets(Registry):
                     counts[row["USER_ID"]] = counts.get(row["USER_ID"], 0) + 1
                 enough_users(sum(1 for n in counts.values() if n >= USER_INTERACTIONS), len(counts))
         data.load(kind, rows, full)
+        if told:  # the API has no other member for what a job has to say
+            job.attributes["failureReason"] = f"Imported, with warnings: {' '.join(told)}"
 
     def create_event_tracker(self, params: Params) -> Params:
         """CreateEventTracker: one for each group."""

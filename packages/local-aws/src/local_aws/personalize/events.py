@@ -29,7 +29,7 @@ class Events(Runtime):
             raise InvalidInput("The dataset group has no Interactions dataset.")
         wrong: list[str] = []
         checked = [
-            _event(position, event, schema, wrong)
+            _event(position, event, params["sessionId"], schema, wrong)
             for position, event in enumerate(params["eventList"], 1)
         ]
         if wrong:
@@ -68,7 +68,7 @@ class Events(Runtime):
         data.load(kind, checked, full=False)
 
 
-def _event(position: int, event: Params, schema: Schema, wrong: list[str]) -> Params:
+def _event(position: int, event: Params, session: str, schema: Schema, wrong: list[str]) -> Params:
     where = f"event {position}"
     if event.get("metricAttribution"):
         raise NotImplementedByLocalAws("metric attributions (metricAttribution)")
@@ -86,7 +86,8 @@ def _event(position: int, event: Params, schema: Schema, wrong: list[str]) -> Pa
             value = importing.value(Field("EVENT_VALUE", "float"), value)
         except ValueError as error:
             wrong.append(f"{where}: eventValue {error}")
-    context = _row(schema.metadata, values, where, wrong)
+    # a SESSION_ID of the schema is the call's, which AWS is on record with filling in
+    context = _row(schema.metadata, {"SESSIONID": session, **values}, where, wrong)
     known = {_plain(field.name) for field in schema.fields} | _OWN
     wrong += [
         f"{where}: the schema has no field for '{name}'" for name in values if name not in known
@@ -98,6 +99,7 @@ def _event(position: int, event: Params, schema: Schema, wrong: list[str]) -> Pa
         "event_type": event["eventType"],
         "value": value,
         "context": context,
+        "event_id": event.get("eventId"),
     }
 
 

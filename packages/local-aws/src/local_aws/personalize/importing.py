@@ -1,10 +1,18 @@
-"""Bulk import: CSV files, checked line by line against the dataset's schema."""
+"""Bulk import: CSV files, checked line by line against the dataset's schema.
+
+The guide says that data must match the schema, and AWS has an error for data that does not; yet
+imports are on record that AWS took with a few values of metadata that do not. So a value of a
+metadata field that is none of its type, or empty where the schema does not allow null, is taken as
+missing, as long as few rows have one; so are other spellings of columns, and columns that the
+schema does not have. The job tells of it.
+"""
 
 import csv
 import io
 import math
 import re
 import sys
+from dataclasses import dataclass, field
 from typing import Any
 
 from local_aws.personalize.schemas import Field, Schema
@@ -16,6 +24,7 @@ _NUMBER = re.compile(r" *[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)? *", re.ASCII)
 _LARGEST_FLOAT = 3.4028234663852886e38
 _LONGEST = 1000  # digits of a whole number
 _MILLISECONDS = 100_000_000_000  # as seconds: the year 5138
+_TOLERATED = 0.01  # share of rows; where AWS's own tolerance ends is not known
 NONCONFORMING = (
     "Input csv has rows that do not conform to the dataset schema. Please ensure all required data "
     "fields are present and that they are of the type specified in the schema."
@@ -26,34 +35,72 @@ class BadData(Exception):
     """The file cannot be imported; the text says where and why."""
 
 
-def read(files: list[tuple[str, bytes]], schema: Schema) -> list[dict[str, Any]]:
+@dataclass
+class _Findings:
+    """What is wrong with the rows of all files.
+
+    Attributes:
+        hard: rows that keep the data from being imported.
+        soft: rows with values that can be taken as missing.
+        early: rows that were created before 1970.
+        shown: the first of them in words, hard and soft ones.
+        columns: what is wrong with headers, and does no harm.
+    """
+
+    hard: int = 0
+    soft: int = 0
+    early: int = 0
+    shown: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+
+    def note(self, words: str) -> None:
+        if len(self.shown) < _SHOWN:
+            self.shown.append(words)
+
+    @property
+    def listed(self) -> str:
+        bad = self.hard + self.soft
+        more = f" (the first {_SHOWN} are shown)" if bad > _SHOWN else ""
+        return f"{_rows(bad)}{more}: {'; '.join(self.shown)}."
+
+
+def read(files: list[tuple[str, bytes]], schema: Schema) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of all files, values by field name in their Python types, None for null.
 
     Args:
         files: name and content of each.
         schema: what the columns must be.
 
+    Returns:
+        The rows, and what the job has to tell of them.
+
     Raises:
         BadData: everything that is wrong, with file, line and field.
     """
     rows: list[dict[str, Any]] = []
-    wrong: list[str] = []
-    bad = 0
+    found = _Findings()
     for name, content in files:
-        bad += _read(name, content, schema, rows, wrong)
-    if bad:
-        more = f" (the first {_SHOWN} are shown)" if bad > _SHOWN else ""
-        raise BadData(f"{NONCONFORMING} {_rows(bad)}{more}: {'; '.join(wrong)}.")
-    return rows
+        _read(name, content, schema, rows, found)
+    if found.hard or found.soft > _TOLERATED * len(rows):
+        raise BadData(f"{NONCONFORMING} {found.listed}")
+    told = [*found.columns]
+    if found.soft:
+        told.append(
+            "Values that do not conform to the dataset schema were taken as missing in "
+            + found.listed
+        )
+    if found.early:
+        told.append(f"{_rows(found.early, 'row')} with a CREATION_TIMESTAMP before 1970.")
+    return rows, told
 
 
-def _rows(count: int) -> str:
-    return "1 bad row" if count == 1 else f"{count} bad rows"
+def _rows(count: int, noun: str = "bad row") -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _read(
-    name: str, content: bytes, schema: Schema, rows: list[dict[str, Any]], wrong: list[str]
-) -> int:
+    name: str, content: bytes, schema: Schema, rows: list[dict[str, Any]], found: _Findings
+) -> None:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -66,46 +113,51 @@ def _read(
         raise BadData(f"{name} begins with a byte order mark. Save the file as UTF-8 without one.")
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
-        return _read_rows(name, reader, schema, rows, wrong)
+        _read_rows(name, reader, schema, rows, found)
     except csv.Error as error:
         raise BadData(f"{name}, line {reader.line_num}: {error}") from None
 
 
 def _read_rows(
-    name: str, reader: Any, schema: Schema, rows: list[dict[str, Any]], wrong: list[str]
-) -> int:
+    name: str, reader: Any, schema: Schema, rows: list[dict[str, Any]], found: _Findings
+) -> None:
     header = next(reader, None)
     if not header:
         raise BadData(f"{name} is empty: a header row with the schema's field names is needed.")
-    _check_header(name, header, schema)
+    _check_header(name, header, schema, found)
     fields = [schema.field(column) for column in header]
-    readers = [(f.name, _reader(f, schema)) for f in fields if f is not None]
-    bad = 0
+    readers = [(f, _reader(f, schema)) if f else None for f in fields]
     for values in reader:
         if not values:
             continue
-        broken = []
+        broken, hard = [], False
+        row: dict[str, Any] = {}
         if len(values) != len(header):
-            broken.append(f"{len(values)} values for {len(header)} columns")
+            broken, hard = [f"{len(values)} values for {len(header)} columns"], True
         else:
-            row = {}
-            for (column, convert), value in zip(readers, values, strict=True):
+            for column, text in zip(readers, values, strict=True):
+                if column is None:
+                    continue
+                known, convert = column
                 try:
-                    row[column] = convert(value)
+                    row[known.name] = convert(text)
                 except ValueError as error:
-                    broken.append(f"{column}: {error}")
-            if not broken:
-                rows.append(row)
+                    row[known.name] = None
+                    broken.append(f"{known.name}: {error}")
+                    hard = hard or known not in schema.metadata
         if broken:
-            bad += 1
-            if len(wrong) < _SHOWN:
-                wrong.append(f"{name}, line {reader.line_num}: {', '.join(broken)}")
-    return bad
+            found.note(f"{name}, line {reader.line_num}: {', '.join(broken)}")
+            found.hard += hard
+            found.soft += not hard
+        if not hard:
+            rows.append(row)
+            found.early += (row.get("CREATION_TIMESTAMP") or 0) < 0
 
 
-def _check_header(name: str, header: list[str], schema: Schema) -> None:
+def _check_header(name: str, header: list[str], schema: Schema, found: _Findings) -> None:
     wanted = [field.name for field in schema.fields]
-    missing = [column for column in wanted if column not in header]
+    given = {column.upper() for column in header}
+    missing = [column for column in wanted if column.upper() not in given]
     if missing:
         like = {column.strip().strip('"').upper(): column for column in header}
         hints = [f"'{like[m.upper()]}' must be '{m}'" for m in missing if m.upper() in like]
@@ -114,15 +166,18 @@ def _check_header(name: str, header: list[str], schema: Schema) -> None:
             f"Input csv is missing the following columns: [{', '.join(missing)}]{hint}. "
             f"File: {name}."
         )
-    twice = sorted({column for column in header if header.count(column) > 1})
+    known = {column.upper() for column in wanted}
+    names = [column.upper() for column in header if column.upper() in known]
+    twice = sorted({column for column in names if names.count(column) > 1})
     if twice:
         raise BadData(f"{name}: the header has these columns twice: {_listed(twice)}.")
-    unknown = [column for column in header if column not in wanted]
-    if unknown:
-        raise BadData(
-            f"{name}: the schema has no fields for the columns {_listed(unknown)}. "
-            "Remove them, or use a schema that has them."
+    if unknown := [column for column in header if column.upper() not in known]:
+        found.columns.append(
+            f"{name}: columns that the schema does not have were left out: {_listed(unknown)}."
         )
+    spelt = [column for column in header if column.upper() in known and column not in wanted]
+    if spelt:
+        found.columns.append(f"{name}: columns are not spelt as in the schema: {_listed(spelt)}.")
 
 
 def _reader(field: Field, schema: Schema) -> Any:
@@ -201,16 +256,18 @@ def _whole(field: Field, text: Any) -> int:
     if not -(2**bits) <= number < 2**bits:
         raise ValueError(f"{_short(text)} does not fit into {kind}")
     if field.name in ("TIMESTAMP", "CREATION_TIMESTAMP"):
-        if number < 0:
+        if number < 0 and field.name == "TIMESTAMP":
             raise ValueError(f"{number} is before 1970")
-        if number >= _MILLISECONDS:
+        if abs(number) >= _MILLISECONDS:
             raise ValueError(f"{number} looks like milliseconds; seconds since 1970 are needed")
     return number
 
 
 def _listed(names: list[str]) -> str:
     more = len(names) - _SHOWN
-    return ", ".join(map(_short, names[:_SHOWN])) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(_short(name) or "(no name)" for name in names[:_SHOWN]) + (
+        f" and {more} more" if more > 0 else ""
+    )
 
 
 def _short(text: Any) -> str:

@@ -17,13 +17,24 @@ class PersonalizeBackend(Batch):
     def describe(self, kind: str, params: Params) -> Params:
         """Any Describe operation."""
         described = KINDS[kind]
-        return {described.name: self.find(kind, params[described.arn]).attributes}
+        resource = self.find(kind, params[described.arn])
+        answer = dict(resource.attributes)
+        if resource.deleting:
+            resource.seen.set()
+        return {described.name: answer}
 
     def list_recipes(self, params: Params) -> Params:
-        """ListRecipes: of one domain, or all of them."""
+        """ListRecipes: of one domain, or all of them, by name.
+
+        Of a domain, AWS is on record with a token after all of its recipes: a last page is empty.
+        """
         domain = params.get("domain")
         recipes = [r.describe() for r in catalogue.RECIPES.values() if domain in (None, r.domain)]
-        return paged("recipes", recipes, params)
+        recipes.sort(key=lambda recipe: str(recipe["name"]))
+        answer = paged("recipes", recipes, params)
+        if domain and answer["recipes"] and "nextToken" not in answer:
+            answer["nextToken"] = str(len(recipes))
+        return answer
 
     def describe_recipe(self, params: Params) -> Params:
         """DescribeRecipe."""

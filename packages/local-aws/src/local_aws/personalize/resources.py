@@ -16,6 +16,7 @@ from local_aws.personalize import errors
 
 log = logging.getLogger("local_aws.personalize")
 _PAGE = 100
+_DELETION = 0.5  # seconds that what is being deleted waits for a Describe to see it
 TAGS = 50
 
 
@@ -81,6 +82,7 @@ class Resource:
         attributes: as Describe shows them, and a few more that the API's shapes leave out.
         tags: by key.
         inner: what it stands for in this process, by kind.
+        seen: set when a Describe has shown that it is being deleted.
     """
 
     kind: Kind
@@ -89,6 +91,12 @@ class Resource:
     attributes: dict[str, Any]
     tags: dict[str, str] = field(default_factory=dict)
     inner: Any = None
+    seen: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def deleting(self) -> bool:
+        """Whether it is on its way out."""
+        return self.status.startswith("DELETE")
 
     @property
     def status(self) -> str:
@@ -261,6 +269,8 @@ class Registry(BaseBackend):
                     attributes["failureReason"] = reason
                     self.turn(attributes, f"{verb} FAILED")
                     return
+            if done is None:  # which takes AWS some time; clean-ups wait until they have seen it
+                resource.seen.wait(_DELETION)
             with self.lock:
                 if then is not None:
                     then()

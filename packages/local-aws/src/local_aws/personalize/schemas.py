@@ -115,7 +115,7 @@ def parse(text: str, domain: str | None = None) -> Schema:
         wrong.append("'type' must be 'record'")
     if document.get("namespace") != "com.amazonaws.personalize.schema":
         wrong.append("'namespace' must be 'com.amazonaws.personalize.schema'")
-    if document.get("version") != "1.0":
+    if document.get("version") not in ("1.0", 1) or document["version"] is True:  # or the number
         wrong.append("'version' must be '1.0'")
     kind = str(document.get("name", "")).upper()
     if kind not in _REQUIRED:

@@ -106,6 +106,14 @@ class Serving(Solutions):
 
     def _version(self, arn: str) -> Resource:
         if not arn.endswith(_LATEST):
+            found = self.resources.get(arn)
+            if found is not None and found.kind.name == "solution":
+                newest = self.latest_version(found)
+                such = f", such as {newest.arn}" if newest else ""
+                raise InvalidInput(
+                    f"{arn} is a solution: give the ARN of one of its versions{such}, or "
+                    f"{arn}{_LATEST} for the latest one."
+                )
             return self.find("solutionVersion", arn, ready=True)
         solution = self.find("solution", arn.removesuffix(_LATEST))
         version = self.latest_version(solution)

@@ -344,3 +344,21 @@ def test_other_sdk_clients_can_call_it(aws: Any, probe: str) -> None:
     answer = stranger.invoke(FunctionName=arn, Payload=b'{"do": "nothing"}')
     assert answer["Payload"].read() == b"null"
     assert answer["ExecutedVersion"] == "$LATEST"
+
+
+def test_function_is_found_by_name_by_arn_and_by_a_part_of_it(aws: Any) -> None:
+    name = aws.deploy("def handler(event, context): return 'here'")
+    client = aws.client("lambda")
+    arn = client.get_function_configuration(FunctionName=name)["FunctionArn"]
+    part = f"123456789012:function:{name}"
+    client.create_alias(FunctionName=part, Name="live", FunctionVersion="$LATEST")
+    for asked in (name, arn, part):
+        assert aws.invoke(asked).payload == "here"
+        assert client.get_function(FunctionName=asked)["Configuration"]["FunctionArn"] == arn
+        versions = client.list_versions_by_function(FunctionName=asked)["Versions"]
+        assert [one["Version"] for one in versions] == ["$LATEST"]
+        aliases = client.list_aliases(FunctionName=asked)["Aliases"]
+        assert [one["Name"] for one in aliases] == ["live"]
+    other = part.replace("123456789012", "210987654321")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.get_function(FunctionName=other)

@@ -107,6 +107,42 @@ def test_later_layers_win_and_the_function_wins_over_all(aws: Any) -> None:
     assert aws.invoke(name).payload == [1, 2, 0, 3]
 
 
+def test_layer_is_imported_from_the_folders_of_the_functions_runtime_alone(
+    aws: Any, offline: Path
+) -> None:
+    old = "python/lib/python3.6/site-packages/"
+    native = distribution("native_thing", "3.5", FOREIGN, "")
+    other = layer(aws, {"of36.py": "N = 1\n", **native}, prefix=old)
+    source = """
+import importlib.util, sys
+def handler(event, context):
+    opt = [path.partition("/layers-")[2].partition("/")[2] for path in sys.path]
+    return importlib.util.find_spec("of36") is None, [path for path in opt if path]
+"""
+    name = aws.deploy(source, Layers=[other], Runtime="python3.12")
+    assert aws.invoke(name).payload == [True, ["python/lib/python3.12/site-packages", "python"]]
+
+
+def test_layer_of_another_account_is_refused_by_name(aws: Any) -> None:
+    public = "arn:aws:lambda:eu-west-1:336392948345:layer:AWSSDKPandas-Python312:16"
+    with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*layers of other accounts"):
+        aws.deploy("def handler(e, c): return 1", Layers=[public])
+
+
+def test_layer_is_found_by_name_and_by_arn(aws: Any) -> None:
+    version = layer(aws, {"found.py": "N = 1\n"})
+    arn, name = version.rpartition(":")[0], version.split(":")[-2]
+    client = aws.client("lambda")
+    for asked in (name, arn):
+        found = client.list_layer_versions(LayerName=asked)["LayerVersions"]
+        assert [one["LayerVersionArn"] for one in found] == [version]
+        one = client.get_layer_version(LayerName=asked, VersionNumber=1)
+        assert one["LayerVersionArn"] == version
+    assert client.get_layer_version_by_arn(Arn=version)["LayerVersionArn"] == version
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_layer_version_by_arn(Arn=f"{arn}:7")
+
+
 def test_a_deleted_layer_version_stays_with_its_functions(aws: Any) -> None:
     arn = layer(aws, {"kept.py": "__version__ = '1'\n"})
     name = aws.deploy(REPORT.format("kept"), Layers=[arn])

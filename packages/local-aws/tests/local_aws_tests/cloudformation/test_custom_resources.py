@@ -81,6 +81,46 @@ def resource(token: str, kind: str = "Custom::Thing", **properties: Any) -> dict
     return {"Type": kind, "Properties": {"ServiceToken": token, **properties}}
 
 
+def test_inline_function_answers_with_cfnresponse(stacks: Stacks) -> None:
+    source = """
+import cfnresponse
+def handler(event, context):
+    failed = event["RequestType"] == "Create" and "Fail" in event["ResourceProperties"]
+    status = cfnresponse.FAILED if failed else cfnresponse.SUCCESS
+    name = event.get("PhysicalResourceId", "thing-1")
+    cfnresponse.send(event, context, status, {"Answer": "42"}, name, reason="asked to fail")
+"""
+    role_of_it = {"Fn::GetAtt": "Role.Arn"}
+    function = {
+        "Runtime": "python3.12",
+        "Handler": "index.handler",
+        "Code": {"ZipFile": source},
+        "Role": role_of_it,
+        "Timeout": 30,
+    }
+    resources = {
+        "Role": role(),
+        "Function": {"Type": "AWS::Lambda::Function", "Properties": function},
+        "Thing": {
+            "Type": "Custom::Thing",
+            "Properties": {"ServiceToken": {"Fn::GetAtt": "Function.Arn"}},
+        },
+    }
+    outputs = {
+        "Id": {"Value": {"Ref": "Thing"}},
+        "Answer": {"Value": {"Fn::GetAtt": "Thing.Answer"}},
+    }
+    stack = stacks.create(resources, Outputs=outputs)
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
+    assert stacks.outputs(stack) == {"Id": "thing-1", "Answer": "42"}
+    assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
+    resources["Thing"]["Properties"]["Fail"] = "yes"
+    stack = stacks.create(resources)
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "asked to fail" in str(stacks.failures(stack))
+    stacks.delete(stack)
+
+
 def test_the_events_of_a_life(stacks: Stacks, token: str) -> None:
     def resources(value: str) -> dict[str, Any]:
         thing = resource(token, Value=value, Number=30, Flag=True, Nested={"List": [1, False]})

@@ -94,6 +94,8 @@ def test_yaml_with_short_functions() -> None:
         ({"Ref": "AWS::NoValue"}, NO_VALUE),
         ({"Fn::Sub": "x-${New}"}, f"x-{UNKNOWN}"),
         ({"Fn::Select": [3, {"Fn::Split": ["-", {"Ref": "New"}]}]}, UNKNOWN),
+        ({"Fn::GetAZs": ""}, ["eu-west-1a", "eu-west-1b", "eu-west-1c"]),
+        ({"Fn::Select": [0, {"Fn::GetAZs": {"Ref": "AWS::Region"}}]}, "eu-west-1a"),
     ],
 )
 def test_functions(value: Any, expected: Any) -> None:
@@ -109,6 +111,7 @@ def test_functions(value: Any, expected: Any) -> None:
         ({"Fn::If": ["Missing", 1, 2]}, "unresolved condition dependency Missing"),
         ({"Fn::Sub": ["${A}"]}, "Fn::Sub"),
         ({"Fn::Join": [",", [{"a": 1}]]}, "is not a string"),
+        ({"Fn::GetAZs": "moon-1"}, "there is no region moon-1"),
     ],
 )
 def test_misused_functions(value: Any, message: str) -> None:
@@ -144,6 +147,10 @@ def refer(name: str) -> dict[str, Any]:
                 }
             },
             r"Circular dependency between resources: \[A, B, C\]",
+        ),
+        (
+            {"Transform": "AWS::Serverless-2016-10-31", "Globals": {"Function": {}}, **minimal()},
+            r"does not implement a template's Transform \(AWS::Serverless-2016-10-31\)",
         ),
     ],
 )
@@ -196,3 +203,9 @@ def test_schemas_say_what_replaces_and_what_can_be_asked() -> None:
     assert schemas.schema("AWS::SSM::Parameter", "us-east-1").tags_are_a_map
     assert not bucket.tags_are_a_map
     assert not schemas.exists("AWS::Nonsense::Thing", "us-east-1")
+
+
+def test_template_with_a_snapshot_where_aws_takes_one_is_read() -> None:
+    database = {"Type": "AWS::RDS::DBInstance", "DeletionPolicy": "Snapshot", "Properties": {}}
+    read = template.parse(json.dumps({"Resources": {"D": database}}))
+    assert read.resources["D"].deletion_policy == "Snapshot"

@@ -51,3 +51,16 @@ def test_names_and_a_prefix_exclude_each_other(logs: Any) -> None:
     with pytest.raises(ClientError) as error:
         logs.filter_log_events(logGroupName="none", logStreamNamePrefix="t")
     assert error.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_group_is_found_by_its_name_and_by_its_arn(logs: Any) -> None:
+    arn = logs.describe_log_groups()["logGroups"][0]["arn"]
+    for identifier in ("jobs", arn, arn.removesuffix(":*")):
+        found = logs.filter_log_events(logGroupIdentifier=identifier)["events"]
+        assert len(found) == 3
+        stream = {"logGroupIdentifier": identifier, "logStreamName": "transform"}
+        assert [one["message"] for one in logs.get_log_events(**stream)["events"]] == [
+            "from transform"
+        ]
+    with pytest.raises(ClientError, match="cannot be specified at the same time"):
+        logs.filter_log_events(logGroupName="jobs", logGroupIdentifier=arn)

@@ -146,6 +146,23 @@ def test_a_dataset_update_may_only_add_fields_that_allow_null(world: Any, fresh:
 
 
 class TestImports:
+    def test_tolerated_values_are_told_of_in_an_active_job(self, world: Any, fresh: str) -> None:
+        schema = json.dumps(
+            {
+                **HEAD,
+                "name": "Items",
+                "fields": [
+                    {"name": "ITEM_ID", "type": "string"},
+                    {"name": "YEAR", "type": "int"},
+                ],
+            }
+        )
+        dataset = world.dataset(fresh, "Items", schema)
+        good = "".join(f"{n},1990\n" for n in range(1000))
+        job = world.load(dataset, f"ITEM_ID,YEAR\n{good}x,2006–2007\n".encode())
+        assert job["status"] == "ACTIVE"
+        assert "line 1002: YEAR: '2006–2007' is not an int" in job["failureReason"]
+
     def test_enough_good_rows_are_imported(self, world: Any, dataset: str) -> None:
         job = world.load(dataset, rows(40, 25))
         assert job["status"] == "ACTIVE"
@@ -452,3 +469,61 @@ def test_lists_come_in_pages(world: Any) -> None:
     assert len(set(names)) == 15
     code, _ = refusal(world.personalize.list_recipes, nextToken="nonsense")
     assert code == "InvalidNextTokenException"
+
+
+def test_recipes_of_a_domain_come_with_a_token_and_end(world: Any) -> None:
+    first = world.personalize.list_recipes(domain="VIDEO_ON_DEMAND")
+    names = [recipe["name"] for recipe in first["recipes"]]
+    assert names == sorted(names)
+    assert "aws-vod-top-picks" in names
+    rest = world.personalize.list_recipes(domain="VIDEO_ON_DEMAND", nextToken=first["nextToken"])
+    assert rest["recipes"] == []
+    assert "nextToken" not in rest
+
+
+@pytest.mark.parametrize("version", [1, 1.0])
+def test_schema_version_may_be_a_number(world: Any, version: float) -> None:
+    text = json.dumps({**json.loads(INTERACTIONS), "version": version})
+    arn = world.personalize.create_schema(name=world.name("schema"), schema=text)["schemaArn"]
+    world.personalize.delete_schema(schemaArn=arn)
+
+
+def test_campaign_of_a_solution_is_told_to_name_a_version(world: Any, fresh: str) -> None:
+    solution = world.solution(fresh, "aws-popularity-count")
+    code, message = refusal(
+        world.personalize.create_campaign, name="c", solutionVersionArn=solution
+    )
+    assert code == "InvalidInputException"
+    assert f"{solution} is a solution" in message
+    assert f"{solution}/$LATEST" in message
+
+
+def test_what_is_deleted_is_seen_once_more_by_a_describe(world: Any) -> None:
+    """Clean-ups wait for a Describe to fail that has succeeded before."""
+    group = world.group()
+    dataset = world.dataset(group, "Interactions", INTERACTIONS)
+    tracker = world.personalize.create_event_tracker(name=world.name("t"), datasetGroupArn=group)
+    for kind, arn in (
+        ("eventTracker", tracker["eventTrackerArn"]),
+        ("dataset", dataset),
+        ("datasetGroup", group),
+    ):
+        world.settled(kind, arn)
+        operation = "".join("_" + c.lower() if c.isupper() else c for c in kind)
+        getattr(world.personalize, f"delete_{operation}")(**{f"{kind}Arn": arn})
+        assert world.describe(kind, arn)["status"].startswith("DELETE")
+        world.gone(kind, arn)
+
+
+def test_session_of_a_call_fills_the_schemas_session_id(world: Any, fresh: str) -> None:
+    document = json.loads(INTERACTIONS)
+    more = [{"name": "SESSION_ID", "type": "string"}, {"name": "EVENT_TYPE", "type": "string"}]
+    world.dataset(
+        fresh, "Interactions", json.dumps({**document, "fields": [*document["fields"], *more]})
+    )
+    made = world.personalize.create_event_tracker(name=world.name("t"), datasetGroupArn=fresh)
+    world.settled("eventTracker", made["eventTrackerArn"])
+    event = {"eventId": "a", "eventType": "VIEW", "itemId": "1", "sentAt": 1714006143}
+    world.events.put_events(
+        trackingId=made["trackingId"], userId="1", sessionId="session1", eventList=[event]
+    )

@@ -25,9 +25,11 @@ def answer(
 ) -> tuple[bytes, str]:
     """Score the instances of a request.
 
-    JSON holds them as `{"instances": [{"data": {"features": …}}]}`, JSON Lines one a line; features
-    are `{"keys": […], "shape": [n], "values": […]}` or all values in a list. RecordIO holds
-    protobuf records. Without an Accept that says otherwise the answer has the request's format.
+    JSON holds them as `{"instances": [{"features": […]}]}` with all values, or as
+    `{"instances": [{"data": {"features": …}}]}`, where features are `{"values": […]}` with all of
+    them, or `{"keys": […], "shape": [n], "values": […]}`; JSON Lines holds one a line. RecordIO
+    holds protobuf records. Without an Accept that says otherwise the answer has the request's
+    format.
 
     Returns the response's body and content type. Raises InputError for a bad request and
     UnsupportedMediaType.
@@ -90,7 +92,7 @@ def _matrix(rows: list[Any], size: int) -> csr_array:
 
 def _features(instance: Any, size: int) -> tuple[list[int], list[float]]:
     """An instance's keys and values. Raises ValueError in words."""
-    data = instance.get("data") if isinstance(instance, dict) else None
+    data = instance.get("data", instance) if isinstance(instance, dict) else None
     tensor = data.get("features") if isinstance(data, dict) else None
     if isinstance(tensor, dict):
         values, keys, shape = (tensor.get(name) for name in ("values", "keys", "shape"))
@@ -99,11 +101,16 @@ def _features(instance: Any, size: int) -> tuple[list[int], list[float]]:
     else:
         values, keys = tensor, None
     if not isinstance(values, list):
-        raise ValueError('must be {"data": {"features": {"keys": …, "shape": …, "values": …}}}')
+        raise ValueError(
+            'must be {"features": […]} or {"data": {"features": {"keys": …, "shape": …, "values": '
+            "…}}}"
+        )
     if not all(type(v) in (int, float) and abs(v) < 3e38 for v in values):
         raise ValueError("has a value that is not a finite number")
     if keys is None and len(values) == size:
         return list(range(size)), values
+    if keys is None:
+        raise ValueError(f"has {len(values)} values and no keys: give all {size} values, or keys")
     if not isinstance(keys, list) or len(keys) != len(values):
         raise ValueError(f"needs a key for each value, or all {size} values")
     if not all(type(key) is int and 0 <= key < size for key in keys):

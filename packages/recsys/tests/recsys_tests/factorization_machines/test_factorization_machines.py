@@ -4,6 +4,7 @@ import io
 import json
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,15 +158,16 @@ def test_answers_in_every_format() -> None:
     machine = a_machine()
     score = float(machine.scores(csr_array(X))[0])
     tensors = [SPARSE, {"values": X[0].tolist()}, X[0].tolist()]
-    instances = [{"data": {"features": tensor}} for tensor in tensors]
+    instances: list[Any] = [{"data": {"features": tensor}} for tensor in tensors]
+    instances.append({"features": X[0].tolist()})  # the first form that the guide shows
     body, kind = answer(
         machine, json.dumps({"instances": instances}).encode(), "application/json", None
     )
     assert kind == "application/json"
-    assert json.loads(body) == {"predictions": [{"score": pytest.approx(score)}] * 3}
+    assert json.loads(body) == {"predictions": [{"score": pytest.approx(score)}] * 4}
     lines = "\n".join(map(json.dumps, instances)).encode()
     body, kind = answer(machine, lines, "application/jsonlines", None)
-    assert [json.loads(line) for line in body.splitlines()] == [{"score": pytest.approx(score)}] * 3
+    assert [json.loads(line) for line in body.splitlines()] == [{"score": pytest.approx(score)}] * 4
     file = io.BytesIO()
     recordio.write(file, csr_array(X))
     body, kind = answer(machine, file.getvalue(), recordio.CONTENT_TYPE, "application/json")
@@ -185,7 +187,9 @@ def test_answers_in_every_format() -> None:
         (SPARSE | {"keys": [0, 4]}, "instances[0] has a key that is not an integer from 0 to 3"),
         (SPARSE | {"keys": [1]}, "instances[0] needs a key for each value, or all 4 values"),
         (SPARSE | {"values": [1, "2"]}, "instances[0] has a value that is not a finite number"),
-        ("none", 'instances[0] must be {"data": {"features"'),
+        ([1, 0, 1], "instances[0] has 3 values and no keys: give all 4 values, or keys"),
+        ({"values": [1] * 5}, "instances[0] has 5 values and no keys"),
+        ("none", 'instances[0] must be {"features": […]} or {"data": {"features"'),
     ],
 )
 def test_bad_requests(features: object, words: str) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from importlib import resources
 from typing import Any
 
 from local_aws.cloudformation.errors import ResourceFailed
@@ -304,8 +305,12 @@ def _code(properties: Properties) -> dict[str, Any]:
     suffix = {"python": "py", "nodejs": "js"}.get(runtime.rstrip("0123456789.x"))
     if suffix is None:
         raise ResourceFailed(f"Code.ZipFile is for Python and Node.js, not for {runtime or 'none'}")
+    source = code.pop("ZipFile")
+    files = {f"index.{suffix}": source}
+    if suffix == "py" and "cfnresponse" in source:
+        files["cfnresponse.py"] = resources.read_text("local_aws.cloudformation", "cfnresponse.py")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
-        # a fixed date: the same text is the same code
-        zipped.writestr(zipfile.ZipInfo(f"index.{suffix}"), code.pop("ZipFile"))
+        for name, text in files.items():  # with a fixed date: the same text is the same code
+            zipped.writestr(zipfile.ZipInfo(name), text)
     return {**code, "ZipFile": archive.getvalue()}

@@ -1,0 +1,44 @@
+"""What a dataset group learns from, without any AWS."""
+
+import json
+
+from local_aws.personalize import schemas
+from local_aws.personalize.data import GroupData
+
+SCHEMA = json.dumps(
+    {
+        "type": "record",
+        "name": "Interactions",
+        "namespace": "com.amazonaws.personalize.schema",
+        "fields": [
+            {"name": "USER_ID", "type": "string"},
+            {"name": "ITEM_ID", "type": "string"},
+            {"name": "TIMESTAMP", "type": "long"},
+        ],
+        "version": "1.0",
+    }
+)
+
+
+def test_event_whose_id_came_before_is_no_part_of_a_training() -> None:
+    """botocore on eventId: further events of the same id are not used in model training."""
+    data = GroupData()
+    data.open(schemas.parse(SCHEMA))
+    for moment, identity in enumerate(["a", "a", "b", None, None, "a"]):
+        data.put_event("ann", "s", "film", moment, "Watch", None, {}, identity)
+    assert data.interactions is not None
+    assert data.interactions.all().timestamp.tolist() == [0, 2, 3, 4]
+    # the user's own history has all of them
+    assert data.interactions.history(data.users.find("ann")).timestamp.tolist() == [*range(6)]
+
+
+def test_event_that_came_twice_stays_so_when_its_session_gets_a_user() -> None:
+    data = GroupData()
+    data.open(schemas.parse(SCHEMA))
+    for moment in (0, 1):
+        data.put_event(None, "s", "film", moment, "Watch", None, {}, "a")
+    data.put_event("ann", "s", "film", 2, "Watch", None, {}, "b")
+    assert data.interactions is not None
+    events = data.interactions.all()
+    assert events.timestamp.tolist() == [0, 2]
+    assert {data.users.names[user] for user in events.user} == {"ann"}
