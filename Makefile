@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 DATA ?=
 COLUMNS ?=
+ITEMS ?=
+ENCODING ?=
 LIKED ?=
 PRESET ?= default
 PERSONALIZE ?= fit
@@ -15,7 +17,7 @@ PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
 # what `recsys prepare` is told
-PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(LIKED),--liked "$(LIKED)")
+PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(ENCODING),--encoding "$(ENCODING)") $(if $(LIKED),--liked "$(LIKED)")
 PACKAGES := packages/recsys packages/local-aws
 # local-aws's own tests run where neither the project nor recsys is installed; these need one of them
 ALONE := .venv-local-aws
@@ -48,7 +50,7 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json $(PACKAGES:%=%/
 	@npm ci --silent --no-progress
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or file] [COLUMNS=user=…,item=…] [LIKED=7] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=deep_mf,factorization_machines]
+rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=deep_mf,factorization_machines]
 	@python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" -- $(PREPARED)
 
 demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080] [ENGINES=deep_mf]
@@ -73,7 +75,7 @@ reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliabilit
 	@python -m pytest -q -n 2 --dist loadfile -m tallied --hypothesis-profile=thorough
 	@python tests/reliability.py
 
-data: $(SETUP) ## prepare build/data [DATA=folder or file] [COLUMNS=user=…,item=…] [LIKED=7]
+data: $(SETUP) ## prepare build/data [DATA=folder or file] [COLUMNS=user=…,item=…] [ITEMS=file] [ENCODING=cp1252] [LIKED=7]
 	@python -m recsys prepare $(PREPARED)
 
 local: $(SETUP) ## the local AWS and the page, until Ctrl-C [PORT=4566] [PAGE=8080]

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +208,10 @@ def _write_records(path: Path, rows: Ratings, vocabulary: dict[str, int], bar: "
 def _write_movies(path: Path, data: DataSet) -> None:
     """u.item: MovieLens 100k's own, without control characters, or the table in its form."""
     if data.format == "ml-100k" and data.folder is not None:
-        path.write_bytes(_CONTROLS.sub(b"", (data.folder / "u.item").read_bytes()))
+        content = (data.folder / "u.item").read_bytes()
+        with suppress(UnicodeDecodeError):  # it is in latin-1, as it comes
+            content = content.decode().encode("latin-1", "replace")
+        path.write_bytes(_CONTROLS.sub(b"", content))
         return
     movies = data.movies
     with path.open("wb") as file:

@@ -16,9 +16,10 @@ from recsys.datasets.download import MOVIELENS_100K, DownloadError, cached, down
 from recsys.datasets.export import export
 from recsys.datasets.generator import SIZES, generate
 from recsys.datasets.ratings import DataSet, Ratings
-from recsys.datasets.readers import FIELDS, load
+from recsys.datasets.readers import load
 from recsys.datasets.scale import Scale
 from recsys.datasets.splits import split
+from recsys.datasets.tables import FIELDS
 from recsys.datasets.teacher import Opinions, opinions
 from recsys.errors import InputError
 
@@ -31,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
-        "--data", type=Path, help="a folder of MovieLens 100k, 1M, 10M, latest, 20M…; or a CSV"
+        "--data",
+        type=Path,
+        help="a folder of MovieLens 100k, 1M, 10M, latest, 20M…; or your table: CSV, JSON Lines or "
+        "Parquet, a folder or a quoted pattern of several",
     )
     source.add_argument("--size", choices=SIZES, help="generate a data set of this size")
     parser.add_argument("--out", type=Path, default=Path("build/data"), help="default: %(default)s")
@@ -39,8 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns",
         type=_columns,
-        help="what your CSV calls its columns: user=…,item=…,rating=…,timestamp=…",
+        help="what your table calls its columns: user=…,item=…,rating=…,timestamp=…; numbers "
+        "from 1 where it has no header",
     )
+    parser.add_argument("--items", type=Path, help="your table of items, if not beside the data")
+    parser.add_argument("--encoding", help="of texts that are not UTF-8, such as cp1252")
     parser.add_argument(
         "--liked",
         type=float,
@@ -102,7 +109,7 @@ def _obtain(options: argparse.Namespace) -> DataSet:
     learned from and judged by.
     """
     if options.data is not None:
-        data = load(options.data, options.columns)
+        data = load(options.data, options.columns, items=options.items, encoding=options.encoding)
     elif options.size is not None:
         data = generate(options.size, options.seed)
     elif (folder := cached()) is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.datasets.scale import Scale
+from recsys.datasets.tables import MAX_ID
 
 GENRES = (
     "unknown",
@@ -33,9 +34,6 @@ GENRES = (
     "Western",
 )
 """MovieLens 100k's genres, in the order of the flags in its u.item."""
-
-MAX_ID = 3_000_000
-"""Object2Vec's largest vocabulary: integer ids below it stay as they are."""
 
 _SAME_GENRE = {"children": "children's", "science fiction": "sci-fi", "scifi": "sci-fi"}
 _FLAG = {name.lower(): number for number, name in enumerate(GENRES)}

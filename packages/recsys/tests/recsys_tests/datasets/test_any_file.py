@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recsys.datasets import DataError, DataSet, load
+from recsys.datasets.readers import _NO_TIME
+from recsys.datasets.tables import _SPELLINGS
 from tests.inputs import attempt, damaged
 from tests.reliability import Tally
 
@@ -158,10 +161,17 @@ def by_csv(content: bytes) -> list[Rating] | None:
     """What Python's csv makes of it."""
     reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
     header, *rows = [row for row in reader if row]
-    names = [name.strip().lower().replace("_", "") for name in header]
-    at = [names.index(name) for name in HEADER]
     assert all(len(row) == len(header) for row in rows)
-    return [_rating(*(row[place] for place in at)) for row in rows]
+    names = [re.sub(r"[\W_]", "", name.lower()) for name in header]
+    at = [
+        next((k for k, name in enumerate(names) if name in _SPELLINGS[wanted].split()), None)
+        for wanted in HEADER
+    ]
+    if at == [None] * 4:  # there is no header
+        rows = [header, *rows]
+        timely = len(header[2:]) == 1 and re.fullmatch(r"\s*[1-9]\d{8,}\s*", header[2])
+        at = [0, 1, None, 2] if timely else [*range(len(header)), None, None][:4]
+    return [_rating(*("" if place is None else row[place] for place in at)) for row in rows]
 
 
 def by_lines(content: bytes, separator: str) -> list[Rating]:
@@ -169,18 +179,27 @@ def by_lines(content: bytes, separator: str) -> list[Rating]:
     text = content.decode("utf-8-sig")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     rows = [_rating(*line.split(separator)) for line in lines if line]
+    if separator == "::":  # whose ids may be texts
+        return rows
     return [row._replace(user=str(int(row.user)), item=str(int(row.item))) for row in rows]
 
 
 def _rating(user: str, item: str, rating: str, timestamp: str) -> Rating:
     return Rating(
-        user.strip(), item.strip(), float(np.float32(float(rating))), int(timestamp.strip())
+        user.strip(),
+        item.strip(),
+        float(np.float32(float(rating or 1))),
+        int(timestamp.strip() or _NO_TIME),
     )
 
 
 @given(damaged(CSV))
 @example(CSV.replace(b",5\n", b"," + b"9" * 5_000 + b"\n"))  # no int() of so many digits
 @example(CSV + b'""\n')
+@example(CSV.replace(b"timestamp", b"times amp"))
+@example(CSV.replace(b"rating", b"rat ing, "))
+@example(b"7,8,0.5,1700000000\n")
+@example(b"7,8,1700000000\n")
 def test_damaged_csv(tally: Tally, folder: Path, content: bytes) -> None:
     tally("inputs tried", "files of ratings, damaged")
     path = folder / "mine.csv"
@@ -199,6 +218,8 @@ def test_damaged_csv(tally: Tally, folder: Path, content: bytes) -> None:
 @example(("u.data", b"\x0b1\t2\t3\t4\n", "\t"))  # white space for some, for others not
 @example(("ratings.dat", b"\t1::2::3::4\n1\t2::3::4\n", "::"))
 @example(("ratings.dat", b"1\x1f2::3::4\n", "::"))
+@example(("ratings.dat", b"1\r" + COLONS[1:], "::"))
+@example(("ratings.dat", b"\x80" + COLONS, "::"))
 @example(("u.data", b"0x101" + TABS, "\t"))
 @example(("u.data", TABS.rstrip(b"\n") + b"\n1\t2\t3\t0X10\n", "\t"))
 @example(("ratings.dat", b"0x1" + COLONS, "::"))

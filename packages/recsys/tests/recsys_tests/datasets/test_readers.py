@@ -154,9 +154,8 @@ def test_every_id_comes_back(tmp_path: Path, pairs: list[tuple[str, str]]) -> No
         ("1,2,,4", "rating", '"" is not a number'),
         ("1,2,nan,4", "rating", '"nan" is not a number'),
         ("1,2,inf,4", "rating", '"inf" is not a number'),
-        ("1,2,-1,4", "rating", "-1 is not between 0 and 100"),
-        ("1,2,101,4", "rating", "101 is not between 0 and 100"),
-        ("1,2,1e9,4", "rating", "1e9 is not between 0 and 100"),
+        ("1,2,-2e9,4", "rating", "-2e9 is larger than 1,000,000,000"),
+        ("1,2,1e10,4", "rating", "1e10 is larger than 1,000,000,000"),
         ("1,2,3,noon", "timestamp", '"noon" is not a whole number'),
         ("1,2,3,2026-11-22", "timestamp", "write seconds since 1970-01-01 UTC"),
         ("1,2,3,4.5", "timestamp", "not a whole number"),
@@ -201,10 +200,9 @@ def test_a_line_without_end_is_told_of_and_not_taken_apart(tmp_path: Path, end: 
 
 
 def test_all_problems_at_once_in_both_files(tmp_path: Path) -> None:
-    write(tmp_path / "ratings.dat", "1::2::3::4\n1::x::9::4\n\n1::2::3\n1::2::3::-1\n")
+    write(tmp_path / "ratings.dat", "1::2::3::4\n1::x::y::4\n\n1::2::3\n1::2::3::-1\n")
     write(tmp_path / "movies.dat", "2::A::Drama\n2::B::Drama\nC::D\n")
     assert found(tmp_path) == [
-        ("ratings.dat", 2, "item"),
         ("ratings.dat", 2, "rating"),
         ("ratings.dat", 4, None),
         ("ratings.dat", 5, "timestamp"),
@@ -225,7 +223,7 @@ def test_problems_are_listed_up_to_a_stated_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "fields", "words"),
     [
-        ("user,item", ["rating", "timestamp"], "--columns rating=…"),
+        ("user,thing", ["item"], "--columns item=…"),
         (
             "user,item,rating,timestamp,Rating",
             [
@@ -234,7 +232,6 @@ def test_problems_are_listed_up_to_a_stated_number(tmp_path: Path) -> None:
             'has "rating" twice',
         ),
         ("user,userId,item,rating,timestamp", ["user"], "could be user or userId"),
-        ("user;item;rating;timestamp", ["user"], "separated by ';'"),
         ("1,2,3,4", [None], "has no header"),
     ],
 )
@@ -307,6 +304,7 @@ def test_folders_that_hold_nothing_known(tmp_path: Path, ml_100k: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     write(other / "clicks.csv", HEADER)
+    write(other / "colours.csv", HEADER)
     with pytest.raises(DataError, match=f"give {other / 'clicks.csv'}"):
         load(other)
 
