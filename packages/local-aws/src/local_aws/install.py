@@ -14,6 +14,7 @@ from local_aws import (
     s3vectors,
     sagemaker,
     sagemakerruntime,
+    sns,
     sqs,
     stepfunctions,
     sts,
@@ -35,6 +36,7 @@ def install() -> None:
     s3vectors.install()
     sagemaker.install()
     sagemakerruntime.install()
+    sns.install()
     sqs.install()
     stepfunctions.install()
     sts.install()
