@@ -13,12 +13,24 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from botocore.model import StringShape
-from moto.awslambda.exceptions import FunctionAlreadyExists, InvalidParameterValueException
-from moto.awslambda.models import LambdaBackend, LambdaFunction, LayerDataType, LayerVersion
+from moto.awslambda.exceptions import (
+    FunctionAlreadyExists,
+    InvalidParameterValueException,
+    UnknownFunctionException,
+)
+from moto.awslambda.models import (
+    LambdaBackend,
+    LambdaFunction,
+    LambdaStorage,
+    LayerDataType,
+    LayerVersion,
+)
+from moto.core.exceptions import ServiceException
 from moto.core.utils import get_service_model, iso_8601_datetime_with_nanoseconds
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
+from werkzeug.exceptions import HTTPException
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.awslambda import destinations
@@ -239,11 +251,27 @@ class LocalFunction(LambdaFunction):
         return self.get_configuration()
 
 
+class _Functions(LambdaStorage):
+    """The functions of an account and region."""
+
+    def split_function_arn(self, arn: str) -> tuple[str, str, str | None]:
+        """The unqualified ARN, the name and the qualifier.
+
+        Raises:
+            UnknownFunctionException: the function belongs to another account or region; moto would
+                take the one of the same name here.
+        """
+        if arn.split(":")[3:5] != [self.region_name, self.account_id]:
+            raise UnknownFunctionException(arn)
+        return super().split_function_arn(arn)
+
+
 class LocalLambdaBackend(LambdaBackend):
     """moto's Lambda backend with an engine behind it."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
+        self._lambdas = _Functions(region_name, account_id)
         self.engine = Engine()
         self._events = Workers(EVENTS_AT_ONCE, "lambda-events")
         self._naming = threading.RLock()  # held while names and versions are looked up and given
@@ -388,6 +416,21 @@ class LocalLambdaBackend(LambdaBackend):
         name = self.get_function(function_name, qualifier).function_name
         super().delete_function(function_name, qualifier)
         self.engine.forget(name)
+
+    def send_sns_message(self, function_name: str, *arguments: Any, **named: Any) -> None:
+        """A topic's message for a function; to fail is no fault of whom publishes it."""
+        try:
+            super().send_sns_message(function_name, *arguments, **named)
+        except (ServiceException, HTTPException) as error:
+            log.warning("a topic's message for %s: %s", function_name, error)
+
+    def send_log_event(self, function_arn: str, *arguments: Any, **named: Any) -> None:
+        """Log events for a function; to fail is no fault of whom writes them."""
+        try:
+            function = self.get_function(function_arn)
+            super().send_log_event(function.function_arn, *arguments, **named)
+        except (ServiceException, HTTPException) as error:
+            log.warning("log events for %s: %s", function_arn, error)
 
     def invoke(
         self,

@@ -1,0 +1,101 @@
+"""Other services that call a function: the one that they name, or none."""
+
+import json
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.awslambda.models import Invocation, LocalLambdaBackend
+from local_aws_tests.awslambda.conftest import REGION
+from tests.reliability import Tally
+
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The functions that other services have called."""
+    names: list[str] = []
+
+    def run(self: LocalLambdaBackend, function: str, *_: Any, **__: Any) -> Invocation:
+        names.append(self.get_function(function).function_arn)
+        return Invocation("id", "$LATEST")
+
+    monkeypatch.setattr(LocalLambdaBackend, "run", run)
+    return names
+
+
+def _by_topic(aws: Any, name: str, arn: str) -> None:
+    topic = aws.client("sns").create_topic(Name=name)["TopicArn"]
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
+    aws.client("sns").publish(TopicArn=topic, Message="hello")
+
+
+def _by_queue(aws: Any, name: str, arn: str) -> None:
+    queue = aws.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    source = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+    aws.client("lambda").create_event_source_mapping(FunctionName=arn, EventSourceArn=source)
+    aws.client("sqs").send_message(QueueUrl=queue, MessageBody="hello")
+
+
+def _by_bucket(aws: Any, name: str, arn: str) -> None:
+    where = {"LocationConstraint": REGION}
+    aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=where)
+    rule = {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
+    aws.client("s3").put_bucket_notification_configuration(
+        Bucket=name, NotificationConfiguration={"LambdaFunctionConfigurations": [rule]}
+    )
+    aws.client("s3").put_object(Bucket=name, Key="hello", Body=b"")
+
+
+def _by_log(aws: Any, name: str, arn: str) -> None:
+    logs = aws.client("logs")
+    logs.create_log_group(logGroupName=name)
+    logs.create_log_stream(logGroupName=name, logStreamName="s")
+    logs.put_subscription_filter(
+        logGroupName=name, filterName="f", filterPattern="", destinationArn=arn
+    )
+    event = {"timestamp": int(time.time() * 1000), "message": "hello"}
+    logs.put_log_events(logGroupName=name, logStreamName="s", logEvents=[event])
+
+
+WAYS = (_by_topic, _by_queue, _by_bucket, _by_log)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_service_calls_the_function_that_it_names(aws: Any, called: list[str], way: Any) -> None:
+    name = aws.deploy("def handler(event, context): pass")
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+    way(aws, f"own{way.__name__.replace('_', '-')}", arn)
+    assert called == [arn]
+
+
+@pytest.mark.parametrize("place", [f"us-east-1:{ACCOUNT}", f"{REGION}:999999999999"])
+@pytest.mark.parametrize("way", WAYS)
+def test_service_calls_no_function_of_the_same_name_elsewhere(
+    aws: Any, called: list[str], tally: Tally, way: Any, place: str
+) -> None:
+    name = aws.deploy("def handler(event, context): pass")
+    where = f"{place[0]}{way.__name__.replace('_', '-')}"
+    with suppress(ClientError):  # some say so at once
+        way(aws, where, f"arn:aws:lambda:{place}:function:{name}")
+    tally("inputs tried", "functions of other accounts and regions")
+    assert called == []
+
+
+def test_message_for_a_function_that_is_gone_is_published(aws: Any) -> None:
+    name = aws.deploy("def handler(event, context): pass")
+    topic = aws.client("sns").create_topic(Name="gone")["TopicArn"]
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
+    _by_log(aws, "gone", arn)
+    aws.client("lambda").delete_function(FunctionName=name)
+    assert aws.client("sns").publish(TopicArn=topic, Message="hello")["MessageId"]
+    event = {"timestamp": int(time.time() * 1000), "message": json.dumps({"a": 1})}
+    put = aws.client("logs").put_log_events(
+        logGroupName="gone", logStreamName="s", logEvents=[event]
+    )
+    assert put["ResponseMetadata"]["HTTPStatusCode"] == 200
