@@ -1,4 +1,4 @@
-# Two commands: `make rehearse` and `make test`. Python 3.11+ (with venv), git and make are all they need.
+# Main commands: `make rehearse` and `make test`. Prerequisites: Python 3.11+ (with venv), git, make.
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,24 +16,24 @@ SECTIONS ?=
 PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
-# what `recsys prepare` is told
+# options of `recsys prepare`
 PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(ENCODING),--encoding "$(ENCODING)") $(if $(LIKED),--liked "$(LIKED)")
 PACKAGES := packages/recsys packages/local-aws
-# local-aws's own tests run where neither the project nor recsys is installed; these need one of them
+# local-aws's tests run in an environment without the project and recsys; these need one of them
 ALONE := .venv-local-aws
 NEED_PLUGINS := $(addprefix packages/local-aws/tests/local_aws_tests/,personalize awslambda/test_standins.py sagemaker/test_lifetime.py test_credentials.py)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node
 export PYTHONUNBUFFERED := 1
-# the test processes must agree on the tests' names, some of which hold sets
+# all test processes need the same test names, some of which contain sets
 export PYTHONHASHSEED := 0
-# images for containers set it to keep their layers small; here each command would compile the CDK
+# container images set it to keep layers small, but then each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup rehearse test test-fast test-local-aws data local cost check sbom format lock clean bench notebooks reliability demo web screenshots
 
-help: ## what can be made
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 
 setup: $(SETUP) ## install everything into .venv and node_modules
@@ -50,24 +50,24 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json $(PACKAGES:%=%/
 	@npm ci --silent --no-progress
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=deep_mf,factorization_machines]
+rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=deep_mf,factorization_machines]
 	@python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" -- $(PREPARED)
 
-demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080] [ENGINES=deep_mf]
+demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C [PAGE=8080] [ENGINES=deep_mf]
 	@python -m rehearsal --preset $(PRESET) --engines "$(ENGINES)" --page $(PAGE) -- $(PREPARED)
 
-test: $(SETUP) ## every test
+test: $(SETUP) ## run all tests
 	@rm -rf build/tally
 	@python -m pytest -q -n 2 --dist loadfile tests packages/recsys $(NEED_PLUGINS)
 	@$(MAKE) --no-print-directory test-local-aws
 	@python tests/reliability.py --check
 
-test-local-aws: $(SETUP) ## local-aws's tests in an environment without the project and recsys
+test-local-aws: $(SETUP) ## run local-aws's tests in an environment without the project and recsys
 	@uv venv --quiet --clear --python $(BIN)/python $(ALONE)
 	@uv pip install --quiet --python $(ALONE)/bin/python --constraints requirements.txt --refresh-package local-aws ./packages/local-aws hypothesis playwright pytest pytest-xdist
 	@$(ALONE)/bin/python -m pytest -q -n 2 --dist loadfile --override-ini pythonpath=". packages/local-aws/tests" --ignore packages/local-aws/tests/local_aws_tests/test_credentials.py packages/local-aws
 
-test-fast: $(SETUP) ## unit tests and a smoke test of the CDK app, in a minute
+test-fast: $(SETUP) ## run unit tests and a smoke test of the CDK app, in a minute
 	@python -m pytest -q -n 2 --dist loadfile -m "not (slow or integration or e2e or browser)"
 
 reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliability.md
@@ -78,40 +78,40 @@ reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliabilit
 data: $(SETUP) ## prepare build/data [DATA=folder or file] [COLUMNS=user=…,item=…] [ITEMS=file] [ENCODING=cp1252] [LIKED=7]
 	@python -m recsys prepare $(PREPARED)
 
-local: $(SETUP) ## the local AWS and the page, until Ctrl-C [PORT=4566] [PAGE=8080]
+local: $(SETUP) ## serve the local AWS and the page, until Ctrl-C [PORT=4566] [PAGE=8080]
 	@exec python -m local_aws --port $(PORT) -- python -m web --port $(PAGE) --prefix $(PREFIX)
 
-web: $(SETUP) ## the page for what the AWS credentials reach [PAGE=8080] [PREFIX=recommender]
+web: $(SETUP) ## serve the page for the deployment in your AWS account [PAGE=8080] [PREFIX=recommender]
 	@exec python -m web --port $(PAGE) --prefix $(PREFIX)
 
-screenshots: $(SETUP) ## let the page's tests make the documentation's pictures anew
+screenshots: $(SETUP) ## update the documentation's screenshots with the page's tests
 	@SCREENSHOTS=docs/screenshots python -m pytest -q tests/web/test_page.py
 
 bench: $(SETUP) ## measure every engine into docs/benchmarks.md [SECTIONS=timing] [DATA=MovieLens 100k] [QUICK=1]
 	@python -m bench $(SECTIONS) $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
 
-notebooks: $(SETUP) ## run every notebook on the local AWS, rendered into build/notebooks [DATA=folder or file]
+notebooks: $(SETUP) ## run every notebook on the local AWS and render it into build/notebooks [DATA=folder or file]
 	@python -m rehearsal.notebooks -- $(PREPARED)
 
-cost: $(SETUP) ## what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
+cost: $(SETUP) ## estimate what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
 	@python -m cost $(foreach one,$(SETTINGS),-c $(one))
 
-check: $(SETUP) ## ruff, mypy, imports, known vulnerabilities, secrets
+check: $(SETUP) ## run ruff, mypy, import contracts, and checks for vulnerabilities and secrets
 	@ruff format --check . && ruff check . && mypy && PYTHONPATH=lambdas lint-imports --no-logo --no-cache && python supply_chain.py
 
-sbom: $(SETUP) ## bills of materials into build/sbom, as CycloneDX
+sbom: $(SETUP) ## write software bills of materials (CycloneDX) into build/sbom
 	@mkdir -p build/sbom
 	@cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o build/sbom/python.json
 	@npm sbom --silent --package-lock-only --sbom-format=cyclonedx > build/sbom/npm.json
 	@echo build/sbom/python.json build/sbom/npm.json
 
-format: $(SETUP) ## let ruff rewrite
+format: $(SETUP) ## format and fix the code with ruff
 	@ruff format . && ruff check --fix .
 
-lock: ## compile requirements.in into requirements.txt, and those of scripts and notebooks into theirs
+lock: ## compile requirements.txt files from requirements.in files
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.txt requirements.in
 	@echo 'uv==0.13.9' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements-uv.txt -
 	@for each in scripts/*/requirements.in notebooks/instance/requirements.in; do $(BIN)/uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --constraints requirements.txt --output-file $${each%.in}.txt $$each; done
 
-clean: ## remove what was built (the installed packages stay)
+clean: ## remove build results (installed packages stay)
 	@rm -rf build cdk.out .mypy_cache .ruff_cache .pytest_cache

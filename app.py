@@ -1,4 +1,4 @@
-"""The recommendation engine's CDK app: its settings become stacks."""
+"""The CDK app: creates the deployment's stacks from its settings."""
 
 import os
 import sys
@@ -19,12 +19,12 @@ from stacks.object2vec import Object2VecStack
 from stacks.operations import OperationsStack
 from stacks.personalize import PersonalizeStack
 
-# What can be trained beside Object2Vec, by the setting's words.
+# The optional engines, by their names in the setting `engines`.
 ENGINES: Final = {"deep_mf": DeepMfStack, "factorization_machines": FactorizationMachinesStack}
 
 
 def build(app: cdk.App, config: Config) -> None:
-    """Add the deployment's stacks to the app, in the order in which they deploy."""
+    """Add the deployment's stacks to the app, in the order of their deployment."""
     env = cdk.Environment(account=config.account, region=config.region)
     data = DataStack(app, config.name("Data"), config=config, env=env)
     object2vec = Object2VecStack(
@@ -61,21 +61,21 @@ def build(app: cdk.App, config: Config) -> None:
             app, config.name("Operations"), config=config, store=data.store, env=env
         )
         operations.node.add_dependency(*watched)
-    # Everything goes when the stacks go, also what the CDK would keep by its own defaults.
+    # Delete everything with the stacks, including what the CDK retains by default.
     cdk.RemovalPolicies.of(app).destroy()
 
 
 def main() -> None:
-    """Write the cloud assembly, or say what is wrong with the settings."""
-    # CloudFormation's rules are checked by the tests, over every kind of configuration: here they
-    # would double the time of each command.
+    """Write the cloud assembly, or report invalid settings."""
+    # The tests check CloudFormation's rules, for every kind of configuration: here they would
+    # double the time of each command.
     app = cdk.App(analytics_reporting=False, builtin_cloud_formation_validation=False)
     try:
         config = Config.from_context(
             app.node.get_all_context(), default_region=os.environ.get("CDK_DEFAULT_REGION")
         )
     except ConfigError as error:
-        sys.exit("\n".join(["The settings cannot be used:", *(f"  {e}" for e in error.errors)]))
+        sys.exit("\n".join(["Invalid settings:", *(f"  {e}" for e in error.errors)]))
     build(app, config)
     assembly = Path(app.synth().directory)
     print(summary(of_assembly(assembly), config.region), file=sys.stderr)

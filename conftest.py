@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""Fixtures and markers for all tests."""
 
 from collections.abc import Iterator
 
@@ -7,13 +7,13 @@ from hypothesis import settings
 
 from tests.reliability import Tally
 
-# The same inputs each time; `make reliability` tries far more, and others each time:
+# The same inputs in every run; `make reliability` tries many more, different in every run:
 # `python -m pytest --hypothesis-profile=thorough …`
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=5_000, deadline=None)
 settings.load_profile("ci")
 
-# folders and a fixture whose tests go through the CDK CLI, or kill servers
+# folders and a fixture of tests that use the CDK CLI or kill servers
 _JOURNEYS = {"e2e", "chaos", "deployment"}
 # fixtures that start a local AWS or synthesize the app
 _SERVICES = {"aws", "client_of", "page", "stacks", "synthesize", "world"}
@@ -21,7 +21,7 @@ _SERVICES = {"aws", "client_of", "page", "stacks", "synthesize", "world"}
 
 @pytest.fixture(scope="module")
 def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
-    """Counts for docs/reliability.md; see `tests.reliability`."""
+    """Count injected faults and tried inputs for docs/reliability.md; see `tests.reliability`."""
     counts = Tally()
     yield counts
     counts.write(request.path)
@@ -29,7 +29,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they need, and the files in which something is counted."""
+    """Mark tests by what they need, and files that use `tally`."""
     files = {item.path for item in items if "tally" in _fixtures(item)}
     for item in items:
         if item.path in files:

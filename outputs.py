@@ -1,4 +1,4 @@
-"""A deployment's outputs: the names, keys and addresses of what its stacks made."""
+"""A deployment's outputs: the names, keys and addresses of the resources in its stacks."""
 
 import re
 from collections.abc import Mapping
@@ -8,30 +8,30 @@ from typing import Any, Final
 import boto3
 
 PREFIX: Final = "recommender"
-"""Begins the stacks' names unless a deployment says otherwise."""
+"""The default prefix of the stacks' names."""
 
 _GONE: Final = ("DELETE_COMPLETE", "DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
 _SERVED: Final = re.compile(r"(Custom|Domain)(\w+?)(Campaign|Recommender)Arn")
 
 
 def is_ours(stack: str, prefix: str = PREFIX) -> bool:
-    """Whether a stack's name is one of the deployment with this prefix.
+    """Whether a stack belongs to the deployment with this prefix.
 
-    The letter after the prefix is upper-case; in a deployment whose own prefix merely begins with
-    this one (`recommender-anna`) it is lower-case.
+    The letter after the prefix is upper-case; in a deployment whose own prefix begins with this one
+    (`recommender-anna`) it is lower-case.
     """
     return re.fullmatch(rf"{re.escape(prefix)}-[A-Z][A-Za-z0-9]*", stack) is not None
 
 
 def by_stack(prefix: str = PREFIX, cloudformation: Any = None) -> dict[str, dict[str, str]]:
-    """The outputs of `PREFIX-Data`, `PREFIX-Object2Vec` and so on, by stack and by name.
+    """Read the outputs of `PREFIX-Data`, `PREFIX-Object2Vec` and so on, by stack and by name.
 
     Args:
-        prefix: of the deployment.
-        cloudformation: boto3's client; None for one by the environment's settings.
+        prefix: the deployment's prefix.
+        cloudformation: a boto3 client; by default, one with the environment's settings.
 
     Raises:
-        botocore.exceptions.ClientError: AWS refuses.
+        botocore.exceptions.ClientError: AWS refused the request.
     """
     client = cloudformation or boto3.client("cloudformation")
     return {
@@ -51,7 +51,7 @@ class Served:
     Attributes:
         group: `Custom` or `Domain`, the dataset group.
         model: the recipe or use case as the outputs spell it, such as `UserPersonalizationV2`.
-        target: the request's parameter that names it, `campaignArn` or `recommenderArn`.
+        target: the request parameter for its ARN, `campaignArn` or `recommenderArn`.
         arn: its ARN.
     """
 
@@ -62,21 +62,21 @@ class Served:
 
 
 class Outputs(dict[str, str]):
-    """All outputs of a deployment by name; one that is missing says what is missing."""
+    """All outputs of a deployment by name; a missing one raises a `LookupError`."""
 
     @classmethod
     def of(cls, stacks: Mapping[str, Mapping[str, str]]) -> "Outputs":
-        """Those of all stacks; no two have one of the same name."""
+        """Merge the outputs of all stacks; their names are unique."""
         return cls({name: value for one in stacks.values() for name, value in one.items()})
 
     def __missing__(self, name: str) -> str:
         raise LookupError(
-            f"no stack has the output {name}: what makes it is not deployed, or was deployed by "
+            f"no stack has the output {name}: its stack is not deployed, or was deployed by "
             "another version of this project"
         )
 
     def served(self) -> list[Served]:
-        """What answers of Amazon Personalize, by the outputs' names."""
+        """The deployed campaigns and recommenders, derived from the outputs' names."""
         return [
             Served(group=match[1], model=match[2], target=f"{match[3].lower()}Arn", arn=arn)
             for name, arn in sorted(self.items())

@@ -1,6 +1,7 @@
-"""`python supply_chain.py`: known vulnerabilities in what is locked, secrets in what is tracked.
+"""Check locked dependencies for vulnerabilities and tracked files for secrets.
 
-A service that does not answer is told of and skipped, so that the check works with no network.
+Run it with `python supply_chain.py`. An unreachable service is reported and skipped, so that the
+check works without a network.
 """
 
 import json
@@ -14,17 +15,17 @@ from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 _PROJECT: Final = Path(__file__).resolve().parent
-_PATIENCE: Final = 180.0  # seconds for a whole audit, which asks for each package by itself
-_LOCKS: Final = r"requirements.*\.txt|package-lock\.json"  # hashes, which look like secrets
+_PATIENCE: Final = 180.0  # seconds for an audit, which makes one request per package
+_LOCKS: Final = r"requirements.*\.txt|package-lock\.json"  # hashes look like secrets
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        findings: what is wrong, a line each.
-        skipped: why nothing could be found out; empty if it could.
+        findings: the problems, one line each.
+        skipped: why the check could not run; empty if it ran.
     """
 
     findings: tuple[str, ...] = ()
@@ -32,9 +33,9 @@ class Verdict:
 
 
 def python_packages() -> Verdict:
-    """Vulnerabilities of the packages in requirements.txt, by pip-audit."""
+    """Find vulnerabilities of the packages in requirements.txt with pip-audit."""
     with NamedTemporaryFile("w", suffix=".txt") as one:
-        # It asks for package after package, so that a service which does not answer is tried first.
+        # It makes one request per package, so check first whether the service responds.
         one.write("pip==26.0\n")
         one.flush()
         answered = _audit("--no-deps", "--timeout=5", "--requirement", one.name)
@@ -47,15 +48,15 @@ def _audit(*options: str) -> Verdict:
 
 
 def judge_python(text: str) -> Verdict:
-    """What pip-audit's JSON says."""
+    """Parse pip-audit's JSON."""
     report = _parsed(text)
     packages = report.get("dependencies", []) if report else []
     known = [package for package in packages if "vulns" in package]
     if not known:
-        return Verdict(skipped="PyPI's advisories do not answer")
+        return Verdict(skipped="PyPI's advisories do not respond")
     return Verdict(
         tuple(
-            f"{package['name']} {package['version']}: {found['id']}, mended in "
+            f"{package['name']} {package['version']}: {found['id']}, fixed in "
             f"{', '.join(found['fix_versions']) or 'no version yet'}"
             for package in known
             for found in package["vulns"]
@@ -64,17 +65,17 @@ def judge_python(text: str) -> Verdict:
 
 
 def npm_packages() -> Verdict:
-    """Vulnerabilities of the packages in package-lock.json, by npm audit."""
+    """Find vulnerabilities of the packages in package-lock.json with npm audit."""
     told = _run(["npm", "audit", "--json", "--package-lock-only"])
     return told if isinstance(told, Verdict) else judge_npm(told)
 
 
 def judge_npm(text: str) -> Verdict:
-    """What npm audit's JSON says."""
+    """Parse npm audit's JSON."""
     report = _parsed(text)
     if not report or "vulnerabilities" not in report:
-        reason = str((report or {}).get("message", "no answer")).partition(" - ")[0]
-        return Verdict(skipped=f"npm's advisories do not answer ({reason})")
+        reason = str((report or {}).get("message", "no response")).partition(" - ")[0]
+        return Verdict(skipped=f"npm's advisories do not respond ({reason})")
     return Verdict(
         tuple(
             f"{name} {found['range']}: {found['severity']}"
@@ -84,16 +85,16 @@ def judge_npm(text: str) -> Verdict:
 
 
 def secrets() -> Verdict:
-    """Secrets in the tracked files; `# pragma: allowlist secret` lets a line pass."""
+    """Find secrets in tracked files; lines with `# pragma: allowlist secret` are skipped."""
     told = _run(["detect-secrets", "scan", "--exclude-files", _LOCKS])
     return told if isinstance(told, Verdict) else judge_secrets(told)
 
 
 def judge_secrets(text: str) -> Verdict:
-    """What detect-secrets' JSON says."""
+    """Parse detect-secrets' JSON."""
     report = _parsed(text)
     if not report:
-        return Verdict(("detect-secrets said nothing that can be read",))
+        return Verdict(("the output of detect-secrets is not valid JSON",))
     return Verdict(
         tuple(
             f"{file}:{found['line_number']}: {found['type']}"
@@ -111,7 +112,7 @@ CHECKS: Final[dict[str, Callable[[], Verdict]]] = {
 
 
 def main() -> int:
-    """Run all checks at once; 0 unless one of them found something."""
+    """Run all checks concurrently. Return 0 unless one of them has findings."""
     with ThreadPoolExecutor() as pool:
         running = {name: pool.submit(check) for name, check in CHECKS.items()}
         verdicts = {name: each.result() for name, each in running.items()}
@@ -124,13 +125,13 @@ def main() -> int:
 
 
 def _run(command: Sequence[str]) -> str | Verdict:
-    """What a program prints; a verdict where it takes too long. It may end with any status."""
+    """Run a program and return its output, or a verdict on timeout. Any exit status is accepted."""
     try:
         done = subprocess.run(
             command, cwd=_PROJECT, capture_output=True, text=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        return Verdict(skipped=f"{command[0]} had no answer after {_PATIENCE:.0f} s")
+        return Verdict(skipped=f"{command[0]} did not respond within {_PATIENCE:.0f} s")
     return done.stdout
 
 

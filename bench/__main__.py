@@ -1,7 +1,7 @@
-"""Every engine measured, one page: `python -m bench` writes docs/benchmarks.md.
+"""Measure every engine and write docs/benchmarks.md: `python -m bench`.
 
-Sections can be measured alone; the page is always written from all that were ever measured, which
-are kept in bench/results. `accuracy` and `timing` stand for several. Timings need an idle machine.
+Sections can be measured separately; the page is always written from all stored results, which are
+in bench/results. `accuracy` and `timing` are groups of sections. Timings need an idle machine.
 """
 
 import argparse
@@ -25,23 +25,33 @@ HOME = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    """Measure and write; 1 if the data cannot be had."""
+    """Measure the sections and write the page. Return 1 if the data are not available."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
         "sections", nargs="*", metavar="SECTION", help=f"of {', '.join((*GROUPS['all'], *GROUPS))}"
     )
-    parser.add_argument("--data", type=Path, help="the folder of MovieLens 100k; else the cache")
     parser.add_argument(
-        "--latest", type=Path, help="MovieLens latest-small, for `personalize`; else beside --data"
+        "--data", type=Path, help="the folder of MovieLens 100k; by default the cached one"
     )
     parser.add_argument(
-        "--peers", type=Path, default=Path("build/peers"), help="where peers are (to be) installed"
+        "--latest",
+        type=Path,
+        help="MovieLens latest-small, for `personalize`; by default next to --data",
+    )
+    parser.add_argument(
+        "--peers", type=Path, default=Path("build/peers"), help="the environment of the peers"
     )
     parser.add_argument("--resume", action="store_true", help="measure only what is missing")
-    parser.add_argument("--again", metavar="TEXT", help="and engines whose names hold this")
-    parser.add_argument("--page", action="store_true", help="measure nothing, write the page")
     parser.add_argument(
-        "--quick", action="store_true", help="a little of each, into build/bench: does it work?"
+        "--again", metavar="TEXT", help="also measure engines whose names contain TEXT"
+    )
+    parser.add_argument(
+        "--page", action="store_true", help="only write the page, without measuring"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a small part of each section, into build/bench, as a smoke test",
     )
     options = parser.parse_args()
     unknown = set(options.sections) - {*GROUPS["all"], *GROUPS}
@@ -57,7 +67,7 @@ def main() -> int:
             data = MovieLens(folder)
             data.split("ua")
         except (InputError, OSError) as error:
-            print(f"MovieLens 100k cannot be had: {error}", file=sys.stderr)
+            print(f"MovieLens 100k is not available: {error}", file=sys.stderr)
             return 1
         latest = options.latest or folder.parent / "ml-latest-small"
         measure(data, latest, [one for one in GROUPS["all"] if one in wanted], results, options)

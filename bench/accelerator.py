@@ -1,7 +1,7 @@
-"""The section `accelerator`: the same trainings on a machine's processor and on its GPU.
+"""The section `accelerator`: the same trainings on a machine's CPU and on its GPU.
 
-Skipped with a note where JAX finds no GPU. Each figure is from a process of its own, since JAX
-keeps the device that it began with: `python -m bench.accelerator PRESET EPOCHS DATA`.
+Skipped with a message if JAX finds no GPU. Each figure is measured in a separate process, because
+JAX keeps the device that it started with: `python -m bench.accelerator PRESET EPOCHS DATA`.
 """
 
 import json
@@ -17,7 +17,7 @@ from bench.peers import Peers
 from bench.results import Rows, clock
 
 _DEVICES = {"processor": ("cpu", "cpu"), "GPU": ("cuda", "cuda")}
-"""What JAX and PyTorch call them."""
+"""The names of the devices in JAX and PyTorch."""
 
 _LARGE = (growth.OBJECT2VEC, growth.DEEP_MF)
 _EPOCHS = {"default": 10, "workshop": 4}
@@ -25,7 +25,7 @@ _PLAIN_EPOCHS = 8
 
 
 def run(data: MovieLens, peers: Peers | None, rows: Rows, quick: bool) -> None:
-    """Measure what `rows` lacks."""
+    """Measure the rows that `rows` does not contain yet."""
     gpu = _gpu()
     if gpu is None:
         print("accelerator: JAX finds no GPU here; skipped", file=sys.stderr, flush=True)
@@ -62,7 +62,7 @@ def run(data: MovieLens, peers: Peers | None, rows: Rows, quick: bool) -> None:
 
 
 def _gpu() -> str | None:
-    """What the GPU is called; None where there is none."""
+    """The GPU's name; None if there is none."""
     ask = "import jax; print(jax.devices('cuda')[0].device_kind)"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
     return None if done.returncode else done.stdout.strip()
@@ -91,7 +91,7 @@ def _add(
 
 
 def main(preset: str, epochs: str, folder: str) -> None:
-    """Learn once; the curve as JSON on standard output."""
+    """Train once and print the learning curve as JSON."""
     train, test = MovieLens(Path(folder)).split("ua")
     print(json.dumps(training.learn(preset, int(epochs), train, test)))
 

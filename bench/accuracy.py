@@ -1,8 +1,8 @@
-"""The sections `rating`, `recommendation` and `ranking`: every engine, on splits and by seeds.
+"""The sections `rating`, `recommendation` and `ranking`: every engine, on several splits and seeds.
 
-Rating and recommendation: the parts that MovieLens 100k ships, three seeds on ua and one on each of
-u1 … u5. Ranking: the protocol of Microsoft's Recommenders, item-stratified 75/25; there the seed is
-the split's too, 42 being theirs.
+Rating and recommendation: the splits that MovieLens 100k ships, three seeds on ua and one on each
+of u1 … u5. Ranking: the protocol of Microsoft's Recommenders, item-stratified 75/25; there the seed
+also determines the split, and 42 is the seed of Microsoft's Recommenders.
 """
 
 import sys
@@ -33,12 +33,12 @@ class Entry:
     """An engine in a section.
 
     Attributes:
-        fit: the engine; or a peer's name in bench/peers/run.py.
-        package: a peer's, which must be there.
-        settings: a peer's.
-        seeds: how many on ua, or splits in `ranking`.
-        folds: which of u1 … u5.
-        quick: whether the quick run has it.
+        fit: the engine, or a peer's name in bench/peers/run.py.
+        package: the package that a peer needs.
+        settings: a peer's settings.
+        seeds: the number of seeds on ua, or of splits in `ranking`.
+        folds: the folds among u1 … u5 to measure.
+        quick: whether the quick run includes the engine.
     """
 
     fit: Fit | str
@@ -117,7 +117,7 @@ ENTRIES: Mapping[Task, Mapping[str, Entry]] = {
 
 
 def run(task: Task, data: MovieLens, peers: Peers | None, rows: Rows, quick: bool) -> None:
-    """Measure one section's engines, those that `rows` lacks."""
+    """Measure the engines of one section that `rows` does not contain yet."""
     absent: dict[str, str | None] = {}
     for name, entry in ENTRIES[task].items():
         if quick and not entry.quick:
@@ -155,7 +155,7 @@ _SAID = {
 
 
 def _turns(task: Task, entry: Entry, quick: bool) -> list[tuple[str, int]]:
-    """The splits and seeds of an engine."""
+    """The (split, seed) pairs to measure an engine on."""
     if task == "ranking":
         return [("item-stratified", seed) for seed in SPLITS[: 1 if quick else entry.seeds]]
     if quick:

@@ -1,7 +1,7 @@
-"""This project's engines: each learns from a training part, with a seed, and then scores rows.
+"""This project's engines: each is fitted on a training part, with a seed, and then scores rows.
 
-Settings were fixed on parts of ua.base held out for it; where the number of epochs is chosen, it is
-chosen anew within each training part, and the engine is then fitted again on the whole of it.
+Settings were chosen on held-out parts of ua.base. Where the number of epochs is chosen, it is
+chosen within each training part, and the engine is then refitted on the whole training part.
 """
 
 import json
@@ -42,12 +42,12 @@ _MOST_EPOCHS = 40
 
 
 def bias(_: MovieLens, train: Ratings, __: int) -> Predict:
-    """Mean, user's and item's bias."""
+    """The mean plus user and item biases."""
     return Bias.fit(train, train.rating).predict
 
 
 def liked_bias(_: MovieLens, train: Ratings, __: int) -> Predict:
-    """The same, of the labels."""
+    """The mean plus user and item biases, fitted on the labels."""
     return Bias.fit(train, SCALE.likes(train.rating).astype(np.float32)).predict
 
 
@@ -55,24 +55,24 @@ def liked_bias(_: MovieLens, train: Ratings, __: int) -> Predict:
 
 
 def pairs(rows: Ratings, task: str) -> Pairs:
-    """Rows as Object2Vec's pairs of one token each, labelled for the task."""
+    """Convert rows to Object2Vec's pairs of one token each, labelled for the task."""
     labels = rows.rating if task == "rating" else SCALE.likes(rows.rating)
     return Pairs(tokens(rows.user), tokens(rows.item), labels.astype(np.float32))
 
 
 def tokens(ids: NDArray[np.integer]) -> Sequences:
-    """One token a sequence."""
+    """Sequences of one token each."""
     return Sequences(ids.astype(np.int32), np.arange(len(ids) + 1, dtype=np.int64))
 
 
 def object2vec_settings(preset: str, task: str) -> dict[str, Any]:
-    """A preset of the stacks, for MovieLens 100k."""
+    """The hyperparameters of a preset of the stacks, for MovieLens 100k."""
     settings: dict[str, Any] = PRESETS[preset][task]
     return settings | {"enc0_vocab_size": USERS, "enc1_vocab_size": ITEMS}
 
 
 def _object2vec(preset: str, task: str) -> Fit:
-    """With a preset; epochs by early stopping, then anew on the whole training part."""
+    """Object2Vec with a preset; epochs by early stopping, then refitted on the whole part."""
 
     def fit(_: MovieLens, train: Ratings, seed: int) -> Predict:
         from recsys.object2vec import training
@@ -101,7 +101,7 @@ def _object2vec(preset: str, task: str) -> Fit:
 
 
 def object2vec_watching(_: MovieLens, train: Ratings, seed: int) -> Predict:
-    """The model of who watched what, in lists as the page makes them: its odds and popularity."""
+    """Lists of the recommendation model as on the page: odds times popularity squared."""
     from recsys.object2vec import training
 
     watched = np.ones(len(train), np.float32)
@@ -171,14 +171,14 @@ def factorization_machine(_: MovieLens, train: Ratings, seed: int) -> Predict:
 
 
 def bayesian(_: MovieLens, train: Ratings, seed: int) -> Predict:
-    """Ids and SVD++'s sets."""
+    """The Bayesian factorization machine on ids and SVD++'s sets."""
     machine = BayesianFactorizationMachine(seed=seed)
     machine.fit(train.user, train.item, train.rating, shape=(USERS, ITEMS))
     return lambda rows: machine.predict(rows.user, rows.item)
 
 
 def bayesian_with_everything(data: MovieLens, train: Ratings, seed: int) -> Predict:
-    """The ordered probit with side information and, of each user, the day."""
+    """The ordered probit with side information and the day of each user's rating."""
     machine = BayesianFactorizationMachine(seed=seed, iterations=80, chains=16, ordered=True)
     machine.fit(
         train.user,
@@ -193,7 +193,7 @@ def bayesian_with_everything(data: MovieLens, train: Ratings, seed: int) -> Pred
 
 
 def liked_bayesian(_: MovieLens, train: Ratings, seed: int) -> Predict:
-    """The ordered probit's chance of a liked rating; ids and SVD++'s sets."""
+    """The ordered probit's probability of a liked rating, from ids and SVD++'s sets."""
     machine = BayesianFactorizationMachine(seed=seed, ordered=True)
     machine.fit(train.user, train.item, train.rating, shape=(USERS, ITEMS))
     above = SCALE.likes(np.unique(train.rating))
@@ -204,18 +204,18 @@ def liked_bayesian(_: MovieLens, train: Ratings, seed: int) -> Predict:
 
 
 def _of(scores: Floats) -> Predict:
-    """A table of scores, (users, items)."""
+    """A predictor that looks scores up in a table, (users, items)."""
     return lambda rows: scores[rows.user, rows.item]
 
 
 def popularity(_: MovieLens, train: Ratings, __: int) -> Predict:
-    """The number of ratings."""
+    """Popularity: the number of ratings."""
     count = np.bincount(train.item, minlength=ITEMS).astype(np.float64)
     return lambda rows: count[rows.item]
 
 
 def sar(_: MovieLens, train: Ratings, __: int) -> Predict:
-    """Jaccard similarity, ratings halved every 30 days: the published configuration."""
+    """SAR in its published configuration: Jaccard similarity, half-life of 30 days."""
     taken = matrix(train, np.ones(len(train)), USERS, ITEMS)
     shared = np.asarray((taken.T @ taken).toarray())
     users = np.diag(shared)
@@ -226,7 +226,7 @@ def sar(_: MovieLens, train: Ratings, __: int) -> Predict:
 
 
 def cosine(_: MovieLens, train: Ratings, __: int) -> Predict:
-    """Cosine with shrinkage."""
+    """Item-to-item cosine similarity with shrinkage."""
     taken = matrix(train, np.ones(len(train)), USERS, ITEMS)
     return _of(Cosine(shrinkage=10).fit(taken).score(taken))
 
@@ -237,12 +237,12 @@ def _edlae(train: Ratings, regularization: float, weighting: float, dropout: flo
 
 
 def ease(_: MovieLens, train: Ratings, __: int) -> Predict:
-    """EASE on who rated what."""
+    """EASE on the binary matrix of rated items."""
     return _edlae(train, 400, 0.0, 0.0)
 
 
 def edlae(_: MovieLens, train: Ratings, __: int) -> Predict:
-    """EDLAE, a rating of r weighing (r / 5)^0.2."""
+    """EDLAE, where a rating r has the weight (r / 5)^0.2."""
     return _edlae(train, 300, 0.2, 0.2)
 
 

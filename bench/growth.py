@@ -1,7 +1,7 @@
 """The section `growth`: time and memory from 100,000 ratings to 20 million.
 
-The ratings are drawn at random, in the shapes of MovieLens 100k, 1M, 10M and 20M: this is about
-speed, and says nothing about accuracy. Each figure is from a process of its own:
+The ratings are random, in the shapes of MovieLens 100k, 1M, 10M and 20M: this measures speed, not
+accuracy. Each figure is measured in a separate process:
 `python -m bench.growth ENGINE SHAPE`.
 """
 
@@ -24,13 +24,13 @@ SHAPES = {
     "10M": (69_878, 10_677, 10_000_054),
     "20M": (138_493, 26_744, 20_000_263),
 }
-"""Users, items, ratings."""
+"""The numbers of users, items and ratings of each shape."""
 
 Told = dict[str, Any]
 
 
 def _draw(shape: str) -> tuple[Any, Any, Any]:
-    """User, item, rating of each row: items are as uneven as Zipf's law makes them."""
+    """Draw the user, item and rating of each row; items follow Zipf's law."""
     users, items, ratings = SHAPES[shape]
     random = np.random.default_rng(0)
     user = random.integers(0, users, ratings).astype(np.int32)
@@ -40,7 +40,7 @@ def _draw(shape: str) -> tuple[Any, Any, Any]:
 
 
 def deep_matrix_factorization(shape: str) -> Told:
-    """An epoch at the defaults; the second, for the first compiles."""
+    """One epoch with the default settings: the second, because the first compiles."""
     from recsys.deep_mf import hyperparameters
     from recsys.deep_mf.training import train
 
@@ -57,7 +57,7 @@ def deep_matrix_factorization(shape: str) -> Told:
 
 
 def object2vec(shape: str) -> Told:
-    """An epoch of the default preset, with minibatches that grow with the data."""
+    """One epoch of the default preset, with minibatches that grow with the data."""
     from bench.engines import PRESETS, tokens
     from recsys.object2vec import hyperparameters, training
     from recsys.object2vec.records import Pairs
@@ -79,7 +79,7 @@ def object2vec(shape: str) -> Told:
 
 
 def ease(shape: str) -> Told:
-    """The fit, on who liked what: half of the ratings, at 20M of 20,108 items."""
+    """EASE's fit on liked items: half of the ratings; 20,108 items at 20M."""
     from recsys.item_models import Ease
 
     users, items, ratings = SHAPES[shape]
@@ -99,7 +99,7 @@ def ease(shape: str) -> Told:
 
 
 def bayesian(shape: str) -> Told:
-    """A draw of one chain, ids and SVD++'s sets, 10 factors; the mean of all but the first."""
+    """One draw of one chain with ids, SVD++'s sets and 10 factors: the mean without the first."""
     from recsys.bayesian_fm import BayesianFactorizationMachine
 
     user, item, rating = _draw(shape)
@@ -123,7 +123,7 @@ ENGINES: dict[str, Callable[[str], Told]] = {
 
 
 def run(rows: Rows, quick: bool) -> None:
-    """Measure what `rows` lacks."""
+    """Measure the rows that `rows` does not contain yet."""
     for engine in ENGINES:
         for shape in list(SHAPES)[: 2 if quick else None]:
             if rows.has(engine=engine, shape=shape):
@@ -144,7 +144,7 @@ def run(rows: Rows, quick: bool) -> None:
 
 
 def main(engine: str, shape: str) -> None:
-    """Measure one engine at one shape; JSON on standard output."""
+    """Measure one engine at one shape and print the result as JSON."""
     told = ENGINES[engine](shape)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(json.dumps(told | {"peak_gb": peak}))

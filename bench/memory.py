@@ -1,7 +1,8 @@
-"""`python -m bench.memory`: what a movie costs the retrieval function's memory.
+"""Measure the retrieval function's memory per movie: `python -m bench.memory`.
 
-The function's own code makes a catalogue and, in a second process, reads it as it was stored. The
-endpoint has few places to answer, and S3 is a folder, so that they take little memory themselves.
+The function's own code embeds a catalogue and, in a second process, reads the stored embeddings.
+The endpoint returns few distinct vectors and S3 is a folder, so that they need little memory
+themselves.
 """
 
 import io
@@ -28,7 +29,7 @@ SIZES = ((100_000, 16), (100_000, 64), (27_000, 2048))
 
 
 class _Bucket:
-    """S3, as far as the function asks it."""
+    """The part of the S3 client that the function uses."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,7 +53,7 @@ class _Body(io.BytesIO):
 
 
 class _Endpoint:
-    """SageMaker, as far as the function asks it."""
+    """The part of the SageMaker client that the function uses."""
 
     def __init__(self, dimensions: int) -> None:
         places = np.random.default_rng(0).standard_normal((_PLACES, dimensions)).round(9)
@@ -68,7 +69,7 @@ class _Endpoint:
 
 
 def _measure(folder: Path, movies: int, dimensions: int) -> None:
-    """Print bytes a movie: held, and at the most."""
+    """Print the bytes per movie: kept, and at the peak."""
     s3: Any = _Bucket(folder)
     endpoint: Any = _Endpoint(dimensions)
     for name in ("s3", "sagemaker", "sagemaker-runtime"):
@@ -82,8 +83,8 @@ def _measure(folder: Path, movies: int, dimensions: int) -> None:
 
 
 def main() -> None:
-    """Measure all sizes, each in processes of its own; a table on stdout."""
-    print("| movies | dimensions | held, B a movie | at the most, read | at the most, made |")
+    """Measure all sizes, each in separate processes, and print a table."""
+    print("| movies | dimensions | kept, bytes per movie | peak, reading | peak, embedding |")
     print("|---|---|---|---|---|")
     for movies, dimensions in SIZES:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:

@@ -1,4 +1,4 @@
-"""MovieLens 100k: its ratings, the splits it ships, and what it says of its users and films."""
+"""MovieLens 100k: ratings, the splits that it ships, and features of users and movies."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -36,11 +36,11 @@ class MovieLens:
 
     @cached_property
     def user_days(self) -> NDArray[np.int64]:
-        """Every day on which a user rated something, of each user, ascending."""
+        """The days on which each user rated, ascending."""
         return np.unique(_user_day(self.ratings))
 
     def user_day(self, rows: Ratings) -> NDArray[np.int64]:
-        """Each row's place in `user_days`."""
+        """Each row's index in `user_days`."""
         return np.searchsorted(self.user_days, _user_day(rows)).astype(np.int64)
 
     @cached_property
@@ -81,7 +81,7 @@ def _user_day(rows: Ratings) -> NDArray[np.int64]:
 
 
 def held_out(train: Ratings, each: int = 10, seed: int = 0) -> tuple[Ratings, Ratings]:
-    """A training part in two: `each` random ratings of each user are for choosing epochs by."""
+    """Hold out `each` random ratings per user, to choose the number of epochs."""
     random = np.random.default_rng(seed).random(len(train))
     order = np.lexsort((random, train.user))
     counts = np.bincount(train.user)

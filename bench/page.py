@@ -1,9 +1,9 @@
-"""`python -m bench.page`: how quick the page is, and whether it bears many users at once.
+"""Load test of the web page: `python -m bench.page`.
 
-It asks a page that runs already (`make web`, `make local` or `make demo`) and prints a table in
-Markdown. First one visitor opens each page for users and movies that were not asked for before: the
-engines are warm, their answers are not. Then many do so at once, without a pause between a page and
-the next; one in twenty says that something was watched. 1 if there was any error.
+It queries a running page (`make web`, `make local` or `make demo`) and prints a Markdown table.
+First, a single visitor opens each page for users and movies that have not been requested yet: the
+engines are warm, but their answers are not cached. Then many visitors do so at once, without pauses
+between pages; one request in twenty marks a movie as watched. Exits with 1 if there was any error.
 """
 
 import argparse
@@ -26,10 +26,10 @@ _ALONE = 60  # requests for each page
 
 
 class Visitor:
-    """A browser without a window: it keeps its connection.
+    """An HTTP client that keeps its connection open.
 
     Args:
-        url: of the page.
+        url: the page's URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -39,11 +39,11 @@ class Visitor:
         )
 
     def get(self, address: str) -> bytes:
-        """The answer's content. `OSError` or `HTTPException` if there is none, or not 200."""
+        """Get a response's body. Raises `OSError` or `HTTPException` unless the status is 200."""
         return self._ask("GET", address)
 
     def post(self, address: str, body: Any) -> bytes:
-        """Likewise, of JSON that is sent."""
+        """Post JSON, and return and raise as `get` does."""
         headers = {"Content-Type": "application/json"}
         return self._ask("POST", address, json.dumps(body), headers)
 
@@ -62,13 +62,13 @@ class Visitor:
 
 @dataclass
 class Tally:
-    """Milliseconds by page, and errors by their words."""
+    """Milliseconds by page, and errors by message."""
 
     times: dict[str, list[float]] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
 
     def time(self, page: str, ask: Callable[[], bytes]) -> None:
-        """Ask, and note how long it took."""
+        """Make a request and record how long it took."""
         began = time.perf_counter()
         try:
             ask()
@@ -78,7 +78,7 @@ class Tally:
             self.times.setdefault(page, []).append((time.perf_counter() - began) * 1000)
 
     def add(self, other: "Tally") -> None:
-        """Take over another's."""
+        """Add the counts of another tally."""
         for page, times in other.times.items():
             self.times.setdefault(page, []).extend(times)
         self.errors += other.errors
@@ -93,7 +93,7 @@ class Tally:
 
 
 def pages(url: str) -> dict[str, list[str]]:
-    """The addresses of each kind of page, for the users and movies that there are."""
+    """The addresses of each kind of page, for the existing users and movies."""
     visitor = Visitor(url)
     users = [one["number"] for one in json.loads(visitor.get("/api/users?count=1000"))["users"]]
     known = json.loads(visitor.get("/api/movies?count=1000"))["movies"]
@@ -121,14 +121,14 @@ def alone(url: str, addresses: dict[str, list[str]]) -> Tally:
     """One visitor, one page after another."""
     visitor, tally = Visitor(url), Tally()
     for page, found in addresses.items():
-        visitor.get(found[-1])  # what is started with a first request is warm
+        visitor.get(found[-1])  # warm up what a first request starts
         for address in found[:_ALONE]:
             tally.time(page, lambda address=address: visitor.get(address))  # type: ignore[misc]
     return tally
 
 
 def together(url: str, addresses: dict[str, list[str]], users: int, seconds: float) -> Tally:
-    """Many visitors at once, each with a connection of its own, without pauses."""
+    """Many concurrent visitors, each with a separate connection, without pauses."""
     tally, lock, end = Tally(), threading.Lock(), time.monotonic() + seconds
 
     def visit(seed: int) -> None:
@@ -157,18 +157,18 @@ def together(url: str, addresses: dict[str, list[str]], users: int, seconds: flo
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure a page and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.page", description=__doc__)
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="of the page")
-    parser.add_argument("--users", type=int, default=50, help="how many there are at once")
-    parser.add_argument("--seconds", type=float, default=30, help="for how long")
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the page's URL")
+    parser.add_argument("--users", type=int, default=50, help="concurrent visitors")
+    parser.add_argument("--seconds", type=float, default=30, help="duration")
     options = parser.parse_args()
     try:
         addresses = pages(options.url)
     except (OSError, http.client.HTTPException) as error:
-        print(f"The page at {options.url} does not answer: {error}", file=sys.stderr)
+        print(f"The page at {options.url} does not respond: {error}", file=sys.stderr)
         return 1
-    head = "| page | requests | p50 ms | p95 ms | longest ms |\n|---|---|---|---|---|"
+    head = "| page | requests | p50 ms | p95 ms | max ms |\n|---|---|---|---|---|"
     load = os.getloadavg()[0]
     one = alone(options.url, addresses)
     print(f"One visitor (the machine's load before: {load:.1f} on {os.cpu_count()} cores)\n")
@@ -177,7 +177,7 @@ def main() -> int:
     many = together(options.url, addresses, options.users, options.seconds)
     took, requests = time.monotonic() - began, sum(map(len, many.times.values()))
     print(
-        f"\n{options.users} visitors at once for {took:.0f} s: {requests:,} requests, "
+        f"\n{options.users} concurrent visitors for {took:.0f} s: {requests:,} requests, "
         f"{requests / took:.0f} a second, {many.errors.total()} errors\n"
     )
     print(head, *many.rows(), sep="\n")

@@ -1,6 +1,6 @@
 """The section `personalize`: the local recipes by Amazon Personalize's own metrics.
 
-They have a page of their own, docs/personalize-metrics.md, beside what AWS's workshop published.
+The separate page docs/personalize-metrics.md compares them with what AWS's workshop published.
 """
 
 import sys
@@ -33,7 +33,7 @@ FIGURES = {
 
 
 class Entry(NamedTuple):
-    """A line of the table: a recipe, how it is configured, and what else is the same model."""
+    """A row of the table: a recipe, its configuration, and other recipes with the same model."""
 
     recipe: str
     same: tuple[str, ...] = ()
@@ -70,11 +70,11 @@ PUBLISHED = {
         *(0.0895, 0.0728, 0.0828, 0.1103, 0.0237, 0.0169, 0.0129, 0.0717),
     ),
 }
-"""By aws-samples/amazon-personalize-immersion-day, in the order of FIGURES less the last."""
+"""From aws-samples/amazon-personalize-immersion-day, in the order of FIGURES without the last."""
 
 
 def workshop_data(source: DataSet) -> Dataset:
-    """Ratings as the media workshop makes interactions of them.
+    """Convert ratings to interactions as the media workshop does.
 
     A rating above 3 is a Watch and a Click, one above 1 a Click; both have the rating's time. The
     items' metadata are their genres, year and creation time; items with no year have none.
@@ -120,7 +120,7 @@ def workshop_data(source: DataSet) -> Dataset:
 
 
 def fold(data: Dataset, number: int) -> list[dict[str, float]]:
-    """Metrics of every entry on one tenth of the users, learned from (and tuned on) the others."""
+    """Metrics of every entry on one tenth of the users, trained (and tuned) on the others."""
     users = held_out(data, FOLDS, seed=0)[number]
     train = without(data, users)
     found = []
@@ -137,11 +137,11 @@ def fold(data: Dataset, number: int) -> list[dict[str, float]]:
 
 
 def run(data_folder: Path, rows: Rows) -> None:
-    """One row for each entry: mean and half-width of the 95 % interval of every figure.
+    """Add a row for each entry: mean and half-width of the 95 % interval of every figure.
 
     Args:
-        data_folder: ratings in any form that `recsys prepare` reads; ml-latest-small for AWS's.
-        rows: where they go; if there are some, all is measured already.
+        data_folder: ratings in any form that `recsys prepare` reads; AWS's are ml-latest-small.
+        rows: the rows to fill; if not empty, nothing is measured.
     """
     if rows.rows:
         return
@@ -185,45 +185,45 @@ def page(rows: list[Row]) -> str:
 
 
 _PAGE = """<!-- Written by `python -m bench personalize`; changes here are lost. -->
-# The local Personalize by Personalize's metrics
+# The local recipes by Amazon Personalize's metrics
 
 Mean over {folds} folds of users ± half of the 95 % interval (Student's t over the folds), on
 MovieLens latest-small as the media workshop prepares it: Watch = rating > 3, Click = rating > 1,
-{events:,} events, {users} judged users. The lines below are what AWS's workshop
-(aws-samples/amazon-personalize-immersion-day) shows of its own trainings on the same ratings. Made
-by `python -m bench personalize` on {day}.
+{events:,} events, {users} evaluated users. The last rows are the results that AWS's workshop
+(aws-samples/amazon-personalize-immersion-day) publishes for the same ratings. Measured by
+`python -m bench personalize` on {day}.
 
 {table}
 
-Names in one line are one model. `aws-user-personalization`, not shown, is that of
-`aws-vod-top-picks` with new items drawn up (exploration).
+Recipes in one row share one model. `aws-user-personalization`, not shown, uses the model of
+`aws-vod-top-picks` with exploration of new items.
 
-AWS's figures come from one draw of about 61 users, as many as one fold here; the standard error of
-such an MRR is about 0.045, so its 95 % interval is about ± 0.09. Where a published figure lies in
-our interval plus its own, neither model is shown to be better.
+AWS's figures come from one sample of about 61 users, the size of one fold here; the standard error
+of such an MRR is about 0.045, so its 95 % interval is about ± 0.09. Where a published figure lies
+within our interval plus its own, neither model is shown to be better.
 
 ## How it is measured
-As the developer guide documents it: a model learns from 90 % of the users; of each other user the
-oldest 90 % of the events are its input and the newest 10 % what it has to find. NDCG is normalised
-by the order of the hits that the list has (the guide's words); the textbook's, normalised by the
-best list there could be, stands in the last column. Coverage is the share of all items in
-Interactions and Items that any judged user of a fold is recommended.
+As the developer guide documents: a model is trained on 90 % of the users; for each other user, the
+oldest 90 % of the events are the input and the newest 10 % are the targets. NDCG is normalised by
+the best order of the hits in the list, as the guide defines it; the last column has the usual NDCG,
+normalised by the best possible list. Coverage is the share of all items in Interactions and Items
+that are recommended to any evaluated user of a fold.
 
-The recipes' settings were chosen on other data, MovieLens 100k by the same protocol; of settings as
-good there the one with the wider coverage, after coverage had once been seen here. That models of
-this kind do well on latest-small was known before. In the line "HPO" each fold chose its own
-half-life and weight of the next item on a fifth of the users it learns from (nested: never on those
-it is judged by).
+The recipes' settings were chosen on other data, MovieLens 100k with the same protocol. Among
+equally good settings, the one with the wider coverage was chosen, after coverage had been seen once
+on this data. It was known beforehand that models of this kind do well on latest-small. In the row
+"HPO", each fold chose its own half-life and weight of the next item on a fifth of its training
+users (nested: never on the users that it is evaluated on).
 
 ## What differs from AWS's
-- AWS judges one draw of a tenth of the users; here every user is judged once.
-- AWS does not say what becomes of a Click whose Watch is hidden. Here the input loses it, so that
-  no answer is given away. Nor does AWS say whether what a user had is left out of the lists; here
-  it is, for every line (nobody rates a movie twice).
-- AWS does not say which item More like X is asked about; here it is the last of the input. This may
-  be an easier question than AWS's, so twice AWS's figure is no proof of a better model.
-- The order of ratings in one sitting is partly that of MovieLens's own pages. What is taken right
-  after what is therefore tells more here than it would of people who watch.
-- The workshop of 2024 keeps movies that IMDb lists (157,395 events, the licence forbids a copy).
-- The models are not AWS's networks: they are those of `recsys.recipes`, in closed form.
+- AWS evaluates one sample of a tenth of the users; here every user is evaluated once.
+- AWS does not document what happens to a Click whose Watch is a target. Here it is removed from the
+  input, so that it does not reveal the target. AWS also does not document whether a user's previous
+  items are excluded from the lists; here they are, in every row (no user rates a movie twice).
+- AWS does not document which item More like X is queried with; here it is the last one of the
+  input. This may be an easier task than AWS's, so twice AWS's figure does not prove a better model.
+- The order of ratings in one session is partly that of MovieLens's own pages. The sequence of items
+  is therefore more predictive here than it would be for people who watch movies.
+- The workshop of 2024 keeps movies that IMDb lists (157,395 events; its licence forbids copying).
+- The models are not AWS's networks, but the closed-form models of `recsys.recipes`.
 """

@@ -1,4 +1,4 @@
-"""The figures as pages: tables, intervals, targets."""
+"""Writes the results as pages: tables, intervals, targets."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from bench.targets import targets
 
 # two-sided 95 % quantiles of Student's t, by degrees of freedom
 _T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365}
-_BUSY = 0.15  # cores that others may keep busy before a timing counts as taken under load
+_BUSY = 0.15  # cores that other work may use before a timing counts as measured under load
 _PUBLISHED = {"SAR": 0.3938, "BPR": 0.4450, "LightGCN (GPU)": 0.4198, "BiVAE (GPU)": 0.4751}
 _LISTS = ("ndcg", "precision", "recall", "mrr", "map", "coverage", "novelty")
 
@@ -20,7 +20,7 @@ Found = Mapping[str, Sequence[Row]]
 
 
 def write(results: Path, pages: Path) -> None:
-    """Write benchmarks.md, and personalize-metrics.md where that section was measured."""
+    """Write benchmarks.md, and personalize-metrics.md if that section was measured."""
     found = {
         name: [row for row in json.loads(file.read_text("utf-8")) if "skipped" not in row]
         for name in _SECTIONS
@@ -43,13 +43,13 @@ def _skipped(results: Path) -> list[str]:
 def _page(found: Found, skipped: Sequence[str]) -> str:
     parts = [
         "<!-- Written by `python -m bench`; changes here are lost. -->\n# Benchmarks",
-        "Made by `make bench` (`python -m bench SECTION` makes one section anew). Nothing was tuned"
-        " on a part that is reported. ± is half of the 95 % interval of the mean over seeds (not "
-        "over other data). The seeds are 0, 1, 2 …; the rows themselves are in `bench/results`.",
+        "Measured by `make bench` (`python -m bench SECTION` repeats one section). Nothing was "
+        "tuned on a reported part. ± is half of the 95 % interval of the mean over seeds (not over "
+        "other data). The seeds are 0, 1, 2 …; the raw results are in `bench/results`.",
         "## Targets",
-        "Marks are what is published or had been measured of others; where there is none, what "
-        "was wanted.",
-        _table(("what", "mark", "found", ""), (each.line() for each in targets(found))),
+        "Targets are published results or earlier measurements of other implementations; where "
+        "there are none, the project's own goals.",
+        _table(("measure", "target", "result", ""), (each.line() for each in targets(found))),
     ]
     for name, section in _SECTIONS.items():
         if found.get(name):
@@ -67,11 +67,11 @@ def _rating(rows: Sequence[Row]) -> list[str]:
     folds = [row for row in rows if row["split"] in accuracy.FOLDS]
     return [
         f"## Ratings\n{_origin(rows)}",
-        "MovieLens 100k, the parts that it ships; in stars, predictions clipped to 1 … 5. An engine"
-        " that is “taught” learns from a teacher's opinions (a Bayesian factorization machine "
-        "fitted on the training part) in place of the ratings. Published, for u1: 0.8833, and as "
-        "ordered probit 0.8808 (myFM with side information and the date); for ua: MSE about 0.91 "
-        "(the workshop's Object2Vec).",
+        "MovieLens 100k with the splits that it ships; in stars, predictions clipped to 1 … 5. A "
+        "“taught” engine learns from a teacher's predictions (a Bayesian factorization machine "
+        "fitted on the training part) instead of the ratings. Published for u1: 0.8833, and 0.8808 "
+        "as ordered probit (myFM with side information and the date); for ua: MSE about 0.91 (the "
+        "workshop's Object2Vec).",
         _table(
             ("engine", "MSE on ua", "RMSE", "MAE", "seeds"),
             (
@@ -103,8 +103,8 @@ def _rating(rows: Sequence[Row]) -> list[str]:
 def _recommendation(rows: Sequence[Row]) -> list[str]:
     return [
         f"## Recommendation\n{_origin(rows)}",
-        "MovieLens 100k, ua: a rating above 3 is to be told from the others. The workshop tells of "
-        "an accuracy of about 0.704.",
+        "MovieLens 100k, ua: binary classification of ratings above 3. The workshop reports an "
+        "accuracy of about 0.704.",
         _table(
             ("engine", "accuracy", "AUC", "seeds"),
             (
@@ -119,14 +119,14 @@ def _ranking(rows: Sequence[Row]) -> list[str]:
     engines = list(_by_engine(rows))
     return [
         f"## Lists\n{_origin(rows)}",
-        "MovieLens 100k by the protocol of Microsoft's Recommenders: item-stratified 75/25, every "
-        "test rating is a hit, what was rated in training is not recommended. Seed 42 is theirs; "
-        "the means are over 42, 43, …. SAR, in its published configuration, shows that the split "
-        "is theirs: 0.3938. Published, on their machines: "
+        "MovieLens 100k with the protocol of Microsoft's Recommenders: item-stratified 75/25, "
+        "every test rating is a hit, items rated in training are not recommended. Seed 42 is "
+        "theirs; the means are over 42, 43, …. SAR in its published configuration reproduces their "
+        "0.3938, which confirms the split. Published, on their machines: "
         + ", ".join(f"{name} {figure:.4f}" for name, figure in _PUBLISHED.items())
-        + ". Models of ratings make poor lists, for what people watch is not what they would rate "
-        "best; Object2Vec by who watched what is its third model as deployed, its odds times the "
-        "number of ratings squared, as the page lists it.",
+        + ". Rating models produce poor lists, because people do not watch what they would rate "
+        "best. “Object2Vec by who watched what” is the third deployed model, ranked by its odds "
+        "times the number of ratings squared, as on the page.",
         _table(
             ("engine", "nDCG@10, seed 42", "MAP@10, seed 42", "nDCG@10, mean", "splits"),
             (
@@ -163,8 +163,8 @@ def _ranking(rows: Sequence[Row]) -> list[str]:
 def _personalize(rows: Sequence[Row]) -> list[str]:
     return [
         f"## Amazon Personalize's metrics\n{_origin(rows)}",
-        "The local recipes by Personalize's protocol, beside what AWS's workshop published, are on "
-        "[a page of their own](personalize-metrics.md).",
+        "A [separate page](personalize-metrics.md) compares the local recipes, measured by "
+        "Personalize's protocol, with what AWS's workshop published.",
     ]
 
 
@@ -195,8 +195,8 @@ def _training(rows: Sequence[Row]) -> list[str]:
                 if (of := [row for row in some if row["caches"] == caches])
             ),
         ),
-        f"Learning alone; the seconds until MSE {training.ERROR} on ua.test are counted from the "
-        "first minibatch (compiling included, from warm caches):",
+        f"Training alone; the seconds until MSE {training.ERROR} on ua.test are counted from the "
+        "first minibatch (including compilation, from warm caches):",
         _table(
             ("network", "ratings/s", f"s to MSE {training.ERROR}", "runs"),
             (
@@ -211,7 +211,7 @@ def _training(rows: Sequence[Row]) -> list[str]:
                 for name, of in _by_engine(epochs)
             ),
         ),
-        "Closed-form lists (the fit and everybody's scores, median of the runs):",
+        "Closed-form lists (the fit and the scores of all users, median of the runs):",
         _table(
             ("engine", "s", "CPU s"),
             (
@@ -219,8 +219,8 @@ def _training(rows: Sequence[Row]) -> list[str]:
                 for name, of in _by_engine([row for row in rows if row["what"] == "lists"])
             ),
         ),
-        "Samplers of factorization machines with SVD++'s sets, 10 factors (ours draws eight "
-        "chains, so many draws each, and has no products within a block):",
+        "Samplers of factorization machines with SVD++'s sets, 10 factors (ours runs eight chains "
+        "with the given number of draws each, and has no products within a block):",
         _table(
             ("sampler", "draws", "MSE on ua", "s", "CPU s", "seeds"),
             (
@@ -243,12 +243,12 @@ def _training(rows: Sequence[Row]) -> list[str]:
 def _serving(rows: Sequence[Row]) -> list[str]:
     return [
         f"## Serving\n{_origin(rows)}",
-        "Object2Vec's container as the local AWS starts it, asked over HTTP by one client; and the "
-        "function that finds a movie's neighbours, warm, beside the workshop's design, which at "
-        "each call reads the ratings, has all movies embedded and compares them one by one (both "
-        "without AWS's network).",
+        "Object2Vec's container as the local AWS starts it, called over HTTP by one client; and "
+        "the warm function that finds a movie's neighbours, compared with the workshop's design, "
+        "which reads the ratings, embeds all movies and compares them one by one in each call "
+        "(both without AWS's network).",
         _table(
-            ("what", "", "p50 ms", "p99 ms", "calls", "MB"),
+            ("part", "", "p50 ms", "p99 ms", "calls", "MB"),
             (
                 (
                     row["engine"],
@@ -268,9 +268,9 @@ def _growth(rows: Sequence[Row]) -> list[str]:
     return [
         f"## Growth\n{_origin(rows)}",
         "Random ratings in the shapes of MovieLens 100k, 1M, 10M and 20M: speed only. Memory is "
-        "the process's at its largest, the ratings included.",
+        "the peak of the process, including the ratings.",
         _table(
-            ("engine", "shape", "ratings", "s", "µs a rating", "peak GB"),
+            ("engine", "shape", "ratings", "s", "µs per rating", "peak GB"),
             (
                 (
                     row["engine"],
@@ -292,8 +292,8 @@ def _accelerator(rows: Sequence[Row]) -> list[str]:
     )
     return [
         f"## On a GPU\n{_origin(rows)}, {rows[0]['gpu']}",
-        "The same trainings on the processor and on the GPU of one machine. With MovieLens 20M's "
-        "shape the ratings are random; the others are MovieLens 100k, ua.",
+        "The same trainings on the CPU and on the GPU of one machine. In MovieLens 20M's shape the "
+        "ratings are random; the others are MovieLens 100k, ua.",
         _table(
             ("network", "ratings", "device", "ratings/s", f"s to MSE {training.ERROR}"),
             (
@@ -312,7 +312,7 @@ def _accelerator(rows: Sequence[Row]) -> list[str]:
 
 
 def _to_error(row: Row) -> str:
-    """Seconds until the error; where it was not reached, for how long it was tried."""
+    """Seconds until the error; if it was not reached, for how long training ran."""
     if "curve" not in row:
         return ""
     if row["seconds_to_error"] is None:
@@ -336,16 +336,16 @@ _SECTIONS = {
 
 
 def _origin(rows: Sequence[Row]) -> str:
-    """When and where the rows were measured."""
+    """The days and machines of the measurements."""
     days = sorted({row["day"] for row in rows})
     machines = sorted({row["machine"] for row in rows})
     return f"*{' … '.join(dict.fromkeys((days[0], days[-1])))}, {'; '.join(machines)}*"
 
 
 def _loaded(rows: Sequence[Row]) -> str:
-    """A warning, if other work kept the machine busy meanwhile."""
+    """A warning if other work kept the machine busy meanwhile."""
     busy = max(row["others"] for row in rows)
-    return f" (under load: others kept {busy:.1f} cores busy)" if busy > _BUSY else ""
+    return f" (under load: other work kept {busy:.1f} cores busy)" if busy > _BUSY else ""
 
 
 def _by_engine(rows: Sequence[Row]) -> Iterable[tuple[str, list[Row]]]:

@@ -1,4 +1,4 @@
-"""What was measured, kept: one JSON file of rows a section, so that each can be measured alone."""
+"""Benchmark result storage: one JSON file of rows per section, so that sections are independent."""
 
 import json
 import os
@@ -20,9 +20,9 @@ class Rows:
     """A section's rows, written to its file with each new one.
 
     Args:
-        file: where they are kept.
-        resume: keep the rows that are there, and do not measure them again.
-        again: with `resume`, engines whose names hold this are measured again all the same.
+        file: the file that stores the rows.
+        resume: keep the existing rows, and do not measure them again.
+        again: with `resume`, engines whose names contain this are measured again nevertheless.
     """
 
     def __init__(self, file: Path, resume: bool = False, again: str | None = None) -> None:
@@ -35,11 +35,11 @@ class Rows:
         ]
 
     def has(self, **key: Any) -> bool:
-        """Whether there is a row of these values."""
+        """Whether there is a row with these values."""
         return any(all(row.get(name) == key[name] for name in key) for row in self.rows)
 
     def add(self, **row: Any) -> None:
-        """Keep a row, with the day and the machine that it is from."""
+        """Add and store a row, with the day and the machine."""
         made = {"day": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine()}
         self.rows.append(row | made)
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -48,12 +48,12 @@ class Rows:
 
 @dataclass
 class Clock:
-    """How long something took.
+    """The time that a block took.
 
     Attributes:
         wall: seconds.
-        cpu: seconds of all cores, of this process and its children.
-        others: how many cores other processes kept busy meanwhile.
+        cpu: CPU seconds of this process and its children, all cores.
+        others: the number of cores that other processes kept busy meanwhile.
     """
 
     wall: float = 0.0
@@ -61,7 +61,7 @@ class Clock:
     others: float = 0.0
 
     def row(self) -> dict[str, float]:
-        """The figures for a row."""
+        """The measurements as values of a row."""
         return {"wall": self.wall, "cpu": self.cpu, "others": self.others}
 
 
@@ -76,7 +76,7 @@ def clock() -> Iterator[Clock]:
 
 
 def _own() -> float:
-    """CPU seconds of this process and all below it."""
+    """CPU seconds of this process and its descendants."""
     total = sum(os.times()[:4])
     for child in psutil.Process().children(recursive=True):
         try:
@@ -93,7 +93,7 @@ def _busy() -> float:
 
 
 def machine() -> str:
-    """The machine, in words."""
+    """A description of the machine."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

@@ -1,9 +1,9 @@
 """The section `serving`: cold start, latency and memory of an endpoint, and finding neighbours.
 
-The endpoint is Object2Vec's container as the local AWS starts it, asked over HTTP by one client.
-Neighbours are found by the function `movie_retrieval` and, beside it, as the workshop's function
-does it: it reads the ratings, has every movie embedded and compares them one by one, at each call.
-Its files are on the disk, not in S3, and it asks the same container, so it is spared AWS's network.
+The endpoint is Object2Vec's container as the local AWS starts it, called over HTTP by one client.
+Neighbours are found by the function `movie_retrieval` and, for comparison, in the way of the
+workshop's function: each call reads the ratings, embeds every movie and compares them one by one.
+The latter reads files from disk instead of S3 and calls the same container, without AWS's network.
 """
 
 import http.client
@@ -41,7 +41,7 @@ Ask = Callable[[bytes], bytes]
 
 
 def run(data: MovieLens, rows: Rows, quick: bool) -> None:
-    """Measure; an earlier run's rows are replaced, for all belong together."""
+    """Measure all rows; rows of an earlier run are replaced, because all belong together."""
     rows.rows.clear()
     train, test = data.split("ua")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
@@ -84,7 +84,7 @@ def _times(call: Callable[[], object], calls: int) -> list[float]:
 
 @contextmanager
 def _endpoint(root: Path) -> Iterator[tuple[Ask, psutil.Process]]:
-    """The container serving the model under `root`: how to ask it, once it answers, and itself."""
+    """Serve the model under `root`: yields a function that calls the container, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -146,7 +146,7 @@ def _retrieval(rows: Rows, data: MovieLens, ask: Ask, quick: bool) -> None:
 
 
 def _workshop(ratings: Path, films: Path, ask: Ask, movie: int) -> str:
-    """What the workshop's function does at each call, without its own upload to S3."""
+    """The work of the workshop's function in each call, without its upload to S3."""
     movies = _movies(ratings)
     found = dict(zip(movies, map(np.array, _embedded(ask, movies)), strict=True))
     nearest, least = -1, float("inf")
@@ -163,7 +163,7 @@ def _movies(ratings: Path) -> list[int]:
 
 
 def _titles(films: Path) -> dict[int, str]:
-    # as the workshop's function reads u.item, for its time is part of what is measured
+    # parse u.item as the workshop's function does, because that time is measured
     lines = films.read_text("latin-1").splitlines()
     return {int(line.split("|")[0]): line.split("|")[1] for line in lines}
 

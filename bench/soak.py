@@ -1,12 +1,12 @@
-"""`python -m bench.soak`: whether the local AWS bears a mixed load for minutes without tiring.
+"""Soak test of the local AWS: `python -m bench.soak` applies a mixed load for minutes.
 
-It starts a local AWS in a process of its own, deploys a little of everything to it (a function, an
-endpoint, a campaign) and has several clients call all of its services at once, without pauses.
-Meanwhile it takes samples of the server: memory, threads, open files, processes, temporary files.
-It prints two tables in Markdown, and is 1 if any call failed.
+It starts a local AWS in a separate process, deploys a function, an endpoint and a campaign, and
+lets several clients call all services at once, without pauses. Meanwhile it samples the server's
+memory, threads, open files, processes and temporary files. It prints two Markdown tables and exits
+with 1 if any call failed.
 
-What the server keeps of calls by design goes on growing: log events, stack events, and CloudWatch's
-values up to their bound. Threads, files and processes must not.
+What the server stores by design keeps growing: log events, stack events, and CloudWatch's values up
+to their limit. Threads, files and processes must not.
 """
 
 import argparse
@@ -39,8 +39,8 @@ _ROLE = "arn:aws:iam::123456789012:role/soak"
 _IMAGE = f"382416733822.dkr.ecr.{_REGION}.amazonaws.com/object2vec:1"
 _CODE = "def handler(event, context):\n    print('called with', event)\n    return event\n"
 _MB = 2**20
-_PART = 5 * _MB  # the least that S3 takes
-_INTERVAL = 5.0  # seconds between two samples
+_PART = 5 * _MB  # the minimum size of a part
+_INTERVAL = 5.0  # seconds between samples
 _SERVICES = (
     *("cloudformation", "cloudwatch", "events", "iam", "lambda", "logs", "personalize"),
     *("personalize-events", "personalize-runtime", "s3", "sagemaker", "sagemaker-runtime"),
@@ -59,10 +59,10 @@ _TEMPLATE = {
 
 
 class Aws:
-    """Clients of a local AWS, and what is deployed to it; none repeats a call that fails.
+    """Clients of a local AWS, and the resources deployed to it. The clients do not retry.
 
     Args:
-        url: where it listens.
+        url: the server's URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -87,7 +87,7 @@ class Aws:
         return self._clients[service]
 
     def deploy(self) -> None:
-        """Make what the load calls."""
+        """Create the resources that the load calls."""
         self._make_role()
         self("s3").create_bucket(Bucket="soak")
         packed = io.BytesIO()
@@ -237,11 +237,11 @@ def _document(*statements: dict[str, Any]) -> str:
 
 
 def _until(described: Callable[[], dict[str, Any]]) -> None:
-    """Wait until something of Personalize's is active."""
+    """Wait until a Personalize resource is active."""
     end = time.monotonic() + 300
     while (found := described())["status"] != "ACTIVE":
         if "FAILED" in found["status"] or time.monotonic() > end:
-            raise RuntimeError(f"it is not active: {found}")
+            raise RuntimeError(f"the resource is not active: {found}")
         time.sleep(0.1)
 
 
@@ -256,7 +256,7 @@ def _same(found: object, wanted: object) -> None:
 
 
 def objects(aws: Aws, name: str) -> int:
-    """An object's life."""
+    """Create, read and delete an object."""
     s3, body = aws("s3"), name.encode() * 5000
     s3.put_object(Bucket="soak", Key=f"objects/{name}", Body=body)
     _same(s3.get_object(Bucket="soak", Key=f"objects/{name}")["Body"].read(), body)
@@ -269,7 +269,7 @@ def objects(aws: Aws, name: str) -> int:
 
 
 def multipart(aws: Aws, name: str) -> int:
-    """An object in two parts, one that is given up, and a copy."""
+    """Upload an object in two parts, abort an upload, and copy the object."""
     s3, where = aws("s3"), {"Bucket": "soak", "Key": f"parts/{name}"}
     s3.abort_multipart_upload(**where, UploadId=s3.create_multipart_upload(**where)["UploadId"])
     upload, body = s3.create_multipart_upload(**where)["UploadId"], os.urandom(_PART + 1000)
@@ -294,14 +294,14 @@ def multipart(aws: Aws, name: str) -> int:
 
 
 def sessions(aws: Aws, name: str) -> int:
-    """Who one is, as oneself and as a role."""
+    """Assume a role, and get the caller identity."""
     aws("sts").assume_role(RoleArn=_ROLE, RoleSessionName=name)
     _same(aws("sts").get_caller_identity()["Account"], "123456789012")
     return 2
 
 
 def function(aws: Aws, name: str) -> int:
-    """A function's answer and its log."""
+    """Invoke a function and read its log."""
     answer = aws("lambda").invoke(FunctionName="soak", Payload=json.dumps({"name": name}))
     _same(json.loads(answer["Payload"].read()), {"name": name})
     aws("lambda").invoke(FunctionName="soak", InvocationType="Event", Payload=b"{}")
@@ -312,7 +312,7 @@ def function(aws: Aws, name: str) -> int:
 
 
 def new_function(aws: Aws, name: str) -> int:
-    """A function's life."""
+    """Create, invoke and delete a function."""
     code = aws("lambda").get_function(FunctionName="soak")["Configuration"]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -332,7 +332,7 @@ def new_function(aws: Aws, name: str) -> int:
 
 
 def identities(aws: Aws, name: str) -> int:
-    """A role's life, and a user's."""
+    """Create and delete a role and a user."""
     iam = aws("iam")
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
     document = _document({**trust, "Action": "sts:AssumeRole"})
@@ -350,7 +350,7 @@ def identities(aws: Aws, name: str) -> int:
 
 
 def stack(aws: Aws, name: str) -> int:
-    """A stack's life."""
+    """Create and delete a stack."""
     cloudformation = aws("cloudformation")
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(_TEMPLATE))
     settings = {"Delay": 0.2, "MaxAttempts": 600}
@@ -362,7 +362,7 @@ def stack(aws: Aws, name: str) -> int:
 
 
 def messages(aws: Aws, name: str) -> int:
-    """A message from a topic to a queue."""
+    """Send a message from a topic to a queue."""
     sns, sqs = aws("sns"), aws("sqs")
     topic = sns.create_topic(Name=name)["TopicArn"]
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -378,7 +378,7 @@ def messages(aws: Aws, name: str) -> int:
 
 
 def schedules(aws: Aws, name: str) -> int:
-    """A rule's life."""
+    """Create and delete a rule."""
     events = aws("events")
     events.put_rule(Name=name, ScheduleExpression="rate(1 hour)")
     arn = aws("lambda").get_function(FunctionName="soak")["Configuration"]["FunctionArn"]
@@ -389,7 +389,7 @@ def schedules(aws: Aws, name: str) -> int:
 
 
 def parameters(aws: Aws, name: str) -> int:
-    """A parameter's life."""
+    """Create, read and delete a parameter."""
     ssm = aws("ssm")
     ssm.put_parameter(Name=f"/soak/{name}", Value=name, Type="String")
     _same(ssm.get_parameter(Name=f"/soak/{name}")["Parameter"]["Value"], name)
@@ -398,7 +398,7 @@ def parameters(aws: Aws, name: str) -> int:
 
 
 def endpoint(aws: Aws, name: str) -> int:
-    """An endpoint's description and prediction."""
+    """Describe and invoke an endpoint."""
     aws("sagemaker").describe_endpoint(EndpointName="soak")
     aws("sagemaker").list_training_jobs(MaxResults=5)
     body = {"instances": [{"in0": [len(name) % 20], "in1": [at]} for at in range(10)]}
@@ -410,7 +410,7 @@ def endpoint(aws: Aws, name: str) -> int:
 
 
 def campaign(aws: Aws, name: str) -> int:
-    """A campaign's description, an event and what is recommended."""
+    """Describe a campaign, send an event and get recommendations."""
     aws("personalize").describe_campaign(campaignArn=aws.campaign)
     aws("personalize").list_solutions()
     aws("personalize-events").put_events(
@@ -427,7 +427,7 @@ def campaign(aws: Aws, name: str) -> int:
 
 
 def metrics(aws: Aws, name: str) -> int:
-    """A value of a metric, and what is measured of a function."""
+    """Put a metric value, and read a function's metrics."""
     now = time.time()
     datum = {"MetricName": "calls", "Value": len(name)}
     aws("cloudwatch").put_metric_data(Namespace="soak", MetricData=[datum])
@@ -451,11 +451,11 @@ LOADS: tuple[_Load, ...] = (
 
 @dataclass
 class Tally:
-    """What came of the calls.
+    """Counts of calls and errors.
 
     Attributes:
-        calls: how many, by their kind of load.
-        errors: how many, by what they said.
+        calls: the number of calls by kind of load.
+        errors: the number of errors by message.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
@@ -463,7 +463,7 @@ class Tally:
 
 
 def _client(number: int, aws: Aws, over: threading.Event, tally: Tally) -> None:
-    """Put one load after another on it, each client in another order."""
+    """Run one kind of load after another; each client in a different order."""
     chance, at = random.Random(number), 0  # noqa: S311
     while not over.is_set():
         for load in chance.sample(LOADS, len(LOADS)):
@@ -481,7 +481,7 @@ def _client(number: int, aws: Aws, over: threading.Event, tally: Tally) -> None:
 
 @contextmanager
 def server(temporary: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """A local AWS in a process of its own: its URL, and the process."""
+    """Run a local AWS in a separate process; yields its URL and its process."""
     log = temporary / "log"
     folder = temporary / "files"
     folder.mkdir()
@@ -504,14 +504,14 @@ def server(temporary: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def _faults(log: str) -> list[str]:
-    """What the server's log tells of exceptions: each with where it was raised."""
+    """The exceptions in the server's log, each with the line that raised it."""
     found = re.findall(r"^Traceback .*\n(?:[ ].*\n)*?(  File .*)\n(?:    .*\n)*(\S.*)", log, re.M)
     return [f"{what}{where}" for where, what in found]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The server at a moment: seconds since the load began, and what it holds."""
+    """The server's resources at one time, in seconds since the load began."""
 
     seconds: float
     calls: int
@@ -548,7 +548,7 @@ class Sample:
 def soak(
     aws: Aws, process: psutil.Process, folder: Path, clients: int, seconds: float
 ) -> tuple[Tally, list[Sample]]:
-    """Load a server for so long."""
+    """Load a server for the given number of seconds."""
     tally, over, began = Tally(), threading.Event(), time.monotonic()
     threads = [
         threading.Thread(target=_client, args=(number, aws, over, tally))
@@ -568,10 +568,10 @@ def soak(
 
 
 def main() -> int:
-    """Load, and print."""
+    """Run the load and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=300, help="for how long")
-    parser.add_argument("--clients", type=int, default=6, help="how many call at once")
+    parser.add_argument("--seconds", type=float, default=300, help="duration")
+    parser.add_argument("--clients", type=int, default=6, help="concurrent clients")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
         with server(Path(scratch)) as (url, process):

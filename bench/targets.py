@@ -1,4 +1,4 @@
-"""What was to be reached, and whether it is."""
+"""Benchmark targets, and whether they are met."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ Found = Mapping[str, Sequence[Row]]
 
 @dataclass(frozen=True)
 class Target:
-    """A mark and the figure found, None where it was not measured."""
+    """A target and the measured figure, None if it was not measured."""
 
     words: str
     mark: float
     value: float | None
-    below: bool = True  # whether less is better
-    bound: bool = False  # whether the figure is at least this much, and how much more not known
+    below: bool = True  # whether lower is better
+    bound: bool = False  # whether the figure is only a lower bound
 
     def line(self) -> tuple[str, str, str, str]:
         """The row of the table."""
@@ -32,14 +32,14 @@ class Target:
 
 
 def targets(found: Found) -> Iterator[Target]:
-    """All of them."""
+    """All targets."""
     yield from _accuracy(found)
     yield from _personalize(found.get("personalize", ()))
     yield from _timing(found)
 
 
 def _figures(found: Found, section: str, figure: str, **key: object) -> list[float]:
-    """A figure's values in the rows of a section that have the key's values."""
+    """A figure's values in the rows of a section that match the key."""
     return [
         row[figure]
         for row in found.get(section, ())
@@ -63,7 +63,7 @@ def _accuracy(found: Found) -> Iterator[Target]:
         yield Target(f"Object2Vec, {name}, accuracy on ua", 0.715, value, below=False)
     yield Target("Bayesian machine, MSE on ua", 0.816, ua("rating", accuracy.BAYESIAN, "mse"))
     u1 = _figures(found, "rating", "rmse", engine=accuracy.EVERYTHING, split="u1")
-    yield Target("Bayesian machine with everything, RMSE on u1", 0.880, _of(u1))
+    yield Target("Bayesian machine with all features, RMSE on u1", 0.880, _of(u1))
     best = _figures(found, "ranking", "ndcg@10", engine=accuracy.BEST_LISTS)
     first = _figures(found, "ranking", "ndcg@10", engine=accuracy.BEST_LISTS, seed=42)
     yield Target(f"{accuracy.BEST_LISTS}, nDCG@10 at seed 42", 0.485, _of(first), below=False)
@@ -105,19 +105,19 @@ def _timing(found: Found) -> Iterator[Target]:
         yield Target(f"Object2Vec, {task}: job to model.tar.gz, s", 10, _of(walls, median))
     ours = _figures(found, "training", "seconds_to_error", engine=training.OURS)
     plain = _figures(found, "training", "seconds_to_error", engine=training.PLAIN)
-    # Where plain PyTorch never gets there, what it tried in vain is a lower bound.
+    # Where plain PyTorch never reaches the error, the time of its attempt is a lower bound.
     curves = [row["curve"] for row in found.get("training", ()) if row["engine"] == training.PLAIN]
     tried = [curve[-1]["seconds"] for curve in curves]
     slow = plain or tried
     yield Target(
-        f"Object2Vec: times quicker to MSE {training.ERROR} than plain PyTorch",
+        f"Object2Vec: times faster to MSE {training.ERROR} than plain PyTorch",
         20,
         median(slow) / median(ours) if slow and ours else None,
         below=False,
         bound=not plain,
     )
     yield Target(
-        "Bayesian machine: times quicker than myfm at its accuracy",
+        "Bayesian machine: times faster than myfm at its accuracy",
         3,
         _samplers(found),
         below=False,
@@ -141,7 +141,7 @@ def _timing(found: Found) -> Iterator[Target]:
     small = _figures(found, "serving", "p50", engine=serving.OURS, what=serving.SMALL)
     plain = _figures(found, "serving", "p50", engine=serving.WORKSHOP, what=serving.SMALL)
     yield Target(
-        "neighbours: times quicker than the workshop's design",
+        "neighbours: times faster than the workshop's design",
         100,
         plain[0] / small[0] if small and plain else None,
         below=False,
@@ -151,7 +151,7 @@ def _timing(found: Found) -> Iterator[Target]:
 
 
 def _samplers(found: Found) -> float | None:
-    """Seconds of myfm's longest run over those of our shortest that is as accurate."""
+    """The time of myfm's longest run, divided by that of our shortest run of equal accuracy."""
 
     def runs(engine: str) -> list[tuple[int, float, float]]:
         rows = [row for row in found.get("training", ()) if row["engine"] == engine]

@@ -1,7 +1,7 @@
-"""The section `training`: how long learning takes on MovieLens 100k, by itself and beside peers.
+"""The section `training`: training times on MovieLens 100k, alone and compared with peers.
 
-Every row is a run; where it says `mse`, that is of ua.test, which is looked at for the clock's sake
-only: no setting depends on it.
+Each row is one run. `mse` is measured on ua.test, only to determine when a target is reached: no
+setting depends on it.
 """
 
 import json
@@ -26,7 +26,7 @@ from recsys.datasets.ratings import Ratings
 from recsys.protocols import stratified_split
 
 ERROR = 0.91
-"""The MSE on ua that the workshop tells of, for which the time is taken."""
+"""The MSE on ua that the workshop reports; the time to reach it is measured."""
 
 PLAIN = "plain PyTorch, the workshop's network"
 OURS = "Object2Vec, default"
@@ -37,7 +37,7 @@ _SAID = re.compile(r"validation (mean_squared_error|accuracy) <\w+>=(\S+)")
 
 
 def run(data: MovieLens, peers: Peers | None, rows: Rows, quick: bool) -> None:
-    """Measure what `rows` lacks."""
+    """Measure the rows that `rows` does not contain yet."""
     train, test = data.split("ua")
     for task in ("rating", "recommendation"):
         name = f"{OURS}, {task}"
@@ -65,7 +65,7 @@ def run(data: MovieLens, peers: Peers | None, rows: Rows, quick: bool) -> None:
 
 
 def _jobs(rows: Rows, name: str, task: str, train: Ratings, test: Ratings, runs: int) -> None:
-    """Training jobs from the start of the process to model.tar.gz: with cold caches, then warm."""
+    """Measure jobs from process start to model.tar.gz, with cold and then warm caches."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         cold = {"XDG_CACHE_HOME": str(Path(scratch) / "cache")}
         for number in range(runs + 1):
@@ -87,7 +87,7 @@ def _jobs(rows: Rows, name: str, task: str, train: Ratings, test: Ratings, runs:
 
 
 def write_job(root: Path, task: str, train: Ratings, test: Ratings) -> None:
-    """A training job's folder: settings and channels."""
+    """Write a training job's folder: settings and channels."""
     config = root / "input" / "config"
     config.mkdir(parents=True)
     settings = engines.object2vec_settings("default", task)
@@ -106,7 +106,7 @@ def write_job(root: Path, task: str, train: Ratings, test: Ratings) -> None:
 
 
 def job(root: Path, environment: dict[str, str] | None = None) -> dict[str, float]:
-    """Run the training job under `root` and pack its model; what its log says, and its memory."""
+    """Run the training job under `root` and pack its model; return its metrics and peak memory."""
     process = subprocess.Popen(
         [sys.executable, "-m", "recsys.container", "train", "object2vec"],
         env={**os.environ, **(environment or {}), "CONTAINER_ROOT": str(root)},
@@ -136,7 +136,7 @@ def _epochs(
 def learn(
     preset: str, epochs: int, train: Ratings, test: Ratings, seed: int = 0
 ) -> list[dict[str, float]]:
-    """Learning alone: after each epoch its MSE on `test`, and the seconds until then."""
+    """Train, and return after each epoch the MSE on `test` and the seconds so far."""
     from recsys import compilation
     from recsys.object2vec import hyperparameters, training
 
@@ -166,7 +166,7 @@ def _add_epochs(
 
 
 def summary(curve: list[dict[str, float]], ratings: int) -> dict[str, Any]:
-    """What a learning curve comes to; the speed is that after the first epoch, which compiles."""
+    """Summarize a learning curve; the speed excludes the first epoch, which compiles."""
     later = curve[1:] or curve
     first = curve[0]["seconds"] if curve[1:] else 0.0
     reached = [point["seconds"] for point in curve if point["mse"] <= ERROR]
@@ -178,7 +178,7 @@ def summary(curve: list[dict[str, float]], ratings: int) -> dict[str, Any]:
 
 
 def _lists(rows: Rows, name: str, fit: engines.Fit, data: MovieLens, runs: int) -> None:
-    """A closed-form model on the training part of the lists' protocol."""
+    """Measure a closed-form model on the training part of the lists' protocol."""
     train, _ = stratified_split(data.ratings)
     fit(data, train, 0)
     for seed in range(runs):
@@ -197,7 +197,7 @@ def _draws(
     seed: int,
     peers: Peers | None,
 ) -> None:
-    """A sampler with SVD++'s sets: its seconds and its MSE."""
+    """Measure a sampler with SVD++'s sets: seconds and MSE."""
     told: dict[str, Any]
     with clock() as timed:
         if engine == "myfm":

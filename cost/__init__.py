@@ -1,1 +1,1 @@
-"""What a deployment costs on AWS: its templates, priced by a dated table."""
+"""Cost estimates of a deployment on AWS, from its templates and a dated price table."""

@@ -1,4 +1,4 @@
-"""`python -m cost`: what a deployment with these settings costs on AWS, before it is made."""
+"""Print what a deployment with the given settings would cost on AWS: `python -m cost`."""
 
 import argparse
 import subprocess
@@ -13,7 +13,7 @@ _PROJECT = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the report; 0 unless the settings or the assembly cannot be used."""
+    """Print the report. Return 0 unless the settings or the assembly are invalid."""
     parser = argparse.ArgumentParser(prog="cost", description=__doc__)
     parser.add_argument(
         "-c",

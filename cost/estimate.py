@@ -1,7 +1,7 @@
-"""What the resources of CloudFormation templates cost while they stand, and once.
+"""Estimates the running and one-time costs of the resources in CloudFormation templates.
 
-Each resource type has a pricer, costs nothing by itself, or is named as not priced: nothing is
-passed over in silence.
+Each resource type has a pricer, is free by itself, or is reported as not priced: no type is ignored
+silently.
 """
 
 import json
@@ -18,16 +18,16 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Charge:
-    """Some units of one price, for one resource.
+    """A number of units of one price, for one resource.
 
     Attributes:
         stack: the template's name.
-        resource: what it is for, as a reader knows it.
-        what: what is paid for, in words.
-        units: how many of the price's units: at a time for hours and months, at most for `once`,
-            and 1 where they depend on use.
+        resource: the resource's readable name.
+        what: a description of what is paid for.
+        units: the number of the price's units: running at one time for hours and months, the
+            maximum for `once`, and 1 if they depend on use.
         price: the row of the table.
-        once: whether it is paid once, when the thing is made.
+        once: whether it is paid once, when the resource is created.
     """
 
     stack: str
@@ -39,24 +39,24 @@ class Charge:
 
     @property
     def hourly(self) -> float:
-        """US dollars an hour while it stands; 0 for what is paid once or by use."""
+        """US dollars per hour; 0 for one-time and usage-based charges."""
         hours = {"hour": 1.0, "month": HOURS, "GB-month": HOURS}.get(self.price.per)
         return 0.0 if self.once or hours is None else self.units * self.price.usd / hours
 
     @property
     def at_once(self) -> float:
-        """US dollars at most when it is made; 0 for what stands."""
+        """The maximum one-time cost in US dollars; 0 for running charges."""
         return self.units * self.price.usd if self.once else 0.0
 
 
 @dataclass(kw_only=True)
 class Estimate:
-    """What a set of templates costs.
+    """The cost of a set of templates.
 
     Attributes:
-        charges: known amounts: by the hour, the month, or once.
-        by_use: prices that the use decides on, by resource type in words; not in the sums.
-        unpriced: what has no price here, and the resources that need it.
+        charges: known amounts: per hour, per month, or once.
+        by_use: usage-based prices by a description of the resource type; not in the sums.
+        unpriced: descriptions of what has no price in the table, with the resources that need it.
     """
 
     charges: list[Charge] = field(default_factory=list)
@@ -65,29 +65,29 @@ class Estimate:
 
     @property
     def hourly(self) -> float:
-        """US dollars an hour, while everything stands."""
+        """US dollars per hour while all resources exist."""
         return sum(charge.hourly for charge in self.charges)
 
     @property
     def monthly(self) -> float:
-        """US dollars a month of 730 hours."""
+        """US dollars per month of 730 hours."""
         return self.hourly * HOURS
 
     @property
     def once(self) -> float:
-        """US dollars at most, once."""
+        """The maximum one-time cost in US dollars."""
         return sum(charge.at_once for charge in self.charges)
 
 
 def of_assembly(folder: Path) -> Estimate:
-    """The estimate of a cloud assembly, as `cdk synth` writes it.
+    """Estimate the cost of a cloud assembly, as `cdk synth` writes it.
 
     Raises:
-        ValueError: there is none in the folder.
+        ValueError: the folder contains no assembly.
     """
     manifest = folder / "manifest.json"
     if not manifest.is_file():
-        raise ValueError(f"{folder} is no cloud assembly: it has no manifest.json")
+        raise ValueError(f"{folder} is not a cloud assembly: it has no manifest.json")
     artifacts = json.loads(manifest.read_text("utf-8"))["artifacts"]
     files = {
         name: artifact["properties"]["templateFile"]
@@ -102,7 +102,7 @@ def of_assembly(folder: Path) -> Estimate:
 def of_templates(
     templates: Mapping[str, Mapping[str, Any]], prices: Mapping[str, Price] | None = None
 ) -> Estimate:
-    """The estimate of templates by their stacks' names."""
+    """Estimate the cost of templates, given by stack name."""
     estimate = Estimate()
     for stack, template in templates.items():
         pricer = _Pricer(stack, template["Resources"], prices or read(), estimate)
@@ -131,7 +131,7 @@ class _Pricer:
             try:
                 pricer(self, name, self._resources[name].get("Properties", {}))
             except (AttributeError, KeyError, TypeError, ValueError):
-                self._unpriced(f"{kind} whose size only the deployment knows", name)
+                self._unpriced(f"{kind} whose size is only known at deployment", name)
         elif kind in _BY_USE:
             words, items = _BY_USE[kind]
             self._by_use(words, *items)
@@ -197,7 +197,7 @@ class _Pricer:
         v2 = self._is_v2(name)
         self._add(
             name,
-            f"campaign of a {'v2' if v2 else 'v1'} recipe, {tps} request(s) a second kept ready",
+            f"campaign of a {'v2' if v2 else 'v1'} recipe, {tps} provisioned request(s) per second",
             tps * 3600 / 1000,
             "personalize/requests-v2" if v2 else "personalize/requests",
             per="hour",
@@ -209,8 +209,8 @@ class _Pricer:
         if properties.get("TracingConfig", {}).get("Mode") == "Active":
             self._by_use("X-Ray", "xray/traces")
         if "NAMESPACE" in properties.get("Environment", {}).get("Variables", {}):
-            # that of what it measures by the hour, whether an alarm looks at it or not
-            self._add(name, "metric of our own", 1, "cloudwatch/metric")
+            # the caretaker's hourly metric is billed with or without an alarm
+            self._add(name, "custom metric", 1, "cloudwatch/metric")
 
     def dataset(self, _: str, properties: Resource) -> None:
         if "DatasetImportJob" in properties:
@@ -224,7 +224,7 @@ class _Pricer:
         self._add(name, "alarm", float(metrics), "cloudwatch/alarm")
 
     def scaling(self, name: str, _: Resource) -> None:
-        # Application Auto Scaling makes them: one to grow by, one to shrink by
+        # created by Application Auto Scaling: one to scale out, one to scale in
         self._add(name, "alarms of target tracking", 2, "cloudwatch/alarm")
 
     def dashboard(self, name: str, _: Resource) -> None:
@@ -233,7 +233,7 @@ class _Pricer:
     def _add(
         self, name: str, what: str, units: float, item: str, *, once: bool = False, per: str = ""
     ) -> None:
-        """Add a charge; `per` is what the units are a rate of, where the price is of use."""
+        """Add a charge; `per` is the unit of the rate if the price is usage-based."""
         price = self._prices.get(item)
         if price is None:
             self._unpriced(item, name)
@@ -259,13 +259,13 @@ class _Pricer:
         self._estimate.by_use[words] = found
 
     def _called(self, name: str) -> str:
-        """The path that the CDK gave a resource, without the stack's name and its own parts."""
+        """A resource's CDK path, without the stack's name and generated parts."""
         path = self._resources[name].get("Metadata", {}).get("aws:cdk:path", name)
         parts = [part for part in path.split("/") if part not in ("Resource", "Default", "Start")]
         return "/".join(parts[1:] if len(parts) > 1 else parts)
 
     def _is_v2(self, name: str) -> bool:
-        """Whether the recipe, which the nearest solution names, is billed as the second version."""
+        """Whether the recipe of the nearest solution is billed as version 2."""
         waiting, seen = [name], {name}
         while waiting:
             found = self._resources[waiting.pop(0)]
@@ -278,7 +278,7 @@ class _Pricer:
         return False
 
     def _referred(self, value: Any) -> Iterator[str]:
-        """The template's resources that a value refers to."""
+        """The logical ids of the resources that a value refers to."""
         if isinstance(value, dict):
             for key, inner in value.items():
                 target = inner[0] if key == "Fn::GetAtt" else inner
@@ -314,7 +314,7 @@ _BY_USE: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         ("s3vectors/storage", "s3vectors/put", "s3vectors/queries"),
     ),
 }
-# These cost nothing by themselves; what they lead to is priced where it happens.
+# These are free by themselves; the costs that they cause are priced with other resources.
 _FREE: Final = frozenset(
     {
         "AWS::ApiGatewayV2::Authorizer",

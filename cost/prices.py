@@ -1,4 +1,4 @@
-"""The price table: on-demand prices of us-east-1, each with its date and source."""
+"""The price table: on-demand prices in us-east-1, each with its date and source."""
 
 import csv
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Price:
     Attributes:
         item: `SERVICE/WHAT`.
         usd: US dollars per unit, before tax, without free tiers and discounts.
-        per: the unit: `hour`, `month`, or one of use, such as `GB-second`.
-        as_of: when it was so: a day, or a month where no day is known.
-        source: where it is written.
+        per: the unit: `hour`, `month`, or a unit of use, such as `GB-second`.
+        as_of: the date of the price: a day, or a month if the day is unknown.
+        source: the publication that states the price.
     """
 
     item: str
@@ -30,10 +30,10 @@ class Price:
 
 
 def read(path: Path = _TABLE) -> dict[str, Price]:
-    """The table's rows, by item.
+    """Read the table's rows, by item.
 
     Raises:
-        ValueError: with the number of every line that is not a price.
+        ValueError: some lines are not valid prices; the message lists their numbers.
     """
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

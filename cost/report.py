@@ -1,4 +1,4 @@
-"""The estimate in words: all of it for `make cost`, a few lines for the top of a deployment."""
+"""Formats an estimate: in full for `make cost`, in a few lines at the start of a deployment."""
 
 import json
 from collections import defaultdict
@@ -11,14 +11,14 @@ from cost.prices import HOURS, REGION
 
 _WORKSHOPS = Path(__file__).with_name("workshops.json")
 _WIDTH = 62
-_SMALL = 0.01  # dollars an hour below which equal things stand in one row
+_SMALL = 0.01  # dollars an hour below which equal charges share one row
 
 
 def summary(estimate: Estimate, region: str | None) -> str:
-    """What one should know before deploying, in a few lines."""
+    """Summarize an estimate in a few lines, for the start of a deployment."""
     said = [
         f"On AWS this costs ${estimate.hourly:.2f} an hour (${estimate.monthly:,.0f} a month) "
-        f"while it stands, at most ${estimate.once:.2f} once to train, and what its use costs; "
+        f"while it runs, at most ${estimate.once:.2f} once for training, plus its usage; "
         f"{_region(region)}."
     ]
     standing = [charge for charge in estimate.charges if charge.hourly]
@@ -32,14 +32,14 @@ def summary(estimate: Estimate, region: str | None) -> str:
         said.append(f"  Not priced: {', '.join(sorted(estimate.unpriced))}.")
     theirs = [one.hourly for one in _workshops().values()]
     said.append(
-        f"  The workshops leave ${min(theirs):.2f} to ${max(theirs):.2f} an hour standing. "
-        "`make cost` lists all of it."
+        f"  The workshops leave ${min(theirs):.2f} to ${max(theirs):.2f} an hour running. "
+        "`make cost` shows the details."
     )
     return "\n".join(said)
 
 
 def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
-    """The whole report."""
+    """Format the full report."""
     dates = sorted(charge.price.as_of for charge in estimate.charges)
     dated = f", as of {dates[0]} to {dates[-1]}" if dates else ""
     yield f"US dollars before tax, on demand; {_region(region)}{dated} (cost/prices.csv)."
@@ -59,23 +59,23 @@ def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
     yield _row("in all", estimate.hourly, estimate.once)
     if estimate.by_use:
         yield ""
-        yield "By use, and not in these sums:"
+        yield "By usage, not included in these sums:"
         for words, prices in sorted(estimate.by_use.items()):
             rates = " and ".join(f"${_exact(price.usd)} per {price.per}" for price in prices)
-            yield f"  {words}: {rates or 'no price is known here'}"
+            yield f"  {words}: {rates or 'no price in the table'}"
     if estimate.unpriced:
         yield ""
         yield "Not priced:"
         for what, resources in sorted(estimate.unpriced.items()):
             yield f"  {what}: {', '.join(resources)}"
     yield ""
-    yield "Beside it, what the workshops leave standing:"
+    yield "For comparison, the resources that the workshops leave running:"
     for name, theirs in _workshops().items():
         yield _row(f"  {name}", theirs.hourly, theirs.once)
 
 
 def _workshops() -> dict[str, Estimate]:
-    """What each workshop's set-up costs."""
+    """The estimate of each workshop's resources."""
     templates = json.loads(_WORKSHOPS.read_text("utf-8"))
     return {name: of_templates({name: template}) for name, template in templates.items()}
 

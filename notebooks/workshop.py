@@ -1,4 +1,4 @@
-"""What the notebooks share: the deployment, its data, waiting, and how pictures look."""
+"""Helpers of the notebooks: the deployment's outputs and data, waiting, tables and figures."""
 
 import io
 import json
@@ -22,7 +22,7 @@ from IPython.display import HTML
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from pandas.io.formats.style import Styler
 
-# on a notebook instance, where nothing is installed, the project's packages are found by path
+# on a notebook instance the project's packages are not installed but found by path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packages" / "recsys" / "src"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -33,15 +33,15 @@ from recsys.datasets.ratings import Ids, Ratings
 from recsys.datasets.scale import Scale
 from recsys.evaluation import Predict
 
-# The SageMaker SDK reads these when it is imported: it is to send nothing about its use, and not to
-# refuse the deployment's roles, which may do only what their own jobs need.
+# The SageMaker SDK reads these at import. It must not send telemetry, and must not reject the
+# deployment's roles, which only have the permissions of their own jobs.
 os.environ["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(Path(__file__).with_name("sagemaker.yaml"))
 os.environ["SAGEMAKER_VALIDATE_ROLE"] = "false"
 
 PREFIX = os.environ.get("PREFIX", "recommender")
-"""Begins the names of the deployment's stacks, and of all that the notebooks make."""
+"""The prefix of the deployment's stacks and of all resources that the notebooks create."""
 
-# Every colour reads on white and on near-black; none of them is needed to tell two things apart.
+# All colours are legible on white and on near-black; no figure relies on colour alone.
 BLUE, ORANGE, GREEN, RED, VIOLET, GREY = (
     *("#4c8bc4", "#e08a2e", "#4da167", "#d1615d", "#a07cc0", "#7b8088"),
 )
@@ -49,7 +49,7 @@ SEQUENTIAL = "cividis"
 
 
 def outputs(prefix: str = PREFIX) -> Outputs:
-    """The outputs of all of the deployment's stacks, by name.
+    """Read the outputs of all stacks of the deployment, by name.
 
     Raises:
         LookupError: there is no such deployment.
@@ -65,11 +65,11 @@ class Data:
     """The deployment's data.
 
     Attributes:
-        train: `user`, `item`, `rating`, `timestamp` (seconds since 1970), one rating a row.
-        validation: `user`, `item`, `rating`: what models are judged by.
+        train: `user`, `item`, `rating`, `timestamp` (seconds since 1970), one rating per row.
+        validation: `user`, `item`, `rating`, for evaluation.
         movies: `title`, `year` (missing where unknown) and `genres` (a tuple), by item.
-        scale: of the ratings; `scale.likes` tells which of them mean that an item was liked.
-        users, items: by which ids people, and Amazon Personalize, know these numbers.
+        scale: the rating scale; `scale.likes` converts ratings to the label "liked".
+        users, items: the original ids, which Amazon Personalize uses, by integer.
     """
 
     train: pd.DataFrame
@@ -80,12 +80,12 @@ class Data:
     items: Ids
 
     def title(self, item: int | str) -> str:
-        """A movie's title, or its id where it has none."""
+        """A movie's title, or its id if it has none."""
         return str(self.movies["title"].get(int(item), item))
 
 
 def data(outputs: Mapping[str, str]) -> Data:
-    """Read the deployment's data, from the bucket and keys that its outputs name."""
+    """Read the deployment's data from the bucket and keys in its outputs."""
     s3 = boto3.client("s3")
 
     def read(name: str) -> io.BytesIO:
@@ -111,7 +111,7 @@ def data(outputs: Mapping[str, str]) -> Data:
         index=pd.Index([item["item"] for item in items], name="item"),
     )
     users, numbered = Ids(), Ids()
-    with suppress(s3.exceptions.NoSuchKey):  # there are none where ids are numbers already
+    with suppress(s3.exceptions.NoSuchKey):  # the file is missing if the ids are already integers
         labels = json.loads(read("IdsKey").read())
         users, numbered = (
             Ids(tuple(sorted(labels[kind], key=labels[kind].get)) if kind in labels else None)
@@ -121,7 +121,7 @@ def data(outputs: Mapping[str, str]) -> Data:
 
 
 def ratings(frame: pd.DataFrame) -> Ratings:
-    """A table of `user`, `item`, `rating` and perhaps `timestamp`, as `recsys` takes it."""
+    """Convert a table of `user`, `item`, `rating` and optionally `timestamp` to `recsys`'s type."""
     when = frame["timestamp"] if "timestamp" in frame else 0 * frame["user"]
     return Ratings(
         frame["user"].to_numpy(np.int32),
@@ -132,7 +132,7 @@ def ratings(frame: pd.DataFrame) -> Ratings:
 
 
 def listed(lists: Mapping[int, Sequence[int]]) -> Predict:
-    """An engine that is known by its lists alone, for `recsys.evaluation`.
+    """Wrap precomputed lists as an engine for `recsys.evaluation`.
 
     Args:
         lists: items by user, best first.
@@ -150,12 +150,12 @@ def listed(lists: Mapping[int, Sequence[int]]) -> Predict:
 
 
 def ask(endpoint: str, instances: Iterable[Mapping[str, Any]], answer: str = "scores") -> Any:
-    """Send instances to an endpoint, a thousand a request, four requests at a time.
+    """Send instances to an endpoint, a thousand per request, four requests in parallel.
 
     Args:
-        endpoint: its name.
+        endpoint: the endpoint's name.
         instances: such as `{"in0": [user], "in1": [item]}`.
-        answer: what each answer holds: `scores` or `embeddings`.
+        answer: the key of the results: `scores` or `embeddings`.
 
     Returns:
         An array with a row for each instance.
@@ -178,16 +178,16 @@ def ask(endpoint: str, instances: Iterable[Mapping[str, Any]], answer: str = "sc
 
 
 def pairs(rows: pd.DataFrame | Ratings) -> Iterator[dict[str, list[int]]]:
-    """Rows with `user` and `item` as Object2Vec's instances."""
+    """Convert rows with `user` and `item` to Object2Vec's instances."""
     for user, item in zip(rows.user, rows.item, strict=True):
         yield {"in0": [int(user)], "in1": [int(item)]}
 
 
 def invoke(function: str, event: Mapping[str, Any]) -> Any:
-    """A function's answer to an event.
+    """Invoke a function and return its result.
 
     Raises:
-        RuntimeError: the function failed; its own words.
+        RuntimeError: the function failed; contains its error message.
     """
     response = boto3.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
     told = json.loads(response["Payload"].read())
@@ -197,7 +197,7 @@ def invoke(function: str, event: Mapping[str, Any]) -> Any:
 
 
 def curves(job: str, metric: str) -> pd.DataFrame:
-    """A training job's metric by epoch, a column for each channel, from its log."""
+    """Read a training job's metric by epoch from its log, a column for each channel."""
     logs, group = boto3.client("logs"), "/aws/sagemaker/TrainingJobs"
     (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")[
         "logStreams"
@@ -214,7 +214,7 @@ def curves(job: str, metric: str) -> pd.DataFrame:
 
 
 def delete_logs(job: str) -> None:
-    """Delete what a training job and an endpoint of its name have logged, if they have."""
+    """Delete the logs of a training job and of an endpoint with the same name, if they exist."""
     logs, group = boto3.client("logs"), "/aws/sagemaker/TrainingJobs"
     for stream in logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")[
         "logStreams"
@@ -225,7 +225,7 @@ def delete_logs(job: str) -> None:
 
 
 def costs(amounts: Mapping[str, float]) -> pd.DataFrame:
-    """What so much of each item of the project's price table costs, in us-east-1."""
+    """Compute the cost of amounts of the price table's items, in us-east-1."""
     table = prices.read()
     rows = {
         item: {"amount": amount, "unit": table[item].per, "USD": amount * table[item].usd}
@@ -238,16 +238,16 @@ def costs(amounts: Mapping[str, float]) -> pd.DataFrame:
 def wait(
     name: str, look: Callable[[], str], *, until: tuple[str, ...], seconds: float = 15
 ) -> None:
-    """Look again and again, and tell every change, until a state that is waited for.
+    """Poll a state and print every change, until it is one of the expected states.
 
     Args:
-        name: what is waited for, in words.
-        look: answers with the state.
+        name: a description of the resource.
+        look: returns the current state.
         until: the states that end the waiting.
-        seconds: the longest pause between two looks; the first ones are shorter.
+        seconds: the maximum interval between polls; the first intervals are shorter.
 
     Raises:
-        RuntimeError: a state that says that it has failed.
+        RuntimeError: the state indicates a failure.
     """
     began, last, pause = time.monotonic(), "", 0.2
     print(f"{name}:", end="", flush=True)
@@ -268,7 +268,7 @@ def wait(
 def gone(
     name: str, look: Callable[[], Any], *, missing: type[Exception], seconds: float = 15
 ) -> None:
-    """Wait until `look` raises `missing`: until what was deleted is no more."""
+    """Wait until `look` raises `missing`, that is, until a deleted resource no longer exists."""
 
     def state() -> str:
         try:
@@ -281,7 +281,7 @@ def gone(
 
 
 def style() -> None:
-    """Pictures as vectors, on whatever background the page has."""
+    """Set the style of figures: vector graphics with a transparent background."""
     set_matplotlib_formats("svg")
     plt.rcParams.update(
         {
@@ -311,7 +311,7 @@ def style() -> None:
 
 
 def side_by_side(**tables: pd.DataFrame | pd.Series) -> HTML:
-    """Tables beside each other, each under its name."""
+    """Show tables side by side, each under its name."""
     cells = "".join(
         f"<td style='vertical-align:top;padding:0 1.5em 0 0'><b>{name.replace('_', ' ')}</b>"
         f"{(t.to_frame() if isinstance(t, pd.Series) else t).to_html(index_names=False)}</td>"
@@ -321,7 +321,7 @@ def side_by_side(**tables: pd.DataFrame | pd.Series) -> HTML:
 
 
 def words(table: pd.DataFrame) -> Styler:
-    """A table of texts, which begin at the left."""
+    """Style a table of left-aligned texts."""
     left = {"text-align": "left"}
     return table.style.set_properties(**left).set_table_styles(
         [{"selector": "th", "props": list(left.items())}]
@@ -334,7 +334,7 @@ def lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 class Results(dict[str, Any]):
-    """What a notebook has found: a table for people, JSON for programs."""
+    """A notebook's results: a table for people, JSON for programs."""
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         table = pd.Series(self, name="").map(lambda value: f"{value:,.4g}")

@@ -1,1 +1,1 @@
-"""The main job, rehearsed: data, deployment, test events and destruction on the local AWS."""
+"""The end-to-end workflow on the local AWS: data, deployment, test events and removal."""

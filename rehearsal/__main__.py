@@ -1,4 +1,8 @@
-"""`python -m rehearsal`: from data to recommendations and back to nothing, on the local AWS."""
+"""Run the end-to-end workflow on the local AWS: `python -m rehearsal`.
+
+It prepares data, deploys with the CDK CLI, queries every engine, destroys the deployment and
+reports.
+"""
 
 import argparse
 import contextlib
@@ -20,7 +24,7 @@ from rehearsal.steps import DATA, add_preparation, on_local_aws, prepare
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Rehearse; 0 when everything answered and nothing is left, else an error on stderr."""
+    """Rehearse. Return 0 if every call succeeded and nothing is left behind."""
     parser = argparse.ArgumentParser(prog="rehearsal", description=__doc__)
     add_preparation(parser)
     parser.add_argument("--preset", default="default", help="hyperparameters: default or workshop")
@@ -28,12 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
         "--personalize",
         default="fit",
         choices=("off", "custom", "domain", "both", "fit"),
-        help="Amazon Personalize's dataset groups (default: those whose data are not red)",
+        help="Amazon Personalize's dataset groups (default: those whose data have no errors)",
     )
     parser.add_argument(
-        "--engines", default="", help="what else is trained: deep_mf,factorization_machines"
+        "--engines", default="", help="further engines to train: deep_mf,factorization_machines"
     )
-    parser.add_argument("--page", type=int, help="before the end, show the page on this port")
+    parser.add_argument("--page", type=int, help="serve the page on this port before the end")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -60,12 +64,12 @@ def main(arguments: list[str] | None = None) -> int:
     report = options.out / "report.json"
     report.write_text(json.dumps(asdict(run), indent=2, ensure_ascii=False) + "\n", "utf-8")
     print("\n".join(lines(run, Catalogue.read(DATA))))
-    print(f"\nAll of this as JSON: {os.path.relpath(report)}")
+    print(f"\nThis report as JSON: {os.path.relpath(report)}")
     return 0 if run.succeeded else 1
 
 
 def _groups(chosen: str) -> str:
-    """Amazon Personalize's dataset groups, as the setting wants them."""
+    """The value of the setting `personalize.groups`."""
     if chosen != "fit":
         return chosen
     judged = json.loads((DATA / "health.json").read_text("utf-8"))["groups"]
@@ -81,14 +85,14 @@ def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) 
         with run.step("the workshop's test events"):
             run.calls = workshop_calls(outputs, run.data["sample"])
             run.milliseconds = median_milliseconds(outputs, run.data["sample"])
-        with run.step("questions to Amazon Personalize"):
+        with run.step("queries to Amazon Personalize"):
             run.personalize = ask(outputs, Catalogue.read(DATA), run.data["sample"])
         if page is not None:
             _show_page(page)
 
 
 def _show_page(port: int) -> None:
-    print("» the page, until Ctrl-C; then all of it is destroyed", flush=True)
+    print("» serving the page until Ctrl-C; then the deployment is destroyed", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         subprocess.run([sys.executable, "-m", "web", "--port", str(port)], cwd=PROJECT, check=False)
 

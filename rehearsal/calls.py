@@ -1,4 +1,4 @@
-"""The workshop's test events and what else is asked of a deployed engine, through AWS's APIs."""
+"""Sends the workshop's test events and other requests to a deployed engine, using AWS's APIs."""
 
 import json
 import statistics
@@ -14,7 +14,7 @@ from outputs import Outputs
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One invocation of a function: what was sent, what came back."""
+    """One invocation of a function: the event and the response."""
 
     function: str
     event: dict[str, Any]
@@ -24,7 +24,7 @@ class Call:
 
 
 def workshop_calls(outputs: Outputs, sample: dict[str, int]) -> list[Call]:
-    """Send both functions the workshop's events, for the sample's user and movies."""
+    """Send the workshop's events to both functions, for the sample's user and movies."""
     instances = json.dumps({"instances": [{"in0": [sample["user"]], "in1": [sample["movie"]]}]})
     engine = outputs["RecommendationEngineFunctionName"]
     retrieval = outputs["MovieRetrievalFunctionName"]
@@ -42,7 +42,7 @@ def workshop_calls(outputs: Outputs, sample: dict[str, int]) -> list[Call]:
 def median_milliseconds(
     outputs: Outputs, sample: dict[str, int], repeats: int = 30
 ) -> dict[str, float]:
-    """The median duration of warm calls, in milliseconds, as a client sees it."""
+    """Measure the median duration of warm calls, in milliseconds, at the client."""
     runtime = boto3.client("sagemaker-runtime")
     endpoint = outputs["RatingEndpointName"]
     body = json.dumps({"instances": [{"in0": [sample["user"]], "in1": [sample["movie"]]}]})

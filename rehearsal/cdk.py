@@ -1,4 +1,4 @@
-"""The real CDK CLI, run as a user would, with its progress shown and its words kept in a log."""
+"""Runs the real CDK CLI as a user would, shows its progress and logs its output."""
 
 import os
 import re
@@ -16,7 +16,7 @@ _EVENT = re.compile(r"^(\S+) \|\s*(\d+)/(\d+) \| \S+(?: [AP]M)? \| (\S+)\s+\| (\
 
 
 class CdkError(RuntimeError):
-    """The CDK CLI ended with an error; the message carries the end of what it said."""
+    """The CDK CLI ended with an error; the message contains the end of its output."""
 
 
 def cdk(*arguments: str, log: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -25,8 +25,8 @@ def cdk(*arguments: str, log: Path, environment: Mapping[str, str] | None = None
     Args:
         arguments: the command and its options.
         log: file that receives everything the CLI prints.
-        environment: what takes the place of this process's environment; PATH is completed, and of
-            AWS's settings only credentials, region and endpoint are passed on.
+        environment: replaces this process's environment; PATH is completed, and of AWS's settings
+            only credentials, region and endpoint are passed on.
 
     Raises:
         CdkError: the CLI failed.
@@ -76,18 +76,18 @@ def cdk(*arguments: str, log: Path, environment: Mapping[str, str] | None = None
         status = process.wait()
     if status != 0:
         raise CdkError(
-            f"cdk {arguments[0]} ended with status {status} (all of it: {log}):\n{_reason(lines)}"
+            f"cdk {arguments[0]} ended with status {status} (full output: {log}):\n{_reason(lines)}"
         )
 
 
 def _reason(lines: Sequence[str]) -> str:
-    """From where the CDK names what failed, before it shows a log; else the end of what it said."""
+    """The part of the output that names the failure; by default the end of the output."""
     failed = (n for n, line in enumerate(lines) if line.startswith("Failed resources"))
     return "".join(lines[next(failed, -25) :])
 
 
 def _shown(lines: Iterator[str], title: str) -> Iterator[str]:
-    """Pass the lines on; meanwhile a bar follows the stack that is changing."""
+    """Pass the lines on, and show a progress bar of the stack that is changing."""
     with tqdm(
         desc=f"  cdk {title}", unit=" resources", leave=False, dynamic_ncols=True, disable=None
     ) as bar:

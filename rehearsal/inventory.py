@@ -1,7 +1,4 @@
-"""Everything that an account holds and could be billed or blamed for, by AWS's own APIs.
-
-`python -m rehearsal.inventory` lists it.
-"""
+"""Lists what can cost money in an account and region: `python -m rehearsal.inventory`."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,7 +10,7 @@ _BOOTSTRAP = ("CDKToolkit", "cdk-hnb659fds-", "CdkBootstrap-hnb659fds-", "/cdk-b
 
 
 def inventory() -> set[str]:
-    """Names of all that exists in the environment's account and region, as `service/kind/name`.
+    """Names of all resources in the environment's account and region, as `service/kind/name`.
 
     The CDK's bootstrap resources and AWS's own service-linked roles are not listed.
     """
@@ -26,7 +23,7 @@ def inventory() -> set[str]:
 
 
 def _paged(operation: str, result: str, *path: str, **arguments: Any) -> Callable[[Any], list[str]]:
-    """Lists `path` of every element of `result`, over all pages of `operation`."""
+    """A function that lists `path` of every element of `result`, over all pages of `operation`."""
 
     def names(client: Any) -> list[str]:
         found = []
@@ -54,7 +51,7 @@ def _buckets(client: Any) -> list[str]:
 def _log_groups(client: Any) -> Iterable[str]:
     for group in _paged("describe_log_groups", "logGroups", "logGroupName")(client):
         if group.startswith("/aws/sagemaker/TrainingJobs"):
-            # this group belongs to the account, so what counts is the streams in it
+            # this group belongs to the account, so its streams are listed instead
             streams = _paged(
                 "describe_log_streams", "logStreams", "logStreamName", logGroupName=group
             )

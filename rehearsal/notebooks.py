@@ -1,4 +1,4 @@
-"""`python -m rehearsal.notebooks`: every notebook run on the local AWS, and rendered as a page."""
+"""Run every notebook on the local AWS and render it as a page: `python -m rehearsal.notebooks`."""
 
 import argparse
 import os
@@ -30,21 +30,21 @@ SETTINGS = (
     "engines=deep_mf,factorization_machines",
     "deep_mf.genre_dim=5",
 )
-"""What the notebooks want of the deployment, beside its defaults."""
+"""The settings that the notebooks need in addition to the defaults."""
 AFTERWARDS = NOTEBOOKS / "7_clean_up.ipynb"
-"""Run once more when all is destroyed: it counts what there is."""
+"""The notebook that runs again after the removal: it lists the existing resources."""
 _LINK = re.compile(r"(?<=\]\()(?![\w+.-]+:|[#/])([^)#\s]+)")
 
 
 @dataclass(kw_only=True)
 class Run(Steps):
-    """A run of the notebooks: `failures` holds what went wrong, by notebook."""
+    """A run of the notebooks: `failures` has the errors by notebook."""
 
     failures: dict[str, str] = field(default_factory=dict)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run and render all notebooks; 0 when none failed and nothing is left."""
+    """Run and render all notebooks. Return 0 if none failed and nothing is left behind."""
     parser = argparse.ArgumentParser(prog="rehearsal.notebooks", description=__doc__)
     add_preparation(parser)
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "notebooks")
@@ -68,7 +68,7 @@ def _run(run: Run, out: Path) -> None:
 
 
 def _page(run: Run, path: Path, page: Path) -> None:
-    """Run a notebook and write it as a page, its error included."""
+    """Run a notebook and write it as a page, including its error."""
     with run.step(page.stem):
         notebook, error = execute(path)
         page.write_text(render(notebook, page.parent), "utf-8")
@@ -78,10 +78,10 @@ def _page(run: Run, path: Path, page: Path) -> None:
 
 
 def execute(path: Path) -> tuple[NotebookNode, str | None]:
-    """Run a notebook in a kernel of its own.
+    """Run a notebook in a separate kernel.
 
     Returns:
-        The notebook with its outputs, and what went wrong, if something did.
+        The notebook with its outputs, and the error, if any.
     """
     notebook = nbformat.read(path, as_version=4)
     with (
@@ -100,7 +100,7 @@ def execute(path: Path) -> tuple[NotebookNode, str | None]:
             notebook,
             timeout=600,
             coalesce_streams=True,
-            # sockets of its own, which nobody else on this machine can listen to
+            # separate sockets, which other users of this machine cannot access
             km=AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel"),
             resources={"metadata": {"path": str(path.parent)}},
             on_cell_start=started,
@@ -113,18 +113,18 @@ def execute(path: Path) -> tuple[NotebookNode, str | None]:
 
 
 def results(notebook: NotebookNode) -> dict[str, Any]:
-    """What an executed notebook ends with: its last output, which is JSON."""
+    """The last output of an executed notebook, which is JSON."""
     (output,) = notebook.cells[-1].outputs
     found: dict[str, Any] = output.data["application/json"]
     return found
 
 
 def render(notebook: NotebookNode, folder: Path) -> str:
-    """A page that needs nothing but itself.
+    """Render a self-contained page.
 
     Args:
-        notebook: with its outputs.
-        folder: where the page will lie; links to the project's files lead there from it.
+        notebook: the notebook with its outputs.
+        folder: the page's folder, to which links to the project's files are made relative.
     """
     _describe_pictures(notebook)
     _lead_links(notebook, folder)
@@ -144,7 +144,7 @@ def render(notebook: NotebookNode, folder: Path) -> str:
 
 
 def _describe_pictures(notebook: NotebookNode) -> None:
-    """For those who do not see a picture: what section it stands in."""
+    """Give each picture the title of its section as alternative text."""
     heading = ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -160,7 +160,7 @@ def _describe_pictures(notebook: NotebookNode) -> None:
 
 
 def _lead_links(notebook: NotebookNode, folder: Path) -> None:
-    """Links from the notebooks' folder become links from the page's; to a notebook, to its page."""
+    """Make links relative to the page's folder; links to a notebook lead to its page."""
 
     def led(link: re.Match[str]) -> str:
         target = NOTEBOOKS / link[1]
@@ -174,7 +174,7 @@ def _lead_links(notebook: NotebookNode, folder: Path) -> None:
 
 
 def _navigation() -> str:
-    """Links to all pages, by the notebooks' titles."""
+    """Links to all pages, with the notebooks' titles."""
     links = []
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         title = nbformat.read(path, as_version=4).metadata["title"].partition(":")[0]
@@ -187,7 +187,7 @@ def _summary(run: Run, out: Path, seconds: float) -> Iterator[str]:
     yield "TIME"
     for name, each in run.seconds.items():
         yield f"  {name:<40}{each:>9.1f} s"
-    yield f"  {'in all':<40}{seconds:>9.1f} s"
+    yield f"  {'total':<40}{seconds:>9.1f} s"
     yield ""
     for name, error in run.failures.items():
         yield f"FAILED    {name}\n{error}"
@@ -196,7 +196,7 @@ def _summary(run: Run, out: Path, seconds: float) -> Iterator[str]:
         yield from (f"  {entry}" for entry in run.leftovers)
     else:
         yield "LEFT BEHIND   nothing"
-    yield f"The pages: {os.path.relpath(out)}"
+    yield f"Pages: {os.path.relpath(out)}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is asked of Amazon Personalize once it is deployed, and how it answers."""
+"""Queries a deployed Amazon Personalize and formats its answers."""
 
 import json
 import statistics
@@ -29,9 +29,9 @@ _METRICS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One question to a campaign or recommender: item ids, best first, or what went wrong.
+    """The answer of a campaign or recommender: item ids, best first, or an error.
 
-    `before` is the answer to the same question before something happened.
+    `before` is the answer to the same query before an event.
     """
 
     question: str
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(kw_only=True)
 class Model:
-    """A campaign or recommender: its recipe and dataset group, its metrics, what it answered."""
+    """A campaign or recommender: its recipe, dataset group, metrics and answers."""
 
     recipe: str
     group: str
@@ -52,26 +52,26 @@ class Model:
 
 @dataclass(kw_only=True)
 class Personalized:
-    """What came back: each model's, and medians in milliseconds."""
+    """The results: answers of each model, and median durations in milliseconds."""
 
     models: list[Model] = field(default_factory=list)
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
-        """Whether a question was not answered."""
+        """Whether a query failed."""
         return any(answer.error for model in self.models for answer in model.answers)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is asked with: people's ids behind the engines' integers, and what items are.
+    """Original ids by the engines' integers, and the items' metadata.
 
     Attributes:
-        users: people's ids by the engines', where they differ.
-        items: people's ids by the engines'.
-        titles, genres, years: by people's ids of items.
-        liked: the least rating of a liked item.
+        users: original user ids by integer, where they differ.
+        items: original item ids by integer.
+        titles, genres, years: by original item id.
+        liked: the minimum rating of a liked item.
     """
 
     users: dict[int, str]
@@ -83,7 +83,7 @@ class Catalogue:
 
     @classmethod
     def read(cls, data: Path) -> "Catalogue":
-        """Read a folder that `recsys prepare` wrote."""
+        """Read a folder written by `recsys prepare`."""
         keys = json.loads((data / "manifest.json").read_text("utf-8"))["keys"]
         bucket = data / "bucket"
         ids = bucket / keys["ids"]
@@ -100,11 +100,11 @@ class Catalogue:
         )
 
     def title(self, item: str) -> str:
-        """An item's title, its id where it has none."""
+        """An item's title, or its id if it has none."""
         return self.titles.get(item, item)
 
     def item(self, number: int) -> str:
-        """The people's id behind an engine's integer."""
+        """The original id of an engine's integer."""
         return self.items.get(number, str(number))
 
     def kind(self, item: str) -> str:
@@ -115,13 +115,13 @@ class Catalogue:
 def ask(
     outputs: Outputs, catalogue: Catalogue, sample: Mapping[str, int], repeats: int = 30
 ) -> Personalized:
-    """Ask everything that the Personalize stack serves.
+    """Query every campaign and recommender of the Personalize stack.
 
     Args:
-        outputs: of the stacks; without Personalize's nothing is asked.
-        catalogue: of the data that was deployed.
-        sample: the engines' numbers of whom and by what to ask.
-        repeats: of each call that is timed.
+        outputs: the stacks' outputs; without those of Personalize nothing is queried.
+        catalogue: the catalogue of the deployed data.
+        sample: the engines' integers of the user and the items to query.
+        repeats: the number of repetitions of each timed call.
     """
     user = catalogue.users.get(sample["user"], str(sample["user"]))
     item = catalogue.item(sample["movie"])
@@ -138,7 +138,7 @@ def ask(
                 model.answers.append(_ranked(endpoint, user, list(catalogue.titles)[:10]))
             case "RELATED_ITEMS":
                 question = endpoint | {"userId": user, "itemId": item}
-                words = f"like {catalogue.title(item)}, {catalogue.kind(item) or 'of no genre'}"
+                words = f"like {catalogue.title(item)}, {catalogue.kind(item) or 'without genre'}"
                 model.answers.append(_answer(words, question))
             case "USER_PERSONALIZATION":
                 question = endpoint | {"userId": user}
@@ -155,7 +155,7 @@ def ask(
 
 
 def lines(found: Personalized, catalogue: Catalogue) -> Iterator[str]:
-    """The section of the report."""
+    """Format the report's section on Amazon Personalize."""
     if not found.models:
         return
     yield f"{'PERSONALIZE':<38}" + "".join(f"{name:>10}" for name in _METRICS)
@@ -177,7 +177,7 @@ def lines(found: Personalized, catalogue: Catalogue) -> Iterator[str]:
 
 
 def _moved(answer: Answer, place: int) -> str:
-    """From where the item at a place came; nothing if it stood there."""
+    """The item's previous rank, or an empty string if it is unchanged."""
     if not answer.before:
         return ""
     item = answer.items[place - 1]
@@ -192,7 +192,7 @@ def _recipe(served: Served) -> dict[str, Any]:
         recipe = personalize.describe_recommender(recommenderArn=arn)["recommender"]["recipeArn"]
     else:
         version = personalize.describe_campaign(campaignArn=arn)["campaign"]["solutionVersionArn"]
-        solution = version.rpartition("/")[0]  # of a version, or of `/$LATEST`
+        solution = version.rpartition("/")[0]  # strip the version or `/$LATEST`
         recipe = personalize.describe_solution(solutionArn=solution)["solution"]["recipeArn"]
     described: dict[str, Any] = personalize.describe_recipe(recipeArn=recipe)["recipe"]
     return described
@@ -201,7 +201,7 @@ def _recipe(served: Served) -> dict[str, Any]:
 def _filters(
     outputs: Outputs, group: str, catalogue: Catalogue, item: str
 ) -> Iterator[tuple[str, Question]]:
-    """The group's filters, each in words and as parameters of a request."""
+    """The group's filters, each as a description and request parameters."""
     for name in _UNSEEN:
         if arn := outputs.get(f"{group}{name}FilterArn"):
             yield f"{name.lower()} only", {"filterArn": arn}
@@ -213,7 +213,7 @@ def _filters(
     if arn and year:
         first = year // 10 * 10
         values = {"YEAR1": str(first), "YEAR2": str(first + 10)}
-        yield f"of the {first}s only", {"filterArn": arn, "filterValues": values}
+        yield f"only {first}s", {"filterArn": arn, "filterValues": values}
 
 
 def _answer(words: str, question: Question) -> Answer:
@@ -226,7 +226,7 @@ def _answer(words: str, question: Question) -> Answer:
 
 
 def _ranked(endpoint: Question, user: str, items: list[str]) -> Answer:
-    """Some items in the order in which the user likes them."""
+    """Items ranked for the user."""
     words = f"{len(items)} items ranked for user {user}"
     try:
         answer = boto3.client("personalize-runtime").get_personalized_ranking(
@@ -235,12 +235,12 @@ def _ranked(endpoint: Question, user: str, items: list[str]) -> Answer:
     except ClientError as error:
         return Answer(question=words, items=[], error=str(error))
     ranking = [str(one["itemId"]) for one in answer["personalizedRanking"]]
-    wrong = None if sorted(ranking) == sorted(items) else "not the items that were asked about"
+    wrong = None if sorted(ranking) == sorted(items) else "not the requested items"
     return Answer(question=words, items=ranking, error=wrong)
 
 
 def _after_an_event(question: Question, tracking: str, group: str, catalogue: Catalogue) -> Answer:
-    """The list after the user has taken its last entry."""
+    """The list after an event with its last item."""
     before = _answer("before an event", question)
     if before.error:
         return before
@@ -269,7 +269,7 @@ def _after_an_event(question: Question, tracking: str, group: str, catalogue: Ca
 
 
 def _median(question: Question, repeats: int) -> float:
-    """Of the duration of a warm call in milliseconds, as a client sees it."""
+    """The median duration of a warm call in milliseconds, at the client."""
     runtime = boto3.client("personalize-runtime")
     durations = []
     for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""The rehearsal's last page: what a reader wants to know, in the order they ask it."""
+"""Formats the rehearsal's report."""
 
 import json
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from rehearsal.run import Rehearsal
 
 
 def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
-    """The report as lines of text; the catalogue tells what Amazon Personalize's items are."""
+    """Format the report as lines of text; the catalogue describes Amazon Personalize's items."""
     data = run.data
     yield ""
     yield f"DATA      {data['source']}"
     users, movies, ratings = data["users"], data["items"], data["ratings"]
     yield f"          {ratings:,} ratings of {movies:,} movies by {users:,} users"
-    yield f"          {data['train']:,} to learn from, {data['validation']:,} to check by"
+    yield f"          {data['train']:,} for training, {data['validation']:,} for validation"
     yield ""
-    yield "MODELS    " + _columns("this run", "bias only", "plainest")
+    yield "MODELS    " + _columns("this run", "bias only", "baseline")
     baselines = data["baselines"]
     rating, recommendation = baselines["rating_mse"], baselines["recommendation_accuracy"]
     yield "  rating, mean squared error    " + _columns(

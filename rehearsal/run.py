@@ -1,4 +1,4 @@
-"""What a rehearsal did."""
+"""The results of a rehearsal."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +10,11 @@ from rehearsal.steps import Steps
 
 @dataclass(kw_only=True)
 class Rehearsal(Steps):
-    """What a rehearsal did; `report.json` is this, as JSON.
+    """The results of a rehearsal; `report.json` contains them as JSON.
 
-    `seconds` holds each step's duration, `training` each job's metrics, `milliseconds` the medians
-    of repeated warm calls, `personalize` what Amazon Personalize answered, `leftovers` what
-    outlived the destruction.
+    `seconds` has each step's duration, `training` each job's metrics, `milliseconds` the medians of
+    repeated warm calls, `personalize` the answers of Amazon Personalize, and `leftovers` the
+    resources that remained after the removal.
     """
 
     data: dict[str, Any]
@@ -27,6 +27,6 @@ class Rehearsal(Steps):
 
     @property
     def succeeded(self) -> bool:
-        """Whether every call was answered and nothing was left."""
+        """Whether every call succeeded and nothing is left behind."""
         failed = self.personalize.failed or any(call.error for call in self.calls)
         return not self.leftovers and not failed

@@ -1,4 +1,4 @@
-"""Steps of a run: each announced, timed, and told when it is done; what all runs have in common."""
+"""Steps common to all runs; each is announced and timed."""
 
 import argparse
 import logging
@@ -18,20 +18,20 @@ from rehearsal.inventory import inventory
 
 DATA = PROJECT / "build" / "data"
 _REGION = "us-east-1"
-# stacks that do not need each other change at once
+# independent stacks are changed concurrently
 _PARALLEL = ("--concurrency=4",)
 
 
 @dataclass(kw_only=True)
 class Steps:
-    """A run: `seconds` holds each step's duration, `leftovers` what outlived the destruction."""
+    """A run: `seconds` has each step's duration, `leftovers` the remaining resources."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Say what begins and how long it took."""
+        """Print a step's name and its duration."""
         print(f"» {name}", flush=True)
         began = time.monotonic()
         yield
@@ -40,11 +40,11 @@ class Steps:
 
     @contextmanager
     def deployed(self, out: Path, *settings: str) -> Iterator[None]:
-        """Deploy with the CDK CLI; destroy at the end, and see what is left.
+        """Deploy with the CDK CLI; at the end, destroy the deployment and list leftovers.
 
         Args:
             out: a folder for the assembly and the CLI's log.
-            settings: of the deployment, as NAME=VALUE.
+            settings: the deployment's settings, as NAME=VALUE.
 
         Raises:
             CdkError: the CLI failed.
@@ -71,7 +71,7 @@ class Steps:
 
 @contextmanager
 def _led(variables: Mapping[str, str]) -> Iterator[None]:
-    """Lead this process, and all that it starts, to the local AWS and to no other."""
+    """Point this process and its child processes to the local AWS only."""
     before = dict(os.environ)
     led = environment(variables, inherited=before)
     os.environ.clear()
@@ -84,31 +84,31 @@ def _led(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def add_preparation(parser: argparse.ArgumentParser) -> None:
-    """Let a command take, after `--`, what `prepare` passes on."""
+    """Add the arguments after `--`, which `prepare` passes on."""
     parser.add_argument(
         "preparation",
         nargs="*",
         metavar="-- --data DATA",
-        help="options of `python -m recsys prepare`, which see",
+        help="options of `python -m recsys prepare`",
     )
 
 
 def prepare(options: argparse.Namespace) -> int:
-    """Run `recsys prepare` into `DATA` with the caller's options; its exit status."""
+    """Run `recsys prepare` into `DATA` with the caller's options; return its exit status."""
     print("» prepare data", flush=True)
     command = [sys.executable, "-m", "recsys", "prepare", "--out", str(DATA)]
     return subprocess.run([*command, *options.preparation], check=False).returncode
 
 
 def on_local_aws(work: Callable[[], None], failed: str) -> int:
-    """Work on a local AWS of its own.
+    """Run a function with a new local AWS.
 
     Args:
-        work: what is done while it runs, and this process's environment points at it.
-        failed: begins what is said on stderr if the CDK CLI fails.
+        work: called while the local AWS runs and this process's environment points to it.
+        failed: the beginning of the message on stderr if the CDK CLI fails.
 
     Returns:
-        0, or the exit status for what went wrong.
+        The exit status: 0 for success.
     """
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     try:
@@ -118,6 +118,6 @@ def on_local_aws(work: Callable[[], None], failed: str) -> int:
         print(f"\n{failed} {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped; the local AWS and all that ran in it are gone.", file=sys.stderr)
+        print("\nStopped the local AWS and everything that ran in it.", file=sys.stderr)
         return 130
     return 0

@@ -19,7 +19,7 @@ def test_a_vulnerable_python_package_is_named_with_its_cure() -> None:
         ]
     }
     found = judge_python(json.dumps(report))
-    assert found == Verdict(("bad 1: PYSEC-1, mended in 2.0",))
+    assert found == Verdict(("bad 1: PYSEC-1, fixed in 2.0",))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_vulnerable_npm_package_is_named() -> None:
 def test_a_registry_that_refuses_audits_is_told_of() -> None:
     refusal = {"message": "405 Method Not Allowed - POST somewhere", "statusCode": 405}
     assert judge_npm(json.dumps(refusal)).skipped == (
-        "npm's advisories do not answer (405 Method Not Allowed)"
+        "npm's advisories do not respond (405 Method Not Allowed)"
     )
     assert judge_npm("").skipped
 
@@ -58,8 +58,8 @@ def test_with_no_network_the_check_passes_with_notes(
     monkeypatch.setitem(supply_chain.CHECKS, "secrets", Verdict)
     assert supply_chain.main() == 0
     said = capsys.readouterr().out
-    assert "Python packages: skipped: PyPI's advisories do not answer" in said
-    assert "npm packages: skipped: npm's advisories do not answer" in said
+    assert "Python packages: skipped: PyPI's advisories do not respond" in said
+    assert "npm packages: skipped: npm's advisories do not respond" in said
     assert "secrets: 0" in said
 
 

@@ -1,6 +1,7 @@
-"""Other people's engines, in an environment of their own, so that theirs and ours may disagree.
+"""Reference implementations of other projects, in an isolated environment.
 
-`install` makes the environment from requirements.txt; `run.py` is what runs in it.
+Their dependencies may conflict with this project's. `install` creates the environment from
+requirements.txt; `run.py` runs in it.
 """
 
 import json
@@ -24,12 +25,12 @@ class PeerError(Exception):
 
 
 def install(folder: Path) -> Path:
-    """The Python that has the peers; made in `folder` if it is not there.
+    """Create the environment of the peers in `folder` if it does not exist; return its Python.
 
-    PyTorch, of several GB, is used where it is: `uv pip install --python FOLDER torch` adds it.
+    PyTorch, which takes several GB, is used if installed: `uv pip install --python FOLDER torch`.
 
     Raises:
-        PeerError: the environment could not be made.
+        PeerError: the environment could not be created.
     """
     python = folder / "bin" / "python"
     if not python.exists():
@@ -57,25 +58,25 @@ class Peers:
     """The engines of run.py.
 
     Args:
-        python: the Python that has them.
+        python: the Python of their environment.
     """
 
     def __init__(self, python: Path) -> None:
         self._python = python
 
     def missing(self, package: str) -> str | None:
-        """Why a package cannot be imported there, or None if it can."""
+        """Why a package cannot be imported in the environment, or None if it can."""
         done = subprocess.run(
             [self._python, "-c", f"import {package}"], capture_output=True, text=True, check=False
         )
         return (done.stderr.strip().splitlines() or ["?"])[-1] if done.returncode else None
 
     def run(self, engine: str, train: Ratings, asked: Ratings, **settings: Any) -> dict[str, Any]:
-        """What an engine makes of `asked` after learning from `train`.
+        """Fit an engine on `train` and predict the rows of `asked`.
 
         Returns:
-            `predicted` (one score for each row asked) and what else the engine tells, such as
-            `seconds`, those of learning, imports left out.
+            `predicted` (one score for each row of `asked`) and the engine's other results, such as
+            `seconds`, the time of the fit without imports.
 
         Raises:
             PeerError: it failed.
@@ -99,5 +100,5 @@ class Peers:
             return told | {"predicted": np.load(Path(scratch) / "predicted.npy")}
 
     def fit(self, engine: str, train: Ratings, **settings: Any) -> Predict:
-        """An engine as `evaluate` takes it; it learns when it is asked, anew each time."""
+        """An engine in the form that `evaluate` takes; each prediction fits it again."""
         return lambda rows: np.asarray(self.run(engine, train, rows, **settings)["predicted"])

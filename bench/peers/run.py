@@ -1,7 +1,7 @@
 """Runs in the peers' environment: `python run.py ENGINE SETTINGS FOLDER`.
 
 Reads FOLDER/request.npz, writes FOLDER/predicted.npy and FOLDER/answer.json. Needs numpy, scipy and
-the package that the engine is from; settings are those that its authors publish, unless told.
+the engine's package. Settings are those that its authors publish, unless given.
 """
 
 import json
@@ -36,7 +36,7 @@ def surprise(request: Arrays, *, algorithm: str, seed: int = 0, **settings: Any)
 
 
 def _sets(rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int]) -> Any:
-    """One's own id, and SVD++'s set of what one met, each member weighing 1/sqrt of its size."""
+    """The row's id and SVD++'s set of its columns, each member with the weight 1/sqrt(set size)."""
     met = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
     size = np.sqrt(np.maximum(np.asarray(met.sum(axis=1)).ravel(), 1))
     return sparse.csr_matrix(
@@ -75,7 +75,7 @@ def myfm(request: Arrays, *, seed: int = 0, iterations: int = 300) -> Answer:
 
 
 def implicit(request: Arrays, *, algorithm: str, seed: int = 0, **settings: Any) -> Answer:
-    """benfred/implicit, on who rated what."""
+    """benfred/implicit, on the binary matrix of rated items."""
     for name in ("implicit.cpu.als", "implicit.cpu.bpr"):
         import_module(name)
     user, item = request["train_user"], request["train_item"]
@@ -101,10 +101,10 @@ def implicit(request: Arrays, *, algorithm: str, seed: int = 0, **settings: Any)
 def plain_object2vec(
     request: Arrays, *, seed: int = 0, epochs: int = 20, target: float = 0.0, device: str = "cpu"
 ) -> Answer:
-    """The workshop's network for ratings, written down plainly in PyTorch.
+    """The workshop's network for ratings, in plain PyTorch.
 
-    The answer has each epoch's `mse` on the rows asked, and `seconds` from the start of learning to
-    its end. Stops at an epoch whose MSE is `target` at most.
+    The answer has each epoch's `mse` on the requested rows, and `seconds` from the start of
+    training to the epoch's end. Stops at the first epoch whose MSE is at most `target`.
     """
     torch = import_module("torch")
     torch.manual_seed(seed)

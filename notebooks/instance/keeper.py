@@ -1,7 +1,7 @@
-"""What keeps a notebook instance: installs the kernel, then stops the instance when nobody uses it.
+"""Manages a notebook instance: installs the kernel, then stops the instance when it is idle.
 
-It runs from on_start.sh with the Python that SageMaker has put on the instance, and says in the
-stack's log group what it does.
+on_start.sh starts it with the Python that SageMaker has installed on the instance. It writes its
+log to the stack's log group.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _PROJECT = Path(__file__).resolve().parent.parent.parent
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 _CONDA = Path.home() / "anaconda3" / "bin" / "conda"
 _MINUTE = 60.0
-_PATIENCE = 30 * _MINUTE  # for one step of the installation
+_PATIENCE = 30 * _MINUTE  # timeout of one installation step
 
 log = logging.getLogger("keeper")
 
@@ -37,31 +37,33 @@ def active(
     before: float,
     now: float,
 ) -> float:
-    """When somebody was last at work, in seconds since 1970.
+    """The time of the last activity, in seconds since 1970.
 
     Args:
-        kernels: as Jupyter's /api/kernels lists them.
-        terminals: as /api/terminals does.
-        before: when somebody was at work, as far as was known before.
-        now: the time.
+        kernels: the response of Jupyter's /api/kernels.
+        terminals: the response of /api/terminals.
+        before: the last known activity, in seconds since 1970.
+        now: the current time, in seconds since 1970.
     """
     times = [before]
     for one in (*kernels, *terminals):
         if one.get("execution_state") == "busy":
             return now
-        # Python before 3.11 does not read the letter of UTC
+        # Python before 3.11 does not parse the suffix Z
         said = datetime.fromisoformat(one["last_activity"].replace("Z", "+00:00"))
         times.append(said.timestamp())
     return min(max(times), now)
 
 
 def ask(path: str) -> Any:
-    """What Jupyter answers; an empty list where it has no such thing, or does not run.
+    """Query Jupyter's API; an empty list if the path does not exist or Jupyter does not run.
 
     Raises:
-        urllib.error.HTTPError: it refuses to say.
+        urllib.error.HTTPError: Jupyter refused the request.
     """
-    trusting = ssl.create_default_context()  # its certificate is its own; this is the same machine
+    trusting = (
+        ssl.create_default_context()
+    )  # Jupyter's certificate is self-signed; it runs on this machine
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
     try:
         with urllib.request.urlopen(f"{JUPYTER}/{path}", timeout=30, context=trusting) as answer:
@@ -71,27 +73,27 @@ def ask(path: str) -> Any:
             return []
         raise
     except OSError as error:
-        log.warning("Jupyter does not answer: %s", error)
+        log.warning("Jupyter does not respond: %s", error)
         return []
 
 
 def watch(name: str, idle_minutes: int) -> None:
-    """Look every minute; stop the instance when nobody was at work for so long, and return."""
+    """Check for activity every minute, and stop the instance after `idle_minutes` without any."""
     last = time.time()
     while True:
         time.sleep(_MINUTE)
         try:
             last = active(ask("kernels"), ask("terminals"), last, time.time())
             if time.time() - last >= idle_minutes * _MINUTE:
-                log.info("nobody was at work for %d minutes: the instance stops", idle_minutes)
+                log.info("no activity for %d minutes: stopping the instance", idle_minutes)
                 boto3.client("sagemaker").stop_notebook_instance(NotebookInstanceName=name)
                 return
-        except Exception:  # whatever it was, nobody else would stop the instance
-            log.exception("it cannot be told whether somebody is at work; the instance stays")
+        except Exception:  # keep running after any error, because nothing else stops the instance
+            log.exception("cannot determine whether the instance is in use; it keeps running")
 
 
 def install(region: str, prefix: str) -> None:
-    """Make the kernel: an environment on the disk that lasts, made once, and shown to Jupyter.
+    """Install the kernel: an environment on the persistent volume, and its kernelspec.
 
     Raises:
         subprocess.SubprocessError: a step failed, or took too long.
@@ -99,11 +101,11 @@ def install(region: str, prefix: str) -> None:
     environment, began = _PROJECT / ".env", time.monotonic()
     python, complete = environment / "bin" / "python", environment / "complete"
     if not complete.exists():
-        # an earlier version's environment, or what was made of this one's
+        # an environment of an earlier version, or an incomplete one
         for other in _PROJECT.parent.glob("recommendation-engine-*/.env"):
             if not other.is_symlink() and (other / "conda-meta").is_dir():
                 shutil.rmtree(other)
-        # conda-forge's packages come without terms that somebody would have to accept first
+        # conda-forge's packages do not require accepting any terms
         channel = ("--override-channels", "--channel", "conda-forge")
         _run(_CONDA, "create", "--yes", "--quiet", "--prefix", environment, *channel, "python=3.12")
         _run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", _REQUIREMENTS)
@@ -125,7 +127,7 @@ def _run(*command: str | Path) -> None:
 
 
 class CloudWatch(logging.Handler):
-    """Sends records to a log group, as they come, in a stream of this start's."""
+    """Sends each record to a log group, in a new stream per start."""
 
     def __init__(self, group: str) -> None:
         super().__init__()
@@ -135,7 +137,7 @@ class CloudWatch(logging.Handler):
         self._logs.create_log_stream(logGroupName=group, logStreamName=self._stream)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send it; what is wrong with that is told on stderr."""
+        """Send a record; errors are printed to stderr."""
         try:
             self._logs.put_log_events(
                 logGroupName=self._group,
@@ -149,7 +151,7 @@ class CloudWatch(logging.Handler):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Install, then watch until the instance stops."""
+    """Install the kernel, then watch until the instance stops."""
     parser = argparse.ArgumentParser(description=__doc__)
     for argument in ("region", "prefix", "name", "log_group"):
         parser.add_argument(argument)
@@ -161,11 +163,13 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         log.addHandler(CloudWatch(options.log_group))
     except Exception:
-        log.exception("CloudWatch takes no logs")
+        log.exception("cannot send logs to CloudWatch")
     try:
         install(options.region, options.prefix)
     except Exception:
-        log.exception("the kernel could not be made; start the instance again, or see above")
+        log.exception(
+            "the kernel could not be installed; restart the instance, or see the errors above"
+        )
     watch(options.name, options.idle_minutes)
 
 

@@ -1,6 +1,6 @@
 """Deep matrix factorization in SageMaker's PyTorch inference container.
 
-https://github.com/aws/sagemaker-inference-toolkit: `model_fn` and `transform_fn` are its names.
+https://github.com/aws/sagemaker-inference-toolkit: it calls `model_fn` and `transform_fn`.
 """
 
 from http import HTTPStatus
@@ -21,7 +21,7 @@ def model_fn(model_dir: str) -> Answer:
 def transform_fn(
     model: Answer, data: str | bytes, content_type: str, accept: str
 ) -> tuple[bytes, str]:
-    """Answer a request, as Object2Vec does."""
+    """Answer a request in Object2Vec's format."""
     body = data.encode() if isinstance(data, str) else bytes(data)
     try:
         return model(body, content_type, accept)
@@ -29,5 +29,5 @@ def transform_fn(
         status, text = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, str(error)
     except InputError as error:
         status, text = HTTPStatus.BAD_REQUEST, str(error)
-    # Any other exception is answered as 500.
+    # The toolkit answers any other exception with status 500.
     raise BaseInferenceToolkitError(status.value, text, status.phrase)

@@ -1,7 +1,7 @@
-"""Deep matrix factorization in SageMaker's PyTorch container: learn, then pack what serves it.
+"""Deep matrix factorization in SageMaker's PyTorch container: train, then pack the serving code.
 
-The container installs requirements.txt beside this file, and tells in SM_MODEL_DIR where the
-model's files go. What is in the model's folder `code` runs in the inference container.
+The container installs the requirements.txt next to this file. SM_MODEL_DIR is the folder of the
+model's files; its subfolder `code` runs in the inference container.
 """
 
 import os
@@ -15,7 +15,7 @@ SOURCE = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    """Train; returns the exit status."""
+    """Train a model. Return the exit status."""
     model = Path(os.environ["SM_MODEL_DIR"])
     status = train("deep-matrix-factorization", model.parent)
     if status == 0:

@@ -141,7 +141,7 @@ def test_what_has_no_price_is_named() -> None:
     assert found.unpriced == {
         "AWS::Kinesis::Stream": ["Q"],
         "sagemaker/ml.z.big": ["N"],
-        "Custom::TrainedStart whose size only the deployment knows": ["U"],
+        "Custom::TrainedStart whose size is only known at deployment": ["U"],
     }
     assert "AWS::Kinesis::Stream: Q" in "\n".join(lines(found))
     assert "Not priced: AWS::Kinesis::Stream, " in summary(found, None)
@@ -160,7 +160,7 @@ def test_the_top_of_a_deployment_names_what_costs_most_and_sums_the_rest() -> No
     first, an_hour, theirs = summary(found, None).splitlines()
     assert first.startswith("On AWS this costs $2.00 an hour ($1,461 a month)")
     assert an_hour.strip() == "an hour: E $2.000, 2 smaller $0.002"
-    assert theirs.strip().startswith("The workshops leave $0.20 to $1.38 an hour standing.")
+    assert theirs.strip().startswith("The workshops leave $0.20 to $1.38 an hour running.")
     (row,) = [line for line in lines(found) if "alarm" in line]
     assert row.split() == ["2", "×", "alarm", "0.0020", "1.46"]
 
@@ -177,7 +177,7 @@ def test_a_metric_of_our_own_is_paid_for() -> None:
         }
     }
     found = of_templates({"Stack": template}, prices)
-    assert [(one.what, one.hourly) for one in found.charges] == [("metric of our own", 0.1)]
+    assert [(one.what, one.hourly) for one in found.charges] == [("custom metric", 0.1)]
 
 
 def test_another_region_is_not_priced_as_if_it_were_this_one() -> None:
@@ -202,7 +202,7 @@ def test_all_faults_of_a_table_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_an_assembly_is_told_of(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no cloud assembly"):
+    with pytest.raises(ValueError, match="not a cloud assembly"):
         of_assembly(tmp_path)
 
 

@@ -111,7 +111,7 @@ def test_a_server_that_refuses_to_say_is_not_idle(instance: Instance, caplog: An
     instance.answers["kernels"] = lambda minute: refusal if minute <= 100 else []
     keeper.watch("mine", 60)
     assert instance.stopped == [101]
-    assert "it cannot be told whether somebody is at work" in caplog.text
+    assert "cannot determine whether the instance is in use" in caplog.text
 
 
 def test_a_stop_that_fails_is_tried_again(instance: Instance) -> None:

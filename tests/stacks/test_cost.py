@@ -49,7 +49,7 @@ def test_nothing_of_any_deployment_is_without_a_price(any_variant: Deployment) -
 def test_the_caretakers_metric_is_paid_for_with_no_alarm_on_it(synthesize: Synthesize) -> None:
     settings = {"operations": {"idle_hours": 24}, "personalize": {"groups": "off"}}
     found = of_assembly(synthesize(settings).folder)
-    (metric,) = [one for one in found.charges if one.what == "metric of our own"]
+    (metric,) = [one for one in found.charges if one.what == "custom metric"]
     assert metric.hourly * 730 == pytest.approx(0.30)
 
 
