@@ -9,7 +9,7 @@ COLUMNS ?=
 LIKED ?=
 PRESET ?= default
 PERSONALIZE ?= fit
-ENGINES ?=
+ENGINES ?= lists
 SECTIONS ?=
 PORT ?= 4566
 PAGE ?= 8080
@@ -48,10 +48,10 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json $(PACKAGES:%=%/
 	@npm ci --silent --no-progress
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or file] [COLUMNS=user=…,item=…] [LIKED=7] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=deep_mf,factorization_machines]
+rehearse: $(SETUP) ## deploy, ask and destroy on the local AWS [DATA=folder or file] [COLUMNS=user=…,item=…] [LIKED=7] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines]
 	@python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" -- $(PREPARED)
 
-demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080] [ENGINES=deep_mf]
+demo: $(SETUP) ## the same, and the page before the end, until Ctrl-C [PAGE=8080] [ENGINES=lists,deep_mf]
 	@python -m rehearsal --preset $(PRESET) --engines "$(ENGINES)" --page $(PAGE) -- $(PREPARED)
 
 test: $(SETUP) ## every test

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from outputs import Outputs, by_stack
+from rehearsal import lists
 from rehearsal.calls import median_milliseconds, training_jobs, workshop_calls
 from rehearsal.cdk import PROJECT
 from rehearsal.personalize import Catalogue, ask
@@ -31,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="Amazon Personalize's dataset groups (default: those whose data are not red)",
     )
     parser.add_argument(
-        "--engines", default="", help="what else is trained: deep_mf,factorization_machines"
+        "--engines",
+        default="lists",
+        help="what else is trained: lists,deep_mf,factorization_machines, or none",
     )
     parser.add_argument("--page", type=int, help="before the end, show the page on this port")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
@@ -81,6 +84,8 @@ def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) 
         with run.step("the workshop's test events"):
             run.calls = workshop_calls(outputs, run.data["sample"])
             run.milliseconds = median_milliseconds(outputs, run.data["sample"])
+        with run.step("a list, an event, the changed list"):
+            run.lists = lists.ask(run.stacks, Catalogue.read(DATA), run.data["sample"])
         with run.step("questions to Amazon Personalize"):
             run.personalize = ask(outputs, Catalogue.read(DATA), run.data["sample"])
         if page is not None:
