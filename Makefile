@@ -11,7 +11,7 @@ ENCODING ?=
 LIKED ?=
 PRESET ?= default
 PERSONALIZE ?= fit
-ENGINES ?=
+ENGINES ?= lists
 SECTIONS ?=
 PORT ?= 4566
 PAGE ?= 8080
@@ -50,10 +50,10 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json $(PACKAGES:%=%/
 	@npm ci --silent --no-progress
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=deep_mf,factorization_machines]
+rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines]
 	@python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" -- $(PREPARED)
 
-demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C [PAGE=8080] [ENGINES=deep_mf]
+demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C [PAGE=8080] [ENGINES=lists,deep_mf]
 	@python -m rehearsal --preset $(PRESET) --engines "$(ENGINES)" --page $(PAGE) -- $(PREPARED)
 
 test: $(SETUP) ## run all tests

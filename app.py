@@ -14,6 +14,7 @@ from stacks.data import DataStack
 from stacks.deep_mf import DeepMfStack
 from stacks.factorization_machines import FactorizationMachinesStack
 from stacks.functions import FunctionsStack
+from stacks.lists import ListsStack
 from stacks.notebook import NotebookStack
 from stacks.object2vec import Object2VecStack
 from stacks.operations import OperationsStack
@@ -27,14 +28,20 @@ def build(app: cdk.App, config: Config) -> None:
     """Add the deployment's stacks to the app, in the order of their deployment."""
     env = cdk.Environment(account=config.account, region=config.region)
     data = DataStack(app, config.name("Data"), config=config, env=env)
-    object2vec = Object2VecStack(
-        app, config.name("Object2Vec"), config=config, store=data.store, env=env
-    )
-    functions = FunctionsStack(
-        app, config.name("Functions"), config=config, store=data.store, env=env
-    )
-    object2vec.add_stack_dependency(data, "training reads what Data uploads")
-    functions.add_stack_dependency(object2vec, "the functions call its endpoints")
+    if config.lists:
+        lists = ListsStack(app, config.name("Lists"), config=config, store=data.store, env=env)
+        lists.add_stack_dependency(data, "training and import read what Data uploads")
+    if config.object2vec:
+        object2vec = Object2VecStack(
+            app, config.name("Object2Vec"), config=config, store=data.store, env=env
+        )
+        functions = FunctionsStack(
+            app, config.name("Functions"), config=config, store=data.store, env=env
+        )
+        object2vec.add_stack_dependency(data, "training reads what Data uploads")
+        functions.add_stack_dependency(object2vec, "the functions call its endpoints")
+        if config.lists and config.api:
+            functions.add_stack_dependency(lists, "the API calls its functions")
     for name in config.engines:
         stack = ENGINES[name]
         title = stack.__name__.removesuffix("Stack")

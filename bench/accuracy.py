@@ -26,6 +26,7 @@ BAYESIAN = "Bayesian factorization machine"
 EVERYTHING = f"{BAYESIAN}, ordered, side information, date"
 ORDERED = f"{BAYESIAN}, ordered"
 BEST_LISTS = "rating-weighted EDLAE"
+DEPLOYED_LISTS = "lists, as deployed"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ RANKING = {
     "cosine": Entry(engines.cosine, seeds=6, quick=True),
     "EASE": Entry(engines.ease, seeds=6, quick=True),
     BEST_LISTS: Entry(engines.edlae, seeds=6, quick=True),
+    DEPLOYED_LISTS: Entry(engines.lists, seeds=6),
     "biases": Entry(engines.bias, seeds=6),
     "Object2Vec, default": Entry(engines.OBJECT2VEC_RATING["default"]),
     "Object2Vec, default, by who watched what": Entry(engines.object2vec_watching, seeds=6),

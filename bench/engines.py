@@ -22,6 +22,8 @@ from recsys.deep_mf import hyperparameters as deep_mf
 from recsys.evaluation import Predict
 from recsys.factorization_machines import hyperparameters as machines
 from recsys.item_models import Cosine, Ease
+from recsys.lists.model import Catalogue, ListModel
+from recsys.lists.training import Interactions, Lists
 from recsys.object2vec import hyperparameters as object2vec
 from recsys.object2vec.records import Pairs, Sequences
 from recsys.protocols import matrix
@@ -244,6 +246,39 @@ def ease(_: MovieLens, train: Ratings, __: int) -> Predict:
 def edlae(_: MovieLens, train: Ratings, __: int) -> Predict:
     """EDLAE, where a rating r has the weight (r / 5)^0.2."""
     return _edlae(train, 300, 0.2, 0.2)
+
+
+def lists(_: MovieLens, train: Ratings, seed: int) -> Predict:
+    """The lists as they are deployed: settings by nested validation, pruned, written, read, asked.
+
+    Settings are chosen by a random quarter of the training part, for it was split so.
+    """
+    catalogue = Catalogue(
+        ids=tuple(map(str, range(ITEMS))),
+        titles=("",) * ITEMS,
+        years=np.zeros(ITEMS, np.int32),
+        genres=np.zeros(ITEMS, np.uint64),
+        genre_names=(),
+    )
+    given = Interactions(train.user, train.item, train.rating, train.timestamp, catalogue)
+    learned = Lists(validation="random", seed=seed).fit(given).model_
+    model = ListModel.from_bytes(learned.to_bytes())
+    items = np.array(model.catalogue.ids, np.int64)
+    order = np.lexsort((train.timestamp, train.user))
+    events: dict[int, list[tuple[int, float | None]]] = {}
+    for user, item, rating in zip(
+        train.user[order].tolist(),
+        train.item[order].tolist(),
+        train.rating[order].tolist(),
+        strict=True,
+    ):
+        place = model.place(str(item))
+        assert place is not None
+        events.setdefault(user, []).append((place, rating))
+    scores = np.full((USERS, ITEMS), -np.inf)
+    for user, taken in events.items():
+        scores[user, items] = model.scores(model.history(taken))
+    return _of(scores)
 
 
 OBJECT2VEC_RATING = {preset: _object2vec(preset, "rating") for preset in PRESETS}

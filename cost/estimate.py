@@ -216,6 +216,18 @@ class _Pricer:
         if "DatasetImportJob" in properties:
             self._by_use("imports into Personalize", "personalize/import")
 
+    def table(self, name: str, properties: Resource) -> None:
+        if properties.get("BillingMode") != "PAY_PER_REQUEST":
+            self._unpriced("tables with provisioned throughput", name)
+            return
+        items = ["dynamodb/reads", "dynamodb/writes", "dynamodb/storage"]
+        recovery = properties.get("PointInTimeRecoverySpecification", {})
+        if recovery.get("PointInTimeRecoveryEnabled"):
+            items.append("dynamodb/recovery")
+        if "ImportSourceSpecification" in properties:
+            items.append("dynamodb/import")
+        self._by_use("tables", *items)
+
     def key(self, name: str, _: Resource) -> None:
         self._add(name, "key", 1, "kms/key")
 
@@ -294,6 +306,7 @@ _PRICERS: Final[Mapping[str, Callable[[_Pricer, str, Resource], None]]] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": _Pricer.scaling,
     "AWS::CloudWatch::Alarm": _Pricer.alarm,
     "AWS::CloudWatch::Dashboard": _Pricer.dashboard,
+    "AWS::DynamoDB::Table": _Pricer.table,
     "AWS::KMS::Key": _Pricer.key,
     "AWS::Lambda::Function": _Pricer.function,
     "AWS::Personalize::Campaign": _Pricer.campaign,
@@ -348,7 +361,9 @@ _FREE: Final = frozenset(
         "AWS::SageMaker::NotebookInstanceLifecycleConfig",
         "Custom::CDKBucketDeployment",
         "Custom::IndexedMovies",
+        "Custom::ListsHandover",
         "Custom::S3AutoDeleteObjects",
+        "Custom::TrainedLists",
         "Custom::TrainedWait",
     }
 )

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from outputs import Outputs, by_stack
+from rehearsal import lists
 from rehearsal.calls import median_milliseconds, training_jobs, workshop_calls
 from rehearsal.cdk import PROJECT
 from rehearsal.personalize import Catalogue, ask
@@ -35,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="Amazon Personalize's dataset groups (default: those whose data have no errors)",
     )
     parser.add_argument(
-        "--engines", default="", help="further engines to train: deep_mf,factorization_machines"
+        "--engines",
+        default="lists",
+        help="further engines to train: lists,deep_mf,factorization_machines, or none",
     )
     parser.add_argument("--page", type=int, help="serve the page on this port before the end")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
@@ -85,6 +88,8 @@ def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) 
         with run.step("the workshop's test events"):
             run.calls = workshop_calls(outputs, run.data["sample"])
             run.milliseconds = median_milliseconds(outputs, run.data["sample"])
+        with run.step("a list, an event, the changed list"):
+            run.lists = lists.ask(run.stacks, Catalogue.read(DATA), run.data["sample"])
         with run.step("queries to Amazon Personalize"):
             run.personalize = ask(outputs, Catalogue.read(DATA), run.data["sample"])
         if page is not None:

@@ -95,6 +95,7 @@ _SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
         "s3vectors",
         _paged("list_vector_buckets", "vectorBuckets", "vectorBucketName"),
     ),
+    ("dynamodb/table", "dynamodb", _paged("list_tables", "TableNames")),
     ("iam/role", "iam", _roles),
     ("iam/policy", "iam", _paged("list_policies", "Policies", "PolicyName", Scope="Local")),
     ("lambda/function", "lambda", _paged("list_functions", "Functions", "FunctionName")),

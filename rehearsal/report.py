@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rehearsal import personalize
+from rehearsal import lists, personalize
 from rehearsal.calls import Call
 from rehearsal.run import Rehearsal
 
@@ -37,9 +37,10 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
         yield f"  {call.function}  {json.dumps(call.event)}"
         yield from (f"    {line}" for line in _answer(call, catalogue))
     yield ""
+    yield from lists.lines(run.lists)
     yield from personalize.lines(run.personalize, catalogue)
     yield "SPEED     median of 30 warm calls"
-    for name, milliseconds in (run.milliseconds | run.personalize.milliseconds).items():
+    for name, milliseconds in _speeds(run).items():
         yield f"  {name:<46}{milliseconds:>9.1f} ms"
     yield ""
     yield "TIME"
@@ -53,6 +54,10 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
         yield from (f"  {entry}" for entry in run.leftovers)
     else:
         yield "LEFT BEHIND   nothing"
+
+
+def _speeds(run: "Rehearsal") -> dict[str, float]:
+    return run.milliseconds | run.lists.milliseconds | run.personalize.milliseconds
 
 
 def _columns(*values: str | float | None) -> str:

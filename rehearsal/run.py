@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from rehearsal import lists
 from rehearsal.calls import Call
 from rehearsal.personalize import Personalized
 from rehearsal.steps import Steps
@@ -13,8 +14,8 @@ class Rehearsal(Steps):
     """The results of a rehearsal; `report.json` contains them as JSON.
 
     `seconds` has each step's duration, `training` each job's metrics, `milliseconds` the medians of
-    repeated warm calls, `personalize` the answers of Amazon Personalize, and `leftovers` the
-    resources that remained after the removal.
+    repeated warm calls, `personalize` the answers of Amazon Personalize, `lists` what the lists
+    answered, and `leftovers` the resources that remained after the removal.
     """
 
     data: dict[str, Any]
@@ -24,9 +25,12 @@ class Rehearsal(Steps):
     calls: list[Call] = field(default_factory=list)
     milliseconds: dict[str, float] = field(default_factory=dict)
     personalize: Personalized = field(default_factory=Personalized)
+    lists: lists.Listed = field(default_factory=lists.Listed)
 
     @property
     def succeeded(self) -> bool:
         """Whether every call succeeded and nothing is left behind."""
-        failed = self.personalize.failed or any(call.error for call in self.calls)
+        failed = (
+            self.personalize.failed or self.lists.error or any(call.error for call in self.calls)
+        )
         return not self.leftovers and not failed

@@ -5,6 +5,7 @@
 """
 
 import json
+import math
 import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,14 @@ from stacks.settings import ConfigError, Settings
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 WAIT_MINUTES: Final = 50
+_MOST_MEMORY: Final = 10_240  # MB of a function
+_TRAINING_MB: Final = 700  # of a training of the lists, whatever its size
 # What can be trained beside Object2Vec, by the engine's name.
 TASKS: Final = ("rating", "recommendation", "retrieval")
 """What Object2Vec is trained for, where the preset has it."""
 ENGINES: Final = {"deep_mf": DEEP_MF, "factorization_machines": FACTORIZATION_MACHINES}
+LISTS: Final = "lists"
+PROFILES: Final = ("full", LISTS)
 _LOG_RETENTION: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 _INSTANCE: Final = {"pattern": r"ml\.[a-z0-9-]+\.[a-z0-9]+", "allowed": "like ml.m5.xlarge"}
 # https://docs.aws.amazon.com/sagemaker/latest/dg/nbi-al2023.html
@@ -121,6 +126,29 @@ class Notebook:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lists:
+    """The lists.
+
+    Attributes:
+        memory_mb: of the function that trains them.
+        validation: the interactions that settings are chosen by: `newest` or `random`.
+        expire_days: after which a live event is forgotten; 0 for never.
+    """
+
+    memory_mb: int
+    validation: str
+    expire_days: int
+
+    @property
+    def most_items(self) -> int:
+        """How many items can be learned in that memory: a matrix of them, and half as much again.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+        """
+        return int(math.sqrt(max(1, self.memory_mb - _TRAINING_MB) * (1 << 20) / 6))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """A whole deployment.
 
@@ -132,6 +160,8 @@ class Config:
         left_out: folders of the data that this deployment does not need, and does not upload.
         upload: bytes that it does upload.
         personalize: what is deployed of Amazon Personalize.
+        lists: lists for every user; None if there are none.
+        object2vec: whether Object2Vec and its functions are deployed.
         hyperparameters: Object2Vec's, by task, as SageMaker takes them: all texts.
         engines: hyperparameters of what is trained beside it, by the engine's name.
         training: how models are trained.
@@ -152,6 +182,8 @@ class Config:
     left_out: tuple[str, ...]
     upload: int
     personalize: Personalize
+    lists: Lists | None
+    object2vec: bool
     hyperparameters: Mapping[str, Mapping[str, str]]
     engines: Mapping[str, Mapping[str, str]]
     training: Training
@@ -194,14 +226,19 @@ class Config:
                 f"credentials' region; it does in {', '.join(images.ACCOUNTS)}"
             )
         data = _data(settings)
-        personalize = personalize_settings.read(settings, data, region or default_region)
-        engines = settings.words("engines", "", tuple(ENGINES))
-        left_out = _left_out(data, [group.name for group in personalize.groups], engines)
+        full = settings.choice("profile", "full", PROFILES) == "full"
+        personalize = personalize_settings.read(
+            settings, data, region or default_region, "custom" if full else "off"
+        )
+        engines = _engines(settings, full)
+        left_out = _left_out(data, [group.name for group in personalize.groups], engines, full)
         training = _training(settings)
         hyperparameters, others = _hyperparameters(settings, data, engines)
         config = {
             "prefix": _prefix(settings),
             "personalize": personalize,
+            "lists": _lists(settings, data, engines),
+            "object2vec": full,
             "left_out": left_out,
             "upload": _upload(settings, data, left_out),
             "account": settings.text(
@@ -331,6 +368,34 @@ def _neighbours(
     return chosen
 
 
+def _engines(settings: Settings, full: bool) -> tuple[str, ...]:
+    """What is trained beside Object2Vec; with the profile of the lists, they alone."""
+    chosen = settings.words("engines", LISTS, (LISTS, *ENGINES, "none"))
+    if "none" in chosen and len(chosen) > 1:
+        settings.refuse("engines", ",".join(chosen), "either none or some of the others")
+    if not full and chosen != (LISTS,):
+        settings.refuse("engines", ",".join(chosen), "lists alone, as profile=lists deploys them")
+    return tuple(name for name in chosen if name != "none")
+
+
+def _lists(settings: Settings, data: PreparedData | None, engines: Sequence[str]) -> Lists | None:
+    needed = _training_memory(data) if data else 0
+    lists = Lists(
+        memory_mb=settings.whole(
+            "lists.memory_mb", min(_MOST_MEMORY, needed), low=1024, high=_MOST_MEMORY
+        ),
+        validation=settings.choice("lists.validation", "newest", ("newest", "random")),
+        expire_days=settings.whole("lists.expire_days", 0, low=0, high=3650),
+    )
+    return lists if LISTS in engines else None
+
+
+def _training_memory(data: PreparedData) -> int:
+    """MB that training takes: the items' matrix and half as much again, and the interactions."""
+    matrix = 6 * data.items**2 >> 20
+    return max(1769, _TRAINING_MB + matrix + (150 * data.ratings >> 20))
+
+
 def _api(settings: Settings) -> Api | None:
     api = Api(
         rate=settings.whole("api.rate", 10, low=1, high=10_000),
@@ -355,7 +420,7 @@ def _notebook(settings: Settings) -> Notebook | None:
 
 
 def _left_out(
-    data: PreparedData | None, groups: Sequence[str], engines: Sequence[str]
+    data: PreparedData | None, groups: Sequence[str], engines: Sequence[str], full: bool
 ) -> tuple[str, ...]:
     """The folders of the data that these dataset groups and engines have no use for."""
     if data is None:
@@ -367,7 +432,12 @@ def _left_out(
     ]
     # the whole of its folder, so that no empty ones are uploaded
     records = data.keys.input["factorization_machines"]["train"].split("/", 1)[0]
-    return (*unused, *([] if "factorization_machines" in engines else [records]))
+    unneeded = [] if "factorization_machines" in engines else [records]
+    unneeded += [] if LISTS in engines else [data.keys.lists.rstrip("/")]
+    if not full:
+        inputs = [data.keys.input[task]["train"] for task in TASKS]
+        unneeded += sorted({key.rsplit("/", 2)[0] for key in inputs})
+    return (*unused, *unneeded)
 
 
 def _hyperparameters(
@@ -388,7 +458,7 @@ def _hyperparameters(
         for name, rules in ENGINES.items()
     }
     others["factorization_machines"]["feature_dim"] = str(sum(vocabulary.values()))
-    return tasks, {name: others[name] for name in engines}
+    return tasks, {name: others[name] for name in engines if name in others}
 
 
 def _chosen(

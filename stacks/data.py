@@ -194,7 +194,8 @@ class DataStack(cdk.Stack):
 def _written_by_others(keys: Keys) -> list[str]:
     """What others write into the bucket; an upload of new data leaves it alone."""
     outputs = (
-        keys.output[engine] for engine in ("object2vec", "deep_mf", "factorization_machines")
+        keys.output[engine]
+        for engine in ("object2vec", "deep_mf", "factorization_machines", "lists")
     )
     return [f"{prefix}*" for prefix in (*outputs, keys.embeddings, keys.batch)]
 

@@ -110,7 +110,9 @@ class FunctionsStack(cdk.Stack):
         cdk.CfnOutput(self, "RecommendationEngineFunctionName", value=engine.function_name)
         cdk.CfnOutput(self, "MovieRetrievalFunctionName", value=retrieval.function_name)
         if config.api:
-            from stacks.constructs.http_api import HttpApi  # loading it takes half a second
+            # loading it takes half a second
+            from stacks import lists
+            from stacks.constructs.http_api import HttpApi
 
             api = HttpApi(
                 self,
@@ -123,6 +125,8 @@ class FunctionsStack(cdk.Stack):
             api.route("POST", "/rating", engine)
             api.route("POST", "/recommendation", engine)
             api.route("GET", "/movies/{movie}/neighbours", retrieval)
+            if config.lists:
+                lists.route(api, config)
             cdk.CfnOutput(self, "ApiEndpoint", value=api.url)
 
     def _logs(self, id: str, function_name: str, config: Config) -> LogGroup:  # noqa: A002

@@ -101,7 +101,7 @@ class OperationsStack(cdk.Stack):
         chosen = config.operations
         self._key = self._key_of_messages(store)
         self._topic = self._told(chosen.told) if chosen.told else None
-        if chosen.caretaker:
+        if chosen.caretaker and watched.stacks:  # else there is nothing to take care of
             caretaker = Caretaker(
                 self,
                 "Caretaker",
@@ -280,7 +280,7 @@ class OperationsStack(cdk.Stack):
                 self._searched("Personalize: latency", "Average", [f"{c}Latency" for c in calls]),
             )
         last = [_graph("Training: errors", [_function(n, "Errors") for n in watched.trainers])]
-        if self._config.operations.caretaker:
+        if self._config.operations.caretaker and watched.stacks:
             last.append(_graph("Age of the oldest model, days", [self._age()]))
         board.add_widgets(*last)
         url = (

@@ -106,15 +106,18 @@ class Personalize:
     batch: bool
 
 
-def read(settings: Settings, data: PreparedData | None, region: str | None) -> Personalize:
+def read(
+    settings: Settings, data: PreparedData | None, region: str | None, default: str = "custom"
+) -> Personalize:
     """Read the section `personalize`; errors are noted in `settings`.
 
     Args:
         settings: where they are read from.
         data: the prepared data; None if there is none.
         region: where the deployment goes to, if that is known.
+        default: the dataset groups where the settings name none.
     """
-    chosen = settings.choice("personalize.groups", "custom", ("off", *GROUPS, "both"))
+    chosen = settings.choice("personalize.groups", default, ("off", *GROUPS, "both"))
     metadata = settings.flag("personalize.metadata", False)
     filters = settings.flag("personalize.filters", True)
     hpo = settings.flag("personalize.hpo", False)

@@ -24,6 +24,9 @@ class Keys:
         embeddings: prefix of the movies' embeddings.
         personalize: prefix of what Amazon Personalize imports.
         batch: prefix of the files of its batch jobs.
+        lists: prefix of what belongs to the lists.
+        interactions: interactions.npz, all ratings as arrays.
+        histories: prefix of the files that DynamoDB imports.
         input: the file of each channel, by what is trained.
         output: prefix of the trained models, by engine.
     """
@@ -36,6 +39,9 @@ class Keys:
     embeddings: str
     personalize: str
     batch: str
+    lists: str
+    interactions: str
+    histories: str
     input: Mapping[str, Mapping[str, str]]
     output: Mapping[str, str]
 
@@ -47,7 +53,7 @@ class Keys:
     def files(self) -> tuple[str, ...]:
         """All that have to be there."""
         channels = [key for task in self.input.values() for key in task.values()]
-        return (self.catalogue, self.ratings, self.items, *channels)
+        return (self.catalogue, self.ratings, self.items, self.interactions, *channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +63,17 @@ class PreparedData:
     Attributes:
         folder: what becomes the bucket's content.
         keys: where in it everything is.
+        items, ratings: how many there are.
         vocabulary: the vocabulary size of each of Object2Vec's encoders, by hyperparameter.
         digests: by what is made of them, a digest of the files: a task or
-            `factorization_machines` of its channels, `items` of u.item, `catalogue` of that file.
+            `factorization_machines` of its channels, `items` of u.item, `catalogue` and
+            `interactions` of those files.
     """
 
     folder: Path
     keys: Keys
+    items: int
+    ratings: int
     vocabulary: dict[str, int]
     digests: dict[str, str]
 
@@ -81,6 +91,7 @@ class PreparedData:
             version = manifest["version"]
             # another version's keys may be others
             keys = Keys(**manifest["keys"]) if version == _VERSION else None
+            items, ratings = int(manifest["items"]), int(manifest["ratings"])
             vocabulary = {
                 name: int(manifest["object2vec"][name])
                 for name in ("enc0_vocab_size", "enc1_vocab_size")
@@ -98,6 +109,8 @@ class PreparedData:
         return cls(
             folder=bucket,
             keys=keys,
+            items=items,
+            ratings=ratings,
             vocabulary=vocabulary,
             digests={
                 **{
@@ -108,6 +121,7 @@ class PreparedData:
                 },
                 "items": _digest({".": bucket / keys.items}),
                 "catalogue": _digest({".": bucket / keys.catalogue}),
+                "interactions": _digest({".": bucket / keys.interactions}),
             },
         )
 

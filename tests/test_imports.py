@@ -74,6 +74,17 @@ def test_contracts_equal_the_table_of_the_contributing_guide() -> None:
         assert ("boto3" in allowed) == ("botocore" not in contract["forbidden_modules"]), name
 
 
+def test_functions_import_recsys_where_their_stack_bundles_it_alone() -> None:
+    needing = re.compile(r"^\s*(from|import) (recsys\b|common import .*list_model)", re.MULTILINE)
+    importing = {
+        path.relative_to(PROJECT / "lambdas").parts[0]
+        for path in (PROJECT / "lambdas").rglob("*.py")
+        if path.name != "list_model.py" and needing.search(path.read_text("utf-8"))
+    }
+    stack = (PROJECT / "stacks" / "lists.py").read_text("utf-8")
+    assert importing == set(re.findall(r'package="(\w+)"', stack))
+
+
 @pytest.mark.parametrize("room", ["stacks", "lambdas", "scripts", "notebooks", "web"])
 def test_nothing_deployed_knows_the_local_aws(room: str) -> None:
     for path in (PROJECT / room).rglob("*.py"):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 SHOWN: Final = 10  # problems told in one message
+LONGEST_ID: Final = 256  # characters, as Amazon Personalize has it
 
 
 def decoded(text: str | bytes, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
@@ -54,3 +55,21 @@ def listed(problems: Iterable[str]) -> str:
     told = list(problems)
     more = len(told) - SHOWN
     return "; ".join(told[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+def id_of(value: object, where: str, problems: list[str]) -> str:
+    """An id of the data's, a text or a whole number, as a text; else the problem is noted.
+
+    Args:
+        value: what was given.
+        where: what names it in a message.
+        problems: takes the problem.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+    if whole or (isinstance(value, str) and 1 <= len(value) <= LONGEST_ID and value.isprintable()):
+        return str(value)
+    problems.append(
+        f"{where} must be an id, a text of 1 to {LONGEST_ID} characters or a whole number, "
+        f"not {shown(value)}"
+    )
+    return ""

@@ -22,6 +22,7 @@ class Provider(Construct):
     Attributes:
         name: of the function that does the work, and fails when that does.
         service_token: what a custom resource names as its provider.
+        code_digest: of the functions' code.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Provider(Construct):
         timeout_seconds: int = 120,
         layers: Sequence[lambda_.LayerVersion] = (),
         environment: Mapping[str, str] | None = None,
+        bundles: Sequence[str] = (),
     ) -> None:
         """Make the functions; what they may do comes by `allow`.
 
@@ -48,6 +50,7 @@ class Provider(Construct):
             memory_mb: their memory.
             timeout_seconds: the longest that one call may take.
             layers: their layers.
+            bundles: modules of recsys that their code takes along.
             environment: their variables.
         """
         super().__init__(scope, id)
@@ -68,12 +71,14 @@ class Provider(Construct):
                 timeout_seconds=timeout_seconds,
                 log_group=group,
                 layers=layers,
+                bundles=bundles,
                 environment=environment,
                 tracing=config.operations.tracing,
             )
 
         on_event = handler("OnEvent", "on_event")
         self._is_complete = handler("IsComplete", "is_complete", self.name)
+        self.code_digest = self._is_complete.code_digest
         calls = Permission(
             actions=["lambda:InvokeFunction", "lambda:GetFunction"],
             resources=[on_event.function_arn, self._is_complete.function_arn],

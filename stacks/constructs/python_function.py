@@ -1,7 +1,10 @@
 """One of our own functions: its package, its role, its logs."""
 
+import hashlib
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import aws_cdk as cdk
@@ -14,6 +17,7 @@ from stacks.constructs.roles import Permission, ServiceRole, acknowledge, writes
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
 _LAMBDAS: Final = Path(__file__).resolve().parents[2] / "lambdas"
 _SHARED: Final = "common"  # the package that all functions have
+_RECSYS: Final = Path(__file__).resolve().parents[2] / "packages" / "recsys" / "src"
 
 _WRITES_TRACES: Final = Permission(
     actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
@@ -27,6 +31,24 @@ def architecture(name: str) -> lambda_.Architecture:
     return {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}[name]
 
 
+def _files(package: str, bundles: Sequence[str]) -> dict[str, Path]:
+    """What a function's code consists of, by the place of each file in it."""
+    ours = [path for name in (package, _SHARED) for path in (_LAMBDAS / name).rglob("*.py")]
+    taken_along = [path for pattern in bundles for path in _RECSYS.glob(pattern)]
+    return {
+        path.relative_to(root).as_posix(): path
+        for root, paths in ((_LAMBDAS, ours), (_RECSYS, taken_along))
+        for path in paths
+    }
+
+
+def _digest(files: Mapping[str, Path]) -> str:
+    total = hashlib.sha256()
+    for place, path in sorted(files.items()):
+        total.update(f"{place}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
 class PythonFunction(lambda_.Function):
     """A function made of one package under lambdas/ and what all share, with its own role.
 
@@ -35,6 +57,7 @@ class PythonFunction(lambda_.Function):
     Attributes:
         package: folder under lambdas/.
         given_name: its name; None where CloudFormation chooses.
+        code_digest: of its code.
     """
 
     def __init__(
@@ -55,6 +78,7 @@ class PythonFunction(lambda_.Function):
         layers: Sequence[lambda_.LayerVersion] = (),
         tracing: bool = False,
         failures: str = "Its caller waits for the answer and sees what went wrong",
+        bundles: Sequence[str] = (),
     ) -> None:
         """Make the function.
 
@@ -74,8 +98,12 @@ class PythonFunction(lambda_.Function):
             layers: its layers.
             tracing: whether X-Ray follows its calls.
             failures: why it has no dead-letter queue.
+            bundles: modules of recsys that its code takes along, as patterns relative to
+                packages/recsys/src (decision 0014).
         """
         self.package, self.given_name = package, name
+        files = _files(package, bundles)
+        self.code_digest = _digest(files)
         self._own_role = ServiceRole(
             scope,
             f"{id}Role",
@@ -86,35 +114,31 @@ class PythonFunction(lambda_.Function):
                 *([_WRITES_TRACES] if tracing else []),
             ],
         )
-        super().__init__(
-            scope,
-            id,
-            function_name=name,
-            description=description,
-            runtime=RUNTIME,
-            architecture=architecture(architecture_name),
-            code=lambda_.Code.from_asset(
-                str(_LAMBDAS),
-                exclude=[
-                    "/*",
-                    f"!/{package}",
-                    f"!/{_SHARED}",
-                    "__pycache__",
-                    "*.md",
-                    f"/{package}/events",
-                ],
-                ignore_mode=cdk.IgnoreMode.GIT,
-            ),
-            handler=f"{package}.{handler}",
-            role=self._own_role.without_policy_updates(),
-            memory_size=memory_mb,
-            timeout=cdk.Duration.seconds(timeout_seconds),
-            log_group=log_group,
-            logging_format=lambda_.LoggingFormat.JSON,
-            tracing=lambda_.Tracing.ACTIVE if tracing else None,
-            environment=dict(environment or {}),
-            layers=list(layers),
-        )
+        with TemporaryDirectory() as folder:  # the CDK copies it into its own
+            for place, path in files.items():
+                target = Path(folder, place)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+            super().__init__(
+                scope,
+                id,
+                function_name=name,
+                description=description,
+                runtime=RUNTIME,
+                architecture=architecture(architecture_name),
+                code=lambda_.Code.from_asset(
+                    folder, asset_hash=self.code_digest, asset_hash_type=cdk.AssetHashType.CUSTOM
+                ),
+                handler=f"{package}.{handler}",
+                role=self._own_role.without_policy_updates(),
+                memory_size=memory_mb,
+                timeout=cdk.Duration.seconds(timeout_seconds),
+                log_group=log_group,
+                logging_format=lambda_.LoggingFormat.JSON,
+                tracing=lambda_.Tracing.ACTIVE if tracing else None,
+                environment=dict(environment or {}),
+                layers=list(layers),
+            )
         acknowledge(self, failures, "Serverless-LambdaDLQ")
         if not tracing:
             acknowledge(

@@ -9,11 +9,14 @@ the stack does what CloudFormation does, and the user what the runbook says: the
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import list_training.handler
 import pytest
 from common.clients import client
+from list_training.handler import ListTrainingError
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 from movie_index import handler as movie_index
@@ -22,7 +25,10 @@ from trained_resource import handler, kinds, resource
 from trained_resource.request import TrainedResourceError
 
 from local_aws.moto_patches import install
+from recsys.lists.training import Lists, Settings
 from tests.lambdas.fakes import CATALOGUE, catalogue, http
+from tests.lambdas.test_lists import PROPERTIES as LISTS
+from tests.lambdas.test_lists import upload
 from tests.lambdas.test_movie_index import Context
 from tests.lambdas.test_movie_retrieval import TITLES, Endpoint
 from tests.lambdas.test_trained_personalize import (
@@ -49,7 +55,8 @@ LAMBDAS = Path(__file__).resolve().parents[2] / "lambdas"
 SERVICES = ("sagemaker", "sagemaker-runtime", "personalize", "s3", "s3vectors", "logs")
 OURS = ("sagemaker", "sagemaker-runtime", "personalize")  # played by the tests
 Site = tuple[str, str, str]  # request, service, operation
-IN_WORDS = (TrainedResourceError, MovieIndexError)
+IN_WORDS = (TrainedResourceError, MovieIndexError, ListTrainingError)
+LEARNED = ("catalogue.json", "interactions.npz")  # what the lists learn from
 
 
 class World:
@@ -102,11 +109,11 @@ class World:
         """Somebody deletes everything by hand."""
         self.sagemaker.jobs.clear()
         self.personalize.things.clear()
-        for note in notes():
-            client("s3").delete_object(Bucket="movies", Key=note)
+        for each in (*notes(), *models()):
+            client("s3").delete_object(Bucket="movies", Key=each)
 
     def all(self) -> list[str]:
-        return [*self.sagemaker.jobs, *self.personalize.things, *notes()]
+        return [*self.sagemaker.jobs, *self.personalize.things, *notes(), *models()]
 
     def left(self) -> list[str]:
         """What exists and would cost or be in the way, or is being made."""
@@ -117,13 +124,24 @@ class World:
             if not any(key in thing for key in belongs)
             or thing["status"] in ("CREATE PENDING", "CREATE STOPPING")
         ]
-        left = [one for one in traces() if one != CATALOGUE]
+        left = [one for one in traces() if one not in (CATALOGUE, *LEARNED)]
         return [*self.sagemaker.jobs, *left, *kept]
 
 
 def notes() -> list[str]:
     """Which imports into an index there are."""
     return [one for one in traces() if "/embeddings/" in one]
+
+
+def models() -> list[str]:
+    """Which models of lists there are."""
+    return [one for one in traces() if one.startswith("models/")]
+
+
+@pytest.fixture(autouse=True)
+def untuned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists are trained hundreds of times: with settings that are not searched for."""
+    monkeypatch.setattr("list_training.logic.Lists", partial(Lists, settings=Settings()))
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +183,7 @@ def new_world(clients: None) -> Iterator[Callable[[], World]]:
         for group in logs.describe_log_groups()["logGroups"]:
             logs.delete_log_group(logGroupName=group["logGroupName"])
         s3.put_object(Bucket="movies", Key=CATALOGUE, Body=catalogue(TITLES).encode())
+        upload()
         now[0].made.clear()
         return now[0]
 
@@ -303,6 +322,9 @@ CASES = {
     "SolutionVersion": Case(lambda solution, inputs: version(str(solution), inputs), SOLUTION),
     "Recommender": Case(lambda _, inputs: RECOMMENDER | {"Inputs": inputs}),
     "IndexedMovies": Case(lambda _, inputs: movies(inputs), function=movie_index, waits=False),
+    "TrainedLists": Case(
+        lambda _, inputs: LISTS | {"Inputs": inputs}, function=list_training.handler, waits=False
+    ),
 }
 each_kind = pytest.mark.parametrize("kind", CASES)
 
@@ -392,10 +414,10 @@ def sites(world: World, kind: str) -> list[Site]:
 
 
 def test_no_kind_and_no_function_escapes() -> None:
-    assert set(CASES) == {*kinds.KINDS, "IndexedMovies"}
+    assert set(CASES) == {*kinds.KINDS, "IndexedMovies", "TrainedLists"}
     files = LAMBDAS.rglob("*.py")
     asked = {file.parent.name for file in files if "RequestType" in file.read_text("utf-8")}
-    assert asked == {"common", "movie_index", "trained_resource"}
+    assert asked == {"common", "list_training", "movie_index", "trained_resource"}
 
 
 @each_kind

@@ -41,6 +41,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "personalize": {"groups": "off"},
         "notebook": {"enabled": True},
     },
+    "lists alone": {
+        "profile": "lists",
+        "api": {"http": True},
+        "lists": {"memory_mb": 3008, "expire_days": 365},
+        "operations": {"alarms": True, "dashboard": True},
+    },
+    "nothing beside Object2Vec": {"engines": "none", "personalize": {"groups": "off"}},
     "domain group": {"personalize": {"groups": "domain", "filters": False}},
     "kms, other names": {
         "kms": True,
@@ -93,7 +100,11 @@ KEYS = {
             "test": "factorization-machines/movielens/input/test/test.recordio",
         },
     },
+    "lists": "lists/movielens/",
+    "interactions": "lists/movielens/interactions.npz",
+    "histories": "lists/movielens/histories/",
     "output": {
+        "lists": "lists/movielens/models/",
         "object2vec": "object2vec/movielens/output/",
         "deep_mf": "deep-mf/movielens/output/",
         "factorization_machines": "factorization-machines/movielens/output/",
@@ -145,6 +156,9 @@ def write_data(
             {"version": 1, "items": [{"item": 1, "title": titles}]}
         ),
     }
+    own = folder / "bucket" / "lists" / "movielens"
+    files[own / "interactions.npz"] = f"arrays of {ratings}"
+    files[own / "histories" / "part-00000.json.gz"] = f"histories of {ratings}"
     for channel, letter, label in (
         ("rating/train/train", "r", ratings),
         ("rating/validation/validation", "r", ratings),
@@ -173,6 +187,8 @@ def write_data(
     manifest = {
         "source": "a few bytes",
         "version": 1,
+        "items": 1682,
+        "ratings": 100_000,
         "object2vec": {"enc0_vocab_size": 944, "enc1_vocab_size": 1684},
         "keys": KEYS,
     }

@@ -211,7 +211,7 @@ def test_a_digest_is_of_the_tasks_own_files(tmp_path: Path) -> None:
         return {one for one, value in digests(name, **content).items() if value != before[one]}
 
     assert changed("c", titles="Another (2000)") == {"items", "catalogue"}
-    assert changed("d", ratings="5") == {"rating", "factorization_machines"}
+    assert changed("d", ratings="5") == {"rating", "factorization_machines", "interactions"}
 
 
 def test_every_setting_is_documented(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

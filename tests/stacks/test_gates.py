@@ -116,7 +116,7 @@ def test_each_function_of_ours_has_a_role_of_its_own(default: Deployment) -> Non
         for function in default.resources(stack, "AWS::Lambda::Function").values()
         if function["Properties"]["Runtime"] == "python3.14"
     ]
-    assert len(roles) == len(set(roles)) == 6
+    assert len(roles) == len(set(roles)) == 10
 
 
 def test_roles_are_passed_one_by_one_and_each_to_its_service_alone(
@@ -129,7 +129,7 @@ def test_roles_are_passed_one_by_one_and_each_to_its_service_alone(
         for _, statement in statements(template)
         if "iam:PassRole" in statement["Action"]
     ]
-    assert passing
+    assert bool(passing) == ("Object2Vec" in any_variant.templates)  # the lists pass none
     for stack, statement in passing:
         service = "personalize" if stack == "Personalize" else "sagemaker"
         assert statement["Condition"]["StringEquals"] == {

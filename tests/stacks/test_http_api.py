@@ -25,7 +25,16 @@ def test_every_route_is_signed_throttled_and_logged(
     deployment = variant("kms, other names")  # api.http, api.rate=5
     routes = deployment.resources("Functions", "AWS::ApiGatewayV2::Route").values()
     keys = {one["Properties"]["RouteKey"] for one in routes}
-    assert keys == {"POST /rating", "POST /recommendation", "GET /movies/{movie}/neighbours"}
+    assert keys == {
+        "POST /rating",
+        "POST /recommendation",
+        "GET /movies/{movie}/neighbours",
+        "GET /users/{id}/recommendations",
+        "POST /users/{id}/ranking",
+        "GET /items/{id}/similar",
+        "POST /events",
+        "DELETE /users/{id}",
+    }
     assert {one["Properties"]["AuthorizationType"] for one in routes} == {"AWS_IAM"}
     (stage,) = deployment.resources("Functions", "AWS::ApiGatewayV2::Stage").values()
     settings = stage["Properties"]
@@ -37,4 +46,4 @@ def test_every_route_is_signed_throttled_and_logged(
     assert policy in stage["DependsOn"]  # else AWS makes one of its own, which stays
     permissions = deployment.resources("Functions", "AWS::Lambda::Permission").values()
     paths = {one["Properties"]["SourceArn"]["Fn::Join"][1][-1] for one in permissions}
-    assert paths == {"/*/*/rating", "/*/*/recommendation", "/*/*/movies/{movie}/neighbours"}
+    assert paths == {f"/*/*{key.split(' ')[1]}" for key in keys}

@@ -35,6 +35,8 @@ def test_everything_that_answers_or_trains_has_its_alarms(watched: Deployment) -
     functions = {
         "recommender-Recommendation_Engine_Object2Vec",
         "recommender-Movie_Retrieval_Object2Vec",
+        "recommender-Lists",
+        "recommender-Events",
         "recommender-Caretaker",
     }
     trainers = {"recommender-Object2Vec-Trainer", "recommender-Personalize-Trainer"}

@@ -66,6 +66,7 @@ def test_the_upload_prunes_but_keeps_what_others_wrote(default: Deployment) -> N
         "object2vec/movielens/output/*",
         "deep-mf/movielens/output/*",
         "factorization-machines/movielens/output/*",
+        "lists/movielens/models/*",
         "object2vec/movielens/embeddings/*",
         "personalize/batch/*",
     ]
@@ -95,6 +96,8 @@ def test_a_key_of_its_own_encrypts_bucket_and_models(variant: Variant) -> None:
 
 
 def test_training_starts_after_role_policy_and_data(any_variant: Deployment) -> None:
+    if "Object2Vec" not in any_variant.templates:
+        pytest.skip("nothing is trained by SageMaker")
     assembly = json.loads((any_variant.folder / "manifest.json").read_text())["artifacts"]
     needed = assembly[f"{any_variant.prefix}-Object2Vec"]["dependencies"]
     assert f"{any_variant.prefix}-Data" in needed
@@ -257,6 +260,13 @@ def test_outputs(default: Deployment) -> None:
             for part in ("EndpointName", "TrainingJobName", "Metrics")
         },
         "Functions": {"RecommendationEngineFunctionName", "MovieRetrievalFunctionName"},
+        "Lists": {
+            "EventsFunctionName",
+            "HistoriesTableName",
+            "ListsFunctionName",
+            "ListsMetrics",
+            "ListsModelKey",
+        },
         "Personalize": {
             "CustomDatasetGroupArn",
             "CustomTrackingId",
@@ -338,19 +348,23 @@ def test_an_endpoint_is_allowed_in_both_spellings_of_its_arn(default: Deployment
 def test_a_functions_code_is_its_own_package_and_what_all_share(
     variant: Variant,
 ) -> None:
-    ours = {"rec_engine", "movie_retrieval", "movie_index", "trained_resource"}
-    packages = set()
-    for folder in variant("every engine").folder.glob("asset.*"):
-        if (folder / "index.js").exists() or not folder.is_dir():
-            continue
-        tops = {path.name for path in folder.iterdir()}
-        if tops & ours:
-            assert len(tops) == 2 and "common" in tops, tops
-            packages |= tops - {"common"}
+    takes_along = {"lists": {"recsys"}, "events": {"recsys"}, "list_training": {"recsys"}}
+    seen = set()
+    for name in ("every engine", "lists alone"):
+        deployment = variant(name)
+        for folder in (path for path in deployment.folder.iterdir() if path.is_dir()):
+            tops = {path.name for path in folder.iterdir()}
+            if "common" not in tops or "index.js" in tops:
+                continue
+            (package,) = tops - {"common", "recsys"}
+            assert tops - {"common", package} == takes_along.get(package, set())
+            seen.add(package)
             files = [path for path in folder.rglob("*") if path.is_file()]
-            assert files
             assert {path.suffix for path in files} == {".py"}
-    assert packages == ours
+    assert seen == {
+        *("rec_engine", "movie_retrieval", "movie_index", "trained_resource"),
+        *("lists", "events", "list_training"),
+    }
 
 
 def test_functions_and_layers_are_of_one_architecture(variant: Variant) -> None:
@@ -517,7 +531,13 @@ def test_factorization_machines_read_records_of_the_datas_width(variant: Variant
 def test_every_custom_resource_is_one_that_the_contracts_tests_know(
     any_variant: Deployment,
 ) -> None:
-    ours = {"Custom::TrainedStart", "Custom::TrainedWait", "Custom::IndexedMovies"}
+    ours = {
+        "Custom::IndexedMovies",
+        "Custom::ListsHandover",
+        "Custom::TrainedLists",
+        "Custom::TrainedStart",
+        "Custom::TrainedWait",
+    }
     the_cdks = {"Custom::S3AutoDeleteObjects", "Custom::CDKBucketDeployment"}
     for template in any_variant.templates.values():
         for one in template["Resources"].values():

@@ -129,6 +129,18 @@ def _patch_decompression() -> None:
     BaseResponse.decompress_request_body = reading.unpack  # type: ignore[method-assign,assignment]
 
 
+def _patch_dynamodb_queries() -> None:
+    """moto sorts every item of a table to find those of one partition."""
+
+    def replace(module: Any) -> None:
+        from local_aws.dynamodb.queries import of_one_partition
+
+        if not hasattr(module.Table.query, "__wrapped__"):
+            module.Table.query = of_one_partition(module.Table.query)
+
+    when_imported("moto.dynamodb.models.table")(replace)
+
+
 def _patch_error_codes() -> None:
     """moto warns of errors that a service's model lacks, but that any service may answer."""
     known = errors.COMMON_ERROR_CODES
@@ -257,6 +269,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_cloudformation,
     _patch_managed_policies,
     _patch_decompression,
+    _patch_dynamodb_queries,
     _patch_error_codes,
     _patch_authorization,
     _patch_log_filter_patterns,

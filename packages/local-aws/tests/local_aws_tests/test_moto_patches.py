@@ -55,6 +55,22 @@ try:
 except Exception as error:
     told = "larger than" in error.get_body()
 """,
+    "_patch_dynamodb_queries": """
+from moto.dynamodb.models.table import Table
+seen, all_items = [], Table.all_items
+Table.all_items = lambda table: seen.append(list(table.items)) or all_items(table)
+with moto.mock_aws():
+    api = boto3.client("dynamodb", region_name="us-east-1")
+    api.create_table(TableName="t", BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}])
+    for key in "ab":
+        api.put_item(TableName="t", Item={"k": {"S": key}})
+    seen.clear()
+    found = [api.query(TableName="t", KeyConditionExpression="k = :k",
+        ExpressionAttributeValues={":k": {"S": key}})["Count"] for key in "ac"]
+told = found == [1, 0] and max(map(len, seen)) == 1
+""",
     "_patch_error_codes": """
 from moto.core import errors
 told = "SignatureDoesNotMatch" in errors.COMMON_ERROR_CODES

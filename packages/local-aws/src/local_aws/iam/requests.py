@@ -136,6 +136,8 @@ _WITH_PATH: Final = {
     "RoleNameWithPath": "role",
     "UserNameWithPath": "user",
 }
+# parameters whose keys are the values of an ARN's variable, as in DynamoDB's batches
+_KEYED: Final = {"RequestItems": "tablename"}
 # (prefix, type of resource) → its ARN, where IAM compares with another one than the Reference has
 _ARNS: Final = {
     # which is why a log group's ARN in a policy ends in :*
@@ -208,6 +210,9 @@ def needed(call: Call) -> list[Request]:
             "authorize (_ACTIONS in local_aws/iam/requests.py would have it)"
         )
     values = _values(call.params)
+    for parameter, variable in _KEYED.items():
+        if keys := list(call.params.get(parameter) or ()):
+            values = {**values, variable: keys}
     context = _context(call, values)
     needs = list(_of_objects(call)) if call.prefix == "s3" else []
     if call.operation != "DeleteObjects" or not needs:

@@ -406,3 +406,24 @@ def test_a_session_ends_with_its_role() -> None:
     iam.delete_role(RoleName=role)
     with pytest.raises(ClientError, match="UnrecognizedClientException"):
         sagemaker.list_training_jobs()
+
+
+def test_a_batch_of_dynamodb_is_for_the_tables_that_it_names() -> None:
+    owner = clients.client("dynamodb", REGION)
+    for name in ("mine", "other"):
+        owner.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        )
+    arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/mine"
+    client = _as(_role(_allow("dynamodb:BatchWriteItem", on=arn)), "dynamodb")
+    put = [{"PutRequest": {"Item": {"k": {"S": "a"}}}}]
+    client.batch_write_item(RequestItems={"mine": put})
+    assert owner.scan(TableName="mine")["Count"] == 1
+    for items in ({"other": put}, {"mine": put, "other": put}):
+        with pytest.raises(ClientError) as error:
+            client.batch_write_item(RequestItems=items)
+        assert "table/other" in _refused(error)[1]
+    assert owner.scan(TableName="other")["Count"] == 0

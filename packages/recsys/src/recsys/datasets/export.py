@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from tqdm import tqdm
 
 from recsys import health, recordio
-from recsys.datasets import catalogue, layout, personalize
+from recsys.datasets import catalogue, layout, lists, personalize
 from recsys.datasets.baselines import baselines
 from recsys.datasets.problems import DataError, Problem
 from recsys.datasets.ratings import DataSet, Ratings
@@ -88,6 +88,7 @@ def export(
             text = json.dumps(ids, ensure_ascii=False, indent=0)
             _file(bucket, layout.IDS).write_text(text + "\n", "utf-8")
         personalize.export(data, bucket)
+        lists.export(data, bucket)
         manifest = _manifest(data, parts, _digest(bucket))
         if taught is not None:
             manifest["teacher"] = taught.words

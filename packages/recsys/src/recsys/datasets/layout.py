@@ -17,6 +17,9 @@ RATINGS: Final = f"{_PREFIX}ml-100k/ua.base"
 ITEMS: Final = f"{_PREFIX}ml-100k/u.item"
 IDS: Final = f"{_PREFIX}ids.json"
 PERSONALIZE: Final = "personalize/"
+LISTS: Final = "lists/movielens/"
+INTERACTIONS: Final = f"{LISTS}interactions.npz"
+HISTORIES: Final = f"{LISTS}histories/"
 INPUT: Final = {
     "rating": {
         "train": f"{_INPUT}rating/train/train_r.jsonl",
@@ -43,11 +46,15 @@ KEYS: Final[dict[str, Any]] = {
     "embeddings": f"{_PREFIX}embeddings/",
     "personalize": PERSONALIZE,
     "batch": f"{PERSONALIZE}batch/",
+    "lists": LISTS,
+    "interactions": INTERACTIONS,
+    "histories": HISTORIES,
     "input": INPUT,
     "output": {
         "object2vec": f"{_PREFIX}output/",
         "deep_mf": "deep-mf/movielens/output/",
         "factorization_machines": f"{_MACHINES}output/",
+        "lists": f"{LISTS}models/",
     },
 }
 """The manifest's `keys`: files, and prefixes, which end in `/`. Files of ids are written only where

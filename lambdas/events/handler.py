@@ -1,0 +1,88 @@
+"""The Lambda function `Events`: what users did is written once, and counts in their next list.
+
+Environment: TABLE_NAME, where the histories are; BUCKET_NAME and MODEL_KEY, where the model is that
+tells which items are known; EXPIRE_DAYS, after which events may be forgotten, 0 for never;
+TRACKING_ID, of Amazon Personalize's event tracker, if there is one.
+Permissions: dynamodb:BatchWriteItem and Query on the table, s3:GetObject on the model;
+personalize:PutEvents on the dataset group's tracker.
+"""
+
+import base64
+import logging
+import os
+import time
+from typing import Any
+
+from common import clients, http, list_model
+from common.errors import BusyError, reported
+from common.histories import Histories
+from common.text import decoded
+
+from events.logic import Taker
+from events.request import EventsError, parse
+
+_log = logging.getLogger("events")
+_VARIABLES = ("BUCKET_NAME", "MODEL_KEY", "TABLE_NAME")
+
+if _missing := [name for name in _VARIABLES if not os.environ.get(name)]:
+    raise EventsError(f"Set {', '.join(_missing)} in this function's environment.")
+
+BUCKET, KEY, TABLE = (os.environ[name] for name in _VARIABLES)
+DAYS = int(os.environ.get("EXPIRE_DAYS", "0"))
+
+_items = list_model.read(clients.client("s3"), BUCKET, KEY)
+taker = Taker(
+    Histories(clients.client("dynamodb"), TABLE),
+    known=lambda item: _items.place(item) is not None,
+    tracker=os.environ.get("TRACKING_ID", ""),
+    personalize=lambda: clients.client("personalize-events"),
+)
+
+
+def handler(event: Any, _context: Any) -> dict[str, Any]:
+    """Take one event: see `events.request` for its forms.
+
+    Over HTTP: POST /events with `{"events": […]}`, DELETE /users/{id}.
+
+    Raises:
+        EventsError: the event cannot be taken; the message says why.
+    """
+    with reported(EventsError):
+        if http.is_request(event):
+            return _over_http(event)
+        return _taken(parse(event, time.time(), DAYS))
+
+
+def _over_http(event: dict[str, Any]) -> dict[str, Any]:
+    try:
+        request = parse(_event_in(event), time.time(), DAYS)
+    except EventsError as error:
+        return http.response(400, {"message": str(error)})
+    try:
+        return http.response(200, _taken(request))
+    except BusyError as error:
+        _log.warning("busy", extra={"error": str(error)})
+        return http.response(503, {"message": str(error)})
+
+
+def _taken(request: Any) -> dict[str, Any]:
+    answer = taker.take(request)
+    _log.info(
+        "taken", extra={"written": answer.get("written"), "forgotten": answer.get("forgotten")}
+    )
+    return answer
+
+
+def _event_in(request: dict[str, Any]) -> Any:
+    if request["routeKey"].startswith("DELETE "):
+        return {"forget": (request.get("pathParameters") or {}).get("id")}
+    body = request.get("body") or ""
+    try:
+        if request.get("isBase64Encoded"):
+            body = base64.b64decode(body)
+        content = decoded(body)
+    except ValueError as error:  # of base64 too
+        raise EventsError(f"Bad request: its body is not JSON: {error}.") from None
+    if isinstance(content, dict) and "forget" in content:
+        raise EventsError("Bad request: users are forgotten by DELETE /users/{id}.")
+    return content

@@ -1,0 +1,123 @@
+"""The two Lambda functions behind CDK's Provider for two kinds of resources.
+
+`Custom::ListsHandover`: Table and Model, which the functions use. When one changes, the one before
+stays until no call uses it, and live events are carried to a new table; see
+`list_training.handover`.
+
+`Custom::TrainedLists`: Bucket, and the keys Interactions and Catalogue in it, which are learned
+from; Output, the prefix of the models; Validation, `newest` or `random`; MostItems; Inputs and
+Code, digests of the data and of what learns from them. The model's key ends in a hash of all these,
+so the same again finds what is trained. Attributes: ModelKey, and Metrics as JSON.
+
+Permissions: `on_event` needs none, it calls nothing. `is_complete` needs s3:GetObject on both keys;
+s3:GetObject, PutObject and DeleteObject below Output; dynamodb:Scan and BatchWriteItem on the
+tables.
+"""
+
+import hashlib
+import json
+import logging
+import re
+import time
+from typing import Any
+
+from common import clients
+from common.custom_resource import COMPLETE, WAITING, failing
+from common.errors import BusyError, FunctionError
+
+from list_training import handover
+
+PROPERTIES = (
+    "Bucket",
+    "Interactions",
+    "Catalogue",
+    "Output",
+    "Validation",
+    "MostItems",
+    "Inputs",
+    "Code",
+)
+HANDOVER = "Custom::ListsHandover"
+_METRICS = 1500  # characters; CloudFormation takes 4 KB for the whole answer
+
+_log = logging.getLogger("list_training")
+
+
+class ListTrainingError(FunctionError):
+    """The lists cannot be trained; the message says why, to a person."""
+
+
+def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Name the model: its place in S3.
+
+    Raises:
+        ListTrainingError: a property is missing or malformed. Nothing was made.
+    """
+    if event["RequestType"] == "Delete":
+        return {"PhysicalResourceId": event["PhysicalResourceId"]}
+    if event["ResourceType"] == HANDOVER:
+        if not event["ResourceProperties"].get("Table"):
+            raise ListTrainingError(f"{event['LogicalResourceId']}: Table is missing")
+        # always the same, so that CloudFormation updates it and never replaces it
+        name = f"{event['StackId'].split('/')[1]}-{event['LogicalResourceId']}"
+        return {"PhysicalResourceId": name, "Begun": time.time()}
+    properties = {name: event["ResourceProperties"].get(name) for name in PROPERTIES}
+    problems = [f"{name} is missing" for name, value in properties.items() if not value]
+    if properties["Validation"] not in ("newest", "random", None):
+        problems.append(f"Validation must be newest or random, not {properties['Validation']!r}")
+    if not re.fullmatch(r"[1-9]\d{0,6}", str(properties["MostItems"] or 1)):
+        problems.append(f"MostItems must be a whole number, not {properties['MostItems']!r}")
+    if problems:
+        raise ListTrainingError(f"{event['LogicalResourceId']}: {'; '.join(problems)}")
+    content = json.dumps([properties, event["StackId"], event["LogicalResourceId"]])
+    name = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return {"PhysicalResourceId": f"s3://{properties['Bucket']}/{properties['Output']}{name}.npz"}
+
+
+def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Train the model, or find it trained, or delete it.
+
+    Raises:
+        ListTrainingError: it will never be trained; the message says why.
+    """
+    if event["ResourceType"] == HANDOVER:
+        return _handed_over(event, context)
+    place = re.fullmatch(r"s3://([^/]+)/(.+\.npz)", event["PhysicalResourceId"])
+    if event["RequestType"] == "Delete" and not place:
+        return COMPLETE  # the id is CloudFormation's own: nothing was begun
+    assert place, "on_event has named it"
+    with failing(ListTrainingError, event, context):
+        from list_training import logic  # numpy and scipy; naming a model takes neither
+
+        one = logic.Training(clients.client("s3"), *place.groups())
+        try:
+            if event["RequestType"] == "Delete":
+                one.forget()
+                return COMPLETE
+            metrics = one.ensure(event["ResourceProperties"])
+        except BusyError as error:
+            _log.warning("will be tried again: %s", error)
+            return WAITING
+    told = json.dumps(metrics)
+    _log.info("trained", extra={"model": event["PhysicalResourceId"], "metrics": metrics})
+    data = {"ModelKey": place[2], "Metrics": told[:_METRICS]}
+    return COMPLETE | {"Data": data}
+
+
+def _handed_over(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    if event["RequestType"] != "Update":
+        return COMPLETE
+    if not handover.settled(event["Begun"]):
+        return WAITING
+    new = event["ResourceProperties"]["Table"]
+    old = (event.get("OldResourceProperties") or {}).get("Table", new)
+    if old == new:
+        return COMPLETE
+    with failing(ListTrainingError, event, context):
+        try:
+            count = handover.carry(clients.client("dynamodb"), old, new)
+        except BusyError as error:
+            _log.warning("will be tried again: %s", error)
+            return WAITING
+    _log.info("carried", extra={"events": count, "from": old, "to": new})
+    return COMPLETE

@@ -1,0 +1,123 @@
+"""One model of lists: trained from two files in S3, written beside them, deleted."""
+
+import io
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from botocore.exceptions import BotoCoreError, ClientError
+from common.errors import FunctionError, code_of, failure, text_of
+from common.text import decoded
+
+from recsys.errors import InputError
+from recsys.lists.model import Catalogue, ListModel
+from recsys.lists.training import Interactions, Lists
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+VERSION = 1  # of catalogue.json
+_GENRES = 64  # that an item's bits have place for
+
+
+class Training:
+    """A model's place.
+
+    Args:
+        s3: a boto3 client.
+        bucket: where the data are, and the model will be.
+        key: of the model.
+    """
+
+    def __init__(self, s3: "S3Client", bucket: str, key: str) -> None:
+        self._s3, self._bucket, self._key = s3, bucket, key
+
+    def ensure(self, properties: dict[str, Any]) -> dict[str, Any]:
+        """The metrics of the model, which is trained if it is not there.
+
+        Raises:
+            BusyError: AWS could not answer now.
+            FunctionError: it cannot be trained; the message says why.
+        """
+        began = time.perf_counter()
+        if (found := self._get(self._key, missing=True)) is not None:
+            return dict(ListModel.from_bytes(found).about["metrics"])
+        interactions = self._interactions(properties["Interactions"], properties["Catalogue"])
+        lists = Lists(validation=properties["Validation"], most_items=int(properties["MostItems"]))
+        read = time.perf_counter() - began
+        try:
+            lists.fit(interactions)
+        except (InputError, ValueError, MemoryError) as error:
+            words = str(error) or "this function's memory is too small; raise lists.memory_mb"
+            raise FunctionError(words) from None
+        content = lists.model_.to_bytes()
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=self._key, Body=content)
+        except (ClientError, BotoCoreError) as error:
+            raise failure(error, f"{self._path(self._key)}: {text_of(error)}") from None
+        sizes = {"read_seconds": round(read, 2), "megabytes": round(len(content) / 1e6, 2)}
+        return {**lists.metrics_, **sizes}
+
+    def forget(self) -> None:
+        """Delete the model.
+
+        Raises:
+            FunctionError: S3 refuses.
+        """
+        try:
+            self._s3.delete_object(Bucket=self._bucket, Key=self._key)
+        except (ClientError, BotoCoreError) as error:
+            if code_of(error) != "NoSuchBucket":
+                raise failure(error, f"{self._path(self._key)}: {text_of(error)}") from None
+
+    def _interactions(self, key: str, catalogue_key: str) -> Interactions:
+        content, text = self._get(key), self._get(catalogue_key)
+        assert content is not None and text is not None
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                user, number, value, timestamp = (
+                    arrays[name] for name in ("user", "item", "value", "timestamp")
+                )
+        except Exception as error:
+            raise FunctionError(f"{self._path(key)} holds no interactions: {error!r}") from None
+        try:
+            numbers, catalogue = _catalogue(decoded(text))
+        except (ValueError, KeyError, TypeError) as error:
+            raise FunctionError(f"{self._path(catalogue_key)} is malformed: {error!r}") from None
+        place = np.searchsorted(numbers, number)
+        place[place == len(numbers)] = 0
+        if not np.array_equal(numbers[place], number):
+            raise FunctionError(
+                f"{self._path(key)} names items that {self._path(catalogue_key)} does not: both "
+                "must come from one `make data`"
+            )
+        return Interactions(user, place, value, timestamp, catalogue)
+
+    def _get(self, key: str, missing: bool = False) -> bytes | None:
+        try:
+            return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            # without s3:ListBucket, S3 says 403 of a missing key
+            if missing and code_of(error) in ("NoSuchKey", "404", "AccessDenied", "403"):
+                return None
+            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
+
+    def _path(self, key: str) -> str:
+        return f"s3://{self._bucket}/{key}"
+
+
+def _catalogue(document: Any) -> tuple[Any, Catalogue]:
+    """The engines' integers, ascending, and what is known of the items behind them."""
+    if document["version"] != VERSION:
+        raise ValueError(f"it is of version {document['version']!r}, and {VERSION} is needed")
+    items = sorted(document["items"], key=lambda one: one["item"])
+    names = sorted({name for one in items for name in one["genres"]})[:_GENRES]
+    bit = {name: 1 << number for number, name in enumerate(names)}
+    flags = [sum(bit.get(name, 0) for name in set(one["genres"])) for one in items]
+    return np.array([one["item"] for one in items], np.int64), Catalogue(
+        ids=tuple(str(one["id"]) for one in items),
+        titles=tuple(one["title"] or "" for one in items),
+        years=np.array([one["year"] or 0 for one in items], np.int32),
+        genres=np.array(flags, np.uint64),
+        genre_names=tuple(names),
+    )

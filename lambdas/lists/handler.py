@@ -1,0 +1,62 @@
+"""The Lambda function `Lists`: the best items for a user, live, with reasons.
+
+Environment: BUCKET_NAME and MODEL_KEY tell where the model is; TABLE_NAME, where the histories are.
+Permissions: s3:GetObject on the model, dynamodb:Query on the table.
+"""
+
+import logging
+import os
+from typing import Any
+
+from common import clients, http, list_model
+from common.errors import BusyError, reported
+from common.histories import Histories
+
+from lists import http_api
+from lists.logic import Answers
+from lists.request import ListsError, parse
+
+_log = logging.getLogger("lists")
+_VARIABLES = ("BUCKET_NAME", "MODEL_KEY", "TABLE_NAME")
+
+if _missing := [name for name in _VARIABLES if not os.environ.get(name)]:
+    raise ListsError(f"Set {', '.join(_missing)} in this function's environment.")
+
+BUCKET, KEY, TABLE = (os.environ[name] for name in _VARIABLES)
+
+answers = Answers(
+    list_model.read(clients.client("s3"), BUCKET, KEY), Histories(clients.client("dynamodb"), TABLE)
+)
+
+
+def handler(event: Any, _context: Any) -> dict[str, Any]:
+    """Answer one event: see `lists.request` for its forms, and `http_api` for HTTP's.
+
+    Raises:
+        ListsError: the event cannot be answered; the message says why.
+    """
+    with reported(ListsError):
+        if http.is_request(event):
+            return _over_http(event)
+        return _answered(event)
+
+
+def _over_http(event: dict[str, Any]) -> dict[str, Any]:
+    try:
+        wanted = http_api.event_in(event)
+        parse(wanted)
+    except ListsError as error:
+        return http.response(400, {"message": str(error)})
+    try:
+        return http_api.response(event, _answered(wanted), KEY)
+    except BusyError as error:
+        _log.warning("busy", extra={"error": str(error)})
+        return http.response(503, {"message": str(error)})
+
+
+def _answered(event: Any) -> dict[str, Any]:
+    answer = answers.answer(parse(event))
+    _log.info(
+        "answered", extra={"basis": answer.get("basis"), "items": len(answer.get("items", []))}
+    )
+    return answer

@@ -1,0 +1,100 @@
+"""Answers of the function `Lists`: of a user's history, or of a session, or of an item."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from common.histories import Histories
+
+from lists.request import Request
+from recsys.lists.model import History, ListModel
+
+_REASONS: Final = 3
+_DIGITS: Final = 4  # of scores and shares
+
+
+class Answers:
+    """Answers requests from one model.
+
+    Args:
+        model: the trained lists.
+        histories: what users did.
+    """
+
+    def __init__(self, model: ListModel, histories: Histories) -> None:
+        self._model, self._histories = model, histories
+
+    def answer(self, request: Request) -> dict[str, Any]:
+        """The list, the lists of a batch, the ranking or the relatives that are asked for.
+
+        Raises:
+            FunctionError: a history cannot be read.
+        """
+        if request.item is not None:
+            place = self._model.place(request.item)
+            if place is None:
+                return {"item": request.item, "basis": "popular", **self._list([], request)}
+            history = [(request.item, None)]
+            return {"item": request.item, "basis": "item", **self._list(history, request)}
+        if request.session is not None:
+            return self._of([(item, None) for item in request.session], request)
+        answers = [
+            {"user": user, **self._of(self._histories.newest(user), request)}
+            for user in request.users
+        ]
+        return {"lists": answers} if request.batch else answers[0]
+
+    def _of(self, events: Sequence[tuple[str, float | None]], request: Request) -> dict[str, Any]:
+        known = any(self._model.place(item) is not None for item, _ in events)
+        return {"basis": "history" if known else "popular", **self._list(events, request)}
+
+    def _list(self, events: Sequence[tuple[str, float | None]], request: Request) -> dict[str, Any]:
+        model = self._model
+        placed = [(model.place(item), value) for item, value in events]
+        history = model.history([(place, value) for place, value in placed if place is not None])
+        allowed = model.allowed(request.genres, request.years)
+        unknown: list[str] = []
+        if request.items is not None:
+            wanted = [model.place(item) for item in request.items]
+            unknown = [
+                item for item, place in zip(request.items, wanted, strict=True) if place is None
+            ]
+            among = np.zeros(len(model), bool)
+            among[[place for place in wanted if place is not None]] = True
+            allowed = among if allowed is None else allowed & among
+        scores = model.scores(history)
+        best = model.best(
+            scores,
+            request.count or len(request.items or ()),
+            allowed,
+            history.items if request.exclude_watched else None,
+        )
+        listed = self._told(best, scores, history, request.explain)
+        answer: dict[str, Any] = {"items": listed}
+        if unknown:
+            answer["unknown_items"] = unknown
+        return answer
+
+    def _told(
+        self, best: Any, scores: Any, history: History, explain: bool
+    ) -> list[dict[str, Any]]:
+        model, catalogue = self._model, self._model.catalogue
+        told = [
+            {
+                **self._item(place),
+                "year": int(catalogue.years[place]) or None,
+                "genres": catalogue.genres_of(place),
+                "score": round(float(scores[place]), _DIGITS),
+            }
+            for place in best.tolist()
+        ]
+        if explain and len(history.items):
+            for entry, reasons in zip(told, model.reasons(history, best, _REASONS), strict=True):
+                entry["because"] = [
+                    {**self._item(item), "share": round(share, _DIGITS)} for item, share in reasons
+                ]
+        return told
+
+    def _item(self, place: int) -> dict[str, Any]:
+        catalogue = self._model.catalogue
+        return {"item": catalogue.ids[place], "title": catalogue.titles[place] or None}

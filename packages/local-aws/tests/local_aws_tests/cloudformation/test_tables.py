@@ -1,0 +1,160 @@
+"""AWS::DynamoDB::Table: made, filled from S3, changed and deleted; queries of one partition."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws_tests.cloudformation.conftest import Stacks
+
+KEYS = {
+    "AttributeDefinitions": [
+        {"AttributeName": "user", "AttributeType": "S"},
+        {"AttributeName": "event", "AttributeType": "S"},
+    ],
+    "KeySchema": [
+        {"AttributeName": "user", "KeyType": "HASH"},
+        {"AttributeName": "event", "KeyType": "RANGE"},
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
+def table(**properties: Any) -> dict[str, Any]:
+    return {"T": {"Type": "AWS::DynamoDB::Table", "Properties": {**KEYS, **properties}}}
+
+
+def imported(bucket: str, prefix: str, **more: Any) -> dict[str, Any]:
+    return {
+        "ImportSourceSpecification": {
+            "InputFormat": "DYNAMODB_JSON",
+            "InputCompressionType": "GZIP",
+            "S3BucketSource": {"S3Bucket": bucket, "S3KeyPrefix": prefix},
+            **more,
+        }
+    }
+
+
+def upload(stacks: Stacks, bucket: str, key: str, rows: list[tuple[str, str]]) -> None:
+    s3 = stacks.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    lines = [
+        json.dumps({"Item": {"user": {"S": user}, "event": {"S": event}}}) for user, event in rows
+    ]
+    s3.put_object(Bucket=bucket, Key=key, Body=gzip.compress("\n".join(lines).encode()))
+
+
+def test_a_table_is_filled_from_s3_changed_and_deleted(stacks: Stacks) -> None:
+    upload(stacks, "histories", "a/part-0.json.gz", [("anna", "2"), ("anna", "1"), ("bert", "9")])
+    settings = {
+        **imported("histories", "a/"),
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": True},
+        "Tags": [{"Key": "a", "Value": "1"}],
+    }
+    stack = stacks.create(
+        table(**settings), Outputs={"Arn": {"Value": {"Fn::GetAtt": ["T", "Arn"]}}}
+    )
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
+    dynamodb, name = stacks.client("dynamodb"), stacks.physical_id(stack, "T")
+    described = dynamodb.describe_table(TableName=name)["Table"]
+    assert described["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert stacks.outputs(stack) == {"Arn": described["TableArn"]}
+    assert dynamodb.scan(TableName=name)["Count"] == 3
+
+    def recovery() -> str:
+        found = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+        return str(found["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"])
+
+    def expiry() -> Any:
+        return dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+
+    def tags() -> Any:
+        return dynamodb.list_tags_of_resource(ResourceArn=described["TableArn"])["Tags"]
+
+    assert recovery() == "ENABLED"
+    assert expiry() == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}
+    assert tags() == [{"Key": "a", "Value": "1"}]
+
+    changed = {
+        **imported("histories", "a/"),
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False},
+        "DeletionProtectionEnabled": True,
+        "Tags": [{"Key": "b", "Value": "2"}],
+    }
+    stack = stacks.update(stack["StackName"], table(**changed))
+    assert stack["StackStatus"] == "UPDATE_COMPLETE", stacks.failures(stack)
+    assert stacks.physical_id(stack, "T") == name
+    assert dynamodb.scan(TableName=name)["Count"] == 3
+    assert (recovery(), expiry()["TimeToLiveStatus"]) == ("DISABLED", "DISABLED")
+    assert tags() == [{"Key": "b", "Value": "2"}]
+    assert dynamodb.describe_table(TableName=name)["Table"]["DeletionProtectionEnabled"]
+    stack = stacks.update(stack["StackName"], table(**imported("histories", "a/")))
+    stacks.delete(stack)
+    assert name not in dynamodb.list_tables()["TableNames"]
+
+
+def test_another_source_is_another_table(stacks: Stacks) -> None:
+    upload(stacks, "sources", "a/0.gz", [("anna", "1")])
+    upload(stacks, "sources", "b/0.gz", [("bert", "1"), ("bert", "2")])
+    stack = stacks.create(table(**imported("sources", "a/")))
+    first = stacks.physical_id(stack, "T")
+    stack = stacks.update(stack["StackName"], table(**imported("sources", "b/")))
+    second = stacks.physical_id(stack, "T")
+    dynamodb = stacks.client("dynamodb")
+    assert dynamodb.scan(TableName=second)["Count"] == 2
+    assert first not in dynamodb.list_tables()["TableNames"]
+    stacks.delete(stack)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (imported("no-such-bucket", "a/"), "no-such-bucket"),
+        (imported("broken", "a/"), "bad items"),
+        (imported("broken", "a/", InputFormat="CSV"), "does not implement imports of CSV"),
+    ],
+)
+def test_an_import_that_fails_rolls_back_and_says_why(
+    stacks: Stacks, source: Any, words: str
+) -> None:
+    s3 = stacks.client("s3")
+    s3.create_bucket(Bucket="broken")
+    line = json.dumps({"Item": {"user": {"S": "anna"}}})  # it lacks the sort key
+    s3.put_object(Bucket="broken", Key="a/0.gz", Body=gzip.compress(line.encode()))
+    before = stacks.client("dynamodb").list_tables()["TableNames"]
+    stack = stacks.create(table(**source))
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert words in str(stacks.failures(stack))
+    assert stacks.client("dynamodb").list_tables()["TableNames"] == before
+
+
+def test_a_query_sees_its_partition_alone_and_makes_none(stacks: Stacks) -> None:
+    dynamodb = stacks.client("dynamodb")
+    dynamodb.create_table(TableName="plain", **KEYS)
+    for user in ("anna", "bert"):
+        for event in ("3", "1", "2"):
+            item = {"user": {"S": user}, "event": {"S": event}}
+            dynamodb.put_item(TableName="plain", Item=item)
+
+    def query(user: str, **more: Any) -> Any:
+        return dynamodb.query(
+            TableName="plain",
+            KeyConditionExpression="#u = :u",
+            ExpressionAttributeNames={"#u": "user"},
+            ExpressionAttributeValues={":u": {"S": user}},
+            **more,
+        )
+
+    assert [one["event"]["S"] for one in query("anna")["Items"]] == ["1", "2", "3"]
+    page = query("bert", ScanIndexForward=False, Limit=2)
+    assert [one["event"]["S"] for one in page["Items"]] == ["3", "2"]
+    rest = query("bert", ScanIndexForward=False, ExclusiveStartKey=page["LastEvaluatedKey"])
+    assert [one["event"]["S"] for one in rest["Items"]] == ["1"]
+    assert query("nobody")["Items"] == []
+    assert dynamodb.scan(TableName="plain")["Count"] == 6
+    dynamodb.delete_table(TableName="plain")
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        query("anna")

@@ -1,0 +1,257 @@
+"""Lists for every user: a model trained by a function, histories in DynamoDB, two functions."""
+
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.http_api import HttpApi
+from stacks.constructs.log_group import LogGroup
+from stacks.constructs.private_bucket import Store
+from stacks.constructs.provider import Provider
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.python_layer import PythonLayer
+from stacks.constructs.roles import Permission
+
+_SERVES: Final = ("recsys/__init__.py", "recsys/lists/*.py")
+_TRAINS: Final = (
+    *_SERVES,
+    "recsys/errors.py",
+    "recsys/item_models.py",
+    "recsys/metrics.py",
+)
+
+_TABLE: Final = "Histories"  # begins a table's name, after the stack's
+ROUTES: Final = (
+    ("GET", "/users/{id}/recommendations", "Lists"),
+    ("POST", "/users/{id}/ranking", "Lists"),
+    ("GET", "/items/{id}/similar", "Lists"),
+    ("POST", "/events", "Events"),
+    ("DELETE", "/users/{id}", "Events"),
+)
+"""Of an HTTP API, and the functions that answer them."""
+
+
+def route(api: HttpApi, config: Config) -> None:
+    """Let the functions answer an API's routes, in whichever stack that is.
+
+    They go by their names: a reference between stacks would keep them from changing.
+    """
+    stack = cdk.Stack.of(api)
+    functions = {
+        name: lambda_.Function.from_function_attributes(
+            api,
+            name,
+            function_arn=stack.format_arn(
+                service="lambda",
+                resource="function",
+                resource_name=config.name(name),
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            ),
+            same_environment=True,
+        )
+        for name in sorted({name for _, _, name in ROUTES})
+    }
+    for method, path, name in ROUTES:
+        api.route(method, path, functions[name])
+
+
+class ListsStack(cdk.Stack):
+    """The lists, from the data in the store to functions that answer and take events."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        store: Store,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id, description="Lists for every user", **kwargs)
+        assert config.lists
+        self._config, self._store, self._settings = config, store, config.lists
+        self._layers = {
+            name: PythonLayer(
+                self,
+                f"{name.capitalize()}Layer",
+                name=name,
+                architecture_name=config.architecture,
+            )
+            for name in ("numpy", "scipy")
+        }
+        key = self._trained()
+        table = self._histories()
+        self.lists = self._function(
+            "Lists",
+            package="lists",
+            description="The best items for a user, with reasons",
+            model=key,
+            table=table,
+            actions=["dynamodb:Query"],
+        )
+        self.events = self._function(
+            "Events",
+            package="events",
+            description="What users did, written once",
+            model=key,
+            table=table,
+            actions=["dynamodb:BatchWriteItem", "dynamodb:Query"],
+            environment={"EXPIRE_DAYS": str(self._settings.expire_days)},
+        )
+        if config.api and not config.object2vec:  # else the workshops' functions have the API
+            api = HttpApi(
+                self,
+                "HttpApi",
+                name=config.name("api"),
+                rate=config.api.rate,
+                burst=config.api.burst,
+                log_days=config.log_days,
+            )
+            route(api, config)
+            api.node.add_dependency(self.lists, self.events)
+            cdk.CfnOutput(self, "ApiEndpoint", value=api.url)
+        self._hand_over(table, key)
+        cdk.CfnOutput(self, "ListsFunctionName", value=self.lists.function_name)
+        cdk.CfnOutput(self, "EventsFunctionName", value=self.events.function_name)
+        cdk.CfnOutput(self, "HistoriesTableName", value=table.table_name)
+
+    def _trained(self) -> str:
+        """The model's key in the store, known when it is trained."""
+        keys, config = self._config.data.keys, self._config
+        models = f"{keys.output['lists']}*"
+        provider = self._provider = Provider(
+            self,
+            "Training",
+            config=config,
+            package="list_training",
+            description="Training of the lists",
+            memory_mb=self._settings.memory_mb,
+            timeout_seconds=900,
+            layers=list(self._layers.values()),
+            bundles=_TRAINS,
+        )
+        provider.allow(
+            *self._store.reads(keys.interactions, keys.catalogue, models),
+            *self._store.writes(models),
+            *self._store.deletes(models),
+        )
+        trained = cdk.CustomResource(
+            self,
+            "Model",
+            service_token=provider.service_token,
+            resource_type="Custom::TrainedLists",
+            properties={
+                "Bucket": self._store.bucket_name,
+                "Interactions": keys.interactions,
+                "Catalogue": keys.catalogue,
+                "Output": keys.output["lists"],
+                "Validation": self._settings.validation,
+                "MostItems": str(self._settings.most_items),
+                "Inputs": config.data.digests["interactions"] + config.data.digests["catalogue"],
+                "Code": provider.code_digest,
+            },
+        )
+        cdk.CfnOutput(self, "ListsModelKey", value=trained.get_att_string("ModelKey"))
+        cdk.CfnOutput(self, "ListsMetrics", value=trained.get_att_string("Metrics"))
+        return trained.get_att_string("ModelKey")
+
+    def _histories(self) -> dynamodb.Table:
+        """The table, filled by DynamoDB's own import from S3 before it is ready.
+
+        Other data are other users: they get another table, to which live events are carried.
+        """
+        data, key = self._config.data, self._store.key_arn
+        table = dynamodb.Table(
+            self,
+            f"{_TABLE}{data.digests['interactions'][:8]}",
+            partition_key=dynamodb.Attribute(name="user", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="event", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=(
+                dynamodb.TableEncryption.CUSTOMER_MANAGED
+                if key
+                else dynamodb.TableEncryption.DEFAULT
+            ),
+            encryption_key=kms.Key.from_key_arn(self, "Key", key) if key else None,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute="expires" if self._settings.expire_days else None,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+            import_source=dynamodb.ImportSourceSpecification(
+                bucket=s3.Bucket.from_bucket_name(self, "Store", self._store.bucket_name),
+                key_prefix=data.keys.histories,
+                compression_type=dynamodb.InputCompressionType.GZIP,
+                input_format=dynamodb.InputFormat.dynamo_db_json(),
+            ),
+        )
+        return table
+
+    def _hand_over(self, table: dynamodb.Table, model: str) -> None:
+        """Keep what the functions used before until they have changed, and carry live events."""
+        self._provider.allow(
+            Permission(
+                actions=["dynamodb:Scan", "dynamodb:BatchWriteItem"],
+                resources=[
+                    self.format_arn(
+                        service="dynamodb",
+                        resource="table",
+                        resource_name=f"{self.stack_name}-{_TABLE}*",
+                    )
+                ],
+                wildcard="The table before this one, of which nothing here knows the name",
+            )
+        )
+        handover = cdk.CustomResource(
+            self,
+            "Handover",
+            service_token=self._provider.service_token,
+            resource_type="Custom::ListsHandover",
+            properties={"Table": table.table_name, "Model": model},
+        )
+        handover.node.add_dependency(self.lists, self.events)
+
+    def _function(
+        self,
+        name: str,
+        *,
+        package: str,
+        description: str,
+        model: str,
+        table: dynamodb.Table,
+        actions: list[str],
+        environment: dict[str, str] | None = None,
+    ) -> PythonFunction:
+        config, full = self._config, self._config.name(name)
+        return PythonFunction(
+            self,
+            name,
+            package=package,
+            name=full,
+            description=description,
+            architecture_name=config.architecture,
+            tracing=config.operations.tracing,
+            memory_mb=512,
+            timeout_seconds=30,
+            log_group=LogGroup(
+                self, f"{name}Logs", name=f"/aws/lambda/{full}", days=config.log_days
+            ),
+            permissions=[
+                *self._store.reads(f"{config.data.keys.output['lists']}*"),
+                Permission(actions=actions, resources=[table.table_arn]),
+            ],
+            environment={
+                "BUCKET_NAME": self._store.bucket_name,
+                "MODEL_KEY": model,
+                "TABLE_NAME": table.table_name,
+                **(environment or {}),
+            },
+            layers=[self._layers["numpy"]],
+            bundles=_SERVES,
+        )

@@ -1,0 +1,149 @@
+"""The lists from `cdk deploy` to `cdk destroy`, as a user lives them. The tests go in order."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+import pytest
+
+import outputs
+from local_aws.iam.witness import Allowed, Permission
+from rehearsal.cdk import PROJECT
+from rehearsal.inventory import inventory
+from tests.e2e import privileges
+from tests.e2e.conftest import Workbench
+from tests.load import ONCE, Load
+from tests.reliability import Tally
+
+LISTS, EVENTS = "recommender-Lists", "recommender-Events"
+
+
+@dataclass
+class Life:
+    """What one test learns and a later one needs."""
+
+    before: set[str] = field(default_factory=set)
+    model: str = ""
+    table: str = ""
+    permissions: set[Permission] = field(default_factory=set)
+
+
+@pytest.fixture(scope="module")
+def workbench(workbench: Workbench) -> Workbench:
+    """The data and the lists alone."""
+    return replace(workbench, quick=(*workbench.quick, "-c", "profile=lists"))
+
+
+@pytest.fixture(scope="module")
+def life() -> Life:
+    return Life()
+
+
+def ask(function: str, event: Any, client: Any = None) -> Any:
+    answer = (client or boto3.client("lambda")).invoke(
+        FunctionName=function, Payload=json.dumps(event)
+    )
+    told = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, told
+    return told
+
+
+def watch(user: str, item: str) -> Any:
+    event = {"user": user, "item": item, "timestamp": int(time.time())}
+    return ask(EVENTS, {"events": [event]})
+
+
+def items(answer: Any) -> list[str]:
+    return [one["item"] for one in answer["items"]]
+
+
+def test_the_lists_answer_by_the_histories_that_were_imported(
+    workbench: Workbench, life: Life
+) -> None:
+    workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
+    life.before = inventory()
+    workbench.cdk("deploy", "--all", "--require-approval=never")
+    told = outputs.by_stack()["recommender-Lists"]
+    life.model, life.table = told["ListsModelKey"], told["HistoriesTableName"]
+    life.permissions = privileges.deployed()
+    metrics = json.loads(told["ListsMetrics"])
+    assert metrics["validation_ndcg@10"] > 0
+    user = boto3.client("dynamodb").scan(TableName=life.table, Limit=1)["Items"][0]["user"]["S"]
+    answer = ask(LISTS, {"user": user})
+    assert answer["basis"] == "history" and len(answer["items"]) == 10
+    assert answer["items"][0]["because"]
+    assert ask(LISTS, {"user": "nobody yet"})["basis"] == "popular"
+
+
+def test_an_acknowledged_event_counts_in_the_next_list_and_can_be_forgotten(life: Life) -> None:
+    popular = items(ask(LISTS, {"user": "new"}))
+    assert watch("new", popular[0]) == {"written": 1, "unknown_items": []}
+    answer = ask(LISTS, {"user": "new"})
+    assert answer["basis"] == "history"
+    assert popular[0] not in items(answer)
+    assert ask(EVENTS, {"forget": "new"}) == {"user": "new", "forgotten": 1}
+    assert items(ask(LISTS, {"user": "new"})) == popular
+
+
+def test_a_new_model_takes_over_without_a_lost_call(
+    workbench: Workbench, life: Life, tally: Tally
+) -> None:
+    """Another setting is another model; the table and what was written into it stay."""
+    popular = items(ask(LISTS, {"user": "loyal"}))
+    watch("loyal", popular[0])
+    client = boto3.client("lambda", config=ONCE)
+    with Load(lambda: items(ask(LISTS, {"user": "loyal"}, client))[0], callers=4) as load:
+        load.wait(10)
+        workbench.cdk(
+            *("deploy", "--all", "--require-approval=never"),
+            *("-c", "lists.validation=random"),
+        )
+        load.wait(10)
+    told = outputs.by_stack()["recommender-Lists"]
+    assert told["ListsModelKey"] != life.model
+    assert told["HistoriesTableName"] == life.table
+    assert load.lost == []
+    tally("calls under load", "Lists: while another model takes over", len(load.answers))
+    tally("calls lost", "Lists: while another model takes over", len(load.lost))
+    bucket = outputs.by_stack()["recommender-Data"]["BucketName"]
+    found = boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix="lists/movielens/models/")
+    assert [one["Key"] for one in found["Contents"]] == [told["ListsModelKey"]]
+    assert ask(LISTS, {"user": "loyal"})["basis"] == "history"
+
+
+def test_other_data_get_another_table_and_no_live_event_is_lost(
+    workbench: Workbench, life: Life
+) -> None:
+    other = workbench.folder / "other"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "recsys", "prepare"),
+            *("--size", "small", "--seed", "7", "--out", str(other)),
+        ],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+    )
+    popular = items(ask(LISTS, {"user": "steady"}))
+    watch("steady", popular[0])
+    changed = [word.replace(str(workbench.folder / "data"), str(other)) for word in workbench.quick]
+    replace(workbench, quick=tuple(changed)).cdk("deploy", "--all", "--require-approval=never")
+    table = outputs.by_stack()["recommender-Lists"]["HistoriesTableName"]
+    assert table != life.table
+    assert life.table not in boto3.client("dynamodb").list_tables()["TableNames"]
+    assert ask(EVENTS, {"forget": "steady"}) == {"user": "steady", "forgotten": 1}
+    assert ask(EVENTS, {"forget": "loyal"}) == {"user": "loyal", "forgotten": 1}
+
+
+def test_nothing_is_left_and_nothing_was_allowed_in_vain(
+    workbench: Workbench, life: Life, seen: set[Allowed], tally: Tally
+) -> None:
+    workbench.cdk("destroy", "--all", "--force")
+    left = inventory() - life.before
+    assert left == set()
+    tally("leftovers found", "Lists: after the destruction", len(left))
+    privileges.check(life.permissions, seen, tally)

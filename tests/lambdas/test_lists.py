@@ -1,0 +1,636 @@
+"""The functions `Lists` and `Events`, and the training behind them, on moto's S3 and DynamoDB."""
+
+import importlib
+import io
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+from common import clients
+from common.errors import BusyError, FunctionError
+from common.histories import Event, Histories
+from events.logic import Taker
+from events.request import EventsError
+from events.request import parse as parse_events
+from list_training import handler as training
+from lists.request import ListsError, parse
+from moto import mock_aws
+
+from local_aws.moto_patches import install
+from recsys.lists.blend import Blend
+from recsys.lists.model import Catalogue, ListModel, Pruned
+from tests.lambdas.fakes import client_error
+from tests.reliability import Tally
+
+BUCKET, KEY, TABLE = "movies", "lists/movielens/models/one.npz", "histories"
+NOW = 1_764_428_400.0
+STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/recommender-Lists/1"
+ITEMS = ("10", "20", "30", "forty")
+
+
+def model() -> ListModel:
+    """Having taken an item speaks for the next one alone: 10 for 20, 20 for 30, 30 for forty."""
+    following = Pruned(
+        np.array([0, 1, 2, 3, 4], np.int64),
+        np.array([1, 2, 3, 0], np.uint16),
+        np.full(4, 127, np.int8),
+        np.full(4, 1 / 127, np.float32),
+    )
+    return ListModel(
+        together=following,
+        follows=following,
+        blend=Blend(half_life=10.0, next_item=0.0),
+        counts=np.array([5.0, 1.0, 9.0, 1.0]),
+        trending=np.array([5.0, 1.0, 9.0, 1.0]),
+        largest=5.0,
+        power=0.2,
+        catalogue=Catalogue(
+            ids=ITEMS,
+            titles=("Ten", "Twenty", "Thirty", "Forty"),
+            years=np.array([1990, 1991, 1992, 0], np.int32),
+            genres=np.array([1, 2, 3, 1], np.uint64),
+            genre_names=("Comedy", "Drama"),
+        ),
+    )
+
+
+def create_table(name: str = TABLE) -> None:
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "user", "AttributeType": "S"},
+            {"AttributeName": "event", "AttributeType": "S"},
+        ],
+        KeySchema=[
+            {"AttributeName": "user", "KeyType": "HASH"},
+            {"AttributeName": "event", "KeyType": "RANGE"},
+        ],
+    )
+
+
+@pytest.fixture
+def aws() -> Iterator[None]:
+    install()
+    with mock_aws():
+        clients.client.cache_clear()
+        boto3.client("s3").create_bucket(Bucket=BUCKET)
+        boto3.client("s3").put_object(Bucket=BUCKET, Key=KEY, Body=model().to_bytes())
+        create_table()
+        yield
+        clients.client.cache_clear()
+
+
+@pytest.fixture
+def functions(aws: None, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """The handlers of Lists and of Events, as Lambda loads them."""
+    for name, value in {"BUCKET_NAME": BUCKET, "MODEL_KEY": KEY, "TABLE_NAME": TABLE}.items():
+        monkeypatch.setenv(name, value)
+    loaded = []
+    for name in ("lists.handler", "events.handler"):
+        sys.modules.pop(name, None)
+        loaded.append(importlib.import_module(name).handler)
+    return loaded[0], loaded[1]
+
+
+def take(functions: tuple[Any, Any], user: str, *items: str, at: int = 100) -> Any:
+    events = [
+        {"user": user, "item": item, "timestamp": at + number} for number, item in enumerate(items)
+    ]
+    return functions[1]({"events": events}, None)
+
+
+def listed(answer: Any) -> list[str]:
+    return [one["item"] for one in answer["items"]]
+
+
+# Lists --------------------------------------------------------------------------------------------
+
+
+def test_an_event_counts_in_the_next_list(functions: tuple[Any, Any]) -> None:
+    lists, _ = functions
+    answer = lists({"user": "anna", "count": 1}, None)
+    assert (answer["basis"], listed(answer)) == ("popular", ["30"])
+    assert take(functions, "anna", "10") == {"written": 1, "unknown_items": []}
+    answer = lists({"user": "anna", "count": 1}, None)
+    assert (answer["basis"], listed(answer)) == ("history", ["20"])
+    take(functions, "anna", "20", at=200)
+    answer = lists({"user": "anna", "count": 1}, None)
+    assert listed(answer) == ["30"]
+    (entry,) = answer["items"]
+    assert entry["title"] == "Thirty" and entry["year"] == 1992
+    assert entry["genres"] == ["Comedy", "Drama"]
+    assert [one["item"] for one in entry["because"]] == ["20"]
+
+
+def test_ids_may_be_numbers_and_what_was_watched_may_be_listed(functions: tuple[Any, Any]) -> None:
+    lists, _ = functions
+    take(functions, "7", "10", "20", "30", "forty")
+    assert lists({"user": 7}, None)["items"] == []
+    answer = lists({"user": 7, "exclude_watched": False, "explain": False}, None)
+    assert set(listed(answer)) == set(ITEMS)
+    assert "because" not in answer["items"][0]
+
+
+def test_relatives_rankings_sessions_and_batches(functions: tuple[Any, Any]) -> None:
+    lists, _ = functions
+    answer = lists({"item": 20, "count": 1}, None)
+    assert (answer["item"], answer["basis"], listed(answer)) == ("20", "item", ["30"])
+    assert lists({"item": "unheard of", "count": 1}, None)["basis"] == "popular"
+    answer = lists({"session": ["20"], "items": ["10", "30", "nothing"]}, None)
+    assert (listed(answer), answer["unknown_items"]) == (["30", "10"], ["nothing"])
+    take(functions, "anna", "10")
+    answer = lists({"users": ["anna", "bert"], "count": 1}, None)
+    assert [(one["user"], one["basis"], listed(one)) for one in answer["lists"]] == [
+        ("anna", "history", ["20"]),
+        ("bert", "popular", ["30"]),
+    ]
+
+
+def test_filters_hold_by_genre_and_years(functions: tuple[Any, Any]) -> None:
+    lists, _ = functions
+
+    def found(**filters: Any) -> set[str]:
+        return set(listed(lists({"user": "new", "filters": filters}, None)))
+
+    assert found(genres=["drama"]) == {"20", "30"}
+    assert found(years=[1991, None]) == {"20", "30"}
+    assert found(genres=["Comedy"], years=[None, 1990]) == {"10"}
+    assert found(genres=["Western"]) == set()
+
+
+def test_only_items_that_the_model_lacks_are_no_history(functions: tuple[Any, Any]) -> None:
+    lists, _ = functions
+    told = take(functions, "anna", "a film of tomorrow")
+    assert told == {"written": 1, "unknown_items": ["a film of tomorrow"]}
+    assert lists({"user": "anna", "count": 1}, None)["basis"] == "popular"
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ("user", "must be an object"),
+        ({}, "give one of"),
+        ({"user": "1", "item": "2"}, "not `user` and `item`"),
+        ({"user": 1.5}, "`user` must be an id"),
+        ({"user": True}, "`user` must be an id"),
+        ({"user": ""}, "1 to 256 characters"),
+        ({"user": "a\nb"}, "`user` must be an id"),
+        ({"users": []}, "`users` is empty"),
+        ({"users": ["1"] * 101}, "may hold 100"),
+        ({"user": "1", "count": 0}, "`count` must be"),
+        ({"user": "1", "count": True}, "`count` must be"),
+        ({"user": "1", "explain": "yes"}, "`explain` must be true or false"),
+        ({"user": "1", "filters": {"actor": "x"}}, "unknown filter"),
+        ({"user": "1", "filters": {"genres": [1]}}, "must be a list of texts"),
+        ({"user": "1", "filters": {"years": [1999, 1990]}}, "begin after they end"),
+        ({"user": "1", "filters": {"years": 1990}}, "the first and the last year"),
+        ({"item": "1", "items": ["2"]}, "ranked for a `user`"),
+        ({"user": "1", "colour": "red"}, 'unknown field "colour"'),
+    ],
+)
+def test_a_bad_event_is_refused_by_name(event: Any, words: str) -> None:
+    with pytest.raises(ListsError, match="Bad event") as refused:
+        parse(event)
+    assert words in str(refused.value)
+
+
+def test_every_problem_of_an_event_is_told_at_once() -> None:
+    with pytest.raises(ListsError) as refused:
+        parse({"user": None, "count": -1, "filters": 3, "explain": 0})
+    for field in ("`user`", "`count`", "`filters`", "`explain`"):
+        assert field in str(refused.value)
+
+
+# Events -------------------------------------------------------------------------------------------
+
+
+def rows(user: str) -> list[Any]:
+    found: list[Any] = boto3.client("dynamodb").query(
+        TableName=TABLE,
+        KeyConditionExpression="#u = :u",
+        ExpressionAttributeNames={"#u": "user"},
+        ExpressionAttributeValues={":u": {"S": user}},
+    )["Items"]
+    return found
+
+
+def test_an_event_that_is_sent_again_is_written_once(functions: tuple[Any, Any]) -> None:
+    event = {"user": "a", "item": "10", "timestamp": 5, "event_id": "x", "type": "Watch"}
+    other = {**event, "event_id": "y"}
+    for _ in range(3):
+        assert functions[1]({"events": [event, other, event]}, None)["written"] == 3
+    assert [one["event"]["S"] for one in rows("a")] == ["000000000005#x", "000000000005#y"]
+    assert rows("a")[0]["kind"] == {"S": "Watch"}
+
+
+def test_a_hundred_events_of_many_users_are_written(functions: tuple[Any, Any]) -> None:
+    events = [
+        {"user": f"u{number % 7}", "item": "10", "timestamp": number} for number in range(100)
+    ]
+    assert functions[1]({"events": events}, None)["written"] == 100
+    assert sum(len(rows(f"u{number}")) for number in range(7)) == 100
+
+
+def test_a_forgotten_user_leaves_no_trace(functions: tuple[Any, Any]) -> None:
+    for first in range(0, 130, 100):
+        take(functions, "anna", *[f"i{n}" for n in range(first, min(first + 100, 130))], at=first)
+    take(functions, "bert", "10")
+    assert functions[1]({"forget": "anna"}, None) == {"user": "anna", "forgotten": 130}
+    assert rows("anna") == []
+    assert len(rows("bert")) == 1
+    assert functions[1]({"forget": "anna"}, None)["forgotten"] == 0
+
+
+def test_the_newest_thousand_events_count(functions: tuple[Any, Any]) -> None:
+    histories = Histories(boto3.client("dynamodb"), TABLE)
+    histories.write([Event("a", str(n), n, "x") for n in range(1100)])
+    found = histories.newest("a")
+    assert [int(item) for item, _ in found] == list(range(100, 1100))
+
+
+def test_an_event_expires_where_that_is_set() -> None:
+    event = {"events": [{"user": "a", "item": "b", "timestamp": 1000}]}
+    (kept,) = parse_events(event, NOW).events
+    assert "expires" not in kept.row
+    (fading,) = parse_events(event, NOW, days=2).events
+    assert fading.row["expires"] == {"N": str(1000 + 2 * 86_400)}
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ([], "must be an object"),
+        ({"events": [], "forget": "x"}, "must be an object"),
+        ({"events": {}}, "must be a list"),
+        ({"events": []}, "1 to 100 events"),
+        ({"events": [{}] * 101}, "not 101"),
+        ({"events": [3]}, "event 0 must be an object"),
+        ({"events": [{"user": "a", "item": "b"}]}, "`timestamp` must be"),
+        ({"events": [{"user": "a", "item": "b", "timestamp": NOW + 1e6}]}, "not in the future"),
+        ({"events": [{"user": "a", "item": "b", "timestamp": float("nan")}]}, "`timestamp`"),
+        ({"events": [{"user": "a", "item": "b", "timestamp": 1, "value": -1}]}, "`value`"),
+        ({"events": [{"user": "a", "item": "b", "timestamp": 1, "value": 10**400}]}, "`value`"),
+        ({"events": [{"user": "a", "item": "b", "timestamp": 1, "event_id": "a b"}]}, "`event_id`"),
+        ({"events": [{"user": "a", "item": "b", "timestamp": 1, "x": 2}]}, 'unknown field "x"'),
+        ({"forget": None}, "`forget` must be an id"),
+    ],
+)
+def test_bad_events_are_refused_by_name_and_nothing_is_written(event: Any, words: str) -> None:
+    with pytest.raises(EventsError) as refused:
+        parse_events(event, NOW)
+    assert words in str(refused.value)
+
+
+class Throttled:
+    """A client of DynamoDB that leaves some of each batch undone for a while."""
+
+    def __init__(self, client: Any, times: int) -> None:
+        self._client, self._times = client, times
+
+    def batch_write_item(self, RequestItems: Any) -> Any:  # noqa: N803
+        ((table, requests),) = RequestItems.items()
+        if self._times:
+            self._times -= 1
+            self._client.batch_write_item(RequestItems={table: requests[:1]})
+            return {"UnprocessedItems": {table: requests[1:]}} if requests[1:] else {}
+        return self._client.batch_write_item(RequestItems=RequestItems)
+
+
+def test_what_dynamodb_leaves_undone_is_sent_again(aws: None) -> None:
+    histories = Histories(Throttled(boto3.client("dynamodb"), 3), TABLE)
+    histories.write([Event("a", str(n), n, "x") for n in range(20)])
+    assert len(rows("a")) == 20
+
+
+def test_a_table_that_never_takes_all_is_busy(aws: None) -> None:
+    histories = Histories(Throttled(boto3.client("dynamodb"), 99), TABLE)
+    with pytest.raises(BusyError, match="send the same again"):
+        histories.write([Event("a", str(n), n, "x") for n in range(25)])
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ProvisionedThroughputExceededException", BusyError),
+        ("ThrottlingException", BusyError),
+        ("InternalServerError", BusyError),
+        ("ResourceNotFoundException", FunctionError),
+        ("AccessDeniedException", FunctionError),
+    ],
+)
+def test_dynamodbs_errors_are_told_apart(code: str, kind: Any, tally: Tally) -> None:
+    class Failing:
+        def query(self, **_: Any) -> Any:
+            raise client_error(code, "no")
+
+        batch_write_item = query
+
+    histories = Histories(Failing(), TABLE)
+    for call in (lambda: histories.newest("a"), lambda: histories.write([Event("a", "b", 1, "c")])):
+        with pytest.raises(FunctionError) as failed:
+            call()
+        assert type(failed.value) is kind
+        tally("faults injected", "Lists: DynamoDB refuses", 1)
+
+
+def test_events_reach_personalize_where_it_is_deployed() -> None:
+    sent: list[Any] = []
+
+    class Personalize:
+        def put_events(self, **request: Any) -> None:
+            sent.append(request)
+
+    class Kept:
+        def write(self, _: Any) -> None: ...
+
+    taker = Taker(Kept(), lambda _: True, "tracker", Personalize)  # type: ignore[arg-type]
+    events = [{"user": "a", "item": str(n), "timestamp": n, "value": 3} for n in range(12)]
+    other = {"user": "b", "item": "x", "timestamp": 5, "type": "Watch", "event_id": "e"}
+    taker.take(parse_events({"events": [*events, other]}, NOW))
+    assert [(one["userId"], len(one["eventList"])) for one in sent] == [
+        ("a", 10),
+        ("a", 2),
+        ("b", 1),
+    ]
+    assert {one["trackingId"] for one in sent} == {"tracker"}
+    (last,) = sent[-1]["eventList"]
+    assert last == {"eventId": "e", "eventType": "Watch", "itemId": "x", "sentAt": 5}
+    assert sent[0]["eventList"][0]["eventValue"] == 3.0
+
+
+# HTTP ---------------------------------------------------------------------------------------------
+
+
+def request(route: str, body: Any = None, query: Any = None, **path: str) -> dict[str, Any]:
+    return {
+        "routeKey": route,
+        "requestContext": {},
+        "pathParameters": path,
+        **({"queryStringParameters": query} if query else {}),
+        **({} if body is None else {"body": body if isinstance(body, str) else json.dumps(body)}),
+    }
+
+
+def test_the_routes_answer_as_the_functions_do(functions: tuple[Any, Any]) -> None:
+    lists, events = functions
+    event = {"user": "anna", "item": "10", "timestamp": 5}
+    answer = events(request("POST /events", {"events": [event]}), None)
+    assert (answer["statusCode"], json.loads(answer["body"])["written"]) == (200, 1)
+    query = {"count": "1", "genres": "Drama,Western", "years": "1990-", "explain": "false"}
+    answer = lists(request("GET /users/{id}/recommendations", query=query, id="anna"), None)
+    assert answer["headers"]["cache-control"] == "no-store"
+    assert listed(json.loads(answer["body"])) == ["20"]
+    answer = lists(request("POST /users/{id}/ranking", {"items": ["10", "20"]}, id="anna"), None)
+    assert listed(json.loads(answer["body"])) == ["20", "10"]
+    answer = events(request("DELETE /users/{id}", id="anna"), None)
+    assert json.loads(answer["body"]) == {"user": "anna", "forgotten": 1}
+
+
+def test_an_answer_about_an_item_is_kept_by_its_etag(functions: tuple[Any, Any]) -> None:
+    lists, _ = functions
+    asked = request("GET /items/{id}/similar", query={"count": "1"}, id="20")
+    answer = lists(asked, None)
+    assert listed(json.loads(answer["body"])) == ["30"]
+    tag = answer["headers"]["etag"]
+    again = lists({**asked, "headers": {"if-none-match": tag}}, None)
+    assert (again["statusCode"], again["body"], again["headers"]["etag"]) == (304, "", tag)
+    assert lists({**asked, "headers": {"If-None-Match": '"other"'}}, None)["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request("GET /users/{id}/recommendations", query={"count": "many"}, id="a"),
+        request("GET /users/{id}/recommendations", query={"years": "90s"}, id="a"),
+        request("GET /users/{id}/recommendations", query={"item": "3"}, id="a"),
+        request("GET /users/{id}/recommendations", query={"user": "another"}, id="a"),
+        request("POST /users/{id}/ranking", "{", id="a"),
+        request("POST /users/{id}/ranking", ["10"], id="a"),
+        request("POST /users/{id}/ranking", {"user": "other", "items": ["10"]}, id="a"),
+        request("POST /users/{id}/ranking", {"items": []}, id="a"),
+    ],
+)
+def test_a_bad_request_is_a_400_that_says_why(functions: tuple[Any, Any], asked: Any) -> None:
+    answer = functions[0](asked, None)
+    assert answer["statusCode"] == 400
+    assert json.loads(answer["body"])["message"].startswith("Bad ")
+
+
+def test_nobody_is_forgotten_by_a_post(functions: tuple[Any, Any]) -> None:
+    answer = functions[1](request("POST /events", {"forget": "anna"}), None)
+    assert answer["statusCode"] == 400
+
+
+# Training -----------------------------------------------------------------------------------------
+
+
+def upload(**more: Any) -> None:
+    users = np.repeat(np.arange(30), 4)
+    items = (users % 2) * 4 + np.tile(np.arange(4), 30)
+    written = io.BytesIO()
+    columns = {
+        "user": users,
+        "item": items + 1,
+        "value": np.full(120, 4, np.float32),
+        "timestamp": np.arange(120),
+    }
+    np.savez(written, **{**columns, **more})
+    document = {
+        "version": 1,
+        "items": [
+            {"item": n + 1, "id": f"i{n}", "title": f"Film {n}", "year": None, "genres": ["Drama"]}
+            for n in range(8)
+        ],
+    }
+    s3 = boto3.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="interactions.npz", Body=written.getvalue())
+    s3.put_object(Bucket=BUCKET, Key="catalogue.json", Body=json.dumps(document))
+
+
+PROPERTIES = {
+    "Bucket": BUCKET,
+    "Interactions": "interactions.npz",
+    "Catalogue": "catalogue.json",
+    "Output": "models/",
+    "Validation": "newest",
+    "MostItems": "100",
+    "Inputs": "of the data",
+    "Code": "of the code",
+}
+
+
+def resource(**more: Any) -> dict[str, Any]:
+    return {
+        "RequestType": "Create",
+        "ResourceType": "Custom::TrainedLists",
+        "LogicalResourceId": "Model",
+        "StackId": STACK,
+        "ResourceProperties": {**PROPERTIES, **more},
+    }
+
+
+def deploy(**more: Any) -> tuple[str, dict[str, Any]]:
+    event = resource(**more)
+    event |= training.on_event(event, None)
+    return event["PhysicalResourceId"], training.is_complete(event, None)
+
+
+def test_a_training_writes_a_model_that_is_found_again(aws: None) -> None:
+    upload()
+    place, answer = deploy()
+    assert answer["IsComplete"]
+    assert place == f"s3://{BUCKET}/{answer['Data']['ModelKey']}"
+    s3 = boto3.client("s3")
+    written = s3.get_object(Bucket=BUCKET, Key=answer["Data"]["ModelKey"])
+    learned = ListModel.from_bytes(written["Body"].read())
+    assert learned.catalogue.ids == tuple(f"i{n}" for n in range(8))
+    history = learned.history([(4, 4.0), (5, 4.0)])
+    best = learned.best(learned.scores(history), 2, without=history.items)
+    assert set(best.tolist()) == {6, 7}
+    assert json.loads(answer["Data"]["Metrics"])["users"] == 30
+    again, _ = deploy()
+    assert again == place
+    found = s3.head_object(Bucket=BUCKET, Key=answer["Data"]["ModelKey"])
+    assert found["LastModified"] == written["LastModified"]
+
+
+@pytest.mark.parametrize("changed", ["Inputs", "Code", "Validation"])
+def test_other_data_code_or_settings_are_another_model(aws: None, changed: str) -> None:
+    upload()
+    assert deploy()[0] != deploy(**{changed: "random"})[0]
+
+
+def test_a_deleted_model_is_gone_and_may_be_deleted_again(aws: None) -> None:
+    upload()
+    place, _ = deploy()
+    event = {**resource(), "RequestType": "Delete", "PhysicalResourceId": place}
+    for _ in range(2):
+        assert training.is_complete(event, None) == {"IsComplete": True}
+    found = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="models/")
+    assert "Contents" not in found
+    # what CloudFormation named itself was never begun; a bucket may be gone before
+    for name in ("recommender-Lists-Model-1ABC", "s3://no-such-bucket/models/a.npz"):
+        event = {**resource(), "RequestType": "Delete", "PhysicalResourceId": name}
+        assert training.is_complete(event, None) == {"IsComplete": True}
+
+
+def test_properties_that_make_no_sense_are_told_at_once() -> None:
+    with pytest.raises(training.ListTrainingError) as refused:
+        training.on_event(resource(Bucket="", Validation="some", MostItems="-3"), None)
+    for words in ("Bucket is missing", "Validation must be", "MostItems must be"):
+        assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"item": np.full(120, 99)}, "names items that"),
+        (
+            {
+                "item": np.zeros(0, int),
+                "user": np.zeros(0, int),
+                "value": np.zeros(0, np.float32),
+                "timestamp": np.zeros(0, int),
+            },
+            "nothing to learn from",
+        ),
+    ],
+)
+def test_data_that_cannot_be_learned_from_fail_with_words(
+    aws: None, change: Any, words: str
+) -> None:
+    upload(**change)
+    with pytest.raises(training.ListTrainingError, match=words):
+        deploy()
+
+
+def test_missing_data_fail_with_their_place(aws: None) -> None:
+    with pytest.raises(training.ListTrainingError, match=r"s3://movies/interactions\.npz"):
+        deploy()
+
+
+def handover(**more: Any) -> dict[str, Any]:
+    event = {
+        "RequestType": "Update",
+        "ResourceType": "Custom::ListsHandover",
+        "LogicalResourceId": "Handover",
+        "StackId": STACK,
+        "ResourceProperties": {"Table": "new", "Model": "two"},
+        "OldResourceProperties": {"Table": TABLE, "Model": "one"},
+        **more,
+    }
+    return event | training.on_event(event, None)
+
+
+def test_live_events_are_carried_to_the_table_that_takes_anothers_place(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_table("new")
+    dynamodb = boto3.client("dynamodb")
+    Histories(dynamodb, TABLE).write([Event("a", str(n), n, "x", value=2.5) for n in range(60)])
+    imported = {"user": {"S": "a"}, "event": {"S": "000000000001#i"}, "item": {"S": "i"}}
+    dynamodb.put_item(TableName=TABLE, Item=imported)
+    event = handover()
+    assert training.is_complete(event, None) == {"IsComplete": False}  # old calls may go on
+    assert dynamodb.scan(TableName="new")["Count"] == 0
+    monkeypatch.setattr("list_training.handover.SETTLING", 0.0)
+    for _ in range(2):
+        assert training.is_complete(event, None) == {"IsComplete": True}
+        found = Histories(dynamodb, "new").newest("a")
+        assert found == [(str(n), 2.5) for n in range(60)]
+
+
+def test_another_model_is_waited_for_until_calls_with_the_one_before_have_ended() -> None:
+    event = handover(OldResourceProperties={"Table": "new", "Model": "one"})
+    assert training.is_complete(event, None) == {"IsComplete": False}
+    event["Begun"] -= 45  # the functions' calls take no longer than 30 seconds
+    assert training.is_complete(event, None) == {"IsComplete": True}
+
+
+def test_what_has_no_table_before_is_complete_at_once(aws: None) -> None:
+    for more in (
+        {"RequestType": "Create", "OldResourceProperties": {}},
+        {"RequestType": "Delete", "PhysicalResourceId": "any"},
+    ):
+        assert training.is_complete(handover(**more), None) == {"IsComplete": True}
+    assert handover()["PhysicalResourceId"] == "recommender-Lists-Handover"
+
+
+# Many at once -------------------------------------------------------------------------------------
+
+
+def test_no_list_is_older_than_the_last_acknowledged_event(
+    functions: tuple[Any, Any], tally: Tally
+) -> None:
+    lists, _ = functions
+    stale: list[str] = []
+
+    def live(user: str) -> None:
+        for round_, (item, wanted) in enumerate((("10", "20"), ("20", "30"), ("30", "forty"))):
+            take(functions, user, item, at=round_)
+            answer = lists({"user": user, "count": 1}, None)
+            if listed(answer) != [wanted]:
+                stale.append(f"{user}: {item} → {listed(answer)}")
+
+    threads = [threading.Thread(target=live, args=(f"user {n}",)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stale == []
+    tally("calls under load", "Lists: events and lists of the same user", 120)
+
+
+def test_answering_takes_milliseconds_where_nothing_is_read(functions: tuple[Any, Any]) -> None:
+    """No limit that a busy machine could miss: a call that reads the model again would show."""
+    began = time.monotonic()
+    for _ in range(50):
+        functions[0]({"session": ["10"]}, None)
+    assert time.monotonic() - began < 60

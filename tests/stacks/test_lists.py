@@ -1,0 +1,146 @@
+"""The stack of the lists: what is deployed, for whom, and with which permissions."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from stacks.config import Config, ConfigError
+from tests.stacks.deployments import Deployment, Synthesize
+
+
+def test_lists_are_deployed_unless_none_are_wanted(
+    default: Deployment, variant: Callable[[str], Deployment]
+) -> None:
+    assert "Lists" in default.templates
+    assert set(variant("nothing beside Object2Vec").templates) == {
+        "Data",
+        "Object2Vec",
+        "Functions",
+    }
+
+
+def test_the_profile_deploys_the_data_and_the_lists_alone(
+    variant: Callable[[str], Deployment],
+) -> None:
+    deployment = variant("lists alone")
+    assert set(deployment.templates) == {"Data", "Lists", "Operations"}
+    kinds = {
+        one["Type"] for each in deployment.templates.values() for one in each["Resources"].values()
+    }
+    assert not [kind for kind in kinds if "SageMaker" in kind or "Personalize" in kind]
+    routes = deployment.resources("Lists", "AWS::ApiGatewayV2::Route").values()
+    assert {one["Properties"]["AuthorizationType"] for one in routes} == {"AWS_IAM"}
+    assert "DELETE /users/{id}" in {one["Properties"]["RouteKey"] for one in routes}
+
+
+def test_the_table_is_imported_encrypted_recoverable_and_goes_with_the_stack(
+    default: Deployment, variant: Callable[[str], Deployment]
+) -> None:
+    (table,) = default.resources("Lists", "AWS::DynamoDB::Table").values()
+    properties = table["Properties"]
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Delete"
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    source = properties["ImportSourceSpecification"]
+    assert source["S3BucketSource"]["S3KeyPrefix"] == "lists/movielens/histories/"
+    assert "TimeToLiveSpecification" not in properties
+    (fading,) = variant("lists alone").resources("Lists", "AWS::DynamoDB::Table").values()
+    expiry = {"AttributeName": "expires", "Enabled": True}
+    assert fading["Properties"]["TimeToLiveSpecification"] == expiry
+
+
+def test_other_data_get_another_table_and_another_model(
+    synthesize: Synthesize, default: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from tests.stacks.deployments import write_data
+
+    other = write_data(tmp_path_factory.mktemp("other"), ratings="5")
+    changed = synthesize({"data": str(other)})
+
+    def told(deployment: Deployment) -> tuple[set[str], str]:
+        (model,) = deployment.resources("Lists", "Custom::TrainedLists").values()
+        tables = set(deployment.resources("Lists", "AWS::DynamoDB::Table"))
+        return tables, model["Properties"]["Inputs"]
+
+    assert told(changed)[0] != told(default)[0]
+    assert told(changed)[1] != told(default)[1]
+
+
+def allowed(deployment: Deployment, role: str) -> set[str]:
+    ((_, found),) = (
+        (name, one)
+        for name, one in deployment.resources("Lists", "AWS::IAM::Role").items()
+        if name.startswith(role)
+    )
+    statements: list[Mapping[str, Any]] = found["Properties"]["Policies"][0]["PolicyDocument"][
+        "Statement"
+    ]
+    actions: set[str] = set()
+    for statement in statements:
+        given = statement["Action"]
+        actions |= {given} if isinstance(given, str) else set(given)
+    return actions
+
+
+def test_each_function_may_do_its_own_work_alone(default: Deployment) -> None:
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    reads = {"s3:GetObject", "dynamodb:Query"}
+    assert allowed(default, "ListsRole") == logs | reads
+    assert allowed(default, "EventsRole") == logs | reads | {"dynamodb:BatchWriteItem"}
+    trains = {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
+    carries = {"dynamodb:Scan", "dynamodb:BatchWriteItem"}
+    assert allowed(default, "TrainingIsCompleteRole") == logs | trains | carries
+    assert allowed(default, "TrainingOnEventRole") == logs
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"engines": "none, lists"}, "either none or some of the others"),
+        ({"profile": "lists", "engines": "deep_mf"}, "lists alone"),
+        ({"profile": "some"}, "one of full, lists"),
+        ({"lists": {"validation": "all"}}, "one of newest, random"),
+        ({"lists": {"memory_mb": 20000}}, "a whole number from 1024 to 10240"),
+    ],
+)
+def test_settings_that_contradict_are_refused(data: Any, settings: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Config.from_context({"data": str(data), **settings})
+
+
+def test_the_memory_follows_the_catalogue(data: Any) -> None:
+    def memory(**more: Any) -> tuple[int, int]:
+        found = Config.from_context({"data": str(data), **more}).lists
+        assert found
+        return found.memory_mb, found.most_items
+
+    assert memory()[0] == 1769  # 1 vCPU; a new account allows functions of 3,008 MB
+    assert memory()[1] > 10_000
+    assert memory(lists={"memory_mb": 10_240})[1] > 30_000
+
+
+def test_what_a_function_takes_along_is_all_that_it_imports(default: Deployment) -> None:
+    """In a process that finds nothing of recsys but what is bundled."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    from stacks import lists
+    from stacks.constructs import python_function
+
+    source = python_function._RECSYS
+    for patterns, module in (
+        (lists._SERVES, "recsys.lists.model"),
+        (lists._TRAINS, "recsys.lists.training"),
+    ):
+        files = {str(path) for pattern in patterns for path in source.glob(pattern)}
+        code = (
+            f"import sys; sys.path.insert(0, {str(source)!r}); import {module};"
+            "print(*(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'recsys'),"
+            "sep='\\n')"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert {str(Path(line)) for line in done.stdout.split()} <= files
