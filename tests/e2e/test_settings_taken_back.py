@@ -59,7 +59,7 @@ def test_resources_of_removed_settings_are_deleted(
                 *("-c", "personalize.groups=domain", "-c", "personalize.recommenders=top-picks"),
                 *("-c", "personalize.domain_solutions=personalized-ranking-v2"),
             )
-    tally("faults", "a campaign refused while it is added to a deployment")
+    tally("faults injected", "a campaign refused while it is added to a deployment")
     assert _names("solutions") == []
     assert _names("recommenders") == ["recommender-top-picks"]
     assert _skipped_deletions() == []
@@ -70,5 +70,5 @@ def test_resources_of_removed_settings_are_deleted(
     assert _skipped_deletions() == []
 
     workbench.cdk("destroy", *STACKS, "--force", "-c", "personalize.groups=custom")
-    tally("leftovers", "after settings were taken back", len(inventory() - before))
+    tally("leftovers found", "after settings were taken back", len(inventory() - before))
     assert inventory() == before
