@@ -13,6 +13,7 @@ PRESET ?= default
 PERSONALIZE ?= fit
 ENGINES ?= lists
 SECTIONS ?=
+IAM_DELAY ?= 0
 PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
@@ -50,8 +51,8 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json $(PACKAGES:%=%/
 	@npm ci --silent --no-progress
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines]
-	@python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" -- $(PREPARED)
+rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines] [IAM_DELAY=30]
+	@python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" --iam-delay $(IAM_DELAY) -- $(PREPARED)
 
 demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C [PAGE=8080] [ENGINES=lists,deep_mf]
 	@python -m rehearsal --preset $(PRESET) --engines "$(ENGINES)" --page $(PAGE) -- $(PREPARED)

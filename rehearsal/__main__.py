@@ -40,6 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
         default="lists",
         help="further engines to train: lists,deep_mf,factorization_machines, or none",
     )
+    parser.add_argument(
+        "--iam-delay",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="until a change in IAM holds, 0 to 60; on AWS, up to a minute",
+    )
     parser.add_argument("--page", type=int, help="serve the page on this port before the end")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
     options = parser.parse_args(arguments)
@@ -59,7 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
         f"engines={options.engines}",
     ]
     status = on_local_aws(
-        lambda: _rehearse(run, options.out, settings, options.page), "The rehearsal failed."
+        lambda: _rehearse(run, options.out, settings, options.page),
+        "The rehearsal failed.",
+        iam_delay=options.iam_delay,
     )
     if status != 0:
         return status

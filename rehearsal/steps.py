@@ -100,19 +100,20 @@ def prepare(options: argparse.Namespace) -> int:
     return subprocess.run([*command, *options.preparation], check=False).returncode
 
 
-def on_local_aws(work: Callable[[], None], failed: str) -> int:
+def on_local_aws(work: Callable[[], None], failed: str, *, iam_delay: float = 0) -> int:
     """Run a function with a new local AWS.
 
     Args:
         work: called while the local AWS runs and this process's environment points to it.
         failed: the beginning of the message on stderr if the CDK CLI fails.
+        iam_delay: seconds until a change in IAM holds.
 
     Returns:
         The exit status: 0 for success.
     """
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     try:
-        with LocalAws() as aws, _led(aws.environment(_REGION)):
+        with LocalAws(iam_delay=iam_delay) as aws, _led(aws.environment(_REGION)):
             work()
     except CdkError as error:
         print(f"\n{failed} {error}", file=sys.stderr)

@@ -140,7 +140,7 @@ class DataStack(cdk.Stack):
                 principals=[principal],
                 actions=["s3:ListBucket"],
                 resources=[bucket.bucket_arn],
-                conditions={**conditions, "StringLike": {"s3:prefix": [f"{keys.personalize}*"]}},
+                conditions=conditions,  # its documentation lists the bucket without a prefix
             )
         )
         for action, resource in objects.items():

@@ -38,7 +38,7 @@ class PersonalizeStack(cdk.Stack):
             "ImportRole",
             service="personalize",
             source_arn=all_of(self, "personalize"),
-            permissions=[*store.lists(*keys), *store.reads(*keys)],
+            permissions=[*store.lists(), *store.reads(*keys)],
         )
         permissions = training_permissions(self, config)
         trainer = Trainer(self, "Trainer", config=config, permissions=permissions)
@@ -89,7 +89,7 @@ class PersonalizeStack(cdk.Stack):
             "BatchRole",
             service="personalize",
             source_arn=all_of(self, "personalize"),
-            permissions=[*store.lists(keys), *store.reads(keys), *store.writes(keys)],
+            permissions=[*store.lists(), *store.reads(keys), *store.writes(keys)],
         )
         self._output("BatchRoleArn", role.role_arn)
 

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
-from stacks.constructs.roles import Permission, ServiceRole, all_of
+from stacks.constructs.roles import Permission, ServiceRole
 
 _STACK_NAME: Final = 25  # characters of it that a role's generated name keeps at least
 
@@ -49,7 +49,6 @@ class NotebookRole(ServiceRole):
             scope,
             id,
             service="sagemaker",
-            source_arn=all_of(scope, "sagemaker"),
             permissions=permissions,
         )
         self.allow(*self._what_the_notebooks_do(config, store))

@@ -24,12 +24,12 @@ class Store:
     key_arn: str | None
 
     def lists(self, *parts: str) -> list[Permission]:
-        """To list parts."""
+        """To list parts; without any, the bucket as a whole."""
         return [
             Permission(
                 actions=["s3:ListBucket"],
                 resources=[self.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": list(parts)}},
+                conditions={"StringLike": {"s3:prefix": list(parts)}} if parts else {},
             )
         ]
 
@@ -119,10 +119,6 @@ class PrivateBucket(s3.Bucket):
                     "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]},
                 }
             ],
-        )
-        role.add_property_override(
-            "AssumeRolePolicyDocument.Statement.0.Condition",
-            {"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
         )
         acknowledge(
             self,

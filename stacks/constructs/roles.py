@@ -28,7 +28,7 @@ class Permission:
 
 
 class ServiceRole(iam.Role):
-    """A role that one service assumes, on behalf of this account only.
+    """A role that one service assumes.
 
     Its permissions are part of the role itself: whatever refers to the role is made after the
     role can do its work. A policy of its own would leave a gap between the two.
@@ -50,14 +50,11 @@ class ServiceRole(iam.Role):
             id: the construct's id.
             service: the service that assumes the role, such as `lambda`.
             permissions: what the role may do.
-            source_arn: pattern of the resources for which the service may act; None where the
-                service does not say for which it acts.
+            source_arn: pattern of the resources for which the service may act, as aws:SourceArn;
+                None for a service that does not document that it sends this key. A condition on a
+                key that is not sent would let the service assume nothing (decision 15).
         """
-        conditions: dict[str, object] = {
-            "StringEquals": {"aws:SourceAccount": cdk.Stack.of(scope).account}
-        }
-        if source_arn:
-            conditions["ArnLike"] = {"aws:SourceArn": source_arn}
+        conditions = {"ArnLike": {"aws:SourceArn": source_arn}} if source_arn else None
         self._document = iam.PolicyDocument()
         self._service = f"{service}.amazonaws.com"
         super().__init__(

@@ -83,6 +83,7 @@ class TrainingJob(TrainedResource):
                 *store.reads(*(f"{each.keys}*" for each in channels.values())),
                 *([script.reads] if script else []),
                 *store.writes(f"{output}*"),
+                *([_encrypts(store.key_arn)] if store.key_arn else []),
                 *_runs_images(image),
                 Permission(
                     actions=["logs:CreateLogGroup", "logs:DescribeLogStreams"],
@@ -233,6 +234,11 @@ class Endpoint(Construct):
                 *store.reads(f"{output}*"),
                 *_runs_images(image),
                 writes_logs(log_group),
+                # SageMaker documents them for endpoints, whose group is there already
+                Permission(
+                    actions=["logs:CreateLogGroup", "logs:DescribeLogStreams"],
+                    resources=[log_group.log_group_arn],
+                ),
             ],
         )
         serving = config.endpoint
@@ -373,6 +379,11 @@ def _log_arn(stack: cdk.Stack, what: str) -> str:
         resource_name=f"{_TRAINING_LOGS}:{what}",
         arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
     )
+
+
+def _encrypts(key_arn: str) -> Permission:
+    """SageMaker documents it for jobs with a key in their output configuration."""
+    return Permission(actions=["kms:Encrypt"], resources=[key_arn])
 
 
 def _runs_images(image: Image) -> list[Permission]:

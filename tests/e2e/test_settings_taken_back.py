@@ -1,8 +1,12 @@
-"""What a changed setting takes out of a stack is gone; a failed addition leaves nothing."""
+"""What a changed setting takes out of a stack is gone; a failed addition leaves nothing.
+
+All of it while changes in IAM take as long as they may on AWS.
+"""
 
 import boto3
 import pytest
 
+from local_aws.iam import propagation
 from local_aws.personalize import errors, serving
 from rehearsal.cdk import CdkError
 from rehearsal.inventory import inventory
@@ -37,6 +41,7 @@ def _skipped_deletions() -> list[str]:
 def test_resources_of_removed_settings_are_deleted(
     workbench: Workbench, tally: Tally, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    propagation.set_delay(20)  # the workbench's local AWS takes it back when it ends
     workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
     before = inventory()
 

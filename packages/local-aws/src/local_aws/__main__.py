@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from local_aws.iam.propagation import LONGEST
 from local_aws.processes import Child
 from local_aws.server import LocalAws, PortInUse
 
@@ -24,8 +25,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="local_aws", description="AWS on this machine.")
     parser.add_argument("--port", type=int, default=4566, help="loopback port (default 4566)")
     parser.add_argument("--verbose", action="store_true", help="log every request")
+    parser.add_argument(
+        "--iam-delay",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="until a change of a role's policies holds, 0 to 60; on AWS, up to a minute",
+    )
     parser.add_argument("command", nargs="*", help="run beside it, after --")
     options = parser.parse_args(arguments)
+    if not 0 <= options.iam_delay <= LONGEST:
+        parser.error(f"--iam-delay is from 0 to {LONGEST:g} seconds")
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(asctime)s %(name)s %(message)s",
@@ -36,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
     try:
-        with LocalAws(options.port) as aws:
+        with LocalAws(options.port, iam_delay=options.iam_delay) as aws:
             settings = "\n".join(f"  export {k}={v}" for k, v in aws.environment().items())
             print(f"The local AWS listens on {aws.url}. In another shell:\n{settings}", flush=True)
             with _beside(options.command, aws.environment()):

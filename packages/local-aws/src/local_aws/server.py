@@ -21,6 +21,7 @@ from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.apigatewayv2.gateway import Gateway
 from local_aws.browsers import ProgramsOnly
 from local_aws.http_server import HttpServer, parts
+from local_aws.iam import propagation
 from local_aws.moto_patches import install
 from local_aws.refusal import error_form, refusal, scope
 
@@ -170,14 +171,17 @@ class LocalAws:
 
     Args:
         port: the port to listen on; 0 takes a free one.
+        iam_delay: seconds until a change of a role's policies holds, from 0 to 60: as on AWS, where
+            such changes take up to a minute to reach every service.
 
     Raises:
         PortInUse: on entering, when `port` is taken.
         RuntimeError: on entering, when another runs in this process: both would share one state.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, iam_delay: float = 0) -> None:
         self._port = port
+        self._iam_delay = iam_delay
         self._server: HttpServer | None = None
 
     @property
@@ -199,6 +203,7 @@ class LocalAws:
         if running := clients.endpoint_url():
             raise RuntimeError(f"a local AWS runs in this process already, at {running}")
         install()
+        propagation.set_delay(self._iam_delay)
         try:
             self._server = HttpServer(
                 ProgramsOnly(_Errors(Gateway(_Dispatcher()))), port=self._port
@@ -229,4 +234,5 @@ class LocalAws:
         # a reset makes each backend anew, and AWS's managed policies take seconds to make
         default_user_config.pop("iam", None)
         BackendDict.reset()
+        propagation.set_delay(0)
         state.close_folder()

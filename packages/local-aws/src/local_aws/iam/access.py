@@ -11,7 +11,7 @@ from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
-from local_aws.iam import witness
+from local_aws.iam import propagation, witness
 from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed, weigh
 from local_aws.s3 import object_tags, public_access
 from local_aws.sts.models import AccessDenied, Session, find_role, trust_policy
@@ -65,7 +65,9 @@ def user(name: str, account: str, region: str) -> Caller:
     policies: dict[str, str] = {}
     for holder in (found, *backend.get_groups_for_user(name)):
         policies |= {f"{holder.name}/{key}": text for key, text in holder.policies.items()}
-        policies |= {policy.arn: _text(policy) for policy in holder.managed_policies.values()}
+        policies |= {
+            policy.arn: propagation.text(policy) for policy in holder.managed_policies.values()
+        }
     return Caller(found.arn, account, (found.arn,), policies)
 
 
@@ -206,19 +208,12 @@ def _bucket_policy(name: str, account: str, partition: str) -> _ResourcePolicy |
 
 
 def _as_role(role: Role, arn: str, session_policy: str | None = None) -> Caller:
-    policies = dict(role.policies)
-    policies |= {policy.arn: _text(policy) for policy in role.managed_policies.values()}
+    policies = propagation.policies(role)
     boundary = None
     if role.permissions_boundary_arn:
         backend: Any = iam_backends[role.account_id][role.partition]
-        boundary = _text(backend.managed_policies[role.permissions_boundary_arn])
+        boundary = propagation.text(backend.managed_policies[role.permissions_boundary_arn])
     return Caller(arn, role.account_id, (role.arn, arn), policies, boundary, session_policy)
-
-
-def _text(policy: Any) -> str:
-    """A managed policy's text as it stands now."""
-    versions = {version.version_id: version.document for version in policy.versions}
-    return str(versions[policy.default_version_id])
 
 
 def _nothing(kind: str, request: Request) -> str:

@@ -6,8 +6,10 @@ from functools import cache
 from typing import Any
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
-from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy
+from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy, Role
 from moto.settings import load_iam_aws_managed_policies
+
+from local_aws.iam import propagation
 
 
 class SharedDict(dict[Any, Any]):
@@ -33,6 +35,37 @@ class LocalIAMBackend(IAMBackend):
         self.deleted_keys: set[str] = set()
         for name in ("roles", "users", "groups", "instance_profiles", "managed_policies"):
             setattr(self, name, SharedDict(getattr(self, name)))
+
+    def create_role(self, *arguments: Any, **named: Any) -> Role:
+        """Create a role, which services know after the delay."""
+        role = super().create_role(*arguments, **named)
+        propagation.created(role)
+        return role
+
+    @propagation.changes
+    def update_assume_role_policy(self, role_name: str, policy_document: str) -> None:
+        """Change who may assume a role."""
+        super().update_assume_role_policy(role_name, policy_document)
+
+    @propagation.changes
+    def put_role_policy(self, role_name: str, policy_name: str, policy_json: str) -> None:
+        """Put an inline policy."""
+        super().put_role_policy(role_name, policy_name, policy_json)
+
+    @propagation.changes
+    def delete_role_policy(self, role_name: str, policy_name: str) -> None:
+        """Delete an inline policy."""
+        super().delete_role_policy(role_name, policy_name)
+
+    @propagation.changes
+    def attach_role_policy(self, policy_arn: str, role_name: str) -> None:
+        """Attach a managed policy."""
+        super().attach_role_policy(policy_arn, role_name)
+
+    @propagation.changes
+    def detach_role_policy(self, policy_arn: str, role_name: str) -> None:
+        """Detach a managed policy."""
+        super().detach_role_policy(policy_arn, role_name)
 
     def delete_access_key_by_name(self, name: str) -> None:
         """Delete a key, and remember it: it must not become the administrator's."""

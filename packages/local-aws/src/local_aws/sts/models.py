@@ -11,12 +11,20 @@ from moto.utilities.utils import get_partition
 
 from local_aws import clients
 from local_aws.api import AwsError, NotImplementedByLocalAws
-from local_aws.iam import witness
+from local_aws.iam import propagation, witness
 from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed
 
 # How long the session of a service lasts. AWS renews a container's credentials; here they outlast
 # the longest training, of 30 days: half of this time at least is left when they are handed out.
 _SERVICE_SECONDS = 60 * 86_400
+
+
+# Services that document, for roles that they assume, aws:SourceArn and aws:SourceAccount. SageMaker
+# does so for training, inference and transforms (not for notebook instances); Lambda does not.
+# https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
+# https://docs.aws.amazon.com/personalize/latest/dg/cross-service-confused-deputy-prevention.html
+# https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
+_NAMES_ITS_SOURCE = frozenset({"personalize", "sagemaker", "states"})
 
 
 class AccessDenied(AwsError):
@@ -143,7 +151,9 @@ def find_role(arn: str, region: str) -> Role:
 
 def trust_policy(role: Role) -> Policy:
     """Who may assume a role."""
-    document = role.assume_role_policy_document
+    document = propagation.trust(role)
+    if document is None:
+        return {"Statement": []}
     return parsed(document) if isinstance(document, str) else document
 
 
@@ -158,9 +168,11 @@ def trusts(role_arn: str, service: str, region: str, source_arn: str | None = No
         role = find_role(role_arn, region)
     except AccessDenied:
         return False
-    context = {"aws:SourceAccount": role.account_id, "aws:SecureTransport": "true"}
-    if source_arn:
-        context["aws:SourceArn"] = source_arn
+    context = {"aws:SecureTransport": "true"}
+    if service in _NAMES_ITS_SOURCE:
+        context["aws:SourceAccount"] = role.account_id
+        if source_arn:
+            context["aws:SourceArn"] = source_arn
     request = Request("sts:AssumeRole", role_arn, (f"{service}.amazonaws.com",), context)
     policy = trust_policy(role)
     if evaluate([policy], request) is not Decision.ALLOW:

@@ -11,6 +11,7 @@ from local_aws.cloudformation.resources.base import (
     tag_changes,
     tag_list,
 )
+from local_aws.iam import propagation
 
 
 class Role(Handler):
@@ -47,6 +48,7 @@ class Role(Handler):
         )
         call.identify(name)
         self._policies(call)
+        call.pause(propagation.delay())  # a new role is complete when services know it
         return self._attributes(call)
 
     def update(self, call: Call) -> Attributes:

@@ -1,0 +1,112 @@
+"""How long a change of a role takes to hold: on AWS, IAM is eventually consistent.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from moto.iam.models import Role
+
+LONGEST: Final = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class _Version:
+    """What a role allowed until a change.
+
+    Attributes:
+        until: when it was changed, by the monotonic clock.
+        policies: texts of the identity policies, by name or ARN.
+        trust: text of the trust policy; None before the role existed.
+    """
+
+    until: float
+    policies: Mapping[str, str]
+    trust: str | None
+
+
+_delay = 0.0
+_versions: "WeakKeyDictionary[Role, list[_Version]]" = WeakKeyDictionary()
+
+
+def delay() -> float:
+    """Seconds until a change holds."""
+    return _delay
+
+
+def set_delay(seconds: float) -> None:
+    """Let changes hold after so many seconds, from 0 to `LONGEST`.
+
+    Raises:
+        ValueError: AWS does not take that long.
+    """
+    global _delay
+    if not 0 <= seconds <= LONGEST:
+        raise ValueError(f"the delay of IAM is from 0 to {LONGEST:g} seconds, not {seconds:g}")
+    _delay = seconds
+    _versions.clear()
+
+
+def created(role: Role) -> None:
+    """Note that a role did not exist until now."""
+    if _delay:
+        _versions[role] = [_Version(time.monotonic(), {}, None)]
+
+
+def changes(change: Callable[..., Any]) -> Callable[..., Any]:
+    """An operation of the backend, after which what its role allowed holds for the delay.
+
+    Args:
+        change: takes the role's name as `role_name`.
+    """
+
+    @wraps(change)
+    def noted(backend: Any, *arguments: Any, **named: Any) -> Any:
+        if not _delay:
+            return change(backend, *arguments, **named)
+        bound = dict(zip(change.__code__.co_varnames[1:], arguments, strict=False)) | named
+        role = backend.get_role(bound["role_name"])
+        before = _Version(time.monotonic(), _current(role), role.assume_role_policy_document)
+        answer = change(backend, *arguments, **named)
+        _versions.setdefault(role, []).append(before)
+        return answer
+
+    return noted
+
+
+def policies(role: Role) -> Mapping[str, str]:
+    """The texts of a role's identity policies that hold now."""
+    version = _held(role)
+    return _current(role) if version is None else version.policies
+
+
+def trust(role: Role) -> str | None:
+    """The text of the trust policy that holds now; None if the role is not known everywhere."""
+    version = _held(role)
+    return role.assume_role_policy_document if version is None else version.trust
+
+
+def text(policy: Any) -> str:
+    """A managed policy's text as it stands now."""
+    versions = {version.version_id: version.document for version in policy.versions}
+    return str(versions[policy.default_version_id])
+
+
+def _current(role: Role) -> dict[str, str]:
+    managed = {policy.arn: text(policy) for policy in role.managed_policies.values()}
+    return {**role.policies, **managed}
+
+
+def _held(role: Role) -> _Version | None:
+    """The version that still holds; None if it is the current one."""
+    if not _delay:
+        return None
+    versions = _versions.get(role, [])
+    while versions and versions[0].until + _delay <= time.monotonic():
+        versions.pop(0)
+    return versions[0] if versions else None
