@@ -105,6 +105,17 @@ class Expressions:
                     self._on_match(tag, index, group)
 
 
+def fault(pattern: str) -> str | None:
+    """Why a text is no regular expression; None if it is one."""
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError) as error:
+        return str(error)
+    except RecursionError:
+        return "it is nested too deeply"
+    return None
+
+
 def fullmatch(pattern: str, text: str) -> bool:
     """Whether a valid regular expression matches all of a text.
 

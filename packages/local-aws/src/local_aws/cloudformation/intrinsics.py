@@ -13,6 +13,9 @@ from local_aws.cloudformation.template import Template
 # AWS's own token, in change sets, for what only the deployment itself can tell
 UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
 NO_VALUE = object()
+_LONGEST = 4 * 1024**2  # characters of a text; the longest property, a function's code, has as many
+_MOST = 64 * _LONGEST  # of all that one evaluator makes
+_MEMBER = 64  # characters as which a member of a list counts
 _DYNAMIC = re.compile(r"\{\{resolve:([^:}]+):([^}]*)\}\}")
 
 
@@ -48,6 +51,7 @@ class Evaluator:
         self._template = template
         self._scope = scope
         self._conditions: dict[str, bool] = {}
+        self._made = 0  # characters
         self._functions: dict[str, Callable[[Any], Any]] = {
             "Ref": self._ref,
             "Condition": lambda name: self.condition(name),
@@ -84,8 +88,11 @@ class Evaluator:
             raise ValidationError(
                 f"Template error: unresolved condition dependency {name} in the template"
             )
-        if name not in self._conditions:
-            self._conditions[name] = self._truth(self._template.conditions[name])
+        for one, term in self._template.conditions.items():  # each after those that it depends on
+            if name in self._conditions:
+                break
+            if one not in self._conditions:
+                self._conditions[one] = self._truth(term)
         return self._conditions[name]
 
     def check_rules(self) -> None:
@@ -152,7 +159,10 @@ class Evaluator:
 
     def _base64(self, argument: Any) -> str:
         text = self.value(argument)
-        return UNKNOWN if unknown(text) else base64.b64encode(text.encode()).decode()
+        if unknown(text):
+            return UNKNOWN
+        self._count(len(text) * 4 // 3)
+        return base64.b64encode(text.encode()).decode()
 
     def _find_in_map(self, argument: list[Any]) -> Any:
         name, top, second = (self.value(member) for member in argument[:3])
@@ -185,12 +195,14 @@ class Evaluator:
         members = self.value(values)
         if members == UNKNOWN:
             return UNKNOWN
-        if not isinstance(members, list):
+        if not isinstance(members, list) or not isinstance(delimiter, str):
             raise ValidationError(
                 "Template error: every Fn::Join object requires two parameters, (1) a string "
                 "delimiter and (2) a list of strings to be joined"
             )
-        return str(delimiter).join(_text(member) for member in members)
+        texts = [_text(member) for member in members]
+        self._count(sum(map(len, texts)) + len(delimiter) * len(texts))
+        return delimiter.join(texts)
 
     def _select(self, argument: list[Any]) -> Any:
         index, values = int(self.value(argument[0])), self.value(argument[1])
@@ -206,13 +218,17 @@ class Evaluator:
         return values[index]
 
     def _split(self, argument: list[Any]) -> Any:
-        text = self.value(argument[1])
-        return UNKNOWN if unknown(text) else text.split(argument[0])
+        text, delimiter = self.value(argument[1]), argument[0]
+        if unknown(text):
+            return UNKNOWN
+        self._count(len(text), _MEMBER * text.count(delimiter))
+        return text.split(delimiter)
 
     def _sub(self, argument: Any) -> str:
         text, variables = templates.sub_arguments(argument)
         values: dict[str, str] = {}
-        for name in templates.placeholders(text):
+        names = templates.placeholders(text)
+        for name in dict.fromkeys(names):
             if name in variables:
                 value = self.value(variables[name])
             elif "." in name:
@@ -220,7 +236,22 @@ class Evaluator:
             else:
                 value = self._scope.reference(name)
             values[name] = _text(value)
+        self._count(len(text) + sum(len(values[name]) for name in names))
         return templates.substitute(text, values)
+
+    def _count(self, length: int, more: int = 0) -> None:
+        """Refuse to make texts out of texts until no memory is left.
+
+        Args:
+            length: of the text that is about to be made.
+            more: characters as which what is made with it counts.
+        """
+        self._made += length + more
+        if length > _LONGEST or self._made > _MOST:
+            raise ValidationError(
+                f"Template error: its functions may make texts of {_LONGEST:,} characters, and of "
+                f"{_MOST:,} in all"
+            )
 
     def _resolve(self, text: str) -> str:
         if "{{resolve:" not in text:

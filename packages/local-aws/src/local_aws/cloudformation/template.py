@@ -5,12 +5,14 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
 from local_aws.cloudformation.errors import ValidationError
 from local_aws.documents import check_depth
+from local_aws.expressions import fault
 
 PSEUDO_PARAMETERS = frozenset(
     f"AWS::{name}"
@@ -171,8 +173,8 @@ def parse(body: str) -> Template:
         body=body,
         description=document.get("Description"),
         parameters=_parameters(document),
-        mappings=_section(document, "Mappings"),
-        conditions=_section(document, "Conditions"),
+        mappings=_mappings(document),
+        conditions=_conditions(document),
         rules=_rules(document),
         resources={name: _definition(name, value) for name, value in declared.items()},
         outputs=_section(document, "Outputs"),
@@ -378,6 +380,52 @@ def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
     return section
 
 
+def _mappings(document: dict[str, Any]) -> dict[str, Any]:
+    """The mappings, which hold texts and lists of them and nothing to evaluate."""
+    section = _section(document, "Mappings")
+    for name, mapping in section.items():
+        for keys in mapping.values():
+            values = keys.values() if isinstance(keys, dict) else [keys]
+            members = (one for value in values for one in _listed(value))
+            if not isinstance(keys, dict) or any(isinstance(m, (dict, list)) for m in members):
+                raise ValidationError(
+                    f"Template validation error: Template error: every Mappings attribute must be "
+                    f"a String or a List: {name}"
+                )
+    return section
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _conditions(document: dict[str, Any]) -> dict[str, Any]:
+    """The conditions, each after those that it depends on."""
+    section = _section(document, "Conditions")
+    needed = {name: set(_conditions_in(term)) for name, term in section.items()}
+    for missing in sorted(set().union(*needed.values()) - set(section)):
+        raise ValidationError(
+            f"Template format error: Unresolved condition dependency {missing} in the template"
+        )
+    try:
+        return {name: section[name] for name in TopologicalSorter(needed).static_order()}
+    except CycleError as error:
+        circle = " and ".join(error.args[1])
+        raise ValidationError(
+            f"Template error: Found circular condition dependency between {circle}"
+        ) from None
+
+
+def _conditions_in(term: Any) -> Iterator[str]:
+    """The names of the conditions on which one depends."""
+    for member in term if isinstance(term, list) else ():
+        yield from _conditions_in(member)
+    for name, member in term.items() if isinstance(term, dict) else ():
+        if name == "Condition" and isinstance(member, str):
+            yield member
+        yield from _conditions_in(member)
+
+
 def _parameters(document: dict[str, Any]) -> dict[str, Any]:
     section = _section(document, "Parameters")
     for name, declaration in section.items():
@@ -423,11 +471,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_pattern(value: Any) -> bool:
-    try:
-        re.compile(value)
-    except (TypeError, re.error):
-        return False
-    return isinstance(value, str)
+    return isinstance(value, str) and fault(value) is None
 
 
 _PARAMETER_SHAPES: Mapping[str, Callable[[Any], bool]] = {

@@ -103,6 +103,7 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
         call = call_of(response, request, model, *matched)
         if isinstance(response, S3Response):
             _same_object(response, call)
+            _check_owners(call)
             s3_operations.check_body(matched[0], call.params, response.body)
         else:
             _refuse_of_another_region(call, matched[0])
@@ -155,6 +156,13 @@ def _same_object(response: S3Response, call: requests.Call) -> None:
     executed = (response.bucket_name or None, response.parse_key_name())
     if judged_place != executed:
         raise AwsError("InvalidURI", "Couldn't parse the specified URI.")
+
+
+def _check_owners(call: requests.Call) -> None:
+    """Refuse a call that expects another account's buckets."""
+    for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
+        if call.params.get(name, call.account) != call.account:
+            raise AccessDenied("Access Denied")
 
 
 def _admit(caller: access.Caller, call: requests.Call) -> None:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.exceptions import DeleteConflictException, EntityAlreadyExists
 from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy, Role
 from moto.settings import load_iam_aws_managed_policies
 
@@ -71,6 +72,23 @@ class LocalIAMBackend(IAMBackend):
         """Delete a key, and remember it: it must not become the administrator's."""
         super().delete_access_key_by_name(name)
         self.deleted_keys.add(name)
+
+    def update_user(
+        self, user_name: str, new_path: str | None = None, new_user_name: str | None = None
+    ) -> None:
+        """Rename a user, with the keys, unless there is one of that name."""
+        if new_user_name and new_user_name != user_name and new_user_name in self.users:
+            raise EntityAlreadyExists(f"User with name {new_user_name} already exists.")
+        super().update_user(user_name, new_path, new_user_name)
+        user = self.users[new_user_name or user_name]
+        for key in user.access_keys:
+            key.user_name = user.name
+
+    def delete_user(self, user_name: str) -> None:
+        """Delete a user that has no access key, which would be without a user then."""
+        if self.get_user(user_name).access_keys:
+            raise DeleteConflictException("Cannot delete entity, must delete access keys first.")
+        super().delete_user(user_name)
 
     def _init_aws_policies(self) -> list[ManagedPolicy]:
         """AWS's own policies, of which there are over a thousand: parsed once a process."""

@@ -234,6 +234,7 @@ def needed(call: Call) -> list[Request]:
     if call.prefix not in ("iam", "sts") and _level(call.prefix, action) not in ("List", "Read"):
         service = {**context, "iam:PassedToService": f"{call.prefix}.amazonaws.com"}
         requests += [Request("iam:PassRole", role, context=service) for role in _roles(call.params)]
+    requests += [Request(one, arn, context=context) for one, arn in _code_of_a_function(call)]
     return requests
 
 
@@ -264,6 +265,16 @@ def _of_version(action: str) -> str:
     """S3's action where a version is named, if there is one of its own for that."""
     its_own = action.replace("Object", "ObjectVersion")
     return its_own if _facts("s3", its_own) else action
+
+
+def _code_of_a_function(call: Call) -> Iterator[tuple[str, str]]:
+    """The object from which Lambda takes code or a layer, which its caller must be able to read."""
+    if call.prefix != "lambda":
+        return
+    for told in (call.params, call.params.get("Code", {}), call.params.get("Content", {})):
+        if told.get("S3Bucket") and told.get("S3Key"):
+            action = "GetObjectVersion" if told.get("S3ObjectVersion") else "GetObject"
+            yield f"s3:{action}", f"arn:{call.partition}:s3:::{told['S3Bucket']}/{told['S3Key']}"
 
 
 def to_list(call: Call) -> Request:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import shutil
 import threading
 import time
@@ -16,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
-from local_aws.expressions import Expressions
+from local_aws.expressions import Expressions, fault
 from local_aws.paths import UnsafePath, relative
 from local_aws.sagemaker import images, storage
 from local_aws.sagemaker.collection import now
@@ -449,13 +448,11 @@ def _checked(params: dict[str, Any], region: str) -> images.Program:
             "retry the request without specifying metric definitions."
         )
     for definition in definitions:
-        try:
-            re.compile(definition["Regex"])
-        except re.error as error:
+        if why := fault(definition["Regex"]):
             raise ValidationException(
                 f"Invalid MetricDefinitions: the regular expression of {definition['Name']} "
-                f"cannot be used: {error}"
-            ) from None
+                f"cannot be used: {why}"
+            )
     channels = params.get("InputDataConfig", [])
     modes = {
         algorithm["TrainingInputMode"],

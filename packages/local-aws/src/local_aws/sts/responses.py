@@ -5,7 +5,7 @@ from moto.core.utils import get_service_model
 from moto.sts.responses import TokenResponse
 
 from local_aws import validation
-from local_aws.api import AwsError, CheckedResponse
+from local_aws.api import AwsError, CheckedResponse, NotImplementedByLocalAws
 from local_aws.iam import grammar
 from local_aws.sts.models import find_role, find_session
 
@@ -25,6 +25,8 @@ class LocalTokenResponse(CheckedResponse, TokenResponse):
         shape = get_service_model("sts").operation_model(action).input_shape
         if broken := validation.violations(self.params, shape):
             raise AwsError("ValidationError", validation.message(broken))
+        if self.params.get("SerialNumber") or self.params.get("TokenCode"):
+            raise NotImplementedByLocalAws("sts:AssumeRole with an MFA device")
         seconds = int(self.params.get("DurationSeconds") or _HOUR)
         role = find_role(self.params["RoleArn"], self.region)
         if seconds > _HOUR and find_session(self.access_key, self.current_account, self.region):

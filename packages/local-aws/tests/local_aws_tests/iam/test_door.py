@@ -1,7 +1,9 @@
 """Requests made with a role's credentials: allowed by its policies, or refused as AWS does it."""
 
+import io
 import itertools
 import json
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -427,3 +429,80 @@ def test_a_batch_of_dynamodb_is_for_the_tables_that_it_names() -> None:
             client.batch_write_item(RequestItems=items)
         assert "table/other" in _refused(error)[1]
     assert owner.scan(TableName="other")["Count"] == 0
+
+
+def test_code_from_a_bucket_is_for_those_who_may_read_it() -> None:
+    """Else Lambda would hand out what it alone may read."""
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:code"
+    runs = _role(principal={"Service": "lambda.amazonaws.com"})
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("index.py", "")
+    clients.client("s3", REGION).put_object(Bucket="books", Key="code", Body=archive.getvalue())
+    code = {"S3Bucket": "books", "S3Key": "code"}
+    may = (
+        _allow("lambda:CreateFunction", "lambda:UpdateFunctionCode", on=function),
+        _allow("lambda:PublishLayerVersion"),
+        _allow("iam:PassRole", on=_arn(runs)),
+    )
+    settings = {"Runtime": "python3.14", "Handler": "index.handler", "Role": _arn(runs)}
+
+    def create(client: Any) -> None:
+        client.create_function(FunctionName="code", Code=code, **settings)
+
+    def update(client: Any) -> None:
+        client.update_function_code(FunctionName="code", **code)
+
+    def publish(client: Any) -> None:
+        client.publish_layer_version(LayerName="code", Content=code)
+
+    blind = _as(_role(*may), "lambda")
+    sees = _as(_role(*may, _allow("s3:GetObject", on="arn:aws:s3:::books/code")), "lambda")
+    for call in (create, update, publish):
+        with pytest.raises(ClientError, match="not authorized to perform: s3:GetObject on"):
+            call(blind)
+        call(sees)
+
+
+def test_bucket_of_another_than_the_expected_owner_is_refused() -> None:
+    s3 = clients.client("s3", REGION)
+    place: dict[str, Any] = {"Bucket": "books", "Key": "a/1"}
+    assert s3.get_object(**place, ExpectedBucketOwner=ACCOUNT)["ContentLength"] == 1
+    copy = {"Bucket": "books", "Key": "copy", "CopySource": place}
+    for call, parameters in (
+        (s3.get_object, place),
+        (s3.put_object, {**place, "Body": b"2"}),
+        (s3.delete_object, place),
+        (s3.list_objects_v2, {"Bucket": "books"}),
+    ):
+        with pytest.raises(ClientError) as error:
+            call(**parameters, ExpectedBucketOwner="999999999999")
+        assert error.value.response["Error"]["Code"] == "AccessDenied"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.copy_object(**copy, ExpectedSourceBucketOwner="999999999999")
+    assert s3.get_object(**place)["Body"].read() == b"1"
+
+
+def test_code_of_an_mfa_device_is_not_believed() -> None:
+    device = f"arn:aws:iam::{ACCOUNT}:mfa/me"
+    with pytest.raises(ClientError, match="NotImplementedByLocalAws"):
+        _as(_role(), "s3", SerialNumber=device, TokenCode="123456")
+
+
+def test_access_key_goes_with_its_user() -> None:
+    iam = clients.client("iam", REGION)
+    for name in ("ann", "eve"):
+        iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName="eve")["AccessKey"]
+    held = clients.Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    with pytest.raises(ClientError, match="EntityAlreadyExists"):
+        iam.update_user(UserName="eve", NewUserName="ann")
+    iam.update_user(UserName="eve", NewUserName="bob")
+    told = clients.client("sts", REGION, held).get_caller_identity()
+    assert told["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/bob"
+    with pytest.raises(ClientError, match="user/bob is not authorized"):
+        clients.client("s3", REGION, held).list_buckets()
+    with pytest.raises(ClientError, match="DeleteConflict"):
+        iam.delete_user(UserName="bob")
+    iam.delete_access_key(UserName="bob", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="bob")
