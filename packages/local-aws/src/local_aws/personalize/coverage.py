@@ -16,10 +16,9 @@ _DIFFERENCES = """\
 
 - Recipes are the models of the installed plug-in, by the names of AWS's; their hyperparameters are
   checked by name, and used where the local model has such a thing.
-- Refused by name, besides the operations marked below: dataset groups of domain ECOMMERCE, actions,
-  recipes `aws-next-best-action` and `aws-semantic-similarity`, themes in batch inference,
-  optimization objectives, incremental updates of solutions, `rankingInfluence`, metric
-  attributions.
+- Refused by name, besides the operations marked below: actions, recipes `aws-next-best-action`
+  and `aws-semantic-similarity`, themes in batch inference, optimization objectives, incremental
+  updates of solutions, `rankingInfluence`, metric attributions.
 - AWS trains by itself unless `performAutoTraining` is false. So does the local AWS, an hour after
   the solution is made and then by its schedule, as long as it runs.
 - Imports tell of every bad row; AWS names none. Values of metadata that do not conform to the

@@ -7,7 +7,6 @@ from typing import Any
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.personalize import importing, schemas
 from local_aws.personalize.access import AccessDenied, JobStorage, Place, check_role
-from local_aws.personalize.catalogue import VIDEO_ON_DEMAND
 from local_aws.personalize.data import GroupData
 from local_aws.personalize.errors import AlreadyExists, InvalidInput, LimitExceeded
 from local_aws.personalize.filters import Filter
@@ -31,10 +30,7 @@ class Datasets(Registry):
         return inner
 
     def create_dataset_group(self, params: Params) -> Params:
-        """CreateDatasetGroup: custom, or of domain VIDEO_ON_DEMAND."""
-        domain = params.get("domain")
-        if domain not in (None, VIDEO_ON_DEMAND):
-            raise NotImplementedByLocalAws(f"dataset groups of domain {domain}")
+        """CreateDatasetGroup: custom, or of a domain."""
         if params.get("kmsKeyArn") and not params.get("roleArn"):
             raise InvalidInput("A kmsKeyArn needs a roleArn.")
         arn = self.arn_of("datasetGroup", params["name"])
@@ -60,10 +56,7 @@ class Datasets(Registry):
 
     def create_schema(self, params: Params) -> Params:
         """CreateSchema: an Avro schema for one dataset type."""
-        domain = params.get("domain")
-        if domain not in (None, VIDEO_ON_DEMAND):
-            raise NotImplementedByLocalAws(f"schemas of domain {domain}")
-        schema = schemas.parse(params["schema"], domain)
+        schema = schemas.parse(params["schema"], params.get("domain"))
         arn = self.arn_of("schema", params["name"])
         with self.lock:
             if arn not in self.resources:

@@ -342,6 +342,9 @@ def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
             raise Failed(
                 f"{recipe.name} needs {least} interactions of event type {name}; there are {count}."
             )
+    if recipe.learns:
+        kinds = [data.event_types.find(name) for name in recipe.learns]
+        keep &= np.isin(events.event_type, [kind for kind in kinds if kind >= 0])
     events = events if keep.all() else events.take(np.flatnonzero(keep))
     unique = _distinct(events)
     if unique < INTERACTIONS:

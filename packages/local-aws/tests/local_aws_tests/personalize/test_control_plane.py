@@ -99,12 +99,6 @@ def test_an_operation_that_is_not_there_is_refused_by_name(world: Any, dataset: 
     assert "personalize:CreateDatasetExportJob" in message
 
 
-@pytest.mark.parametrize("domain", ["ECOMMERCE"])
-def test_a_domain_that_is_not_there_is_refused(world: Any, domain: str) -> None:
-    code, message = refusal(world.personalize.create_dataset_group, name="shop", domain=domain)
-    assert (code, domain in message) == ("NotImplementedByLocalAws", True)
-
-
 def test_a_schema_must_fit_the_dataset(world: Any, group: str) -> None:
     users = json.dumps(
         {
