@@ -17,8 +17,9 @@ _DIFFERENCES = """\
 - Recipes are the models of the installed plug-in, by the names of AWS's; their hyperparameters are
   checked by name, and used where the local model has such a thing.
 - Refused by name, besides the operations marked below: actions, recipes `aws-next-best-action`
-  and `aws-semantic-similarity`, themes in batch inference, optimization objectives, incremental
-  updates of solutions, `rankingInfluence`.
+  and `aws-semantic-similarity`, themes in batch inference, incremental updates of
+  solutions, `rankingInfluence`.
+- How much an objective's sensitivity weighs is the local model's own.
 - An export is one object, `JOB.csv`, in the order in which records came; IMPRESSION,
   RECOMMENDATION_ID and EVENT_ATTRIBUTION_SOURCE of interactions are not kept, and empty there.
 - Metric attributions report to CloudWatch at once, by the dimension EVENT_ATTRIBUTION_SOURCE; AWS
