@@ -59,5 +59,10 @@ _RECIPES: Final = (
     "aws-vod-because-you-watched-x",
     "aws-vod-most-popular",
     "aws-vod-trending-now",
+    "aws-ecomm-popular-items-by-views",
+    "aws-ecomm-popular-items-by-purchases",
+    "aws-ecomm-frequently-bought-together",
+    "aws-ecomm-customers-who-viewed-x-also-viewed",
+    "aws-ecomm-recommended-for-you",
 )
 PERSONALIZE: Final = {"command": ("-m", "recsys.recipes"), "recipes": _RECIPES}

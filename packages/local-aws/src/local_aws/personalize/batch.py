@@ -219,16 +219,16 @@ def _segment(
                 items = items[items >= 0]
             if not len(items):
                 raise BadLine("no such item was in the training data")
-            allow = None
+            # of users whose data were deleted, segments have none
+            allowed = ~np.isin(served.codes.users, list(data.deleted_users))
             if filtered is not None:
                 try:
                     values = filtered.bind(line.get("filterValues") or {})
                 except InvalidInput as error:
                     raise BadLine(error.message) from None
-                allow = bits(filtered.allow(data, values)[served.codes.users])
-            best = served.ask(
-                {"op": "segment", "items": array(items, "<i4"), "allow": allow, "k": count}
-            )
+                allowed &= filtered.allow(data, values)[served.codes.users]
+            asked = {"items": array(items, "<i4"), "allow": bits(allowed), "k": count}
+            best = served.ask({"op": "segment", **asked})
             users = [data.users.names[served.codes.users[code]] for code in best["users"]]
         return {"recommendedUsers": users}
 

@@ -8,7 +8,7 @@ from local_aws import plugins
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.personalize.errors import InvalidInput
 
-VIDEO_ON_DEMAND = "VIDEO_ON_DEMAND"
+VIDEO_ON_DEMAND, ECOMMERCE = "VIDEO_ON_DEMAND", "ECOMMERCE"
 _SINCE = datetime(2019, 6, 10, tzinfo=UTC)
 
 
@@ -25,6 +25,7 @@ class Recipe:
         needs: the parameters that GetRecommendations requires.
         datasets: the datasets that must hold data.
         events: event type to the least number of such events that a training needs.
+        learns: event types that it learns from; empty: all.
         exclude: event types whose items a use case never recommends to the user again.
         scored: whether answers carry scores.
         hyperparameters: those it knows, with their defaults.
@@ -37,6 +38,7 @@ class Recipe:
     needs: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ("INTERACTIONS",)
     events: tuple[tuple[str, int], ...] = ()
+    learns: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     scored: bool = False
     hyperparameters: tuple[tuple[str, str], ...] = ()
@@ -65,7 +67,7 @@ class Recipe:
         return answer
 
 
-_WATCH = (("Watch", 1000),)
+_WATCH, _VIEW, _PURCHASE = ((("Watch", 1000),), (("View", 1000),), (("Purchase", 1000),))
 _HISTORY = (
     ("min_user_history_length_percentile", ".0"),
     ("max_user_history_length_percentile", ".99"),
@@ -179,7 +181,7 @@ _ALL = [
         ("userId", "itemId"),
         ("INTERACTIONS", "ITEMS"),
         _WATCH,
-        ("Watch",),
+        exclude=("Watch",),
     ),
     Recipe(
         "aws-vod-most-popular",
@@ -205,7 +207,53 @@ _ALL = [
         _USER,
         ("INTERACTIONS", "ITEMS"),
         _WATCH,
-        ("Watch",),
+        exclude=("Watch",),
+        scored=True,
+    ),
+    Recipe(
+        "aws-ecomm-popular-items-by-views",
+        "POPULAR_ITEMS",
+        "The items that most customers viewed.",
+        ECOMMERCE,
+        _USER,
+        events=_VIEW,
+        learns=("View",),
+    ),
+    Recipe(
+        "aws-ecomm-popular-items-by-purchases",
+        "POPULAR_ITEMS",
+        "The items that most customers purchased.",
+        ECOMMERCE,
+        _USER,
+        events=_PURCHASE,
+        learns=("Purchase",),
+    ),
+    Recipe(
+        "aws-ecomm-frequently-bought-together",
+        "RELATED_ITEMS",
+        "Items that customers buy together with a given one.",
+        ECOMMERCE,
+        _ITEM,
+        events=_PURCHASE,
+        learns=("Purchase",),
+    ),
+    Recipe(
+        "aws-ecomm-customers-who-viewed-x-also-viewed",
+        "RELATED_ITEMS",
+        "Items that customers of a given one viewed too, without those the user has purchased.",
+        ECOMMERCE,
+        ("userId", "itemId"),
+        events=_VIEW,
+        learns=("View",),
+        exclude=("Purchase",),
+    ),
+    Recipe(
+        "aws-ecomm-recommended-for-you",
+        "USER_PERSONALIZATION",
+        "What a user will like best, without the items that the user has purchased.",
+        ECOMMERCE,
+        _USER,
+        exclude=("Purchase",),
         scored=True,
     ),
 ]
@@ -235,7 +283,7 @@ def find(arn: str) -> Recipe:
     name = arn.rpartition("/")[2]
     if name in _RETIRED:
         raise InvalidInput(f"Recipe {name} is no longer available. Use {_RETIRED[name]}.")
-    if name in _ABSENT or name.startswith("aws-ecomm"):
+    if name in _ABSENT:
         raise NotImplementedByLocalAws(f"recipe {name}")
     known = ", ".join(recipe.name for recipe in _ALL)
     raise InvalidInput(

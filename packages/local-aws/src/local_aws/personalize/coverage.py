@@ -16,10 +16,17 @@ _DIFFERENCES = """\
 
 - Recipes are the models of the installed plug-in, by the names of AWS's; their hyperparameters are
   checked by name, and used where the local model has such a thing.
-- Refused by name, besides the operations marked below: dataset groups of domain ECOMMERCE, actions,
-  recipes `aws-next-best-action` and `aws-semantic-similarity`, themes in batch inference,
-  optimization objectives, incremental updates of solutions, `rankingInfluence`, metric
-  attributions.
+- Refused by name, besides the operations marked below: actions, recipes `aws-next-best-action`
+  and `aws-semantic-similarity`, themes in batch inference, incremental updates of
+  solutions, `rankingInfluence`.
+- How much an objective's sensitivity weighs is the local model's own.
+- An export is one object, `JOB.csv`, in the order in which records came; IMPRESSION,
+  RECOMMENDATION_ID and EVENT_ATTRIBUTION_SOURCE of interactions are not kept, and empty there.
+- Metric attributions report to CloudWatch at once, by the dimension EVENT_ATTRIBUTION_SOURCE; AWS
+  does so every 15 minutes and documents no name of a dimension. The source of a
+  `recommendationId` is known for the last 100,000 answers.
+- A data deletion job is over in a moment; models that were trained before still know the users'
+  interactions, but no segment has those users.
 - AWS trains by itself unless `performAutoTraining` is false. So does the local AWS, an hour after
   the solution is made and then by its schedule, as long as it runs.
 - Imports tell of every bad row; AWS names none. Values of metadata that do not conform to the

@@ -193,8 +193,21 @@ class Interactions:
             item, timestamp, kind, value = item[order], timestamp[order], kind[order], value[order]
         return Events(np.full(len(item), user, np.int32), item, timestamp, kind, value)
 
+    def forget(self, users: set[int]) -> int:
+        """Delete all interactions of users; how many they were."""
+        before = len(self.bulk) + self.streamed_count
+        self.replace(self.bulk.take(np.flatnonzero(~np.isin(self.bulk.user, list(users)))))
+        for user in users:
+            self.streamed_count -= len(self._streamed.pop(user, []))
+        return before - len(self.bulk) - self.streamed_count
+
     def all(self) -> Events:
         """Everything that a training may see, sorted by user and time."""
+        new = self.streamed()
+        return self.bulk.joined(new).sorted() if len(new) else self.bulk
+
+    def streamed(self) -> Events:
+        """What PutEvents brought, without what came again."""
         rows, contexts = [], []
         for user, streamed in self._streamed.items():
             for event in streamed:
@@ -202,8 +215,7 @@ class Interactions:
                     rows.append((user, event.item, event.timestamp, event.event_type, event.value))
                     contexts.append(event.context)
         names = {name for context in contexts for name in context}
-        new = Events.of(rows, {name: [c.get(name) for c in contexts] for name in names})
-        return self.bulk.joined(new).sorted() if rows else self.bulk
+        return Events.of(rows, {name: [c.get(name) for c in contexts] for name in names})
 
 
 class Metadata:
@@ -212,20 +224,39 @@ class Metadata:
     Args:
         schema: its columns.
         ids: the codes of its ids.
+
+    Attributes:
+        rows: by code.
+        streamed: codes of the rows that came by PutItems and PutUsers.
     """
 
     def __init__(self, schema: Schema, ids: Vocabulary) -> None:
         self.schema = schema
         self.rows: dict[int, dict[str, Any]] = {}
+        self.streamed: set[int] = set()
         self._ids = ids
         self._numbers: dict[str, NDArray[np.float64]] = {}
         self._values: dict[str, dict[str, NDArray[np.int64]]] = {}
 
-    def put(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
+    def put(self, rows: Iterable[tuple[int, dict[str, Any]]], streamed: bool = False) -> None:
         """Add rows; one whose id is there replaces it."""
-        self.rows.update(rows)
+        new = dict(rows)
+        self.rows.update(new)
+        if streamed:
+            self.streamed.update(new)
+        else:
+            self.streamed.difference_update(new)
         self._numbers.clear()
         self._values.clear()
+
+    def remove(self, codes: set[int] | None = None) -> int:
+        """Remove the rows of these codes, or all; how many they were."""
+        gone = set(self.rows) if codes is None else codes & self.rows.keys()
+        for code in gone:
+            del self.rows[code]
+        self.streamed -= gone
+        self.put(())
+        return len(gone)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """A number column over all codes, NaN where there is none."""
@@ -274,6 +305,7 @@ class GroupData:
         self.metadata: dict[str, Metadata] = {}
         self._sessions: dict[str, str] = {}
         self._event_ids: set[str] = set()
+        self.deleted_users: set[int] = set()
 
     def open(self, schema: Schema) -> None:
         """Make room for a dataset of `schema`, or give the one that is there a new schema."""
@@ -285,7 +317,9 @@ class GroupData:
             ids = self.items if schema.dataset_type == "ITEMS" else self.users
             table = Metadata(schema, ids)
             if schema.dataset_type in self.metadata:
-                table.put(self.metadata[schema.dataset_type].rows.items())
+                old = self.metadata[schema.dataset_type]
+                table.put(old.rows.items())
+                table.streamed = old.streamed
             self.metadata[schema.dataset_type] = table
 
     def drop(self, dataset_type: str) -> None:
@@ -303,19 +337,79 @@ class GroupData:
         table = self.metadata.get(dataset_type)
         return table.schema if table else None
 
-    def load(self, dataset_type: str, rows: list[dict[str, Any]], full: bool) -> None:
-        """Take checked rows of an import, instead of (`full`) or besides those already there."""
+    def load(
+        self, dataset_type: str, rows: list[dict[str, Any]], full: bool, streamed: bool = False
+    ) -> None:
+        """Take checked rows of an import, instead of (`full`) or besides those already there.
+
+        Args:
+            dataset_type: whose rows.
+            rows: values by field name.
+            full: whether those that are there go.
+            streamed: whether they came one by one, by PutItems or PutUsers.
+        """
         with self.lock:
             if dataset_type == "INTERACTIONS":
                 assert self.interactions is not None and self.interactions_schema is not None
                 events = self._events(rows)
+                self.deleted_users.difference_update(events.user.tolist())
                 (self.interactions.replace if full else self.interactions.append)(events)
                 return
             table = self.metadata[dataset_type]
             if full:
-                table.rows.clear()
+                table.remove()
             key = "ITEM_ID" if dataset_type == "ITEMS" else "USER_ID"
-            table.put((self._ids(key).add(row[key]), row) for row in rows)
+            table.put(((self._ids(key).add(row[key]), row) for row in rows), streamed)
+
+    def records(self, dataset_type: str, mode: str) -> list[dict[str, Any]]:
+        """The rows of a dataset, values by field name.
+
+        Args:
+            dataset_type: whose rows.
+            mode: BULK for those of imports, PUT for those that came one by one, or ALL.
+        """
+        with self.lock:
+            if dataset_type == "INTERACTIONS":
+                found = self.interactions
+                if found is None:
+                    return []
+                parts = {"BULK": (found.bulk,), "PUT": (found.streamed(),)}
+                chosen = parts.get(mode, (found.bulk, found.streamed()))
+                return [row for events in chosen for row in self._rows(events)]
+            table = self.metadata[dataset_type]
+            return [
+                row
+                for code, row in table.rows.items()
+                if mode == "ALL" or (code in table.streamed) == (mode == "PUT")
+            ]
+
+    def _rows(self, events: Events) -> list[dict[str, Any]]:
+        return [
+            {
+                "USER_ID": self.users.names[events.user[row]],
+                "ITEM_ID": self.items.names[events.item[row]],
+                "TIMESTAMP": int(events.timestamp[row]),
+                "EVENT_TYPE": self.event_types.names[kind]
+                if (kind := events.event_type[row]) >= 0
+                else None,
+                "EVENT_VALUE": None
+                if np.isnan(value := events.event_value[row])
+                else float(str(value)),  # as it was written
+                **{name: values[row] for name, values in events.context.items()},
+            }
+            for row in range(len(events))
+        ]
+
+    def forget(self, users: Iterable[str]) -> int:
+        """Delete all that is known of users; the number of records that were."""
+        with self.lock:
+            codes = {code for user in users if (code := self.users.find(user)) >= 0}
+            deleted = self.interactions.forget(codes) if self.interactions else 0
+            table = self.metadata.get("USERS")
+            if table:
+                deleted += table.remove(codes)
+            self.deleted_users |= codes
+            return deleted
 
     def _ids(self, key: str) -> Vocabulary:
         return self.items if key == "ITEM_ID" else self.users
@@ -368,8 +462,10 @@ class GroupData:
                 anonymous = self.users.find(session_id)
                 if anonymous >= 0 and session_id != user_id:
                     self.interactions.move(anonymous, self.users.add(user_id))
+            user = self.users.add(user_id)
+            self.deleted_users.discard(user)
             self.interactions.put(
-                self.users.add(user_id),
+                user,
                 self.items.add(item_id),
                 timestamp,
                 self.event_types.add(event_type),

@@ -7,7 +7,6 @@ from typing import Any
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.personalize import importing, schemas
 from local_aws.personalize.access import AccessDenied, JobStorage, Place, check_role
-from local_aws.personalize.catalogue import VIDEO_ON_DEMAND
 from local_aws.personalize.data import GroupData
 from local_aws.personalize.errors import AlreadyExists, InvalidInput, LimitExceeded
 from local_aws.personalize.filters import Filter
@@ -16,6 +15,7 @@ from local_aws.personalize.resources import Failed, Registry, Resource, now
 GROUPS, SCHEMAS, IMPORTS, FILTERS = 5, 500, 5, 30
 FILTER_FIELDS = 20
 INTERACTIONS, USERS, USER_INTERACTIONS, USER_SHARE = 1000, 25, 2, 0.01
+_REMEMBERED = 100_000  # recommendations
 _TYPES = ("INTERACTIONS", "ITEMS", "USERS")
 
 Params = dict[str, Any]
@@ -24,6 +24,10 @@ Params = dict[str, Any]
 class Datasets(Registry):
     """The part of the control plane that holds data."""
 
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._sources: dict[str, str] = {}
+
     def data(self, group: str) -> GroupData:
         """The data of the dataset group with that ARN."""
         inner = self.find("datasetGroup", group).inner
@@ -31,10 +35,7 @@ class Datasets(Registry):
         return inner
 
     def create_dataset_group(self, params: Params) -> Params:
-        """CreateDatasetGroup: custom, or of domain VIDEO_ON_DEMAND."""
-        domain = params.get("domain")
-        if domain not in (None, VIDEO_ON_DEMAND):
-            raise NotImplementedByLocalAws(f"dataset groups of domain {domain}")
+        """CreateDatasetGroup: custom, or of a domain."""
         if params.get("kmsKeyArn") and not params.get("roleArn"):
             raise InvalidInput("A kmsKeyArn needs a roleArn.")
         arn = self.arn_of("datasetGroup", params["name"])
@@ -50,20 +51,29 @@ class Datasets(Registry):
     def delete_dataset_group(self, params: Params) -> None:
         """DeleteDatasetGroup: of an empty one."""
         group = self.find("datasetGroup", params["datasetGroupArn"])
+        of_group = {"datasetGroupArn": group.arn}
         with self.lock:
             self.idle(group)
-            kinds = ("dataset", "solution", "campaign", "recommender", "filter", "eventTracker")
+            running = [job for job in self.all("dataDeletionJob", **of_group) if job.busy]
+            self.unused(group, running)
+            kinds = (
+                *("dataset", "solution", "campaign", "recommender", "filter", "eventTracker"),
+                "metricAttribution",
+            )
             self.unused(
                 group, [r for kind in kinds for r in self.all(kind) if r.group == group.arn]
             )
-            self.delete(group)
+            self.delete(group, lambda: self._drop(self.all("dataDeletionJob", **of_group)))
+
+    def _drop(self, jobs: list[Resource]) -> None:
+        """Forget jobs of what is deleted."""
+        with self.lock:
+            for job in jobs:
+                self.resources.pop(job.arn, None)
 
     def create_schema(self, params: Params) -> Params:
         """CreateSchema: an Avro schema for one dataset type."""
-        domain = params.get("domain")
-        if domain not in (None, VIDEO_ON_DEMAND):
-            raise NotImplementedByLocalAws(f"schemas of domain {domain}")
-        schema = schemas.parse(params["schema"], domain)
+        schema = schemas.parse(params["schema"], params.get("domain"))
         arn = self.arn_of("schema", params["name"])
         with self.lock:
             if arn not in self.resources:
@@ -150,8 +160,12 @@ class Datasets(Registry):
         group, kind = dataset.group, dataset["datasetType"]
         with self.lock:
             self.idle(dataset)
-            imports = self.all("datasetImportJob", datasetArn=dataset.arn)
-            self.unused(dataset, [job for job in imports if job.busy])
+            jobs = [
+                job
+                for of in ("datasetImportJob", "datasetExportJob")
+                for job in self.all(of, datasetArn=dataset.arn)
+            ]
+            self.unused(dataset, [job for job in jobs if job.busy])
             trainings = self.all("solutionVersion", datasetGroupArn=group)
             self.unused(dataset, [version for version in trainings if version.busy])
             if kind != "INTERACTIONS":
@@ -160,9 +174,7 @@ class Datasets(Registry):
 
             def task() -> None:
                 self.data(group).drop(kind)
-                with self.lock:
-                    for job in imports:
-                        self.resources.pop(job.arn, None)
+                self._drop(jobs)
 
             self.delete(dataset, task)
 
@@ -174,11 +186,14 @@ class Datasets(Registry):
         if not role:
             raise InvalidInput("roleArn is needed: the role with which the data is read.")
         if params.get("publishAttributionMetricsToS3"):
-            raise NotImplementedByLocalAws("metric attributions (publishAttributionMetricsToS3)")
+            self.check_publishing(dataset.group)
         arn = self.arn_of("datasetImportJob", params["jobName"])
         check_role(role, arn, self.region_name)
         full = params.get("importMode", "FULL") == "FULL"
-        names = ("jobName", "datasetArn", "dataSource", "roleArn")
+        names = (
+            *("jobName", "datasetArn", "dataSource", "roleArn"),
+            "publishAttributionMetricsToS3",
+        )
         attributes = given(params, names) | {"importMode": "FULL" if full else "INCREMENTAL"}
         with self.lock:
             self.idle(dataset)
@@ -212,8 +227,27 @@ class Datasets(Registry):
                     counts[row["USER_ID"]] = counts.get(row["USER_ID"], 0) + 1
                 enough_users(sum(1 for n in counts.values() if n >= USER_INTERACTIONS), len(counts))
         data.load(kind, rows, full)
+        if kind == "INTERACTIONS":
+            self.imported(job, dataset, rows)
         if told:  # the API has no other member for what a job has to say
             job.attributes["failureReason"] = f"Imported, with warnings: {' '.join(told)}"
+
+    def imported(self, job: Resource, dataset: Resource, rows: list[Params]) -> None:
+        """Called when interactions have been imported."""
+
+    def check_publishing(self, group: str) -> None:
+        """Called when an import is to leave a report; raises why it cannot."""
+
+    def source_of(self, recommendation_id: str) -> str:
+        """The ARN of what answered with that id; empty where none is remembered."""
+        return self._sources.get(recommendation_id, "")
+
+    def remember_source(self, recommendation_id: str, arn: str) -> None:
+        """Keep who answered, for events that name the answer."""
+        with self.lock:
+            self._sources[recommendation_id] = arn
+            while len(self._sources) > _REMEMBERED:
+                del self._sources[next(iter(self._sources))]
 
     def create_event_tracker(self, params: Params) -> Params:
         """CreateEventTracker: one for each group."""

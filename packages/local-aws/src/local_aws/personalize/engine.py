@@ -90,7 +90,9 @@ def export(
     tables = data.metadata
     users = _known(events.user, tables.get("USERS"))
     items = _known(events.item, tables.get("ITEMS"))
-    kinds = np.unique(events.event_type[events.event_type >= 0]).astype(np.int64)
+    # those of items that are never recommended again may come after the training
+    excluded_types = [data.event_types.add(name) for name in config["exclude_event_types"]]
+    kinds = np.union1d(events.event_type[events.event_type >= 0], excluded_types).astype(np.int64)
     codes = Codes(users, items, kinds, config)
     strings: dict[str, Any] = {
         "users": [data.users.names[code] for code in users],

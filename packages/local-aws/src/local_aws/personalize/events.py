@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from local_aws.api import NotImplementedByLocalAws
 from local_aws.documents import read_json
 from local_aws.personalize import importing
 from local_aws.personalize.data import GroupData
@@ -36,6 +35,10 @@ class Events(Runtime):
             raise InvalidInput(f"Invalid events: {'; '.join(wrong)}.")
         for event in checked:
             data.put_event(params.get("userId"), params["sessionId"], **event)
+        self.streamed(trackers[0].group, checked, params["eventList"])
+
+    def streamed(self, group: str, checked: list[Params], events: list[Params]) -> None:
+        """Called when events have come."""
 
     def put_items(self, params: Params) -> None:
         """PutItems: metadata of up to ten items, new or known."""
@@ -53,7 +56,7 @@ class Events(Runtime):
         schema = data.schema(kind)
         assert schema is not None
         wrong: list[str] = []
-        checked = []
+        checked: list[Params] = []
         for row in rows:
             where = f"{member} '{row[member]}'"
             values = _properties(row.get("properties"), where, wrong)
@@ -65,13 +68,11 @@ class Events(Runtime):
             ]
         if wrong:
             raise InvalidInput(f"Invalid {kind.lower()}: {'; '.join(wrong)}.")
-        data.load(kind, checked, full=False)
+        data.load(kind, checked, full=False, streamed=True)
 
 
 def _event(position: int, event: Params, session: str, schema: Schema, wrong: list[str]) -> Params:
     where = f"event {position}"
-    if event.get("metricAttribution"):
-        raise NotImplementedByLocalAws("metric attributions (metricAttribution)")
     values = _properties(event.get("properties"), where, wrong)
     item = event.get("itemId") or values.get("ITEMID")
     try:

@@ -1,13 +1,13 @@
 """The backend: everything that Amazon Personalize does here, for one account in one region."""
 
 from local_aws.personalize import catalogue
-from local_aws.personalize.batch import Batch
+from local_aws.personalize.attribution import Attribution
 from local_aws.personalize.datasets import Params
 from local_aws.personalize.errors import InvalidInput, NotFound, TooManyTags
 from local_aws.personalize.resources import KINDS, TAGS, Resource, paged
 
 
-class PersonalizeBackend(Batch):
+class PersonalizeBackend(Attribution):
     """Control plane, runtime and events.
 
     A public method is an operation, named in snake case; it takes the request's parameters and

@@ -49,6 +49,9 @@ KINDS = {
         Kind("schema", "schemas", "schema"),
         Kind("dataset", "datasets", "dataset", "datasetGroupArn"),
         Kind("datasetImportJob", "datasetImportJobs", "dataset-import-job", "datasetArn"),
+        Kind("datasetExportJob", "datasetExportJobs", "dataset-export-job", "datasetArn"),
+        Kind("dataDeletionJob", "dataDeletionJobs", "data-deletion-job", "datasetGroupArn"),
+        Kind("metricAttribution", "metricAttributions", "metric-attribution", "datasetGroupArn"),
         Kind("solution", "solutions", "solution", "datasetGroupArn"),
         Kind("solutionVersion", "solutionVersions", "solution", "solutionArn"),
         Kind("campaign", "campaigns", "campaign", "solutionArn"),
@@ -240,7 +243,7 @@ class Registry(BaseBackend):
 
         Args:
             resource: whose state it is.
-            verb: CREATE, DELETE, START, STOP…
+            verb: CREATE, DELETE, START, STOP…; none for a state that is one word.
             done: the state at the end; None: the resource is gone then.
             task: what has to be done; it raises `Failed` with the failureReason.
             layer: the attributes that hold the state, the resource's own by default.
@@ -248,14 +251,14 @@ class Registry(BaseBackend):
             gate: how many such works may go on at once; the others are pending.
         """
         attributes = resource.attributes if layer is None else layer
-        attributes["status"] = f"{verb} PENDING"
+        attributes["status"] = f"{verb} PENDING".strip()
 
         def run() -> None:
             with gate or contextlib.nullcontext():
                 with self.lock:
-                    if attributes["status"] != f"{verb} PENDING":  # stopped before it began
+                    if attributes["status"] != f"{verb} PENDING".strip():  # stopped before it began
                         return
-                    self.turn(attributes, f"{verb} IN_PROGRESS")
+                    self.turn(attributes, f"{verb} IN_PROGRESS".strip())
                 try:
                     if task is not None:
                         task()
@@ -267,7 +270,7 @@ class Registry(BaseBackend):
                     if not isinstance(error, Failed):
                         log.exception("%s %s", verb, resource.arn)
                     attributes["failureReason"] = reason
-                    self.turn(attributes, f"{verb} FAILED")
+                    self.turn(attributes, f"{verb} FAILED".strip())
                     return
             if done is None:  # which takes AWS some time; clean-ups wait until they have seen it
                 resource.seen.wait(_DELETION)

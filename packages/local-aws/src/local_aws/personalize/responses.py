@@ -107,6 +107,9 @@ _CONTROL = (
     *("create_recommender", "update_recommender", "delete_recommender"),
     *("start_recommender", "stop_recommender"),
     *("create_batch_inference_job", "create_batch_segment_job"),
+    *("create_dataset_export_job", "create_data_deletion_job"),
+    *("create_metric_attribution", "update_metric_attribution", "delete_metric_attribution"),
+    "list_metric_attribution_metrics",
     *("list_recipes", "describe_recipe", "describe_algorithm", "describe_feature_transformation"),
     *("list_tags_for_resource", "tag_resource", "untag_resource"),
 )

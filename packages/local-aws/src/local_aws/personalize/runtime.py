@@ -52,7 +52,7 @@ class Runtime(Serving):
             self._item(data, served, code, score if recipe.scored else None, columns, promoted)
             for code, score in scored
         ]
-        return {"itemList": items, "recommendationId": _request_id()}
+        return {"itemList": items, "recommendationId": self._answered(source)}
 
     def get_personalized_ranking(self, params: Params) -> Params:
         """GetPersonalizedRanking: a list of items in the user's order; unknown ones come last."""
@@ -81,7 +81,12 @@ class Runtime(Serving):
         if allow is None:
             unknown = (item for item, code in zip(given, codes, strict=True) if code < 0)
             ranking += [{"itemId": item} for item in unknown]
-        return {"personalizedRanking": ranking, "recommendationId": _request_id()}
+        return {"personalizedRanking": ranking, "recommendationId": self._answered(source)}
+
+    def _answered(self, source: Resource) -> str:
+        identity = _request_id()
+        self.remember_source(identity, source.arn)
+        return identity
 
     @contextmanager
     def _source(self, params: Params) -> Iterator[tuple[Resource, Recipe, Served]]:

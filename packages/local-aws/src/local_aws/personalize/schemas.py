@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from local_aws.documents import read_json
-from local_aws.personalize.catalogue import VIDEO_ON_DEMAND
+from local_aws.personalize.catalogue import ECOMMERCE, VIDEO_ON_DEMAND
 from local_aws.personalize.errors import InvalidInput
 
 TYPES = ("string", "int", "long", "float", "double", "boolean")
@@ -94,6 +94,33 @@ _RESERVED_VIDEO = {
     },
     "USERS": {"SUBSCRIPTION_MODEL": _GENRE},
 }
+_REQUIRED_SHOP = {
+    "INTERACTIONS": _REQUIRED_VIDEO["INTERACTIONS"],
+    "ITEMS": {
+        "ITEM_ID": _STRING,
+        "PRICE": _Rule("float"),
+        "CATEGORY_L1": _Rule("string", categorical=True),
+    },
+    "USERS": {"USER_ID": _STRING},
+}
+_RESERVED_SHOP = {
+    **_RESERVED,
+    "ITEMS": {
+        "CATEGORY_L2": _GENRE,
+        "CATEGORY_L3": _GENRE,
+        "PRODUCT_DESCRIPTION": _Rule("string", nullable=True, textual=True),
+        "CREATION_TIMESTAMP": _Rule("long", nullable=True),
+        "AGE_GROUP": _GENRE,
+        "ADULT": _GENRE,
+        "GENDER": _GENRE,
+    },
+}
+# what the fields of a domain's datasets have to be, required and reserved ones
+_RULES = {
+    None: (_REQUIRED, _RESERVED),
+    VIDEO_ON_DEMAND: (_REQUIRED_VIDEO, _RESERVED_VIDEO),
+    ECOMMERCE: (_REQUIRED_SHOP, _RESERVED_SHOP),
+}
 _KNOWN = {kind: {*_REQUIRED[kind], *_RESERVED[kind]} for kind in _REQUIRED}
 _MOST = {"INTERACTIONS": 5, "ITEMS": 100, "USERS": 25}
 
@@ -174,15 +201,13 @@ def _fields(described: object, wrong: list[str]) -> list[Field]:
 
 
 def _check(kind: str, fields: list[Field], domain: str | None, wrong: list[str]) -> None:
-    video = domain == VIDEO_ON_DEMAND
-    required = (_REQUIRED_VIDEO if video else _REQUIRED)[kind]
-    reserved = (_RESERVED_VIDEO if video else _RESERVED)[kind]
+    required, reserved = (rules[kind] for rules in _RULES[domain])
     by_name = {field.name: field for field in fields}
     for name, rule in required.items():
         if name == "GENRES" and "GENRE_L1" in by_name:  # the older default schema's name for it
             name = "GENRE_L1"
         if name not in by_name:
-            also = f" in domain {domain}" if video else ""
+            also = f" in domain {domain}" if domain else ""
             wrong.append(f"required field '{name}' ({rule.type}) is missing{also}")
         else:
             _rule(by_name[name], rule, wrong)
@@ -190,7 +215,7 @@ def _check(kind: str, fields: list[Field], domain: str | None, wrong: list[str])
         if name in by_name and name not in required:
             _rule(by_name[name], rule, wrong)
     metadata = [f for f in fields if f.name not in required and f.name not in reserved]
-    if kind != "INTERACTIONS" and not (metadata or (video and kind == "ITEMS")):
+    if kind != "INTERACTIONS" and not (metadata or (domain and kind == "ITEMS")):
         wrong.append(f"{kind.capitalize()} needs at least one metadata field besides its id")
     if len(metadata) > _MOST[kind]:
         wrong.append(

@@ -100,6 +100,7 @@ class Solutions(Datasets):
             raise InvalidInput(f"{recipe.name} is a domain use case. Make a recommender for it.")
         config = params.get("solutionConfig") or {}
         _check_config(recipe, params, config)
+        self._check_objective(recipe, group.arn, config.get("optimizationObjective"))
         catalogue.require_model(recipe)
         arn = self.arn_of("solution", params["name"])
         attributes = given(
@@ -117,6 +118,23 @@ class Solutions(Datasets):
             solution.inner = _Schedule(self, solution)
             self.work(solution, "CREATE", "ACTIVE", then=solution.inner.set)
         return {"solutionArn": arn}
+
+    def _check_objective(self, recipe: Recipe, group: str, objective: Params | None) -> None:
+        if not objective:
+            return
+        if recipe.type != "USER_PERSONALIZATION":
+            raise InvalidInput(
+                f"{recipe.name} does not support optimizationObjective; the User-Personalization "
+                "recipes do."
+            )
+        name = objective.get("itemAttribute")
+        schema = self.data(group).schema("ITEMS")
+        field = schema.field(name) if schema and name else None
+        if field is None or not field.numeric:
+            raise InvalidInput(
+                f"optimizationObjective needs an itemAttribute that is a number of the Items "
+                f"dataset, not {name}."
+            )
 
     def update_solution(self, params: Params) -> Params:
         """UpdateSolution: automatic training, its schedule, and the events' weights."""
@@ -289,7 +307,7 @@ class Solutions(Datasets):
                     "hyperparameters": config.get("algorithmHyperParameters") or {},
                     "feature_transformation": config.get("featureTransformationParameters") or {},
                     "hpo": config.get("hpoConfig") or {} if asked.get("hpo") else None,
-                    "objective": None,
+                    "objective": config.get("optimizationObjective") or None,
                     "event_weights": weights,
                     "previous": asked.get("previous"),
                     "exclude_event_types": list(recipe.exclude),
@@ -342,6 +360,9 @@ def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
             raise Failed(
                 f"{recipe.name} needs {least} interactions of event type {name}; there are {count}."
             )
+    if recipe.learns:
+        kinds = [data.event_types.find(name) for name in recipe.learns]
+        keep &= np.isin(events.event_type, [kind for kind in kinds if kind >= 0])
     events = events if keep.all() else events.take(np.flatnonzero(keep))
     unique = _distinct(events)
     if unique < INTERACTIONS:
@@ -382,10 +403,6 @@ def _check_config(recipe: Recipe, params: Params, config: Params) -> None:
     if wrong:
         raise InvalidInput(f"Invalid solution: {'; '.join(wrong)}.")
     _check_schedule(config)
-    if config.get("optimizationObjective"):
-        raise NotImplementedByLocalAws(
-            "optimizing a solution for an objective (optimizationObjective)"
-        )
     if params.get("performIncrementalUpdate"):
         raise NotImplementedByLocalAws("incremental updates (performIncrementalUpdate)")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_aws.documents import read_json
 from local_aws.paths import inside
 from local_aws.sagemaker.errors import ValidationException
 
@@ -71,6 +72,42 @@ def objects(s3: Any, prefix: Location) -> Iterator[tuple[Location, str]]:
             else:
                 relative = key[prefix.key.rfind("/") + 1 :]
             yield Location(prefix.bucket, key), relative
+
+
+KINDS = ("S3Prefix", "ManifestFile")
+_LONGEST_MANIFEST = 64 << 20  # bytes
+
+
+def listed(s3: Any, source: Location, kind: str) -> Iterator[tuple[Location, str]]:
+    """The objects of a data source, each with its path below the channel's folder.
+
+    A ManifestFile is a JSON list: `{"prefix": "s3://bucket/folder/"}`, and what follows it.
+
+    Args:
+        s3: a client.
+        source: a prefix, or a manifest.
+        kind: one of KINDS.
+
+    Raises:
+        botocore.exceptions.ClientError: S3 refuses.
+        ValueError: the manifest is none; the text says why.
+    """
+    if kind == "S3Prefix":
+        yield from objects(s3, source)
+        return
+    body = s3.get_object(Bucket=source.bucket, Key=source.key)["Body"].read(_LONGEST_MANIFEST)
+    manifest = read_json(body)
+    prefix = (
+        manifest[0].get("prefix")
+        if isinstance(manifest, list) and manifest and isinstance(manifest[0], dict)
+        else None
+    )
+    if not isinstance(prefix, str) or not all(isinstance(name, str) for name in manifest[1:]):
+        raise ValueError(
+            f'the manifest {source} must be [{{"prefix": "s3://bucket/folder/"}}, "name", …]'
+        )
+    for name in manifest[1:]:
+        yield Location.of(prefix + name), name
 
 
 def exists(s3: Any, location: Location) -> bool:

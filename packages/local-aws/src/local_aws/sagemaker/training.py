@@ -191,11 +191,14 @@ class TrainingJob:
         }
 
     def _objects_of(self, channel: dict[str, Any]) -> list[tuple[Location, str]]:
-        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+        source = channel["DataSource"]["S3DataSource"]
+        uri = source["S3Uri"]
         prefix = Location.of(uri)
         try:
-            found = list(storage.objects(self._role.client("s3"), prefix))
+            found = list(storage.listed(self._role.client("s3"), prefix, source["S3DataType"]))
             cause = ""
+        except ValueError as error:
+            raise ValidationException(f"Invalid InputDataConfig: {error}.") from None
         except ClientError as error:
             found = []
             cause = f" Error message from S3: {error.response['Error'].get('Message')}"
@@ -483,7 +486,7 @@ def _checked(params: dict[str, Any], region: str) -> images.Program:
         source = channel["DataSource"].get("S3DataSource")
         if source is None:
             raise NotImplementedByLocalAws(f"channel {name}: a DataSource other than S3DataSource")
-        if source["S3DataType"] != "S3Prefix":
+        if source["S3DataType"] not in storage.KINDS:
             raise NotImplementedByLocalAws(f"channel {name}: S3DataType {source['S3DataType']}")
         for member in ("CompressionType", "RecordWrapperType"):
             if channel.get(member, "None") != "None":

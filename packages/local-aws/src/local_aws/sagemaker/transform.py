@@ -1,8 +1,11 @@
 """Batch transform: a model server asked with a bucket's objects, its answers put beside them."""
 
+import gzip
+import io
 import logging
 import threading
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
-from local_aws.sagemaker import storage
+from local_aws.sagemaker import records, storage
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
 from local_aws.sagemaker.logs import LogStream
@@ -23,8 +26,9 @@ log = logging.getLogger(__name__)
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _TERMINAL = ("Completed", "Failed", "Stopped")
 _STARTUP = 600  # seconds in which the container must answer /ping
+_UNPACKED = 1 << 30  # bytes that a compressed object may have
 _DEFAULT_PAYLOAD, _DEFAULT_SECONDS, _DEFAULT_RETRIES = 6, 600, 3
-_UNSUPPORTED = ("DataCaptureConfig", "ExperimentConfig", "DataProcessing")
+_UNSUPPORTED = ("DataCaptureConfig", "ExperimentConfig")
 
 
 class TransformJob:
@@ -40,6 +44,7 @@ class TransformJob:
         self.arn = arn
         self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
         _check(params)
+        self._processing = _Processing.of(params)
         self._source = Location.of(params["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
         self._target = Location.of(params["TransformOutput"]["S3OutputPath"])
         self._s3, self._logs = model.role.client("s3"), model.role.client("logs")
@@ -145,8 +150,9 @@ class TransformJob:
         self._stream = LogStream(self._logs, LOG_GROUP, f"{self.name}/{self._instance}")
         try:
             try:
-                found = list(storage.objects(self._s3, self._source))
-            except ClientError as error:
+                kind = self._request["TransformInput"]["DataSource"]["S3DataSource"]["S3DataType"]
+                found = list(storage.listed(self._s3, self._source, kind))
+            except (ClientError, ValueError) as error:
                 raise Failed(f"ClientError: {error}") from None
             if not found:
                 raise Failed(f"ClientError: No S3 objects found under S3 URL {self._source}")
@@ -166,10 +172,13 @@ class TransformJob:
 
     def _transform(self, location: Location, name: str) -> None:
         body = self._s3.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
+        if self._request["TransformInput"].get("CompressionType") == "Gzip":
+            body = _unpacked(body, location)
         assembled = self._request["TransformOutput"].get("AssembleWith", "None") == "Line"
         answers = []
-        for payload in self._payloads(body, location):
-            answer = self._ask(payload, location)
+        for batch in self._batches(body, location):
+            payload = b"".join(map(self._processing.asked, batch))
+            answer = self._processing.told(batch, self._ask(payload, location))
             if assembled and not answer.endswith(b"\n"):
                 answer += b"\n"
             answers.append(answer)
@@ -181,13 +190,10 @@ class TransformJob:
         except (ClientError, BotoCoreError) as error:
             raise Failed(f"ClientError: Upload to {output} failed: {error}") from None
 
-    def _payloads(self, body: bytes, location: Location) -> Iterator[bytes]:
-        """The requests that an object makes: itself, its lines, or as many lines as fit."""
+    def _batches(self, body: bytes, location: Location) -> Iterator[list[bytes]]:
+        """The records of each request: the object itself, one line of it, or as many as fit."""
         limit = self._request.get("MaxPayloadInMB", _DEFAULT_PAYLOAD) << 20
-        if self._request["TransformInput"].get("SplitType", "None") == "None":
-            pieces = [body]
-        else:
-            pieces = [line for line in body.splitlines(keepends=True) if line.strip()]
+        pieces = _SPLITS[self._request["TransformInput"].get("SplitType", "None")](body)
         for piece in pieces:
             if limit and len(piece) > limit:
                 raise Failed(
@@ -195,18 +201,18 @@ class TransformJob:
                     f"MaxPayloadInMB, {limit >> 20}"
                 )
         if self._request.get("BatchStrategy", "MultiRecord") == "SingleRecord":
-            yield from pieces
+            yield from ([piece] for piece in pieces)
             return
         batch: list[bytes] = []
         size = 0
         for piece in pieces:
             if batch and limit and size + len(piece) > limit:
-                yield b"".join(batch)
+                yield batch
                 batch, size = [], 0
             batch.append(piece)
             size += len(piece)
         if batch:
-            yield b"".join(batch)
+            yield batch
 
     def _ask(self, payload: bytes, location: Location) -> bytes:
         client = self._request.get("ModelClientConfig", {})
@@ -232,15 +238,89 @@ class TransformJob:
         raise Failed(f"ClientError: See job logs for more information: {location}: {text}")
 
 
+_SPLITS: dict[str, Callable[[bytes], list[bytes]]] = {
+    "None": lambda body: [body],
+    "Line": records.lines,
+    "RecordIO": records.frames,
+}
+
+
+class _Processing:
+    """What is done to records before and after a model is asked (DataProcessing).
+
+    Args:
+        settings: as CreateTransformJob has them.
+        content_type: of the records.
+
+    Raises:
+        ServiceException: it cannot be done.
+    """
+
+    def __init__(self, settings: dict[str, Any], content_type: str) -> None:
+        self._ask, self._tell = (
+            records.Path(settings.get(name) or "$") for name in ("InputFilter", "OutputFilter")
+        )
+        self._joins = settings.get("JoinSource", "None") == "Input"
+        self._active = self._joins or not (self._ask.whole and self._tell.whole)
+        if self._active:
+            self._format = records.Format(content_type)
+
+    @classmethod
+    def of(cls, params: dict[str, Any]) -> "_Processing":
+        """That of a CreateTransformJob request."""
+        content_type = params["TransformInput"].get("ContentType", "application/json")
+        return cls(params.get("DataProcessing") or {}, content_type)
+
+    def asked(self, record: bytes) -> bytes:
+        """What the model gets of a record."""
+        if self._ask.whole:
+            return record
+        kept = self._format.write(self._ask.of(self._format.read(record)))
+        return kept + (b"\n" if record.endswith(b"\n") else b"")
+
+    def told(self, asked: list[bytes], answer: bytes) -> bytes:
+        """What is kept of an answer to records.
+
+        Raises:
+            Failed: it is not an answer to each of them.
+        """
+        if not self._joins and self._tell.whole:
+            return answer
+        answers = [answer] if len(asked) == 1 else records.lines(answer)
+        if len(answers) != len(asked):
+            raise Failed(
+                f"ClientError: the model gave {len(answers)} answers to {len(asked)} records; "
+                "they cannot be told apart. Use the BatchStrategy SingleRecord."
+            )
+        told = []
+        for record, one in zip(asked, answers, strict=True):
+            value = self._format.read(one)
+            if self._joins:
+                value = self._format.joined(self._format.read(record), value)
+            told.append(self._format.write(self._tell.of(value)))
+        return b"\n".join(told)
+
+
+def _unpacked(body: bytes, location: Location) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
+            content = packed.read(_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Failed(f"ClientError: {location} is not gzip: {error}") from None
+    if len(content) > _UNPACKED:
+        raise Failed(f"ClientError: {location} is larger than {_UNPACKED} bytes unpacked")
+    return content
+
+
 def _check(params: dict[str, Any]) -> None:
     refuse_members(params, _UNSUPPORTED, "CreateTransformJob")
     source = params["TransformInput"]
     kind = source["DataSource"]["S3DataSource"]["S3DataType"]
-    if kind != "S3Prefix":
+    if kind not in storage.KINDS:
         raise NotImplementedByLocalAws(f"S3DataType {kind}")
-    if source.get("CompressionType", "None") != "None":
+    if source.get("CompressionType", "None") not in ("None", "Gzip"):
         raise NotImplementedByLocalAws(f"CompressionType {source['CompressionType']}")
-    if source.get("SplitType", "None") not in ("None", "Line"):
+    if source.get("SplitType", "None") not in _SPLITS:
         raise NotImplementedByLocalAws(f"SplitType {source['SplitType']}")
     if params["TransformResources"]["InstanceCount"] != 1:
         raise NotImplementedByLocalAws("batch transform on more than one instance")

@@ -146,6 +146,39 @@ def test_a_whole_life_touches_every_operation(world: Any) -> None:
     api.stop_solution_version_creation(solutionVersionArn=stopped)
     assert world.settled("solutionVersion", stopped)["status"] == "CREATE STOPPED"
 
+    # what is measured, given back and forgotten
+    output = {"roleArn": world.role}
+    watches = {"eventType": "Watch", "metricName": "WATCHES", "expression": "SAMPLECOUNT()"}
+    made = api.create_metric_attribution(
+        name="m", datasetGroupArn=group, metrics=[watches], metricsOutputConfig=output
+    )
+    named = {"metricAttributionArn": made["metricAttributionArn"]}
+    world.settled("metricAttribution", made["metricAttributionArn"])
+    api.update_metric_attribution(metricsOutputConfig=output, **named)
+    assert api.list_metric_attribution_metrics(**named)["metrics"] == [watches]
+    assert _all(api, "list_metric_attributions", "metricAttributions", datasetGroupArn=group)
+    api.delete_metric_attribution(**named)
+    world.gone("metricAttribution", made["metricAttributionArn"])
+    made = api.create_dataset_export_job(
+        jobName="e",
+        datasetArn=datasets["USERS"],
+        roleArn=world.role,
+        jobOutput={"s3DataDestination": {"path": f"s3://{BUCKET}/out/"}},
+    )
+    found = world.settled("datasetExportJob", made["datasetExportJobArn"])
+    assert found["status"] == "ACTIVE", found
+    assert _all(api, "list_dataset_export_jobs", "datasetExportJobs", datasetArn=datasets["USERS"])
+    world.s3.put_object(Bucket=BUCKET, Key="users.csv", Body="USER_ID\nu5\n")
+    made = api.create_data_deletion_job(
+        jobName="d",
+        datasetGroupArn=group,
+        dataSource={"dataLocation": f"s3://{BUCKET}/users.csv"},
+        roleArn=world.role,
+    )
+    found = world.settled("dataDeletionJob", made["dataDeletionJobArn"])
+    assert found["status"] == "COMPLETED", found
+    assert api.list_data_deletion_jobs(datasetGroupArn=group)["dataDeletionJobs"]
+
     # the rest of the lists, tags, and the end
     assert len(_all(api, "list_dataset_import_jobs", "datasetImportJobs")) == 3
     assert len(_all(api, "list_dataset_groups", "datasetGroups")) == 1
@@ -179,6 +212,8 @@ def test_nothing_is_left_after_a_whole_life(world: Any) -> None:
         ("list_dataset_groups", "datasetGroups"),
         ("list_datasets", "datasets"),
         ("list_dataset_import_jobs", "datasetImportJobs"),
+        ("list_dataset_export_jobs", "datasetExportJobs"),
+        ("list_metric_attributions", "metricAttributions"),
         ("list_solutions", "solutions"),
         ("list_recommenders", "recommenders"),
         ("list_campaigns", "campaigns"),
@@ -186,6 +221,7 @@ def test_nothing_is_left_after_a_whole_life(world: Any) -> None:
         ("list_schemas", "schemas"),
     ):
         assert _all(world.personalize, operation, key) == []
+    assert world.personalize.list_data_deletion_jobs()["dataDeletionJobs"] == []
 
 
 def test_it_works_under_mock_aws_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -551,3 +551,46 @@ def test_metrics_are_those_of_the_documentation(world: Any, versions: dict[str, 
         *(f"precision_at_{k}" for k in (5, 10, 25)),
     }
     assert all(0 <= value <= 1 for value in answer["metrics"].values())
+
+
+def test_objective_raises_what_recommendations_are_worth(world: Any, group: str) -> None:
+    """Years are prices here: 1950 + n of item n."""
+    worth = {}
+    for sensitivity in ("OFF", "HIGH"):
+        objective = {"itemAttribute": "YEAR", "objectiveSensitivity": sensitivity}
+        solution = world.solution(
+            group,
+            "aws-user-personalization-v2",
+            solutionConfig={"optimizationObjective": objective},
+        )
+        version = world.version(solution)
+        assert world.settled("solutionVersion", version)["status"] == "ACTIVE"
+        metrics = world.personalize.get_solution_metrics(solutionVersionArn=version)["metrics"]
+        assert 0 <= metrics["average_rewards_at_k"] <= 1
+        campaign = world.campaign(version)
+        items = world.ids(campaignArn=campaign, userId="u1", numResults=10)
+        worth[sensitivity] = sum(int(item[1:]) for item in items)
+        world.personalize.delete_campaign(campaignArn=campaign)
+        world.gone("campaign", campaign)
+    assert worth["HIGH"] > worth["OFF"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "attribute", "words"),
+    [
+        ("aws-user-personalization-v2", "GENRES", "a number of the Items dataset, not GENRES"),
+        ("aws-user-personalization-v2", "NONE", "a number of the Items dataset, not NONE"),
+        ("aws-sims", "YEAR", "aws-sims does not support optimizationObjective"),
+    ],
+)
+def test_objective_that_cannot_be_is_refused(
+    world: Any, group: str, recipe: str, attribute: str, words: str
+) -> None:
+    code, message = refusal(
+        world.personalize.create_solution,
+        name="objective",
+        datasetGroupArn=group,
+        recipeArn=RECIPE + recipe,
+        solutionConfig={"optimizationObjective": {"itemAttribute": attribute}},
+    )
+    assert (code, words in message) == ("InvalidInputException", True)

@@ -86,6 +86,29 @@ def test_description_of_a_job_has_what_sagemaker_fills_in(aws: Any) -> None:
     )
 
 
+def test_channel_of_a_manifest_has_the_files_that_it_lists(aws: Any) -> None:
+    def put(manifest: Any) -> None:
+        body = json.dumps(manifest).encode()
+        aws.s3.put_object(Bucket="data-bucket", Key="lists/train.manifest", Body=body)
+
+    source = {"S3DataType": "ManifestFile", "S3Uri": "s3://data-bucket/lists/train.manifest"}
+    channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
+    put([{"prefix": "s3://data-bucket/input/train/"}, "deep/b.jsonl"])
+    assert aws.trained("manifest", InputDataConfig=[channel])["TrainingJobStatus"] == "Completed"
+    events = aws.logs.filter_log_events(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="manifest/"
+    )["events"]
+    [files] = [event["message"] for event in events if event["message"].startswith("files ")]
+    assert "input/data/train/deep/b.jsonl" in files
+    assert "a.jsonl" not in files
+    wrongs: list[Any] = [{}, [], ["a"], [{"prefix": 1}], [{"prefix": "s3://data-bucket/"}, 2]]
+    for wrong in wrongs:
+        put(wrong)
+        code, message = refusal(aws, "manifest-2", InputDataConfig=[channel])
+        assert code == "ValidationException"
+        assert "the manifest s3://data-bucket/lists/train.manifest must be" in message
+
+
 def test_every_value_of_a_metric_is_in_cloudwatch(aws: Any) -> None:
     job = aws.trained("series", HyperParameters={"losses": "[1.5, 0.75, 1.0]"})
     assert [metric["Value"] for metric in job["FinalMetricDataList"]] == [1.0]
@@ -248,9 +271,9 @@ def test_names_are_unique_and_free_again_after_deletion(aws: Any) -> None:
             "Invalid channel name in InputDataConfig: '..' is not a path inside its folder",
         ),
         (
-            {"InputDataConfig": channel(source={"S3DataType": "ManifestFile"})},
+            {"InputDataConfig": channel(source={"S3DataType": "AugmentedManifestFile"})},
             "NotImplementedByLocalAws",
-            "ManifestFile",
+            "AugmentedManifestFile",
         ),
         (
             {"InputDataConfig": channel(InputMode="Pipe")},

@@ -1,5 +1,9 @@
 """Batch transform: one request or many from an object, one `.out` object back."""
 
+import gzip
+import json
+import re
+import struct
 import time
 from typing import Any
 
@@ -32,7 +36,7 @@ def transformed(aws: Any, name: str, **changes: Any) -> dict[str, Any]:
         "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
     }
     for key, value in changes.items():
-        request[key] = {**request[key], **value} if isinstance(value, dict) else value
+        request[key] = {**request.get(key, {}), **value} if isinstance(value, dict) else value
     aws.sagemaker.create_transform_job(**request)
     for _ in range(300):
         job: dict[str, Any] = aws.sagemaker.describe_transform_job(TransformJobName=name)
@@ -137,6 +141,120 @@ def test_listing_and_refusals(aws: Any, model: str) -> None:
     with pytest.raises(ClientError, match="is in status Completed"):
         aws.sagemaker.stop_transform_job(TransformJobName="listed")
     with pytest.raises(ClientError, match="NotImplementedByLocalAws"):
-        transformed(aws, "record", TransformInput={"SplitType": "RecordIO"})
+        transformed(aws, "record", TransformInput={"SplitType": "TFRecord"})
     with pytest.raises(ClientError, match="Could not find model"):
         transformed(aws, "none", ModelName="none")
+
+
+def of(aws: Any, key: str, body: bytes, **more: Any) -> dict[str, Any]:
+    """The input of a transform, of one object."""
+    aws.s3.put_object(Bucket="data-bucket", Key=key, Body=body)
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://data-bucket/{key}"}
+    return {"DataSource": {"S3DataSource": source}, **more}
+
+
+# the fake model answers each line of CSV and of JSON Lines with its length
+@pytest.mark.parametrize("strategy", ["SingleRecord", "MultiRecord"])
+def test_answers_are_joined_with_records_of_csv(aws: Any, model: str, strategy: str) -> None:
+    name = f"csv-{strategy}"
+    job = transformed(
+        aws,
+        name,
+        BatchStrategy=strategy,
+        TransformInput=of(aws, "join/a.csv", b'7,"a,b",5\n8,c,555\n', ContentType="text/csv"),
+        DataProcessing={
+            "InputFilter": "$[1:]",
+            "JoinSource": "Input",
+            "OutputFilter": "$[0,-1]",
+        },
+    )
+    assert job["TransformJobStatus"] == "Completed", job
+    # '"a,b",5' has 7 characters and 'c,555' has 5
+    assert outputs(aws, name) == {"a.csv.out": b"7,7\n8,5\n"}
+    assert job["DataProcessing"]["JoinSource"] == "Input"
+
+
+def test_answers_are_joined_with_records_of_json(aws: Any, model: str) -> None:
+    body = b'{"id": 1, "features": [1, 2]}\n{"id": 2, "features": [1]}\n'
+    lines = of(aws, "join/b.jsonl", body, ContentType="application/jsonlines")
+
+    def told(name: str, **processing: str) -> list[Any]:
+        job = transformed(aws, name, TransformInput=lines, DataProcessing=processing)
+        assert job["TransformJobStatus"] == "Completed", job
+        [content] = outputs(aws, name).values()
+        return [json.loads(line) for line in content.splitlines()]
+
+    assert told("json-1", InputFilter="$.features", JoinSource="Input") == [
+        {"id": 1, "features": [1, 2], "SageMakerOutput": len("[1, 2]")},
+        {"id": 2, "features": [1], "SageMakerOutput": len("[1]")},
+    ]
+    kept = {"OutputFilter": "$['id','SageMakerOutput']", "JoinSource": "Input"}
+    assert told("json-2", InputFilter="$['features'][0]", **kept) == [
+        {"id": 1, "SageMakerOutput": 1},
+        {"id": 2, "SageMakerOutput": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("processing", "words"),
+    [
+        ({"InputFilter": "$.nothing"}, r"\$.nothing selects nothing"),
+        ({"OutputFilter": "$[3]"}, r"\$\[3\] selects nothing"),
+    ],
+)
+def test_filter_that_selects_nothing_fails_the_job(
+    aws: Any, model: str, processing: dict[str, str], words: str
+) -> None:
+    lines = of(aws, "join/c.jsonl", b'{"id": 1}\n', ContentType="application/jsonlines")
+    name = f"nothing-{next(iter(processing))}"
+    job = transformed(aws, name, TransformInput=lines, DataProcessing=processing)
+    assert job["TransformJobStatus"] == "Failed"
+    assert re.search(words, job["FailureReason"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"DataProcessing": {"InputFilter": "features"}}, "not a JSONPath"),
+        ({"DataProcessing": {"InputFilter": "$..a"}}, "not a JSONPath"),
+        ({"DataProcessing": {"JoinSource": "Input"}}, "not application/octet-stream"),
+    ],
+)
+def test_processing_that_cannot_be_done_is_refused(
+    aws: Any, model: str, changes: Any, words: str
+) -> None:
+    with pytest.raises(ClientError, match=words):
+        transformed(aws, "refused", **changes)
+
+
+def test_compressed_objects_are_unpacked(aws: Any, model: str) -> None:
+    packed = of(aws, "packed/a.txt.gz", gzip.compress(b"ab\ncd\n"), CompressionType="Gzip")
+    transformed(aws, "gzip", BatchStrategy="SingleRecord", TransformInput=packed)
+    assert outputs(aws, "gzip") == {"a.txt.gz.out": b"\nba\n\ndc\n"}
+    plain = of(aws, "packed/b.txt", b"ab\n", CompressionType="Gzip")
+    job = transformed(aws, "no-gzip", TransformInput=plain)
+    assert "b.txt is not gzip" in job["FailureReason"]
+
+
+def test_records_of_recordio_are_asked_frame_by_frame(aws: Any, model: str) -> None:
+    frames = [
+        struct.pack("<II", 0xCED7230A, len(content)) + content + b"\0" * (-len(content) % 4)
+        for content in (b"abcd", b"xyz")
+    ]
+    whole = of(aws, "frames/a.pb", b"".join(frames), SplitType="RecordIO")
+    answer = {"AssembleWith": "None"}
+    transformed(
+        aws, "frames", BatchStrategy="SingleRecord", TransformInput=whole, TransformOutput=answer
+    )
+    assert outputs(aws, "frames") == {"a.pb.out": frames[0][::-1] + frames[1][::-1]}
+    broken = of(aws, "frames/b.pb", frames[0] + b"12345678", SplitType="RecordIO")
+    job = transformed(aws, "no-frames", TransformInput=broken)
+    assert f"not in RecordIO (at byte {len(frames[0])})" in job["FailureReason"]
+
+
+def test_objects_of_a_manifest_are_transformed(aws: Any, model: str) -> None:
+    manifest = [{"prefix": "s3://data-bucket/batch/in/"}, "deep/b.jsonl"]
+    listed = of(aws, "lists/batch.manifest", json.dumps(manifest).encode())
+    listed["DataSource"]["S3DataSource"]["S3DataType"] = "ManifestFile"
+    transformed(aws, "manifest", TransformInput=listed)
+    assert outputs(aws, "manifest") == {"deep/b.jsonl.out": b"\nzyx\n"}

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from recsys.recipes.dataset import Dataset
 from recsys.recipes.hyperparameters import grid
 from recsys.recipes.interest import RARELY, returning
+from recsys.recipes.objective import rewards
 from recsys.recipes.recipe import Config, Model, Query, Recipe, top
 
 _LENGTH = 25
@@ -66,17 +67,34 @@ class Judged(NamedTuple):
         relevant = csr_array((np.ones(len(indices)), indices, indptr), shape=shape)
         return ranking_metrics(self.lists, relevant, _CUTS)
 
+    def rewarded(self, reward: NDArray[np.float64]) -> float:
+        """The rewards of what users took of their lists, over those of all that was on them.
+
+        Args:
+            reward: of each item, float64[items].
+        """
+        rows = zip(self.lists, self.hidden, strict=True)
+        taken = sum(float(reward[np.intersect1d(row, hidden)].sum()) for row, hidden in rows)
+        possible = float(reward[self.lists[self.lists >= 0]].sum())
+        return taken / possible if possible else 0.0
+
 
 def evaluate(recipe: Recipe, data: Dataset, config: Config) -> dict[str, float]:
     """Amazon Personalize's metrics of `recipe` on `data`, by its names for them.
 
-    Coverage, MRR@25, NDCG and precision @5, 10 and 25 (NDCG as its documentation words it).
+    Coverage, MRR@25, NDCG and precision @5, 10 and 25 (NDCG as its documentation words it); with
+    an objective, average_rewards_at_k.
     """
+    reward = rewards(data, config)
     users = held_out(data, 10, config.seed)[0]
     model = recipe.fit(without(data, users), config)
-    found = judge(model, data, users, config, recipe.related).metrics()
+    judged = judge(model, data, users, config, recipe.related)
+    found = judged.metrics()
     coverage = {"coverage": round(found["coverage@25"], 4)}
-    return coverage | {name: round(found[ours], 4) for name, ours in _NAMES.items()}
+    metrics = coverage | {name: round(found[ours], 4) for name, ours in _NAMES.items()}
+    if reward is not None:
+        metrics["average_rewards_at_k"] = round(judged.rewarded(reward), 4)
+    return metrics
 
 
 def held_out(data: Dataset, folds: int, seed: int) -> list[NDArray[np.int64]]:

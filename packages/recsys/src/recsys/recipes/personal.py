@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from recsys.errors import InputError
 from recsys.lists.blend import Blend, Dense, standardized
+from recsys.recipes import objective
 from recsys.recipes.dataset import Dataset
 from recsys.recipes.evaluation import best_of
 from recsys.recipes.hyperparameters import Given
@@ -79,6 +80,7 @@ class PersonalModel:
         born: seconds when each item was created or first taken, float64[items], NaN unknown.
         attributes: of all items. preferences: of users and contexts, over the learned items.
         interest: how events weigh. returns: whether people take again what they had.
+        lift: what an objective adds to the score of each item, float64[items].
         place: of each item in `learned`, −1 for one that was not learned, int64[items].
     """
 
@@ -94,6 +96,7 @@ class PersonalModel:
     interest: Interest
     returns: bool
     mix: Mix
+    lift: NDArray[np.float64]
     place: NDArray[np.int64] = field(init=False)
     _unknown: NDArray[np.int64] = field(init=False)
 
@@ -133,6 +136,7 @@ class PersonalModel:
             scores[self._unknown] = self.attributes.carried_over(
                 learned, self.learned, self._unknown
             )
+        scores += self.lift
         if self.mix.exploration:
             now = min(query.now, self.end)
             new = ~(self.born < now - self.mix.new_days * _DAY)
@@ -179,7 +183,7 @@ class PersonalModel:
         )
 
 
-_ARRAYS = ("learned", "weights", "counts", "born")
+_ARRAYS = ("learned", "weights", "counts", "born", "lift")
 
 
 class Personal:
@@ -197,7 +201,7 @@ class Personal:
         config = inherited(config)
         mix = Mix.of(config)
         interest = Interest.of(data, config)
-        return learn(data, interest.in_data(data), interest, mix)
+        return learn(data, interest.in_data(data), interest, mix, objective.lift(data, config))
 
     def tune(self, data: Dataset, config: Config) -> Config:
         """Choose half-life and weights on a fifth of the users, who are not learned from."""
@@ -214,15 +218,7 @@ class Personal:
 
 
 def inherited(config: Config) -> Config:
-    """`config` with the hyperparameters of the version that an UPDATE starts from.
-
-    Raises:
-        InputError: it asks for an objective, which no recipe here can optimise.
-    """
-    if config.objective is not None:
-        raise InputError(
-            f"{config.recipe} does not optimise for an objective (optimizationObjective)"
-        )
+    """`config` with the hyperparameters of the version that an UPDATE starts from."""
     if config.previous is None:
         return config
     result = json.loads((Path(config.previous) / "result.json").read_text(encoding="utf-8"))
@@ -231,8 +227,14 @@ def inherited(config: Config) -> Config:
     )
 
 
-def learn(data: Dataset, taken: Taken, interest: Interest, mix: Mix) -> PersonalModel:
-    """The model of what was `taken`.
+def learn(
+    data: Dataset,
+    taken: Taken,
+    interest: Interest,
+    mix: Mix,
+    lift: NDArray[np.float64] | None = None,
+) -> PersonalModel:
+    """The model of what was `taken`, with what an objective adds to each item's score.
 
     Raises:
         InputError: nothing was.
@@ -266,6 +268,7 @@ def learn(data: Dataset, taken: Taken, interest: Interest, mix: Mix) -> Personal
         interest=interest,
         returns=returning(data) >= RARELY,
         mix=mix,
+        lift=np.zeros(items) if lift is None else lift,
     )
 
 

@@ -22,4 +22,9 @@ RECIPES: dict[str, Recipe] = {
     "aws-vod-because-you-watched-x": Related(),
     "aws-vod-most-popular": Popular(),
     "aws-vod-trending-now": Trending(),
+    "aws-ecomm-popular-items-by-views": Popular(),
+    "aws-ecomm-popular-items-by-purchases": Popular(),
+    "aws-ecomm-frequently-bought-together": Related(),
+    "aws-ecomm-customers-who-viewed-x-also-viewed": Related(),
+    "aws-ecomm-recommended-for-you": Personal(),
 }

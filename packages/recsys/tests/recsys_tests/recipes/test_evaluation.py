@@ -123,3 +123,11 @@ def test_popularity_finds_what_everybody_takes_last() -> None:
         *(f"precision_at_{k}" for k in (5, 10, 25)),
     ]
     assert ask().user == -1
+
+
+def test_rewards_are_those_of_what_was_taken_over_all_that_was_shown() -> None:
+    lists = np.array([[0, 1, -1], [2, 3, 4]])
+    judged = Judged(lists, [np.array([1], np.int32), np.array([2, 4, 9], np.int32)], 10)
+    reward = np.array([1.0, 2, 4, 8, 16, 0, 0, 0, 0, 100])
+    assert judged.rewarded(reward) == (2 + 4 + 16) / (1 + 2 + 4 + 8 + 16)
+    assert judged.rewarded(np.zeros(10)) == 0

@@ -290,3 +290,30 @@ def test_an_update_keeps_the_tuned_hyperparameters(tmp_path: Path) -> None:
     )
     mix = Personal().fit(BOARD, config).mix
     assert (mix.half_life, mix.next_item) == (3.0, 0.25)
+
+
+@pytest.mark.parametrize("name", ["aws-user-personalization", "aws-user-personalization-v2"])
+def test_objective_draws_up_items_by_its_sensitivity(name: str) -> None:
+    prices = np.arange(SIZE, dtype=float)
+    prices[3] = np.nan  # of which nothing is known
+    data = replace(BOARD, item_columns={"PRICE": Column("number", numbers=prices)})
+
+    def reward(sensitivity: str | None) -> float:
+        """The mean price of the five best items for somebody who took the cheapest ones."""
+        objective = {"itemAttribute": "price", "objectiveSensitivity": sensitivity}
+        config = Config(name, objective=objective if sensitivity else None)
+        scores = RECIPES[name].fit(data, config).score(ask(0, 1))
+        return float(np.nan_to_num(prices)[np.argsort(-scores)[:5]].mean())
+
+    levels = [reward(sensitivity) for sensitivity in ("OFF", "LOW", "MEDIUM", "HIGH")]
+    assert levels[0] == reward(None)
+    assert levels == sorted(levels)
+    assert levels[0] < levels[-1]
+
+
+def test_objective_that_is_no_number_of_the_items_is_refused() -> None:
+    data = replace(BOARD, item_columns={"GENRES": category(*["Black", "White"] * 6)})
+    for name in ("GENRES", "PRICE"):
+        config = Config("aws-user-personalization-v2", objective={"itemAttribute": name})
+        with pytest.raises(InputError, match=f"'{name}' is no number of the items"):
+            Personal().fit(data, config)

@@ -1,0 +1,107 @@
+"""Jobs about a group's data: export of a dataset, deletion of users.
+
+https://docs.aws.amazon.com/personalize/latest/dg/export-data.html
+https://docs.aws.amazon.com/personalize/latest/dg/delete-records.html
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from local_aws.personalize.access import AccessDenied, JobStorage, Place, check_role
+from local_aws.personalize.batch import Batch
+from local_aws.personalize.data import GroupData
+from local_aws.personalize.datasets import Params, given
+from local_aws.personalize.resources import Failed
+from local_aws.personalize.schemas import Schema
+
+EXPORTS, DELETIONS = 5, 5
+
+
+class DataJobs(Batch):
+    """The part of the control plane that gives data back, and forgets it."""
+
+    def create_dataset_export_job(self, params: Params) -> Params:
+        """CreateDatasetExportJob: a dataset's records as CSV into S3."""
+        dataset = self.find("dataset", params["datasetArn"], ready=True)
+        target = Place.of(params["jobOutput"]["s3DataDestination"]["path"])
+        arn = self.arn_of("datasetExportJob", params["jobName"])
+        check_role(params["roleArn"], arn, self.region_name)
+        mode = params.get("ingestionMode", "PUT")
+        attributes = given(params, ("jobName", "datasetArn", "roleArn", "jobOutput"))
+        attributes["ingestionMode"] = mode
+        storage = JobStorage(params["roleArn"], arn, self.account_id, self.region_name)
+        data = self.data(dataset.group)
+
+        def task() -> None:
+            schema = data.schema(dataset["datasetType"])
+            if schema is None:
+                raise Failed("The dataset is gone.")
+            content = _table(schema, data.records(dataset["datasetType"], mode))
+            try:
+                storage.write(target, f"{params['jobName']}.csv", content)
+            except AccessDenied as error:
+                raise Failed(str(error)) from None
+
+        with self.lock:
+            running = [job for job in self.all("datasetExportJob") if job.busy]
+            self.quota(len(running), EXPORTS, "dataset export jobs in progress")
+            job = self.add("datasetExportJob", arn, dataset.group, attributes, params)
+            self.work(job, "CREATE", "ACTIVE", task)
+        return {"datasetExportJobArn": arn}
+
+    def create_data_deletion_job(self, params: Params) -> Params:
+        """CreateDataDeletionJob: all that is known of users whose ids a CSV file lists."""
+        group = self.find("datasetGroup", params["datasetGroupArn"], ready=True)
+        source = Place.of(params["dataSource"].get("dataLocation") or "")
+        arn = self.arn_of("dataDeletionJob", params["jobName"])
+        check_role(params["roleArn"], arn, self.region_name)
+        attributes = given(params, ("jobName", "datasetGroupArn", "dataSource", "roleArn"))
+        storage = JobStorage(params["roleArn"], arn, self.account_id, self.region_name)
+        data: GroupData = self.data(group.arn)
+
+        def task() -> None:
+            try:
+                files = storage.read(source)
+            except AccessDenied as error:
+                raise Failed(str(error)) from None
+            users = {user for name, content in files for user in _users(name, content)}
+            job.attributes["numDeleted"] = data.forget(users)
+
+        with self.lock:
+            running = [job for job in self.all("dataDeletionJob") if job.busy]
+            self.quota(len(running), DELETIONS, "data deletion jobs in progress")
+            job = self.add("dataDeletionJob", arn, group.arn, attributes, params)
+            self.work(job, "", "COMPLETED", task)
+        return {"dataDeletionJobArn": arn}
+
+
+def _table(schema: Schema, records: Iterable[dict[str, Any]]) -> bytes:
+    """Records as a CSV file; of those that are the same in all fields, one."""
+    names = [field.name for field in schema.fields]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(
+        dict.fromkeys(tuple(_cell(one.get(name)) for name in names) for one in records)
+    )
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
+
+
+def _users(name: str, content: bytes) -> list[str]:
+    try:
+        rows = list(csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Failed(f"{name} is not a CSV file in UTF-8: {error}") from None
+    if not rows or rows[0] != ["USER_ID"]:
+        raise Failed(f"{name} must have a single column USER_ID, with that header.")
+    if odd := [number for number, row in enumerate(rows, 1) if len(row) > 1]:
+        raise Failed(f"{name}, line {odd[0]}: a single column USER_ID is needed.")
+    return [row[0] for row in rows[1:] if row and row[0]]
