@@ -23,6 +23,7 @@ from local_aws.browsers import ProgramsOnly
 from local_aws.http_server import HttpServer, parts
 from local_aws.moto_patches import install
 from local_aws.refusal import error_form, refusal, scope
+from local_aws.servicequotas import table
 
 log = logging.getLogger("local_aws")
 
@@ -170,14 +171,20 @@ class LocalAws:
 
     Args:
         port: the port to listen on; 0 takes a free one.
+        quotas: what accounts may have, one of `servicequotas.table.PROFILES`: `ordinary`, or
+            `new-account` for AWS's defaults.
 
     Raises:
+        ValueError: there are no such quotas.
         PortInUse: on entering, when `port` is taken.
         RuntimeError: on entering, when another runs in this process: both would share one state.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, quotas: str = table.PROFILES[0]) -> None:
+        if quotas not in table.PROFILES:
+            raise ValueError(f"quotas must be one of {', '.join(table.PROFILES)}, not {quotas!r}")
         self._port = port
+        self._quotas = quotas
         self._server: HttpServer | None = None
 
     @property
@@ -212,6 +219,7 @@ class LocalAws:
             ) from None
         os.environ["MOTO_PORT"] = str(self._server.port)  # moto builds its own links from it
         clients.set_endpoint_url(self.url)
+        table.use(self._quotas)
         state.open_folder()
         self._server.start()
         return self
@@ -229,4 +237,5 @@ class LocalAws:
         # a reset makes each backend anew, and AWS's managed policies take seconds to make
         default_user_config.pop("iam", None)
         BackendDict.reset()
+        table.use(table.PROFILES[0])
         state.close_folder()
