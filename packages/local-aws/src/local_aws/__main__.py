@@ -1,4 +1,4 @@
-"""`python -m local_aws [--port N] [-- COMMAND …]`: the local AWS until Ctrl-C.
+"""`python -m local_aws [--port N] [--quotas …] [-- COMMAND …]`: the local AWS until Ctrl-C.
 
 A command is run beside it, with the variables that lead it there, and ends when it ends.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from local_aws.iam.propagation import LONGEST
 from local_aws.processes import Child
 from local_aws.server import LocalAws, PortInUse
+from local_aws.servicequotas.table import PROFILES
 
 _GRACE = 5.0  # seconds that a command has to end
 
@@ -24,6 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted; 0, or 2 with a line on stderr when the port is taken."""
     parser = argparse.ArgumentParser(prog="local_aws", description="AWS on this machine.")
     parser.add_argument("--port", type=int, default=4566, help="loopback port (default 4566)")
+    parser.add_argument(
+        "--quotas",
+        choices=PROFILES,
+        default=PROFILES[0],
+        help="an ordinary account's, or AWS's defaults, as a new account has them",
+    )
     parser.add_argument("--verbose", action="store_true", help="log every request")
     parser.add_argument(
         "--iam-delay",
@@ -46,7 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
     try:
-        with LocalAws(options.port, iam_delay=options.iam_delay) as aws:
+        with LocalAws(
+            options.port, iam_delay=options.iam_delay, quotas=options.quotas
+        ) as aws:
             settings = "\n".join(f"  export {k}={v}" for k, v in aws.environment().items())
             print(f"The local AWS listens on {aws.url}. In another shell:\n{settings}", flush=True)
             with _beside(options.command, aws.environment()):

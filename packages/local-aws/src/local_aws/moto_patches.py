@@ -33,6 +33,7 @@ from moto.personalize.models import personalize_backends
 from moto.s3 import models as s3_models
 from moto.s3.responses import S3Response
 from moto.sagemaker.models import sagemaker_backends
+from moto.servicequotas.models import servicequotas_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
@@ -54,6 +55,7 @@ from local_aws.s3.models import LocalKey, LocalMultipart, LocalS3Backend
 from local_aws.s3vectors.models import s3vectors_backends
 from local_aws.sagemaker.models import SageMakerBackend
 from local_aws.sagemakerruntime.models import SageMakerRuntimeBackend
+from local_aws.servicequotas.models import ServiceQuotasBackend
 from local_aws.sns.models import LocalSnsBackend
 from local_aws.sqs.models import LocalSqsBackend
 from local_aws.sts.models import LocalSTSBackend
@@ -70,6 +72,7 @@ _BACKENDS: Final[tuple[tuple[Any, type], ...]] = (
     (personalize_backends, PersonalizeBackend),
     (s3_models.s3_backends, LocalS3Backend),
     (sagemaker_backends, SageMakerBackend),
+    (servicequotas_backends, ServiceQuotasBackend),
     (sns_backends, LocalSnsBackend),
     (sqs_backends, LocalSqsBackend),
     (sts_backends, LocalSTSBackend),

@@ -24,6 +24,7 @@ from local_aws.http_server import HttpServer, parts
 from local_aws.iam import propagation
 from local_aws.moto_patches import install
 from local_aws.refusal import error_form, refusal, scope
+from local_aws.servicequotas import table
 
 log = logging.getLogger("local_aws")
 
@@ -173,15 +174,23 @@ class LocalAws:
         port: the port to listen on; 0 takes a free one.
         iam_delay: seconds until a change of a role's policies holds, from 0 to 60: as on AWS, where
             such changes take up to a minute to reach every service.
+        quotas: what accounts may have, one of `servicequotas.table.PROFILES`: `ordinary`, or
+            `new-account` for AWS's defaults.
 
     Raises:
+        ValueError: there are no such quotas.
         PortInUse: on entering, when `port` is taken.
         RuntimeError: on entering, when another runs in this process: both would share one state.
     """
 
-    def __init__(self, port: int = 0, *, iam_delay: float = 0) -> None:
+    def __init__(
+        self, port: int = 0, *, iam_delay: float = 0, quotas: str = table.PROFILES[0]
+    ) -> None:
+        if quotas not in table.PROFILES:
+            raise ValueError(f"quotas must be one of {', '.join(table.PROFILES)}, not {quotas!r}")
         self._port = port
         self._iam_delay = iam_delay
+        self._quotas = quotas
         self._server: HttpServer | None = None
 
     @property
@@ -217,6 +226,7 @@ class LocalAws:
             ) from None
         os.environ["MOTO_PORT"] = str(self._server.port)  # moto builds its own links from it
         clients.set_endpoint_url(self.url)
+        table.use(self._quotas)
         state.open_folder()
         self._server.start()
         return self
@@ -235,4 +245,5 @@ class LocalAws:
         default_user_config.pop("iam", None)
         BackendDict.reset()
         propagation.set_delay(0)
+        table.use(table.PROFILES[0])
         state.close_folder()

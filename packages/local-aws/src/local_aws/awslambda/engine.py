@@ -15,13 +15,14 @@ from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.awslambda import packages, standins
 from local_aws.awslambda.logs import LogSettings, LogStream
 from local_aws.awslambda.sandbox import Answer, Sandbox
+from local_aws.servicequotas.models import applied
 from local_aws.sts.models import AccessDenied, assume
 
 log = logging.getLogger("local_aws.lambda")
 
 IDLE_SECONDS = 300.0  # a sandbox without work is ended after this time
 LIFE_SECONDS = 3000.0  # a sandbox ends before its role's credentials (one hour) do
-CONCURRENCY = 100  # sandboxes at once, of all functions; AWS's default is 1000
+CONCURRENCY = 100  # sandboxes at once, of all functions, however large the account's quota
 
 
 class TooManyRequests(AwsError):
@@ -67,6 +68,11 @@ class Program:
         """The function's, unqualified."""
         partition = get_partition(self.region)
         return f"arn:{partition}:lambda:{self.region}:{self.account}:function:{self.function}"
+
+
+def concurrency(account: str, region: str) -> int:
+    """How many invocations of an account's functions run at once in a region."""
+    return min(CONCURRENCY, int(applied("lambda", "Concurrent executions", account, region)))
 
 
 class Engine:
@@ -146,7 +152,7 @@ class Engine:
                 raise AwsError("ServiceException", "The local AWS is stopping.")
             if reserved is not None and self._busy[program.function] >= reserved:
                 raise TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded")
-            if self._busy.total() >= CONCURRENCY:
+            if self._busy.total() >= concurrency(program.account, program.region):
                 raise TooManyRequests("ConcurrentInvocationLimitExceeded")
             key = (program.function, program.version)
             before = self._current.get(key)

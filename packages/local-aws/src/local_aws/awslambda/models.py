@@ -34,7 +34,7 @@ from werkzeug.exceptions import HTTPException
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.awslambda import destinations
-from local_aws.awslambda.engine import CONCURRENCY, Engine, Layer, Program, TooManyRequests
+from local_aws.awslambda.engine import Engine, Layer, Program, TooManyRequests, concurrency
 from local_aws.awslambda.logs import LogSettings
 from local_aws.awslambda.outcomes import AsyncOutcome, async_outcome, remember
 from local_aws.awslambda.sandbox import Answer
@@ -294,14 +294,15 @@ class LocalLambdaBackend(LambdaBackend):
             for one in self.list_layers()
             for version in self.list_layer_versions(one["LayerName"])
         ]
+        most = concurrency(self.account_id, self.region_name)
         reserved = sum(int(one.reserved_concurrency or 0) for one in functions)
         return {
             "AccountLimit": {
                 "TotalCodeSize": 75 << 30,
                 "CodeSizeUnzipped": _UNZIPPED_BYTES,
                 "CodeSizeZipped": 50 << 20,
-                "ConcurrentExecutions": CONCURRENCY,
-                "UnreservedConcurrentExecutions": CONCURRENCY - reserved,
+                "ConcurrentExecutions": most,
+                "UnreservedConcurrentExecutions": most - reserved,
             },
             "AccountUsage": {
                 "TotalCodeSize": sum(one.code_size for one in code),

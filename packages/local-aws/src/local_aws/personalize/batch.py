@@ -20,7 +20,10 @@ from local_aws.personalize.filters import Filter
 from local_aws.personalize.resources import KINDS, Failed, Resource
 from local_aws.personalize.runtime import Asking
 
-JOBS = 5
+_QUOTAS = {
+    "batchInferenceJob": "Pending or In Progress batch inference jobs",
+    "batchSegmentJob": "Pending or In Progress batch segment jobs",
+}
 _RESULTS, _MOST = 25, 500
 _USERS, _MOST_USERS = 100, 5_000_000
 _NO_BATCH = ("aws-trending-now",)
@@ -96,7 +99,7 @@ class Batch(Events):
         storage = JobStorage(role, arn, self.account_id, self.region_name)
         with self.lock:
             running = [job for job in self.all(kind) if job.busy]
-            self.quota(len(running), JOBS, "batch jobs in progress")
+            self.quota(len(running), _QUOTAS[kind])
             job = self.add(kind, arn, version.group, attributes, params)
             data = self.data(version.group)
 

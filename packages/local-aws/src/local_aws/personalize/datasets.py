@@ -12,7 +12,6 @@ from local_aws.personalize.errors import AlreadyExists, InvalidInput, LimitExcee
 from local_aws.personalize.filters import Filter
 from local_aws.personalize.resources import Failed, Registry, Resource, now
 
-GROUPS, SCHEMAS, IMPORTS, FILTERS = 5, 500, 5, 30
 FILTER_FIELDS = 20
 INTERACTIONS, USERS, USER_INTERACTIONS, USER_SHARE = 1000, 25, 2, 0.01
 _REMEMBERED = 100_000  # recommendations
@@ -41,7 +40,7 @@ class Datasets(Registry):
         arn = self.arn_of("datasetGroup", params["name"])
         with self.lock:
             if arn not in self.resources:
-                self.quota(len(self.all("datasetGroup")), GROUPS, "dataset groups")
+                self.quota(len(self.all("datasetGroup")), "Active dataset groups")
             names = ("name", "domain", "roleArn", "kmsKeyArn")
             group = self.add("datasetGroup", arn, arn, given(params, names), params)
             group.inner = GroupData()
@@ -77,7 +76,7 @@ class Datasets(Registry):
         arn = self.arn_of("schema", params["name"])
         with self.lock:
             if arn not in self.resources:
-                self.quota(len(self.all("schema")), SCHEMAS, "schemas")
+                self.quota(len(self.all("schema")), "Schemas")
             made = self.add("schema", arn, "", given(params, ("name", "schema", "domain")), params)
             made.inner = schema
         return {"schemaArn": arn}
@@ -198,7 +197,7 @@ class Datasets(Registry):
         with self.lock:
             self.idle(dataset)
             running = [job for job in self.all("datasetImportJob") if job.busy]
-            self.quota(len(running), IMPORTS, "dataset import jobs in progress")
+            self.quota(len(running), "Pending or In Progress dataset import jobs")
             job = self.add("datasetImportJob", arn, dataset.group, attributes, params)
             storage = JobStorage(role, arn, self.account_id, self.region_name)
             task = partial(self._import, job, dataset, storage, place, full)
@@ -281,7 +280,7 @@ class Datasets(Registry):
         with self.lock:
             others = self.all("filter", datasetGroupArn=group.arn)
             if arn not in self.resources:
-                self.quota(len(others), FILTERS, "filters of a dataset group")
+                self.quota(len(others), "Active filters per dataset group")
             fields = compiled.fields.union(*(other.inner.fields for other in others))
             if len(fields) > FILTER_FIELDS:
                 raise LimitExceeded(

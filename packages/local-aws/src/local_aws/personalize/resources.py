@@ -13,6 +13,7 @@ from moto.core.base_backend import BaseBackend
 from moto.utilities.utils import get_partition
 
 from local_aws.personalize import errors
+from local_aws.servicequotas.models import applied
 
 log = logging.getLogger("local_aws.personalize")
 _PAGE = 100
@@ -218,15 +219,20 @@ class Registry(BaseBackend):
             found = [each for each in found if each[described.parent] == parent]
         return paged(described.plural, [r.attributes for r in found], params)
 
-    def quota(self, count: int, most: int, what: str) -> None:
+    def quota(self, count: int, name: str) -> None:
         """Make sure that one more is allowed.
+
+        Args:
+            count: how many there are.
+            name: the quota's in Service Quotas.
 
         Raises:
             LimitExceeded: otherwise.
         """
+        most = applied("personalize", name, self.account_id, self.region_name)
         if count >= most:
             raise errors.LimitExceeded(
-                f"The quota of {most} {what} is used up. Delete one, or wait for it to end."
+                f"The quota '{name}' of {most:g} is used up. Delete one, or wait for it to end."
             )
 
     def work(

@@ -10,7 +10,6 @@ from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.resources import Failed, Resource, now
 from local_aws.personalize.solutions import Job, Solutions, Trained
 
-CAMPAIGNS, RECOMMENDERS = 5, 5
 _LATEST = "/$LATEST"
 
 
@@ -58,7 +57,7 @@ class Serving(Solutions):
         with self.lock:
             there = [c for c in self.all("campaign") if c.group == version.group]
             if arn not in self.resources:
-                self.quota(len(there), CAMPAIGNS, "campaigns of a dataset group")
+                self.quota(len(there), "Active campaigns per dataset group")
             campaign = self.add("campaign", arn, version.group, attributes, params)
             self.work(campaign, "CREATE", "ACTIVE", lambda: self._serve(campaign, version))
         return {"campaignArn": arn}
@@ -150,7 +149,7 @@ class Serving(Solutions):
         with self.lock:
             there = self.all("recommender", datasetGroupArn=group.arn)
             if arn not in self.resources:
-                self.quota(len(there), RECOMMENDERS, "recommenders of a dataset group")
+                self.quota(len(there), "Active recommenders per dataset group")
             made = self.add("recommender", arn, group.arn, attributes, params)
             made.inner = Recommending()
             self.work(made, "CREATE", "ACTIVE", lambda: self._train_and_serve(made), gate=self.gate)

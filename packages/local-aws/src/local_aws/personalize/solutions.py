@@ -29,7 +29,6 @@ from local_aws.personalize.engine import Codes, Training, TrainingFailed, export
 from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.resources import Failed, Resource, Stopped, now, token
 
-SOLUTIONS, TRAININGS = 10, 20
 _RATE = re.compile(r"rate\((\d+) days?\)")
 _FIRST_TRAINING = 3600.0  # seconds after a solution is made, as AWS promises "within one hour"
 _TUNED = ("USER_PERSONALIZATION", "PERSONALIZED_RANKING", "RELATED_ITEMS")
@@ -113,7 +112,7 @@ class Solutions(Datasets):
         with self.lock:
             if arn not in self.resources:
                 there = self.all("solution", datasetGroupArn=group.arn)
-                self.quota(len(there), SOLUTIONS, "solutions of a dataset group")
+                self.quota(len(there), "Active solutions per dataset group")
             solution = self.add("solution", arn, group.arn, attributes, params)
             solution.inner = _Schedule(self, solution)
             self.work(solution, "CREATE", "ACTIVE", then=solution.inner.set)
@@ -215,7 +214,7 @@ class Solutions(Datasets):
         job = Job()
         with self.lock:
             running = [version for version in self.all("solutionVersion") if version.busy]
-            self.quota(len(running), TRAININGS, "solution versions in progress")
+            self.quota(len(running), "Pending or In Progress solution versions")
             name = params.get("name") or token()
             arn = self.arn_of("solutionVersion", solution["name"], name)
             version = self.add("solutionVersion", arn, solution.group, attributes, params)

@@ -20,6 +20,12 @@ class ResourceInUse(ServiceException):
     code = "ResourceInUse"
 
 
+class ResourceLimitExceeded(ServiceException):
+    """A quota of the account is used up."""
+
+    code = "ResourceLimitExceeded"
+
+
 class Failed(Exception):
     """A job or a deployment cannot go on; the text is its FailureReason."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.inflight import InFlight
+from local_aws.sagemaker import quotas
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
 from local_aws.sagemaker.logs import LogStream
@@ -114,6 +115,7 @@ class Variant:
 
     def __init__(self, settings: dict[str, Any], model: Model, endpoint: str) -> None:
         self.name: str = settings["VariantName"]
+        self.settings = settings
         self.image: str = model.container["Image"]
         self.serverless: dict[str, int] | None = settings.get("ServerlessConfig")
         self.weight: float = settings.get("InitialVariantWeight", 1.0)
@@ -163,6 +165,11 @@ class Variant:
         if self._stream is not None:
             self._stream.abandon()
 
+    def sized(self) -> dict[str, Any]:
+        """Its settings, with the present number of instances."""
+        count = {} if self.instances is None else {"InitialInstanceCount": self.instances}
+        return {**self.settings, **count}
+
     def _write(self, line: str) -> None:
         if self._stream is not None:
             self._stream.write(line)
@@ -198,12 +205,46 @@ class Endpoint:
         self._lock = threading.RLock()
         self._deployment: Deployment = {}
         self._pending: Deployment = {}
+        self._coming: list[dict[str, Any]] = []  # the variants that are being brought up
         self._abandoned = False
 
     @property
     def status(self) -> str:
         """One of SageMaker's endpoint statuses."""
         return str(self._facts["EndpointStatus"])
+
+    @property
+    def use(self) -> quotas.Use:
+        """What it takes of the account's quotas now; during an update, both deployments count."""
+        with self._lock:
+            hosted = [variant.sized() for variant in self._deployment.values()]
+            return quotas.of_variants(hosted) + quotas.of_variants(self._coming)
+
+    def replacement(self, config: EndpointConfig) -> quotas.Use:
+        """What more it takes of them to be updated to another configuration.
+
+        Instances are replaced while the present ones answer; of a serverless endpoint only what
+        the new one has more is counted.
+        """
+        use, serverless = (
+            quotas.of_variants(config.variants),
+            ("ServerlessConfig" in config.variants[0]),
+        )
+        return use - self.use if serverless else use
+
+    def growth(self, desired: list[dict[str, Any]]) -> quotas.Use:
+        """What more it takes of them with other instance counts of its variants."""
+        counts = {each["VariantName"]: each.get("DesiredInstanceCount") for each in desired}
+        with self._lock:
+            variants = [variant.sized() for variant in self._deployment.values()]
+        now_used = quotas.of_variants(variants)
+        resized = [
+            {**variant, "InitialInstanceCount": counts[variant["VariantName"]]}
+            if counts.get(variant["VariantName"]) is not None and "ServerlessConfig" not in variant
+            else variant
+            for variant in variants
+        ]
+        return quotas.of_variants(resized) - now_used
 
     def summary(self) -> dict[str, Any]:
         """The endpoint as ListEndpoints shows it."""
@@ -274,6 +315,8 @@ class Endpoint:
             models: the models of the configuration's variants by name.
             retain: keep the present weights and instance counts of variants of the same name.
         """
+        with self._lock:
+            self._coming = config.variants
         self._in_background(self._deploy, config, models, retain)
 
     def _deploy(self, config: EndpointConfig, models: Mapping[str, Model], retain: bool) -> None:
@@ -294,7 +337,7 @@ class Endpoint:
             log.exception("endpoint %s", self.name)
             reason = f"{type(error).__name__}: {error}"
         with self._lock:
-            self._pending = {}
+            self._pending, self._coming = {}, []
             old = {} if reason else self._deployment
             if not reason:
                 if retain:

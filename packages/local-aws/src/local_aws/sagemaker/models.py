@@ -1,12 +1,15 @@
 """What SageMaker holds in one account and region."""
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.resource_tagging import TaggedResource
 from moto.sagemaker.models import SageMakerModelBackend
 
+from local_aws.sagemaker import quotas
 from local_aws.sagemaker.collection import Collection, Error
 from local_aws.sagemaker.errors import ResourceInUse, ValidationException
 from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
@@ -24,6 +27,7 @@ class SageMakerBackend(SageMakerModelBackend):
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
+        self._sizing = threading.Lock()
         prefix = f"arn:{self.partition}:sagemaker:{region_name}:{account_id}"
         self.jobs: Collection[TrainingJob] = Collection(
             "training-job",
@@ -84,6 +88,20 @@ class SageMakerBackend(SageMakerModelBackend):
             ),
             descending=False,
         )
+
+    @contextmanager
+    def within_quotas(self, more: quotas.Use) -> Iterator[None]:
+        """Do what takes more of the account's quotas, and no other such thing meanwhile.
+
+        Raises:
+            ResourceLimitExceeded: it does not fit beside what is in use.
+        """
+        with self._sizing:
+            used = quotas.Use()
+            for one in (*self.jobs, *self.transforms, *self.hosted, *self.instances):
+                used += one.use
+            quotas.check(more, used, self.account_id, self.region_name)
+            yield
 
     def reset(self) -> None:
         """Forget everything and end what runs."""

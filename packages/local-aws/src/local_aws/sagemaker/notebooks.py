@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.sagemaker import quotas
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import ValidationException, refuse_members
 from local_aws.sagemaker.roles import Role
@@ -98,6 +99,19 @@ class NotebookInstance:
         """The state by now; None once a deleted instance is gone."""
         then, seconds = _LEADS_TO.get(self._state, (self._state, 0.0))
         return then if time.monotonic() - self._since >= seconds else self._state
+
+    @property
+    def use(self) -> quotas.Use:
+        """What it takes of the account's quotas now: a stopped one has no machine."""
+        use = quotas.of_notebook_instance(self.machine)
+        if self.status not in ("Pending", "InService", "Stopping"):
+            del use[f"{self.machine} for notebook instance usage"]
+        return use if self.status else quotas.Use()
+
+    @property
+    def machine(self) -> str:
+        """Its instance type."""
+        return str(self._settings["InstanceType"])
 
     def begin(self, state: str, *, of: tuple[str, ...]) -> None:
         """Change from one of the states `of` into another.

@@ -7,7 +7,7 @@ from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse as MotoResponse
 
 from local_aws.api import LocalResponse, NotImplementedByLocalAws
-from local_aws.sagemaker import training
+from local_aws.sagemaker import quotas, training
 from local_aws.sagemaker.collection import Collection
 from local_aws.sagemaker.errors import ResourceInUse, refuse_members
 from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
@@ -73,8 +73,9 @@ class SageMakerResponse(LocalResponse):
         name = self.params["TrainingJobName"]
         jobs.check_free(name)
         job = TrainingJob(self.params, jobs.arn(name), self.region)
-        jobs.add(job)
-        job.start()
+        with self.backend.within_quotas(job.use):
+            jobs.add(job)
+            job.start()
         return {"TrainingJobArn": job.arn}
 
     def describe_training_job(self) -> dict[str, Any]:
@@ -107,8 +108,9 @@ class SageMakerResponse(LocalResponse):
         transforms.check_free(name)
         model = self.backend.hosted_models.get(self.params["ModelName"])
         job = TransformJob(self.params, transforms.arn(name), model)
-        transforms.add(job)
-        job.start()
+        with self.backend.within_quotas(job.use):
+            transforms.add(job)
+            job.start()
         return {"TransformJobArn": job.arn}
 
     def describe_transform_job(self) -> dict[str, Any]:
@@ -176,8 +178,9 @@ class SageMakerResponse(LocalResponse):
         config = self.backend.configs.get(self.params["EndpointConfigName"])
         models = self._models_of(config)
         endpoint = Endpoint(self.params, endpoints.arn(name), config)
-        endpoints.add(endpoint)
-        endpoint.deploy(config, models, retain=False)
+        with self.backend.within_quotas(quotas.of_variants(config.variants)):
+            endpoints.add(endpoint)
+            endpoint.deploy(config, models, retain=False)
         return {"EndpointArn": endpoint.arn}
 
     def update_endpoint(self) -> dict[str, Any]:
@@ -188,14 +191,18 @@ class SageMakerResponse(LocalResponse):
         endpoint = self.backend.hosted.get(self.params["EndpointName"])
         config = self.backend.configs.get(self.params["EndpointConfigName"])
         models = self._models_of(config)
-        endpoint.begin("Updating")
-        endpoint.deploy(config, models, retain=bool(self.params.get("RetainAllVariantProperties")))
+        retain = bool(self.params.get("RetainAllVariantProperties"))
+        with self.backend.within_quotas(endpoint.replacement(config)):
+            endpoint.begin("Updating")
+            endpoint.deploy(config, models, retain=retain)
         return {"EndpointArn": endpoint.arn}
 
     def update_endpoint_weights_and_capacities(self) -> dict[str, Any]:
         """Change how calls are shared out."""
         endpoint = self.backend.hosted.get(self.params["EndpointName"])
-        endpoint.resize(self.params["DesiredWeightsAndCapacities"])
+        desired = self.params["DesiredWeightsAndCapacities"]
+        with self.backend.within_quotas(endpoint.growth(desired)):
+            endpoint.resize(desired)
         return {"EndpointArn": endpoint.arn}
 
     def describe_endpoint(self) -> dict[str, Any]:
@@ -236,7 +243,8 @@ class SageMakerResponse(LocalResponse):
         instances, name = self._instances, self.params["NotebookInstanceName"]
         instances.check_free(name)
         instance = NotebookInstance(self.params, instances.arn(name), self.region)
-        instances.add(instance)
+        with self.backend.within_quotas(instance.use):
+            instances.add(instance)
         return {"NotebookInstanceArn": instance.arn}
 
     def describe_notebook_instance(self) -> dict[str, Any]:
@@ -254,7 +262,9 @@ class SageMakerResponse(LocalResponse):
     def start_notebook_instance(self) -> None:
         """Begin to start a stopped instance."""
         instance = self._instances.get(self.params["NotebookInstanceName"])
-        instance.begin("Pending", of=("Stopped", "Failed"))
+        machine = quotas.of_notebook_instance(instance.machine) - instance.use
+        with self.backend.within_quotas(machine):
+            instance.begin("Pending", of=("Stopped", "Failed"))
 
     def stop_notebook_instance(self) -> None:
         """Begin to stop an instance."""

@@ -17,7 +17,7 @@ from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.expressions import Expressions, fault
 from local_aws.paths import UnsafePath, relative
-from local_aws.sagemaker import images, storage
+from local_aws.sagemaker import images, quotas, storage
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.container import Container, cores
 from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
@@ -88,7 +88,6 @@ class TrainingJob:
             (channel, self._objects_of(channel)) for channel in params.get("InputDataConfig", [])
         ]
         self._output = Location.of(params["OutputDataConfig"]["S3OutputPath"])
-        self._root = state.folder("training", f"{self.name}-{time.time_ns()}")
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._grace = _GRACE
@@ -112,8 +111,15 @@ class TrainingJob:
         """`InProgress`, `Stopping`, or one of `TERMINAL`."""
         return str(self._facts["TrainingJobStatus"])
 
+    @property
+    def use(self) -> quotas.Use:
+        """What it takes of the account's quotas now."""
+        ended = self.status in TERMINAL
+        return quotas.Use() if ended else quotas.of_training_job(self._request)
+
     def start(self) -> None:
         """Begin, or wait for one's turn; returns at once."""
+        self._root = state.folder("training", f"{self.name}-{time.time_ns()}")
         with self._lock:
             if JOBS.full:
                 self._enter("Pending", "Waiting for other jobs on this machine to end")

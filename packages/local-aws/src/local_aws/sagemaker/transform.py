@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
-from local_aws.sagemaker import records, storage
+from local_aws.sagemaker import quotas, records, storage
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
 from local_aws.sagemaker.logs import LogStream
@@ -66,6 +66,12 @@ class TransformJob:
             patience=_STARTUP,
             environment=params.get("Environment"),
         )
+
+    @property
+    def use(self) -> quotas.Use:
+        """What it takes of the account's quotas now."""
+        ended = self._facts["TransformJobStatus"] in _TERMINAL
+        return quotas.Use() if ended else quotas.of_transform_job(self._request)
 
     def start(self) -> None:
         """Begin, or wait for one's turn; returns at once."""

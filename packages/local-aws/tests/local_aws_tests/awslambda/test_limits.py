@@ -11,11 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.awslambda.models import lambda_backends
 
-from local_aws.awslambda import AsyncOutcome, models
+from local_aws.awslambda import AsyncOutcome, engine, models
 from local_aws.awslambda.logs import LogStream
 from local_aws.awslambda.models import LocalLambdaBackend
 from local_aws.documents import DEPTH
 from local_aws.lines import LONGEST
+from local_aws.servicequotas import table
 from local_aws.workers import Workers
 from local_aws_tests.awslambda.conftest import REGION
 from local_aws_tests.awslambda.test_async import send, settled
@@ -218,3 +219,28 @@ def test_client_context_of_any_depth_is_no_error(aws: Any, tally: Tally) -> None
     deep = base64.b64encode(b"[" * 2_000).decode()
     answer = aws.client("lambda").invoke(FunctionName=name, ClientContext=deep)
     assert json.loads(answer["Payload"].read()) == "None"
+
+
+def test_invocations_beyond_the_accounts_quota_are_throttled(
+    aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = aws.client("lambda")
+    quota = aws.client("service-quotas").get_service_quota(
+        ServiceCode="lambda", QuotaCode="L-B99A9384"
+    )["Quota"]
+    assert (quota["QuotaName"], quota["Value"]) == ("Concurrent executions", 1000)
+    monkeypatch.setattr(table, "_profile", "new-account")
+    assert client.get_account_settings()["AccountLimit"]["ConcurrentExecutions"] == 10
+    monkeypatch.setattr(engine, "applied", lambda *_: 1.0)
+    name = aws.deploy("import time\ndef handler(event, context):\n    time.sleep(event)\n")
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(lambda _: _code(aws, name), range(4)))
+    assert sorted(set(codes)) == ["TooManyRequestsException", "ran"]
+
+
+def _code(aws: Any, name: str) -> str:
+    try:
+        aws.invoke(name, 3)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return "ran"
