@@ -19,6 +19,7 @@ class Keys:
         prefix: begins most of the others.
         catalogue: catalogue.json, what is known of each item.
         ratings: the training ratings, user, item, rating and time, separated by tabs.
+        held_out: the other ratings, in the same form.
         items: u.item, the movies as the workshop has them.
         ids: the numbers that stand for ids; the file is missing where ids are numbers.
         embeddings: prefix of the movies' embeddings.
@@ -31,6 +32,7 @@ class Keys:
     prefix: str
     catalogue: str
     ratings: str
+    held_out: str
     items: str
     ids: str
     embeddings: str
@@ -47,7 +49,7 @@ class Keys:
     def files(self) -> tuple[str, ...]:
         """All that have to be there."""
         channels = [key for task in self.input.values() for key in task.values()]
-        return (self.catalogue, self.ratings, self.items, *channels)
+        return (self.catalogue, self.ratings, self.held_out, self.items, *channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,8 @@ class PreparedData:
     Attributes:
         folder: what becomes the bucket's content.
         keys: where in it everything is.
+        users: how many there are.
+        spread: from the lowest to the highest rating.
         vocabulary: the vocabulary size of each of Object2Vec's encoders, by hyperparameter.
         digests: by what is made of them, a digest of the files: a task or
             `factorization_machines` of its channels, `items` of u.item, `catalogue` of that file.
@@ -64,6 +68,8 @@ class PreparedData:
 
     folder: Path
     keys: Keys
+    users: int
+    spread: float
     vocabulary: dict[str, int]
     digests: dict[str, str]
 
@@ -81,6 +87,8 @@ class PreparedData:
             version = manifest["version"]
             # another version's keys may be others
             keys = Keys(**manifest["keys"]) if version == _VERSION else None
+            users = int(manifest["users"])
+            spread = float(manifest["scale"]["most"] - manifest["scale"]["least"])
             vocabulary = {
                 name: int(manifest["object2vec"][name])
                 for name in ("enc0_vocab_size", "enc1_vocab_size")
@@ -98,6 +106,8 @@ class PreparedData:
         return cls(
             folder=bucket,
             keys=keys,
+            users=users,
+            spread=spread,
             vocabulary=vocabulary,
             digests={
                 **{
