@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from stacks import images, operations_settings, personalize_settings
-from stacks.hyperparameters import DEEP_MF, FACTORIZATION_MACHINES, OBJECT2VEC, Rule
+from stacks.hyperparameters import DEEP_MF, FACTORIZATION_MACHINES, OBJECT2VEC, Rule, adapted
 from stacks.operations_settings import Operations
 from stacks.personalize_settings import Personalize
 from stacks.prepared_data import PreparedData
@@ -445,18 +445,20 @@ def _hyperparameters(
 ) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
     """Those of Object2Vec's tasks, and of the engines beside it."""
     presets = json.loads((Path(__file__).parent / "presets.json").read_text(encoding="utf-8"))
-    preset = presets[settings.choice("preset", "default", tuple(presets))]
+    chosen = settings.choice("preset", "default", tuple(presets))
+    preset = presets["default"] | presets[chosen]
+    if data and chosen != "workshop":
+        preset = {
+            name: adapted(name, values, data.users, data.spread) for name, values in preset.items()
+        }
     vocabulary = data.vocabulary if data else {}
     tasks = {
         task: _chosen(settings, task, preset[task], OBJECT2VEC, vocabulary)
         for task in TASKS
-        if task in preset
+        if task in presets[chosen]
     }
     # Settings of an engine that is not trained are read too: so they are checked, and are known.
-    others = {
-        name: _chosen(settings, name, preset.get(name) or presets["default"][name], rules)
-        for name, rules in ENGINES.items()
-    }
+    others = {name: _chosen(settings, name, preset[name], rules) for name, rules in ENGINES.items()}
     others["factorization_machines"]["feature_dim"] = str(sum(vocabulary.values()))
     return tasks, {name: others[name] for name in engines if name in others}
 

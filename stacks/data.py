@@ -51,6 +51,7 @@ class DataStack(cdk.Stack):
         for output, value in (
             ("CatalogueKey", keys.catalogue),
             ("RatingsKey", keys.ratings),
+            ("HeldOutKey", keys.held_out),
             ("ValidationKey", keys.input["rating"]["validation"]),
             ("IdsKey", keys.ids),
             ("EmbeddingsPrefix", keys.embeddings),

@@ -160,3 +160,32 @@ FACTORIZATION_MACHINES: Final[Mapping[str, Rule]] = {
     "eps": Number(0, math.inf, whole=False),
     "rescale_grad": Number(0, math.inf, whole=False),
 }
+
+
+_USERS: Final = 943
+_SPREAD: Final = 4.0
+"""Of MovieLens 100k, on which the presets were found: its users, and the width of its scale."""
+
+
+def adapted(name: str, values: Mapping[str, str], users: int, spread: float) -> dict[str, str]:
+    """A preset for data with another scale of ratings, and more users.
+
+    Both keep the regularized loss that the preset minimizes, but for a factor. A scale k times as
+    wide makes errors k times as large, and is reached by embeddings √k times as large: they learn
+    √k times as fast, and weigh k times as much beside the squared error. And Object2Vec decays
+    every embedding at every step, but a user's learns from that user's ratings alone: of U times
+    as many users each would decay U times as much beside what it learns.
+
+    Args:
+        name: of the task or engine.
+        values: the preset.
+        users: in the data.
+        spread: from the lowest to the highest rating; 0 if they are all the same.
+    """
+    wider = spread / _SPREAD if spread and name in ("rating", "deep_mf") else 1.0
+    decay = wider if name == "deep_mf" else wider * min(1.0, _USERS / max(users, 1))
+    factors = {"learning_rate": math.sqrt(wider), "weight_decay": decay}
+    return {
+        key: value if factors.get(key, 1.0) == 1.0 else f"{float(value) * factors[key]:.4g}"
+        for key, value in values.items()
+    }

@@ -19,6 +19,7 @@ class Keys:
         prefix: begins most of the others.
         catalogue: catalogue.json, what is known of each item.
         ratings: the training ratings, user, item, rating and time, separated by tabs.
+        held_out: the other ratings, in the same form.
         items: u.item, the movies as the workshop has them.
         ids: the numbers that stand for ids; the file is missing where ids are numbers.
         embeddings: prefix of the movies' embeddings.
@@ -34,6 +35,7 @@ class Keys:
     prefix: str
     catalogue: str
     ratings: str
+    held_out: str
     items: str
     ids: str
     embeddings: str
@@ -53,7 +55,14 @@ class Keys:
     def files(self) -> tuple[str, ...]:
         """All that have to be there."""
         channels = [key for task in self.input.values() for key in task.values()]
-        return (self.catalogue, self.ratings, self.items, self.interactions, *channels)
+        return (
+            self.catalogue,
+            self.ratings,
+            self.held_out,
+            self.items,
+            self.interactions,
+            *channels,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +72,8 @@ class PreparedData:
     Attributes:
         folder: what becomes the bucket's content.
         keys: where in it everything is.
-        items, ratings: how many there are.
+        items, ratings, users: how many there are.
+        spread: from the lowest to the highest rating.
         vocabulary: the vocabulary size of each of Object2Vec's encoders, by hyperparameter.
         digests: by what is made of them, a digest of the files: a task or
             `factorization_machines` of its channels, `items` of u.item, `catalogue` and
@@ -74,6 +84,8 @@ class PreparedData:
     keys: Keys
     items: int
     ratings: int
+    users: int
+    spread: float
     vocabulary: dict[str, int]
     digests: dict[str, str]
 
@@ -91,7 +103,8 @@ class PreparedData:
             version = manifest["version"]
             # another version's keys may be others
             keys = Keys(**manifest["keys"]) if version == _VERSION else None
-            items, ratings = int(manifest["items"]), int(manifest["ratings"])
+            items, ratings, users = (int(manifest[name]) for name in ("items", "ratings", "users"))
+            spread = float(manifest["scale"]["most"] - manifest["scale"]["least"])
             vocabulary = {
                 name: int(manifest["object2vec"][name])
                 for name in ("enc0_vocab_size", "enc1_vocab_size")
@@ -111,6 +124,8 @@ class PreparedData:
             keys=keys,
             items=items,
             ratings=ratings,
+            users=users,
+            spread=spread,
             vocabulary=vocabulary,
             digests={
                 **{

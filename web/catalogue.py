@@ -51,7 +51,7 @@ class Catalogue:
 
     Args:
         items: of catalogue.json.
-        ratings: pieces of the training ratings in order: user, item, rating and time in a row.
+        ratings: pieces of all ratings: user, item, rating and time in a row.
         users: people's ids by number, where they differ.
         scale: of the ratings.
     """
@@ -89,9 +89,11 @@ class Catalogue:
 
     @classmethod
     def read(
-        cls, s3: "S3Client", bucket: str, catalogue: str, ratings: str, ids: str
+        cls, s3: "S3Client", bucket: str, catalogue: str, ratings: str, held_out: str, ids: str
     ) -> "Catalogue":
         """Read a bucket's files, whose keys are given.
+
+        What a user rated is in two files: those that models learn from, and those held out.
 
         Raises:
             botocore.exceptions.ClientError: one of them cannot be read.
@@ -100,12 +102,14 @@ class Catalogue:
         def content(key: str) -> Any:
             return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
-        parts, rest = [], b""
-        # piece by piece: as text the ratings may be larger than memory
-        for piece in s3.get_object(Bucket=bucket, Key=ratings)["Body"].iter_chunks(_CHUNK):
-            whole, _, rest = (rest + piece).rpartition(b"\n")
-            parts.append(_numbers(whole))
-        parts.append(_numbers(rest))
+        parts = []
+        for key in (ratings, held_out):
+            rest = b""
+            # piece by piece: as text the ratings may be larger than memory
+            for piece in s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
+                whole, _, rest = (rest + piece).rpartition(b"\n")
+                parts.append(_numbers(whole))
+            parts.append(_numbers(rest))
         try:
             users = content(ids).get("users", {})
         except s3.exceptions.NoSuchKey:

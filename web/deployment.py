@@ -32,7 +32,7 @@ class Deployment:
                 f"No deployment named {prefix} with data in it was found in this account and "
                 "region."
             )
-        if "CatalogueKey" not in outputs:
+        if "HeldOutKey" not in outputs:
             raise NothingDeployed(
                 f"The deployment {prefix} was made by an older version of this project: deploy it "
                 "again."

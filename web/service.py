@@ -236,9 +236,11 @@ class Service:
     def _look(self) -> _Deployed:
         deployment = Deployment.find(self._clients.cloudformation, self._prefix)
         bucket, outputs = deployment.bucket, deployment.outputs
-        keys = tuple(outputs[name] for name in ("CatalogueKey", "RatingsKey", "IdsKey"))
+        keys = tuple(
+            outputs[name] for name in ("CatalogueKey", "RatingsKey", "HeldOutKey", "IdsKey")
+        )
         head = self._clients.s3.head_object
-        etags = tuple(head(Bucket=bucket, Key=key)["ETag"] for key in keys[:2])
+        etags = tuple(head(Bucket=bucket, Key=key)["ETag"] for key in keys[:3])
         catalogue = self._read(bucket, keys, etags)
         known = (deployment, catalogue, self._clients)
         return _Deployed(

@@ -80,6 +80,7 @@ KEYS = {
     "prefix": "object2vec/movielens/",
     "catalogue": "object2vec/movielens/catalogue.json",
     "ratings": "object2vec/movielens/ml-100k/ua.base",
+    "held_out": "object2vec/movielens/ml-100k/ua.test",
     "items": "object2vec/movielens/ml-100k/u.item",
     "ids": "object2vec/movielens/ids.json",
     "embeddings": "object2vec/movielens/embeddings/",
@@ -151,6 +152,7 @@ def write_data(
     keys = folder / "bucket" / "object2vec" / "movielens"
     files = {
         keys / "ml-100k" / "ua.base": "1\t1\t4\t881250949\n",
+        keys / "ml-100k" / "ua.test": "1\t1\t4\t881250949\n",
         keys / "ml-100k" / "u.item": f"1|{titles}|01-Jan-1999||" + "|".join("0" * 20) + "\n",
         keys / "catalogue.json": json.dumps(
             {"version": 1, "items": [{"item": 1, "title": titles}]}
@@ -189,6 +191,8 @@ def write_data(
         "version": 1,
         "items": 1682,
         "ratings": 100_000,
+        "users": 943,
+        "scale": {"least": 1, "most": 5, "step": 1, "liked": 4},
         "object2vec": {"enc0_vocab_size": 944, "enc1_vocab_size": 1684},
         "keys": KEYS,
     }

@@ -252,6 +252,7 @@ def test_outputs(default: Deployment) -> None:
             "EmbeddingsPrefix",
             "IdsKey",
             "RatingsKey",
+            "HeldOutKey",
             "ValidationKey",
         },
         "Object2Vec": {

@@ -41,6 +41,7 @@ class Aws:
             "CatalogueKey": "catalogue.json",
             "IdsKey": "ids.json",
             "RatingsKey": "ua.base",
+            "HeldOutKey": "ua.test",
             "RecommendationEndpointName": "e",
             "CustomTrackingId": "t",
         }
@@ -61,7 +62,7 @@ class Aws:
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         items = [{**item, "ratings": 1} for item in ITEMS]
         document = json.dumps({"version": 1, "scale": SCALE, "items": items}).encode()
-        content = {"catalogue.json": document, "ua.base": b"7\t1\t5\t100\n"}[Key]
+        content = {"catalogue.json": document, "ua.base": b"7\t1\t5\t100\n", "ua.test": b""}[Key]
         body = SimpleNamespace(read=lambda: content, iter_chunks=lambda _: [content])
         return {"Body": body}
 

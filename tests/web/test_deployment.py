@@ -7,7 +7,8 @@ import pytest
 from tests.test_outputs import CloudFormation, stack
 from web.deployment import Deployment, NothingDeployed
 
-DATA = {"BucketName": "b", "CatalogueKey": "c", "RatingsKey": "r", "IdsKey": "i"}
+KEYS = ("CatalogueKey", "RatingsKey", "HeldOutKey", "IdsKey")
+DATA = {"BucketName": "b"} | {key: key.lower() for key in KEYS}
 
 
 def found(*stacks: dict[str, Any]) -> Deployment:

@@ -53,9 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
     try:
-        with LocalAws(
-            options.port, iam_delay=options.iam_delay, quotas=options.quotas
-        ) as aws:
+        with LocalAws(options.port, iam_delay=options.iam_delay, quotas=options.quotas) as aws:
             settings = "\n".join(f"  export {k}={v}" for k, v in aws.environment().items())
             print(f"The local AWS listens on {aws.url}. In another shell:\n{settings}", flush=True)
             with _beside(options.command, aws.environment()):

@@ -62,10 +62,11 @@ def export(
         rows, liked = parts.train, scale.likes(parts.train.rating).astype(np.int8)
         if taught is not None:
             rows, liked = taught.rows, taught.liked
-        total = 2 * len(parts.train) + 3 * len(rows) + 3 * len(parts.validation)
+        total = 2 * len(parts.train) + 3 * len(rows) + 4 * len(parts.validation)
         vocabulary = _vocabulary(data)
         with tqdm(desc="writing", total=total, unit=" lines", unit_scale=True, disable=None) as bar:
             _write_tabs(_file(bucket, layout.RATINGS), parts.train, bar)
+            _write_tabs(_file(bucket, layout.HELD_OUT), parts.validation, bar)
             order = np.random.default_rng(seed).permutation(len(rows))
             judged = scale.likes(parts.validation.rating).astype(np.int8)
             # the factorization machines' second channel has another name

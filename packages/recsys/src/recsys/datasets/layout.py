@@ -14,6 +14,7 @@ _INPUT: Final = f"{_PREFIX}input/"
 
 CATALOGUE: Final = f"{_PREFIX}catalogue.json"
 RATINGS: Final = f"{_PREFIX}ml-100k/ua.base"
+HELD_OUT: Final = f"{_PREFIX}ml-100k/ua.test"
 ITEMS: Final = f"{_PREFIX}ml-100k/u.item"
 IDS: Final = f"{_PREFIX}ids.json"
 PERSONALIZE: Final = "personalize/"
@@ -41,6 +42,7 @@ KEYS: Final[dict[str, Any]] = {
     "prefix": _PREFIX,
     "catalogue": CATALOGUE,
     "ratings": RATINGS,
+    "held_out": HELD_OUT,
     "items": ITEMS,
     "ids": IDS,
     "embeddings": f"{_PREFIX}embeddings/",
