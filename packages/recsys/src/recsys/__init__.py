@@ -1,1 +1,1 @@
-"""Everything about recommending; nothing about AWS."""
+"""Recommendation models, their data and their evaluation, independent of AWS."""

@@ -1,19 +1,22 @@
-"""`python -m recsys COMMAND`: the command line of the recommender."""
+"""The command line of the recommender: `python -m recsys COMMAND`."""
 
 import argparse
 import importlib
 import sys
 
-# Each module offers `add_arguments(parser)` and `run(options) -> int`, and is only imported when
-# its command is asked for, so that a quick command stays quick.
+# Each module has `add_arguments(parser)` and `run(options) -> int`, and is only imported for its
+# own command, so that commands start quickly.
 COMMANDS = {
     "prepare": ("recsys.datasets.prepare", "write the engines' files from ratings"),
-    "health": ("recsys.health_command", "judge the data by what Amazon Personalize needs"),
+    "health": (
+        "recsys.health_command",
+        "check the data against the requirements of Amazon Personalize",
+    ),
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return the exit status: 0, or 1 where the user's input is at fault."""
+    """Run a command and return the exit status: 0, or 1 if the user's input is invalid."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m recsys", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

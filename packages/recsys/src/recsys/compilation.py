@@ -1,4 +1,4 @@
-"""JAX's compiled programs, remembered between processes in the user's cache folder."""
+"""Enables JAX's persistent compilation cache, in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def remember() -> None:
-    """Keep what JAX compiles from here on, and use what was kept.
+    """Enable the compilation cache for this process.
 
-    A program compiled for one processor may not run on another, so that each has its own folder.
-    Does nothing where there is no folder to write to.
+    A program compiled for one CPU may not run on another, so each CPU type has a separate folder.
+    Does nothing if the folder is not writable.
     """
     import jax
     import jaxlib.version

@@ -1,4 +1,4 @@
-"""The one exception with which this package tells people what is wrong with their input."""
+"""The exceptions for invalid input, with human-readable messages."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 
 class InputError(ValueError):
-    """The input is at fault, not the program.
+    """The user's input is invalid.
 
-    `problems` holds one readable sentence for each thing that is wrong; `str()` is all of them,
-    one a line.
+    `problems` has one readable sentence for each problem; `str()` is all of them, one per line.
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
@@ -18,11 +17,11 @@ class InputError(ValueError):
 
 
 class UnsupportedMediaType(ValueError):
-    """A request's format, or the format asked for in return, is not one that is known."""
+    """A request's content type, or the requested response type, is not supported."""
 
 
 class Problems:
-    """Collects problems, all of them counted but only the first `limit` kept."""
+    """Collects problems: counts all of them and keeps the first `limit`."""
 
     def __init__(self, limit: int = 20) -> None:
         self.limit = limit
@@ -30,13 +29,13 @@ class Problems:
         self._kept: list[str] = []
 
     def add(self, problem: str) -> None:
-        """Count a problem, and keep its words while there is room."""
+        """Count a problem, and keep its message if the limit is not reached."""
         self.count += 1
         if self.count <= self.limit:
             self._kept.append(problem)
 
     def raise_if_any(self) -> None:
-        """Raise InputError with everything that was collected."""
+        """Raise InputError with all collected problems, if any."""
         if self.count:
             more = self.count - len(self._kept)
             raise InputError([*self._kept, f"… and {more} more like these"] if more else self._kept)

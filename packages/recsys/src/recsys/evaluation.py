@@ -1,4 +1,4 @@
-"""One evaluation for every engine: its ratings, its recommendations, its lists.
+"""Evaluates any engine in the same way: ratings, recommendations and lists.
 
 from recsys.evaluation import evaluate
 
@@ -19,11 +19,11 @@ from recsys.datasets.scale import Scale
 from recsys.metrics import binary_metrics, ranking_metrics, rating_metrics, top_k
 
 Predict = Callable[[Ratings], NDArray[Any]]
-"""An engine that has learned: rows, of whose ratings it takes no notice, to one score each."""
+"""A trained engine: maps rows, ignoring their ratings, to one score each."""
 
 Task = Literal["rating", "recommendation", "ranking"]
 
-_PAIRS = 1 << 21  # scored at once
+_PAIRS = 1 << 21  # pairs per batch of scoring
 
 
 def evaluate(
@@ -35,30 +35,30 @@ def evaluate(
     cutoffs: Sequence[int] = (5, 10, 25),
     scale: Scale | None = None,
 ) -> dict[str, float]:
-    """Judge an engine by ratings that it has not learned from.
+    """Evaluate an engine on held-out ratings.
 
     Args:
-        predict: the engine: of rows it gives expected ratings for the task "rating", chances that
-            the rating is liked for "recommendation", and for "ranking" anything that is
-            higher for what should come first.
-        train: what it learned from.
-        test: what it is judged by.
+        predict: the engine. For rows it returns expected ratings for the task "rating",
+            probabilities that the item is liked for "recommendation", and for "ranking" any scores
+            that are higher for better items.
+        train: the training part.
+        test: the test part.
         task: "rating", "recommendation" or "ranking".
         cutoffs: the lengths of lists, for "ranking".
-        scale: of the ratings; None for the one that is found in `train`.
+        scale: the rating scale; by default, the scale found in `train`.
 
     Returns:
-        "rating": `rmse`, `mse`, `mae`, of predictions brought within the scale.
-        "recommendation": `accuracy` (a chance above ½ says yes) and `auc`.
-        "ranking": all of `recsys.metrics.ranking_metrics`. Every user of `test` is given a list of
-        the items of both parts without those that she rated in `train`; every item that she rated
-        in `test`, whatever the rating, is a hit (the protocol of Microsoft's Recommenders).
+        "rating": `rmse`, `mse`, `mae`, of predictions clipped to the scale.
+        "recommendation": `accuracy` (a probability above ½ means yes) and `auc`.
+        "ranking": all of `recsys.metrics.ranking_metrics`. Every user of `test` gets a list of the
+        items of both parts, without those that the user rated in `train`; every item that the user
+        rated in `test`, whatever the rating, is a hit (the protocol of Microsoft's Recommenders).
 
     Raises:
-        ValueError: there is no such task, or no row to be judged by.
+        ValueError: the task is unknown, or `test` is empty.
     """
     if not len(test):
-        raise ValueError("test: there is no row to judge the engine by")
+        raise ValueError("test: there are no rows to evaluate the engine on")
     if task == "rating":
         scale = scale or Scale.of(train.rating)
         return rating_metrics(test.rating, np.clip(predict(test), scale.least, scale.most))

@@ -1,7 +1,8 @@
-"""Data health: what Amazon Personalize would refuse, or learn badly from, before it costs money.
+"""Data health: reports what Amazon Personalize would reject or train badly on.
 
-`python -m recsys health` reads interactions, items and users as they would be imported and judges
-each thing green, amber (it will work, worse than it could) or red (it will be refused).
+`python -m recsys health` reads interactions, items and users as they would be imported and rates
+each check green, amber (training works, but not as well as it could) or red (the data would be
+rejected).
 """
 
 import csv
@@ -26,15 +27,15 @@ from recsys.text import printable
 
 Status = Literal["green", "amber", "red"]
 
-# What the service wants at least, and what it recommends.
+# The service's minimum requirements and recommendations.
 INTERACTIONS, RECOMMENDED_INTERACTIONS = 1000, 50_000
 USERS, RECOMMENDED_USERS = 25, 1000
 USER_SHARE: Final = 0.01
 WATCHES: Final = 1000
-_ID, _CATEGORICAL = 256, 1000  # longest texts
+_ID, _CATEGORICAL = 256, 1000  # maximum lengths
 _MILLISECONDS: Final = 100_000_000_000
 HEAVY_TAIL, HEAD_HEAVY = -0.75, -2.0
-_REPEATED, _COLD, _DRIFT, _UNKNOWN = 0.05, 0.2, 0.2, 0.05  # shares above which we warn
+_REPEATED, _COLD, _DRIFT, _UNKNOWN = 0.05, 0.2, 0.2, 0.05  # shares above which to warn
 _NEWEST: Final = 0.1
 _SHOWN: Final = 3
 _REQUIRED: Final = {
@@ -43,7 +44,7 @@ _REQUIRED: Final = {
     "users": ("USER_ID",),
 }
 _TYPES: Final = ("string", "int", "long", "float", "double", "boolean")
-_HEADER: Final = 100_000  # characters in which a header ends, or is none
+_HEADER: Final = 100_000  # maximum length of a header in characters
 _LARGEST: Final = {"float": float(np.finfo("f4").max), "double": float(np.finfo("f8").max)}
 _WHOLE: Final = r"^ *([+-]?)0*(\d{1,19}) *$"
 _NUMBER: Final = r"^ *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *$"
@@ -51,14 +52,14 @@ _NUMBER: Final = r"^ *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *$"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         file: `interactions`, `items` or `users`.
-        check: what was looked at, in a word or two.
-        status: how it is.
-        words: what was found, and what to do about it.
-        value: the figure behind it.
+        check: a short name of the check.
+        status: green, amber or red.
+        words: the result, and what to do about it.
+        value: the measured value.
     """
 
     file: str
@@ -70,20 +71,20 @@ class Finding:
 
 @dataclass
 class Group:
-    """What was found in one dataset group's files."""
+    """The findings on one dataset group's files."""
 
     findings: list[Finding] = field(default_factory=list)
 
     @property
     def status(self) -> Status:
-        """The worst of all."""
+        """The worst status of all findings."""
         found = {finding.status for finding in self.findings}
         return "red" if "red" in found else "amber" if "amber" in found else "green"
 
     def add(
         self, file: str, check: str, status: Status, words: str, value: float | None = None
     ) -> None:
-        """Note a finding."""
+        """Add a finding."""
         self.findings.append(Finding(file, check, status, printable(words), value))
 
 
@@ -95,7 +96,7 @@ class Report:
     files: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """As `health.json` has it."""
+        """The content of `health.json`."""
         groups = {
             name: {"status": group.status, "findings": [asdict(one) for one in group.findings]}
             for name, group in self.groups.items()
@@ -103,19 +104,19 @@ class Report:
         return {"files": self.files, "groups": groups}
 
     def lines(self) -> Iterator[str]:
-        """As people read it."""
+        """The report as lines of text."""
         for name, group in self.groups.items():
             yield f"{name}: {group.status}"
             for one in group.findings:
                 yield f"  {one.status:<6}{one.file:<13}{one.check:<15}{one.words}"
 
     def write(self, path: Path) -> None:
-        """Write it as JSON."""
+        """Write the report as JSON."""
         path.write_text(json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def examine_groups(root: Path) -> Report:
-    """The health of the dataset groups whose files are in the folders of `root`, by their names."""
+    """Examine the dataset groups in the subfolders of `root`, which are named after them."""
     report = Report()
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         examine(report, folder, folder.name)
@@ -126,9 +127,9 @@ def examine(report: Report, folder: Path, name: str) -> None:
     """Examine one dataset group's files and add what is found to the report.
 
     Args:
-        report: takes the findings.
-        folder: holds `interactions.csv` and perhaps `items.csv`, `users.csv` and their schemas.
-        name: of the group; `domain` for the rules of VIDEO_ON_DEMAND.
+        report: the report to add findings to.
+        folder: contains `interactions.csv` and optionally `items.csv`, `users.csv` and schemas.
+        name: the group's name; `domain` applies the rules of VIDEO_ON_DEMAND.
     """
     group = report.groups.setdefault(name, Group())
     tables: dict[str, _Table] = {}
@@ -152,22 +153,22 @@ def examine(report: Report, folder: Path, name: str) -> None:
 
 @dataclass(frozen=True)
 class _Table:
-    """A file's columns as texts, and which of its rows can be used."""
+    """A file's columns as strings, and a mask of its valid rows."""
 
     columns: Mapping[str, pa.Array]
     good: NDArray[np.bool_]
 
     def codes(self, name: str) -> tuple[NDArray[np.int64], pa.Array]:
-        """A column's usable rows as codes, and what they stand for."""
+        """A column's valid rows as codes, and the values of the codes."""
         encoded = self.columns[name].filter(pa.array(self.good)).dictionary_encode()
         return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
 
 
 def _schema(path: Path) -> dict[str, dict[str, Any]]:
-    """The fields of the schema beside a file, by name; empty without one.
+    """Read the fields of the schema next to a file, by name; empty without a schema.
 
     Raises:
-        InputError: it is no schema.
+        InputError: the file is not a schema.
     """
     beside = path.with_suffix(".schema.json")
     if not beside.is_file():
@@ -205,7 +206,7 @@ def _is_field(field: object) -> bool:
 def _read(
     group: Group, file: str, content: bytes, schema: Mapping[str, Mapping[str, Any]]
 ) -> _Table | None:
-    """Read a file, judge its form and every cell; None if that cannot be gone on with."""
+    """Read a file and check its form and every cell; None if it cannot be processed further."""
     if content.startswith(b"\xef\xbb\xbf"):
         group.add(file, "encoding", "red", "begins with a byte order mark; save it without one")
         content = content[3:]
@@ -231,7 +232,7 @@ def _read(
 
     try:
         table = pacsv.read_csv(
-            io.BytesIO(content + b"\n"),  # which ends the header where nothing comes after it
+            io.BytesIO(content + b"\n"),  # terminates the header if no rows follow
             read_options=pacsv.ReadOptions(
                 use_threads=False, column_names=names, skip_rows=lines.line_num
             ),
@@ -242,13 +243,13 @@ def _read(
         )
     except pa.ArrowInvalid as error:
         words = f"cannot be read as CSV: {error}"
-        if "straddling" in words:  # Arrow's blocks, of which nobody has heard
-            words = f"a row is longer than {1 << 20:,} bytes; put each on a line of its own"
+        if "straddling" in words:  # Arrow's message mentions its internal blocks
+            words = f"a row is longer than {1 << 20:,} bytes; put each row on a separate line"
         group.add(file, "form", "red", words)
         return None
     if ragged:
         where = ", ".join(f"line {line}" for line, _ in ragged[:_SHOWN] if line)
-        words = f"{len(ragged):,} rows have not {len(names)} values ({where})"
+        words = f"{len(ragged):,} rows do not have {len(names)} values ({where})"
         group.add(file, "form", "red", words, len(ragged))
     columns = {name: table.column(name).combine_chunks() for name in names}
     good = np.ones(table.num_rows, bool)
@@ -272,7 +273,7 @@ def _header(
         group.add(file, "header", "red", words)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        group.add(file, "header", "red", f"these columns are there twice: {', '.join(twice)}")
+        group.add(file, "header", "red", f"duplicate columns: {', '.join(twice)}")
     unknown = [name for name in names if schema and name not in schema]
     if unknown:
         group.add(file, "header", "red", f"the schema has no fields for {', '.join(unknown)}")
@@ -282,7 +283,7 @@ def _header(
 def _cells(
     group: Group, file: str, name: str, values: pa.Array, field: Mapping[str, Any]
 ) -> NDArray[np.bool_]:
-    """Judge a column's cells; true where one cannot be imported."""
+    """Check a column's cells; true where a cell cannot be imported."""
     types = field.get("type", "long" if name.endswith("TIMESTAMP") else "string")
     types = types if isinstance(types, list) else [types]
     nullable = "null" in types or (not field and name not in _REQUIRED[file])
@@ -330,7 +331,7 @@ def _cells(
 
 
 def _whole_numbers(values: pa.Array, bits: int = 64) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Which texts are whole numbers of so many bits, and the numbers; 0 for the others."""
+    """Parse integers of the given size: a mask of valid cells, and the numbers, 0 for others."""
     whole = _mask(pc.match_substring_regex(values, _WHOLE))
     good = values.filter(pa.array(whole))
     digits = pc.utf8_lpad(pc.replace_substring_regex(good, _WHOLE, r"\2"), 19, "0")
@@ -395,7 +396,7 @@ def _amounts(
         if unique < RECOMMENDED_INTERACTIONS
         else "green"
     )
-    words = f"{unique:,} different ones; {INTERACTIONS:,} are needed"
+    words = f"{unique:,} distinct interactions; {INTERACTIONS:,} are needed"
     add("amount", status, f"{words}, {RECOMMENDED_INTERACTIONS:,} recommended", unique)
     share = repeated / max(rows, 1)
     status = "amber" if share > _REPEATED else "green"
@@ -432,11 +433,13 @@ def _event_types(group: Group, event: NDArray[np.int64], names: list[str], *, do
 
 
 def _popularity(group: Group, item: NDArray[np.int64]) -> None:
-    """The slope of the items' popularity by rank, both in logarithms."""
+    """Check the slope of the items' popularity by rank, on logarithmic axes."""
     counts = np.sort(np.bincount(item))[::-1]
     counts = counts[counts > 0]
     if len(counts) < 3:
-        group.add("interactions", "popularity", "amber", f"{len(counts)} items are hardly a choice")
+        group.add(
+            "interactions", "popularity", "amber", f"{len(counts)} items are too few to choose from"
+        )
         return
     slope = float(np.polyfit(np.log(np.arange(1, len(counts) + 1)), np.log(counts), 1)[0])
     status: Status = "green"
@@ -451,23 +454,23 @@ def _popularity(group: Group, item: NDArray[np.int64]) -> None:
 def _cold_starts(
     group: Group, user: NDArray[np.int64], item: NDArray[np.int64], first: int
 ) -> None:
-    """How much of the newest interactions is of users and items that are new in them."""
+    """Check the share of the newest interactions that belongs to new users and items."""
     for what, values in (("users", user), ("items", item)):
         newest = values[first:]
         if len(newest) == 0:
             continue
         share = float(1 - np.isin(newest, values[:first]).mean())
-        # new users are everybody's daily life; new items cannot be recommended from interactions
+        # new users are normal; new items cannot be recommended from interactions
         status: Status = "amber" if what == "items" and share > _COLD else "green"
         words = f"{share:.1%} of the newest {_NEWEST:.0%} are of {what} unknown before"
         group.add("interactions", f"cold {what}", status, words, share)
 
 
 def _drift(group: Group, item: NDArray[np.int64]) -> None:
-    """How much more the items of the newest tenth differ from the tenth before than chance does.
+    """Check how much the items of the newest tenth differ from the previous tenth, beyond chance.
 
-    The distance is the total variation of the two distributions over items: 0 for equal ones, 1
-    for ones that share no item. Two random halves of the same rows tell what chance does.
+    The distance is the total variation of the two distributions over items: 0 if they are equal, 1
+    if they share no item. Two random halves of the same rows show the effect of chance.
     """
     tenth = int(len(item) * _NEWEST)
     if tenth < 50:
@@ -479,7 +482,7 @@ def _drift(group: Group, item: NDArray[np.int64]) -> None:
     status: Status = "amber" if excess > _DRIFT else "green"
     words = (
         f"total variation {by_time:.2f} from one tenth of the time to the next, {excess:+.2f} "
-        "beside chance"
+        "beyond chance"
     )
     group.add("interactions", "time drift", status, words, excess)
 
@@ -491,16 +494,16 @@ def _variation(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
 
 
 def _metadata(group: Group, file: str, column: str, table: _Table, rows: _Table | None) -> None:
-    """Ids that are there twice, and ids of interactions about which nothing is told."""
+    """Check for duplicate ids and for ids of interactions without metadata."""
     codes, names = table.codes(column)
     twice = int((np.bincount(codes) > 1).sum()) if len(codes) else 0
     if twice:
-        words = f"{twice:,} are there more than once; the last one counts"
+        words = f"{twice:,} ids occur more than once; the last one counts"
         group.add(file, "duplicates", "amber", words, twice)
     if rows is not None:
         _, used = rows.codes(column)
         missing = int(pc.sum(pc.invert(pc.is_in(used, names))).as_py() or 0)
         share = missing / max(len(used), 1)
         status: Status = "amber" if share > _UNKNOWN else "green"
-        words = f"{missing:,} ({share:.1%}) of those in the interactions are not in here"
+        words = f"{missing:,} ({share:.1%}) of the ids in the interactions are missing here"
         group.add(file, "coverage", status, words, share)

@@ -1,4 +1,4 @@
-"""`python -m recsys health`: how fit data are for Amazon Personalize."""
+"""The command `python -m recsys health`: checks data for Amazon Personalize."""
 
 import argparse
 import sys
@@ -11,19 +11,19 @@ from recsys.health import Report, examine, examine_groups
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument(
         "--data",
         type=Path,
         default=Path("build/data"),
-        help="a folder that `recsys prepare` wrote, whose health.json is renewed; or one with an "
-        "interactions.csv; or ratings as `recsys prepare` takes them (default: %(default)s)",
+        help="a folder written by `recsys prepare`, whose health.json is updated; or one with an "
+        "interactions.csv; or ratings as for `recsys prepare` (default: %(default)s)",
     )
     parser.add_argument("--json", type=Path, help="write the report to this file as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Report; 0, or 1 if something is red or nothing can be read."""
+    """Print the report. Return 1 if a status is red or the data cannot be read, else 0."""
     path: Path = options.data
     try:
         if (path / "manifest.json").is_file():

@@ -1,7 +1,7 @@
-"""Hyperparameters as SageMaker hands them over: strings, checked field by field, all at once.
+"""Parses hyperparameters from SageMaker's strings and reports all problems at once.
 
-A dataclass lists them, each made by `integers`, `numbers` or `choices`, or by `hyperparameter`;
-`parse` reads it, and `read` does for those whose settings depend on one another.
+A dataclass lists them as fields made by `integers`, `numbers`, `choices` or `hyperparameter`.
+`parse` reads them; `read` is for algorithms whose settings depend on one another.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from recsys.errors import InputError
 
 _Settings = TypeVar("_Settings")
 
-# AWS's samples pass the first three and its tuner the last; they say how to run, not what to learn.
+# AWS's samples pass the first three and its tuner the last; they configure the run, not the model.
 IGNORED = frozenset({"_kvstore", "_num_gpus", "_num_kv_servers", "_tuning_objective_metric"})
 
-_Parse = Callable[[str], Any]  # raises ValueError with the words that end "must be …, not …"
+_Parse = Callable[[str], Any]  # raises ValueError with the text after "must be"
 _REQUIRED = object()
 
 
@@ -58,7 +58,7 @@ def numbers(low: float, high: float = math.inf, default: object = _REQUIRED) -> 
 
 
 def choices(words: tuple[str, ...], default: object = _REQUIRED) -> Any:
-    """A field for one of some words."""
+    """A field for one of several words."""
 
     def parse(text: str) -> str:
         if text not in words:
@@ -69,7 +69,7 @@ def choices(words: tuple[str, ...], default: object = _REQUIRED) -> Any:
 
 
 def hyperparameter(parse: _Parse, default: object = _REQUIRED) -> Any:
-    """A field for what `parse` makes of a string, which may raise ValueError("one of …")."""
+    """A field that `parse` converts from a string; it may raise ValueError("one of …")."""
     metadata = {"parse": parse}
     if default is _REQUIRED:
         return dataclasses.field(metadata=metadata)
@@ -77,15 +77,15 @@ def hyperparameter(parse: _Parse, default: object = _REQUIRED) -> Any:
 
 
 def parse(settings: type[_Settings], given: Mapping[str, object], algorithm: str) -> _Settings:
-    """Make a settings object of strings.
+    """Create a settings object from strings.
 
     Args:
-        settings: a dataclass whose fields were made by the functions above.
+        settings: a dataclass whose fields are made by the functions above.
         given: values by name.
-        algorithm: its name, for the messages.
+        algorithm: the algorithm's name, for messages.
 
     Raises:
-        InputError: with every problem: names that are unknown or missing, values out of range.
+        InputError: with every problem: unknown or missing names, values out of range.
     """
     values, problems = read(settings, given, algorithm)
     if problems:
@@ -96,7 +96,7 @@ def parse(settings: type[_Settings], given: Mapping[str, object], algorithm: str
 def read(
     settings: type[Any], given: Mapping[str, object], algorithm: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Of each name, its value (given or by default) or what is wrong with it."""
+    """For each name, its value (given or default) or its problem."""
     fields = {field.name: field for field in dataclasses.fields(settings)}
     values: dict[str, Any] = {}
     problems = {
@@ -118,7 +118,7 @@ def read(
 
 
 def strings(settings: object) -> dict[str, str]:
-    """A settings object as the strings that `parse` takes."""
+    """Convert a settings object to strings that `parse` accepts."""
     return {
         name: ", ".join(value) if isinstance(value, tuple) else str(value)
         for name, value in dataclasses.asdict(settings).items()  # type: ignore[call-overload]

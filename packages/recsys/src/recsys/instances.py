@@ -1,4 +1,4 @@
-"""JSON from outside: strictly read, and the instances that a request holds."""
+"""Strict JSON decoding, and the instances of inference requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def decode(text: str) -> Any:
     """Decode strict JSON.
 
     Raises:
-        ValueError: in words; also for NaN, for too deep nesting, and for a number too long.
+        ValueError: with a readable message; also for NaN, deep nesting, and numbers that are too
+            long.
     """
     try:
         return _DECODER.decode(text)
@@ -26,22 +27,22 @@ def decode(text: str) -> Any:
     except _NoNumber:
         raise
     except ValueError:  # of int()
-        raise ValueError("holds a number of too many digits") from None
+        raise ValueError("contains a number with too many digits") from None
 
 
 def shown(value: object) -> str:
-    """A decoded value as JSON, cut to a readable length."""
+    """Format a decoded value as JSON, truncated to a readable length."""
     try:
         return json.dumps(value)[:40]
-    except RecursionError:  # decoded a few frames below the limit
-        return f"a {type(value).__name__} nested deeply"
+    except RecursionError:  # it was decoded just below the recursion limit
+        return f"a deeply nested {type(value).__name__}"
 
 
 def read(body: bytes, kind: str) -> list[Any]:
-    """The instances of a request: of `{"instances": [...]}`, or one a line in JSON Lines.
+    """Read the instances of a request: `{"instances": [...]}`, or JSON Lines with one per line.
 
     Raises:
-        InputError: it is not such a request, or holds none.
+        InputError: the request is invalid or has no instances.
     """
     try:
         text = body.decode("utf-8-sig")
@@ -74,7 +75,7 @@ class _NoNumber(ValueError):
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _NoNumber(f"holds {name}, which is not a number in JSON")
+    raise _NoNumber(f"contains {name}, which is not valid JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -1,8 +1,9 @@
-"""Item-to-item models in closed form: which items go with those that somebody has taken.
+"""Closed-form item-to-item models: recommend items similar to those of a user's history.
 
-All learn from a matrix of users × items (a user's interest in an item, 0 for none) and offer what
-scikit-learn's users expect: `fit`, then `score` (users × items), `recommend` and `similar_items`.
-`Ease` is the most accurate, `Cosine` the plainest, `Transitions` knows the order of things.
+`Ease` and `Cosine` are fitted on a matrix of users × items (a user's interest in an item, 0 for
+none), `Transitions` on ordered histories. All have scikit-learn's interface: `fit`, then `score`
+(users × items), `recommend` and `similar_items`. `Ease` is the most accurate, `Cosine` the
+simplest.
 """
 
 from typing import Any, Self
@@ -17,25 +18,25 @@ from recsys.metrics import top_k
 
 Floats = NDArray[np.float32]
 
-_LARGE = 4_096  # rows of a matrix that is worth more than one thread
-_ROWS = 1_024  # of a large matrix that are worked on at once
+_LARGE = 4_096  # rows above which a matrix is worth several threads
+_ROWS = 1_024  # rows of a large matrix processed at a time
 
 
 class ItemModel:
-    """What the models share: they are an items × items matrix, `weights`.
+    """Base class of the models, which are defined by an items × items matrix, `weights`.
 
     Attributes:
-        weights: row i says how much having taken item i speaks for every other item; float32,
-            dense or in compressed rows, zero diagonal. Set by `fit`.
+        weights: row i has the weights of item i in a history for every other item; float32, dense
+            or in compressed rows, zero diagonal. Set by `fit`.
     """
 
     weights: Any
 
     def score(self, profiles: sparse.csr_array) -> Floats:
-        """Score of every item for every profile, (profiles, items).
+        """Score every item for every profile, (profiles, items).
 
         Args:
-            profiles: (profiles, items), the interest in each item that was taken.
+            profiles: (profiles, items), the interest in each item of the history.
         """
         scores = profiles.astype(np.float32) @ self.weights
         return np.asarray(scores.toarray() if sparse.issparse(scores) else scores, np.float32)
@@ -43,12 +44,12 @@ class ItemModel:
     def recommend(
         self, profiles: sparse.csr_array, k: int = 10, remove_seen: bool = True
     ) -> NDArray[np.int64]:
-        """The `k` best items for every profile, (profiles, k), best first; −1 where none is left.
+        """Recommend the `k` best items for every profile, best first; (profiles, k), −1 pads.
 
         Args:
-            profiles: (profiles, items), the interest in each item that was taken.
+            profiles: (profiles, items), the interest in each item of the history.
             k: length of the lists.
-            remove_seen: leave out what is in the profile.
+            remove_seen: exclude the items of the profile.
         """
         scores = self.score(profiles)
         if remove_seen:
@@ -58,7 +59,7 @@ class ItemModel:
         return best
 
     def similar_items(self, item: int, k: int = 10) -> NDArray[np.int64]:
-        """The `k` items that go best with `item`, itself left out."""
+        """The `k` most similar items, excluding `item` itself."""
         one = sparse.csr_array(([1.0], [item], [0, 1]), shape=(1, self.weights.shape[0]))
         best: NDArray[np.int64] = self.recommend(one, k)[0]
         return best
@@ -68,15 +69,15 @@ class Ease(ItemModel):
     """Linear regression of every item on all others (EASE), with dropout in closed form (EDLAE).
 
     The weights B minimise ‖X − XB‖² + ‖Λ^½ B‖² with a zero diagonal, where Λ = regularization +
-    dropout / (1 − dropout) · diag(XᵀX): the second term is what randomly dropping entries of the
-    input does on average. With P = (XᵀX + Λ)⁻¹, B = I − P · diag(P)⁻¹.
+    dropout / (1 − dropout) · diag(XᵀX): the second term is the expected effect of randomly
+    dropping entries of the input. With P = (XᵀX + Λ)⁻¹, B = I − P · diag(P)⁻¹.
 
     Steck 2019, Embarrassingly Shallow Autoencoders for Sparse Data; Steck 2020, Autoencoders that
     don't overfit towards the Identity.
 
     Args:
-        regularization: λ > 0, in the units of XᵀX, that is users for 0/1 data.
-        dropout: share of the input that is dropped, 0 ≤ dropout < 1.
+        regularization: λ > 0, in the units of XᵀX, which is users for 0/1 data.
+        dropout: the share of input entries that is dropped, 0 ≤ dropout < 1.
     """
 
     def __init__(self, regularization: float = 300.0, dropout: float = 0.2) -> None:
@@ -84,17 +85,19 @@ class Ease(ItemModel):
         self.dropout = dropout
 
     def fit(self, interactions: sparse.csr_array) -> Self:
-        """Learn from a (users, items) matrix: O(min(users, items)² · max(users, items))."""
+        """Fit on a (users, items) matrix in O(min(users, items)² · max(users, items))."""
         x = interactions.astype(np.float32).tocsr()
         squares = np.asarray(x.power(2).sum(axis=0)).ravel()
         penalty = self._penalty(squares)
         small = min(x.shape) < _LARGE
-        with threadpool_limits(1 if small else None):  # threads would mostly wait for each other
+        with threadpool_limits(
+            1 if small else None
+        ):  # with small matrices, threads would mostly wait
             inverse = (_inverse if x.shape[0] >= x.shape[1] else _inverse_by_users)(x, penalty)
         return self._from_inverse(inverse)
 
     def fit_gram(self, gram: Floats) -> Self:
-        """Learn from XᵀX, float32[items, items], in whose place the weights are left."""
+        """Fit on XᵀX, float32[items, items], which the weights overwrite."""
         penalty = self._penalty(np.diag(gram).copy())
         with threadpool_limits(1 if len(gram) < _LARGE else None):
             return self._from_inverse(_inverse_of(gram, penalty))
@@ -117,14 +120,14 @@ def _inverse(x: sparse.csr_array, penalty: Floats) -> Floats:
 
 
 def _inverse_of(inverse: Floats, penalty: Floats) -> Floats:
-    """(G + diag(penalty))⁻¹ by Cholesky's factorisation, in the place of G."""
+    """(G + diag(penalty))⁻¹ by Cholesky factorization; overwrites G."""
     inverse[np.diag_indices_from(inverse)] += penalty
-    upper = inverse.T  # LAPACK goes by columns; what is above its diagonal is below ours
+    upper = inverse.T  # LAPACK is column-major: its upper triangle is our lower one
     _, failed = lapack.spotrf(upper, overwrite_a=1)
     if not failed:
         _, failed = lapack.spotri(upper, overwrite_c=1)
     if failed:
-        raise ValueError("the regularization is too small for this data: raise it")
+        raise ValueError("the regularization is too small for this data: increase it")
     for begin in range(0, len(inverse), _ROWS):
         end = begin + _ROWS
         square = inverse[begin:end, begin:end]
@@ -134,7 +137,7 @@ def _inverse_of(inverse: Floats, penalty: Floats) -> Floats:
 
 
 def gram(x: sparse.csr_array) -> Floats:
-    """XᵀX, float32[items, items]; some rows at a time, for sparse they take more than dense."""
+    """XᵀX, float32[items, items]; in blocks of rows, because sparse products need more memory."""
     items = x.shape[1]
     product = np.empty((items, items), np.float32)
     columns = x.T.tocsr()
@@ -144,13 +147,13 @@ def gram(x: sparse.csr_array) -> Floats:
 
 
 def _inverse_by_users(x: sparse.csr_array, penalty: Floats) -> Floats:
-    """The same by Woodbury's identity, which only factorises a users × users matrix."""
+    """The same by Woodbury's identity, which only factorizes a users × users matrix."""
     scaled = x * (1 / np.sqrt(penalty))[None, :]
     gram = np.asarray((scaled @ scaled.T).toarray(), np.float32, order="F")
     gram[np.diag_indices_from(gram)] += 1
     factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
     if failed:
-        raise ValueError("the regularization is too small for this data: raise it")
+        raise ValueError("the regularization is too small for this data: increase it")
     right = np.asarray(scaled.tocsr().toarray(), np.float32, order="F")
     half, _ = lapack.strtrs(factor, right, lower=1, overwrite_b=1)
     inverse = half.T @ half
@@ -163,16 +166,16 @@ def _inverse_by_users(x: sparse.csr_array, penalty: Floats) -> Floats:
 
 
 class Cosine(ItemModel):
-    """Items are alike when the same users take them.
+    """Item similarity by common users.
 
-    w_ij = s_ij / (n_i^(1−d) · n_j^d + shrinkage), with s_ij the users that i and j share, n_i those
-    of i and d the discount of popular answers: ½ is the cosine, 0 the share of i's users who take
-    j, 1 the share of j's users who take i.
+    w_ij = s_ij / (n_i^(1−d) · n_j^d + shrinkage), where s_ij is the number of common users of i and
+    j, n_i the number of users of i, and d the popularity discount: ½ is the cosine, 0 the share of
+    i's users who take j, 1 the share of j's users who take i.
 
     Args:
-        shrinkage: in users; pairs that few users share weigh less.
+        shrinkage: in users; reduces the weight of pairs with few common users.
         popularity_discount: d, 0 … 1.
-        least_shared: pairs with fewer common users count nothing.
+        least_shared: pairs with fewer common users have weight 0.
     """
 
     def __init__(
@@ -183,7 +186,7 @@ class Cosine(ItemModel):
         self.least_shared = least_shared
 
     def fit(self, interactions: sparse.csr_array) -> Self:
-        """Learn from a (users, items) matrix; only whether an entry is stored counts."""
+        """Fit on a (users, items) matrix; only the presence of entries counts."""
         taken = interactions.tocsr().astype(np.float32)
         taken.data[:] = 1
         shared = (taken.T @ taken).tocoo()
@@ -197,15 +200,15 @@ class Cosine(ItemModel):
 
 
 class Transitions(ItemModel):
-    """What is taken next: pairs in the order of a user's history, the nearer the heavier.
+    """Next-item model: ordered pairs of a user's history, weighted by distance.
 
-    w_ij = Σ decay^(d − 1) / (n_i + shrinkage)^½ (n_j + shrinkage)^½ over all places where j comes
-    d ≤ window steps after i, with n the number of times that an item occurs.
+    w_ij = Σ decay^(d − 1) / (n_i + shrinkage)^½ (n_j + shrinkage)^½ over all occurrences of j
+    d ≤ window steps after i, where n is the number of occurrences of an item.
 
     Args:
-        window: the furthest step that counts.
-        decay: weight of each step against the one before, 0 … 1.
-        shrinkage: in occurrences; what is rare weighs less.
+        window: the maximum distance in steps.
+        decay: the weight of each step relative to the previous one, 0 … 1.
+        shrinkage: in occurrences; reduces the weight of rare items.
     """
 
     def __init__(self, window: int = 5, decay: float = 0.8, shrinkage: float = 10.0) -> None:
@@ -214,11 +217,11 @@ class Transitions(ItemModel):
         self.shrinkage = shrinkage
 
     def fit(self, user: ArrayLike, item: ArrayLike, items: int) -> Self:
-        """Learn from histories: rows sorted by user, then by time.
+        """Fit on histories: rows sorted by user, then by time.
 
         Args:
-            user, item: (rows,) who took what.
-            items: how many items there are.
+            user, item: (rows,) indices of users and items.
+            items: the number of items.
         """
         users, taken = np.asarray(user), np.asarray(item)
         rows, columns, data = [], [], []
@@ -235,11 +238,11 @@ class Transitions(ItemModel):
 
 
 def recency(places: int, half_life: float) -> NDArray[np.float64]:
-    """Weights of a history's places, oldest first: the newest weighs 1, halved every `half_life`.
+    """Recency weights of a history, oldest first: the newest has 1, halved every `half_life`.
 
     Args:
         places: length of the history.
-        half_life: in places; infinity makes all the same.
+        half_life: in items; infinity gives equal weights.
     """
     return np.asarray(0.5 ** (np.arange(places)[::-1] / half_life))
 

@@ -1,4 +1,4 @@
-"""How good predictions and recommendations are: one definition of every figure, for all engines."""
+"""Metrics of predictions and recommendations: one definition for all engines."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ Scores = NDArray[np.floating]
 
 
 def rating_metrics(actual: Scores, predicted: Scores) -> dict[str, float]:
-    """Errors of predicted ratings, in rating units: `rmse`, `mse` (units squared), `mae`."""
+    """Compute errors of predicted ratings: `rmse`, `mae` (rating units), `mse` (squared units)."""
     error = np.asarray(predicted, np.float64) - np.asarray(actual, np.float64)
     mse = float(np.mean(error**2))
     return {"rmse": mse**0.5, "mse": mse, "mae": float(np.mean(np.abs(error)))}
@@ -20,14 +20,14 @@ def rating_metrics(actual: Scores, predicted: Scores) -> dict[str, float]:
 def binary_metrics(
     actual: NDArray[np.bool_], score: Scores, threshold: float = 0.5
 ) -> dict[str, float]:
-    """`accuracy` at `threshold` (a score above it says yes) and `auc`, ties counted half."""
+    """Compute `accuracy` (scores above `threshold` mean yes) and `auc` (ties count half)."""
     positive = np.asarray(actual, bool)
     accuracy = float(np.mean((score > threshold) == positive))
     return {"accuracy": accuracy, "auc": _auc(positive, score)}
 
 
 def _auc(positive: NDArray[np.bool_], score: Scores) -> float:
-    """Mann and Whitney's statistic: how often a positive outscores a negative."""
+    """The Mann-Whitney statistic: the probability that a positive outscores a negative."""
     yes, no = int(positive.sum()), int((~positive).sum())
     if yes == 0 or no == 0:
         return float("nan")
@@ -43,23 +43,23 @@ def ranking_metrics(
     cutoffs: Sequence[int] = (5, 10, 25),
     popularity: NDArray[np.integer] | None = None,
 ) -> dict[str, float]:
-    """How well lists of items meet what users turned out to like; means over users.
+    """Compute metrics of recommended lists, as means over users.
 
-    Users without a relevant item do not count.
+    Users without relevant items are ignored.
 
     Args:
-        recommended: (users, places) item indices, best first; -1 where a list is shorter.
+        recommended: (users, places) item indices, best first; -1 pads shorter lists.
         relevant: (users, items); a stored value marks a relevant item.
         cutoffs: the list lengths k.
-        popularity: (items,) how many users each item had in training, for novelty.
+        popularity: (items,) number of users of each item in training, for novelty.
 
     Returns:
         For each k: `ndcg@k` (binary gains, normalised by the best list of k), `personalize_ndcg@k`
-        (the same discounts, normalised by the best order of the hits that the list has: how the
-        developer guide of Amazon Personalize words it), `precision@k` (over k), `recall@k`,
+        (the same discounts, normalised by the best order of the hits in the list, as Amazon
+        Personalize's developer guide defines it), `precision@k` (over k), `recall@k`,
         `map@k` (average precision over all relevant items, as in Microsoft's Recommenders),
-        `mrr@k`, `hit_rate@k`, `coverage@k` (share of all items that appear in any list), and with
-        `popularity` also `novelty@k` (mean -log2 of an item's share of training events).
+        `mrr@k`, `hit_rate@k`, `coverage@k` (share of all items that appear in at least one list),
+        and with `popularity` also `novelty@k` (mean -log2 of an item's share of training events).
     """
     items = relevant.shape[1]
     counts = np.diff(relevant.indptr)
@@ -95,13 +95,13 @@ def ranking_metrics(
 
 
 def top_k(scores: Scores, k: int) -> NDArray[np.int64]:
-    """Indices of each row's `k` largest scores, best first; ties fall to the lower index.
+    """Return the indices of each row's `k` largest scores, best first; ties by lower index.
 
     Args:
         scores: (rows, items); -inf excludes an item.
 
     Returns:
-        (rows, min(k, items)), with -1 in places that only excluded items could take.
+        (rows, min(k, items)), padded with -1 where only excluded items are left.
     """
     k = min(k, scores.shape[1])
     part = np.argpartition(-scores, k - 1, axis=1)[:, :k]
@@ -113,7 +113,7 @@ def top_k(scores: Scores, k: int) -> NDArray[np.int64]:
 
 
 def _hits(recommended: NDArray[np.integer], relevant: csr_array) -> NDArray[np.bool_]:
-    """(users, places): whether the item in that place is relevant to that user."""
+    """(users, places): whether the item at each place is relevant to the user."""
     users, items = relevant.shape
     owner = np.repeat(np.arange(users, dtype=np.int64), np.diff(relevant.indptr))
     wanted = np.sort(owner * items + relevant.indices)

@@ -1,6 +1,6 @@
-"""What this package registers with local-aws: algorithms' images and models behind recipes.
+"""Registers algorithms' images and the recipes' models with local-aws.
 
-Plain data, described by `local_aws.plugins`, so that neither package imports the other.
+This is plain data in the format of `local_aws.plugins`, so that neither package imports the other.
 """
 
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 def _image(
     algorithm: str, channels: tuple[str, ...], metrics: tuple[tuple[str, str], ...]
 ) -> dict[str, Any]:
-    """A built-in algorithm; its metrics are read from the log lines of `recsys.container`."""
+    """Describe a built-in algorithm; its metrics are parsed from `recsys.container`'s log lines."""
     return {
         "command": ("-m", "recsys.container"),
         "algorithm": algorithm,
@@ -42,7 +42,7 @@ OBJECT2VEC: Final = _image(
     ("train", "validation", "test"),
     (("mean_squared_error", "loss"), ("cross_entropy", "loss"), ("accuracy", "score")),
 )
-# the keys of `recsys.recipes.registry.RECIPES`, without its imports
+# the keys of `recsys.recipes.registry.RECIPES`, which is slow to import
 _RECIPES: Final = (
     "aws-user-personalization",
     "aws-user-personalization-v2",

@@ -1,4 +1,4 @@
-"""Splits by which others have published figures, so that ours can stand beside them."""
+"""Splits of published benchmarks, for comparable results."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +10,19 @@ from recsys.datasets.ratings import Ratings
 def stratified_split(
     ratings: Ratings, ratio: float = 0.75, by: str = "item", seed: int = 42
 ) -> tuple[Ratings, Ratings]:
-    """Train and test as Microsoft's Recommenders cut them for its table of algorithms.
+    """Split into training and test parts as in the benchmark of Microsoft's Recommenders.
 
-    Every rating draws a number (NumPy's `RandomState(seed)`, in the order of the rows); of each
-    item, or user, those with the lowest `ratio` of the numbers are for training. It is
-    `python_stratified_split(data, ratio, filter_by=by, seed=seed)`, row for row, provided that the
-    ratings stand in the order of the source's file.
+    Every rating gets a random number (NumPy's `RandomState(seed)`, in the order of the rows); for
+    each item, or user, the share `ratio` with the lowest numbers is the training part. This equals
+    `python_stratified_split(data, ratio, filter_by=by, seed=seed)`, row for row, if the ratings
+    are in the order of the source file.
 
     Args:
-        ratings: in the file's order.
-        ratio: share for training, of each item's or user's ratings, rounded to the nearest whole
-            number (a half to the even one): so their SAR has its published nDCG@10 of 0.393819.
+        ratings: ratings in the file's order.
+        ratio: the training share of each item's or user's ratings, rounded to the nearest integer
+            (halves to even); with it, their SAR has its published nDCG@10 of 0.393819.
         by: "item" (their benchmark) or "user".
-        seed: of the draw.
+        seed: the seed of the random numbers.
     """
     group = {"item": ratings.item, "user": ratings.user}[by]
     drawn = np.random.RandomState(seed).random_sample(len(ratings))
@@ -36,5 +36,5 @@ def stratified_split(
 
 
 def matrix(ratings: Ratings, values: NDArray[np.floating], users: int, items: int) -> csr_array:
-    """`values`, one a rating, as a (users, items) matrix by the ratings' own integers."""
+    """Convert `values`, one per rating, to a (users, items) matrix by the ratings' integers."""
     return csr_array((values, (ratings.user, ratings.item)), shape=(users, items))

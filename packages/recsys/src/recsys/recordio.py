@@ -1,9 +1,9 @@
-"""RecordIO with protobuf records: what SageMaker's built-in algorithms train on.
+"""RecordIO with protobuf records, the training format of SageMaker's built-in algorithms.
 
-A file is a row of frames: the magic number, the length, the record, zeros up to a multiple of four
-bytes. A record maps "values" to a tensor of features and one of labels; a sparse tensor has keys
-and a shape. Source: "Common Data Formats for Training" in the Amazon SageMaker developer guide.
-The SageMaker SDK's third version has only stubs of its writer.
+A file is a sequence of frames: the magic number, the length, the record, zeros up to a multiple of
+four bytes. A record maps "values" to a tensor of features and one of labels; a sparse tensor has
+keys and a shape. Source: "Common Data Formats for Training" in the Amazon SageMaker developer
+guide. Version 3 of the SageMaker SDK only has stubs of its writer.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _FEATURES, _LABEL = 1, 2  # Record
 _KEY, _VALUE = 1, 2  # a map's entry
 _FLOAT32, _FLOAT64, _INT32 = 2, 3, 7  # Value
 _VALUES, _KEYS, _SHAPE = 1, 2, 3  # each tensor
-_ROWS = 100_000  # records made at once
-_BYTES = 2  # the wire's type of what has a length
+_ROWS = 100_000  # records written at a time
+_BYTES = 2  # the wire type of length-delimited fields
 
 
 def write(file: BinaryIO, features: csr_array, labels: NDArray[np.floating] | None = None) -> None:
     """Write a record for each row, as sparse float32 tensors.
 
     Args:
-        file: open for writing bytes.
+        file: a file open for writing bytes.
         features: (rows, columns).
-        labels: (rows,), or None for records to be scored.
+        labels: (rows,), or None for inference records.
     """
     features = csr_array(features)
     for first in range(0, features.shape[0], _ROWS):
@@ -47,10 +47,10 @@ def write(file: BinaryIO, features: csr_array, labels: NDArray[np.floating] | No
 
 
 def _records(features: csr_array, labels: NDArray[np.floating] | None) -> bytes:
-    """All rows' records, in their frames.
+    """The framed records of all rows.
 
-    Rows with as many values and as many bytes of keys differ in nothing but these and the label,
-    so that they are made together, as rows of an array of bytes.
+    Rows with equal numbers of values and of key bytes differ only in these and the label, so they
+    are encoded together, as rows of a byte array.
     """
     rows = features.shape[0]
     values = np.ascontiguousarray(features.data, "<f4").view(np.uint8)
@@ -87,7 +87,7 @@ def _records(features: csr_array, labels: NDArray[np.floating] | None) -> bytes:
 
 
 def _packed(numbers: NDArray[np.integer]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Numbers from 0 as varints, one after the other, and how many bytes each takes."""
+    """Encode non-negative numbers as consecutive varints; also return the length of each."""
     sevens = numbers.astype(np.int64)[:, None] >> (7 * np.arange(5))
     sizes = np.maximum((sevens > 0).sum(axis=1), 1)
     more = np.arange(5) < sizes[:, None] - 1
@@ -96,7 +96,7 @@ def _packed(numbers: NDArray[np.integer]) -> tuple[NDArray[np.uint8], NDArray[np
 
 
 def scores(rows: Sequence[dict[str, float]]) -> bytes:
-    """Records of an answer: named float32 labels and no features."""
+    """Encode the records of a response: named float32 labels without features."""
     return b"".join(
         frame(
             b"".join(
@@ -109,7 +109,7 @@ def scores(rows: Sequence[dict[str, float]]) -> bytes:
 
 
 def frame(record: bytes) -> bytes:
-    """A record in its frame."""
+    """Frame a record."""
     return struct.pack("<II", _MAGIC, len(record)) + record + bytes(-len(record) % 4)
 
 
@@ -119,16 +119,16 @@ def read(
     """Read records.
 
     Args:
-        content: a file's or request's bytes.
-        columns: how many features there are.
-        where: what a record is called in messages.
+        content: the bytes of a file or request.
+        columns: the number of features.
+        where: the name of a record in messages.
         labelled: whether every record needs a label.
 
     Returns:
-        Features (rows, columns) and labels (rows,), 0 where there is none.
+        Features (rows, columns) and labels (rows,), 0 where missing.
 
     Raises:
-        InputError: with every record that is wrong (the first twenty in words).
+        InputError: with all invalid records (the first twenty with messages).
     """
     problems = Problems()
     indptr, indices, data, labels = [0], [], [], []
@@ -156,7 +156,7 @@ def _frames(content: bytes, where: str) -> Iterator[bytes]:
         if magic != _MAGIC:
             raise InputError(f"{where} {number}: is not RecordIO (its magic number is missing)")
         if length >> 29:
-            raise InputError(f"{where} {number}: records in several parts are not read here")
+            raise InputError(f"{where} {number}: records in several parts are not supported")
         if place + 8 + length > len(content):
             raise InputError(f"{where} {number}: ends before its {length} bytes")
         yield content[place + 8 : place + 8 + length]
@@ -195,7 +195,7 @@ def _features(tensor: Any, columns: int) -> tuple[NDArray[np.int64], NDArray[np.
     if not len(keys) and len(values) == columns:  # dense
         places = np.flatnonzero(values)
         return places, values[places]
-    if not len(keys) and (len(values) or shape is None):  # with a shape: sparse, and all zero
+    if not len(keys) and (len(values) or shape is None):  # with a shape: sparse and all zero
         raise ValueError(f"has {len(values)} values without keys, not {columns}")
     if len(keys) != len(values):
         raise ValueError(f"has {len(keys)} keys, but {len(values)} values")
@@ -220,7 +220,7 @@ def _numbers(values: Sequence[float]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _message() -> Any:
-    """The class of records, by the developer guide's aialgs.data."""
+    """The message class of records, from aialgs.data in the developer guide."""
     file = descriptor_pb2.FileDescriptorProto(name="record.proto", package="aialgs.data")
     field = descriptor_pb2.FieldDescriptorProto
     value = file.message_type.add(name="Value")

@@ -7,8 +7,8 @@ _ACTING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
-    """The text as one line, without what acts on a terminal or reorders what is shown there.
+    """Convert a text to one line without terminal control characters or bidirectional marks.
 
-    Line breaks and tabs become spaces; Escape and the like are left out.
+    Line breaks and tabs become spaces; control characters such as Escape are removed.
     """
     return _ACTING.sub(lambda found: " " if found[0].isspace() else "", text)

@@ -128,7 +128,7 @@ def test_the_future(tmp_path: Path) -> None:
         ("USER_ID,ITEM_ID,EVENT_TYPE,WHEN", "the columns TIMESTAMP are missing"),
         ("user_id,ITEM_ID,EVENT_TYPE,TIMESTAMP", "(user_id must be USER_ID)"),
         ("USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP,MOOD", "the schema has no fields for MOOD"),
-        ("USER_ID,ITEM_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP", "there twice: ITEM_ID"),
+        ("USER_ID,ITEM_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP", "duplicate columns: ITEM_ID"),
     ],
 )
 def test_a_bad_header(tmp_path: Path, header: str, words: str) -> None:

@@ -22,8 +22,8 @@ class Block:
     """Rows of features that ratings refer to.
 
     Attributes:
-        features: (rows, features), by columns, for the sampler goes feature by feature.
-        group: (features,) index of the hierarchical prior that each feature falls under.
+        features: (rows, features), in columns, because the sampler iterates over features.
+        group: (features,) index of each feature's hierarchical prior.
     """
 
     features: csc_array
@@ -31,18 +31,18 @@ class Block:
 
     @property
     def rows(self) -> int:
-        """How many different rows there are."""
+        """The number of distinct rows."""
         return int(self.features.shape[0])
 
     @cached_property
     def columns(self) -> tuple[Ints, Numbers, Floats]:
-        """The features as the sampler reads them: where each begins, its rows, its values."""
+        """The features in compressed columns: start of each column, row indices, values."""
         features = self.features
         return features.indptr.astype(np.int64), features.indices.astype(np.uint32), features.data
 
     @classmethod
     def of(cls, parts: Sequence[csr_array]) -> "Block":
-        """Put feature matrices of the same rows side by side, each under a prior of its own."""
+        """Concatenate feature matrices of the same rows; each matrix has its own prior."""
         group = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
         columns = csc_array(hstack([csr_array(part) for part in parts]), dtype=np.float64)
         columns.sort_indices()
@@ -51,12 +51,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that each rating refers to, all blocks' counted through.
+    """The rows that each rating refers to, numbered consecutively over all blocks.
 
     Attributes:
         numbers: (ratings, blocks).
-        by_row: of each block, its ratings row by row: where each row's begin, the ratings, and the
-            numbers of the other blocks' rows in that order, (ratings, blocks − 1).
+        by_row: for each block, the ratings sorted by row: the start of each row, the ratings, and
+            the row numbers of the other blocks in that order, (ratings, blocks − 1).
     """
 
     numbers: Numbers
@@ -64,7 +64,7 @@ class Rows:
 
     @classmethod
     def of(cls, rows: Sequence[NDArray[np.integer]], sizes: Sequence[int]) -> "Rows":
-        """From each block's (ratings,) own row numbers, and how many rows it has."""
+        """Build from each block's row numbers, (ratings,), and its number of rows."""
         ends = np.cumsum(sizes)
         numbers = (np.stack(rows, axis=1) + (ends - sizes)).astype(np.uint32)
         by_row = []
@@ -85,7 +85,7 @@ def identity(rows: int) -> csr_array:
 def implicit(
     rows: NDArray[np.integer], columns: NDArray[np.integer], shape: tuple[int, int]
 ) -> csr_array:
-    """SVD++'s feature: the set of what a row met, each member weighing 1/sqrt of its size."""
+    """SVD++'s feature: the set of columns of a row, each with the weight 1/sqrt(set size)."""
     met = csr_array((np.ones(len(rows)), (rows, columns)), shape=shape, dtype=np.float64)
     met.sum_duplicates()
     met.data[:] = 1.0

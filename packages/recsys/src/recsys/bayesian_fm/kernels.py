@@ -1,8 +1,9 @@
 """The sampler's inner loops, compiled: passes over the ratings, and over a block's features.
 
-A rating's value is linear in one feature's weight and factors together: it holds `x v·ρ`, where ρ
-is 1 and the sum of the other blocks' factors. So while a block's features are drawn, its rows need
-of their ratings only Σρρᵀ (`moments`, whose corner is their count) and Σeρ (`pulls`).
+A rating's value is linear in the joint vector v of a feature's weight and factors: it contains
+`x v·ρ`, where ρ is 1 followed by the sum of the other blocks' factors. So while a block's features
+are drawn, only Σρρᵀ (`moments`, with the count in its corner) and Σeρ (`pulls`) over the ratings of
+each row are needed.
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ _FAST = {"reassoc", "contract", "nsz"}  # sums may be taken in any order
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def residuals(rows: Numbers, parts: Floats, bias: float, y: Floats, e: Floats) -> None:
-    """Set `e` to what the machine leaves of `y`; rating i has the parts `parts[rows[i]]`."""
+    """Set `e` to the residuals of `y`; rating i has the parts `parts[rows[i]]`."""
     width = parts.shape[1]
     met = np.empty(width)
     for i in range(len(y)):
@@ -43,7 +44,7 @@ def gather(
     moments: Floats,
     pulls: Floats,
 ) -> None:
-    """Sum up a block's ratings row by row: those of row r are `order[start[r]:start[r + 1]]`."""
+    """Sum a block's ratings by row; the ratings of row r are `order[start[r]:start[r + 1]]`."""
     width = parts.shape[1]
     rho = np.empty(width)
     moments[:] = 0.0
@@ -77,12 +78,12 @@ def sample_features(
     pulls: Floats,
     parts: Floats,
 ) -> None:
-    """Draw each feature's weight and factors from their conditional, and move its rows' parts."""
+    """Draw each feature's weight and factors from their conditional, and update its rows' parts."""
     width = v.shape[1]
     certainty = np.empty((width, width))
     pull = np.empty(width)
     new = np.empty(width)
-    # flat, for compilers make good code of long loops only
+    # flattened, because compilers optimize long loops better
     flat, flat_moments = certainty.reshape(-1), moments.reshape(len(moments), -1)
     for j in range(len(v)):
         old = v[j]
@@ -118,7 +119,7 @@ def sample_features(
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _normal(certainty: Floats, pull: Floats, noise: Floats, drawn: Floats) -> None:
-    """Draw from N(A⁻¹ pull, A⁻¹), A being `certainty`, in whose place its factor L is left.
+    """Draw from N(A⁻¹ pull, A⁻¹), where A is `certainty`, which its factor L overwrites.
 
     With A = LLᵀ that is the solution of Lᵀ drawn = L⁻¹ pull + noise.
     """

@@ -2,14 +2,14 @@
 
 The model is Rendle's (ICDM 2010): a rating is a bias, a weighted sum of features, and an inner
 product of factors for each pair of features; here the two must be of different blocks, as in SVD++,
-for what features of the same user have to do with each other is noise more than help. Every weight
-and factor has a normal prior whose mean and precision are sampled too (Freudenthaler,
-Schmidt-Thieme and Rendle, 2011), so nothing needs tuning but the number of factors. With SVD++'s
+because products of features of the same user add more noise than information. Every weight and
+factor has a normal prior whose mean and precision are sampled too (Freudenthaler, Schmidt-Thieme
+and Rendle, 2011), so only the number of factors needs tuning. With SVD++'s
 implicit features on both sides it is the strongest simple model known for MovieLens (Rendle, Zhang
 and Koren, 2019).
 
-A feature's weight and factors are drawn together (as in Salakhutdinov and Mnih's BPMF, 2008): a
-chain of such steps comes to rest in a fraction of the draws that one of single numbers takes.
+A feature's weight and factors are drawn jointly (as in Salakhutdinov and Mnih's BPMF, 2008): such a
+chain converges in a fraction of the draws that a chain of single numbers needs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,21 +27,21 @@ from recsys.errors import InputError
 
 _START = 0.1  # standard deviation of the factors before the first draw
 # The latent ratings' standard deviation when the machine explains half of their variance; their
-# noise is 1. The cut points' scale moves slowly, so it should begin near where it belongs.
+# noise is 1. The cut points' scale changes slowly, so it should start near its final value.
 _SPREAD = 2**0.5
-_CUT_VARIANCE = 100.0  # of the cut points' prior, which hardly says anything
+_CUT_VARIANCE = 100.0  # of the cut points' weakly informative prior
 
 
 @dataclass
 class _Sample:
-    """One draw, by block: what each row adds and its factors, (rows, 1 + factors)."""
+    """One draw, by block: each row's linear part and factors, (rows, 1 + factors)."""
 
     bias: float
     parts: list[Floats]
     cuts: Floats
 
     def scores(self, rows: Sequence[NDArray[np.integer]]) -> Floats:
-        """The machine's value for cases that take row `rows[b][i]` of each block; (cases,)."""
+        """The machine's values for cases with row `rows[b][i]` of each block b; (cases,)."""
         total = np.full(len(rows[0]), self.bias)
         met = np.zeros((len(rows[0]), self.parts[0].shape[1] - 1))
         for parts, row in zip(self.parts, rows, strict=True):
@@ -51,7 +51,7 @@ class _Sample:
         return total
 
     def grid(self, first: Ints, second: Ints) -> Floats:
-        """The machine's value for each row of the first block with each of the second's."""
+        """The machine's values for all pairs of rows of the first and the second block."""
         a, b = self.parts[0][first], self.parts[1][second]
         values: Floats = a[:, 1:] @ b[:, 1:].T
         values += (self.bias + a[:, 0])[:, None]
@@ -59,12 +59,12 @@ class _Sample:
         return values
 
     def above(self, scores: Floats) -> Floats:
-        """Under the probit: the chance that the rating is above each level but the last."""
+        """Under the probit: the probability that the rating is above each level except the last."""
         chance: Floats = ndtr(scores[..., None] - self.cuts)
         return chance
 
     def expected(self, scores: Floats, levels: Floats) -> Floats:
-        """Expected rating of a value: itself, or under the probit the mean over the levels."""
+        """Expected ratings: the values themselves, or under the probit means over the levels."""
         if not len(self.cuts):
             return scores
         expected: Floats = levels[0] + self.above(scores) @ np.diff(levels)
@@ -72,15 +72,15 @@ class _Sample:
 
 
 class BayesianFactorizationMachine:
-    """Ratings of (user, item) pairs, with SVD++ features on both sides.
+    """Predicts ratings of (user, item) pairs, with SVD++ features on both sides.
 
     Args:
         factors: length of the factor vectors.
-        iterations: draws of each chain, the first `burn_in` of which are thrown away.
-        chains: independent chains, run side by side and averaged; many short ones err less than few
-            long ones, for each comes to rest elsewhere.
-        implicit_features: give users the set of items they rated, and items that of their raters.
-        ordered: ratings are ordered levels (ordered probit) instead of numbers.
+        iterations: draws of each chain, of which the first `burn_in` are discarded.
+        chains: independent chains, run in parallel and averaged; many short ones are more accurate
+            than few long ones, because each converges to a different mode.
+        implicit_features: add to users the set of items they rated, and to items their raters.
+        ordered: treat ratings as ordered levels (ordered probit) instead of numbers.
         seed: the same seed gives the same model.
     """
 
@@ -118,19 +118,20 @@ class BayesianFactorizationMachine:
         context: tuple[NDArray[np.integer], int] | None = None,
         progress: Callable[[int, int, float], None] = lambda *_: None,
     ) -> "BayesianFactorizationMachine":
-        """Draw from the posterior given ratings.
+        """Fit the machine: draw from the posterior given ratings.
 
         Args:
             user, item: (ratings,) indices.
             rating: (ratings,) values.
-            shape: (users, items), where some have no rating; else the largest indices decide.
-            user_features, item_features: (users, any), (items, any) side information.
-            context: (ratings,) a category of each rating, such as its date, and their number.
-            progress: called after each draw with (done, all, root mean squared residual); under
-                the probit the residual is that of the latent values.
+            shape: (users, items), needed if some have no rating; by default from the largest
+            indices. user_features, item_features: (users, any), (items, any) side information.
+            context: (ratings,) a category of each rating, such as its date, and the number of
+                categories.
+            progress: called after each draw with (draws done, total draws, root mean squared
+                residual); under the probit the residual is that of the latent values.
 
         Raises:
-            InputError: lengths differ, there is no rating, or a value or index is out of range.
+            InputError: lengths differ, there are no ratings, or a value or index is out of range.
         """
         _check_ratings(user, item, rating)
         users, items = shape or (int(user.max()) + 1, int(item.max()) + 1)
@@ -141,8 +142,9 @@ class BayesianFactorizationMachine:
         ):
             if features is not None and features.shape[0] != size:
                 raise InputError(f"{name}: has {features.shape[0]} rows, not {size}")
-        # What many share comes first, and each one's own last: a chain begins with the whole of the
-        # ratings' variance, and what is drawn first takes what it can of it.
+        # Shared features come first and individual ones last: a chain starts with the whole
+        # variance of the ratings, and features that are drawn first explain as much of it as they
+        # can.
         user_parts = [] if user_features is None else [csr_array(user_features)]
         item_parts = [] if item_features is None else [csr_array(item_features)]
         if self.implicit_features:
@@ -187,7 +189,7 @@ class BayesianFactorizationMachine:
         item: NDArray[np.integer],
         context: NDArray[np.integer] | None = None,
     ) -> Floats:
-        """Expected ratings of pairs, the mean over all kept draws; (pairs,), in rating units.
+        """Predict ratings of pairs, the mean over all kept draws; (pairs,), in rating units.
 
         Raises:
             InputError: an index is out of range, or the context is missing or not expected.
@@ -199,7 +201,7 @@ class BayesianFactorizationMachine:
         return self._mean(total)
 
     def predict_grid(self, users: NDArray[np.integer], items: NDArray[np.integer]) -> Floats:
-        """Expected rating of each user for each item, (users, items); for machines without context.
+        """Predict the rating of each user for each item, (users, items); needs no context.
 
         Raises:
             InputError: an index is out of range, or the machine was fitted with a context.
@@ -217,10 +219,10 @@ class BayesianFactorizationMachine:
         item: NDArray[np.integer],
         context: NDArray[np.integer] | None = None,
     ) -> Floats:
-        """The chance of each rating that occurred in training, ascending; (pairs, levels).
+        """Predict the probability of each rating level, ascending; (pairs, levels).
 
         Raises:
-            InputError: as `predict`, or the machine is not an ordered one.
+            InputError: as in `predict`, or the machine is not ordered.
         """
         if not self.ordered:
             raise InputError("probabilities need ordered=True")
@@ -233,7 +235,7 @@ class BayesianFactorizationMachine:
         return -np.diff(np.hstack([ends[0], above, ends[1]]), axis=1)
 
     def _mean(self, total: Floats) -> Floats:
-        """Of the draws, within the scale."""
+        """The mean over the draws, clipped to the rating scale."""
         return np.clip(total / len(self._samples), self._levels[0], self._levels[-1])
 
     def _rows(
@@ -267,7 +269,7 @@ def _check_ratings(
 
 
 def _check_rows(given: Mapping[str, tuple[NDArray[np.integer], int]], length: int) -> None:
-    """Each index must be below its number, and each name have as many."""
+    """Check that all arrays have the given length and that indices are in range."""
     problems = []
     for name, (rows, size) in given.items():
         if len(rows) != length:
@@ -313,7 +315,7 @@ class _Chain:
         self.precision = [np.ones((count, width)) for count in groups]
         self.moments = [np.empty((block.rows, width, width)) for block in blocks]
         self.pulls = [np.empty((block.rows, width)) for block in blocks]
-        # all blocks' below each other, as the ratings' rows are numbered, and each block's
+        # parts of all blocks, in the order of the row numbers, and views of each block
         self.all_parts = np.concatenate(
             [block.features @ v for block, v in zip(blocks, self.v, strict=True)]
         )
@@ -327,7 +329,7 @@ class _Chain:
         return float(np.sqrt(np.mean(self.e**2)))
 
     def draw(self) -> None:
-        """One sweep over all parameters."""
+        """Draw all parameters once."""
         if self.members:
             self._draw_ordered()
         else:
@@ -380,13 +382,14 @@ class _Chain:
     def _draw_ordered(self) -> None:
         """Draw the cut points given the values, then the latent ratings given both.
 
-        A cut point's step is Metropolis and Hastings's, with the latent ratings integrated out
-        (Cowles, 1996): given them it could hardly move. Only the two levels beside it matter.
+        Each cut point takes a Metropolis-Hastings step, with the latent ratings integrated out
+        (Cowles, 1996): conditional on them it could hardly move. Only the two adjacent levels
+        matter.
         """
         values = self.y - self.e
         at = [values[rows] for rows in self.members]
         ends = [-np.inf, *self.cuts, np.inf]
-        low = [ndtr(ends[k] - value) for k, value in enumerate(at)]  # chance of a lower level
+        low = [ndtr(ends[k] - value) for k, value in enumerate(at)]  # probability of a lower level
         high = [ndtr(ends[k + 1] - value) for k, value in enumerate(at)]  # … of this one or lower
         scale = 1.5 / np.sqrt(len(values))
         for k, cut in enumerate(self.cuts):
@@ -409,5 +412,5 @@ class _Chain:
 
 
 def _log_ratio(new: Floats, old: Floats) -> float:
-    """Log of the ratio of two likelihoods, given case by case."""
+    """Log of the ratio of two likelihoods, given for each case."""
     return float((np.log(np.maximum(new, 1e-300)) - np.log(np.maximum(old, 1e-300))).sum())

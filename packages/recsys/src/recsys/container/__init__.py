@@ -1,5 +1,5 @@
 """SageMaker's container contract around this package's algorithms: files, HTTP, exit statuses.
 
-`python -m recsys.container train|serve ALGORITHM`; the root folder is the environment's
-CONTAINER_ROOT, /opt/ml if it has none.
+Run it with `python -m recsys.container train|serve ALGORITHM`. The root folder is the environment
+variable CONTAINER_ROOT, by default /opt/ml.
 """

@@ -11,7 +11,7 @@ from recsys.container import algorithms
 
 
 def main() -> int:
-    """Train or serve; returns the exit status."""
+    """Train or serve. Return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m recsys.container", description=__doc__)
     parser.add_argument("mode", choices=["train", "serve"])
     parser.add_argument("algorithm", choices=algorithms.names())

@@ -1,7 +1,7 @@
 """The algorithms that can be trained and served, by name.
 
-An algorithm is a module with two functions, imported only when asked for, so that serving never
-pays for what only training needs.
+An algorithm is a module with two functions, which is imported on first use, so that serving does
+not import what only training needs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol, cast
 
 @dataclass(frozen=True)
 class Channel:
-    """A training job's input channel: its content type (None if not said) and its files."""
+    """A training job's input channel: its content type (None if not given) and its files."""
 
     content_type: str | None
     files: tuple[Path, ...]
@@ -23,29 +23,29 @@ class Channel:
 
 @dataclass(frozen=True)
 class Job:
-    """What a training job gives to its algorithm."""
+    """The inputs of an algorithm in a training job."""
 
     hyperparameters: Mapping[str, str]
     channels: Mapping[str, Channel]
     model: Path  # the folder for the model's files
     host: str
-    stop: Callable[[], bool]  # whether the job was told to end early
+    stop: Callable[[], bool]  # whether the job was asked to stop early
 
 
 class Train(Protocol):
-    """Learn and write the model's files; raises InputError if the user's input is at fault."""
+    """Train and write the model's files; raises InputError if the user's input is invalid."""
 
     def __call__(self, job: Job) -> None:
         """Train."""
 
 
-# A request's body, Content-Type and Accept, to the response's body and content type; raises
+# Maps a request's body, Content-Type and Accept to the response's body and content type; raises
 # InputError (400) and UnsupportedMediaType (415).
 Answer = Callable[[bytes, str | None, str | None], tuple[bytes, str]]
 
 
 class Load(Protocol):
-    """Read the model's files and return what answers requests."""
+    """Read the model's files and return the function that answers requests."""
 
     def __call__(self, model: Path) -> Answer:
         """Load."""
@@ -60,15 +60,15 @@ _MODULES = {
 
 
 def names() -> list[str]:
-    """The algorithms there are."""
+    """The names of all algorithms."""
     return sorted(_MODULES)
 
 
 def trainer(algorithm: str) -> Train:
-    """How an algorithm learns."""
+    """The training function of an algorithm."""
     return cast(Train, import_module(_MODULES[algorithm]).train)
 
 
 def loader(algorithm: str) -> Load:
-    """How an algorithm's model is loaded."""
+    """The loading function of an algorithm."""
     return cast(Load, import_module(_MODULES[algorithm]).load)

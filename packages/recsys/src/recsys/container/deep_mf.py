@@ -1,8 +1,8 @@
 """Deep matrix factorization under the container contract.
 
-It reads what Object2Vec reads (JSON Lines of one-token `in0` and `in1` with a rating as `label`)
-and answers as Object2Vec does, so that whatever asks the one may ask the other. Genres come in a
-channel of their own, `movies`: a file in the form of MovieLens 100k's u.item.
+It uses Object2Vec's input (JSON Lines of one-token `in0` and `in1` with a rating as `label`) and
+response formats, so that a client of one can call the other. Genres come from a separate channel,
+`movies`: a file in the format of MovieLens 100k's u.item.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LONGEST = 3_000_000  # ids, as Object2Vec's vocabulary
 _GENRES = 19
 _MOVIE = re.compile(rf"([0-9]{{1,18}})(?:\|[^|]*){{4}}((?:\|[01]){{{_GENRES}}})")
 
-# How a file's lines and a request's instances are checked: as Object2Vec's with one token a side.
+# Lines of files and instances of requests are checked like Object2Vec's with one token per side.
 _FORM = object2vec.parse(
     {
         "enc0_network": "pooled_embedding",
@@ -39,7 +39,7 @@ _FORM = object2vec.parse(
 
 
 class _Endpoint:
-    """A scorer with the face that Object2Vec's requests look for."""
+    """Adapts a scorer to the interface of Object2Vec's requests."""
 
     settings = _FORM
 
@@ -56,7 +56,7 @@ class _Endpoint:
 
 
 def train(job: Job) -> None:
-    """Train on `train`, with the genres of `movies`; measure `validation` and `test`."""
+    """Train on `train` with the genres of `movies`; evaluate on `validation` and `test`."""
     problems: list[str] = []
     settings = hyperparameters.Hyperparameters()
     try:
@@ -89,7 +89,7 @@ def train(job: Job) -> None:
     if problems:
         raise InputError(problems)
 
-    # JAX takes over a second to import: bad input need not wait for it.
+    # Importing JAX takes over a second, so check the input first.
     from recsys import compilation
     from recsys.deep_mf import training
 
@@ -132,12 +132,12 @@ def train(job: Job) -> None:
 
 
 def load(model: Path) -> Answer:
-    """Load the model's files."""
+    """Load the model and return the function that answers requests."""
     return partial(requests.answer, _Endpoint(Scorer.load(model)))  # type: ignore[arg-type]
 
 
 def _genres(files: tuple[Path, ...]) -> NDArray[np.uint8]:
-    """Genre flags by item id, of files in the form of u.item. Raises InputError."""
+    """Read genre flags by item id from files in u.item's format. Raises InputError."""
     problems: list[str] = []
     found: dict[int, list[int]] = {}
     for file in files:

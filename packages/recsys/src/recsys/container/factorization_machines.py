@@ -20,7 +20,7 @@ _CHANNELS = ("train", "test")
 
 
 def train(job: Job) -> None:
-    """Train on the channel `train`; measure `test`."""
+    """Train on the channel `train`; evaluate on `test`."""
     problems: list[str] = []
     settings = None
     try:
@@ -48,7 +48,7 @@ def train(job: Job) -> None:
     if problems:
         raise InputError(problems)
 
-    # The compiler takes half a second to import: bad input need not wait for it.
+    # Importing the compiler takes half a second, so check the input first.
     from recsys.factorization_machines.training import train as learn
 
     def ended(epoch: int, machine: Machine) -> None:
@@ -61,7 +61,7 @@ def train(job: Job) -> None:
 
 
 def load(model: Path) -> Answer:
-    """Load the model's files."""
+    """Load the model and return the function that answers requests."""
     return partial(requests.answer, Machine.load(model))
 
 

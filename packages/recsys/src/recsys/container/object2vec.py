@@ -19,7 +19,7 @@ _CHANNELS = ("train", "validation", "test")
 
 
 def train(job: Job) -> None:
-    """Train on the channel `train`; stop early on `validation`; measure `test`."""
+    """Train on the channel `train`, stop early on `validation`, evaluate on `test`."""
     problems: list[str] = []
     try:
         settings = hyperparameters.parse(job.hyperparameters)
@@ -43,9 +43,9 @@ def train(job: Job) -> None:
         flush=True,
     )
 
-    # Jobs that run side by side share the cores: one thread each beats two that wait for theirs.
+    # Concurrent jobs share the cores: one thread each is faster than two competing ones.
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-    # JAX takes over a second to import: bad input need not wait for it.
+    # Importing JAX takes over a second, so check the input first.
     from recsys import compilation
     from recsys.object2vec import training
 
@@ -74,9 +74,9 @@ def train(job: Job) -> None:
         settings, pairs["train"], pairs.get("validation"), report=report, stop=job.stop
     )
     if outcome is None:
-        print("stopped before anything was learnt: no model", flush=True)
+        print("stopped before training started: no model", flush=True)
         return
-    # Said once more for the epoch that is kept: the last value of a metric is the model's own.
+    # Repeated for the epoch that is kept, because the last value of a metric counts.
     for name in ("validation", "test"):
         if name in pairs:
             _say_metrics(job.host, outcome.best, name, outcome.scorer.metrics(pairs[name]))
@@ -85,7 +85,7 @@ def train(job: Job) -> None:
 
 
 def load(model: Path) -> Answer:
-    """Load the model's files."""
+    """Load the model and return the function that answers requests."""
     return partial(requests.answer, Scorer.load(model))
 
 

@@ -1,4 +1,4 @@
-"""A model behind HTTP, as SageMaker calls it: GET /ping and POST /invocations."""
+"""Serves a model over HTTP as SageMaker requires: GET /ping and POST /invocations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_BODY = 100 << 20  # batch transform's largest payload; an endpoint's is
 
 
 def serve(algorithm: str, root: Path) -> int:
-    """Load the model under `root` and answer until SIGTERM; returns the exit status."""
+    """Load the model under `root` and answer requests until SIGTERM. Return the exit status."""
     try:
         port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
         answer = loader(algorithm)(root / "model")
@@ -28,7 +28,7 @@ def serve(algorithm: str, root: Path) -> int:
         return 1
 
     def stop(*_: object) -> None:
-        # shutdown() waits for serve_forever(), which this very thread is running.
+        # shutdown() waits for serve_forever(), which runs in this thread.
         threading.Thread(target=server.shutdown).start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -40,12 +40,12 @@ def serve(algorithm: str, root: Path) -> int:
 
 
 def handler(answer: Answer) -> type[BaseHTTPRequestHandler]:
-    """The HTTP side of a loaded model."""
+    """Create the HTTP request handler of a loaded model."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # keeps connections alive
         disable_nagle_algorithm = True
-        wbufsize = -1  # headers and body leave in one piece
+        wbufsize = -1  # send headers and body together
         timeout = 300
 
         def do_GET(self) -> None:
@@ -96,6 +96,6 @@ def handler(answer: Answer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_request(self, code: object = "-", size: object = "-") -> None:
-            """Say nothing of requests that went well."""
+            """Do not log successful requests."""
 
     return Handler

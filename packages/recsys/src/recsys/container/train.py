@@ -1,4 +1,4 @@
-"""A training job: its folder in, model files or a failure file out."""
+"""Runs a training job in its folder and writes model files or a failure file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from recsys.errors import InputError
 
 
 def train(algorithm: str, root: Path) -> int:
-    """Run the training job under `root`; returns the exit status.
+    """Run the training job under `root`. Return the exit status.
 
-    SIGTERM ends it early, with the best model so far. A failure's text is written to
-    output/failure; it begins `ClientError: ` when the user's input is at fault.
+    SIGTERM ends it early, with the best model so far. An error message is written to
+    output/failure; it begins with `ClientError: ` if the user's input is invalid.
     """
     stopped, model = threading.Event(), root / "model"
     ours = not model.exists() or not any(model.iterdir())
@@ -54,7 +54,7 @@ def _job(root: Path, stopped: threading.Event) -> Job:
         {
             name: str(value)
             for name, value in hyperparameters.items()
-            if not name.startswith("sagemaker_")  # a framework container's own
+            if not name.startswith("sagemaker_")  # settings of framework containers
         },
         channels,
         root / "model",
@@ -77,7 +77,7 @@ def _object(path: Path) -> dict[str, Any]:
 
 def _fail(root: Path, ours: bool, text: str) -> int:
     print(text, file=sys.stderr, flush=True)
-    if ours:  # all in the folder is half a model, which may have filled the disk
+    if ours:  # delete the incomplete model, which may have filled the disk
         shutil.rmtree(root / "model", ignore_errors=True)
     (root / "output").mkdir(parents=True, exist_ok=True)
     (root / "output" / "failure").write_text(text)

@@ -1,7 +1,7 @@
-"""Deep matrix factorization: embeddings of user and item into a small network that rates.
+"""Deep matrix factorization: a small network predicts ratings from user and item embeddings.
 
-The network of the workshop's first lab: two embeddings of different lengths, joined, two layers of
-64 rectified units, one output; optionally with all of an item's genres.
+The network of the workshop's first lab: two concatenated embeddings of different lengths, two
+layers of 64 rectified units, one output; optionally with all of an item's genres.
 """
 
 from recsys.deep_mf.hyperparameters import Hyperparameters

@@ -1,4 +1,4 @@
-"""What can be set, with the workshop's values as defaults."""
+"""The hyperparameters, with the workshop's values as defaults."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ class Hyperparameters:
 
     Attributes:
         user_dim, item_dim: lengths of the embeddings.
-        genre_dim: length of the genres' embedding, of which an item has the mean over its genres;
-            0 leaves genres out.
-        hidden_dim, hidden_layers: of the network.
-        weight_decay: times each value that is used, added to its gradient; embeddings and layers.
+        genre_dim: length of the genres' embeddings; an item has the mean over its genres. 0
+            disables genres. hidden_dim, hidden_layers: size and number of the hidden layers.
+        weight_decay: added to the gradient, times the value, of embeddings and layers in use.
     """
 
     user_dim: int = integers(1, 1000, 15)
@@ -33,5 +32,5 @@ class Hyperparameters:
 
 
 def parse(given: Mapping[str, object]) -> Hyperparameters:
-    """Check strings. Raises InputError with every problem."""
+    """Parse and check strings. Raises InputError with every problem."""
     return hyperparameters.parse(Hyperparameters, given, "deep matrix factorization")

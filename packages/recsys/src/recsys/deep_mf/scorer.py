@@ -1,4 +1,4 @@
-"""The learnt network as plain numpy, and its files."""
+"""The trained network in plain numpy, and its files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recsys.hyperparameters import strings
 Floats = NDArray[np.float32]
 
 _FORMAT = "recsys-deep-mf-1"
-_ROWS = 1 << 16  # scored at once
+_ROWS = 1 << 16  # rows per batch of scoring
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Scorer:
     """A trained network.
 
     Attributes:
-        user, item: (ids + 1, dims) embeddings by id, the genres' part of an item included; the
-            last row, their mean, stands for ids that training did not meet.
-        layers: weights (inputs, outputs) and biases (outputs,) of each layer, output included.
+        user, item: (ids + 1, dims) embeddings by id, including an item's genre embedding; the last
+            row, their mean, is used for ids that did not occur in training.
+        layers: weights (inputs, outputs) and biases (outputs,) of each layer, including the output.
     """
 
     settings: Hyperparameters
@@ -36,7 +36,7 @@ class Scorer:
     layers: tuple[tuple[Floats, Floats], ...]
 
     def predict(self, user: NDArray[np.integer], item: NDArray[np.integer]) -> Floats:
-        """Expected ratings of pairs of ids; (pairs,). Unknown ids are met with the mean."""
+        """Predict ratings of pairs of ids, (pairs,). Unknown ids have the mean embedding."""
         found = [
             self._scores(user[first : first + _ROWS], item[first : first + _ROWS])
             for first in range(0, len(user), _ROWS)
@@ -56,7 +56,7 @@ class Scorer:
         return scores
 
     def save(self, folder: Path) -> None:
-        """Write the model's two files."""
+        """Write the model's two files to a folder."""
         arrays = {"user": self.user, "item": self.item}
         for number, (weight, bias) in enumerate(self.layers):
             arrays |= {f"weight{number}": weight, f"bias{number}": bias}
@@ -67,7 +67,7 @@ class Scorer:
 
     @classmethod
     def load(cls, folder: Path) -> Scorer:
-        """Read what `save` wrote. Raises InputError if it is not such a model."""
+        """Load a model written by `save`. Raises InputError if it is not such a model."""
         try:
             text = json.loads((folder / "model.json").read_text("utf-8"))
             if text.get("format") != _FORMAT:
@@ -79,5 +79,5 @@ class Scorer:
                 return cls(settings, arrays["user"], arrays["item"], layers)
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise InputError(
-                f"{folder} does not hold a deep matrix factorization: {error}"
+                f"{folder} does not contain a deep matrix factorization model: {error}"
             ) from None

@@ -1,4 +1,4 @@
-"""Learning, in JAX: epochs of minibatches by Adam."""
+"""Training in JAX: epochs of minibatches with Adam."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from recsys.deep_mf.hyperparameters import Hyperparameters
 from recsys.deep_mf.scorer import Scorer
 from recsys.errors import InputError
 
-_SECONDS_A_CALL = 1.0  # how long the compiled loop runs before it looks up
+_SECONDS_A_CALL = 1.0  # duration of one call of the compiled loop
 
-Parameters = Any  # of arrays: tables "user", "item" and perhaps "genre", and "layers"
+Parameters = Any  # arrays: tables "user", "item" and optionally "genre", and "layers"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training is: ratings done in this epoch, of how many, and the loss so far in it."""
+    """Progress of training: ratings processed in this epoch, their number, and the loss so far."""
 
     epoch: int
     done: int
@@ -46,23 +46,23 @@ def train(
     epoch_ends: Callable[[int, Scorer], None] = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Scorer:
-    """Learn to rate.
+    """Train a network.
 
-    The rows are shuffled once and the minibatches' order before every epoch: to shuffle millions
-    of rows each time would take as long as a good part of learning from them.
+    The rows are shuffled once, and the order of the minibatches before every epoch: shuffling
+    millions of rows each time would take a considerable part of the training time.
 
     Args:
         settings: the hyperparameters.
         user, item: (ratings,) ids from 0.
         rating: (ratings,) values.
-        genres: (items, genres) flags by item id, wanted if `genre_dim` is not 0.
+        genres: (items, genres) flags by item id, required if `genre_dim` is not 0.
         seed: the same seed gives the same model on the same machine.
-        report: told about once a second.
-        epoch_ends: told each epoch's number, with the model as it stands.
-        stop: asked about once a second whether to end early.
+        report: called about once a second with the progress.
+        epoch_ends: called after each epoch with its number and the current model.
+        stop: called about once a second; training ends early if it returns true.
 
     Raises:
-        InputError: the data does not fit together, or training diverged.
+        InputError: the arrays do not match, or training diverged.
     """
     _check(settings, user, item, rating, genres)
     generator = np.random.default_rng(seed)
@@ -93,7 +93,7 @@ def train(
             state, loss = _advance(settings, share, state, data, order, position, end)
             total += float(loss)
             now = time.perf_counter()
-            # The compiled loop cannot look up; make each call take about a second.
+            # The compiled loop cannot be interrupted, so each call takes about a second.
             pace = (end - position) * _SECONDS_A_CALL / (now - called)
             stride = max(1, min(4 * stride, steps, int(pace)))
             position = end
@@ -139,7 +139,7 @@ def _minibatches(
     steps: int,
     size: int,
 ) -> tuple[jax.Array, ...]:
-    """User, item, rating and weight, (minibatches, size); the last one's gaps weigh nothing."""
+    """User, item, rating and weight, (minibatches, size); padding has weight 0."""
     gaps = np.resize(order, steps * size)
     weight = (np.arange(steps * size) < len(order)).astype(np.float32)
     columns = (user[gaps].astype(np.int32), item[gaps].astype(np.int32), rating[gaps])
@@ -150,7 +150,7 @@ def _minibatches(
 
 
 def _shares(genres: NDArray[np.integer], items: int) -> jax.Array:
-    """Each item's flags over their number, (items, genres)."""
+    """Each item's genre flags divided by their number, (items, genres)."""
     flags = np.zeros((items, genres.shape[1]), np.float32)
     flags[: len(genres)] = genres
     return jnp.asarray(flags / np.maximum(flags.sum(axis=1, keepdims=True), 1))
@@ -194,7 +194,7 @@ def _advance(
     first: Any,
     end: Any,
 ) -> Any:
-    """Run the minibatches `order[first:end]`; also the sum of their squared errors."""
+    """Run the minibatches `order[first:end]`; also return the sum of their squared errors."""
 
     def one(position: Any, carried: Any) -> Any:
         (parameters, mean, square, made), total = carried
@@ -204,7 +204,7 @@ def _advance(
             parameters, batch
         )
         rate = settings.learning_rate * jnp.sqrt(1 - 0.999**made) / (1 - 0.9**made)
-        # Kingma and Ba 2015, spelt out so that each table is read and written once a step.
+        # Kingma and Ba 2015, written out so that each table is read and written once per step.
         mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, mean, gradient)
         square = jax.tree.map(lambda s, g: 0.999 * s + 0.001 * g * g, square, gradient)
         parameters = jax.tree.map(
@@ -248,7 +248,7 @@ def _scorer(
     share: jax.Array | None,
     met: Mapping[str, NDArray[np.bool_]],
 ) -> Scorer:
-    """The model, with the mean of the ids that were met in place of those that were not."""
+    """The model; ids that did not occur in training get the mean of those that did."""
     tables = {}
     for name, known in met.items():
         table = np.array(parameters[name])

@@ -1,6 +1,7 @@
-"""Factorization machines as SageMaker's built-in algorithm has them (Rendle, ICDM 2010).
+"""Factorization machines like SageMaker's built-in algorithm (Rendle, ICDM 2010).
 
-A value is a bias, a weight for each feature, and an inner product of factors for each pair.
+A prediction is the sum of a bias, a weight for each feature, and an inner product of factors for
+each pair.
 """
 
 from recsys.factorization_machines.hyperparameters import Hyperparameters

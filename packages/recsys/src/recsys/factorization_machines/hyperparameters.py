@@ -52,5 +52,5 @@ class Hyperparameters:
 
 
 def parse(given: Mapping[str, object]) -> Hyperparameters:
-    """Check strings. Raises InputError with every problem."""
+    """Parse and check strings. Raises InputError with every problem."""
     return hyperparameters.parse(Hyperparameters, given, "Factorization Machines")

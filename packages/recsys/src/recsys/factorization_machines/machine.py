@@ -1,4 +1,4 @@
-"""The learnt machine as plain numpy: scores, metrics, and its files."""
+"""The trained machine in plain numpy: scores, metrics, and its files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Machine:
     """A trained machine.
 
     Attributes:
-        classifies: whether scores are the chance of label 1.
-        bias: added to every value.
+        classifies: whether scores are the probability of label 1.
+        bias: the constant term.
         linear: (features,) weights.
         factors: (features, num_factors).
     """
@@ -33,7 +33,7 @@ class Machine:
     factors: NDArray[np.float32]
 
     def scores(self, features: csr_array) -> NDArray[np.float64]:
-        """A number for each row of features: the expected label, or the chance of label 1."""
+        """Score each row of features: the expected label, or the probability of label 1."""
         summed = features @ self.factors
         squares = features.power(2) @ (self.factors**2).sum(axis=1)
         values = self.bias + features @ self.linear + 0.5 * ((summed**2).sum(axis=1) - squares)
@@ -41,7 +41,7 @@ class Machine:
         return 0.5 * (1 + np.tanh(0.5 * values)) if self.classifies else values
 
     def metrics(self, features: csr_array, labels: NDArray[np.floating]) -> dict[str, float]:
-        """The built-in's metrics over labelled rows, by name."""
+        """Compute the built-in algorithm's metrics on labelled rows, by name."""
         scores = self.scores(features)
         if not self.classifies:
             found = rating_metrics(labels, scores)
@@ -56,7 +56,7 @@ class Machine:
         }
 
     def save(self, folder: Path) -> None:
-        """Write the model's two files."""
+        """Write the model's two files to a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(
             folder / "model.npz",
@@ -69,7 +69,7 @@ class Machine:
 
     @classmethod
     def load(cls, folder: Path) -> Machine:
-        """Read what `save` wrote. Raises InputError if it is not such a model."""
+        """Load a model written by `save`. Raises InputError if it is not such a model."""
         try:
             text = json.loads((folder / "model.json").read_text("utf-8"))
             if text.get("format") != _FORMAT:
@@ -82,4 +82,6 @@ class Machine:
                     arrays["factors"],
                 )
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise InputError(f"{folder} does not hold a factorization machine: {error}") from None
+            raise InputError(
+                f"{folder} does not contain a factorization machine: {error}"
+            ) from None

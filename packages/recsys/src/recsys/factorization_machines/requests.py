@@ -25,13 +25,12 @@ def answer(
 ) -> tuple[bytes, str]:
     """Score the instances of a request.
 
-    JSON holds them as `{"instances": [{"features": […]}]}` with all values, or as
+    JSON has the form `{"instances": [{"features": […]}]}` with all values, or
     `{"instances": [{"data": {"features": …}}]}`, where features are `{"values": […]}` with all of
-    them, or `{"keys": […], "shape": [n], "values": […]}`; JSON Lines holds one a line. RecordIO
-    holds protobuf records. Without an Accept that says otherwise the answer has the request's
-    format.
+    them, or `{"keys": […], "shape": [n], "values": […]}`; JSON Lines has one instance per line.
+    RecordIO contains protobuf records. By default the response has the request's format.
 
-    Returns the response's body and content type. Raises InputError for a bad request and
+    Returns the response's body and content type. Raises InputError for an invalid request, and
     UnsupportedMediaType.
     """
     sent = (content_type or JSON).split(";")[0].strip().lower()
@@ -91,7 +90,7 @@ def _matrix(rows: list[Any], size: int) -> csr_array:
 
 
 def _features(instance: Any, size: int) -> tuple[list[int], list[float]]:
-    """An instance's keys and values. Raises ValueError in words."""
+    """An instance's keys and values. Raises ValueError with a readable message."""
     data = instance.get("data", instance) if isinstance(instance, dict) else None
     tensor = data.get("features") if isinstance(data, dict) else None
     if isinstance(tensor, dict):

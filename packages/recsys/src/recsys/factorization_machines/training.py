@@ -1,4 +1,4 @@
-"""Learning by minibatches and Adam, in numba: only the features of a minibatch move."""
+"""Training with minibatches and Adam, in numba: only a minibatch's features are updated."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def train(
     epoch_ends: Callable[[int, Machine], None] = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Machine:
-    """Learn from rows of features and their labels.
+    """Train on rows of features and their labels.
 
     Args:
         settings: the hyperparameters.
         features: (rows, feature_dim).
         labels: (rows,) numbers, or 0 and 1 for a classifier.
         seed: the same seed gives the same machine.
-        epoch_ends: told each epoch's number, with the machine as it stands.
-        stop: asked after every epoch whether to end early.
+        epoch_ends: called after each epoch with its number and the current machine.
+        stop: called after every epoch; training ends early if it returns true.
 
     Raises:
-        InputError: shapes or labels do not fit, or training diverged.
+        InputError: shapes or labels do not match, or training diverged.
     """
     rows = features.shape[0]
     if features.shape != (len(labels), settings.feature_dim) or not rows:
@@ -97,7 +97,7 @@ def train(
 def _drawn(
     settings: Hyperparameters, name: str, shape: tuple[int, ...], random: np.random.Generator
 ) -> Floats:
-    """The first values of "bias", "linear" or "factors"."""
+    """Draw the initial values of "bias", "linear" or "factors"."""
 
     def of(what: str) -> Any:
         return getattr(settings, f"{name}_init_{what}")
@@ -105,7 +105,7 @@ def _drawn(
     if of("method") == "constant":
         return np.full(shape, of("value") or 0.0, np.float32)
     if of("method") == "uniform":
-        # The guide gives no default of the scale; the normal distribution's sigma is as good.
+        # The guide documents no default of the scale; use the normal distribution's sigma.
         scale = of("sigma") if of("scale") is None else of("scale")
         return random.uniform(-scale, scale, shape).astype(np.float32)
     return random.normal(0, of("sigma"), shape).astype(np.float32)
@@ -129,13 +129,13 @@ def _epoch(
     eps: float,
     made: int,
 ) -> int:
-    """One pass over the rows in `order`; returns the number of minibatches ever made."""
+    """One pass over the rows in `order`; returns the total number of minibatches so far."""
     bias, linear, factors = parameters
     bias_mean, bias_square, linear_mean, linear_square, factors_mean, factors_square = moments
     size, width = factors.shape
     linear_gradient = np.zeros(size, np.float32)
     factors_gradient = np.zeros((size, width), np.float32)
-    place = np.full(size, -1, np.int64)  # of a feature among the minibatch's, −1 if not in it
+    place = np.full(size, -1, np.int64)  # index among the minibatch's features, −1 if absent
     met = np.empty(size, np.int64)
     summed = np.empty(width, np.float32)
     for first in range(0, len(order), batch):
@@ -213,7 +213,7 @@ def _epoch(
 def _adam(
     value: Any, gradient: Any, mean: Any, square: Any, rate: float, decay: float, step: Any
 ) -> Any:
-    """One step of Adam as MXNet takes it: weight decay is part of the gradient."""
+    """One step of Adam as in MXNet: weight decay is part of the gradient."""
     rescale, clip, eps = step
     g = min(max(gradient * rescale, -clip), clip) + decay * value
     mean = 0.9 * mean + 0.1 * g

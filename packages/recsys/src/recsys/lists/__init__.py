@@ -1,9 +1,9 @@
-"""Lists for every user: a linear model of what goes with what, and of what comes next.
+"""Lists for every user: a linear model of item-to-item weights and next-item transitions.
 
-A user's scores are the sum of the rows of what the user took, weighed by interest and recency. So
-an event counts at once, the reasons are the largest summands, and serving takes numpy alone.
+A user's scores are the sum of the rows of the user's items, weighted by interest and recency. So an
+event takes effect at once, the reasons are the largest summands, and serving needs only numpy.
 
 * `recsys.lists.blend`: the formula, shared with the local Personalize's recipes.
-* `recsys.lists.model`: the artifact and what it answers; it imports nothing but numpy.
+* `recsys.lists.model`: the artifact and its queries; it imports only numpy.
 * `recsys.lists.training`: the estimator `Lists`, whose settings are chosen by nested validation.
 """

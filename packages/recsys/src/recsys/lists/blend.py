@@ -1,8 +1,8 @@
-"""How what goes together and what comes next become one score.
+"""Combines item-to-item weights and next-item transitions into one score.
 
-The score of an item is a sum of two parts, each in units of its spread over the items: an
-item-to-item model (EASE or EDLAE) of the history, in which an older item counts less, and what
-others took right after the items at the history's end (`recsys.item_models.Transitions`).
+The score of an item is the sum of two parts, each standardized over the items: an item-to-item
+model (EASE or EDLAE) of the history, in which older items count less, and what others took right
+after the last items of the history (`recsys.item_models.Transitions`).
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-NEXT_HALF_LIFE = 3.0  # of the items that lead to the next one, in items
-_FELT = 1e-3  # far back in a history a weight is not worth a row
+NEXT_HALF_LIFE = 3.0  # half-life of the items that predict the next one, in items
+_FELT = 1e-3  # weights below this are ignored
 
 
 class Rows(Protocol):
-    """An items × items matrix, as far as scoring needs one."""
+    """The part of an items × items matrix that scoring needs."""
 
     def sum_rows(
         self, rows: NDArray[Any], weights: NDArray[Any], columns: int
@@ -30,7 +30,7 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Dense:
-    """A matrix that is held whole, float32[items, items]."""
+    """A dense matrix, float32[items, items]."""
 
     matrix: NDArray[np.float32]
 
@@ -41,11 +41,11 @@ class Dense:
 
 @dataclass(frozen=True)
 class Blend:
-    """The settings that can be changed without learning again.
+    """Settings that can be changed without retraining.
 
     Attributes:
-        half_life: of a history's items, in items; infinity makes all weigh the same.
-        next_item: weight of what follows the last items.
+        half_life: half-life of a history's items, in items; infinity gives equal weights.
+        next_item: weight of the next-item part.
     """
 
     half_life: float = 10.0
@@ -55,20 +55,20 @@ class Blend:
         """Weights of a history's items in the item-to-item model.
 
         Args:
-            interest: (n,) in each item.
-            age: (n,) items that came after each.
+            interest: (n,) interest in each item.
+            age: (n,) number of later items.
         """
         weight = np.asarray(interest * 0.5 ** (age / self.half_life), np.float64)
         weight[weight <= _FELT] = 0.0
         return weight
 
     def next_weights(self, age: NDArray[Any]) -> Floats:
-        """Weights of a history's items for what comes next, by the items that came after each."""
+        """Weights of a history's items in the next-item model, by the number of later items."""
         near = age < 10 * NEXT_HALF_LIFE
         return np.where(near, 0.5 ** (age / NEXT_HALF_LIFE), 0.0) if self.next_item else age * 0.0
 
     def combined(self, together: Floats, follows: Floats | None) -> Floats:
-        """Scores from both parts' sums, (..., items); `follows` is None where nothing counts."""
+        """Combine both parts' sums, (..., items); `follows` is None if it does not count."""
         scores = standardized(together)
         if follows is not None and self.next_item:
             scores += self.next_item * standardized(follows)
@@ -83,15 +83,15 @@ class Blend:
         age: NDArray[Any],
         columns: int,
     ) -> Floats:
-        """Score of every item for one history, float64[columns].
+        """Score every item for one history, float64[columns].
 
         Args:
             together: the item-to-item model.
-            follows: what is taken next.
+            follows: the next-item model.
             rows: (n,) the history's items.
-            interest: (n,) in each.
-            age: (n,) items that came after each.
-            columns: how many items there are.
+            interest: (n,) interest in each item.
+            age: (n,) number of later items.
+            columns: the number of items.
         """
         weight, near = self.weights(interest, age), self.next_weights(age)
         felt, last = weight > 0, near > 0
@@ -102,13 +102,13 @@ class Blend:
 
 
 def standardized(scores: Floats) -> Floats:
-    """Scores in units of their spread over the last axis, around 0; all 0 where they are equal."""
+    """Standardize scores over the last axis; all 0 if they are equal."""
     mean, spread = moments(scores)
     return np.asarray((scores - mean) / spread)
 
 
 def moments(scores: Floats) -> tuple[Floats, Floats]:
-    """Mean and spread over the last axis, kept; the spread of scores that are all equal is ∞."""
+    """Mean and standard deviation over the last axis, kept; the latter is ∞ for equal scores."""
     spread = scores.std(axis=-1, keepdims=True)
-    level = spread <= 1e-9 * np.abs(scores).max(axis=-1, keepdims=True)  # equal but for rounding
+    level = spread <= 1e-9 * np.abs(scores).max(axis=-1, keepdims=True)  # equal except for rounding
     return scores.mean(axis=-1, keepdims=True), np.where(level, np.inf, spread)

@@ -1,6 +1,6 @@
-"""The trained lists: what they answer, and how they are written and read. numpy alone.
+"""The trained model of lists: scoring and serialization, with numpy only.
 
-Items are known here by their places 0 … m − 1; `ListModel.place` finds one by the data's own id.
+Items are identified by their places 0 … m − 1; `ListModel.place` looks up a place by original id.
 """
 
 import io
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recsys.lists.blend import Blend, Floats, Places, moments, standardized
 
 VERSION: Final = 1
-"""Of the artifact; another one where a reader of this one would err."""
+"""The artifact's version; it changes with incompatible formats."""
 
 
 class Pruned(NamedTuple):
@@ -59,11 +59,11 @@ class Pruned(NamedTuple):
 
 
 class History(NamedTuple):
-    """What a user took, oldest first, each item once.
+    """A user's items, oldest first, each item once.
 
     Attributes:
         items: places, int64[n].
-        interest: in each, float64[n], positive.
+        interest: interest in each item, float64[n], positive.
     """
 
     items: Places
@@ -71,7 +71,7 @@ class History(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """An item of the history, and how much of a score comes from it."""
+    """An item of the history, and its contribution to a score."""
 
     item: int
     share: float
@@ -79,14 +79,14 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """What is known of the items, in their order.
+    """Metadata of the items, in the order of their places.
 
     Attributes:
-        ids: the data's own.
-        titles: empty where there is none.
-        years: int32, 0 where it is not known.
-        genres: of each item, bits of `genre_names`, uint64.
-        genre_names: up to 64.
+        ids: original ids.
+        titles: empty if unknown.
+        years: int32, 0 if unknown.
+        genres: for each item, bits of `genre_names`, uint64.
+        genre_names: at most 64 names.
     """
 
     ids: tuple[str, ...]
@@ -106,15 +106,15 @@ class ListModel:
     """A trained recommender.
 
     Attributes:
-        together: the item-to-item model, what having taken an item says for every other.
-        follows: what is taken next.
-        blend: how both become one score.
-        counts: users who took each item, float64[m].
-        trending: the same, of late: an older event counts less.
-        largest: the largest value of an event in the training data, 0 where events have none.
-        power: an event of the value v weighs (v / largest) ** power.
-        catalogue: of the m items.
-        about: the training's metrics and choices, for people.
+        together: the item-to-item model.
+        follows: the next-item model.
+        blend: the settings that combine both.
+        counts: number of users of each item, float64[m].
+        trending: the same, weighted by recency.
+        largest: the largest event value in the training data, 0 if events have no values.
+        power: an event of value v has the weight (v / largest) ** power.
+        catalogue: metadata of the m items.
+        about: the training's metrics and chosen settings, for people.
     """
 
     together: Pruned
@@ -136,17 +136,17 @@ class ListModel:
         return len(self.counts)
 
     def place(self, label: str) -> int | None:
-        """An item's place by its own id, or None for one that was not learned."""
+        """An item's place by its original id, or None if the item is not in the model."""
         return self._places.get(label)
 
     def interest(self, value: float | None) -> float:
-        """How much an event weighs, by its value (a rating, say), if it has one."""
+        """The weight of an event with the given value, such as a rating, or without one."""
         if value is None or value <= 0 or self.largest <= 0:
             return 1.0 if value is None or self.largest <= 0 else 1e-3
         return float(min(value / self.largest, 1.0) ** self.power)
 
     def history(self, events: Sequence[tuple[int, float | None]]) -> History:
-        """A history from (place, value) of events, oldest first; the latest of an item counts."""
+        """Build a history from (place, value) of events, oldest first; an item's latest counts."""
         newest: dict[int, float] = {}
         for item, value in events:
             newest.pop(item, None)
@@ -157,7 +157,7 @@ class ListModel:
         )
 
     def scores(self, history: History) -> Floats:
-        """Score of every item, float64[m]; of an empty history the popular and trending ones'."""
+        """Score every item, float64[m]; popularity and trend for an empty history."""
         if not len(history.items):
             return standardized(np.log1p(self.counts)) + standardized(np.log1p(self.trending))
         age = np.arange(len(history.items))[::-1]
@@ -166,9 +166,9 @@ class ListModel:
         )
 
     def reasons(self, history: History, chosen: Places, most: int = 3) -> list[list[Reason]]:
-        """Of each chosen item, the history's items that speak most for it, the strongest first.
+        """For each chosen item, the history's items with the largest contributions, largest first.
 
-        The model is linear: the shares of a whole history add up to the score, but for a constant
+        The model is linear: the contributions of a history add up to the score, up to a constant
         that is the same for all items.
         """
         shares = self.shares(history, chosen)
@@ -185,7 +185,7 @@ class ListModel:
         return found
 
     def shares(self, history: History, chosen: Places) -> Floats:
-        """How much each item of the history adds to each chosen item's score, (n, chosen)."""
+        """The contribution of each item of the history to each chosen item's score, (n, chosen)."""
         items, age = history.items, np.arange(len(history.items))[::-1]
         shares = np.zeros((len(items), len(chosen)))
         parts = (
@@ -207,13 +207,13 @@ class ListModel:
         allowed: NDArray[np.bool_] | None = None,
         without: Places | None = None,
     ) -> Places:
-        """Places of the `count` best items, best first; fewer where fewer are allowed.
+        """Places of the `count` best items, best first; fewer if fewer are allowed.
 
         Args:
             scores: float64[m].
-            count: how many.
+            count: the number of items.
             allowed: bool[m], None for all.
-            without: places that are left out.
+            without: places to exclude.
         """
         candidates = scores if allowed is None else np.where(allowed, scores, -np.inf)
         if without is not None and len(without):
@@ -230,9 +230,9 @@ class ListModel:
         genres: Sequence[str] = (),
         years: tuple[int | None, int | None] = (None, None),
     ) -> NDArray[np.bool_] | None:
-        """Which items pass: any of the genres, and a year within the range, whose ends are in it.
+        """A mask of the items with any of the genres and a year within the inclusive range.
 
-        An item whose year is not known passes no range. None where all pass.
+        Items without a year match no range. None if all items match.
         """
         passed: NDArray[np.bool_] | None = None
         if genres:
@@ -247,7 +247,7 @@ class ListModel:
         return passed
 
     def to_bytes(self) -> bytes:
-        """The artifact: a `.npz` file, whose entry `about` is JSON."""
+        """Serialize the artifact: a `.npz` file, whose entry `about` is JSON."""
         catalogue = self.catalogue
         about = {
             "version": VERSION,
@@ -275,10 +275,10 @@ class ListModel:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "ListModel":
-        """What `to_bytes` wrote.
+        """Load what `to_bytes` wrote.
 
         Raises:
-            ValueError: it is no such artifact, or one of another version.
+            ValueError: the content is not such an artifact, or has another version.
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -286,9 +286,9 @@ class ListModel:
             about = json.loads(read["about"].tobytes())
             version = about["version"]
         except Exception as error:
-            raise ValueError(f"this is no model of lists: {error!r}") from None
+            raise ValueError(f"not a model of lists: {error!r}") from None
         if version != VERSION:
-            raise ValueError(f"the model is of version {version}, and {VERSION} is needed")
+            raise ValueError(f"the model has version {version}, but {VERSION} is required")
         half_life = np.inf if about["half_life"] is None else about["half_life"]
         return cls(
             together=Pruned(*(read[f"together_{name}"] for name in Pruned._fields)),

@@ -1,4 +1,4 @@
-"""The estimator of lists: an item-to-item model and transitions, settled by nested validation.
+"""The estimator of lists: an item-to-item model and transitions, tuned by nested validation.
 
 lists = Lists().fit(interactions)
 lists.model_.scores(history)
@@ -21,17 +21,17 @@ from recsys.metrics import top_k
 
 Validation = Literal["newest", "random"]
 
-MOST_ENTRIES: Final = 6_000_000  # of a pruned matrix: 18 MB
+MOST_ENTRIES: Final = 6_000_000  # entries of a pruned matrix: 18 MB
 MOST_FOLLOWERS: Final = 2_000_000
-_TUNED_ITEMS: Final = 2_000  # the most taken ones, on which settings are chosen
-_JUDGED: Final = 2_000  # users by whom they are
+_TUNED_ITEMS: Final = 2_000  # the most taken items, on which settings are chosen
+_JUDGED: Final = 2_000  # users for evaluation
 _CUTOFF: Final = 10
 _FEW: Final = 1_000_000  # interactions
-_KEPT: Final = 0.998  # of the validation's nDCG, by the pruned model
-_TREND: Final = 30 * 86_400.0  # seconds in which an event's weight in `trending` halves
-_ROWS: Final = 512  # of a dense matrix that are pruned at once
+_KEPT: Final = 0.998  # share of the validation's nDCG that pruning must keep
+_TREND: Final = 30 * 86_400.0  # half-life of events in `trending`, in seconds
+_ROWS: Final = 512  # rows of a dense matrix pruned at a time
 
-# Neighbouring values are tried one after another, as long as that helps.
+# Neighbouring values are tried in turn, as long as they improve the result.
 GRID: Final[Mapping[str, tuple[float, ...]]] = {
     "regularization": (20, 50, 100, 150, 200, 300, 450, 700, 1000, 1500, 2500, 5000),
     "dropout": (0.0, 0.1, 0.2, 0.33, 0.5, 0.67),
@@ -43,14 +43,14 @@ GRID: Final[Mapping[str, tuple[float, ...]]] = {
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """Who took what, and when; all arrays have the same length.
+    """Interactions of users with items; all arrays have the same length.
 
     Attributes:
         user: users' integers.
         item: items' integers, places in `catalogue`.
-        value: float32, a rating or another strength, positive; NaN where there is none.
+        value: float32, a positive rating or strength; NaN if there is none.
         timestamp: seconds since 1970.
-        catalogue: of all items, taken or not.
+        catalogue: metadata of all items.
     """
 
     user: NDArray[np.integer]
@@ -62,11 +62,11 @@ class Interactions:
 
 @dataclass(frozen=True)
 class Settings:
-    """What nested validation chooses.
+    """The settings that nested validation chooses.
 
     Attributes:
         regularization, dropout: as in `recsys.item_models.Ease`.
-        power: an event of the value v weighs (v / largest value) ** power.
+        power: an event of value v has the weight (v / largest value) ** power.
         half_life, next_item: as in `recsys.lists.blend.Blend`.
     """
 
@@ -78,12 +78,12 @@ class Settings:
 
     @property
     def blend(self) -> Blend:
-        """Those that scoring needs."""
+        """The settings that scoring needs."""
         return Blend(self.half_life, self.next_item)
 
 
 class _Rows(NamedTuple):
-    """Interactions in order: by user, then by time, each item of a user once."""
+    """Interactions sorted by user, then by time, with each item of a user once."""
 
     user: NDArray[np.int64]
     item: NDArray[np.int64]
@@ -95,21 +95,22 @@ class _Rows(NamedTuple):
 
 
 class Lists:
-    """Learns lists from interactions.
+    """Trains models of lists on interactions.
 
     Args:
-        validation: which interactions of the training data settings are chosen by: each user's
-            `newest` tenth, or a `random` quarter of each item's. A list is asked for what comes
-            next, so the first is what a deployment wants; the second goes with data that were
-            split at random.
-        settings: takes the place of what validation would choose.
-        most_items: learned, the most taken ones: the item-to-item matrix takes 4 bytes a pair.
-        seed: of every random choice.
+        validation: the held-out part of the training data for choosing settings: each user's
+            `newest` tenth, or a `random` quarter of each item's interactions. Lists predict what
+            comes next, so a deployment uses the first; the second is for data that were split at
+            random.
+        settings: fixed settings, instead of those that validation would choose.
+        most_items: the limit to the most taken items; the item-to-item matrix needs 4 bytes per
+            pair.
+        seed: the random seed.
 
     Attributes:
         model_: the trained `ListModel`. Set by `fit`.
-        settings_: what was chosen.
-        metrics_: how well, on the validation's interactions, how long and how large.
+        settings_: the chosen settings.
+        metrics_: metrics on the validation's interactions, duration and size.
     """
 
     def __init__(
@@ -126,15 +127,15 @@ class Lists:
         self.seed = seed
 
     def fit(self, interactions: Interactions) -> Self:
-        """Learn.
+        """Train on interactions.
 
         Raises:
-            InputError: there is nothing to learn from.
+            InputError: there are no interactions.
         """
         began = time.perf_counter()
         rows = _ordered(interactions)
         if not len(rows.user):
-            raise InputError("there is no interaction: there is nothing to learn from")
+            raise InputError("there are no interactions to train on")
         learned, place = _most_taken(rows.item, len(interactions.catalogue.ids), self.most_items)
         rows = _placed(rows, place)
         self.metrics_: dict[str, float] = {}
@@ -143,7 +144,9 @@ class Lists:
         self.settings_ = self.settings or Settings()
         if search.judged:
             if self.settings is None:
-                if self.validation == "random":  # what is hidden at random, order does not tell
+                if (
+                    self.validation == "random"
+                ):  # the order does not predict random held-out interactions
                     self.settings_ = replace(self.settings_, half_life=1e9, next_item=0.0)
                 self.settings_ = search.best(self.settings_)
             found, kept = search.pruning(self.settings_)
@@ -192,10 +195,10 @@ class Lists:
 
 
 class _Search:
-    """Nested validation: some interactions of the training data are what settings are chosen by.
+    """Nested validation: chooses settings on held-out interactions of the training data.
 
-    Settings are chosen on the most taken items alone where there are more than `_TUNED_ITEMS`.
-    Theirs is a part of the whole matrix XᵀX, so what is chosen is in the same units.
+    With more than `_TUNED_ITEMS` items, settings are chosen on the most taken ones only. Their
+    matrix is a part of the full XᵀX, so the chosen settings have the same units.
     """
 
     def __init__(self, rows: _Rows, items: int, validation: Validation, seed: int) -> None:
@@ -205,7 +208,7 @@ class _Search:
         self._items = items
         if validation == "newest":
             hidden = [_newest(rows)]
-        else:  # one draw says little: few data are drawn from more often
+        else:  # small data are sampled several times, because one sample is too noisy
             draws = 3 if len(rows.user) < _FEW else 1
             hidden = [_random(rows, seed + draw) for draw in range(draws)]
         folds = [_Fold(rows, each, items, seed) for each in hidden]
@@ -214,10 +217,10 @@ class _Search:
         self._tried: dict[Settings, Floats] = {}
 
     def best(self, start: Settings) -> Settings:
-        """Climb from `start`, one setting after another, until none can be bettered.
+        """Hill-climb from `start`, one setting at a time, until no step is an improvement.
 
-        A step is taken if it betters the users' nDCG by more than the half of its standard error:
-        differences that small are chance.
+        A step is taken if it improves the users' nDCG by more than half its standard error;
+        smaller differences are chance.
         """
         best = start
         for _ in range(3):
@@ -241,7 +244,7 @@ class _Search:
         return self._tried[settings]
 
     def pruning(self, settings: Settings) -> tuple[dict[str, float], float]:
-        """What is reached with these settings, and the share of entries that nearly keeps it."""
+        """The metrics with these settings, and the share of entries that nearly preserves them."""
         whole = float(self._ndcg(settings).mean())
         reached, share = whole, 1.0
         for each in (50, 100, 200, 400, 800):
@@ -266,7 +269,7 @@ class _Search:
 
 
 class _Fold:
-    """Interactions that are shown, and those that are hidden and have to be found."""
+    """The input interactions and the held-out targets of one validation split."""
 
     def __init__(self, rows: _Rows, hidden: NDArray[np.bool_], items: int, seed: int) -> None:
         self._items = items
@@ -287,7 +290,7 @@ class _Fold:
         self._fitted: tuple[Any, NDArray[np.float32]] = (None, np.empty(0, np.float32))
 
     def ease(self, settings: Settings) -> NDArray[np.float32]:
-        """The item-to-item model of what is shown."""
+        """The item-to-item model of the input interactions."""
         key = (settings.regularization, settings.dropout, settings.power)
         if self._fitted[0] != key:
             if settings.power not in self._grams:
@@ -298,7 +301,7 @@ class _Fold:
         return self._fitted[1]
 
     def ndcg(self, settings: Settings, weights: NDArray[np.float32]) -> Floats:
-        """nDCG of each judged user's list."""
+        """nDCG of each evaluated user's list."""
         blend, follows = settings.blend, None
         if settings.next_item:
             last = self._matrix(blend.next_weights(self._age))
@@ -308,7 +311,7 @@ class _Fold:
         return self._judge(blend.combined(np.asarray(together, np.float64), follows))
 
     def popular(self) -> Floats:
-        """The same of the list of the most taken items."""
+        """nDCG of the most taken items as a list for each user."""
         counts = np.bincount(self._shown.item, minlength=self._items).astype(np.float64)
         return self._judge(np.tile(counts, (self.judged, 1)))
 
@@ -330,7 +333,7 @@ class _Fold:
 def _neighbour(
     settings: Settings, name: str, step: int, better: Callable[[Settings, Settings], bool]
 ) -> Settings | None:
-    """The settings with the next value of one of them in the grid, if they are better."""
+    """The settings with the next value of one of them in the grid, if there is one."""
     values = GRID[name]
     place = int(np.argmin(np.abs(np.array(values) - getattr(settings, name)))) + step
     if not 0 <= place < len(values):
@@ -340,7 +343,7 @@ def _neighbour(
 
 
 def _ordered(data: Interactions) -> _Rows:
-    """By user, then by time; of a user's interactions with an item the newest."""
+    """Sort by user, then by time; keep a user's newest interaction with each item."""
     order = np.lexsort((data.timestamp, data.user))
     user, item = data.user[order].astype(np.int64), data.item[order].astype(np.int64)
     pair = (user << 32) | item
@@ -357,7 +360,7 @@ def _ordered(data: Interactions) -> _Rows:
 def _most_taken(
     item: NDArray[np.int64], items: int, most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The most taken items, ascending, and every item's place among them, −1 for none."""
+    """The most taken items, ascending, and every item's index among them, −1 for none."""
     counts = np.bincount(item, minlength=items)
     learned = np.argsort(-counts, kind="stable")[:most]
     learned = np.sort(learned[counts[learned] > 0])
@@ -386,7 +389,7 @@ def _matrix(rows: _Rows, strength: Floats, items: int) -> csr_array:
 
 
 def _newest(rows: _Rows) -> NDArray[np.bool_]:
-    """The newest tenth of each user's interactions, at least one; none of a single one."""
+    """The newest tenth of each user's interactions, at least one if the user has several."""
     _, first, counts = np.unique(rows.user, return_index=True, return_counts=True)
     hidden = np.where(counts > 1, np.maximum(1, np.rint(counts * 0.1)), 0).astype(np.int64)
     place = np.arange(len(rows.user)) - np.repeat(first, counts)
@@ -405,7 +408,7 @@ def _random(rows: _Rows, seed: int) -> NDArray[np.bool_]:
 
 
 def _pruned_dense(weights: NDArray[np.float32], entries: int) -> Pruned:
-    """The `entries` strongest entries or so, over all rows, zeros aside."""
+    """The approximately `entries` strongest non-zero entries over all rows."""
     threshold = _threshold(weights, entries)
     parts = []
     for begin in range(0, len(weights), _ROWS):
@@ -418,7 +421,7 @@ def _pruned_dense(weights: NDArray[np.float32], entries: int) -> Pruned:
 
 
 def _threshold(weights: NDArray[np.float32], entries: int) -> float:
-    """The absolute value that `entries` entries reach, from a sample where there are many."""
+    """The absolute value that `entries` entries reach, from a sample of large matrices."""
     if entries >= weights.size:
         return 0.0
     step = max(1, weights.size // 50_000_000)
@@ -428,7 +431,7 @@ def _threshold(weights: NDArray[np.float32], entries: int) -> float:
 
 
 def _pruned_sparse(matrix: csr_array, entries: int) -> Pruned:
-    """The same of compressed rows."""
+    """The `entries` strongest entries of a sparse matrix."""
     values = matrix.data
     if len(values) > entries:
         keep = values >= np.partition(values, len(values) - entries)[len(values) - entries]

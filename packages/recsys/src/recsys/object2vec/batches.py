@@ -1,7 +1,7 @@
 """Minibatches as arrays of fixed shape, packed on the host.
 
-Tokens are renumbered to those that occur in training, so that neither memory nor the optimizer
-pays for a vocabulary of three million ids of which a few thousand are used.
+Only tokens that occur in training are numbered, so that a vocabulary of three million ids, of which
+a few thousand are used, costs neither memory nor optimizer time.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ class Compacted:
 
 
 def negatives(pairs: Pairs, settings: Hyperparameters) -> int:
-    """How many pairs negative sampling adds to an epoch."""
+    """The number of pairs that negative sampling adds to an epoch."""
     return settings.negative_sampling_rate * int((pairs.labels > 0).sum())
 
 
 def epoch(
     data: Compacted, settings: Hyperparameters, generator: np.random.Generator
 ) -> Iterator[tuple[Batch, int]]:
-    """Yield one epoch's shuffled minibatches in chunks, each with how many there are in it.
+    """Yield one epoch's shuffled minibatches in chunks, with the number of minibatches in each.
 
-    A chunk's arrays have the minibatches along their first axis. A short last minibatch is filled
-    up with pairs of weight 0. While one chunk is learnt from, the next is packed.
+    A chunk's arrays have the minibatches along their first axis. A short last minibatch is padded
+    with pairs of weight 0. While training uses one chunk, the next one is packed.
     """
     chunks = _chunks(data, settings, generator)
     with ThreadPoolExecutor(1) as packer:
@@ -88,7 +88,7 @@ def _chunks(
         count = -(-len(chosen) // size)
         weight = np.zeros((steps, size), np.float32)
         weight.flat[: len(chosen)] = 1
-        # Filling with a pair of the same minibatch touches no further embedding row.
+        # Padding with a pair of the same minibatch uses no further embedding row.
         filled = np.resize(chosen[(count - 1) * size :], steps * size)
         filled[: len(chosen)] = chosen
         rows, sides = _pack(
@@ -124,7 +124,7 @@ def _pack(
 def _tokens(
     sequences: Sequences, chosen: NDArray[np.int64], steps: int, size: int
 ) -> tuple[_Matrix, _Matrix | None, NDArray[np.float32] | None]:
-    """Each minibatch's tokens side by side, who owns each, and how many each pair has."""
+    """Each minibatch's tokens, the pair that owns each token, and the tokens per pair."""
     if sequences.single:
         return sequences.tokens[chosen].reshape(steps, size), None, None
     taken = sequences.take(chosen)
@@ -132,7 +132,7 @@ def _tokens(
     totals = length.sum(axis=1)
     width = _roomy(int(totals.max()))
     ends = np.cumsum(totals)
-    # Padding repeats a token of the minibatch and belongs to nobody.
+    # Padding repeats a token of the minibatch and belongs to no pair.
     tokens = np.repeat(taken.tokens[ends - totals], width).reshape(steps, width)
     owner = np.full((steps, width), size, np.int32)
     step = np.repeat(np.arange(steps), totals)
@@ -143,7 +143,7 @@ def _tokens(
 
 
 def _distinct(tokens: _Matrix, table: int) -> tuple[_Matrix, _Matrix]:
-    """Each minibatch's distinct tokens, padded with `table`, and where each token is in them."""
+    """Each minibatch's distinct tokens, padded with `table`, and the index of each token."""
     order = np.argsort(tokens, axis=1)
     ordered = np.take_along_axis(tokens, order, axis=1)
     rank = np.zeros(tokens.shape, np.int32)
@@ -156,6 +156,6 @@ def _distinct(tokens: _Matrix, table: int) -> tuple[_Matrix, _Matrix]:
 
 
 def _roomy(count: int) -> int:
-    """Round up to one of few sizes, since each new shape is compiled anew."""
+    """Round up to one of few sizes, because each new shape is compiled separately."""
     step = max(16, 1 << max(0, (count - 1).bit_length() - 3))
     return -(-count // step) * step

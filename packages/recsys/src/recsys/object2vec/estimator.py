@@ -1,4 +1,4 @@
-"""Object2Vec with scikit-learn's habits: `fit`, `predict`, `embed`."""
+"""Object2Vec with scikit-learn's interface: `fit`, `predict`, `embed`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from recsys.object2vec.records import Pairs, Sequences, label_problem, sequence_
 from recsys.object2vec.scorer import Scorer
 from recsys.object2vec.training import Epoch, Outcome, Progress
 
-Tokens = Iterable[Any]  # of token ids, or of lists of token ids
+Tokens = Iterable[Any]  # token ids, or lists of token ids
 
 
 class Object2Vec:
-    """Learns to score pairs and to embed either side.
+    """An estimator that scores pairs and embeds either side.
 
     Keyword arguments are the built-in algorithm's hyperparameters. After `fit`, `scorer` is the
-    model and `outcome` how it came about.
+    model and `outcome` describes the training.
     """
 
     scorer: Scorer
@@ -40,9 +40,9 @@ class Object2Vec:
         validation: tuple[Tokens, Tokens, ArrayLike] | None = None,
         report: Callable[[Progress | Epoch], None] = lambda _: None,
     ) -> Object2Vec:
-        """Learn from pairs; with a validation set the best epoch is kept and training ends early.
+        """Fit on pairs; with a validation set the best epoch is kept and training stops early.
 
-        Raises InputError (a ValueError) with everything wrong in settings or data.
+        Raises InputError (a ValueError) with all problems of the settings or data.
         """
         settings = hyperparameters.parse(self.settings)
 
@@ -70,13 +70,13 @@ class Object2Vec:
         return self
 
     def predict(self, in0: Tokens, in1: Tokens) -> NDArray[np.float32]:
-        """Ratings (pairs,), or the classes' probabilities (pairs, num_classes)."""
+        """Predict ratings (pairs,), or class probabilities (pairs, num_classes)."""
         settings = self.scorer.settings
         scores = self.scorer.scores(_checked(settings, 0, in0), _checked(settings, 1, in1))
         return scores[:, 0] if settings.output_layer == "mean_squared_error" else scores
 
     def embed(self, in0: Tokens | None = None, in1: Tokens | None = None) -> NDArray[np.float32]:
-        """Encodings (rows, enc_dim) of either side's sequences."""
+        """Encode the sequences of one side, (rows, enc_dim)."""
         if (in0 is None) == (in1 is None):
             raise InputError("give either in0 or in1")
         side, tokens = (0, in0) if in0 is not None else (1, in1)
@@ -85,7 +85,7 @@ class Object2Vec:
 
 
 def _checked(settings: hyperparameters.Hyperparameters, side: int, tokens: Tokens) -> Sequences:
-    """Sequences from ids or lists of ids. Raises InputError."""
+    """Convert ids or lists of ids to sequences. Raises InputError."""
     rows = tokens.tolist() if isinstance(tokens, np.ndarray) else list(tokens)
     rows = [row if isinstance(row, list | tuple) else [row] for row in rows]
     problems = Problems()

@@ -1,7 +1,7 @@
 """Object2Vec's hyperparameters: names, ranges and defaults of the built-in algorithm.
 
-Source: "Object2Vec Hyperparameters" in the Amazon SageMaker developer guide. Values arrive as
-strings. Everything that is wrong is reported at once.
+Source: "Object2Vec Hyperparameters" in the Amazon SageMaker developer guide. Values are
+strings. All problems are reported at once.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _file_name(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """The settings of one training, checked. `parse` makes it from strings."""
+    """The validated settings of one training. `parse` creates it from strings."""
 
     enc0_max_seq_len: int = integers(1, 5000)
     enc0_vocab_size: int = integers(2, 3_000_000)
@@ -95,12 +95,12 @@ class Hyperparameters:
 
     @property
     def vocab_sizes(self) -> tuple[int, int]:
-        """How many token ids each encoder knows."""
+        """The vocabulary size of each encoder."""
         return self.enc0_vocab_size, self.enc1_vocab_size
 
     @property
     def max_seq_lens(self) -> tuple[int, int]:
-        """The longest sequence that each encoder takes."""
+        """The maximum sequence length of each encoder."""
         return self.enc0_max_seq_len, self.enc1_max_seq_len
 
     @property
@@ -110,18 +110,18 @@ class Hyperparameters:
 
     @property
     def outputs(self) -> int:
-        """How many numbers the network answers with: one rating, or one for each class."""
+        """The number of outputs: one rating, or one per class."""
         return self.num_classes if self.output_layer == "softmax" else 1
 
 
 def parse(given: Mapping[str, object]) -> Hyperparameters:
-    """Check hyperparameters given as strings.
+    """Parse and check hyperparameters given as strings.
 
-    Raises InputError with every problem: an unknown name, a value out of its range, settings that
-    do not go together, and what the built-in algorithm has but this one does not.
+    Raises InputError with every problem: unknown names, values out of range, incompatible settings,
+    and features of the built-in algorithm that are not implemented here.
     """
-    # With enc1_network=enc0 the second encoder takes over the first one's settings, not its
-    # weights (the documentation rules sharing them out), unless it is given its own.
+    # With enc1_network=enc0 the second encoder uses the first one's settings unless it has its
+    # own. Weights are not shared; the documentation rules that out.
     inherited: dict[str, object] = {}
     if str(given.get("enc1_network", "enc0")).strip() == "enc0":
         given = {name: text for name, text in given.items() if name != "enc1_network"}
@@ -131,7 +131,7 @@ def parse(given: Mapping[str, object]) -> Hyperparameters:
             if name.startswith("enc0_") and name.replace("enc0_", "enc1_") not in given
         }
     values, faults = read(Hyperparameters, {**inherited, **given}, "Object2Vec")
-    # What is wrong with a setting that was taken over is said of enc0 already.
+    # Problems of copied settings are already reported for enc0.
     problems = [words for name, words in faults.items() if name not in inherited]
     problems += _clashes(values)
     if problems:
@@ -140,17 +140,17 @@ def parse(given: Mapping[str, object]) -> Hyperparameters:
 
 
 def _clashes(values: Mapping[str, Any]) -> list[str]:
-    """Settings that are good alone but not together, or that are not provided here."""
+    """Problems of valid settings that are incompatible or not implemented here."""
     problems = []
     for side in ("enc0", "enc1"):
         name = f"{side}_network"
         if values.get(name) in ("hcnn", "bilstm"):
             problems.append(
-                f"{name}: {values[name]} is not provided here; set it to pooled_embedding"
+                f"{name}: {values[name]} is not implemented here; set it to pooled_embedding"
                 + (" (the default is hcnn)" if values[name] == "hcnn" else "")
             )
         problems += [
-            f"{name}: pretrained embeddings are not provided here; leave it out"
+            f"{name}: pretrained embeddings are not implemented here; omit it"
             for name in (f"{side}_pretrained_embedding_file", f"{side}_vocab_file")
             if values.get(name)
         ]
@@ -158,7 +158,7 @@ def _clashes(values: Mapping[str, Any]) -> list[str]:
             values.get(name) == values.get(name.replace("enc0", "enc1"))
             for name in ("enc0_network", "enc0_pretrained_embedding_file", "enc0_vocab_file")
         ):
-            break  # the same of enc1 need not be said twice
+            break  # do not report the same problem for enc1
     if values.get("token_embedding_storage_type") == "row_sparse" and values.get(
         "optimizer"
     ) not in (*ROW_SPARSE_OPTIMIZERS, None):

@@ -3,8 +3,8 @@
     tokens → token embedding → mean over the sequence → dense → encoding      (for in0 and in1)
     encodings → hadamard, concat, abs_diff → MLP → output
 
-While learning, token embedding and dense encoder stay two factors: the product of both would be
-one table, and quicker, but it learns worse. `scorer` serves the product.
+In training, token embedding and dense encoder are kept as two factors: their product would be a
+single, faster table, but it trains worse. `scorer` serves the product.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from recsys.object2vec.hyperparameters import Hyperparameters
 
-Array = Any  # a jax.Array, or a numpy array on its way there
+Array = Any  # a jax.Array, or a numpy array that becomes one
 
 
 class Layer(NamedTuple):
@@ -30,7 +30,7 @@ class Layer(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Everything that learns but the token embeddings."""
+    """All trainable parameters except the token embeddings."""
 
     encoders: tuple[Layer, Layer]
     mlp: tuple[Layer, ...]
@@ -38,11 +38,11 @@ class Network(NamedTuple):
 
 
 class Side(NamedTuple):
-    """Where one side's tokens of a minibatch lie in `Batch.rows`.
+    """The positions of one side's tokens of a minibatch in `Batch.rows`.
 
     `place` (tokens,) indexes the rows. For sequences longer than one, `owner` (tokens,) is each
-    token's position in the minibatch (the minibatch's size for padding) and `length` (pairs,) how
-    many it has; both are None where each sequence is one token.
+    token's position in the minibatch (the minibatch's size for padding) and `length` (pairs,) the
+    number of tokens; both are None if each sequence is one token.
     """
 
     place: Array
@@ -70,8 +70,8 @@ def initialise(
 ) -> tuple[tuple[jax.Array, ...], Network]:
     """Draw the embedding tables (one if tied) and the network.
 
-    `sizes` are the tables' rows; `prior` is the output layer's first bias, so that learning
-    begins at the mean rating or the classes' frequencies.
+    `sizes` are the tables' rows; `prior` is the output layer's initial bias, so that training
+    starts at the mean rating or the classes' frequencies.
     """
 
     def layer(inputs: int, outputs: int) -> Layer:
@@ -79,8 +79,8 @@ def initialise(
         weight = generator.uniform(-limit, limit, (inputs, outputs)).astype(np.float32)
         return Layer(jnp.asarray(weight), jnp.asarray(np.zeros(outputs, np.float32)))
 
-    # Tokens begin close to one another: wide networks that begin with more learn the training
-    # pairs by heart before they find what pairs have in common.
+    # Tokens start close to one another: with a larger spread, wide networks memorise the training
+    # pairs before they find common structure.
     dims = settings.token_embedding_dims
     tables = tuple(
         jnp.asarray(generator.normal(0, 0.2 * dim**-0.5, (size, dim)).astype(np.float32))
@@ -106,8 +106,8 @@ def _mix(bits: jax.Array) -> jax.Array:
 
 
 def _dropped(values: jax.Array, rate: float, seed: jax.Array) -> jax.Array:
-    """Inverted dropout. A hash of position and seed decides: jax.random costs more than the rest
-    of a small network, in compiling and in running."""
+    """Inverted dropout. It uses a hash of position and seed: jax.random takes longer than the rest
+    of a small network, in compilation and at run time."""
     position = jax.lax.iota(jnp.uint32, values.size).reshape(values.shape)
     kept = _mix(_mix(position) ^ _mix(seed)) >= jnp.uint32(min(rate * 2**32, 2**32 - 1))
     return jnp.where(kept, values / max(1 - rate, 1e-6), 0)
@@ -124,7 +124,7 @@ def _pool(values: jax.Array, side: Side, pairs: int) -> jax.Array:
 
 
 def _pooled_product(values: jax.Array, weight: jax.Array, side: Side, pairs: int) -> jax.Array:
-    """`pool(values) @ weight`, in the cheaper order: both are linear, so either is exact."""
+    """`pool(values) @ weight` in the cheaper order, which is exact because both are linear."""
     if values.shape[0] < pairs:
         return _pool(values @ weight, side, pairs)
     return _pool(values, side, pairs) @ weight
@@ -153,7 +153,7 @@ def scores(
     def drop(values: jax.Array) -> jax.Array:
         if seed is None or settings.dropout == 0:
             return values
-        # Each layer of each step has a seed of its own.
+        # Each layer of each step has its own seed.
         return _dropped(values, settings.dropout, seed * jnp.uint32(16) + jnp.uint32(next(layers)))
 
     enc0, enc1 = (

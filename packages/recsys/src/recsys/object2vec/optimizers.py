@@ -1,4 +1,4 @@
-"""The five optimizers, each an element-wise step, so that it can also be applied to some rows only.
+"""The five optimizers, as element-wise steps that can also be applied to selected rows.
 
 A step takes (parameter, gradient, slots, learning rate, step number from 1) and returns the new
 parameter and slots. Weight decay is added to the gradient.
@@ -41,7 +41,7 @@ def _rmsprop(
 def _adadelta(
     value: jax.Array, gradient: jax.Array, slots: Slots, _: float, __: jax.Array
 ) -> tuple[jax.Array, Slots]:
-    # Zeiler 2012: it finds its own step and has no learning rate.
+    # Zeiler 2012: it determines its own step size and has no learning rate.
     mean = 0.9 * slots[0] + 0.1 * gradient**2
     change = jnp.sqrt((slots[1] + 1e-5) / (mean + 1e-5)) * gradient
     return value - change, (mean, 0.9 * slots[1] + 0.1 * change**2)
@@ -66,7 +66,7 @@ _OPTIMIZERS: dict[str, tuple[int, Step]] = {
 
 
 def slots_for(name: str, value: jax.Array) -> Slots:
-    """An optimizer's memory of one parameter before the first step."""
+    """An optimizer's initial state for one parameter."""
     zeros = np.zeros(value.shape, np.float32)
     return tuple(jnp.asarray(zeros.copy()) for _ in range(_OPTIMIZERS[name][0]))
 
@@ -74,7 +74,7 @@ def slots_for(name: str, value: jax.Array) -> Slots:
 def update(
     value: jax.Array, gradient: jax.Array, slots: Slots, settings: Hyperparameters, step: jax.Array
 ) -> tuple[jax.Array, Slots]:
-    """One step of the settings' optimizer."""
+    """Apply one step of the configured optimizer."""
     if settings.weight_decay:
         gradient = gradient + settings.weight_decay * value
     return _OPTIMIZERS[settings.optimizer][1](value, gradient, slots, settings.learning_rate, step)

@@ -1,4 +1,4 @@
-"""Token sequences and labelled pairs of them: how they are checked, read and held."""
+"""Token sequences and labelled pairs of them: validation, reading and storage."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sequences:
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[int]]) -> Sequences:
-        """Hold sequences that were checked before; none is empty."""
+        """Build from validated, non-empty sequences."""
         rows = list(rows)
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         tokens = np.fromiter(chain.from_iterable(rows), np.int32, int(lengths.sum()))
@@ -36,7 +36,7 @@ class Sequences:
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """How many tokens each sequence has."""
+        """The number of tokens of each sequence."""
         return np.diff(self.offsets)
 
     @cached_property
@@ -57,7 +57,7 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of sequences, each with a label (a rating, or the number of a class)."""
+    """Pairs of sequences, each with a label (a rating or a class number)."""
 
     in0: Sequences
     in1: Sequences
@@ -68,7 +68,7 @@ class Pairs:
 
 
 def sequence_problem(value: object, vocab_size: int, max_seq_len: int) -> str | None:
-    """Say what is wrong with one decoded `in0` or `in1`, or None."""
+    """The problem of one decoded `in0` or `in1`, or None if it is valid."""
     if not isinstance(value, list):
         return "must be a list of token ids"
     if not value:
@@ -86,7 +86,7 @@ def sequence_problem(value: object, vocab_size: int, max_seq_len: int) -> str | 
 def read_pairs(files: Iterable[Path], settings: Hyperparameters) -> Pairs:
     """Read JSON Lines of `{"label": 1, "in0": [..], "in1": [..]}` from several files.
 
-    Raises InputError with file and line of every bad line (the first twenty in words).
+    Raises InputError with file and number of every invalid line (the first twenty with messages).
     """
     problems = Problems()
     blocks = []
@@ -128,10 +128,10 @@ def _joined(parts: Sequence[Sequences]) -> Sequences:
 
 
 def _quick(lines: list[bytes], settings: Hyperparameters) -> _Block | None:
-    """Decode a block of good lines in one go; None when anything at all is unusual."""
+    """Decode a block of valid lines at once; None if anything is unusual."""
     stripped = [line for line in map(bytes.strip, lines) if line]
     joined = b",".join(stripped)
-    # as many braces as lines, one at the start of each: no object reaches into the next line
+    # as many braces as lines, one at the start of each: no object spans lines
     if joined.count(b"{") != len(stripped) or not all(
         line[:1] == b"{" and line[-1:] == b"}" for line in stripped
     ):
@@ -179,7 +179,7 @@ def _are_classes(labels: NDArray[np.float32], settings: Hyperparameters) -> NDAr
 def _careful(
     lines: list[bytes], settings: Hyperparameters, where: str, first: int, problems: Problems
 ) -> _Block:
-    """Decode a block line by line, with words for what is wrong."""
+    """Decode a block line by line, and report problems."""
     rows = []
     for number, line in enumerate(lines, first):
         if not line.strip():
@@ -225,7 +225,7 @@ def _row_problems(row: object, settings: Hyperparameters) -> list[str]:
 
 
 def label_problem(label: object, settings: Hyperparameters) -> str | None:
-    """Say what is wrong with one label, or None."""
+    """The problem of one label, or None if it is valid."""
     if isinstance(label, bool) or not isinstance(label, int | float):
         return f"must be a number, not {shown(label)}"
     if not abs(label) <= float(np.finfo(np.float32).max):

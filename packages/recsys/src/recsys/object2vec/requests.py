@@ -25,11 +25,11 @@ def answer(
     """Score or embed the instances of a request.
 
     Instances with in0 and in1 give `scores`; those with only one of them give `embeddings`. JSON
-    holds them as `{"instances": [...]}`, JSON Lines one a line. The content type's parameter
-    `infer_max_seqlens=F,B` replaces the longest sequences of in0 and in1 for this request. Without
-    an Accept that says otherwise the answer has the request's format.
+    has the form `{"instances": [...]}`, JSON Lines one instance per line. The content type's
+    parameter `infer_max_seqlens=F,B` replaces the maximum sequence lengths of in0 and in1 for this
+    request. By default the response has the request's format.
 
-    Returns the response's body and content type. Raises InputError for a bad request and
+    Returns the response's body and content type. Raises InputError for an invalid request, and
     UnsupportedMediaType.
     """
     sent, parameters = _media_type(content_type or JSON)
@@ -71,7 +71,7 @@ def _wanted(accept: str | None, sent: str) -> str:
 
 
 def _limits(scorer: Scorer, parameters: dict[str, str]) -> dict[str, tuple[int, int]]:
-    """For in0 and in1: the vocabulary's size and the longest sequence."""
+    """The vocabulary size and the maximum sequence length of in0 and in1."""
     longest = scorer.settings.max_seq_lens
     if (text := parameters.get("infer_max_seqlens")) is not None:
         match = _LENGTHS.fullmatch(text)
@@ -87,7 +87,7 @@ def _limits(scorer: Scorer, parameters: dict[str, str]) -> dict[str, tuple[int, 
 
 
 def _check(rows: list[Any], sent: str, limits: dict[str, tuple[int, int]]) -> tuple[str, ...]:
-    """Which of in0 and in1 all instances have. Raises InputError with what is wrong."""
+    """The keys, in0 and in1, that all instances have. Raises InputError with all problems."""
     problems = Problems(10)
     kind: tuple[str, ...] | None = None
     for number, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""The learnt network as plain numpy: scores, embeddings, metrics, and its files."""
+"""The trained network in plain numpy: scores, embeddings, metrics, and its files."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Affine(NamedTuple):
 
 @dataclass(frozen=True)
 class Scorer:
-    """A trained Object2Vec.
+    """A trained Object2Vec model.
 
     For each side, `ids` are the ascending token ids that occurred in training and `encodings`
-    (ids + 1, enc_dim) their encodings; the last row stands for all other tokens. `layers` are the
-    MLP's and the output's.
+    (ids + 1, enc_dim) their encodings; the last row is for all other tokens. `layers` are those of
+    the MLP and the output.
     """
 
     settings: Hyperparameters
@@ -90,7 +90,7 @@ class Scorer:
         return values
 
     def metrics(self, pairs: Pairs) -> dict[str, float]:
-        """The built-in's metrics over labelled pairs, by name."""
+        """Compute the built-in algorithm's metrics on labelled pairs, by name."""
         scores = self.scores(pairs.in0, pairs.in1).astype(np.float64)
         if self.settings.output_layer == "mean_squared_error":
             return {"mean_squared_error": float(((scores[:, 0] - pairs.labels) ** 2).mean())}
@@ -102,7 +102,7 @@ class Scorer:
         }
 
     def save(self, folder: Path) -> None:
-        """Write the model's two files."""
+        """Write the model's two files to a folder."""
         arrays: dict[str, NDArray[np.generic]] = {}
         for side in (0, 1):
             arrays[f"ids{side}"] = self.ids[side]
@@ -116,7 +116,7 @@ class Scorer:
 
     @classmethod
     def load(cls, folder: Path) -> Scorer:
-        """Read what `save` wrote. Raises InputError if it is not such a model."""
+        """Load a model written by `save`. Raises InputError if it is not such a model."""
         try:
             description = json.loads((folder / "model.json").read_text())
             if description.get("format") != _FORMAT:
@@ -133,4 +133,4 @@ class Scorer:
                     ),
                 )
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise InputError(f"{folder} does not hold an Object2Vec model: {error}") from None
+            raise InputError(f"{folder} does not contain an Object2Vec model: {error}") from None

@@ -1,4 +1,4 @@
-"""Learning: epochs of minibatches, early stopping, progress."""
+"""Training: epochs of minibatches, early stopping, progress."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from recsys.object2vec.network import Batch
 from recsys.object2vec.records import Pairs
 from recsys.object2vec.scorer import Affine, Scorer
 
-_SECONDS_A_CALL = 1.0  # how long the compiled loop runs before it looks up
+_SECONDS_A_CALL = 1.0  # duration of one call of the compiled loop
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training is within an epoch."""
+    """Progress of training within an epoch."""
 
     epoch: int
     done: int
     pairs: int
     pairs_a_second: float
-    seconds_left: float  # to the end of the last epoch, if none is saved by early stopping
+    seconds_left: float  # to the end of the last epoch, without early stopping
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to: each channel's metrics by name."""
+    """The result of one epoch: each channel's metrics by name."""
 
     epoch: int
     seconds: float
@@ -46,7 +46,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The model that is kept, the epoch it is from, and all epochs."""
+    """The kept model, its epoch, and all epochs."""
 
     scorer: Scorer
     best: int
@@ -62,12 +62,12 @@ def train(
     report: Callable[[Progress | Epoch], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome | None:
-    """Learn from pairs until early stopping, the last epoch, or `stop()`.
+    """Train on pairs until early stopping, the last epoch, or `stop()` returns true.
 
     With validation pairs, the epoch with the lowest validation loss is kept, and training ends
-    after `early_stopping_patience` epochs none of which lowered the loss by
+    after `early_stopping_patience` epochs that did not lower the loss by
     `early_stopping_tolerance`. The same seed gives the same model on the same machine. Returns
-    None if stopped before anything was learnt.
+    None if stopped before the first minibatch.
     """
     learner = _Learner(settings, pairs, seed)
     history: list[Epoch] = []
@@ -105,7 +105,7 @@ def train(
 
 
 class _Learner:
-    """Network, embedding tables and optimizer in the midst of learning."""
+    """The state of training: network, embedding tables and optimizer."""
 
     def __init__(self, settings: Hyperparameters, pairs: Pairs, seed: int) -> None:
         self._settings = settings
@@ -117,14 +117,14 @@ class _Learner:
         slots = (_slots(settings, part) for part in (tables, net))
         self._state: Any = (tables, net, *slots, jnp.int32(0))
         self._dropout_seed = jnp.uint32(self._generator.integers(1 << 32))
-        self._stride = 1  # minibatches a call
+        self._stride = 1  # minibatches per call
 
     def epoch(
         self, epoch: int, report: Callable[[Progress], None], stop: Callable[[], bool]
     ) -> tuple[float | None, bool]:
-        """Go through all pairs once.
+        """Train on all pairs once.
 
-        Returns the mean training loss, None if no minibatch was made, and whether it was stopped.
+        Returns the mean training loss (None without any minibatch), and whether it was stopped.
         """
         begun = time.perf_counter()
         total = len(self._data.pairs) + batches.negatives(self._data.pairs, self._settings)
@@ -143,7 +143,7 @@ class _Learner:
                 loss_sum += float(loss)
                 done += float(weight)
                 now = time.perf_counter()
-                # The compiled loop cannot look up; make each call take about a second.
+                # The compiled loop cannot be interrupted, so each call takes about a second.
                 pace = (end - position) * _SECONDS_A_CALL / (now - called)
                 self._stride = max(1, min(4 * self._stride, count, int(pace)))
                 position = end
@@ -153,10 +153,9 @@ class _Learner:
         return loss_sum / done, False
 
     def scorer(self) -> Scorer:
-        """What was learnt so far, each embedding table multiplied with its dense encoder.
+        """The current model, with each embedding table multiplied by its dense encoder.
 
-        A last row stands for every token that did not occur in training: the mean of those that
-        did.
+        The last row is for all tokens that did not occur in training: the mean of those that did.
         """
         tables, net, *_ = self._state
         encodings = []
@@ -201,7 +200,7 @@ def _advance(
 def _step(
     settings: Hyperparameters, state: Any, batch: Batch, seed: jax.Array
 ) -> tuple[Any, jax.Array]:
-    """One minibatch's gradient and one step of the optimizer."""
+    """Compute one minibatch's gradient and apply one step of the optimizer."""
     tables, net, table_slots, net_slots, made = state
     lazy = settings.token_embedding_storage_type == "row_sparse"  # noqa: S105
     made = made + 1
@@ -227,7 +226,7 @@ def _step(
         tables, table_slots, batch.rows, embedded, row_gradients, strict=True
     ):
         if lazy:
-            # Only the minibatch's rows and their slots move; the others wait for their turn.
+            # Only the minibatch's rows and their slots are updated.
             at = tuple(slot.at[rows].get(mode="clip") for slot in old)
             values, at = optimizers.update(values, gradient, at, settings, made)
             put = partial(_put, rows=rows)

@@ -1,12 +1,12 @@
-"""Recommending recipes: what a solution version, a campaign or a recommender runs.
+"""Recipes: the models behind solution versions, campaigns and recommenders.
 
-A recipe is trained and served by two commands, so that whoever starts them needs no import:
+A recipe is trained and served by two commands, so that no import is needed to start them:
 
     python -m recsys.recipes train FOLDER    config.json + data/ → model/ + result.json
-    python -m recsys.recipes serve FOLDER    one JSON request a line → one JSON answer a line
+    python -m recsys.recipes serve FOLDER    JSON Lines: requests → answers
 
-`recipe.py` has the protocol, `dataset.py` the data, `serve.py` the requests, `registry.py` says
-which recipe answers to which name.
+`recipe.py` defines the protocol, `dataset.py` the data, `serve.py` the requests, and `registry.py`
+maps Personalize's names to recipes.
 """
 
 from recsys.recipes.dataset import Dataset

@@ -7,7 +7,7 @@ from recsys.errors import InputError
 
 
 def main(arguments: list[str]) -> int:
-    """Run a command; the exit status."""
+    """Run a command. Return the exit status."""
     if len(arguments) != 2 or arguments[0] not in ("train", "serve"):
         print("usage: python -m recsys.recipes train|serve FOLDER", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""The data a recipe learns from, as it was handed over in a folder."""
+"""The training data of a recipe, read from a folder."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Column:
-    """One metadata field, a value (or a set of values) for each row.
+    """One metadata field, with a value or a set of values for each row.
 
     Attributes:
         kind: `number`, `category` or `text`.
@@ -29,13 +29,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Interactions and metadata; every id is a code, the position in `users` or `items`.
+    """Interactions and metadata; every id is a code: the position in `users` or `items`.
 
     The interactions are sorted by user, then by time: user u's are the rows
     `indptr[u]:indptr[u + 1]`, oldest first.
 
     Attributes:
-        users, items, event_types: what the codes stand for.
+        users, items, event_types: the original values of the codes.
         user, item: int32[n].
         timestamp: int64[n], seconds since 1970.
         event_type: int16[n], −1 where there is none.
@@ -59,7 +59,7 @@ class Dataset:
     context_columns: dict[str, Column] = field(default_factory=dict)
 
     def attributes_of(self, user: int) -> dict[str, str]:
-        """A user's categorical metadata by field name, as a query carries it."""
+        """A user's categorical metadata by field name, as in a query."""
         found = {}
         for name, column in self.user_columns.items():
             if column.indptr is not None and column.indices is not None:
@@ -68,7 +68,7 @@ class Dataset:
         return found
 
     def rows(self, keep: NDArray[np.bool_]) -> "Dataset":
-        """The same data with only the interactions where `keep` (bool[n]) is true."""
+        """A copy with only the interactions where `keep` (bool[n]) is true."""
         user = self.user[keep]
         return replace(
             self,

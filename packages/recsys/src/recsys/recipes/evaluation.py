@@ -1,16 +1,16 @@
 """The offline metrics of Amazon Personalize, by its documented protocol.
 
-The model learns from 90 % of the users. Of each other user the oldest 90 % of the interactions are
-what the model is shown and the newest 10 % are what it has to find.
+The model is trained on 90 % of the users. For each other user, the oldest 90 % of the interactions
+are the model's input and the newest 10 % are the targets.
 https://docs.aws.amazon.com/personalize/latest/dg/working-with-training-metrics.html
 
-What the documentation leaves open is settled so:
-- The other half of a hidden event, one of the same user with the same item at the same moment (the
-  Click that goes with a Watch), is not shown: it would give the answer away.
-- What the user has had is not recommended where people do not come back to it (fewer than 5 % of
-  all events do), and never what the use case excludes.
-- A related-items recipe is asked for the relatives of the last item shown.
-- A user of whom nothing is left to show does not count.
+Where the documentation is silent, these rules apply:
+- An event of the same user and item at the same time as a target (the Click of a Watch) is removed
+  from the input, because it would reveal the target.
+- Items of the user's history are not recommended if repeated events are rare (fewer than 5 % of all
+  events), and items that the use case excludes never are.
+- A related-items recipe is queried with the last item of the input.
+- Users without any remaining input are ignored.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,19 +36,19 @@ _NAMES = {
 
 
 class Case(NamedTuple):
-    """One judged user: what the model is shown, and the items it has to find."""
+    """One evaluated user: the model's input, and the target items."""
 
     query: Query
     hidden: NDArray[np.int32]
 
 
 class Judged(NamedTuple):
-    """What a model recommended to judged users.
+    """A model's recommendations for the evaluated users.
 
     Attributes:
-        lists: int64[users, 25], best first, −1 where a list is shorter.
-        hidden: the items that each user had to be given.
-        items: how many items there are.
+        lists: int64[users, 25], best first, padded with −1.
+        hidden: the target items of each user.
+        items: the number of items.
     """
 
     lists: NDArray[np.int64]
@@ -80,9 +80,9 @@ class Judged(NamedTuple):
 
 
 def evaluate(recipe: Recipe, data: Dataset, config: Config) -> dict[str, float]:
-    """Amazon Personalize's metrics of `recipe` on `data`, by its names for them.
+    """Compute Amazon Personalize's metrics of `recipe` on `data`, by their names there.
 
-    Coverage, MRR@25, NDCG and precision @5, 10 and 25 (NDCG as its documentation words it); with
+    Coverage, MRR@25, NDCG and precision @5, 10 and 25 (NDCG as its documentation defines it); with
     an objective, average_rewards_at_k.
     """
     reward = rewards(data, config)
@@ -98,9 +98,9 @@ def evaluate(recipe: Recipe, data: Dataset, config: Config) -> dict[str, float]:
 
 
 def held_out(data: Dataset, folds: int, seed: int) -> list[NDArray[np.int64]]:
-    """The users with at least two interactions, shuffled and cut into `folds`.
+    """Shuffle the users with at least two interactions and divide them into `folds`.
 
-    Fewer users than folds make folds of one.
+    If there are fewer users than folds, each fold has one user.
     """
     active = np.flatnonzero(np.diff(data.indptr) >= 2)
     shuffled = np.random.default_rng(seed).permutation(active)
@@ -108,14 +108,14 @@ def held_out(data: Dataset, folds: int, seed: int) -> list[NDArray[np.int64]]:
 
 
 def without(data: Dataset, users: NDArray[np.int64]) -> Dataset:
-    """The data less all interactions of `users`."""
+    """The data without the interactions of `users`."""
     held = np.zeros(len(data.users), bool)
     held[users] = True
     return data.rows(~held[data.user])
 
 
 def cases(data: Dataset, users: NDArray[np.int64], related: bool) -> list[Case]:
-    """What to ask for each of `users`, and what the answers are."""
+    """The queries for `users` and their targets."""
     found = []
     for user in users:
         first, last = int(data.indptr[user]), int(data.indptr[user + 1])
@@ -126,7 +126,7 @@ def cases(data: Dataset, users: NDArray[np.int64], related: bool) -> list[Case]:
         if not len(shown):
             continue
         query = Query(
-            user=-1,  # she was not there when the model learned
+            user=-1,  # the user was not in the training data
             items=data.item[shown],
             timestamps=data.timestamp[shown],
             event_types=data.event_type[shown],
@@ -142,7 +142,7 @@ def cases(data: Dataset, users: NDArray[np.int64], related: bool) -> list[Case]:
 def judge(
     model: Model, data: Dataset, users: NDArray[np.int64], config: Config, related: bool
 ) -> Judged:
-    """Ask `model` for each of `users`."""
+    """Query `model` for each of `users`."""
     comes_back = returning(data) >= RARELY
     names = {name.lower() for name in config.exclude_event_types}
     kinds = [code for code, name in enumerate(data.event_types) if name.lower() in names]
@@ -164,16 +164,16 @@ def best_of(
     choices: Mapping[str, tuple[float, ...]],
     variant: Callable[[Model, Config], Model],
 ) -> Config:
-    """Hyperparameter optimisation: `config` with what did best on users not learned from.
+    """Hyperparameter optimization: `config` with the best values on held-out users.
 
-    A fifth of the users is judged by the protocol above; textbook NDCG@25 decides.
+    A fifth of the users is evaluated by the protocol above, and the usual NDCG@25 decides.
 
     Args:
-        recipe: learns once, with the hyperparameters of `config`.
-        data: the training's; who is to be reported on must not be in it.
+        recipe: trained once, with the hyperparameters of `config`.
+        data: the training data; it must not contain the users of the reported metrics.
         config: its `hpo` may narrow the choices.
         choices: the values of each hyperparameter.
-        variant: the model as it would be with other hyperparameters.
+        variant: returns a model with other hyperparameters.
     """
     users = held_out(data, 5, config.seed + 1)[0]
     model = recipe.fit(without(data, users), config)

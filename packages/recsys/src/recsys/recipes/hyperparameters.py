@@ -1,4 +1,4 @@
-"""Reading the hyperparameters that a caller gives as strings."""
+"""Parses a recipe's hyperparameters from strings."""
 
 import itertools
 import math
@@ -19,13 +19,13 @@ _NOT_USED = {
     "max_user_history_length_percentile",
     "trend_discovery_frequency",
 }
-"""Of networks and samplers that have no counterpart in these models."""
+"""Hyperparameters of networks and samplers, which have no counterpart in these models."""
 
 
 class Given:
-    """The hyperparameters of a recipe, checked: all mistakes are found before one is raised.
+    """Parses the hyperparameters of a recipe and reports all problems together.
 
-    Use `number` and `flag` for each that is known, then `close`.
+    Call `number` or `flag` for each known name, then `close`.
     """
 
     def __init__(self, values: Mapping[str, str]) -> None:
@@ -33,7 +33,7 @@ class Given:
         self._problems = Problems()
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
-        """A number from `low` to `high`."""
+        """Parse a number from `low` to `high`."""
         text = self._left.pop(name, None)
         if text is None:
             return default
@@ -49,7 +49,7 @@ class Given:
         return value
 
     def flag(self, name: str, default: bool) -> bool:
-        """`true` or `false`."""
+        """Parse `true` or `false`."""
         text = self._left.pop(name, None)
         if text is None:
             return default
@@ -58,7 +58,7 @@ class Given:
         return text.lower() == "true"
 
     def close(self) -> None:
-        """Raise InputError for what was wrong; say what has no use here."""
+        """Raise InputError with all problems; print names that have no counterpart here."""
         for name, value in self._left.items():
             if name in _NOT_USED:
                 print(f"hyperparameter {name}={value} has no counterpart in this model: not used")
@@ -68,7 +68,7 @@ class Given:
 
 
 def grid(choices: Mapping[str, tuple[float, ...]], hpo: dict[str, Any]) -> Iterator[dict[str, str]]:
-    """The combinations to try, at most `maxNumberOfTrainingJobs` of the hpoConfig.
+    """Yield the combinations to try, at most `maxNumberOfTrainingJobs` of the hpoConfig.
 
     Args:
         choices: the values of each hyperparameter; those with a range in the hpoConfig take

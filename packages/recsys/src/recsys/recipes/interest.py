@@ -1,8 +1,9 @@
-"""From events to interest: what each user took, how much of it, and when.
+"""Computes users' interest in items from their events.
 
-An event weighs what the configuration says of its type (1 unless told), times (v / V)^0.2 where it
-has a positive value v, V being the largest in the data. The interest in an item is the root of the
-sum over the user's events with it: a Click and a Watch count more than a Click, but not twice.
+An event's weight is that of its type in the configuration (1 by default), times (v / V)^0.2 if it
+has a positive value v, where V is the largest value in the data. The interest in an item is the
+square root of the sum over the user's events with it: a Click and a Watch count more than a Click,
+but not twice as much.
 """
 
 from dataclasses import dataclass
@@ -14,16 +15,16 @@ from numpy.typing import NDArray
 from recsys.recipes.dataset import Dataset
 from recsys.recipes.recipe import Config, Query
 
-_VALUE_POWER = 0.2  # as for ratings in bench/top_n.py
+_VALUE_POWER = 0.2  # as for EDLAE in bench/engines.py
 
 
 class Taken(NamedTuple):
-    """Items taken, each one once for each user, by user and then in order of the latest event.
+    """Taken items, once per user, sorted by user and then by the latest event.
 
     Attributes:
         user, item: int64[n].
         interest: float64[n], positive.
-        timestamp: int64[n], of the latest event.
+        timestamp: int64[n], time of the latest event.
     """
 
     user: NDArray[np.int64]
@@ -34,7 +35,7 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True)
 class Interest:
-    """How events are weighed; learned once, so that a query is weighed like the training.
+    """The weights of events, from the training data, also applied to queries.
 
     Attributes:
         weights: weight of each event type, by code.
@@ -46,18 +47,18 @@ class Interest:
 
     @classmethod
     def of(cls, data: Dataset, config: Config) -> "Interest":
-        """From the data's event types and the configuration's weights."""
+        """Build from the data's event types and the configuration's weights."""
         given = {name.lower(): weight for name, weight in config.event_weights.items()}
         weights = tuple(given.get(name.lower(), 1.0) for name in data.event_types)
         values = data.event_value[np.isfinite(data.event_value)]
         return cls(weights, float(values.max()) if len(values) else 0.0)
 
     def in_data(self, data: Dataset) -> Taken:
-        """What the users of `data` took."""
+        """The items that the users of `data` took."""
         return self._take(data.user, data.item, data.timestamp, data.event_type, data.event_value)
 
     def in_query(self, query: Query) -> Taken:
-        """What the user who asks took, oldest first."""
+        """The items that the querying user took, oldest first."""
         nobody = np.zeros(len(query.items), np.int32)
         return self._take(
             nobody, query.items, query.timestamps, query.event_types, query.event_values
@@ -83,7 +84,7 @@ class Interest:
         distinct, place = np.unique(pair, return_inverse=True)
         interest = np.sqrt(np.bincount(place, weight, len(distinct)))
         last = np.zeros(len(distinct), np.int64)
-        last[place] = np.arange(len(pair))  # the latest row of a pair is written last
+        last[place] = np.arange(len(pair))  # the latest row of a pair overwrites earlier ones
         order = np.argsort(last)
         order = order[interest[order] > 0]
         row = last[order]
@@ -93,9 +94,9 @@ class Interest:
 
 
 def returning(data: Dataset) -> float:
-    """Share of events with an item that the user had taken at an earlier moment, 0 … 1.
+    """The share of events with an item that the user had taken earlier, 0 … 1.
 
-    Below `RARELY` people do not come back to what they had: recommending it again is pointless.
+    Below `RARELY`, users do not return to items, so recommending them again is pointless.
     """
     if not len(data.user):
         return 0.0

@@ -1,4 +1,4 @@
-"""What metadata says: items alike by their attributes, and what kinds of users or contexts prefer.
+"""Models of metadata: similarity of items by attributes, and preferences of users or contexts.
 
 Only categorical columns are used (GENRES, GENDER, a context such as DEVICE).
 """
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from recsys.recipes.dataset import Column, Dataset
 
-_PRIOR = 100.0  # events that a value must have before its own taste outweighs everybody's
-_MOST_VALUES = 200  # kept, the most frequent: each is as long as the catalogue
+_PRIOR = 100.0  # events at which a value's own preferences outweigh the average
+_MOST_VALUES = 200  # the most frequent values are kept; each needs a row as long as the catalogue
 
 
 class Attributes:
-    """Attributes of items, each row of unit length, or 0 for an item with none.
+    """Attributes of items: rows of unit length, or 0 for items without attributes.
 
     Args:
-        values: float32[items, attribute values]; a rare value weighs more (inverse document
-            frequency).
+        values: float32[items, attribute values]; rare values have more weight (inverse
+            document frequency).
     """
 
     def __init__(self, values: NDArray[np.float32]) -> None:
@@ -29,7 +29,7 @@ class Attributes:
 
     @classmethod
     def of(cls, data: Dataset) -> Self:
-        """From the categorical columns of the data's items; of many values the most frequent."""
+        """Build from the categorical columns of the items, limited to the most frequent values."""
         items = len(data.items)
         rows, indices, columns = [np.zeros(0, int)], [np.zeros(0, int)], 0
         for column in data.item_columns.values():
@@ -49,21 +49,21 @@ class Attributes:
         return cls(np.divide(values, length, out=values, where=length > 0))
 
     def like(self, items: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
-        """Summed cosine of every item with the given ones, float64[items]."""
+        """The summed cosine similarity of every item with the given ones, float64[items]."""
         wanted = weights.astype(np.float32) @ self.values[items]
         return np.asarray(self.values @ wanted, np.float64)
 
     def carried_over(
         self, scores: NDArray[np.float64], known: NDArray[Any], unknown: NDArray[Any]
     ) -> NDArray[np.float64]:
-        """Scores of items, as what known items with the same attributes score on average.
+        """Score items as the average of known items with the same attributes.
 
         Args:
-            scores: of the known items.
-            known, unknown: codes of the known items, and of those to score.
+            scores: the scores of the known items.
+            known, unknown: codes of the known items and of the items to score.
 
         Returns:
-            float64, one for each unknown item; the mean of `scores` where it has no attributes.
+            float64, one per unknown item; the mean of `scores` for items without attributes.
         """
         middle = float(scores.mean())
         theirs = self.values[known]
@@ -77,15 +77,15 @@ class Attributes:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
+        """Load what `save` wrote."""
         return cls(np.load(folder / "attributes.npy"))
 
 
 class Preferences:
-    """How much more users, or contexts, with some attribute take an item than everybody does.
+    """Preferences of users and contexts with an attribute, relative to the average.
 
     Args:
-        names: a row of `lifts` for each "FIELD=value".
+        names: the row of `lifts` for each "FIELD=value".
         lifts: float32[values, items], logarithms.
     """
 
@@ -98,9 +98,9 @@ class Preferences:
         """Count the events of every value of the users' and the interactions' columns.
 
         Args:
-            data: the training's.
-            place: of each item code among the `items` that are scored, −1 for the others.
-            items: how many are scored.
+            data: the training data.
+            place: index of each item code among the scored `items`, −1 for others.
+            items: the number of scored items.
         """
         item = place[data.item]
         event = np.flatnonzero(item >= 0)
@@ -120,7 +120,7 @@ class Preferences:
         return cls({name: row for row, (_, name, _) in enumerate(found)}, lifts)
 
     def lift(self, *attributes: dict[str, Any]) -> NDArray[np.float64] | None:
-        """Sum of what the attributes add to an item's logit, None where they say nothing."""
+        """The sum that the attributes add to each item's logit, None if they are unknown."""
         rows = [
             self.names[name]
             for each in attributes
@@ -137,7 +137,7 @@ class Preferences:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
+        """Load what `save` wrote."""
         names = json.loads((folder / "preferences.json").read_text(encoding="utf-8"))
         return cls(names, np.load(folder / "preferences.npy", mmap_mode="r"))
 
@@ -145,7 +145,7 @@ class Preferences:
 def _counted(
     column: Column, row: NDArray[Any], item: NDArray[Any], items: int
 ) -> list[tuple[str, NDArray[np.float64]]]:
-    """How often each of a column's values went with each item, `row` being each event's row."""
+    """Count each value of a column for each item; `row` is the row of each event."""
     if column.indptr is None or column.indices is None:
         return []
     starts, counts = column.indptr[row], np.diff(column.indptr)[row]

@@ -1,10 +1,10 @@
-"""What a user will take next, and a list in the order in which she will like it.
+"""Predicts the items that a user will take next, and ranks given items for a user.
 
-The score of an item is a sum of two parts, each measured in its own spread over the items: EDLAE
-(`recsys.item_models.Ease`) of her history, where an older item counts less, and what others took
-right after the items that she took last (`Transitions`). Settings were chosen on MovieLens 100k.
-Whoever has no history gets what is popular, more of what users with her attributes take. Items with
-too few interactions to be learned take the average score of those with the same attributes.
+The score of an item is the sum of two parts, each standardized over the items: EDLAE
+(`recsys.item_models.Ease`) of the user's history, where older items count less, and what others
+took right after the user's latest items (`Transitions`). Settings were chosen on MovieLens 100k.
+Users without a history get popular items, adjusted to the preferences of users with the same
+attributes. Items with too few interactions get the average score of items with the same attributes.
 """
 
 import json
@@ -26,21 +26,21 @@ from recsys.recipes.metadata import Attributes, Preferences
 from recsys.recipes.recipe import Config, Model, Query
 from recsys.recipes.sparse import Sparse
 
-MOST_ITEMS = 4000  # learned, the most taken: the item-item matrix is 64 MB then
+MOST_ITEMS = 4000  # limit to the most taken items; the item-item matrix then has 64 MB
 _REGULARIZATION, _DROPOUT = 150.0, 0.5
-_SHARPNESS = 0.5  # of the scores shown: logits for each spread
+_SHARPNESS = 0.5  # logits per standard deviation of the returned scores
 _DAY = 86400
 
 
 @dataclass(frozen=True)
 class Mix:
-    """What can be changed without learning anew.
+    """Settings that can be changed without retraining.
 
     Attributes:
-        half_life: of a history's items, in items.
-        next_item: weight of what follows the last items.
-        exploration: 0 … 1, how far new items are drawn to the top.
-        new_days: an item is new for so many days.
+        half_life: half-life of a history's items, in items.
+        next_item: weight of the next-item part.
+        exploration: 0 … 1, the strength with which new items are moved up.
+        new_days: the number of days for which an item is new.
     """
 
     half_life: float = 10.0
@@ -50,7 +50,7 @@ class Mix:
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        """From the recipe's hyperparameters; `InputError` for what is not one."""
+        """Parse the recipe's hyperparameters; `InputError` for unknown names."""
         given = Given(config.hyperparameters)
         recency = given.flag("apply_recency_bias", True) and given.flag("recency_mask", True)
         first = config.recipe == "aws-user-personalization"
@@ -68,20 +68,22 @@ class Mix:
 
 @dataclass(frozen=True)
 class PersonalModel:
-    """A learned recommender.
+    """A trained recommender.
 
     Attributes:
-        items: how many items there are; scores are as long.
-        learned: codes of the items that were learned, int64[m].
+        items: the number of items, and of scores.
+        learned: codes of the items in the model, int64[m].
         weights: EDLAE, float32[m, m].
-        follows: what is taken next, m × m.
+        follows: the next-item model, m × m.
         counts: users of each learned item, float64[m].
-        end: seconds, of the newest event.
-        born: seconds when each item was created or first taken, float64[items], NaN unknown.
-        attributes: of all items. preferences: of users and contexts, over the learned items.
-        interest: how events weigh. returns: whether people take again what they had.
+        end: time of the newest event, seconds since 1970.
+        born: time when each item was created or first taken, float64[items], NaN if unknown.
+        attributes: attributes of all items.
+        preferences: preferences of users and contexts, over the learned items.
+        interest: the weights of events.
+        returns: whether users take items again.
         lift: what an objective adds to the score of each item, float64[items].
-        place: of each item in `learned`, −1 for one that was not learned, int64[items].
+        place: index of each item in `learned`, int64[items], −1 for items not in the model.
     """
 
     items: int
@@ -107,7 +109,7 @@ class PersonalModel:
         object.__setattr__(self, "place", place)
 
     def score(self, query: Query) -> NDArray[np.float32]:
-        """A logit for each item; what the user had comes last where people do not come back."""
+        """A logit for each item; items of the history come last if users do not return to items."""
         taken = self.interest.in_query(query)
         age = np.arange(len(taken.item))[::-1]
         rows = self.place[taken.item]
@@ -125,7 +127,7 @@ class PersonalModel:
         else:
             learned = standardized(np.log(self.counts + 1.0))
             said = self.preferences.lift(query.user_attributes, query.context)
-            if len(taken.item):  # only items that nobody else has: go by their attributes
+            if len(taken.item):  # only items without other users: use their attributes
                 weights = 0.5 ** (age / self.mix.half_life)
                 learned += standardized(self.attributes.like(taken.item, weights)[self.learned])
         if said is not None:
@@ -163,7 +165,7 @@ class PersonalModel:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Map what `save` wrote into memory."""
+        """Load what `save` wrote, memory-mapped."""
         plain = json.loads((folder / "personal.json").read_text(encoding="utf-8"))
         interest = plain["interest"]
         arrays: dict[str, Any] = {
@@ -193,9 +195,9 @@ class Personal:
     related = False
 
     def fit(self, data: Dataset, config: Config) -> PersonalModel:
-        """Learn from all of `data`; seconds up to some hundred thousand events.
+        """Train on all of `data`; takes seconds up to some hundred thousand events.
 
-        An UPDATE training learns all anew, which is as quick, with the hyperparameters of the
+        An UPDATE training retrains completely, which is as fast, with the hyperparameters of the
         version that it starts from.
         """
         config = inherited(config)
@@ -204,7 +206,7 @@ class Personal:
         return learn(data, interest.in_data(data), interest, mix, objective.lift(data, config))
 
     def tune(self, data: Dataset, config: Config) -> Config:
-        """Choose half-life and weights on a fifth of the users, who are not learned from."""
+        """Choose half-life and weights on a held-out fifth of the users."""
         choices = {
             "history_half_life": (5.0, 10.0, 20.0),
             "next_item_weight": (0.25, 0.75, 1.5),
@@ -234,12 +236,12 @@ def learn(
     mix: Mix,
     lift: NDArray[np.float64] | None = None,
 ) -> PersonalModel:
-    """The model of what was `taken`, with what an objective adds to each item's score.
+    """Train the model on the items `taken`, with what an objective adds to each item's score.
 
     Raises:
-        InputError: nothing was.
+        InputError: there are none.
     """
-    from scipy import sparse  # not at the top: serving starts in half the time without it
+    from scipy import sparse  # imported late, because serving starts twice as fast without it
 
     from recsys.item_models import Ease, Transitions
 
@@ -273,10 +275,10 @@ def learn(
 
 
 def most_taken(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Codes of the items to learn, ascending: the MOST_ITEMS with the most users.
+    """Codes of the items in the model, ascending: the MOST_ITEMS with the most users.
 
     Raises:
-        InputError: nobody took anything.
+        InputError: there are no interactions.
     """
     learned = np.argsort(-counts, kind="stable")[:MOST_ITEMS]
     learned = np.sort(learned[counts[learned] > 0])
@@ -286,7 +288,7 @@ def most_taken(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _born(data: Dataset) -> NDArray[np.float64]:
-    """When each item was created, else first taken; NaN where neither is known."""
+    """The time when each item was created or else first taken; NaN if neither is known."""
     first = np.full(len(data.items), np.inf)
     np.minimum.at(first, data.item, data.timestamp.astype(np.float64))
     first[np.isinf(first)] = np.nan

@@ -1,4 +1,4 @@
-"""What is popular, and what becomes so: the same list for everybody."""
+"""Popularity and trending recommenders, which are not personalized."""
 
 from pathlib import Path
 from typing import Self
@@ -22,21 +22,21 @@ FREQUENCIES = {
     "1 day": 1440 * _MINUTE,
 }
 """Amazon Personalize's values of `trend_discovery_frequency`, in seconds."""
-_RECENT, _USUAL = 12, 120  # half-lives of what is counted as recent and as usual, in intervals
+_RECENT, _USUAL = 12, 120  # half-lives of the recent and the usual rate, in intervals
 
 
 class PopularModel:
     """One score for each item.
 
     Args:
-        logits: float32[items], −inf for what is never recommended.
+        logits: float32[items], −inf for items that are never recommended.
     """
 
     def __init__(self, logits: NDArray[np.float32]) -> None:
         self.logits = logits
 
     def score(self, query: Query) -> NDArray[np.float32]:
-        """The same for every query."""
+        """Return the same scores for every query."""
         return self.logits
 
     def save(self, folder: Path) -> None:
@@ -59,7 +59,7 @@ class Popular:
     related = False
 
     def fit(self, data: Dataset, config: Config) -> PopularModel:
-        """Add up the weights of each item's events."""
+        """Sum the weights of each item's events."""
         Given(inherited(config).hyperparameters).close()
         weights = np.array([*Interest.of(data, config).weights, 1.0])[data.event_type]
         with np.errstate(divide="ignore"):
@@ -72,18 +72,18 @@ class Popular:
 class Trending:
     """Trending-Now: the items whose popularity grows fastest at the end of the data.
 
-    An item's recent share of the events is compared with its usual one, both fading with age, and
-    counted in units of the chance variation that the usual one would have: it is not enough that
-    a rare item was taken twice. `trend_discovery_frequency` is the length of an interval; what is
-    recent has a half-life of 12 of them, what is usual of 120. It is learned by training: events
-    that come later count from the next one on.
+    An item's recent share of the events is compared with its usual share, both decaying with age,
+    in units of the standard deviation that chance would give the usual share, so that two events of
+    a rare item are not enough. `trend_discovery_frequency` is the length of an interval; the recent
+    share has a half-life of 12 intervals, the usual share of 120. Events after the training count
+    from the next training on.
     """
 
     model: type[Model] = PopularModel
     related = False
 
     def fit(self, data: Dataset, config: Config) -> PopularModel:
-        """Compare what is recent with what is usual."""
+        """Compare recent with usual shares."""
         Given(inherited(config).hyperparameters).close()
         asked = config.feature_transformation.get("trend_discovery_frequency", "2 hours")
         if asked not in FREQUENCIES:
@@ -102,5 +102,5 @@ class Trending:
         expected = usual * recent.sum() / usual.sum()
         growth = (recent - expected) / np.sqrt(expected + 1.0)
         popular = np.bincount(data.item, weights, len(data.items))
-        # what neither grew nor shrank goes by its popularity
+        # items without a trend are ranked by popularity
         return PopularModel((growth + 1e-3 * np.log1p(popular)).astype(np.float32))

@@ -1,4 +1,4 @@
-"""What a recipe has to offer, and what it is asked."""
+"""The interfaces of recipes, models and queries."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,17 +12,17 @@ from recsys.recipes.dataset import Dataset
 
 @dataclass(frozen=True)
 class Config:
-    """`config.json` of a training, member for member.
+    """The members of a training's `config.json`.
 
     Attributes:
         recipe: the last part of the recipe's ARN.
         hyperparameters, feature_transformation: as the user gave them, all strings.
-        hpo: the user's hpoConfig, or None where no tuning is asked for.
+        hpo: the user's hpoConfig, or None without tuning.
         objective: the user's optimizationObjective.
-        event_weights: weight by event type; empty: all weigh the same.
+        event_weights: weight by event type; if empty, all weights are equal.
         previous: folder of the version that an UPDATE training starts from.
         exclude_event_types: an item with such an event is never recommended to that user again.
-        seed: of every random choice.
+        seed: the random seed.
     """
 
     recipe: str
@@ -38,15 +38,15 @@ class Config:
 
 @dataclass(frozen=True)
 class Query:
-    """Who asks, and about what. Codes are those of the data set the model was trained on.
+    """A request's user, history and item. Codes are those of the training data.
 
     Attributes:
-        user: the user's code, −1 for one who was not in the training data.
+        user: the user's code, −1 for a user who was not in the training data.
         items, timestamps, event_types, event_values: the user's history, oldest first.
-        item: the item whose relatives are wanted, −1 for none or an unknown one.
-        user_attributes: her metadata by field name.
+        item: the item whose similar items are requested, −1 for none or an unknown one.
+        user_attributes: the user's metadata by field name.
         context: contextual metadata by field name.
-        now: seconds since 1970.
+        now: the current time, seconds since 1970.
     """
 
     user: int
@@ -61,22 +61,22 @@ class Query:
 
 
 class Model(Protocol):
-    """A trained recipe. Scoring is numpy only and quick: it answers requests."""
+    """A trained recipe. Scoring uses numpy only, because it must answer requests quickly."""
 
     def score(self, query: Query) -> NDArray[np.float32]:
-        """A score for each item, float32[items]: higher is better, −inf is never.
+        """Score each item, float32[items]: higher is better, −inf excludes an item.
 
-        Where scores are shown to callers they go through a softmax: give logits.
+        Scores are logits: responses contain their softmax.
         """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write all that `load` needs into `folder`."""
+        """Write all files that `load` needs to `folder`."""
         ...
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The model that was saved in `folder`."""
+        """Load the model that was saved in `folder`."""
         ...
 
 
@@ -85,7 +85,7 @@ class UserModel(Protocol):
     """A model that also finds users for items (user segmentation)."""
 
     def score_users(self, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        """How likely each user is to take one of `items`, float32[users]."""
+        """Score each user by the likelihood of taking one of `items`, float32[users]."""
         ...
 
 
@@ -94,28 +94,28 @@ class Tunable(Protocol):
     """A recipe that can choose its own hyperparameters (HPO)."""
 
     def tune(self, data: Dataset, config: Config) -> Config:
-        """`config` with the hyperparameters that did best within `config.hpo`'s ranges."""
+        """Return `config` with the best hyperparameters within the ranges of `config.hpo`."""
         ...
 
 
 class Recipe(Protocol):
-    """A way to learn a model; `InputError` where the data does not allow it.
+    """Trains a model; raises `InputError` if the data does not allow it.
 
     Attributes:
-        model: what it learns.
-        related: whether it is asked for the relatives of an item.
+        model: the model's class.
+        related: whether requests ask for items similar to an item.
     """
 
     model: type[Model]
     related: bool
 
     def fit(self, data: Dataset, config: Config) -> Model:
-        """Learn from all of `data`."""
+        """Train on all of `data`."""
         ...
 
 
 def top(scores: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """The (at most) k positions with the highest finite scores, best first, ties by position."""
+    """The at most k positions with the highest finite scores, best first, ties by position."""
     k = min(k, int(np.isfinite(scores).sum()))
     if k <= 0:
         return np.zeros(0, np.int64)

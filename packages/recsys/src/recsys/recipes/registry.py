@@ -1,4 +1,4 @@
-"""Which recipe answers to which of Amazon Personalize's recipe names."""
+"""Maps Amazon Personalize's recipe names to recipes."""
 
 from recsys.recipes.personal import Personal
 from recsys.recipes.popular import Popular, Trending

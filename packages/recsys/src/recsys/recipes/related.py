@@ -1,4 +1,4 @@
-"""Items that go with a given one: taken by the same users, right after it, and of the same kind."""
+"""Similar items: taken by the same users, taken right after it, or with the same attributes."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -23,14 +23,14 @@ _SHARPNESS = 0.5
 
 @dataclass(frozen=True)
 class Mix:
-    """Weights of what speaks for an item, beside 1 for being taken by the same users.
+    """Weights of the parts of a score, relative to 1 for common users.
 
     Attributes:
-        discount: of popular items, 0 … 1; ½ is the cosine.
-        least_shared: common users that a pair must have.
-        next_item: of being taken right after the given one.
-        popularity: of being popular, which also orders what nothing else tells apart.
-        alike: of having the same attributes.
+        discount: popularity discount, 0 … 1; ½ is the cosine.
+        least_shared: the minimum number of common users of a pair.
+        next_item: weight of being taken right after the given item.
+        popularity: weight of popularity, which also breaks ties.
+        alike: weight of having the same attributes.
     """
 
     discount: float = 0.5
@@ -41,7 +41,7 @@ class Mix:
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        """From the recipe's hyperparameters; `InputError` for what is not one."""
+        """Parse the recipe's hyperparameters; `InputError` for unknown names."""
         given = Given(config.hyperparameters)
         sims = config.recipe == "aws-sims"
         mix = cls(
@@ -59,12 +59,12 @@ class Mix:
 
 @dataclass(frozen=True)
 class RelatedModel:
-    """Relatives of items.
+    """A trained model of similar items.
 
     Attributes:
-        shared: users whom two items share, items × items without the diagonal; only the learned
-            items have any.
-        follows: what is taken next, items × items.
+        shared: number of common users, items × items without the diagonal; only items in the model
+            have any.
+        follows: the next-item model, items × items.
         counts: users of each item, float64[items].
     """
 
@@ -75,7 +75,7 @@ class RelatedModel:
     mix: Mix
 
     def score(self, query: Query) -> NDArray[np.float32]:
-        """How well each item goes with `query.item`; for an unknown one, how popular it is."""
+        """Score the similarity of each item to `query.item`; popularity if it is unknown."""
         mix, items, item = self.mix, len(self.counts), query.item
         popular = np.log1p(self.counts)
         if item < 0:
@@ -105,7 +105,7 @@ class RelatedModel:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Map what `save` wrote into memory."""
+        """Load what `save` wrote, memory-mapped."""
         return cls(
             shared=Sparse.load(folder, "shared"),
             follows=Sparse.load(folder, "follows"),
@@ -122,8 +122,8 @@ class Related:
     related = True
 
     def fit(self, data: Dataset, config: Config) -> RelatedModel:
-        """Learn from all of `data`, of the most taken items."""
-        from scipy import sparse  # not at the top: serving starts in half the time without it
+        """Train on all of `data`, limited to the most taken items."""
+        from scipy import sparse  # imported late, because serving starts twice as fast without it
 
         from recsys.item_models import Transitions
 
@@ -150,7 +150,7 @@ class Related:
         )
 
     def tune(self, data: Dataset, config: Config) -> Config:
-        """Choose the weights on a fifth of the users, who are not learned from."""
+        """Choose the weights on a held-out fifth of the users."""
         choices = {
             "popularity_discount_factor": (0.25, 0.5, 0.75),
             "min_cointeraction_count": (1.0, 3.0),
@@ -167,5 +167,5 @@ class Related:
 
 def _by_spread(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = float(scores.std())
-    level = spread <= 1e-9 * float(np.abs(scores).max())  # all the same but for rounding
+    level = spread <= 1e-9 * float(np.abs(scores).max())  # equal except for rounding
     return np.zeros(len(scores)) if level else scores / spread

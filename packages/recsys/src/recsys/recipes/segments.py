@@ -1,4 +1,4 @@
-"""User segments: who is likeliest to take some items."""
+"""User segments: the users who are most likely to take given items."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,25 +16,25 @@ from recsys.recipes.sparse import Sparse
 
 @dataclass(frozen=True)
 class SegmentModel:
-    """The personal model, asked the other way round.
+    """The personal model, queried for users instead of items.
 
     Attributes:
-        personal: what each user is likely to take.
-        histories: users × learned items, the interest, an older item counting less.
+        personal: the model of what each user is likely to take.
+        histories: users × learned items: interest, weighted by recency.
     """
 
     personal: PersonalModel
     histories: Sparse
 
     def score(self, query: Query) -> NDArray[np.float32]:
-        """As the personal model."""
+        """Score items with the personal model."""
         return self.personal.score(query)
 
     def score_users(self, items: NDArray[np.int32]) -> NDArray[np.float32]:
-        """How much each user's history speaks for `items` together, float32[users].
+        """Score each user's history for `items` together, float32[users].
 
-        An item that was not learned is stood in for by those with its attributes. Having taken an
-        item speaks for it as much as the best of the others' histories could.
+        An item that is not in the model is replaced by items with the same attributes. Users who
+        have taken an item get the maximum score of the others for it.
         """
         learned, weights = self.personal.learned, self.personal.weights
         rows = self.personal.place[items]
@@ -57,7 +57,7 @@ class SegmentModel:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Map what `save` wrote into memory."""
+        """Load what `save` wrote, memory-mapped."""
         return cls(PersonalModel.load(folder), Sparse.load(folder, "histories"))
 
 
@@ -68,7 +68,7 @@ class Segments:
     related = False
 
     def fit(self, data: Dataset, config: Config) -> SegmentModel:
-        """Learn the personal model, and keep the users' histories."""
+        """Train the personal model and store the users' histories."""
         config = inherited(config)
         mix = Mix.of(config)
         interest = Interest.of(data, config)

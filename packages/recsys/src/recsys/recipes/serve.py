@@ -1,4 +1,4 @@
-"""Requests to a trained recipe: masks, top-k and scores, the same for every model."""
+"""Answers requests to a trained recipe: masks, top-k and scores, common to all models."""
 
 import base64
 import json
@@ -15,12 +15,12 @@ from recsys.recipes.registry import RECIPES
 
 
 class Server:
-    """A loaded model and the codes it speaks.
+    """A loaded model and its codes.
 
     Args:
         model: the trained recipe.
-        config: what it was trained with.
-        event_types: the names that event type codes stand for.
+        config: the training's configuration.
+        event_types: the names of event type codes.
     """
 
     def __init__(self, model: Model, config: Config, event_types: list[str]) -> None:
@@ -31,10 +31,10 @@ class Server:
         )
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one request, with codes as in the training's `strings.json`.
+        """Answer one request, with codes as in the training's `strings.json`.
 
         Operations: `recommend` (the `k` best of `allow`), `rank` (all of `among`), `segment`
-        (the `k` users of `allow` who are likeliest to take one of `items`).
+        (the `k` users of `allow` who are most likely to take one of `items`).
         """
         if request["op"] == "segment":
             return self._segment(request)
@@ -53,7 +53,7 @@ class Server:
 
     def _segment(self, request: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(self.model, UserModel):
-            raise ValueError("this recipe makes no user segments")
+            raise ValueError("this recipe does not support user segments")
         scores = np.array(self.model.score_users(_array(request["items"], "<i4")), np.float64)
         if request.get("allow") is not None:
             scores[~_bits(request["allow"], len(scores))] = -np.inf
@@ -61,7 +61,7 @@ class Server:
 
 
 def query_of(request: dict[str, Any]) -> Query:
-    """The query in a request, its arrays decoded."""
+    """Decode the query of a request."""
     return Query(
         user=request.get("user", -1),
         items=_array(request.get("items"), "<i4"),
@@ -76,7 +76,7 @@ def query_of(request: dict[str, Any]) -> Query:
 
 
 def _ranked(codes: NDArray[np.int64], scores: NDArray[np.float64]) -> dict[str, Any]:
-    """An answer's two lists."""
+    """The two lists of an answer."""
     return {"items": codes.tolist(), "scores": scores.tolist()}
 
 
@@ -97,7 +97,7 @@ def _bits(encoded: str, length: int) -> NDArray[np.bool_]:
 
 
 def load_server(folder: Path) -> Server:
-    """The server of the model that a training left in `folder`."""
+    """Load the model that a training wrote to `folder`."""
     config = Config(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
     strings = json.loads((folder / "data" / "strings.json").read_text(encoding="utf-8"))
     model = RECIPES[config.recipe].model.load(folder / "model")
@@ -107,12 +107,12 @@ def load_server(folder: Path) -> Server:
 def main(folder: Path) -> None:
     """Answer requests from standard input until it closes."""
     answers = sys.stdout
-    sys.stdout = sys.stderr  # a stray print must not land between the answers
+    sys.stdout = sys.stderr  # keeps stray prints out of the answers
     server = load_server(folder)
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in sys.stdin:
         try:
             answer = server.answer(json.loads(line))
-        except Exception as error:  # one bad request must not take the model down
+        except Exception as error:  # an invalid request must not stop the model
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)

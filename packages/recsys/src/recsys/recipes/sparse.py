@@ -1,4 +1,4 @@
-"""A sparse matrix as serving needs it: three arrays, and no scipy."""
+"""A minimal sparse matrix for serving: three arrays, without scipy."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ class Sparse(NamedTuple):
 
     @classmethod
     def of(cls, matrix: Any) -> "Sparse":
-        """From scipy's compressed rows."""
+        """Convert a scipy matrix in compressed rows."""
         return cls(
             matrix.indptr.astype(np.int64),
             matrix.indices.astype(np.int32),
@@ -47,5 +47,5 @@ class Sparse(NamedTuple):
 
     @classmethod
     def load(cls, folder: Path, name: str) -> "Sparse":
-        """Map what `save` wrote into memory."""
+        """Load what `save` wrote, memory-mapped."""
         return cls(*(np.load(folder / f"{name}.{part}.npy", mmap_mode="r") for part in cls._fields))

@@ -1,4 +1,4 @@
-"""One training: read the folder, learn, judge, save."""
+"""Runs one training: reads the folder, trains, evaluates, saves."""
 
 import json
 from pathlib import Path
@@ -11,20 +11,20 @@ from recsys.recipes.registry import RECIPES
 
 
 def main(folder: Path) -> None:
-    """Train what `folder/config.json` asks for on `folder/data`.
+    """Train the recipe in `folder/config.json` on `folder/data`.
 
     Raises:
-        InputError: the recipe is not there, or cannot learn from this data.
+        InputError: the recipe is unknown, or cannot be trained on this data.
     """
     config = Config(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
     recipe = RECIPES.get(config.recipe)
     if recipe is None:
         known = ", ".join(RECIPES)
-        raise InputError(f"no recipe is called {config.recipe}; there are {known}")
+        raise InputError(f"unknown recipe {config.recipe}; known are {known}")
     data = dataset.load(folder / "data")
     if config.hpo is not None:
         if not isinstance(recipe, Tunable):
-            raise InputError(f"{config.recipe} has no hyperparameters that could be tuned")
+            raise InputError(f"{config.recipe} has no tunable hyperparameters")
         config = recipe.tune(data, config)
     metrics = evaluate(recipe, data, config)
     model = recipe.fit(data, config)

@@ -103,7 +103,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     again = Scorer.load(tmp_path)
     assert again.settings == model.settings
     assert (again.predict(user, item) == model.predict(user, item)).all()
-    with pytest.raises(InputError, match="does not hold a deep matrix factorization"):
+    with pytest.raises(InputError, match="does not contain a deep matrix factorization"):
         Scorer.load(tmp_path / "none")
 
 

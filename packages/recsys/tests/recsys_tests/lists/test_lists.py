@@ -208,7 +208,7 @@ def test_a_model_that_was_written_and_read_gives_the_same_scores() -> None:
 
 
 def test_what_is_no_model_is_refused() -> None:
-    with pytest.raises(ValueError, match="no model of lists"):
+    with pytest.raises(ValueError, match="not a model of lists"):
         ListModel.from_bytes(b"something else")
     written = io.BytesIO()
     np.savez(written, about=np.frombuffer(b'{"version": 99}', np.uint8))
@@ -283,7 +283,7 @@ def test_one_interaction_is_enough_and_none_is_not() -> None:
     assert learned.catalogue.ids == ("i1",)
     assert learned.best(learned.scores(learned.history([])), 10).tolist() == [0]
     none = Interactions(one.user[:0], one.item[:0], one.value[:0], one.timestamp[:0], one.catalogue)
-    with pytest.raises(InputError, match="nothing to learn from"):
+    with pytest.raises(InputError, match="no interactions to train on"):
         Lists().fit(none)
 
 

@@ -101,11 +101,11 @@ def test_the_samples_own_settings_are_ignored() -> None:
 def test_networks_that_are_not_provided_are_refused_even_as_the_default() -> None:
     for network in ("hcnn", "bilstm"):
         (problem,) = problems(enc0_network=network)
-        assert problem.startswith(f"enc0_network: {network} is not provided here")
+        assert problem.startswith(f"enc0_network: {network} is not implemented here")
         (problem,) = problems(enc1_network=network)
-        assert problem.startswith(f"enc1_network: {network} is not provided here")
+        assert problem.startswith(f"enc1_network: {network} is not implemented here")
     without = {name: text for name, text in REQUIRED.items() if name != "enc0_network"}
-    with pytest.raises(InputError, match="enc0_network: hcnn is not provided here"):
+    with pytest.raises(InputError, match="enc0_network: hcnn is not implemented here"):
         hyperparameters.parse(without)
 
 

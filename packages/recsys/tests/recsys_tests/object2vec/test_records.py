@@ -59,7 +59,7 @@ def test_a_byte_order_mark_and_carriage_returns_do_no_harm(tmp_path: Path) -> No
         ("{", "is not JSON"),
         ("[1]", "must be an object"),
         ("nonsense", "is not JSON"),
-        ('{"label": NaN, "in0": [1], "in1": [1]}', "holds NaN"),
+        ('{"label": NaN, "in0": [1], "in1": [1]}', "contains NaN"),
         ('{"label": 1e999, "in0": [1], "in1": [1]}', "label is too large"),
         ("[" * 100_000, "too deeply"),
         ({"in0": [1], "in1": [1]}, "label is missing"),

@@ -79,11 +79,11 @@ def test_save_and_load(by_hand: Scorer, tmp_path: Path) -> None:
 
 
 def test_what_is_not_a_model_is_refused(by_hand: Scorer, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not hold an Object2Vec model"):
+    with pytest.raises(InputError, match="does not contain an Object2Vec model"):
         Scorer.load(tmp_path)
     by_hand.save(tmp_path)
     (tmp_path / "model.npz").write_bytes(b"not an archive")
-    with pytest.raises(InputError, match="does not hold an Object2Vec model"):
+    with pytest.raises(InputError, match="does not contain an Object2Vec model"):
         Scorer.load(tmp_path)
     (tmp_path / "model.json").write_text(json.dumps({"format": "other"}))
     with pytest.raises(InputError, match="format is 'other'"):

@@ -128,8 +128,8 @@ def test_the_two_commands(folder: Path) -> None:
 def test_what_cannot_be_trained_says_why(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     for change, words in (
-        ({"recipe": "aws-nothing"}, "no recipe is called aws-nothing"),
-        ({"recipe": "aws-popularity-count", "hpo": {}}, "no hyperparameters that could be tuned"),
+        ({"recipe": "aws-nothing"}, "unknown recipe aws-nothing"),
+        ({"recipe": "aws-popularity-count", "hpo": {}}, "no tunable hyperparameters"),
         (
             {"hyperparameters": {"depth": "3", "popularity_discount_factor": "2"}},
             "depth is not one",
