@@ -10,6 +10,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.config import Config
+from stacks.constructs.failed_events import FailedEvents
 from stacks.constructs.http_api import HttpApi
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import Store
@@ -103,7 +104,18 @@ class ListsStack(cdk.Stack):
             table=table,
             actions=["dynamodb:BatchWriteItem", "dynamodb:Query"],
             environment={"EXPIRE_DAYS": str(self._settings.expire_days)},
+            failures="Events that failed for good go to a queue, with the function's last answer",
         )
+        FailedEvents(
+            self,
+            "FailedEvents",
+            function=self.events,
+            max_age=cdk.Duration.hours(6),  # an outage of DynamoDB may last
+            name=config.name("Events-failed"),
+            key_arn=self._store.key_arn,
+        )
+        if config.personalize.groups:
+            self._tell_personalize()
         if config.api and not config.object2vec:  # else the workshops' functions have the API
             api = HttpApi(
                 self,
@@ -217,6 +229,26 @@ class ListsStack(cdk.Stack):
         )
         handover.node.add_dependency(self.lists, self.events)
 
+    def _tell_personalize(self) -> None:
+        """Let `Events` tell the trackers of Amazon Personalize, which may be deployed later."""
+        stack = self._config.name("Personalize")
+        self.events.add_environment("PERSONALIZE_STACK", stack)
+        arn = self.format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{stack}/*"
+        )
+        self.events.allow(
+            Permission(
+                actions=["cloudformation:DescribeStacks"],
+                resources=[arn],
+                wildcard="A stack's ARN ends in an id that CloudFormation gives it",
+            ),
+            Permission(
+                actions=["personalize:PutEvents"],
+                resources=["*"],
+                wildcard="The action knows no resources",
+            ),
+        )
+
     def _function(
         self,
         name: str,
@@ -227,6 +259,7 @@ class ListsStack(cdk.Stack):
         table: dynamodb.Table,
         actions: list[str],
         environment: dict[str, str] | None = None,
+        failures: str = "Its caller waits for the answer and sees what went wrong",
     ) -> PythonFunction:
         config, full = self._config, self._config.name(name)
         return PythonFunction(
@@ -254,4 +287,5 @@ class ListsStack(cdk.Stack):
             },
             layers=[self._layers["numpy"]],
             bundles=_SERVES,
+            failures=failures,
         )

@@ -2,9 +2,9 @@
 
 Environment: TABLE_NAME, where the histories are; BUCKET_NAME and MODEL_KEY, where the model is that
 tells which items are known; EXPIRE_DAYS, after which events may be forgotten, 0 for never;
-TRACKING_ID, of Amazon Personalize's event tracker, if there is one.
-Permissions: dynamodb:BatchWriteItem and Query on the table, s3:GetObject on the model;
-personalize:PutEvents on the dataset group's tracker.
+PERSONALIZE_STACK, whose outputs name event trackers that are told too, empty for none.
+Permissions: dynamodb:BatchWriteItem and Query on the table, s3:GetObject on the model; with
+PERSONALIZE_STACK, cloudformation:DescribeStacks on it and personalize:PutEvents on `*`.
 """
 
 import base64
@@ -20,6 +20,7 @@ from common.text import decoded
 
 from events.logic import Taker
 from events.request import EventsError, parse
+from events.trackers import Trackers
 
 _log = logging.getLogger("events")
 _VARIABLES = ("BUCKET_NAME", "MODEL_KEY", "TABLE_NAME")
@@ -34,7 +35,9 @@ _items = list_model.read(clients.client("s3"), BUCKET, KEY)
 taker = Taker(
     Histories(clients.client("dynamodb"), TABLE),
     known=lambda item: _items.place(item) is not None,
-    tracker=os.environ.get("TRACKING_ID", ""),
+    trackers=Trackers(
+        os.environ.get("PERSONALIZE_STACK", ""), lambda: clients.client("cloudformation")
+    ),
     personalize=lambda: clients.client("personalize-events"),
 )
 
