@@ -1,5 +1,7 @@
 """Lists for every user: a model trained by a function, histories in DynamoDB, two functions."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import aws_cdk as cdk
@@ -27,6 +29,7 @@ _TRAINS: Final = (
     "recsys/metrics.py",
 )
 
+_OPENAPI: Final = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"
 _TABLE: Final = "Histories"  # begins a table's name, after the stack's
 ROUTES: Final = (
     ("GET", "/users/{id}/recommendations", "Lists"),
@@ -34,6 +37,7 @@ ROUTES: Final = (
     ("GET", "/items/{id}/similar", "Lists"),
     ("POST", "/events", "Events"),
     ("DELETE", "/users/{id}", "Events"),
+    ("GET", "/openapi.json", "Lists"),
 )
 """Of an HTTP API, and the functions that answer them."""
 
@@ -88,6 +92,7 @@ class ListsStack(cdk.Stack):
         }
         key = self._trained()
         table = self._histories()
+        tags = ["lists", *(["object2vec"] if config.object2vec else [])]
         self.lists = self._function(
             "Lists",
             package="lists",
@@ -95,6 +100,8 @@ class ListsStack(cdk.Stack):
             model=key,
             table=table,
             actions=["dynamodb:Query"],
+            environment={"API_TAGS": ",".join(tags)} if config.api else None,
+            files={"lists/openapi.json": _OPENAPI},
         )
         self.events = self._function(
             "Events",
@@ -260,6 +267,7 @@ class ListsStack(cdk.Stack):
         actions: list[str],
         environment: dict[str, str] | None = None,
         failures: str = "Its caller waits for the answer and sees what went wrong",
+        files: Mapping[str, Path] | None = None,
     ) -> PythonFunction:
         config, full = self._config, self._config.name(name)
         return PythonFunction(
@@ -288,4 +296,5 @@ class ListsStack(cdk.Stack):
             layers=[self._layers["numpy"]],
             bundles=_SERVES,
             failures=failures,
+            files=files,
         )

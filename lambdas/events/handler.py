@@ -7,7 +7,6 @@ Permissions: dynamodb:BatchWriteItem and Query on the table, s3:GetObject on the
 PERSONALIZE_STACK, cloudformation:DescribeStacks on it and personalize:PutEvents on `*`.
 """
 
-import base64
 import logging
 import os
 import time
@@ -16,8 +15,8 @@ from typing import Any
 from common import clients, http, list_model
 from common.errors import BusyError, reported
 from common.histories import Histories
-from common.text import decoded
 
+from events import http_api
 from events.logic import Taker
 from events.request import EventsError, parse
 from events.trackers import Trackers
@@ -58,7 +57,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
 
 def _over_http(event: dict[str, Any]) -> dict[str, Any]:
     try:
-        request = parse(_event_in(event), time.time(), DAYS)
+        request = parse(http_api.event_in(event), time.time(), DAYS)
     except EventsError as error:
         return http.response(400, {"message": str(error)})
     try:
@@ -74,18 +73,3 @@ def _taken(request: Any) -> dict[str, Any]:
         "taken", extra={"written": answer.get("written"), "forgotten": answer.get("forgotten")}
     )
     return answer
-
-
-def _event_in(request: dict[str, Any]) -> Any:
-    if request["routeKey"].startswith("DELETE "):
-        return {"forget": (request.get("pathParameters") or {}).get("id")}
-    body = request.get("body") or ""
-    try:
-        if request.get("isBase64Encoded"):
-            body = base64.b64decode(body)
-        content = decoded(body)
-    except ValueError as error:  # of base64 too
-        raise EventsError(f"Bad request: its body is not JSON: {error}.") from None
-    if isinstance(content, dict) and "forget" in content:
-        raise EventsError("Bad request: users are forgotten by DELETE /users/{id}.")
-    return content

@@ -19,10 +19,12 @@ from events.logic import Taker
 from events.request import EventsError
 from events.request import parse as parse_events
 from events.trackers import Trackers
+from jsonschema import Draft202012Validator
 from list_training import handler as training
 from lists.request import ListsError, parse
 from moto import mock_aws
 
+import openapi
 from local_aws.moto_patches import install
 from recsys.lists.blend import Blend
 from recsys.lists.model import Catalogue, ListModel, Pruned
@@ -455,6 +457,35 @@ def test_the_routes_answer_as_the_functions_do(functions: tuple[Any, Any]) -> No
     assert listed(json.loads(answer["body"])) == ["20", "10"]
     answer = events(request("DELETE /users/{id}", id="anna"), None)
     assert json.loads(answer["body"]) == {"user": "anna", "forgotten": 1}
+
+
+EXAMPLES: dict[str, Any] = {
+    f"{method.upper()} {path}": operation
+    for path, operations in openapi.document()["paths"].items()
+    for method, operation in operations.items()
+    if "lists" in operation["tags"]
+}
+
+
+@pytest.mark.parametrize("route", EXAMPLES)
+def test_a_described_example_is_answered_as_described(
+    functions: tuple[Any, Any], route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lists.http_api._DOCUMENT", openapi.DOCUMENT)
+    monkeypatch.setenv("API_TAGS", "lists")
+    take(functions, "789", "10")
+    told = EXAMPLES[route]
+    given = {where: {} for where in ("query", "path")}  # type: dict[str, dict[str, str]]
+    for one in told.get("parameters", ()):
+        value = one["example"]
+        text = ",".join(value) if isinstance(value, list) else json.dumps(value).strip('"')
+        given[one["in"]][one["name"]] = text
+    body = told.get("requestBody", {}).get("content", {}).get("application/json", {})
+    asked = request(route, body.get("example"), query=given["query"], **given["path"])
+    answered = functions[route in ("POST /events", "DELETE /users/{id}")](asked, None)
+    assert answered["statusCode"] == 200, answered
+    schema = told["responses"]["200"]["content"]["application/json"]["schema"]
+    Draft202012Validator(schema).validate(json.loads(answered["body"]))
 
 
 def test_an_answer_about_an_item_is_kept_by_its_etag(functions: tuple[Any, Any]) -> None:
