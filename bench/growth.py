@@ -6,11 +6,13 @@ accuracy. Each figure is measured in a separate process:
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,16 +111,54 @@ def bayesian(shape: str) -> Told:
     return {"ratings": len(rating), "seconds": (at[-1] - at[0]) / (len(at) - 1)}
 
 
+def lists(shape: str) -> Told:
+    """The training of the deployed lists: settings by nested validation, the fit, the pruning."""
+    from recsys.lists.training import Lists
+
+    interactions = _interactions(shape)
+    started = time.perf_counter()
+    learned = Lists(validation="newest", most_items=30_000).fit(interactions)
+    seconds = time.perf_counter() - started
+    model = learned.model_.to_bytes()
+    if keep := os.environ.get("LISTS_MODEL"):
+        Path(keep).write_bytes(model)
+    return {
+        "ratings": len(interactions.user),
+        "seconds": seconds,
+        "items": len(learned.model_),
+        "megabytes": len(model) / 1e6,
+    }
+
+
+def _interactions(shape: str) -> Any:
+    """As the function `list_training` reads them: every rating has a time."""
+    from recsys.lists.model import Catalogue
+    from recsys.lists.training import Interactions
+
+    _, items, ratings = SHAPES[shape]
+    user, item, rating = _draw(shape)
+    catalogue = Catalogue(
+        ids=tuple(map(str, range(items))),
+        titles=tuple(f"Movie {number} (1999)" for number in range(items)),
+        years=np.full(items, 1999, np.int32),
+        genres=np.ones(items, np.uint64),
+        genre_names=("Drama",),
+    )
+    return Interactions(user, item, rating, np.arange(ratings), catalogue)
+
+
 DEEP_MF = "deep matrix factorization, an epoch"
 OBJECT2VEC = "Object2Vec, default, an epoch"
 EASE = "EASE, the fit"
 BAYESIAN = "Bayesian factorization machine, a draw"
+LISTS = "lists, the training"
 
 ENGINES: dict[str, Callable[[str], Told]] = {
     DEEP_MF: deep_matrix_factorization,
     OBJECT2VEC: object2vec,
     EASE: ease,
     BAYESIAN: bayesian,
+    LISTS: lists,
 }
 
 

@@ -1,5 +1,7 @@
 """Lists for every user: a model trained by a function, histories in DynamoDB, two functions."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import aws_cdk as cdk
@@ -10,6 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.config import Config
+from stacks.constructs.failed_events import FailedEvents
 from stacks.constructs.http_api import HttpApi
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import Store
@@ -26,6 +29,7 @@ _TRAINS: Final = (
     "recsys/metrics.py",
 )
 
+_OPENAPI: Final = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"
 _TABLE: Final = "Histories"  # begins a table's name, after the stack's
 ROUTES: Final = (
     ("GET", "/users/{id}/recommendations", "Lists"),
@@ -33,6 +37,7 @@ ROUTES: Final = (
     ("GET", "/items/{id}/similar", "Lists"),
     ("POST", "/events", "Events"),
     ("DELETE", "/users/{id}", "Events"),
+    ("GET", "/openapi.json", "Lists"),
 )
 """Of an HTTP API, and the functions that answer them."""
 
@@ -87,6 +92,7 @@ class ListsStack(cdk.Stack):
         }
         key = self._trained()
         table = self._histories()
+        tags = ["lists", *(["object2vec"] if config.object2vec else [])]
         self.lists = self._function(
             "Lists",
             package="lists",
@@ -94,6 +100,8 @@ class ListsStack(cdk.Stack):
             model=key,
             table=table,
             actions=["dynamodb:Query"],
+            environment={"API_TAGS": ",".join(tags)} if config.api else None,
+            files={"lists/openapi.json": _OPENAPI},
         )
         self.events = self._function(
             "Events",
@@ -103,7 +111,18 @@ class ListsStack(cdk.Stack):
             table=table,
             actions=["dynamodb:BatchWriteItem", "dynamodb:Query"],
             environment={"EXPIRE_DAYS": str(self._settings.expire_days)},
+            failures="Events that failed for good go to a queue, with the function's last answer",
         )
+        FailedEvents(
+            self,
+            "FailedEvents",
+            function=self.events,
+            max_age=cdk.Duration.hours(6),  # an outage of DynamoDB may last
+            name=config.name("Events-failed"),
+            key_arn=self._store.key_arn,
+        )
+        if config.personalize.groups:
+            self._tell_personalize()
         if config.api and not config.object2vec:  # else the workshops' functions have the API
             api = HttpApi(
                 self,
@@ -217,6 +236,26 @@ class ListsStack(cdk.Stack):
         )
         handover.node.add_dependency(self.lists, self.events)
 
+    def _tell_personalize(self) -> None:
+        """Let `Events` tell the trackers of Amazon Personalize, which may be deployed later."""
+        stack = self._config.name("Personalize")
+        self.events.add_environment("PERSONALIZE_STACK", stack)
+        arn = self.format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{stack}/*"
+        )
+        self.events.allow(
+            Permission(
+                actions=["cloudformation:DescribeStacks"],
+                resources=[arn],
+                wildcard="A stack's ARN ends in an id that CloudFormation gives it",
+            ),
+            Permission(
+                actions=["personalize:PutEvents"],
+                resources=["*"],
+                wildcard="The action knows no resources",
+            ),
+        )
+
     def _function(
         self,
         name: str,
@@ -227,6 +266,8 @@ class ListsStack(cdk.Stack):
         table: dynamodb.Table,
         actions: list[str],
         environment: dict[str, str] | None = None,
+        failures: str = "Its caller waits for the answer and sees what went wrong",
+        files: Mapping[str, Path] | None = None,
     ) -> PythonFunction:
         config, full = self._config, self._config.name(name)
         return PythonFunction(
@@ -254,4 +295,6 @@ class ListsStack(cdk.Stack):
             },
             layers=[self._layers["numpy"]],
             bundles=_SERVES,
+            failures=failures,
+            files=files,
         )

@@ -17,6 +17,7 @@ from constructs import Construct
 
 from stacks.config import Config, InstanceEndpoint
 from stacks.constructs.caretaker import NAMESPACE, Caretaker
+from stacks.constructs.failed_events import FailedEvents
 from stacks.constructs.personalize import Recommender
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.provider import Provider
@@ -41,6 +42,7 @@ class Watched:
         campaigns: of Amazon Personalize.
         recommenders: of Amazon Personalize; only their own stack will know their names.
         apis: likewise.
+        queues: of events that failed for good.
         stacks: names of those in which something is trained.
         billed: names of those in which something is billed by the hour, used or not.
     """
@@ -51,6 +53,7 @@ class Watched:
     campaigns: list[str] = field(default_factory=list)
     recommenders: list[Recommender] = field(default_factory=list)
     apis: list[cdk.CfnResource] = field(default_factory=list)
+    queues: list[str] = field(default_factory=list)
     stacks: list[str] = field(default_factory=list)
     billed: list[str] = field(default_factory=list)
 
@@ -67,6 +70,8 @@ class Watched:
                 case PythonFunction(given_name=str(name)):
                     if not isinstance(one.node.scope, Provider):
                         found.functions.append(name)
+                case FailedEvents(name=str(name)):
+                    found.queues.append(name)
                 case Endpoint():
                     found.endpoints.append(one.literal_name)
                     billed = isinstance(config.endpoint, InstanceEndpoint)
@@ -133,6 +138,11 @@ class OperationsStack(cdk.Stack):
             self._alarm(f"{name}-latency", slow, "slow-answers", threshold=latency, periods=3)
         for name in watched.trainers:
             self._alarm(f"{name}-failed", _function(name, "Errors"), "a-training-failed")
+        for name in watched.queues:
+            waiting = _metric(
+                "AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": name}, "Maximum"
+            )
+            self._alarm(name, waiting, "events-were-not-taken")
         for name in watched.endpoints:
             failing = _endpoint(name, "Invocation5XXErrors")
             self._alarm(f"{name}-5xx", failing, "an-endpoint-fails")
@@ -279,10 +289,15 @@ class OperationsStack(cdk.Stack):
                 self._searched("Personalize: errors", "Sum", [f"{c}5xxErrors" for c in calls]),
                 self._searched("Personalize: latency", "Average", [f"{c}Latency" for c in calls]),
             )
-        last = [_graph("Training: errors", [_function(n, "Errors") for n in watched.trainers])]
+        last = []
+        if watched.trainers:
+            last.append(
+                _graph("Training: errors", [_function(n, "Errors") for n in watched.trainers])
+            )
         if self._config.operations.caretaker and watched.stacks:
             last.append(_graph("Age of the oldest model, days", [self._age()]))
-        board.add_widgets(*last)
+        if last:
+            board.add_widgets(*last)
         url = (
             f"https://{self.region}.console.aws.amazon.com/cloudwatch/home?region={self.region}"
             f"#dashboards/dashboard/{self._config.name('engine')}"

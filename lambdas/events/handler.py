@@ -2,12 +2,11 @@
 
 Environment: TABLE_NAME, where the histories are; BUCKET_NAME and MODEL_KEY, where the model is that
 tells which items are known; EXPIRE_DAYS, after which events may be forgotten, 0 for never;
-TRACKING_ID, of Amazon Personalize's event tracker, if there is one.
-Permissions: dynamodb:BatchWriteItem and Query on the table, s3:GetObject on the model;
-personalize:PutEvents on the dataset group's tracker.
+PERSONALIZE_STACK, whose outputs name event trackers that are told too, empty for none.
+Permissions: dynamodb:BatchWriteItem and Query on the table, s3:GetObject on the model; with
+PERSONALIZE_STACK, cloudformation:DescribeStacks on it and personalize:PutEvents on `*`.
 """
 
-import base64
 import logging
 import os
 import time
@@ -16,10 +15,11 @@ from typing import Any
 from common import clients, http, list_model
 from common.errors import BusyError, reported
 from common.histories import Histories
-from common.text import decoded
 
+from events import http_api
 from events.logic import Taker
 from events.request import EventsError, parse
+from events.trackers import Trackers
 
 _log = logging.getLogger("events")
 _VARIABLES = ("BUCKET_NAME", "MODEL_KEY", "TABLE_NAME")
@@ -34,7 +34,9 @@ _items = list_model.read(clients.client("s3"), BUCKET, KEY)
 taker = Taker(
     Histories(clients.client("dynamodb"), TABLE),
     known=lambda item: _items.place(item) is not None,
-    tracker=os.environ.get("TRACKING_ID", ""),
+    trackers=Trackers(
+        os.environ.get("PERSONALIZE_STACK", ""), lambda: clients.client("cloudformation")
+    ),
     personalize=lambda: clients.client("personalize-events"),
 )
 
@@ -55,7 +57,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
 
 def _over_http(event: dict[str, Any]) -> dict[str, Any]:
     try:
-        request = parse(_event_in(event), time.time(), DAYS)
+        request = parse(http_api.event_in(event), time.time(), DAYS)
     except EventsError as error:
         return http.response(400, {"message": str(error)})
     try:
@@ -71,18 +73,3 @@ def _taken(request: Any) -> dict[str, Any]:
         "taken", extra={"written": answer.get("written"), "forgotten": answer.get("forgotten")}
     )
     return answer
-
-
-def _event_in(request: dict[str, Any]) -> Any:
-    if request["routeKey"].startswith("DELETE "):
-        return {"forget": (request.get("pathParameters") or {}).get("id")}
-    body = request.get("body") or ""
-    try:
-        if request.get("isBase64Encoded"):
-            body = base64.b64decode(body)
-        content = decoded(body)
-    except ValueError as error:  # of base64 too
-        raise EventsError(f"Bad request: its body is not JSON: {error}.") from None
-    if isinstance(content, dict) and "forget" in content:
-        raise EventsError("Bad request: users are forgotten by DELETE /users/{id}.")
-    return content

@@ -1,13 +1,17 @@
 """Writing events to the histories, and telling Amazon Personalize of them."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from common.errors import failure, text_of
+from common.errors import code_of, failure, text_of
 from common.histories import Event, Histories
 
 from events.request import Request
+from events.trackers import Trackers
+
+_log = logging.getLogger("events")
 
 
 class Taker:
@@ -16,7 +20,7 @@ class Taker:
     Args:
         histories: where they are written.
         known: whether the lists know an item.
-        tracker: an event tracker of Amazon Personalize, empty for none.
+        trackers: of Amazon Personalize, which are told too.
         personalize: a boto3 client of `personalize-events`, which is made where it is needed.
     """
 
@@ -24,11 +28,11 @@ class Taker:
         self,
         histories: Histories,
         known: Callable[[str], bool],
-        tracker: str = "",
-        personalize: Callable[[], Any] = lambda: None,
+        trackers: Trackers,
+        personalize: Callable[[], Any],
     ) -> None:
         self._histories, self._known = histories, known
-        self._tracker, self._personalize = tracker, personalize
+        self._trackers, self._personalize = trackers, personalize
 
     def take(self, request: Request) -> dict[str, Any]:
         """Write the events, or forget a user.
@@ -43,15 +47,15 @@ class Taker:
         if request.forget is not None:
             return {"user": request.forget, "forgotten": self._histories.forget(request.forget)}
         self._histories.write(request.events)
-        if self._tracker:
-            self._forward(request.events)
+        for tracker in self._trackers.ids():
+            self._forward(request.events, tracker)
         items = dict.fromkeys(event.item for event in request.events)
         return {
             "written": len(request.events),
             "unknown_items": [item for item in items if not self._known(item)],
         }
 
-    def _forward(self, events: Sequence[Event]) -> None:
+    def _forward(self, events: Sequence[Event], tracker: str) -> None:
         """PutEvents takes up to ten events of one user and session at once."""
         sessions: dict[str, list[Event]] = {}
         for event in events:
@@ -60,13 +64,20 @@ class Taker:
             for first in range(0, len(own), 10):
                 try:
                     self._personalize().put_events(
-                        trackingId=self._tracker,
+                        trackingId=tracker,
                         userId=user,
                         sessionId=user,
                         eventList=[_for_personalize(event) for event in own[first : first + 10]],
                     )
                 except (ClientError, BotoCoreError) as error:
-                    words = f"Amazon Personalize has not taken the events: {text_of(error)}"
+                    if code_of(error) == "ResourceNotFoundException":
+                        _log.warning("no such tracker", extra={"tracker": tracker})
+                        self._trackers.forget()
+                        return
+                    words = (
+                        "The events are in the histories, but Amazon Personalize has not taken "
+                        f"them: {text_of(error)}. Send them again: nothing is written twice"
+                    )
                     raise failure(error, words) from None
 
 

@@ -1,6 +1,7 @@
 """The Lambda function `Lists`: the best items for a user, live, with reasons.
 
-Environment: BUCKET_NAME and MODEL_KEY tell where the model is; TABLE_NAME, where the histories are.
+Environment: BUCKET_NAME and MODEL_KEY tell where the model is; TABLE_NAME, where the histories are;
+API_TAGS, which operations of openapi.json the HTTP API has.
 Permissions: s3:GetObject on the model, dynamodb:Query on the table.
 """
 
@@ -42,6 +43,8 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
 
 
 def _over_http(event: dict[str, Any]) -> dict[str, Any]:
+    if event["routeKey"] == http_api.DESCRIPTION:
+        return http.response(200, http_api.described(os.environ.get("API_TAGS", "").split(",")))
     try:
         wanted = http_api.event_in(event)
         parse(wanted)

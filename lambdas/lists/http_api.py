@@ -1,20 +1,132 @@
 """The function behind an HTTP API.
 
-GET /users/{id}/recommendations, GET /items/{id}/similar, POST /users/{id}/ranking.
+GET /users/{id}/recommendations, GET /items/{id}/similar, POST /users/{id}/ranking; and
+GET /openapi.json, which describes all of the API.
 """
 
 import base64
 import hashlib
+import json
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any, Final
 
 from common import http
-from common.text import decoded, names
+from common.openapi import content, operation, parameter, record
+from common.text import LONGEST_ID, decoded, names
 
-from lists.request import ListsError
+from lists.request import MOST, MOST_ITEMS, ListsError
 
+DESCRIPTION: Final = "GET /openapi.json"
+_DOCUMENT: Final = Path(__file__).with_name("openapi.json")  # the stack puts it there
 _FLAGS: Final = {"true": True, "false": False}
-_PARAMETERS: Final = ("count", "exclude_watched", "explain", "genres", "years")
 _FRESH: Final = 300  # seconds that an answer about an item may be kept
+
+# What the routes take and answer ------------------------------------------------------------------
+
+_ID: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
+_TITLE: Final = {"type": ["string", "null"]}
+_COUNT: Final = {"type": "integer", "minimum": 1, "maximum": MOST}
+_FLAG: Final = {"type": "boolean"}
+_GENRES: Final = {"type": "array", "items": {"type": "string"}}
+_QUERY: Final = (
+    parameter("count", "query", _COUNT, "How many items; 10, or all that are ranked.", example=10),
+    parameter(
+        "exclude_watched",
+        "query",
+        _FLAG,
+        "Leave out what the user has had; true, for a ranking false.",
+        example=True,
+    ),
+    parameter("explain", "query", _FLAG, "Say why; true.", example=True),
+    parameter(
+        "genres",
+        "query",
+        _GENRES,
+        "An item must have one of them.",
+        style="form",
+        explode=False,
+        example=["Comedy", "Drama"],
+    ),
+    parameter(
+        "years",
+        "query",
+        {"type": "string", "pattern": r"^\d{0,9}-\d{0,9}$"},
+        "The first and the last year; either may be left out.",
+        example="1990-1999",
+    ),
+)
+_PARAMETERS: Final = tuple(one["name"] for one in _QUERY)
+_REASON: Final = record({"item": _ID, "title": _TITLE, "share": {"type": "number"}})
+_ITEM: Final = record(
+    {
+        "item": _ID,
+        "title": _TITLE,
+        "year": {"type": ["integer", "null"]},
+        "genres": _GENRES,
+        "score": {"type": "number"},
+        "because": {
+            "type": "array",
+            "items": _REASON,
+            "description": "The items of the history that add most to the score.",
+        },
+    },
+    "because",
+)
+_BASIS: Final = {
+    "enum": ["history", "item", "popular"],
+    "description": "`popular` where nothing is known of whom or what was asked for.",
+}
+_LIST: Final = {"basis": _BASIS, "items": {"type": "array", "items": _ITEM}}
+_USERS: Final = content(record({"user": _ID, **_LIST}))
+_USER: Final = parameter("id", "path", _ID, "A user's own id.", example="789")
+_BUSY: Final = {"503": "DynamoDB cannot answer now: try again."}
+
+OPERATIONS: Final = {
+    "GET /users/{id}/recommendations": operation(
+        "The best items for a user, live, with reasons; never cached.",
+        _USERS,
+        tag="lists",
+        parameters=(_USER, *_QUERY),
+        errors=_BUSY,
+    ),
+    "POST /users/{id}/ranking": operation(
+        "The given items in the order in which the user will like them.",
+        content(
+            record(
+                {"user": _ID, **_LIST, "unknown_items": {"type": "array", "items": _ID}},
+                "unknown_items",
+            )
+        ),
+        tag="lists",
+        parameters=(_USER, *_QUERY),
+        body=content(
+            record(
+                {
+                    "items": {
+                        "type": "array",
+                        "items": {"type": ["string", "integer"]},
+                        "minItems": 1,
+                        "maxItems": MOST_ITEMS,
+                    }
+                }
+            ),
+            {"items": ["50", "181"]},
+        ),
+        errors=_BUSY,
+    ),
+    "GET /items/{id}/similar": operation(
+        "What goes best with an item; may be cached, and has an ETag.",
+        content(record({"item": _ID, **_LIST})),
+        tag="lists",
+        parameters=(parameter("id", "path", _ID, "An item's own id.", example="195"), *_QUERY),
+        errors={"304": "As the client has it, by `If-None-Match`."},
+    ),
+    DESCRIPTION: operation("This document.", content({"type": "object"}), tag="lists"),
+}
+"""By route, in OpenAPI's terms."""
+
+# Requests and answers -----------------------------------------------------------------------------
 
 
 def event_in(request: dict[str, Any]) -> dict[str, Any]:
@@ -48,6 +160,20 @@ def event_in(request: dict[str, Any]) -> dict[str, Any]:
         else:
             event[name] = value  # the event's own checks say what is wrong
     return {**event, **({"filters": filters} if filters else {})}
+
+
+def described(tags: Collection[str]) -> dict[str, Any]:
+    """The OpenAPI document, with the operations that have one of these tags."""
+    document: dict[str, Any] = json.loads(_DOCUMENT.read_text("utf-8"))
+    paths = {
+        path: {
+            method: operation
+            for method, operation in operations.items()
+            if not set(tags).isdisjoint(operation["tags"])
+        }
+        for path, operations in document["paths"].items()
+    }
+    return {**document, "paths": {path: found for path, found in paths.items() if found}}
 
 
 def response(request: dict[str, Any], answer: dict[str, Any], model: str) -> dict[str, Any]:

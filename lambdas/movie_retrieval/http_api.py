@@ -1,6 +1,41 @@
 """The function behind an HTTP API: `GET /movies/{movie}/neighbours?top_k=10`."""
 
-from typing import Any
+from typing import Any, Final
+
+from common.openapi import content, operation, parameter, record
+
+_MOVIE: Final = {"movie_id": {"type": "integer"}, "title": {"type": "string"}}
+
+OPERATIONS: Final = {
+    "GET /movies/{movie}/neighbours": operation(
+        "The movies nearest to one in the embedding space.",
+        content(
+            record(
+                {
+                    "sentence": {"type": "string"},
+                    "movie": record(_MOVIE),
+                    "neighbours": {
+                        "type": "array",
+                        "items": record({**_MOVIE, "distance": {"type": "number"}}),
+                    },
+                }
+            )
+        ),
+        tag="object2vec",
+        parameters=[
+            parameter("movie", "path", {"type": "integer"}, "The engines' number.", example=195),
+            parameter(
+                "top_k",
+                "query",
+                {"type": "integer", "minimum": 1, "maximum": 100},
+                "How many; 10.",
+                example=10,
+            ),
+        ],
+        errors={"404": "There is no such movie.", "502": "The endpoint does not respond."},
+    ),
+}
+"""By route, in OpenAPI's terms."""
 
 
 def event_in(request: dict[str, Any], bucket: str) -> dict[str, Any]:

@@ -1,11 +1,52 @@
 """The function behind an HTTP API: `POST /rating` and `POST /recommendation`, events as bodies."""
 
 import base64
-from typing import Any
+from typing import Any, Final
 
+from common.openapi import content, operation, record
 from common.text import decoded
 
-from rec_engine.logic import RecommendationError
+from rec_engine.logic import MAX_ID, MAX_INSTANCES, POPULARITY_ADJUSTED, RecommendationError
+
+_NUMBER: Final = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
+_PAIRS: Final = {
+    "user": _NUMBER,
+    "movies": {"type": "array", "items": _NUMBER, "minItems": 1, "maxItems": MAX_INSTANCES},
+    "top_k": {"type": "integer", "minimum": 1},
+}
+_FAILED: Final = {"502": "The endpoint does not respond."}
+_EXAMPLE: Final = {"user": 789, "movies": [286, 195]}
+
+
+def _predictions(kind: str, *scores: str) -> dict[str, Any]:
+    pair = {"user": _NUMBER, "movie": _NUMBER}
+    scored = {name: {"type": "boolean" if name == "recommend" else "number"} for name in scores}
+    each = record({**pair, **scored}, *(scored if len(scored) > 1 else ()))
+    return content(
+        record({"type": {"const": kind}, "predictions": {"type": "array", "items": each}})
+    )
+
+
+OPERATIONS: Final = {
+    "POST /rating": operation(
+        "How a user will rate movies.",
+        _predictions("rating", "rating"),
+        tag="object2vec",
+        body=content(record(_PAIRS, "top_k"), _EXAMPLE),
+        errors=_FAILED,
+    ),
+    "POST /recommendation": operation(
+        "Whether a user will like movies, or the best of them.",
+        _predictions("recommendation", "recommend", "probability", "score"),
+        tag="object2vec",
+        body=content(
+            record({**_PAIRS, "rank_by": {"const": POPULARITY_ADJUSTED}}, "top_k", "rank_by"),
+            _EXAMPLE | {"top_k": 1},
+        ),
+        errors=_FAILED,
+    ),
+}
+"""By route, in OpenAPI's terms, of the structured form; the workshop's is taken, too."""
 
 
 def event_in(request: dict[str, Any]) -> dict[str, Any]:

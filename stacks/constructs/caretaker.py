@@ -6,13 +6,10 @@ from typing import Final
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from stacks.config import Config
+from stacks.constructs.failed_events import FailedEvents
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.roles import Permission, acknowledge
@@ -56,7 +53,6 @@ class Caretaker(Construct):
         """
         super().__init__(scope, id)
         self.name = config.name("Caretaker")
-        failed = self._failed(key_arn if config.kms else None)
         function = PythonFunction(
             self,
             "Function",
@@ -70,8 +66,7 @@ class Caretaker(Construct):
             log_group=LogGroup(self, "Logs", name=f"/aws/lambda/{self.name}", days=config.log_days),
             permissions=[
                 *self._permissions(stacks, expiring, topic_arn),
-                Permission(actions=["sqs:SendMessage"], resources=[failed.queue_arn]),
-                *self._uses_key(key_arn),
+                *self._uses_key(None if config.kms else key_arn),  # else the queue's too
             ],
             failures="Its failed rounds go to a queue, with the function's last answer",
             environment={
@@ -85,12 +80,12 @@ class Caretaker(Construct):
                 "TOPIC": topic_arn or "",
             },
         )
-        lambda_.EventInvokeConfig(
+        FailedEvents(
             self,
-            "Tries",
+            "Failed",
             function=function,
-            max_event_age=cdk.Duration.hours(1),  # the next round sees all that an older one would
-            on_failure=destinations.SqsDestination(failed),
+            max_age=cdk.Duration.hours(1),  # the next round sees all that an older one would
+            key_arn=key_arn if config.kms else None,
         )
         rule = events.Rule(
             self,
@@ -100,25 +95,6 @@ class Caretaker(Construct):
         )
         rule.add_target(targets.LambdaFunction(function))
         acknowledge(rule, "The next hour's round makes up for a lost one", "Serverless-EventBusDLQ")
-
-    def _failed(self, key_arn: str | None) -> sqs.Queue:
-        """Where the records of failed rounds are kept, as long as SQS can."""
-        key = kms.Key.from_key_arn(self, "Key", key_arn) if key_arn else None
-        queue = sqs.Queue(
-            self,
-            "Failed",
-            enforce_ssl=True,
-            retention_period=cdk.Duration.days(14),
-            encryption=sqs.QueueEncryption.KMS if key else sqs.QueueEncryption.SQS_MANAGED,
-            encryption_master_key=key,
-        )
-        acknowledge(
-            queue,
-            "What fails ends here; nothing takes it out that could fail again",
-            "AwsSolutions-SQS3",
-            "Serverless-SQSRedrivePolicy",
-        )
-        return queue
 
     @staticmethod
     def _uses_key(key_arn: str | None) -> list[Permission]:

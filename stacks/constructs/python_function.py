@@ -31,7 +31,7 @@ def architecture(name: str) -> lambda_.Architecture:
     return {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}[name]
 
 
-def _files(package: str, bundles: Sequence[str]) -> dict[str, Path]:
+def _code(package: str, bundles: Sequence[str]) -> dict[str, Path]:
     """What a function's code consists of, by the place of each file in it."""
     ours = [path for name in (package, _SHARED) for path in (_LAMBDAS / name).rglob("*.py")]
     taken_along = [path for pattern in bundles for path in _RECSYS.glob(pattern)]
@@ -79,6 +79,7 @@ class PythonFunction(lambda_.Function):
         tracing: bool = False,
         failures: str = "Its caller waits for the answer and sees what went wrong",
         bundles: Sequence[str] = (),
+        files: Mapping[str, Path] | None = None,
     ) -> None:
         """Make the function.
 
@@ -100,10 +101,11 @@ class PythonFunction(lambda_.Function):
             failures: why it has no dead-letter queue.
             bundles: modules of recsys that its code takes along, as patterns relative to
                 packages/recsys/src (decision 0014).
+            files: others that it takes along, by their place in the code.
         """
         self.package, self.given_name = package, name
-        files = _files(package, bundles)
-        self.code_digest = _digest(files)
+        code = {**_code(package, bundles), **(files or {})}
+        self.code_digest = _digest(code)
         self._own_role = ServiceRole(
             scope,
             f"{id}Role",
@@ -115,7 +117,7 @@ class PythonFunction(lambda_.Function):
             ],
         )
         with TemporaryDirectory() as folder:  # the CDK copies it into its own
-            for place, path in files.items():
+            for place, path in code.items():
                 target = Path(folder, place)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)

@@ -18,10 +18,13 @@ from common.histories import Event, Histories
 from events.logic import Taker
 from events.request import EventsError
 from events.request import parse as parse_events
+from events.trackers import Trackers
+from jsonschema import Draft202012Validator
 from list_training import handler as training
 from lists.request import ListsError, parse
 from moto import mock_aws
 
+import openapi
 from local_aws.moto_patches import install
 from recsys.lists.blend import Blend
 from recsys.lists.model import Catalogue, ListModel, Pruned
@@ -340,29 +343,92 @@ def test_dynamodbs_errors_are_told_apart(code: str, kind: Any, tally: Tally) -> 
         tally("faults injected", "Lists: DynamoDB refuses", 1)
 
 
-def test_events_reach_personalize_where_it_is_deployed() -> None:
-    sent: list[Any] = []
+class Outputs:
+    """CloudFormation, where a stack tells some outputs, or is not there."""
 
-    class Personalize:
-        def put_events(self, **request: Any) -> None:
-            sent.append(request)
+    def __init__(self, outputs: dict[str, str] | None) -> None:
+        self.outputs, self.asked = outputs, 0
 
-    class Kept:
-        def write(self, _: Any) -> None: ...
+    def describe_stacks(self, StackName: str) -> Any:  # noqa: N803
+        self.asked += 1
+        if self.outputs is None:
+            raise client_error("ValidationError", f"Stack with id {StackName} does not exist")
+        told = [{"OutputKey": k, "OutputValue": v} for k, v in self.outputs.items()]
+        return {"Stacks": [{"Outputs": told}]}
 
-    taker = Taker(Kept(), lambda _: True, "tracker", Personalize)  # type: ignore[arg-type]
+
+class Personalize:
+    """Its data plane, which knows some trackers."""
+
+    def __init__(self, *trackers: str, fails: str = "") -> None:
+        self.trackers, self.fails = trackers, fails
+        self.sent: list[Any] = []
+
+    def put_events(self, **request: Any) -> None:
+        if self.fails:
+            raise client_error(self.fails, "no")
+        if request["trackingId"] not in self.trackers:
+            raise client_error("ResourceNotFoundException", "no such tracker")
+        self.sent.append(request)
+
+
+class Kept:
+    """Histories that keep nothing."""
+
+    def write(self, _: Any) -> None: ...
+
+
+def taker(stack: Outputs, personalize: Personalize) -> Taker:
+    trackers = Trackers("recommender-Personalize", lambda: stack)
+    return Taker(Kept(), lambda _: True, trackers, lambda: personalize)  # type: ignore[arg-type]
+
+
+def watched(user: str = "a") -> Any:
+    return parse_events({"events": [{"user": user, "item": "1", "timestamp": 1}]}, NOW)
+
+
+def test_events_reach_every_tracker_of_personalizes_stack() -> None:
+    outputs = {"CustomTrackingId": "one", "DomainTrackingId": "two", "CustomGroupArn": "arn:…"}
+    stack, personalize = Outputs(outputs), Personalize("one", "two")
     events = [{"user": "a", "item": str(n), "timestamp": n, "value": 3} for n in range(12)]
     other = {"user": "b", "item": "x", "timestamp": 5, "type": "Watch", "event_id": "e"}
-    taker.take(parse_events({"events": [*events, other]}, NOW))
-    assert [(one["userId"], len(one["eventList"])) for one in sent] == [
-        ("a", 10),
-        ("a", 2),
-        ("b", 1),
-    ]
-    assert {one["trackingId"] for one in sent} == {"tracker"}
-    (last,) = sent[-1]["eventList"]
+    taking = taker(stack, personalize)
+    taking.take(parse_events({"events": [*events, other]}, NOW))
+    assert [
+        (each["trackingId"], each["userId"], len(each["eventList"])) for each in (personalize.sent)
+    ] == [(to, *rest) for to in ("one", "two") for rest in (("a", 10), ("a", 2), ("b", 1))]
+    (last,) = personalize.sent[-1]["eventList"]
     assert last == {"eventId": "e", "eventType": "Watch", "itemId": "x", "sentAt": 5}
-    assert sent[0]["eventList"][0]["eventValue"] == 3.0
+    assert personalize.sent[0]["eventList"][0]["eventValue"] == 3.0
+    taking.take(watched())
+    assert stack.asked == 1, "the trackers are remembered"
+
+
+def test_without_personalizes_stack_events_are_taken_all_the_same() -> None:
+    personalize = Personalize()
+    assert taker(Outputs(None), personalize).take(watched())["written"] == 1
+    unset = Taker(Kept(), lambda _: True, Trackers(), lambda: personalize)  # type: ignore[arg-type]
+    assert unset.take(watched())["written"] == 1
+    assert personalize.sent == []
+
+
+def test_a_replaced_tracker_is_looked_up_again() -> None:
+    stack, personalize = Outputs({"CustomTrackingId": "old"}), Personalize("new")
+    taking = taker(stack, personalize)
+    assert taking.take(watched())["written"] == 1
+    stack.outputs = {"CustomTrackingId": "new"}
+    taking.take(watched("b"))
+    assert [each["userId"] for each in personalize.sent] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("ThrottlingException", BusyError), ("AccessDeniedException", FunctionError)]
+)
+def test_what_personalize_refuses_is_told_with_the_remedy(code: str, kind: Any) -> None:
+    taking = taker(Outputs({"CustomTrackingId": "one"}), Personalize("one", fails=code))
+    with pytest.raises(FunctionError, match=r"in the histories, .* Send them again") as failed:
+        taking.take(watched())
+    assert type(failed.value) is kind
 
 
 # HTTP ---------------------------------------------------------------------------------------------
@@ -391,6 +457,35 @@ def test_the_routes_answer_as_the_functions_do(functions: tuple[Any, Any]) -> No
     assert listed(json.loads(answer["body"])) == ["20", "10"]
     answer = events(request("DELETE /users/{id}", id="anna"), None)
     assert json.loads(answer["body"]) == {"user": "anna", "forgotten": 1}
+
+
+EXAMPLES: dict[str, Any] = {
+    f"{method.upper()} {path}": operation
+    for path, operations in openapi.document()["paths"].items()
+    for method, operation in operations.items()
+    if "lists" in operation["tags"]
+}
+
+
+@pytest.mark.parametrize("route", EXAMPLES)
+def test_a_described_example_is_answered_as_described(
+    functions: tuple[Any, Any], route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lists.http_api._DOCUMENT", openapi.DOCUMENT)
+    monkeypatch.setenv("API_TAGS", "lists")
+    take(functions, "789", "10")
+    told = EXAMPLES[route]
+    given = {where: {} for where in ("query", "path")}  # type: dict[str, dict[str, str]]
+    for one in told.get("parameters", ()):
+        value = one["example"]
+        text = ",".join(value) if isinstance(value, list) else json.dumps(value).strip('"')
+        given[one["in"]][one["name"]] = text
+    body = told.get("requestBody", {}).get("content", {}).get("application/json", {})
+    asked = request(route, body.get("example"), query=given["query"], **given["path"])
+    answered = functions[route in ("POST /events", "DELETE /users/{id}")](asked, None)
+    assert answered["statusCode"] == 200, answered
+    schema = told["responses"]["200"]["content"]["application/json"]["schema"]
+    Draft202012Validator(schema).validate(json.loads(answered["body"]))
 
 
 def test_an_answer_about_an_item_is_kept_by_its_etag(functions: tuple[Any, Any]) -> None:

@@ -34,6 +34,7 @@ def test_every_route_is_signed_throttled_and_logged(
         "GET /items/{id}/similar",
         "POST /events",
         "DELETE /users/{id}",
+        "GET /openapi.json",
     }
     assert {one["Properties"]["AuthorizationType"] for one in routes} == {"AWS_IAM"}
     (stage,) = deployment.resources("Functions", "AWS::ApiGatewayV2::Stage").values()

@@ -83,11 +83,34 @@ def allowed(deployment: Deployment, role: str) -> set[str]:
     return actions
 
 
-def test_each_function_may_do_its_own_work_alone(default: Deployment) -> None:
+def test_events_that_fail_for_good_are_kept_and_raise_an_alarm(
+    variant: Callable[[str], Deployment],
+) -> None:
+    deployment = variant("lists alone")
+    ((name, queue),) = deployment.resources("Lists", "AWS::SQS::Queue").items()
+    assert queue["Properties"]["QueueName"] == "recommender-Events-failed"
+    assert queue["Properties"]["SqsManagedSseEnabled"] is True
+    (tries,) = deployment.resources("Lists", "AWS::Lambda::EventInvokeConfig").values()
+    assert tries["Properties"]["DestinationConfig"] == {
+        "OnFailure": {"Destination": {"Fn::GetAtt": [name, "Arn"]}}
+    }
+    alarms = deployment.resources("Operations", "AWS::CloudWatch::Alarm").values()
+    (alarm,) = (one["Properties"] for one in alarms if one["Properties"]["Namespace"] == "AWS/SQS")
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "recommender-Events-failed"}]
+    assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert (alarm["Threshold"], alarm["Statistic"]) == (1, "Maximum")
+
+
+def test_each_function_may_do_its_own_work_alone(
+    default: Deployment, variant: Callable[[str], Deployment]
+) -> None:
     logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
     reads = {"s3:GetObject", "dynamodb:Query"}
     assert allowed(default, "ListsRole") == logs | reads
-    assert allowed(default, "EventsRole") == logs | reads | {"dynamodb:BatchWriteItem"}
+    writes = {"dynamodb:BatchWriteItem", "sqs:SendMessage"}
+    tells = {"cloudformation:DescribeStacks", "personalize:PutEvents"}
+    assert allowed(default, "EventsRole") == logs | reads | writes | tells
+    assert allowed(variant("lists alone"), "EventsRole") == logs | reads | writes
     trains = {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
     carries = {"dynamodb:Scan", "dynamodb:BatchWriteItem"}
     assert allowed(default, "TrainingIsCompleteRole") == logs | trains | carries

@@ -50,6 +50,7 @@ def test_everything_that_answers_or_trains_has_its_alarms(watched: Deployment) -
         ("AWS/Lambda", "Errors"): functions | trainers,
         ("AWS/Lambda", "Throttles"): functions,
         ("AWS/Lambda", "Duration"): functions,
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"recommender-Events-failed"},
         ("AWS/SageMaker", "Invocation5XXErrors"): endpoints,
         ("AWS/SageMaker", "ModelLatency"): endpoints,
         ("AWS/Personalize", "GetRecommendations5xxErrors"): campaigns,

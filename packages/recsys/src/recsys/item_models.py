@@ -6,6 +6,7 @@ none), `Transitions` on ordered histories. All have scikit-learn's interface: `f
 simplest.
 """
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from recsys.metrics import top_k
 Floats = NDArray[np.float32]
 
 _LARGE = 4_096  # rows above which a matrix is worth several threads
+_FACTORIZED = 22_000  # rows of a matrix that is factorized as a whole
 _ROWS = 1_024  # rows of a large matrix processed at a time
 
 
@@ -120,20 +122,54 @@ def _inverse(x: sparse.csr_array, penalty: Floats) -> Floats:
 
 
 def _inverse_of(inverse: Floats, penalty: Floats) -> Floats:
-    """(G + diag(penalty))⁻¹ by Cholesky factorization; overwrites G."""
+    """(G + diag(penalty))⁻¹; overwrites G."""
     inverse[np.diag_indices_from(inverse)] += penalty
-    upper = inverse.T  # LAPACK is column-major: its upper triangle is our lower one
+    _invert(inverse)
+    return inverse
+
+
+def _invert(matrix: Floats) -> None:
+    """Invert a symmetric positive definite matrix, or a block of one, in place.
+
+    OpenBLAS's Cholesky factorization with threads crashes at some 26,000 rows, so a larger matrix
+    is inverted by its quarters: with M = (A B; Bᵀ C), W = A⁻¹B and S = C − BᵀW, the quarters of M⁻¹
+    are A⁻¹ + W S⁻¹ Wᵀ, −W S⁻¹ and S⁻¹. It takes half as much memory again as the matrix.
+
+    Raises:
+        ValueError: it is not positive definite.
+    """
+    if len(matrix) > _FACTORIZED:
+        half = len(matrix) // 2
+        a, b, c = matrix[:half, :half], matrix[:half, half:], matrix[half:, half:]
+        _invert(a)
+        w = a @ b
+        for rows in _parts(len(c)):
+            c[rows] -= b.T[rows] @ w
+        _invert(c)
+        for rows in _parts(half):
+            b[rows] = -(w[rows] @ c)
+        for rows in _parts(half):
+            a[rows] -= b[rows] @ w.T
+            matrix[half:, rows] = b[rows].T
+        return
+    whole = np.ascontiguousarray(matrix)
+    upper = whole.T  # LAPACK is column-major: its upper triangle is our lower one
     _, failed = lapack.spotrf(upper, overwrite_a=1)
     if not failed:
         _, failed = lapack.spotri(upper, overwrite_c=1)
     if failed:
         raise ValueError("the regularization is too small for this data: increase it")
-    for begin in range(0, len(inverse), _ROWS):
-        end = begin + _ROWS
-        square = inverse[begin:end, begin:end]
+    for rows in _parts(len(whole)):
+        square = whole[rows, rows]
         square += np.tril(square, -1).T
-        inverse[begin:end, end:] = inverse[end:, begin:end].T
-    return inverse
+        whole[rows, rows.stop :] = whole[rows.stop :, rows].T
+    if whole is not matrix:
+        matrix[:] = whole
+
+
+def _parts(rows: int) -> Iterator[slice]:
+    """Some rows at a time."""
+    return (slice(first, min(first + _ROWS, rows)) for first in range(0, rows, _ROWS))
 
 
 def gram(x: sparse.csr_array) -> Floats:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from recsys import item_models
 from recsys.item_models import Cosine, Ease, ItemModel, Transitions, recency
 
 SIZE = 12
@@ -130,3 +131,19 @@ def test_recency_halves() -> None:
 def test_a_model_is_the_same_each_time() -> None:
     taken = checkerboard()
     assert (Ease().fit(taken).weights == Ease().fit(taken).weights).all()
+
+
+@pytest.mark.parametrize("items", [8, 9, 40])
+def test_a_matrix_that_is_inverted_by_its_quarters_is_inverted_alike(
+    items: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(item_models, "_FACTORIZED", 5)
+    monkeypatch.setattr(item_models, "_ROWS", 3)
+    x = sparse.csr_array(np.random.default_rng(0).integers(0, 2, (60, items)).astype(np.float32))
+    inverse = np.linalg.inv((x.T @ x).toarray().astype(float) + 5 * np.eye(items))
+    expected = -inverse / np.diag(inverse)
+    np.fill_diagonal(expected, 0)
+    found = Ease(regularization=5, dropout=0).fit(x).weights
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="regularization is too small"):
+        Ease(regularization=-1e3, dropout=0).fit(x)

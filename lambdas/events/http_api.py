@@ -1,0 +1,70 @@
+"""The function behind an HTTP API: `POST /events` and `DELETE /users/{id}`."""
+
+import base64
+from typing import Any, Final
+
+from common.openapi import content, operation, parameter, record
+from common.text import LONGEST_ID, decoded
+
+from events.request import MOST, EventsError
+
+_ID: Final = {"type": ["string", "integer"], "maxLength": LONGEST_ID}
+_COUNT: Final = {"type": "integer", "minimum": 0}
+_EVENT: Final = record(
+    {
+        "user": _ID,
+        "item": _ID,
+        "timestamp": {"type": "number", "description": "Seconds since 1970."},
+        "event_id": {
+            "type": "string",
+            "pattern": r"^[\x21-\x7e]{1,100}$",
+            "description": "Tells this event from others of the user in that second.",
+        },
+        "type": {"type": "string", "maxLength": LONGEST_ID},
+        "value": {"type": "number", "minimum": 0, "maximum": 1e9},
+    },
+    *("event_id", "type", "value"),
+) | {"additionalProperties": False}
+_BUSY: Final = {"503": "DynamoDB cannot answer now: send the same again."}
+
+OPERATIONS: Final = {
+    "POST /events": operation(
+        "What users did; written once, however often it is sent.",
+        content(record({"written": _COUNT, "unknown_items": {"type": "array"}})),
+        tag="lists",
+        body=content(
+            record({"events": {"type": "array", "minItems": 1, "maxItems": MOST, "items": _EVENT}})
+            | {"additionalProperties": False},
+            {"events": [{"user": "789", "item": "50", "timestamp": 1764428400, "type": "Watch"}]},
+        ),
+        errors=_BUSY,
+    ),
+    "DELETE /users/{id}": operation(
+        "Every event of a user is deleted.",
+        content(record({"user": {"type": "string"}, "forgotten": _COUNT})),
+        tag="lists",
+        parameters=[parameter("id", "path", {"type": "string"}, "A user's own id.", example="789")],
+        errors=_BUSY,
+    ),
+}
+"""By route, in OpenAPI's terms."""
+
+
+def event_in(request: dict[str, Any]) -> Any:
+    """The event that a request asks for.
+
+    Raises:
+        EventsError: the body is no JSON, or would forget a user.
+    """
+    if request["routeKey"].startswith("DELETE "):
+        return {"forget": (request.get("pathParameters") or {}).get("id")}
+    body = request.get("body") or ""
+    try:
+        if request.get("isBase64Encoded"):
+            body = base64.b64decode(body)
+        content = decoded(body)
+    except ValueError as error:  # of base64 too
+        raise EventsError(f"Bad request: its body is not JSON: {error}.") from None
+    if isinstance(content, dict) and "forget" in content:
+        raise EventsError("Bad request: users are forgotten by DELETE /users/{id}.")
+    return content
