@@ -86,9 +86,11 @@ class DataStack(cdk.Stack):
             service="lambda",
             permissions=[
                 writes_logs(log_group),
+                # not only this one: a change of the role would hold too late for the upload
                 Permission(
                     actions=["s3:GetObject"],
-                    resources=[content.bucket.arn_for_objects(content.s3_object_key)],
+                    resources=[content.bucket.arn_for_objects("*.zip")],
+                    wildcard="The archives that the CDK uploads; each version of the data is one",
                 ),
                 *own.lists("*"),
                 *own.writes("*"),

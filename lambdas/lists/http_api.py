@@ -77,7 +77,7 @@ _BASIS: Final = {
     "enum": ["history", "item", "popular"],
     "description": "`popular` where nothing is known of whom or what was asked for.",
 }
-_LIST: Final = {"basis": _BASIS, "items": {"type": "array", "items": _ITEM}}
+_LIST: Final[dict[str, Any]] = {"basis": _BASIS, "items": {"type": "array", "items": _ITEM}}
 _USERS: Final = content(record({"user": _ID, **_LIST}))
 _USER: Final = parameter("id", "path", _ID, "A user's own id.", example="789")
 _BUSY: Final = {"503": "DynamoDB cannot answer now: try again."}

@@ -36,11 +36,17 @@ _UNSEEN: Final = {
     ("*", "ecr:*"): "SageMaker fetches the image; here none is fetched",
     ("*TrainingRole*", "logs:DescribeLogStreams"): "SageMaker documents it for jobs",
     ("*-FactorizationMachinesTrai", "logs:DescribeLogStreams"): "the same; names are cut",
-    ("*-RatingRole*", "cloudwatch:PutMetricData"): "an endpoint's machine reports how it does",
-    ("*-RecommendationRole*", "cloudwatch:PutMetricData"): "the same",
-    ("*-RetrievalRole*", "cloudwatch:PutMetricData"): "the same",
-    ("*-DeepMfRole*", "cloudwatch:PutMetricData"): "the same",
-    ("*-FactorizationMachinesRole*", "cloudwatch:PutMetricData"): "the same",
+    **{
+        (f"*-{model}Role*", action): "SageMaker documents it for endpoints"
+        for model in (
+            *("Rating", "Recommendation", "Retrieval"),
+            *("DeepMf", "FactorizationMachines"),
+        )
+        for action in (
+            *("cloudwatch:PutMetricData", "logs:CreateLogGroup"),
+            "logs:DescribeLogStreams",
+        )
+    },
     ("*-CaretakerFunctionRole*", "sqs:SendMessage"): "a round that failed is told to the queue",
     ("*-EventsRole*", "sqs:SendMessage"): "an event that failed for good is told to the queue",
     ("*-CaretakerFunctionRole*", "kms:*"): "the topic's key and the queue's; here none is used",

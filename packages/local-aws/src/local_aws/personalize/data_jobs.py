@@ -16,8 +16,6 @@ from local_aws.personalize.datasets import Params, given
 from local_aws.personalize.resources import Failed
 from local_aws.personalize.schemas import Schema
 
-EXPORTS, DELETIONS = 5, 5
-
 
 class DataJobs(Batch):
     """The part of the control plane that gives data back, and forgets it."""
@@ -46,7 +44,7 @@ class DataJobs(Batch):
 
         with self.lock:
             running = [job for job in self.all("datasetExportJob") if job.busy]
-            self.quota(len(running), EXPORTS, "dataset export jobs in progress")
+            self.quota(len(running), "Pending or In Progress dataset export jobs")
             job = self.add("datasetExportJob", arn, dataset.group, attributes, params)
             self.work(job, "CREATE", "ACTIVE", task)
         return {"datasetExportJobArn": arn}
@@ -71,7 +69,7 @@ class DataJobs(Batch):
 
         with self.lock:
             running = [job for job in self.all("dataDeletionJob") if job.busy]
-            self.quota(len(running), DELETIONS, "data deletion jobs in progress")
+            self.quota(len(running), "Pending or In Progress data deletion jobs")
             job = self.add("dataDeletionJob", arn, group.arn, attributes, params)
             self.work(job, "", "COMPLETED", task)
         return {"dataDeletionJobArn": arn}
