@@ -32,7 +32,7 @@ export PYTHONHASHSEED := 0
 # container images set it to keep layers small, but then each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup rehearse test test-fast test-local-aws data local cost check sbom format lock clean bench notebooks reliability demo web screenshots
+.PHONY: help setup rehearse test test-fast test-local-aws data local cost check sbom format lock clean api bench notebooks reliability demo web screenshots
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -87,6 +87,10 @@ web: $(SETUP) ## serve the page for the deployment in your AWS account [PAGE=808
 
 screenshots: $(SETUP) ## update the documentation's screenshots with the page's tests
 	@SCREENSHOTS=docs/screenshots python -m pytest -q tests/web/test_page.py
+
+api: $(SETUP) ## write the API reference of recsys and local_aws into build/api
+	@pdoc --docformat google --output-directory build/api recsys local_aws '!local_aws.awslambda.standins' '!local_aws.awslambda.bootstrap'
+	@echo build/api/index.html
 
 bench: $(SETUP) ## measure every engine into docs/benchmarks.md [SECTIONS=timing] [DATA=MovieLens 100k] [QUICK=1]
 	@python -m bench $(SECTIONS) $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
