@@ -31,14 +31,14 @@ class PersonalizeStack(cdk.Stack):
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, description="Amazon Personalize: all of it", **kwargs)
-        prefix = config.data.keys.personalize
-        keys = [f"{prefix}{group.name}/*" for group in config.personalize.groups]
+        # of any group: a change of the role would hold too late for another group's import
+        keys = f"{config.data.keys.personalize}*"
         role = ServiceRole(
             self,
             "ImportRole",
             service="personalize",
             source_arn=all_of(self, "personalize"),
-            permissions=[*store.lists(), *store.reads(*keys)],
+            permissions=[*store.lists(), *store.reads(keys)],
         )
         permissions = training_permissions(self, config)
         trainer = Trainer(self, "Trainer", config=config, permissions=permissions)

@@ -1,5 +1,6 @@
 """Roles of hand-written permissions, and findings of validations that stand with a reason."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -148,6 +149,8 @@ def _flat(value: object) -> str:
             return delimiter.join(_flat(part) for part in parts)
         case {"Fn::GetAtt": [resource, attribute]}:
             return f"<{resource}.{attribute}>"
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{([^}]+)\}", r"<\1>", text)
         case {"Fn::ImportValue": inner}:
             return _flat(inner)
         case {"Ref": name}:

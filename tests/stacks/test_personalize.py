@@ -170,8 +170,8 @@ def test_only_the_service_for_this_account_reads_its_part_of_the_bucket(
         assert ":personalize:" in json.dumps(statement["Condition"]["ArnLike"]["aws:SourceArn"])
         if statement["Action"] == "s3:GetObject":
             assert json.dumps(statement["Resource"]).endswith('/personalize/*"]]}')
-        else:
-            assert statement["Condition"]["StringLike"] == {"s3:prefix": ["personalize/*"]}
+        else:  # AWS's documentation has no condition on the prefix
+            assert "StringLike" not in statement["Condition"]
 
 
 def test_batch_jobs_may_write_their_own_part_alone(variant: Any) -> None:
