@@ -37,6 +37,8 @@ MOST_CONNECTIONS: Final = 1000
 S3_BODY: Final = 5 * 1024**3  # an object
 S3_CHUNKED: Final = S3_BODY * 101 // 100  # an object in signed chunks, which add to it
 BODY: Final = 100 * 1024**2  # above all that other services document (Lambda: 70,167,211 bytes)
+_PAGE: Final = 1024**2  # what a web page sends, which is refused once it has come
+_OF_BROWSERS: Final = frozenset({"ORIGIN", "SEC_FETCH_SITE"})
 _TO_READ: Final = 1.0  # seconds that clients have for their answers when the server stops
 _IN_MEMORY: Final = 256 * 1024  # of a body; what is longer lies in a temporary file
 _CONTROL_LINE: Final = 1024  # bytes, before a chunk
@@ -90,6 +92,8 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
         signed = scope(self.environ())
         if signed is None or signed[1] == "s3":
             self.limit = S3_CHUNKED if "X_AMZ_DECODED_CONTENT_LENGTH" in self.headers else S3_BODY
+        if not _OF_BROWSERS.isdisjoint(self.headers):
+            self.limit = _PAGE
 
     def environ(self) -> dict[str, str]:
         """Enough of the request to tell its service, as WSGI names it."""

@@ -9,12 +9,17 @@ from types import TracebackType
 from typing import Any, Final
 
 import botocore.session
+from flask import request
+from moto.backends import get_backend
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.core.exceptions import ServiceException
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.parse import RequestParserError
 from moto.moto_server import werkzeug_app
 from waitress.task import hop_by_hop
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.wrappers import Response
 
 from local_aws import clients, processes, state
 from local_aws.api import AwsError, NotImplementedByLocalAws
@@ -80,6 +85,8 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
                 "InvalidSignatureException",
                 f"Credential should be scoped to a service: there is none called '{service}'.",
             )
+        if not _offered(backend, region):
+            raise NotImplementedByLocalAws(f"{service} in {region}, where AWS has no such service")
         return self._application(backend)
 
     def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
@@ -102,8 +109,30 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
     def _application(self, backend: Any) -> Any:
         with self.lock:
             if backend not in self.app_instances:
-                self.app_instances[backend] = self.create_app(backend)
+                made = self.app_instances[backend] = self.create_app(backend)
+                for status in (404, 405):
+                    made.register_error_handler(status, _no_such_address)
             return self.app_instances[backend]
+
+
+def _no_such_address(error: HTTPException) -> HTTPException | Response:
+    """The answer to a request at none of moto's addresses, which moto gives as a web page."""
+    if type(error) not in (NotFound, MethodNotAllowed):  # the service's own
+        return error
+    environ = request.environ
+    if error_form(environ) == "s3":
+        told = "The specified method is not allowed against this resource."
+        return refusal(environ, 405, "MethodNotAllowed", told)
+    what = NotImplementedByLocalAws(f"{request.method} {request.path}")
+    return refusal(environ, 501, what.code, what.message)
+
+
+@lru_cache(maxsize=1024)
+def _offered(backend: Any, region: str) -> bool:
+    """Whether a service is in a region, as far as moto knows; a global one is in all."""
+    found = get_backend(backend)
+    regions = found[DEFAULT_ACCOUNT_ID].regions if isinstance(found, BackendDict) else ["aws"]
+    return region in regions or not {"aws", "global"}.isdisjoint(regions)
 
 
 @lru_cache

@@ -169,6 +169,16 @@ def test_body_is_bounded_by_what_the_service_may_take(server: HttpServer) -> Non
         assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue")
 
 
+@pytest.mark.parametrize("header", [b"Origin: http://evil.example", b"Sec-Fetch-Site: cross-site"])
+def test_body_of_a_web_page_is_refused_before_it_fills_the_disk(
+    server: HttpServer, tally: Tally, header: bytes
+) -> None:
+    tally("faults injected", "requests that a web page could make")
+    size = b"Content-Length: %d\r\n" % (MIB + 1)
+    answer = send(server, HEAD + header + b"\r\n" + size + b"\r\n")
+    assert b"may have 1,048,576 bytes at most" in answer
+
+
 def test_whole_bodies_arrive(server: HttpServer) -> None:
     body = b"abcdefgh" * MIB  # more than is kept in memory
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as client:

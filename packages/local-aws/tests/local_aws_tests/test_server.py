@@ -1,9 +1,11 @@
 """The server itself."""
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local_aws import clients
 from local_aws.server import LocalAws
+from local_aws_tests import raw
 
 pytestmark = pytest.mark.slow
 
@@ -16,3 +18,23 @@ def test_there_is_one_at_a_time_in_a_process() -> None:
         clients.client("s3", "us-east-1").create_bucket(Bucket="books")
     with LocalAws():
         assert clients.client("s3", "us-east-1").list_buckets()["Buckets"] == []
+
+
+def test_service_that_aws_has_not_in_a_region_is_refused_there() -> None:
+    with LocalAws():
+        with pytest.raises(ClientError, match="personalize in mx-central-1") as error:
+            clients.client("personalize", "mx-central-1").list_recipes()
+        assert error.value.response["Error"]["Code"] == "NotImplementedByLocalAws"
+        assert clients.client("personalize", "us-east-1").list_recipes()["recipes"]
+        for region in ("mx-central-1", "cn-north-1"):
+            assert clients.client("iam", region).list_users()["Users"] == []
+            assert clients.client("s3", region).list_buckets()["Buckets"] == []
+
+
+def test_operation_without_an_address_is_refused_by_name() -> None:
+    with LocalAws():
+        with pytest.raises(ClientError, match="POST /Groups") as error:
+            clients.client("xray", "us-east-1").get_groups()
+        assert error.value.response["Error"]["Code"] == "NotImplementedByLocalAws"
+        answer = raw.request("s3", "PROPFIND", "/books/a")
+        assert (answer.status, "<Code>MethodNotAllowed</Code>" in answer.text) == (405, True)

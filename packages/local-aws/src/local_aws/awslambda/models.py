@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -630,22 +631,36 @@ def _check_s3_object(account: str, region: str, code: dict[str, Any]) -> None:
 
 
 def _check_archives(code: bytes, layers: tuple[Layer, ...]) -> None:
-    unzipped = 0
-    for archive in (code, *(layer.archive for layer in layers)):
-        try:
-            with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
-                for entry in zipped.infolist():
-                    relative(entry.filename)
-                    unzipped += entry.file_size
-        except (zipfile.BadZipFile, UnsafePath):
-            raise InvalidParameterValueException(
-                "Could not unzip uploaded file. Please check your file, then try to upload again."
-            ) from None
+    """Refuse code that cannot be unzipped, or is too large with layers that were checked before."""
+    try:
+        unzipped = sum(map(_unzipped, (code, *(layer.archive for layer in layers))))
+        if unzipped <= _UNZIPPED_BYTES:
+            with zipfile.ZipFile(io.BytesIO(code)) as zipped:
+                if broken := zipped.testzip():
+                    raise zipfile.BadZipFile(broken)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,  # a compression
+        RuntimeError,  # encryption
+        UnsafePath,
+    ):
+        raise InvalidParameterValueException(
+            "Could not unzip uploaded file. Please check your file, then try to upload again."
+        ) from None
     if unzipped > _UNZIPPED_BYTES:
         raise InvalidParameterValueException(
             f"Function code combined with layers exceeds the maximum allowed size of "
             f"{_UNZIPPED_BYTES} bytes. The actual size is {unzipped} bytes."
         )
+
+
+def _unzipped(archive: bytes) -> int:
+    """The bytes that a zip file says it holds, all of them inside a folder."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+        for entry in zipped.infolist():
+            relative(entry.filename)
+        return sum(entry.file_size for entry in zipped.infolist())
 
 
 def _check_role(account: str, role: str, function: str, region: str) -> None:

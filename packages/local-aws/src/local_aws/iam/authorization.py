@@ -124,6 +124,8 @@ def _names_another(request: Request) -> bool:
     """Whether a request may name something by more than its name."""
     return (
         b"arn:" in request.data
+        or b"QueueUrl" in request.data
+        or "QueueUrl" in request.form
         or any("arn:" in value for value in request.form.values())
         or _FULL_NAME.search(f"{request.raw_path}?{request.query_string.decode()}") is not None
     )

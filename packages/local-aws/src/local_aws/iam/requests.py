@@ -209,10 +209,7 @@ def needed(call: Call) -> list[Request]:
             f"{call.prefix}:{call.operation}: it knows no action {call.prefix}:{action} to "
             "authorize (_ACTIONS in local_aws/iam/requests.py would have it)"
         )
-    values = _values(call.params)
-    for parameter, variable in _KEYED.items():
-        if keys := list(call.params.get(parameter) or ()):
-            values = {**values, variable: keys}
+    values = _told(call)
     context = _context(call, values)
     needs = list(_of_objects(call)) if call.prefix == "s3" else []
     if call.operation != "DeleteObjects" or not needs:
@@ -240,7 +237,7 @@ def needed(call: Call) -> list[Request]:
 
 def touched(call: Call) -> list[str]:
     """The ARNs of what a call is about; `*` where there are none, or none that we can tell."""
-    return _resources(call, call.action, _values(call.params))
+    return _resources(call, call.action, _told(call))
 
 
 def known(call: Call) -> bool:
@@ -287,7 +284,7 @@ def advice(call: Call) -> str:
     """Where to say what a call touches, for one that we know too little of; else nothing."""
     action = call.action
     known = _facts(call.prefix, action)
-    if known and known.required and _resources(call, action, _values(call.params)) == ["*"]:
+    if known and known.required and _resources(call, action, _told(call)) == ["*"]:
         arns = " or ".join(arn for _, arn in known.required)
         return (
             f" (The local AWS cannot tell which {arns} the parameters "
@@ -424,6 +421,25 @@ def _pattern(template: str) -> re.Pattern[str]:
         ),
         re.DOTALL,
     )
+
+
+def _told(call: Call) -> dict[str, list[str]]:
+    """Texts by their parameter's name in small letters, and by what they stand for."""
+    values = _values(call.params)
+    for parameter, variable in _KEYED.items():
+        if keys := list(call.params.get(parameter) or ()):
+            values[variable] = keys
+    if call.prefix == "sqs" and "queueurl" in values:
+        values["queuearn"] = [_queue_arn(call, url) for url in values["queueurl"]]
+    return values
+
+
+def _queue_arn(call: Call, url: str) -> str:
+    """A queue's ARN by its URL, or by its name, which SQS accepts in place of that."""
+    account, name = call.account, url
+    if url.startswith(("http://", "https://")):
+        account, name = url.split("/")[-2:]
+    return f"arn:{call.partition}:sqs:{call.region}:{account}:{name}"
 
 
 def _values(params: Mapping[str, Any], within: str = "") -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from moto.s3.exceptions import (
     EntityTooSmall,
     InvalidPart,
     MalformedXML,
+    MissingKey,
     NoSuchUpload,
     S3ClientError,
 )
@@ -210,6 +211,18 @@ class LocalS3Backend(S3Backend):
     @property
     def _url_module(self) -> Any:  # moto's S3 names its own
         return import_module("local_aws.s3.urls")
+
+    def delete_object_tagging(
+        self, bucket_name: str, key_name: str, version_id: str | None = None
+    ) -> None:
+        """Delete an object's tags.
+
+        Raises:
+            MissingKey: there is no such object.
+        """
+        if self.get_object(bucket_name, key_name, version_id=version_id) is None:
+            raise MissingKey(key=key_name)
+        super().delete_object_tagging(bucket_name, key_name, version_id=version_id)
 
     def upload(self, bucket_name: str, upload_id: str) -> LocalMultipart:
         """An upload that has begun.

@@ -137,7 +137,7 @@ def _to_delete(body: bytes) -> list[tuple[Any, Any]] | None:
     try:
         found = xmltodict.parse(body, strip_whitespace=False)["Delete"]["Object"]
         return [(one["Key"], one.get("VersionId")) for one in listed(found)]
-    except (ExpatError, KeyError, TypeError, AttributeError):
+    except (ExpatError, KeyError, TypeError, ValueError, AttributeError):
         return None
 
 

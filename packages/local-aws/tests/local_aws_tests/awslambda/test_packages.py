@@ -137,6 +137,34 @@ def test_zip_whose_entries_contradict_each_other_is_told(aws: Any) -> None:
         aws.invoke(name)
 
 
+def damaged(files: bytes) -> bytes:
+    """A zip file whose first entry's content is another than its checksum says."""
+    place = files.index(b"index.py") + len("index.py")
+    return files[:place] + bytes([files[place] ^ 1]) + files[place + 1 :]
+
+
+def encrypted(files: bytes) -> bytes:
+    """A zip file that says that it is encrypted."""
+    found = bytearray(files)
+    found[found.rindex(b"PK\x01\x02") + 8] |= 1
+    return bytes(found)
+
+
+@pytest.mark.parametrize("change", [damaged, encrypted])
+def test_zip_that_cannot_be_extracted_is_refused(aws: Any, tally: Tally, change: Any) -> None:
+    tally("inputs tried", "archives that cannot be extracted")
+    code = change(aws.zipped({"index.py": "def handler(event, context): pass"}))
+    client = aws.client("lambda")
+    name = aws.deploy("def handler(event, context): return 1")
+    for call, settings in (
+        (client.publish_layer_version, {"LayerName": "broken", "Content": {"ZipFile": code}}),
+        (client.update_function_code, {"FunctionName": name, "ZipFile": code}),
+    ):
+        with pytest.raises(ClientError, match="Could not unzip uploaded file"):
+            call(**settings)
+    assert aws.invoke(name).payload == 1
+
+
 def test_install_that_never_ends_holds_up_no_other_function(
     aws: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -506,3 +506,20 @@ def test_access_key_goes_with_its_user() -> None:
         iam.delete_user(UserName="bob")
     iam.delete_access_key(UserName="bob", AccessKeyId=key["AccessKeyId"])
     iam.delete_user(UserName="bob")
+
+
+def test_queue_is_the_one_of_its_url() -> None:
+    sqs = clients.client("sqs", REGION)
+    for name in ("mine", "theirs"):
+        sqs.create_queue(QueueName=name)
+    url = sqs.get_queue_url(QueueName="mine")["QueueUrl"]
+    host = url.removesuffix(f"/{ACCOUNT}/mine")
+    mine = _as(_role(_allow("sqs:SendMessage", on=f"arn:aws:sqs:{REGION}:{ACCOUNT}:mine")), "sqs")
+    for place in (url, "mine", f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/mine"):
+        assert mine.send_message(QueueUrl=place, MessageBody="1")["MessageId"]
+    for place in (f"{host}/{ACCOUNT}/theirs", "theirs", f"{url}/../theirs", f"{host}/mine/theirs"):
+        with pytest.raises(ClientError, match="not authorized to perform: sqs:SendMessage on"):
+            mine.send_message(QueueUrl=place, MessageBody="1")
+    for client in (mine, sqs):
+        with pytest.raises(ClientError, match=r"sqs:SendMessage on resource: .*:9{12}:mine"):
+            client.send_message(QueueUrl=f"{host}/999999999999/mine", MessageBody="1")

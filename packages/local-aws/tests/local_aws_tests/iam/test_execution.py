@@ -320,6 +320,13 @@ def test_objects_of_a_deletion_are_those_that_were_authorized(listed: str, tally
     assert len(s3.list_objects_v2(Bucket="several")["Contents"]) == 2
 
 
+def test_deletion_that_declares_an_entity_is_malformed() -> None:
+    body = "<!DOCTYPE a [<!ENTITY e 'theirs'>]><Delete><Object><Key>&e;</Key></Object></Delete>"
+    clients.client("s3", REGION).create_bucket(Bucket="entities")
+    answer = raw.request("s3", "POST", "/entities?delete", body=body.encode())
+    assert (answer.status, "<Code>MalformedXML</Code>" in answer.text) == (400, True)
+
+
 def test_signature_without_a_credential_is_malformed() -> None:
     answer = raw.request(
         "s3", "GET", "/any/key", headers={"Authorization": "AWS4-HMAC-SHA256 x"}, credentials=None

@@ -340,6 +340,11 @@ def test_copy_has_the_checksum_that_is_asked_for(s3: Any) -> None:
 # --- storage ---------------------------------------------------------------------------------
 
 
+def test_tags_of_a_missing_object_are_missing_too(s3: Any) -> None:
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        s3.delete_object_tagging(Bucket="books", Key="nowhere")
+
+
 def test_body_is_kept_whatever_its_type(aws: LocalAws, s3: Any) -> None:
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         assert sent(aws, "/books/form", b"key=value&a=%20", content_type=kind)[0] == 200
