@@ -98,3 +98,13 @@ def test_nested_stack_has_the_capabilities_of_its_parent(stacks: Stacks, bucket:
     stack = stacks.create({"Child": nested(url)})
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
     stacks.delete(stack)
+
+
+def test_stack_that_is_within_itself_ends(stacks: Stacks, bucket: str) -> None:
+    url = "https://templates.s3.amazonaws.com/endless.json"
+    assert put(stacks, "endless.json", {"Resources": {"Child": nested(url)}}) == url
+    before = alive(stacks)
+    stack = stacks.create({"Child": nested(url)})
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    stacks.delete(stack)
+    assert alive(stacks) == before
