@@ -48,7 +48,7 @@ class Rule(MotoRule):
 
 
 def check_pattern(text: str | None) -> None:
-    """Refuse a pattern of events that nobody here would ever send.
+    """Refuse a pattern of events that nothing here sends.
 
     Raises:
         NotImplementedByLocalAws: it waits for events of AWS's own services.
