@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import moto
 import moto.cloudwatch.models
+import moto.events.models
 import moto.logs.models
 import moto.s3vectors
 import moto.sagemakerruntime.models
@@ -44,6 +45,7 @@ from local_aws.awslambda.models import LocalLambdaBackend
 from local_aws.cloudformation.models import cloudformation_backends
 from local_aws.cloudwatch.models import CloudWatchBackend
 from local_aws.eventbridge.models import EventsBackend
+from local_aws.eventbridge.rules import Rule
 from local_aws.iam import authorization, reading
 from local_aws.iam import errors as iam_errors
 from local_aws.iam.models import LocalIAMBackend
@@ -164,6 +166,11 @@ def _patch_authorization() -> None:
     BaseResponse._get_action = get_action  # type: ignore[method-assign]
 
 
+def _patch_event_rules() -> None:
+    """moto's rules send to no function and no topic, and send although they are disabled."""
+    moto.events.models.Rule = Rule  # type: ignore[misc]
+
+
 def _patch_log_filter_patterns() -> None:
     """For moto's filter, every pattern that it cannot read matches each event."""
     moto.logs.models.EventMessageFilter = FilterPattern  # type: ignore[attr-defined,assignment]
@@ -275,6 +282,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_dynamodb_queries,
     _patch_error_codes,
     _patch_authorization,
+    _patch_event_rules,
     _patch_log_filter_patterns,
     _patch_log_stream_prefixes,
     _patch_log_group_identifiers,

@@ -82,6 +82,16 @@ with moto.mock_aws():
     answer = requests.post(address, data={"Action": "ListQueues", "Version": "2012-11-05"})
 told = "MissingAuthenticationToken" in answer.text
 """,
+    "_patch_event_rules": """
+with moto.mock_aws():
+    events, sqs = (boto3.client(name, region_name="us-east-1") for name in ("events", "sqs"))
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    events.put_rule(Name="r", EventPattern='{"source": ["mine"]}', State="DISABLED")
+    queue = "arn:aws:sqs:us-east-1:123456789012:q"
+    events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": queue}])
+    events.put_events(Entries=[{"Source": "mine", "DetailType": "x", "Detail": "{}"}])
+    told = "Messages" not in sqs.receive_message(QueueUrl=url)
+""",
     "_patch_log_filter_patterns": """
 told = matched("{ $.level = 9 }", '{"level": 1}') == []
 """,

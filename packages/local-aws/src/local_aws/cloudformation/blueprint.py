@@ -215,7 +215,8 @@ def _check_attributes(parsed: Template, region: str) -> None:
         handler = resources.find(definition.type)
         assert handler  # checked before
         further = handler.further_attributes
-        if attribute not in schemas.schema(definition.type, region).attributes | further:
+        known = schemas.schema(definition.type, region).attributes | further
+        if attribute not in known and not handler.has_attribute(attribute):
             raise ValidationError(
                 f"Template error: resource {logical_id} does not support attribute type "
                 f"{attribute} in Fn::GetAtt"

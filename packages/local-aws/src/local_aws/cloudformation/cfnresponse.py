@@ -1,6 +1,6 @@
-"""What CloudFormation lays beside a function whose source stands in the template.
+"""The module that CloudFormation adds to a function whose source stands in the template.
 
-A function's own program: it runs where the function runs, and knows nothing of this package.
+It is part of the function's program, runs in its process and imports nothing of this package.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/cfn-lambda-function-code-cfnresponsemodule.html
 """
 

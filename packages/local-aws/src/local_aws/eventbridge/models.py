@@ -1,4 +1,4 @@
-"""Rules by the clock: moto keeps them and lets none of them come round."""
+"""Rules by the clock, which moto keeps and lets none of come round, and rules by a pattern."""
 
 import json
 import logging
@@ -18,6 +18,7 @@ from moto.events.models import Rule
 from moto.utilities.arns import parse_arn
 
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.eventbridge.rules import check, check_pattern
 
 _log = logging.getLogger("local_aws.events")
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
@@ -38,6 +39,7 @@ class EventsBackend(MotoBackend):
         schedule = settings.get("scheduled_expression")
         if schedule and not _RATE.fullmatch(schedule):
             raise NotImplementedByLocalAws(f"schedules other than rate(…): {schedule}")
+        check_pattern(settings.get("event_pattern"))
         rule = super().put_rule(name, *arguments, **settings)
         self._due.pop(rule.arn, None)
         if schedule:
@@ -48,13 +50,15 @@ class EventsBackend(MotoBackend):
     def put_targets(
         self, name: str, event_bus_arn: str | None, targets: list[dict[str, Any]]
     ) -> None:
-        """Say what a rule calls: functions by the clock, moto's other targets by a pattern."""
+        """Say what a rule calls: functions by the clock, others by a pattern alone."""
         rule = self.describe_rule(name, event_bus_arn)
         for target in targets:
-            is_function = parse_arn(target["Arn"]).service == "lambda"
-            if is_function != bool(rule.scheduled_expression):
-                how = "by a pattern" if is_function else "by a schedule"
-                raise NotImplementedByLocalAws(f"a rule that calls {target['Arn']} {how}")
+            if not rule.scheduled_expression:
+                check(target)
+            elif rule.event_pattern.get_pattern():
+                raise NotImplementedByLocalAws("a rule with both a schedule and a pattern")
+            elif parse_arn(target["Arn"]).service != "lambda":
+                raise NotImplementedByLocalAws(f"a rule that calls {target['Arn']} by a schedule")
         super().put_targets(name, event_bus_arn, targets)
 
     def tick(self) -> None:

@@ -92,33 +92,53 @@ class Collection(Generic[Item]):
 
         Honours the filters, the order and the paging that SageMaker's List… operations share.
         """
-        entries = [
-            entry for entry in (item.summary() for item in self) if self._wanted(entry, params)
-        ]
-        by = params.get("SortBy", "CreationTime")
-        key = by if by.endswith("Time") else f"{self._label}{by}"
-        order = params.get("SortOrder", "Descending" if self._descending else "Ascending")
-        entries.sort(key=lambda entry: entry[key], reverse=order == "Descending")
-        try:
-            start = int(params.get("NextToken", 0))
-        except ValueError:
-            raise ValidationException("Invalid NextToken.") from None
-        end = start + params.get("MaxResults", 10)
-        return entries[start:end], {"NextToken": str(end)} if end < len(entries) else {}
+        summaries = [item.summary() for item in self]
+        return listing(summaries, params, self._label, descending=self._descending)
 
-    def _wanted(self, entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
-        status = params.get("StatusEquals")
-        if params.get("NameContains", "").lower() not in entry[f"{self._label}Name"].lower():
+
+def listing(
+    summaries: list[dict[str, Any]], params: Mapping[str, Any], label: str, *, descending: bool
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Those of the summaries that a List… request asks for, and its NextToken if there are more.
+
+    Args:
+        summaries: all.
+        params: the request's filters, order and paging.
+        label: as in the members of a summary, such as `TrainingJob` (Name, Arn, Status).
+        descending: whether the default order is the newest first.
+    """
+    entries = [entry for entry in summaries if _wanted(entry, params, label)]
+    by = params.get("SortBy", "CreationTime")
+    if by == "FinalObjectiveMetricValue":
+        known = "FinalHyperParameterTuningJobObjectiveMetric"
+        entries = [entry for entry in entries if known in entry]
+        entries.sort(key=lambda entry: entry[known]["Value"])
+    else:
+        key = by if by.endswith("Time") else f"{label}{by}"
+        entries.sort(key=lambda entry: entry[key])
+    if params.get("SortOrder", "Descending" if descending else "Ascending") == "Descending":
+        entries.reverse()
+    try:
+        start = int(params.get("NextToken", 0))
+    except ValueError:
+        raise ValidationException("Invalid NextToken.") from None
+    end = start + params.get("MaxResults", 10)
+    return entries[start:end], {"NextToken": str(end)} if end < len(entries) else {}
+
+
+def _wanted(entry: Mapping[str, Any], params: Mapping[str, Any], label: str) -> bool:
+    status = params.get("StatusEquals")
+    if params.get("NameContains", "").lower() not in entry[f"{label}Name"].lower():
+        return False
+    if status is not None and entry[f"{label}Status"] != status:
+        return False
+    for field in ("CreationTime", "LastModifiedTime"):
+        after, before = params.get(f"{field}After"), params.get(f"{field}Before")
+        if after is not None and entry[field] <= _aware(after):
             return False
-        if status is not None and entry[f"{self._label}Status"] != status:
+        if before is not None and entry[field] >= _aware(before):
             return False
-        for field in ("CreationTime", "LastModifiedTime"):
-            after, before = params.get(f"{field}After"), params.get(f"{field}Before")
-            if after is not None and entry[field] <= _aware(after):
-                return False
-            if before is not None and entry[field] >= _aware(before):
-                return False
-        return True
+    return True
 
 
 def _aware(value: datetime) -> datetime:

@@ -20,6 +20,12 @@ class ResourceInUse(ServiceException):
     code = "ResourceInUse"
 
 
+class ResourceNotFound(ServiceException):
+    """There is no such resource."""
+
+    code = "ResourceNotFound"
+
+
 class ResourceLimitExceeded(ServiceException):
     """A quota of the account is used up."""
 

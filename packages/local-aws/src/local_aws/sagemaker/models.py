@@ -11,12 +11,13 @@ from moto.sagemaker.models import SageMakerModelBackend
 
 from local_aws.sagemaker import quotas
 from local_aws.sagemaker.collection import Collection, Error
-from local_aws.sagemaker.errors import ResourceInUse, ValidationException
+from local_aws.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
 from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
 from local_aws.sagemaker.notebooks import LifecycleConfig, NotebookInstance
 from local_aws.sagemaker.serving import Model
 from local_aws.sagemaker.training import TrainingJob
 from local_aws.sagemaker.transform import TransformJob
+from local_aws.sagemaker.tuning import TuningJob
 
 
 class SageMakerBackend(SageMakerModelBackend):
@@ -50,6 +51,19 @@ class SageMakerBackend(SageMakerModelBackend):
             ),
             missing=lambda arn: ValidationException(f"Could not find transform job {arn}."),
             descending=True,
+        )
+        self.tunings: Collection[TuningJob] = Collection(
+            "hyper-parameter-tuning-job",
+            prefix,
+            "HyperParameterTuningJob",
+            taken=lambda arn: ResourceInUse(
+                "Hyperparameter tuning job names must be unique within an AWS account and region, "
+                f"and a hyperparameter tuning job with this name already exists ({arn})"
+            ),
+            missing=lambda arn: ResourceNotFound(
+                f"Amazon SageMaker can't find a hyperparameter tuning job with this name ({arn})"
+            ),
+            descending=False,
         )
         self.hosted_models: Collection[Model] = Collection(
             "model", prefix, "Model", **_hosting_errors("model"), descending=True
@@ -103,8 +117,24 @@ class SageMakerBackend(SageMakerModelBackend):
             quotas.check(more, used, self.account_id, self.region_name)
             yield
 
+    def train(self, params: dict[str, Any]) -> TrainingJob:
+        """Make and begin a training job.
+
+        Raises:
+            ServiceException: CreateTrainingJob's request cannot be honoured.
+        """
+        name = params["TrainingJobName"]
+        self.jobs.check_free(name)
+        job = TrainingJob(params, self.jobs.arn(name), self.region_name)
+        with self.within_quotas(job.use):
+            self.jobs.add(job)
+            job.start()
+        return job
+
     def reset(self) -> None:
         """Forget everything and end what runs."""
+        for tuning in self.tunings:
+            tuning.abandon()
         for job in self.jobs:
             job.abandon()
         for transform in self.transforms:
@@ -135,6 +165,7 @@ class SageMakerBackend(SageMakerModelBackend):
     def _collections(self) -> tuple[Collection[Any], ...]:
         return (
             self.jobs,
+            self.tunings,
             self.transforms,
             self.hosted_models,
             self.configs,

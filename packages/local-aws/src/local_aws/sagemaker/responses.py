@@ -8,14 +8,14 @@ from moto.sagemaker.responses import SageMakerResponse as MotoResponse
 
 from local_aws.api import LocalResponse, NotImplementedByLocalAws
 from local_aws.sagemaker import quotas, training
-from local_aws.sagemaker.collection import Collection
+from local_aws.sagemaker.collection import Collection, listing
 from local_aws.sagemaker.errors import ResourceInUse, refuse_members
 from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
 from local_aws.sagemaker.models import SageMakerBackend
 from local_aws.sagemaker.notebooks import LifecycleConfig, NotebookInstance
 from local_aws.sagemaker.serving import Model
-from local_aws.sagemaker.training import TrainingJob
 from local_aws.sagemaker.transform import TransformJob
+from local_aws.sagemaker.tuning import TuningJob
 
 # moto does these as AWS does: they only keep what they are told. Everything else that moto answers
 # (processing jobs, pipelines, AutoML, clusters, tuning, …) it pretends, and so it is refused.
@@ -69,14 +69,7 @@ class SageMakerResponse(LocalResponse):
 
     def create_training_job(self) -> dict[str, Any]:
         """Begin a training job."""
-        jobs = self.backend.jobs
-        name = self.params["TrainingJobName"]
-        jobs.check_free(name)
-        job = TrainingJob(self.params, jobs.arn(name), self.region)
-        with self.backend.within_quotas(job.use):
-            jobs.add(job)
-            job.start()
-        return {"TrainingJobArn": job.arn}
+        return {"TrainingJobArn": self.backend.train(self.params).arn}
 
     def describe_training_job(self) -> dict[str, Any]:
         """One job."""
@@ -100,6 +93,47 @@ class SageMakerResponse(LocalResponse):
                 "is Completed, Failed or Stopped."
             )
         self.backend.jobs.remove(job.name)
+
+    def create_hyper_parameter_tuning_job(self) -> dict[str, Any]:
+        """Begin a tuning job."""
+        tunings, backend = self.backend.tunings, self.backend
+        name = self.params["HyperParameterTuningJobName"]
+        tunings.check_free(name)
+        job = TuningJob(self.params, tunings.arn(name), self.region, backend.train)
+        tunings.add(job)
+        job.start()
+        return {"HyperParameterTuningJobArn": job.arn}
+
+    def describe_hyper_parameter_tuning_job(self) -> dict[str, Any]:
+        """One tuning job."""
+        return self._tuning.description()
+
+    def list_hyper_parameter_tuning_jobs(self) -> dict[str, Any]:
+        """A page of tuning jobs, the oldest first."""
+        entries, token = self.backend.tunings.page(self.params)
+        return {"HyperParameterTuningJobSummaries": entries, **token}
+
+    def list_training_jobs_for_hyper_parameter_tuning_job(self) -> dict[str, Any]:
+        """A page of a tuning job's training jobs."""
+        entries, token = listing(
+            self._tuning.trainings(), self.params, "TrainingJob", descending=False
+        )
+        return {"TrainingJobSummaries": entries, **token}
+
+    def stop_hyper_parameter_tuning_job(self) -> None:
+        """Ask a running tuning job to end."""
+        self._tuning.stop()
+
+    def delete_hyper_parameter_tuning_job(self) -> None:
+        """Forget a tuning job that has ended."""
+        job = self._tuning
+        if job.status in ("InProgress", "Stopping"):
+            raise ResourceInUse(f"The hyperparameter tuning job {job.arn} is {job.status}.")
+        self.backend.tunings.remove(job.name)
+
+    @property
+    def _tuning(self) -> TuningJob:
+        return self.backend.tunings.get(self.params["HyperParameterTuningJobName"])
 
     def create_transform_job(self) -> dict[str, Any]:
         """Begin a batch transform."""

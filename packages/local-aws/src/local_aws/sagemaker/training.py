@@ -142,6 +142,11 @@ class TrainingJob:
         if self._cancel():  # it waited for its turn
             self._finish("Stopped", "Stopped", "Training job stopped")
 
+    def tuned_by(self, arn: str) -> None:
+        """Tell which tuning job has begun it."""
+        with self._lock:
+            self._facts["TuningJobArn"] = arn
+
     def abandon(self) -> None:
         """Let it end without a trace, because this AWS ends."""
         self._grace = 0

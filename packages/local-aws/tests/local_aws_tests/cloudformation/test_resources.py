@@ -526,12 +526,25 @@ def test_what_watches_over_a_deployment(stacks: Stacks) -> None:
     assert not budgets.describe_budgets(AccountId=ACCOUNT)["Budgets"]
 
 
-def test_rules_by_pattern_and_by_calendar_are_refused(stacks: Stacks) -> None:
+def test_rules_by_a_pattern_are_made_and_those_that_nothing_would_fire_are_refused(
+    stacks: Stacks,
+) -> None:
     def rule(**properties: Any) -> dict[str, Any]:
         return {"R": {"Type": "AWS::Events::Rule", "Properties": properties}}
 
-    with pytest.raises(ClientError, match="EventPattern"):
-        stacks.create(rule(EventPattern={"source": ["aws.sagemaker"]}))
+    queue = {"Q": {"Type": "AWS::SQS::Queue", "Properties": {}}}
+    targets = [{"Id": "q", "Arn": {"Fn::GetAtt": "Q.Arn"}}]
+    stack = stacks.create(queue | rule(EventPattern={"source": ["mine"]}, Targets=targets))
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
+    stacks.client("events").put_events(
+        Entries=[{"Source": "mine", "DetailType": "x", "Detail": "{}"}]
+    )
+    url = stacks.physical_id(stack, "Q")
+    [message] = stacks.client("sqs").receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"])["source"] == "mine"
+    assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
+    stack = stacks.create(rule(EventPattern={"source": ["aws.sagemaker"]}))
+    assert "events of AWS's own services" in stacks.reason(stack, "R", "CREATE_FAILED")
     stack = stacks.create(rule(ScheduleExpression="cron(0 8 * * ? *)"))
     assert "schedules other than rate" in stacks.reason(stack, "R", "CREATE_FAILED")
 

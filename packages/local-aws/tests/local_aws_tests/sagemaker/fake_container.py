@@ -27,7 +27,10 @@ def train() -> int:
             sys.exit(0)
 
     signal.signal(signal.SIGTERM, on_stop)
-    for epoch, loss in enumerate(json.loads(parameters.get("losses", "[1.5, 0.9078]"))):
+    losses = json.loads(parameters.get("losses", "[1.5, 0.9078]"))
+    if "x" in parameters:  # the best x is 3, and b is better than a
+        losses = [(float(parameters["x"]) - 3) ** 2 + (parameters.get("kind") == "a")]
+    for epoch, loss in enumerate(losses):
         measure = "validation mean_squared_error <loss>"
         print(f"#quality_metric: host=algo-1, epoch={epoch}, {measure}={loss}")
     time.sleep(float(parameters.get("seconds", "0")))

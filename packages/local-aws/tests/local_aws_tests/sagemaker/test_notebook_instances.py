@@ -158,8 +158,9 @@ def resources(**settings: Any) -> dict[str, Any]:
 
 def test_cloudformation_stops_an_instance_to_change_and_to_delete_it(aws: Any) -> None:
     stacks = Stacks(aws.url)
+    repositories = {"DefaultCodeRepository": "https://github.com/aws-samples/a.git"}
     stack = stacks.create(
-        resources(NotebookInstanceName=NAME, RootAccess="Disabled"),
+        resources(NotebookInstanceName=NAME, RootAccess="Disabled", **repositories),
         Outputs={"Name": {"Value": {"Fn::GetAtt": ["Notebook", "NotebookInstanceName"]}}},
     )
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
@@ -167,6 +168,7 @@ def test_cloudformation_stops_an_instance_to_change_and_to_delete_it(aws: Any) -
     before = aws.sagemaker.describe_notebook_instance(NotebookInstanceName=NAME)
     assert before["NotebookInstanceStatus"] == "InService"
     assert before["RootAccess"] == "Disabled"
+    assert before["DefaultCodeRepository"] == "https://github.com/aws-samples/a.git"
     assert stacks.physical_id(stack, "Notebook") == before["NotebookInstanceArn"]
 
     other = base64.b64encode(b"#!/bin/sh\n").decode()
@@ -181,6 +183,7 @@ def test_cloudformation_stops_an_instance_to_change_and_to_delete_it(aws: Any) -
     after = aws.sagemaker.describe_notebook_instance(NotebookInstanceName=NAME)
     assert after["CreationTime"] == before["CreationTime"], "the disk stayed"
     assert (after["InstanceType"], after["NotebookInstanceStatus"]) == ("ml.t3.large", "InService")
+    assert "DefaultCodeRepository" not in after
     scripts = aws.sagemaker.describe_notebook_instance_lifecycle_config(
         NotebookInstanceLifecycleConfigName=after["NotebookInstanceLifecycleConfigName"]
     )

@@ -25,6 +25,7 @@ from local_aws.cloudformation.resources import (
     sns,
     sqs,
     ssm,
+    stacks,
     stepfunctions,
 )
 from local_aws.cloudformation.resources.base import Handler as Handler
@@ -51,6 +52,7 @@ _MODULES = (
     sns,
     sqs,
     ssm,
+    stacks,
     stepfunctions,
 )
 _HANDLERS: dict[str, Handler] = {

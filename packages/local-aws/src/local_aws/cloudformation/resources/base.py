@@ -99,6 +99,10 @@ class Handler:
         """Remove the resource `call.physical_id`; `call.properties` are its last ones."""
         raise NotImplementedError
 
+    def has_attribute(self, name: str) -> bool:
+        """Whether Fn::GetAtt may ask for an attribute that no schema can name."""
+        return False
+
     def gone(self, error: ClientError) -> bool:
         """Whether a delete's error says that there is nothing left to delete."""
         return error.response["Error"]["Code"] in self.gone_codes

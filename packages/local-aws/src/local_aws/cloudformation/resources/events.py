@@ -1,8 +1,8 @@
-"""AWS::Events: rules by the clock, whose targets are functions."""
+"""AWS::Events: rules by the clock and by a pattern."""
 
+import json
 from typing import Any
 
-from local_aws.cloudformation.errors import ResourceFailed
 from local_aws.cloudformation.resources.base import (
     Attributes,
     Call,
@@ -12,11 +12,11 @@ from local_aws.cloudformation.resources.base import (
     tag_list,
 )
 
-_SETTINGS = ("Description", "ScheduleExpression", "State")
+_SETTINGS = ("Description", "EventPattern", "ScheduleExpression", "State")
 
 
 class Rule(Handler):
-    """AWS::Events::Rule with a schedule; patterns are refused."""
+    """AWS::Events::Rule of the default bus."""
 
     type = "AWS::Events::Rule"
     supported = frozenset({*_SETTINGS, "Name", "Tags", "Targets"})
@@ -48,16 +48,11 @@ class Rule(Handler):
 
     def _put(self, call: Call, **more: Any) -> Attributes:
         targets = call.properties.get("Targets", [])
-        for target in targets:
-            if ":lambda:" not in target["Arn"] or set(target) - {"Arn", "Id", "Input"}:
-                raise ResourceFailed(
-                    "The local AWS implements targets of AWS::Events::Rule that are functions, "
-                    f"with Arn, Id and Input alone, not {target}"
-                )
+        settings = pick(call.properties, _SETTINGS)
+        if "EventPattern" in settings:
+            settings["EventPattern"] = json.dumps(settings["EventPattern"])
         events = call.client("events")
-        arn = events.put_rule(Name=call.physical_id, **pick(call.properties, _SETTINGS), **more)[
-            "RuleArn"
-        ]
+        arn = events.put_rule(Name=call.physical_id, **settings, **more)["RuleArn"]
         if targets:
             events.put_targets(Rule=call.physical_id, Targets=targets)
         return {"Arn": arn, "RuleName": call.physical_id}

@@ -221,6 +221,8 @@ class NotebookInstance(_Named):
     noun, key = "notebook_instance", "NotebookInstance"
     supported = frozenset(
         [
+            "AdditionalCodeRepositories",
+            "DefaultCodeRepository",
             "DirectInternetAccess",
             "InstanceMetadataServiceConfiguration",
             "InstanceType",
@@ -237,7 +239,11 @@ class NotebookInstance(_Named):
         ]
     )
     further_attributes = frozenset({"NotebookInstanceName"})
+    # what is taken away by a parameter of its name
+    _removable = ("AdditionalCodeRepositories", "DefaultCodeRepository", "LifecycleConfig")
     _changing = (
+        "AdditionalCodeRepositories",
+        "DefaultCodeRepository",
         "InstanceMetadataServiceConfiguration",
         "InstanceType",
         "LifecycleConfigName",
@@ -258,8 +264,9 @@ class NotebookInstance(_Named):
             client = call.client("sagemaker")
             self._stop(call)
             change = pick(call.properties, self._changing)
-            if "LifecycleConfigName" not in change:
-                change["DisassociateLifecycleConfig"] = True
+            for name in self._removable:
+                if not any(given.startswith(name) for given in change):
+                    change[f"Disassociate{name}"] = True
             client.update_notebook_instance(**self._name(call), **change)
             self._wait(call, "Stopped")
             client.start_notebook_instance(**self._name(call))

@@ -1,0 +1,501 @@
+"""Hyperparameter tuning jobs: training jobs, one after the other, with values that are chosen.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-how-it-works.html
+"""
+
+import itertools
+import logging
+import math
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from moto.core.exceptions import ServiceException
+from numpy.typing import NDArray
+
+from local_aws.api import NotImplementedByLocalAws
+from local_aws.sagemaker import images
+from local_aws.sagemaker.collection import now
+from local_aws.sagemaker.errors import ResourceLimitExceeded, ValidationException, refuse_members
+from local_aws.sagemaker.training import TERMINAL, TrainingJob
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 0.1  # seconds between two looks at the training jobs
+_STRATEGIES = ("Random", "Grid", "Bayesian")
+_MOST = 750  # training jobs of a tuning job
+_UNSUPPORTED = ("TrainingJobDefinitions", "WarmStartConfig", "Autotune")
+_UNSUPPORTED_OF_DEFINITION = ("HyperParameterTuningResourceConfig", "RetryStrategy")
+# what a definition hands on to its training jobs as it is
+_HANDED_ON = (
+    *("AlgorithmSpecification", "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig"),
+    *("ResourceConfig", "StoppingCondition", "EnableNetworkIsolation", "Environment"),
+    *("EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "CheckpointConfig"),
+)
+Floats = NDArray[np.float64]
+Launch = Callable[[dict[str, Any]], TrainingJob]
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A range of numbers, seen as the interval from 0 to 1."""
+
+    name: str
+    low: float
+    high: float
+    whole: bool
+    scaling: str
+    size: int = 1
+
+    @classmethod
+    def of(cls, described: Mapping[str, str], whole: bool) -> "_Number":
+        name, scaling = described["Name"], described.get("ScalingType", "Auto")
+        try:
+            low, high = float(described["MinValue"]), float(described["MaxValue"])
+        except ValueError:
+            low, high = math.nan, math.nan
+        if not low <= high or not math.isfinite(high - low):
+            raise ValidationException(
+                f"The range of hyperparameter {name} is not valid: from {described['MinValue']} "
+                f"to {described['MaxValue']}."
+            )
+        if (scaling == "Logarithmic" and low <= 0) or (
+            scaling == "ReverseLogarithmic" and not 0 <= low <= high < 1
+        ):
+            raise ValidationException(
+                f"The range of hyperparameter {name} does not allow {scaling} scaling."
+            )
+        return cls(name, low, high, whole, scaling)
+
+    def value(self, part: Floats) -> str:
+        at = float(part[0])
+        if self.scaling == "Logarithmic":
+            found = self.low * (self.high / self.low) ** at
+        elif self.scaling == "ReverseLogarithmic":
+            found = 1 - (1 - self.low) * ((1 - self.high) / (1 - self.low)) ** at
+        else:
+            found = self.low + (self.high - self.low) * at
+        found = min(max(found, self.low), self.high)
+        return str(round(found)) if self.whole else repr(found)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Some values, of which the greatest of as many numbers tells one."""
+
+    name: str
+    values: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.values)
+
+    def value(self, part: Floats) -> str:
+        return self.values[int(part.argmax())]
+
+
+class Space:
+    """All values that may be tried, as points with coordinates from 0 to 1.
+
+    Args:
+        ranges: as CreateHyperParameterTuningJob has them.
+
+    Raises:
+        ValidationException: a range is none.
+    """
+
+    def __init__(self, ranges: Mapping[str, Any]) -> None:
+        if ranges.get("AutoParameters"):
+            raise NotImplementedByLocalAws("AutoParameters of a tuning job")
+        self.parts: list[_Number | _Choice] = [
+            *(_Number.of(one, True) for one in ranges.get("IntegerParameterRanges", [])),
+            *(_Number.of(one, False) for one in ranges.get("ContinuousParameterRanges", [])),
+            *(
+                _Choice(one["Name"], tuple(one["Values"]))
+                for one in ranges.get("CategoricalParameterRanges", [])
+            ),
+        ]
+        names = [part.name for part in self.parts]
+        if not names or len(set(names)) < len(names):
+            raise ValidationException("ParameterRanges must name hyperparameters, each once.")
+        self.names = frozenset(names)
+        self.size = sum(part.size for part in self.parts)
+
+    def values(self, point: Floats) -> dict[str, str]:
+        """The hyperparameters of a point."""
+        ends = itertools.accumulate(part.size for part in self.parts)
+        return {
+            part.name: part.value(point[end - part.size : end])
+            for part, end in zip(self.parts, ends, strict=True)
+        }
+
+    def grid(self) -> Iterator[dict[str, str]]:
+        """Every combination.
+
+        Raises:
+            ValidationException: a range is not categorical.
+        """
+        choices = [part for part in self.parts if isinstance(part, _Choice)]
+        if len(choices) < len(self.parts):
+            raise ValidationException("The Grid strategy supports only CategoricalParameterRanges.")
+        names = [part.name for part in choices]
+        for values in itertools.product(*(part.values for part in choices)):
+            yield dict(zip(names, values, strict=True))
+
+
+def promising(tried: Floats, losses: Floats, candidates: Floats) -> int:
+    """The candidate of the greatest expected improvement, by a Gaussian process of what was tried.
+
+    Args:
+        tried: float64[n, d], points with coordinates from 0 to 1.
+        losses: float64[n], of each; lower is better.
+        candidates: float64[m, d].
+    """
+    spread = losses.std() or 1.0
+    level = (losses - losses.mean()) / spread
+
+    def kernel(left: Floats, right: Floats) -> Floats:
+        squares = ((left[:, None, :] - right[None, :, :]) ** 2).sum(axis=2)
+        return np.asarray(np.exp(-squares / (2 * 0.3**2)))
+
+    known = kernel(tried, tried) + 1e-4 * np.eye(len(tried))
+    across = kernel(candidates, tried)
+    solved = np.linalg.solve(known, np.column_stack([level, across.T]))
+    mean = across @ solved[:, 0]
+    variance = np.clip(1 - (across * solved[:, 1:].T).sum(axis=1), 1e-12, None)
+    deviation = np.sqrt(variance)
+    gain = level.min() - mean
+    z = gain / deviation
+    below = np.array([0.5 * (1 + math.erf(one / math.sqrt(2))) for one in z])
+    improvement = gain * below + deviation * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    return int(improvement.argmax())
+
+
+@dataclass
+class _Trial:
+    """A training job of a tuning job: its values, the point they are, and its objective."""
+
+    job: TrainingJob
+    values: dict[str, str]
+    point: Floats | None
+    objective: float | None = None
+    over: bool = False
+
+
+@dataclass
+class _Limits:
+    """When a tuning job ends, from its ResourceLimits and completion criteria."""
+
+    jobs: int
+    parallel: int
+    seconds: float
+    target: float | None
+    patience: int | None
+    ended_by: dict[str, Any] = field(default_factory=dict)
+
+
+class TuningJob:
+    """One tuning job.
+
+    Args:
+        params: of CreateHyperParameterTuningJob.
+        arn: the job's.
+        region: where.
+        launch: makes and begins a training job from CreateTrainingJob's parameters.
+
+    Raises:
+        ServiceException: the request cannot be honoured.
+    """
+
+    def __init__(self, params: dict[str, Any], arn: str, region: str, launch: Launch) -> None:
+        refuse_members(params, _UNSUPPORTED, "CreateHyperParameterTuningJob")
+        self.name: str = params["HyperParameterTuningJobName"]
+        self.arn = arn
+        self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
+        self._launch = launch
+        self._config: dict[str, Any] = params["HyperParameterTuningJobConfig"]
+        self._definition: dict[str, Any] = params.get("TrainingJobDefinition") or {}
+        self._check(region)
+        self._space = Space(self._config.get("ParameterRanges") or {})
+        static = self._definition.get("StaticHyperParameters", {})
+        if twice := sorted(self._space.names & static.keys()):
+            raise ValidationException(
+                f"The hyperparameters {', '.join(twice)} are both static and in a range."
+            )
+        self._objective: dict[str, str] = self._config["HyperParameterTuningJobObjective"]
+        self._sign = -1.0 if self._objective["Type"] == "Maximize" else 1.0
+        self._rng = np.random.default_rng(self._config.get("RandomSeed"))
+        grid = list(self._space.grid()) if self._config["Strategy"] == "Grid" else None
+        self._grid = iter(grid) if grid is not None else None
+        self._limits = self._limited(len(grid) if grid is not None else None)
+        self._trials: list[_Trial] = []
+        self._lock = threading.RLock()
+        self._stop, self._abandoned = threading.Event(), False
+        created = now()
+        self._facts: dict[str, Any] = {
+            "HyperParameterTuningJobStatus": "InProgress",
+            "CreationTime": created,
+            "LastModifiedTime": created,
+        }
+
+    def _check(self, region: str) -> None:
+        config, definition = self._config, self._definition
+        if config["Strategy"] not in _STRATEGIES:
+            raise NotImplementedByLocalAws(
+                f"the tuning strategy {config['Strategy']} (there are {', '.join(_STRATEGIES)})"
+            )
+        if config.get("TrainingJobEarlyStoppingType", "Off") != "Off":
+            raise NotImplementedByLocalAws("TrainingJobEarlyStoppingType Auto of a tuning job")
+        refuse_members(config, ("StrategyConfig",), "HyperParameterTuningJobConfig")
+        criteria = config.get("TuningJobCompletionCriteria", {})
+        refuse_members(criteria, ("ConvergenceDetected",), "TuningJobCompletionCriteria")
+        if not definition:
+            raise ValidationException("A TrainingJobDefinition is needed.")
+        refuse_members(definition, _UNSUPPORTED_OF_DEFINITION, "TrainingJobDefinition")
+        algorithm = definition["AlgorithmSpecification"]
+        if "HyperParameterTuningJobObjective" not in config:
+            raise ValidationException("A HyperParameterTuningJobObjective is needed.")
+        if "TrainingImage" not in algorithm:
+            raise ValidationException("AlgorithmSpecification needs a TrainingImage.")
+        program = images.find(algorithm["TrainingImage"], region)
+        definitions = [*program.metrics, *algorithm.get("MetricDefinitions", [])]
+        known = [one["Name"] for one in definitions]
+        metric = config["HyperParameterTuningJobObjective"]["MetricName"]
+        if metric not in known:
+            raise ValidationException(
+                f"The objective metric {metric} is not valid for the algorithm: it has the metrics "
+                f"[{', '.join(known)}]."
+            )
+
+    def _limited(self, combinations: int | None) -> _Limits:
+        told = self._config["ResourceLimits"]
+        criteria = self._config.get("TuningJobCompletionCriteria", {})
+        jobs = told.get("MaxNumberOfTrainingJobs") or combinations
+        if combinations is not None and jobs != combinations:
+            raise ValidationException(
+                f"The Grid strategy makes {combinations} training jobs: MaxNumberOfTrainingJobs "
+                f"cannot be {jobs}."
+            )
+        if not jobs or not 0 < jobs <= _MOST:
+            raise ValidationException(f"MaxNumberOfTrainingJobs must be from 1 to {_MOST}.")
+        patience = criteria.get("BestObjectiveNotImproving", {})
+        return _Limits(
+            jobs=jobs,
+            parallel=told["MaxParallelTrainingJobs"],
+            seconds=told.get("MaxRuntimeInSeconds") or math.inf,
+            target=criteria.get("TargetObjectiveMetricValue"),
+            patience=patience.get("MaxNumberOfTrainingJobsNotImproving"),
+        )
+
+    @property
+    def status(self) -> str:
+        """One of SageMaker's statuses of tuning jobs."""
+        return str(self._facts["HyperParameterTuningJobStatus"])
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        threading.Thread(target=self._run, name=self.name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Begin no more training jobs, and stop those that run.
+
+        Raises:
+            ValidationException: it has ended.
+        """
+        with self._lock:
+            if self.status not in ("InProgress", "Stopping"):
+                raise ValidationException(
+                    f"The request was rejected because the hyperparameter tuning job is in status "
+                    f"{self.status}."
+                )
+            self._facts.update(HyperParameterTuningJobStatus="Stopping", LastModifiedTime=now())
+        self._stop.set()
+
+    def abandon(self) -> None:
+        """Let it end without a trace, because this AWS ends."""
+        self._abandoned = True
+        self._stop.set()
+
+    def summary(self) -> dict[str, Any]:
+        """The job as ListHyperParameterTuningJobs shows it."""
+        with self._lock:
+            return {
+                "HyperParameterTuningJobName": self.name,
+                "HyperParameterTuningJobArn": self.arn,
+                "Strategy": self._config["Strategy"],
+                "ResourceLimits": self._config["ResourceLimits"],
+                "TrainingJobStatusCounters": self._counters(),
+                "ObjectiveStatusCounters": self._objectives(),
+                **self._facts,
+            }
+
+    def description(self) -> dict[str, Any]:
+        """The job as DescribeHyperParameterTuningJob shows it."""
+        with self._lock:
+            best = self._best()
+            return {
+                **self.summary(),
+                "HyperParameterTuningJobConfig": self._config,
+                "TrainingJobDefinition": self._definition,
+                **({"BestTrainingJob": self._shown(best)} if best else {}),
+            }
+
+    def trainings(self) -> list[dict[str, Any]]:
+        """The training jobs as ListTrainingJobsForHyperParameterTuningJob shows them."""
+        with self._lock:
+            return [self._shown(trial) for trial in self._trials]
+
+    def _shown(self, trial: _Trial) -> dict[str, Any]:
+        told = trial.job.description()
+        names = (
+            *("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingJobStatus"),
+            *("TrainingStartTime", "TrainingEndTime", "FailureReason"),
+        )
+        shown = {name: told[name] for name in names if name in told}
+        shown["TunedHyperParameters"] = trial.values
+        shown["ObjectiveStatus"] = "Pending"
+        if trial.over:
+            shown["ObjectiveStatus"] = "Failed" if trial.objective is None else "Succeeded"
+        if trial.objective is not None:
+            shown["FinalHyperParameterTuningJobObjectiveMetric"] = {
+                **self._objective,
+                "Value": trial.objective,
+            }
+        return shown
+
+    def _best(self) -> _Trial | None:
+        done = [trial for trial in self._trials if trial.objective is not None]
+        return min(done, key=self._loss, default=None)
+
+    def _loss(self, trial: _Trial) -> float:
+        assert trial.objective is not None
+        return self._sign * trial.objective
+
+    def _counters(self) -> dict[str, int]:
+        names = {"Completed": "Completed", "Failed": "NonRetryableError", "Stopped": "Stopped"}
+        counters = dict.fromkeys(
+            ("Completed", "InProgress", "RetryableError", "NonRetryableError", "Stopped"), 0
+        )
+        for trial in self._trials:
+            counters[names.get(trial.job.status, "InProgress")] += 1
+        return counters
+
+    def _objectives(self) -> dict[str, int]:
+        over = [trial for trial in self._trials if trial.over]
+        succeeded = sum(trial.objective is not None for trial in over)
+        pending = len(self._trials) - len(over)
+        return {"Succeeded": succeeded, "Pending": pending, "Failed": len(over) - succeeded}
+
+    def _run(self) -> None:
+        reason = ""
+        try:
+            self._work()
+        except ServiceException as error:
+            reason = str(error.message)
+        except Exception as error:
+            log.exception("tuning job %s", self.name)
+            reason = f"InternalServerError: {type(error).__name__}: {error}"
+        if self._abandoned:
+            return
+        with self._lock:
+            stopped = self._stop.is_set()
+            if not reason and not stopped and self._best() is None:
+                reason = (
+                    "All training jobs failed. Please take a look at the training jobs failures "
+                    "to get more details."
+                )
+            ended = now()
+            self._facts.update(HyperParameterTuningEndTime=ended, LastModifiedTime=ended)
+            self._facts["HyperParameterTuningJobStatus"] = (
+                "Failed" if reason else "Stopped" if stopped else "Completed"
+            )
+            if reason:
+                self._facts["FailureReason"] = reason[:1024]
+
+    def _work(self) -> None:
+        deadline = time.monotonic() + self._limits.seconds
+        try:
+            while not self._stop.is_set() and time.monotonic() < deadline:
+                self._collect()
+                if self._enough():
+                    return
+                running = sum(not trial.over for trial in self._trials)
+                if running < self._limits.parallel and len(self._trials) < self._limits.jobs:
+                    if self._begin():
+                        continue
+                elif not running:
+                    return
+                self._stop.wait(_PAUSE)
+        finally:
+            self._end_trials()
+
+    def _begin(self) -> bool:
+        """Begin another training job; whether there was room for it."""
+        point, values = self._next()
+        number = len(self._trials) + 1
+        definition = self._definition
+        request = {name: definition[name] for name in _HANDED_ON if name in definition}
+        request["TrainingJobName"] = f"{self.name}-{number:03d}-{uuid.uuid4().hex[:8]}"
+        request["HyperParameters"] = {**definition.get("StaticHyperParameters", {}), **values}
+        while not self._stop.is_set():
+            try:
+                job = self._launch(request)
+            except ResourceLimitExceeded:  # until one of the account's others ends
+                self._stop.wait(10 * _PAUSE)
+                continue
+            job.tuned_by(self.arn)
+            with self._lock:
+                self._trials.append(_Trial(job, values, point))
+            return True
+        return False
+
+    def _next(self) -> tuple[Floats | None, dict[str, str]]:
+        if self._grid is not None:
+            return None, next(self._grid)
+        point = self._rng.random(self._space.size)
+        done = [one for one in self._trials if one.objective is not None and one.point is not None]
+        if self._config["Strategy"] == "Bayesian" and len(done) > 1:
+            candidates = self._rng.random((512, self._space.size))
+            tried = np.array([one.point for one in done])
+            losses = np.array([self._loss(one) for one in done])
+            point = candidates[promising(tried, losses, candidates)]
+        return point, self._space.values(point)
+
+    def _collect(self) -> None:
+        """Note the objective of each training job that has ended."""
+        for trial in self._trials:
+            if trial.over or trial.job.status not in TERMINAL:
+                continue
+            metrics = trial.job.description()["FinalMetricDataList"]
+            with self._lock:
+                if trial.job.status == "Completed":
+                    named = self._objective["MetricName"]
+                    found = [one["Value"] for one in metrics if one["MetricName"] == named]
+                    trial.objective = found[-1] if found and math.isfinite(found[-1]) else None
+                trial.over = True
+
+    def _enough(self) -> bool:
+        """Whether a completion criterion is met."""
+        best = self._best()
+        if best is None:
+            return False
+        if self._limits.target is not None and (
+            self._loss(best) <= self._sign * self._limits.target
+        ):
+            return True
+        after = [one for one in self._trials[self._trials.index(best) + 1 :] if one.over]
+        return self._limits.patience is not None and len(after) >= self._limits.patience
+
+    def _end_trials(self) -> None:
+        for trial in self._trials:
+            if trial.job.status not in TERMINAL and not self._abandoned:
+                with suppress(ValidationException):  # it has just ended
+                    trial.job.stop()
+        while not self._abandoned and any(one.job.status not in TERMINAL for one in self._trials):
+            time.sleep(_PAUSE)
+        self._collect()
