@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from cost.assembly import templates
 from cost.prices import HOURS, Price, read
 
 Resource = dict[str, Any]
@@ -85,18 +86,7 @@ def of_assembly(folder: Path) -> Estimate:
     Raises:
         ValueError: the folder contains no assembly.
     """
-    manifest = folder / "manifest.json"
-    if not manifest.is_file():
-        raise ValueError(f"{folder} is not a cloud assembly: it has no manifest.json")
-    artifacts = json.loads(manifest.read_text("utf-8"))["artifacts"]
-    files = {
-        name: artifact["properties"]["templateFile"]
-        for name, artifact in artifacts.items()
-        if artifact["type"] == "aws:cloudformation:stack"
-    }
-    return of_templates(
-        {name: json.loads((folder / file).read_text("utf-8")) for name, file in files.items()}
-    )
+    return of_templates(templates(folder))
 
 
 def of_templates(
