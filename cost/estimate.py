@@ -176,7 +176,9 @@ class _Pricer:
         machines = request["ResourceConfig"]
         hours = request["StoppingCondition"]["MaxRuntimeInSeconds"] / 3600
         count, machine = machines["InstanceCount"], machines["InstanceType"]
-        what = f"{count} × {machine}, at most {hours * 60:.0f} min"
+        # AWS publishes no price of spot training: it is at most that on demand
+        spot = " spot, up to 90 % less," if request.get("EnableManagedSpotTraining") else ","
+        what = f"{count} × {machine}{spot} at most {hours * 60:.0f} min"
         self._add(name, what, count * hours, f"sagemaker/{machine}", once=True)
         volume = machines["VolumeSizeInGB"]
         gb_months = count * volume * hours / HOURS

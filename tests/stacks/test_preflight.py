@@ -11,7 +11,7 @@ import pytest
 
 from local_aws.server import LocalAws
 from preflight.__main__ import main
-from tests.stacks.deployments import Deployment
+from tests.stacks.deployments import Deployment, Synthesize
 
 pytestmark = pytest.mark.slow
 ENDPOINTS, TRAINING = "L-614B09FD", "L-CCE2AFA6"  # of ml.m5.large, of ml.m5.xlarge
@@ -135,6 +135,17 @@ def test_what_the_report_asks_for_is_enough(
         )
     status, report = preflight(default)
     assert (status, missing(report), asked(report)) == (0, [], {})
+
+
+def test_new_account_needs_to_ask_for_nothing_with_spot_training_and_serverless_endpoints(
+    new_account: None, synthesize: Synthesize, preflight: Preflight
+) -> None:
+    bootstrap("21")
+    status, report = preflight(synthesize({"training.spot": "true", "endpoint.kind": "serverless"}))
+    assert (status, missing(report), asked(report)) == (0, [], {})
+    assert "ml.m5.xlarge for spot training job usage: 4, 3 at a time" in report
+    concurrency = "Maximum total concurrency that can be allocated across all serverless endpoints"
+    assert f"{concurrency}: 10, 9 needed" in report
 
 
 def test_old_bootstrap_stack_is_missing(
