@@ -32,7 +32,7 @@ export PYTHONHASHSEED := 0
 # container images set it to keep layers small, but then each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup rehearse test test-fast test-local-aws data local cost check sbom format lock clean api bench notebooks reliability demo web screenshots
+.PHONY: help setup rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -103,6 +103,9 @@ cost: $(SETUP) ## estimate what a deployment costs on AWS, by resource [SETTINGS
 
 check: $(SETUP) ## run ruff, mypy, import contracts, and checks for vulnerabilities and secrets
 	@ruff format --check . && ruff check . && mypy && PYTHONPATH=lambdas lint-imports --no-logo --no-cache && python supply_chain.py
+
+preflight: $(SETUP) ## check the AWS account for what a deployment needs, changing nothing [SETTINGS='prefix=anna kms=true']
+	@python -m preflight $(foreach one,$(SETTINGS),-c $(one))
 
 sbom: $(SETUP) ## write software bills of materials (CycloneDX) into build/sbom
 	@mkdir -p build/sbom

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from cost.assembly import templates
 from cost.prices import HOURS, Price, read
 
 Resource = dict[str, Any]
@@ -85,18 +86,7 @@ def of_assembly(folder: Path) -> Estimate:
     Raises:
         ValueError: the folder contains no assembly.
     """
-    manifest = folder / "manifest.json"
-    if not manifest.is_file():
-        raise ValueError(f"{folder} is not a cloud assembly: it has no manifest.json")
-    artifacts = json.loads(manifest.read_text("utf-8"))["artifacts"]
-    files = {
-        name: artifact["properties"]["templateFile"]
-        for name, artifact in artifacts.items()
-        if artifact["type"] == "aws:cloudformation:stack"
-    }
-    return of_templates(
-        {name: json.loads((folder / file).read_text("utf-8")) for name, file in files.items()}
-    )
+    return of_templates(templates(folder))
 
 
 def of_templates(
@@ -186,7 +176,9 @@ class _Pricer:
         machines = request["ResourceConfig"]
         hours = request["StoppingCondition"]["MaxRuntimeInSeconds"] / 3600
         count, machine = machines["InstanceCount"], machines["InstanceType"]
-        what = f"{count} × {machine}, at most {hours * 60:.0f} min"
+        # AWS publishes no price of spot training: it is at most that on demand
+        spot = " spot, up to 90 % less," if request.get("EnableManagedSpotTraining") else ","
+        what = f"{count} × {machine}{spot} at most {hours * 60:.0f} min"
         self._add(name, what, count * hours, f"sagemaker/{machine}", once=True)
         volume = machines["VolumeSizeInGB"]
         gb_months = count * volume * hours / HOURS

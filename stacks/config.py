@@ -54,12 +54,19 @@ class Training:
         volume_gb: its disk.
         max_minutes: SageMaker stops a training that takes longer.
         waits: length of the chain of waiters, each `WAIT_MINUTES` long.
+        spot: whether on spot instances, whose price is lower and which AWS may take away.
     """
 
     instance_type: str
     volume_gb: int
     max_minutes: int
     waits: int
+    spot: bool
+
+    @property
+    def wait_minutes(self) -> int:
+        """How long the stack waits for a training."""
+        return self.waits * WAIT_MINUTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,7 +252,7 @@ class Config:
                 "account", "", pattern=r"\d{12}", allowed="an account's 12 digits"
             )
             or None,
-            "endpoint": _endpoint(settings),
+            "endpoint": _endpoint(settings, len(others) + (len(hyperparameters) if full else 0)),
             "neighbours": _neighbours(settings, hyperparameters, region or default_region),
             "architecture": settings.choice("architecture", "arm64", ("arm64", "x86_64")),
             "api": _api(settings),
@@ -310,6 +317,7 @@ def _training(settings: Settings) -> Training:
         volume_gb=settings.whole("training.volume_gb", 10, low=1, high=16_384),
         max_minutes=settings.whole("training.max_minutes", min(150, most), low=1, high=1000),
         waits=waits,
+        spot=settings.flag("training.spot", False),
     )
     if training.max_minutes > most:
         settings.refuse(
@@ -321,7 +329,8 @@ def _training(settings: Settings) -> Training:
     return training
 
 
-def _endpoint(settings: Settings) -> InstanceEndpoint | ServerlessEndpoint:
+def _endpoint(settings: Settings, endpoints: int) -> InstanceEndpoint | ServerlessEndpoint:
+    """How models are served, by this many endpoints in all."""
     # Both kinds are read whichever is chosen, so that the other's settings are checked too.
     instances = settings.whole("endpoint.instances", 1, low=1, high=100)
     machines = InstanceEndpoint(
@@ -336,12 +345,24 @@ def _endpoint(settings: Settings) -> InstanceEndpoint | ServerlessEndpoint:
             str(machines.max_instances),
             f"at least endpoint.instances, which is {instances}",
         )
+    quota = settings.whole("quotas.serverless_concurrency", 10, low=1, high=10_000)
+    share = max(1, min(5, quota // max(1, endpoints)))
     serverless = ServerlessEndpoint(
         memory_mb=settings.whole("endpoint.memory_mb", 2048, low=1024, high=6144, step=1024),
-        max_concurrency=settings.whole("endpoint.max_concurrency", 5, low=1, high=200),
+        max_concurrency=settings.whole("endpoint.max_concurrency", share, low=1, high=200),
     )
     kind = settings.choice("endpoint.kind", "instance", ("instance", "serverless"))
-    return machines if kind == "instance" else serverless
+    if kind == "instance":
+        return machines
+    if endpoints * serverless.max_concurrency > quota:
+        settings.refuse(
+            "endpoint.max_concurrency",
+            str(serverless.max_concurrency),
+            f"possible for each of {endpoints} endpoints: an account has {quota} in all, and so at "
+            f"most {quota // endpoints} each. Where AWS has raised that quota, set "
+            "quotas.serverless_concurrency to it",
+        )
+    return serverless
 
 
 def _places_movies(tasks: Container[str]) -> str:

@@ -153,6 +153,9 @@ def read(
                 filters=_filters(name, tables) if filters else {},
             )
         )
+    quota = settings.whole("quotas.campaigns", 5, low=1, high=1000)
+    for group in groups:
+        _check_campaigns(settings, group, quota)
     used = [recipe for group in groups for recipe in group.solutions]
     if hpo and groups and not any(RECIPES[recipe].tunes for recipe in used):
         tunable = ", ".join(name for name, recipe in RECIPES.items() if recipe.tunes)
@@ -172,6 +175,22 @@ def read(
         event_tracker=settings.flag("personalize.event_tracker", True),
         batch=settings.flag("personalize.batch", False),
     )
+
+
+def _check_campaigns(settings: Settings, group: Group, quota: int) -> None:
+    """Refuse more campaigns than a dataset group may have: the last one fails after hours.
+
+    Recommenders have the same limit of five, and there are no more use cases.
+    """
+    served = [recipe for recipe in group.solutions if RECIPES[recipe].serves]
+    if len(served) > quota:
+        name = "personalize.solutions" if group.name == "custom" else "personalize.domain_solutions"
+        settings.refuse(
+            name,
+            ", ".join(group.solutions),
+            f"possible: {len(served)} of them serve campaigns, and a dataset group may have "
+            f"{quota}. Where AWS has raised that quota, set quotas.campaigns to it",
+        )
 
 
 def _tables(settings: Settings, data: PreparedData | None, group: str) -> dict[str, Table]:

@@ -52,7 +52,17 @@ def test_imports_are_those_of_the_contracts() -> None:
 
 
 def test_imports_against_a_contract_are_found(tmp_path: Path) -> None:
-    for name in ("bench", "cost", "lambdas", "notebooks", "rehearsal", "scripts", "stacks", "web"):
+    for name in (
+        "bench",
+        "cost",
+        "lambdas",
+        "notebooks",
+        "preflight",
+        "rehearsal",
+        "scripts",
+        "stacks",
+        "web",
+    ):
         (tmp_path / name).symlink_to(PROJECT / name)
     text = (PROJECT / "pyproject.toml").read_text("utf-8")
     name = CONTRACTS["bench"]["name"]

@@ -340,6 +340,7 @@ KINDS = {
         running=frozenset({"InProgress"}),
         attributes=_training_job_attributes,
         clean=_clean_training_job,
+        queues=True,
     ),
     "DatasetImportJob": Kind(
         service="personalize",

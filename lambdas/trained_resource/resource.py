@@ -110,7 +110,7 @@ def _ensure(event: Event) -> dict[str, Any]:
         code = error.response["Error"]["Code"]
         if code in _IN_USE:
             return WAITING  # another call of ours was quicker: the next look finds it
-        if code == "LimitExceededException" and kind.queues:
+        if kind.queues and _ends_by_waiting(error):
             return WAITING
         if _role_is_settling(error) and _settles(event):
             return WAITING
@@ -225,6 +225,35 @@ def _settles(event: Event) -> bool:
 
 def _is_denied(error: ClientError | BotoCoreError) -> bool:
     return code_of(error) in ("AccessDenied", "AccessDeniedException")
+
+
+_USED_UP = re.compile(
+    r"limit '(?P<quota>[^']+)' is (?P<limit>[\d.]+) .*utilization of (?P<used>[\d.]+) ", re.DOTALL
+)
+
+
+def _ends_by_waiting(error: ClientError) -> bool:
+    """Whether a call is refused for a quota that other jobs use up, which end.
+
+    Raises:
+        TrainedResourceError: no job uses the quota: it is too small for a single one.
+    """
+    code = error.response["Error"]["Code"]
+    if code == "LimitExceededException":  # Personalize's; it tells no numbers
+        return True
+    found = _USED_UP.search(error.response["Error"].get("Message", ""))
+    if code != "ResourceLimitExceeded" or found is None:
+        return False
+    if float(found["used"]) > 0:
+        return True
+    quota = found["quota"]
+    raise TrainedResourceError(
+        f"The account's quota '{quota}' is {found['limit']}, and no job uses it. `make preflight` "
+        "tells the commands that request all that is missing; for this quota: aws service-quotas "
+        "request-service-quota-increase --service-code sagemaker --desired-value 1 --quota-code "
+        "$(aws service-quotas list-service-quotas --service-code sagemaker --output text "
+        f"--query \"Quotas[?QuotaName=='{quota}'].QuotaCode\"). Deploy again once it is granted"
+    )
 
 
 def _role_is_settling(error: ClientError) -> bool:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from stacks.config import Config, InstanceEndpoint
+from stacks.config import Config, InstanceEndpoint, Training
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, ServiceRole, all_of, writes_logs
@@ -140,7 +140,7 @@ class TrainingJob(TrainedResource):
                     "InstanceCount": 1,
                     "VolumeSizeInGB": config.training.volume_gb,
                 },
-                "StoppingCondition": {"MaxRuntimeInSeconds": config.training.max_minutes * 60},
+                **_duration(config.training),
                 # A script's requirements are installed from the package index.
                 "EnableNetworkIsolation": script is None,
             },
@@ -370,6 +370,18 @@ def train_and_serve(
     cdk.CfnOutput(stack, f"{title}EndpointName", value=endpoint.name)
     cdk.CfnOutput(stack, f"{title}TrainingJobName", value=job.attribute("Name"))
     cdk.CfnOutput(stack, f"{title}Metrics", value=job.attribute("Metrics"))
+
+
+def _duration(training: Training) -> dict[str, Any]:
+    """How long a job may take; on spot instances also how long it may wait for them, in all.
+
+    An interrupted job begins again: the trainings take minutes, and keep no checkpoints.
+    """
+    limits = {"MaxRuntimeInSeconds": training.max_minutes * 60}
+    if not training.spot:
+        return {"StoppingCondition": limits}
+    limits["MaxWaitTimeInSeconds"] = training.wait_minutes * 60
+    return {"StoppingCondition": limits, "EnableManagedSpotTraining": True}
 
 
 def _log_arn(stack: cdk.Stack, what: str) -> str:

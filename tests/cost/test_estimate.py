@@ -131,6 +131,24 @@ def test_a_campaign_is_paid_for_what_it_is_kept_ready_for(recipe: str, hourly: f
     assert estimated(**campaign(recipe, 2)).hourly == pytest.approx(hourly)
 
 
+def test_spot_training_costs_at_most_what_it_does_on_demand() -> None:
+    machines = {"InstanceType": "ml.a.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
+    request = {
+        "ResourceConfig": machines,
+        "EnableManagedSpotTraining": True,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 9000},
+    }
+    properties = {"Kind": "TrainingJob", "Request": request}
+    found = estimated(T={"Type": "Custom::TrainedStart", "Properties": properties})
+    machine, disk = found.charges
+    # an hour at 2, however long it waits
+    assert (machine.at_once, machine.what) == (
+        2.0,
+        "1 × ml.a.large spot, up to 90 % less, at most 60 min",
+    )
+    assert disk.at_once == pytest.approx(10 / 730 * 7.3)
+
+
 def test_what_has_no_price_is_named() -> None:
     found = estimated(
         Q={"Type": "AWS::Kinesis::Stream"},

@@ -358,6 +358,39 @@ class TestCreate:
         with pytest.raises(TrainedResourceError, match=re.escape(text)):
             stack.run("Create", PROPERTIES)
 
+    @pytest.mark.parametrize(
+        "quota",
+        ["ml.m5.xlarge for training job usage", "Number of instances across all training jobs"],
+    )
+    def test_quota_that_other_jobs_use_up_is_waited_for(
+        self, sagemaker: SageMaker, stack: Framework, quota: str
+    ) -> None:
+        sagemaker.faults["CreateTrainingJob"] = [lambda: used_up(quota, 2, 2)] * 3
+        stack.run("Create", PROPERTIES)
+        assert sagemaker.created == 1
+        assert sagemaker.calls.count("CreateTrainingJob") == 4
+
+    def test_quota_of_zero_fails_at_once_and_says_what_to_ask_for(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        quota = "ml.m5.xlarge for training job usage"
+        sagemaker.faults["CreateTrainingJob"] = [lambda: used_up(quota, 0, 0)]
+        with pytest.raises(TrainedResourceError, match="request-service-quota-increase") as error:
+            stack.run("Create", PROPERTIES)
+        assert f"The account's quota '{quota}' is 0, and no job uses it" in str(error.value)
+        assert f"Quotas[?QuotaName=='{quota}'].QuotaCode" in str(error.value)
+        assert sagemaker.calls.count("CreateTrainingJob") == 1
+
+
+def used_up(quota: str, limit: int, used: int) -> Answer:
+    """SageMaker's refusal of one more instance."""
+    return refusal(
+        "ResourceLimitExceeded",
+        f"The account-level service limit '{quota}' is {limit} Instances, with current "
+        f"utilization of {used} Instances and a request delta of 1 Instances. Please use AWS "
+        "Service Quotas to request an increase for this quota.",
+    )
+
 
 class TestUpdate:
     CHANGED: dict[str, Any] = PROPERTIES | {

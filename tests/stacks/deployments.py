@@ -69,6 +69,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "serverless in China": {
         "endpoint": {"kind": "serverless", "memory_mb": 3072, "max_concurrency": 20},
+        "quotas": {"serverless_concurrency": 80},
+        "training": {"spot": True},
         "region": "cn-north-1",
         "personalize": {"groups": "off"},
         "engines": "deep_mf",

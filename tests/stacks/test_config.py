@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from local_aws.servicequotas import table
 from stacks.config import Config, ConfigError, InstanceEndpoint, ServerlessEndpoint
+from stacks.personalize_settings import USE_CASES
 from stacks.settings import Settings
 from tests.stacks.deployments import PROJECT, write_data
 
@@ -64,7 +66,70 @@ def test_hyperparameters_of_truth_are_spelled_as_object2vec_does(read: Any) -> N
 
 def test_a_serverless_endpoint(read: Any) -> None:
     config = read(endpoint={"kind": "serverless"}, **{"endpoint.memory_mb": "4096"})
-    assert config.endpoint == ServerlessEndpoint(memory_mb=4096, max_concurrency=5)
+    assert config.endpoint == ServerlessEndpoint(memory_mb=4096, max_concurrency=3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "each"),
+    [
+        ({"preset": "workshop"}, 5),  # two endpoints
+        ({}, 3),  # three
+        ({"engines": "deep_mf"}, 2),
+        ({"engines": "deep_mf, factorization_machines"}, 2),
+        ({"quotas.serverless_concurrency": "20"}, 5),
+    ],
+)
+def test_serverless_concurrency_defaults_to_an_equal_share_of_the_accounts(
+    read: Any, settings: dict[str, str], each: int
+) -> None:
+    endpoint = read(endpoint={"kind": "serverless"}, **settings).endpoint
+    assert endpoint.max_concurrency == each
+
+
+def test_serverless_concurrency_beyond_the_accounts_is_refused(read: Any) -> None:
+    serverless = {"kind": "serverless", "max_concurrency": 4}
+    (error,) = errors_of(read, endpoint=serverless)
+    assert error.startswith(
+        "endpoint.max_concurrency: '4' is not possible for each of 3 endpoints: an account has 10 "
+        "in all, and so at most 3 each."
+    )
+    raised = read(endpoint=serverless, quotas={"serverless_concurrency": 12})
+    assert raised.endpoint.max_concurrency == 4
+    assert read(endpoint={"max_concurrency": 4}).endpoint.instances == 1
+
+
+@pytest.mark.parametrize(
+    ("group", "setting"),
+    [("custom", "personalize.solutions"), ("domain", "personalize.domain_solutions")],
+)
+def test_more_campaigns_than_a_dataset_group_may_have_are_refused(
+    read: Any, group: str, setting: str
+) -> None:
+    five = "user-personalization-v2, personalized-ranking-v2, similar-items, sims, trending-now"
+    chosen = {"personalize.groups": group, "personalize.metadata": "true"}
+    # a recipe without a campaign does not count
+    assert read(**chosen, **{setting: f"{five}, item-affinity"})
+    six = {setting: f"{five}, popularity-count"}
+    (error,) = errors_of(read, **chosen, **six)
+    assert error.startswith(f"{setting}: '")
+    assert "6 of them serve campaigns, and a dataset group may have 5" in error
+    assert read(**chosen, **six, **{"quotas.campaigns": "6"})
+
+
+def test_quotas_of_the_settings_are_those_of_a_new_account(read: Any) -> None:
+    quotas = table.quotas()
+    concurrency = "Maximum total concurrency that can be allocated across all serverless endpoints"
+    defaults = {
+        "sagemaker": (concurrency, 10),
+        "personalize": ("Active campaigns per dataset group", 5),
+    }
+    for service, (name, value) in defaults.items():
+        assert quotas[service, name].default == value
+    # five endpoints are the most that the settings can choose
+    most = read(engines="deep_mf, factorization_machines")
+    assert len(most.hyperparameters) + len(most.engines) == 5
+    assert quotas["sagemaker", "Maximum number of serverless endpoints"].default == 5
+    assert len(USE_CASES) <= quotas["personalize", "Active recommenders per dataset group"].default
 
 
 def test_all_errors_are_told_at_once(read: Any) -> None:

@@ -218,6 +218,19 @@ def test_a_serverless_endpoint(variant: Variant) -> None:
         assert "EnableNetworkIsolation" not in model["Properties"]
 
 
+def test_spot_training_waits_for_machines_as_long_as_the_stack_does(
+    variant: Variant, default: Deployment
+) -> None:
+    for deployment, spot in ((variant("serverless in China"), True), (default, False)):
+        for start in deployment.resources("Object2Vec", "Custom::TrainedStart").values():
+            request = start["Properties"]["Request"]
+            assert request.get("EnableManagedSpotTraining", False) is spot
+            limits = {"MaxRuntimeInSeconds": 150 * 60}
+            # three waiters of fifty minutes
+            wait = {"MaxWaitTimeInSeconds": 3 * 50 * 60} if spot else {}
+            assert request["StoppingCondition"] == limits | wait
+
+
 def test_a_scaling_endpoint_keeps_its_number_of_machines_through_an_update(
     variant: Variant, default: Deployment
 ) -> None:

@@ -81,6 +81,38 @@ def service_may(role_arn: str, action: str, resource: str, region: str) -> bool:
     return refusal(_as_role(role, role.arn), request) is None
 
 
+def simulated(principal: str, requests: list[Request], region: str) -> list[Decision]:
+    """What the policies of a role or a user say of requests, without the resources' own policies.
+
+    Args:
+        principal: the ARN of the role or the user.
+        requests: what is asked.
+        region: where.
+
+    Raises:
+        LookupError: there is no such role or user.
+        NotImplementedByLocalAws: that depends on what is unknown here of a condition.
+    """
+    account, path = principal.split(":", 5)[4:6]
+    name = path.rpartition("/")[2]
+    if path.startswith("role/"):
+        try:
+            caller = _as_role(find_role(principal, region), principal)
+        except AccessDenied as error:
+            raise LookupError(principal) from error
+    elif path.startswith("user/") and name in iam_backends[account][get_partition(region)].users:
+        caller = user(name, account, region)
+    else:
+        raise LookupError(principal)
+    found = []
+    for request in requests:
+        decision = evaluate(map(parsed, (caller.policies or {}).values()), request)
+        if decision is Decision.ALLOW and caller.boundary:
+            decision = evaluate([parsed(caller.boundary)], request)
+        found.append(decision)
+    return found
+
+
 def of_bucket(name: str, request: Request, region: str) -> Decision | None:
     """What a bucket's policy says of a request of a service's own; None without such a bucket."""
     account, partition = str(request.context["aws:SourceAccount"]), get_partition(region)

@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from moto.core.responses import ActionResult
 from moto.iam.responses import IamResponse
 
-from local_aws.api import CheckedResponse, NotImplementedByLocalAws
-from local_aws.iam import grammar
+from local_aws.api import AwsError, CheckedResponse, NotImplementedByLocalAws
+from local_aws.iam import access, grammar
+from local_aws.iam.policies import Decision, Request
 
 
 class LocalIamResponse(CheckedResponse, IamResponse):
@@ -19,7 +21,47 @@ class LocalIamResponse(CheckedResponse, IamResponse):
             if document := self._get_param(parameter):
                 grammar.check(document, kind)
 
+    def simulate_principal_policy(self) -> ActionResult:
+        """What a role's or a user's policies say of actions.
 
+        Raises:
+            AwsError: there is no such role or user.
+            NotImplementedByLocalAws: policies of the request, or keys of a context, take part.
+        """
+        if given := [name for name in _NOT_SIMULATED if self._get_param(name)]:
+            raise NotImplementedByLocalAws(f"iam:SimulatePrincipalPolicy with {', '.join(given)}")
+        principal = self._get_param("PolicySourceArn")
+        asked = [
+            Request(action, resource)
+            for action in self._get_param("ActionNames")
+            for resource in self._get_param("ResourceArns") or ["*"]
+        ]
+        try:
+            decisions = access.simulated(principal, asked, self.region)
+        except (IndexError, LookupError):
+            raise AwsError("NoSuchEntity", f"The entity {principal} cannot be found.") from None
+        results = [
+            {
+                "EvalActionName": request.action,
+                "EvalResourceName": request.resource,
+                "EvalDecision": _DECISIONS[decision],
+                "MatchedStatements": [],
+                "MissingContextValues": [],
+            }
+            for request, decision in zip(asked, decisions, strict=True)
+        ]
+        return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+
+
+_DECISIONS: Final = {
+    Decision.ALLOW: "allowed",
+    Decision.DENY: "explicitDeny",
+    Decision.NEUTRAL: "implicitDeny",
+}
+_NOT_SIMULATED: Final = (
+    *("CallerArn", "ContextEntries", "PermissionsBoundaryPolicyInputList", "PolicyInputList"),
+    *("ResourceHandlingOption", "ResourceOwner", "ResourcePolicy"),
+)
 _IDENTITY: Final = {"PolicyDocument": grammar.IDENTITY}
 # What holds a policy, by operation
 _POLICIES: Final = {

@@ -1,0 +1,1 @@
+"""Whether an account has what a deployment needs, without changing anything in it."""
