@@ -449,7 +449,8 @@ def _hyperparameters(
     preset = presets["default"] | presets[chosen]
     if data and chosen != "workshop":
         preset = {
-            name: adapted(name, values, data.users, data.spread) for name, values in preset.items()
+            name: adapted(name, values, data.users, data.train, data.spread)
+            for name, values in preset.items()
         }
     vocabulary = data.vocabulary if data else {}
     tasks = {
