@@ -32,11 +32,16 @@ def workshop_calls(outputs: Outputs, sample: dict[str, int]) -> list[Call]:
         "bucket_name": outputs["BucketName"],
         "movie_id_to_examine": sample["neighbour_movie"],
     }
+    kinds = [kind for kind in ("rating", "recommendation") if _rates(outputs, kind)]
     return [
-        _invoke(engine, {"data": instances, "type": "rating"}),
-        _invoke(engine, {"data": instances, "type": "recommendation"}),
+        *(_invoke(engine, {"data": instances, "type": kind}) for kind in kinds),
         _invoke(retrieval, neighbours),
     ]
+
+
+def _rates(outputs: Outputs, kind: str) -> bool:
+    """Whether there is a model of this kind: there is none where the data have no ratings."""
+    return f"{kind.capitalize()}EndpointName" in outputs
 
 
 def median_milliseconds(
@@ -44,16 +49,20 @@ def median_milliseconds(
 ) -> dict[str, float]:
     """Measure the median duration of warm calls, in milliseconds, at the client."""
     runtime = boto3.client("sagemaker-runtime")
-    endpoint = outputs["RatingEndpointName"]
-    body = json.dumps({"instances": [{"in0": [sample["user"]], "in1": [sample["movie"]]}]})
-    rating, _, neighbours = workshop_calls(outputs, sample)
+    *_, neighbours = calls = workshop_calls(outputs, sample)
     measured: dict[str, Callable[[], Any]] = {
-        "endpoint, one rating": lambda: runtime.invoke_endpoint(
-            EndpointName=endpoint, ContentType="application/json", Body=body
-        ),
-        "function, one rating": lambda: _invoke(rating.function, rating.event),
-        "function, movie retrieval": lambda: _invoke(neighbours.function, neighbours.event),
+        "function, movie retrieval": lambda: _invoke(neighbours.function, neighbours.event)
     }
+    body = json.dumps({"instances": [{"in0": [sample["user"]], "in1": [sample["movie"]]}]})
+    if _rates(outputs, "rating"):
+        endpoint, rating = outputs["RatingEndpointName"], calls[0]
+        measured = {
+            "endpoint, one rating": lambda: runtime.invoke_endpoint(
+                EndpointName=endpoint, ContentType="application/json", Body=body
+            ),
+            "function, one rating": lambda: _invoke(rating.function, rating.event),
+            **measured,
+        }
     return {name: _median(call, repeats) for name, call in measured.items()}
 
 

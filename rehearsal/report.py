@@ -18,20 +18,8 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
     yield f"          {ratings:,} ratings of {movies:,} movies by {users:,} users"
     yield f"          {data['train']:,} for training, {data['validation']:,} for validation"
     yield ""
-    yield "MODELS    " + _columns("this run", "bias only", "baseline")
-    baselines = data["baselines"]
-    rating, recommendation = baselines["rating_mse"], baselines["recommendation_accuracy"]
-    yield "  rating, mean squared error    " + _columns(
-        _metric(run, "rating", "validation:mean_squared_error"),
-        rating["bias"],
-        rating["global_mean"],
-    )
-    yield "  recommendation, accuracy      " + _columns(
-        _metric(run, "recommendation", "validation:accuracy"),
-        recommendation["bias"],
-        recommendation["majority"],
-    )
-    yield ""
+    if data["baselines"]:
+        yield from _models(run)
     yield "ANSWERS"
     for call in run.calls:
         yield f"  {call.function}  {json.dumps(call.event)}"
@@ -54,6 +42,23 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
         yield from (f"  {entry}" for entry in run.leftovers)
     else:
         yield "LEFT BEHIND   nothing"
+
+
+def _models(run: Rehearsal) -> Iterator[str]:
+    yield "MODELS    " + _columns("this run", "bias only", "baseline")
+    baselines = run.data["baselines"]
+    rating, recommendation = baselines["rating_mse"], baselines["recommendation_accuracy"]
+    yield "  rating, mean squared error    " + _columns(
+        _metric(run, "rating", "validation:mean_squared_error"),
+        rating["bias"],
+        rating["global_mean"],
+    )
+    yield "  recommendation, accuracy      " + _columns(
+        _metric(run, "recommendation", "validation:accuracy"),
+        recommendation["bias"],
+        recommendation["majority"],
+    )
+    yield ""
 
 
 def _speeds(run: "Rehearsal") -> dict[str, float]:

@@ -237,7 +237,7 @@ class Config:
         personalize = personalize_settings.read(
             settings, data, region or default_region, "custom" if full else "off"
         )
-        engines = _engines(settings, full)
+        engines = _engines(settings, data, full)
         left_out = _left_out(data, [group.name for group in personalize.groups], engines, full)
         training = _training(settings)
         hyperparameters, others = _hyperparameters(settings, data, engines)
@@ -389,13 +389,19 @@ def _neighbours(
     return chosen
 
 
-def _engines(settings: Settings, full: bool) -> tuple[str, ...]:
+def _engines(settings: Settings, data: PreparedData | None, full: bool) -> tuple[str, ...]:
     """What is trained beside Object2Vec; with the profile of the lists, they alone."""
     chosen = settings.words("engines", LISTS, (LISTS, *ENGINES, "none"))
     if "none" in chosen and len(chosen) > 1:
         settings.refuse("engines", ",".join(chosen), "either none or some of the others")
     if not full and chosen != (LISTS,):
         settings.refuse("engines", ",".join(chosen), "lists alone, as profile=lists deploys them")
+    if data and "rating" not in data.keys.input and set(chosen) & set(ENGINES):
+        settings.refuse(
+            "engines",
+            ",".join(chosen),
+            f"without {' and '.join(ENGINES)}, which learn ratings: the data are events",
+        )
     return tuple(name for name in chosen if name != "none")
 
 
@@ -452,11 +458,15 @@ def _left_out(
         if name not in groups
     ]
     # the whole of its folder, so that no empty ones are uploaded
-    records = data.keys.input["factorization_machines"]["train"].split("/", 1)[0]
-    unneeded = [] if "factorization_machines" in engines else [records]
+    records = data.keys.input.get("factorization_machines")
+    unneeded = (
+        [records["train"].split("/", 1)[0]]
+        if records and "factorization_machines" not in engines
+        else []
+    )
     unneeded += [] if LISTS in engines else [data.keys.lists.rstrip("/")]
     if not full:
-        inputs = [data.keys.input[task]["train"] for task in TASKS]
+        inputs = [data.keys.input[task]["train"] for task in TASKS if task in data.keys.input]
         unneeded += sorted({key.rsplit("/", 2)[0] for key in inputs})
     return (*unused, *unneeded)
 
@@ -470,14 +480,19 @@ def _hyperparameters(
     preset = presets["default"] | presets[chosen]
     if data and chosen != "workshop":
         preset = {
-            name: adapted(name, values, data.users, data.spread) for name, values in preset.items()
+            name: adapted(name, values, data.users, data.train, data.spread)
+            for name, values in preset.items()
         }
     vocabulary = data.vocabulary if data else {}
     tasks = {
         task: _chosen(settings, task, preset[task], OBJECT2VEC, vocabulary)
         for task in TASKS
-        if task in presets[chosen]
+        if task in presets[chosen] and (data is None or task in data.keys.input)
     }
+    if not tasks:
+        settings.refuse(
+            "preset", chosen, "default, for the data are events: there are no ratings to learn from"
+        )
     # Settings of an engine that is not trained are read too: so they are checked, and are known.
     others = {name: _chosen(settings, name, preset[name], rules) for name, rules in ENGINES.items()}
     others["factorization_machines"]["feature_dim"] = str(sum(vocabulary.values()))

@@ -52,7 +52,11 @@ class DataStack(cdk.Stack):
             ("CatalogueKey", keys.catalogue),
             ("RatingsKey", keys.ratings),
             ("HeldOutKey", keys.held_out),
-            ("ValidationKey", keys.input["rating"]["validation"]),
+            *(
+                [("ValidationKey", keys.input["rating"]["validation"])]
+                if "rating" in keys.input
+                else []
+            ),
             ("IdsKey", keys.ids),
             ("EmbeddingsPrefix", keys.embeddings),
         ):

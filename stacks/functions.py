@@ -27,7 +27,15 @@ class FunctionsStack(cdk.Stack):
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, description="The workshops' functions", **kwargs)
-        rating, recommendation = config.name("ratingModel"), config.name("recommendationModel")
+        # none where the data have no ratings
+        rates = {
+            variable: config.name(f"{task}Model")
+            for variable, task in (
+                ("ENDPOINT_NAME_RATING", "rating"),
+                ("ENDPOINT_NAME_REC", "recommendation"),
+            )
+            if task in config.hyperparameters
+        }
         places, keys = config.name(f"{config.places_movies}Model"), config.data.keys
 
         name = config.name("Recommendation_Engine_Object2Vec")
@@ -43,12 +51,11 @@ class FunctionsStack(cdk.Stack):
             timeout_seconds=30,
             log_group=self._logs("RecommendationEngineLogs", name, config),
             permissions=[
-                self._on_endpoints("sagemaker:InvokeEndpoint", rating, recommendation, places),
+                self._on_endpoints("sagemaker:InvokeEndpoint", *rates.values(), places),
                 *store.reads(keys.catalogue),
             ],
             environment={
-                "ENDPOINT_NAME_RATING": rating,
-                "ENDPOINT_NAME_REC": recommendation,
+                **rates,
                 "ENDPOINT_NAME_RANKING": places,
                 "BUCKET_NAME": store.bucket_name,
                 "CATALOGUE_KEY": keys.catalogue,

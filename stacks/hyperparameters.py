@@ -163,29 +163,44 @@ FACTORIZATION_MACHINES: Final[Mapping[str, Rule]] = {
 
 
 _USERS: Final = 943
+_TRAIN: Final = 90_570
 _SPREAD: Final = 4.0
-"""Of MovieLens 100k, on which the presets were found: its users, and the width of its scale."""
+"""Of MovieLens 100k, on which the presets were found: its users, training ratings, and the width of
+its scale."""
+_MORE: Final = 6.0  # times as many epochs, at most
 
 
-def adapted(name: str, values: Mapping[str, str], users: int, spread: float) -> dict[str, str]:
-    """A preset for data with another scale of ratings, and more users.
+def adapted(
+    name: str, values: Mapping[str, str], users: int, train: int, spread: float
+) -> dict[str, str]:
+    """A preset for data with another scale of ratings, and more users, or fewer ratings of each.
 
     Both keep the regularized loss that the preset minimizes, but for a factor. A scale k times as
     wide makes errors k times as large, and is reached by embeddings √k times as large: they learn
     √k times as fast, and weigh k times as much beside the squared error. And Object2Vec decays
     every embedding at every step, but a user's learns from that user's ratings alone: of U times
-    as many users each would decay U times as much beside what it learns.
+    as many users each would decay U times as much beside what it learns. The deep network, which
+    does not stop early, goes over fewer ratings of each user more often.
 
     Args:
         name: of the task or engine.
         values: the preset.
         users: in the data.
+        train: ratings in its training part.
         spread: from the lowest to the highest rating; 0 if they are all the same.
     """
     wider = spread / _SPREAD if spread and name in ("rating", "deep_mf") else 1.0
     decay = wider if name == "deep_mf" else wider * min(1.0, _USERS / max(users, 1))
     factors = {"learning_rate": math.sqrt(wider), "weight_decay": decay}
+    if name == "deep_mf" and train:
+        sparser = (_TRAIN / _USERS) / (train / max(users, 1))
+        factors["epochs"] = min(max(1.0, sparser), _MORE)
     return {
-        key: value if factors.get(key, 1.0) == 1.0 else f"{float(value) * factors[key]:.4g}"
+        key: value if factors.get(key, 1.0) == 1.0 else _times(value, factors[key])
         for key, value in values.items()
     }
+
+
+def _times(value: str, factor: float) -> str:
+    """A number as text, so many times as large; a whole one stays whole."""
+    return str(round(int(value) * factor)) if value.isdigit() else f"{float(value) * factor:.4g}"

@@ -73,6 +73,7 @@ class PreparedData:
         folder: what becomes the bucket's content.
         keys: where in it everything is.
         items, ratings, users: how many there are.
+        train: ratings that models learn from.
         spread: from the lowest to the highest rating.
         vocabulary: the vocabulary size of each of Object2Vec's encoders, by hyperparameter.
         digests: by what is made of them, a digest of the files: a task or
@@ -85,6 +86,7 @@ class PreparedData:
     items: int
     ratings: int
     users: int
+    train: int
     spread: float
     vocabulary: dict[str, int]
     digests: dict[str, str]
@@ -103,7 +105,9 @@ class PreparedData:
             version = manifest["version"]
             # another version's keys may be others
             keys = Keys(**manifest["keys"]) if version == _VERSION else None
-            items, ratings, users = (int(manifest[name]) for name in ("items", "ratings", "users"))
+            items, ratings, users, train = (
+                int(manifest[name]) for name in ("items", "ratings", "users", "train")
+            )
             spread = float(manifest["scale"]["most"] - manifest["scale"]["least"])
             vocabulary = {
                 name: int(manifest["object2vec"][name])
@@ -125,6 +129,7 @@ class PreparedData:
             items=items,
             ratings=ratings,
             users=users,
+            train=train,
             spread=spread,
             vocabulary=vocabulary,
             digests={

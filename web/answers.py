@@ -49,6 +49,7 @@ class Scale(Answer):
     most: float
     step: float | None = Field(description="between neighbouring ratings; null if there is none")
     liked: float = Field(description="a rating of this or more is a liked movie")
+    events: bool = Field(False, description="whether ratings are counts or amounts of events")
 
 
 class Rated(Answer):

@@ -266,7 +266,7 @@ def recommenders(
             key=_key(_OBJECT2VEC),
             title=_OBJECT2VEC,
             about="how likely this user is to like a movie",
-            score="probability of a rating above 3",
+            score=f"probability of a rating of {catalogue.scale.liked:g} or more",
             rises=True,
         )
         found.append(PairModel(about, endpoint, clients, catalogue, column=1))

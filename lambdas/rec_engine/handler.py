@@ -24,14 +24,16 @@ _log = logging.getLogger("rec_engine")
 _VARIABLES = {"rating": "ENDPOINT_NAME_RATING", "recommendation": "ENDPOINT_NAME_REC"}
 _RANKING = ("ENDPOINT_NAME_RANKING", "BUCKET_NAME", "CATALOGUE_KEY")
 
-_missing = [name for name in _VARIABLES.values() if not os.environ.get(name)]
-if _missing:
+ENDPOINTS = {
+    kind: os.environ[variable] for kind, variable in _VARIABLES.items() if os.environ.get(variable)
+}
+
+_missing = [variable for kind, variable in _VARIABLES.items() if kind not in ENDPOINTS]
+if _missing and (ENDPOINTS or not os.environ.get(_RANKING[0])):
     raise RecommendationError(
         f"Set {' and '.join(_missing)} in this function's environment, "
         "to the name of the Object2Vec endpoint that it shall ask."
     )
-
-ENDPOINTS = {kind: os.environ[variable] for kind, variable in _VARIABLES.items()}
 
 client = clients.client("sagemaker-runtime")
 
@@ -75,6 +77,11 @@ def _popularity() -> tuple[str, Popularity]:
 
 def _answered(request: Request) -> str | dict[str, Any]:
     if request.rank_by is None:
+        if request.kind not in ENDPOINTS:
+            raise RecommendationError(
+                "There are no ratings in the deployed data, and so no model that rates: ask for a "
+                'list, with "rank_by": "popularity_adjusted" in the event.'
+            )
         answered = answer(request, client, ENDPOINTS[request.kind])
     else:
         endpoint, popularity = _popularity()

@@ -406,6 +406,18 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, missing: s
         importlib.import_module("rec_engine.handler")
 
 
+def test_without_ratings_only_lists_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ENDPOINT_NAME_RATING", "ENDPOINT_NAME_REC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ENDPOINT_NAME_RANKING", "retrievalModel")
+    monkeypatch.delitem(sys.modules, "rec_engine.handler", raising=False)
+    module = importlib.import_module("rec_engine.handler")
+    monkeypatch.delitem(sys.modules, "rec_engine.handler")
+    for kind in ("rating", "recommendation"):
+        with pytest.raises(RecommendationError, match="There are no ratings in the deployed data"):
+            module.handler({"type": kind, "user": 7, "movies": [1]}, None)
+
+
 BUCKET = "movies"
 # odds times (ratings + 1)^2: 1 * 100, 97/3 * 4 = 129.33, 99 * 1; movie 4 is not in the catalogue
 CHANCES = {1: 0.5, 2: 0.97, 3: 0.99, 4: 0.9}

@@ -15,24 +15,37 @@ PRESETS = json.loads(
 @pytest.mark.parametrize("name", ["rating", "recommendation", "retrieval", "deep_mf"])
 def test_adapted_to_movielens_100k_nothing_changes(name: str) -> None:
     values = PRESETS["default"][name]
-    assert adapted(name, values, 943, 4.0) == values
+    assert adapted(name, values, 943, 90_570, 4.0) == values
 
 
 def test_adapted_to_a_scale_of_100_ratings_are_learned_five_times_as_fast() -> None:
     values = {"learning_rate": "0.0015", "weight_decay": "0.0002", "epochs": "40"}
     wide = {"learning_rate": "0.0075", "weight_decay": "0.005", "epochs": "40"}
-    assert adapted("rating", values, 943, 100.0) == wide
-    assert adapted("deep_mf", values, 94_300, 100.0) == wide
-    assert adapted("recommendation", values, 943, 100.0) == values  # whose labels are 0 and 1
+    assert adapted("rating", values, 943, 90_570, 100.0) == wide
+    assert adapted("deep_mf", values, 94_300, 9_057_000, 100.0) == wide
+    assert (
+        adapted("recommendation", values, 943, 90_570, 100.0) == values
+    )  # whose labels are 0 and 1
 
 
 def test_adapted_to_more_users_embeddings_decay_less() -> None:
     values = {"learning_rate": "0.004", "weight_decay": "0.0002"}
     fewer = {"learning_rate": "0.004", "weight_decay": "2e-05"}
-    assert adapted("recommendation", values, 9_430, 9.0) == fewer
-    assert adapted("recommendation", values, 10, 9.0) == values
+    assert adapted("recommendation", values, 9_430, 90_570, 9.0) == fewer
+    assert adapted("recommendation", values, 10, 90_570, 9.0) == values
 
 
 def test_adapted_to_ratings_that_are_all_the_same_nothing_changes() -> None:
     values = PRESETS["default"]["rating"]
-    assert adapted("rating", values, 943, 0.0) == values
+    assert adapted("rating", values, 943, 90_570, 0.0) == values
+
+
+@pytest.mark.parametrize(
+    ("train", "epochs"), [(90_570, "5"), (45_285, "10"), (900, "30"), (10**7, "5")]
+)
+def test_adapted_to_fewer_ratings_of_a_user_the_deep_network_sees_them_more_often(
+    train: int, epochs: str
+) -> None:
+    """Half of MovieLens's ratings of a user twice as often; at most six times as often."""
+    assert adapted("deep_mf", {"epochs": "5"}, 943, train, 4.0) == {"epochs": epochs}
+    assert adapted("rating", {"epochs": "5"}, 943, train, 4.0) == {"epochs": "5"}

@@ -57,7 +57,7 @@ def export(
     """
     with _replacing(Path(out)) as folder:
         bucket = folder / "bucket"
-        files = {task: _files(bucket, channels) for task, channels in layout.INPUT.items()}
+        files = {task: _files(bucket, channels) for task, channels in _input(data).items()}
         scale = data.scale
         rows, liked = parts.train, scale.likes(parts.train.rating).astype(np.int8)
         if taught is not None:
@@ -74,11 +74,14 @@ def export(
                 ("train", "train", rows.take(order), liked[order]),
                 ("validation", "test", parts.validation, judged),
             ):
+                if data.events:
+                    continue
                 _write_lines(files["rating"][channel], some, some.rating, bar)
                 _write_lines(files["recommendation"][channel], some, yes, bar)
                 _write_records(files["factorization_machines"][other], some, vocabulary, bar)
             # who watched what, liked or not: the pairs that there are, all positive
-            watched = parts.train.take(np.random.default_rng(seed).permutation(len(parts.train)))
+            watched = _repeated(parts.train) if data.events else parts.train
+            watched = watched.take(np.random.default_rng(seed).permutation(len(watched)))
             ones = np.ones(len(watched), np.int8)
             _write_lines(files["retrieval"]["train"], watched, ones, bar)
         _write_movies(_file(bucket, layout.ITEMS), data)
@@ -167,6 +170,22 @@ def _promised_digest(manifest: Path) -> str | None:
         return None
     digest = told.get("digest") if isinstance(told, dict) and "object2vec" in told else None
     return digest if isinstance(digest, str) else None
+
+
+def _input(data: DataSet) -> dict[str, dict[str, str]]:
+    """The files of each channel, of all that can be trained on the data."""
+    return {
+        task: channels
+        for task, channels in layout.INPUT.items()
+        if task == "retrieval" or not data.events
+    }
+
+
+def _repeated(rows: Ratings) -> Ratings:
+    """Events' rows; what happened 2, 4 or 8 times as often as the rarest comes 2, 3 or 4 times."""
+    least = max(float(rows.rating.min()), 1e-9)
+    times = 1 + np.floor(np.log2(np.maximum(rows.rating, least) / least)).astype(np.int64)
+    return rows.take(np.repeat(np.arange(len(rows)), np.clip(times, 1, 4)))
 
 
 def _files(bucket: Path, keys: Mapping[str, str]) -> dict[str, Path]:
@@ -283,10 +302,10 @@ def _manifest(data: DataSet, parts: Split, digest: str) -> dict[str, Any]:
         "ids": data.users.labels is not None or data.items.labels is not None,
         "object2vec": _vocabulary(data),
         "scale": data.scale.as_json(),
-        "baselines": baselines(parts, data.scale),
+        "baselines": {} if data.events else baselines(parts, data.scale),
         "sample": _sample(parts),
         "genres": catalogue.genres(data.movies),
-        "keys": layout.KEYS,
+        "keys": layout.KEYS | {"input": _input(data)},
     }
 
 

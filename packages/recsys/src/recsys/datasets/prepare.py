@@ -70,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
         data = replace(_obtain(options), liked=options.liked)
         scale = data.scale
         parts = split(data, seed=options.seed)
+        if options.teacher and data.events:
+            raise InputError("--teacher: expects ratings of all pairs, and the data have none")
         taught = _ask_teacher(parts.train, scale, options.seed) if options.teacher else None
         manifest = export(data, parts, options.out, options.seed, taught)
     except InputError as error:
@@ -105,8 +107,8 @@ def _columns(text: str) -> dict[str, str]:
 def _obtain(options: argparse.Namespace) -> DataSet:
     """The first that can be had: what was asked for, the cache, the download, generated ratings.
 
-    Repeated ratings of the same item by a user are reduced to the newest, lest the same pair be
-    learned from and judged by.
+    Repeated ratings of the same item by a user are reduced to the newest, and repeated events to
+    their sum, so that no pair is both learned from and judged by.
     """
     if options.data is not None:
         data = load(options.data, options.columns, items=options.items, encoding=options.encoding)
@@ -116,6 +118,11 @@ def _obtain(options: argparse.Namespace) -> DataSet:
         data = load(folder)
     else:
         data = _download_or_generate(options)
+    if not data.events and not data.scale.separates:
+        note = f"all ratings are {data.scale.least:g}, so they count as events"
+        data = replace(data, events=True, notes=(*data.notes, note))
+    if data.events:
+        return replace(data, ratings=data.ratings.totals())
     newest = data.ratings.newest()
     if repeats := len(data.ratings) - len(newest):
         note = f"{repeats:,} older ratings of the same item by the same user were left out"
@@ -144,23 +151,22 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
     """Print what was done and what there is to beat."""
     rows, scale = data.ratings, data.scale
     liked = scale.likes(rows.rating).mean()
+    what = "pairs" if data.events else "ratings"
     first, last = (
         f"{datetime.fromtimestamp(int(stamp), UTC):%B %Y}"
         for stamp in (rows.timestamp.min(), rows.timestamp.max())
     )
-    mse, accuracy = (manifest["baselines"][k] for k in ("rating_mse", "recommendation_accuracy"))
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     lines = [
         f"{out}: {data.source}",
-        f"  {len(rows):,} ratings by {manifest['users']:,} users of {manifest['items']:,} items, "
+        f"  {len(rows):,} {what} by {manifest['users']:,} users of {manifest['items']:,} items, "
         f"{first} to {last}",
-        f"  ratings {scale}; {scale.liked:g} or more is liked: {liked:.0%} of them",
+        _EVENTS
+        if data.events
+        else f"  ratings {scale}; {scale.liked:g} or more is liked: {liked:.0%} of them",
         f"  {manifest['train']:,} to learn from, {manifest['validation']:,} to be judged by: "
         f"{manifest['split']}",
-        f"  to beat, rating MSE: biases {mse['bias']:.4f}, user's mean {mse['user_mean']:.4f}, "
-        f"mean {mse['global_mean']:.4f}",
-        f"  to beat, recommendation accuracy: biases {accuracy['bias']:.4f}, "
-        f"majority {accuracy['majority']:.4f}",
+        *_to_beat(manifest["baselines"]),
         *(f"  note: {note}" for note in (*data.notes, *personalize.notes(data))),
         *_health(out),
         f"  {size / 1e6:,.1f} MB in {seconds:.1f} s",
@@ -171,7 +177,7 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
             f"  in their place {manifest['teacher']['lines']:,} training lines that nobody gave: "
             "what a Bayesian factorization machine, fitted on them alone, expects of all pairs",
         )
-    if not 0.05 < liked < 0.95:
+    if not data.events and not 0.05 < liked < 0.95:
         lines.insert(
             -1,
             f"  note: nearly all ratings fall on one side of {scale.liked:g}, so the "
@@ -179,6 +185,26 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
             "(make rehearse LIKED=VALUE)",
         )
     print("\n".join(lines))
+
+
+_EVENTS = (
+    "  events, no ratings: lists, Amazon Personalize and Object2Vec's model of who has what are "
+    "deployed;\n  Object2Vec's rating and recommendation models, deep_mf and "
+    "factorization_machines need ratings and are left out"
+)
+
+
+def _to_beat(baselines: dict[str, dict[str, float]]) -> list[str]:
+    """What a model of ratings has to beat; nothing where there are no ratings."""
+    if not baselines:
+        return []
+    mse, accuracy = baselines["rating_mse"], baselines["recommendation_accuracy"]
+    return [
+        f"  to beat, rating MSE: biases {mse['bias']:.4f}, user's mean {mse['user_mean']:.4f}, "
+        f"mean {mse['global_mean']:.4f}",
+        f"  to beat, recommendation accuracy: biases {accuracy['bias']:.4f}, "
+        f"majority {accuracy['majority']:.4f}",
+    ]
 
 
 def _health(out: Path) -> list[str]:

@@ -128,6 +128,17 @@ class Ratings:
         last = np.append(np.diff(pair[order]) != 0, True)
         return self.take(np.sort(order[last]))
 
+    def totals(self) -> "Ratings":
+        """One row a (user, item): the sum of what they have, at the newest time of them."""
+        pair = (self.user.astype(np.int64) << 32) | self.item
+        _, first, place = np.unique(pair, return_index=True, return_inverse=True)
+        latest = np.zeros(len(first), np.int64)
+        np.maximum.at(latest, place, self.timestamp)
+        total = np.bincount(place, self.rating).astype(np.float32)
+        order = np.argsort(first)
+        kept = first[order]
+        return Ratings(self.user[kept], self.item[kept], total[order], latest[order])
+
 
 @dataclass(frozen=True, eq=False)
 class MovieTable:
@@ -194,6 +205,7 @@ class DataSet:
         folder: of the MovieLens 100k files, which ship their own splits.
         notes: what a person should know about how the data was read.
         liked: the least rating of a liked item, where a person says so.
+        events: whether `ratings` are no ratings: how often, or how much, something happened.
     """
 
     ratings: Ratings
@@ -205,6 +217,7 @@ class DataSet:
     folder: Path | None = None
     notes: tuple[str, ...] = ()
     liked: float | None = None
+    events: bool = False
 
     @cached_property
     def scale(self) -> Scale:
@@ -213,4 +226,4 @@ class DataSet:
         Raises:
             DataError: what is liked is not on it.
         """
-        return Scale.of(self.ratings.rating, self.liked)
+        return Scale.of(self.ratings.rating, self.liked, events=self.events)

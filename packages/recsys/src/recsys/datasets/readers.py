@@ -148,7 +148,7 @@ def _load_tables(
     name, format_ = _named(files, tables, about, len(rows))
     data = _assemble(rows, users, items, known, name, format_, path)
     notes = (*dict.fromkeys(note for table in tables for note in table.notes), *notes)
-    return replace(data, notes=(*data.notes, *notes))
+    return replace(data, notes=(*data.notes, *notes), events=not _has(tables, "rating"))
 
 
 # Which files

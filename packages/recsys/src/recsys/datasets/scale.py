@@ -21,15 +21,20 @@ class Scale:
         least, most: the lowest and the highest rating.
         step: between neighbouring ratings; None where they are on no grid, or all the same.
         liked: a rating of this or more is a recommendation.
+        events: whether these are no ratings, but how often, or how much, something happened: all
+            of it is liked.
     """
 
     least: float
     most: float
     step: float | None
     liked: float
+    events: bool = False
 
     @classmethod
-    def of(cls, ratings: NDArray[np.floating], liked: float | None = None) -> "Scale":
+    def of(
+        cls, ratings: NDArray[np.floating], liked: float | None = None, *, events: bool = False
+    ) -> "Scale":
         """Find the scale of some ratings.
 
         Without a threshold of the user's own, it is the lowest rating of the scale's upper half
@@ -40,12 +45,15 @@ class Scale:
         Args:
             ratings: at least one.
             liked: a threshold to use instead.
+            events: whether these are counts or amounts of events.
 
         Raises:
             DataError: no rating is below the threshold, or none reaches it.
         """
         levels, counts = np.unique(np.asarray(ratings, np.float32), return_counts=True)
         least, most = _plain(levels[0]), _plain(levels[-1])
+        if events:
+            return cls(least, most, _step(levels), least, events=True)
         if liked is not None and not least < liked <= most:
             words = (
                 f"no rating above {least:g} and up to {most:g} is {liked:g}: give a threshold "
@@ -66,18 +74,19 @@ class Scale:
 
     def interests(self, ratings: NDArray[Any]) -> NDArray[np.bool_]:
         """Which ratings are above the lowest ninth of the scale."""
-        if not self.separates:
+        if self.events or not self.separates:
             return np.ones(len(ratings), bool)
         found: NDArray[np.bool_] = ratings > self.least + _CLICKED * (self.most - self.least)
         return found
 
-    def as_json(self) -> dict[str, float | None]:
+    def as_json(self) -> dict[str, float | bool | None]:
         """As manifest.json and catalogue.json have it."""
         return {
             "least": self.least,
             "most": self.most,
             "step": self.step,
             "liked": self.liked,
+            "events": self.events,
         }
 
     def __str__(self) -> str:

@@ -75,11 +75,12 @@ def test_every_key_of_the_manifest_is_there_and_nothing_else_is(
     manifest, _ = exported(data, tmp_path / "out")
     keys = manifest["keys"]
     bucket = tmp_path / "out" / "bucket"
-    named = {keys["catalogue"], keys["ratings"], keys["items"]}
+    named = {keys[name] for name in ("catalogue", "ratings", "held_out", "items", "interactions")}
     named |= {key for channels in keys["input"].values() for key in channels.values()}
     named |= {keys["ids"]} if numbered else set()
     written = {path.relative_to(bucket).as_posix() for path in bucket.rglob("*") if path.is_file()}
-    assert {one for one in written if not one.startswith(keys["personalize"])} == named
+    prefixes = keys["personalize"], keys["histories"]
+    assert {one for one in written if not one.startswith(prefixes)} == named
     # the AWS workshop's keys, to the letter
     assert keys["ratings"] == "object2vec/movielens/ml-100k/ua.base"
     assert keys["items"] == "object2vec/movielens/ml-100k/u.item"

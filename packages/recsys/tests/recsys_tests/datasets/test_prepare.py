@@ -116,7 +116,7 @@ def test_what_is_liked_can_be_said_and_goes_into_labels_and_manifest(
     assert "from 1 to 10" in capsys.readouterr().err
     assert main([*arguments, "--liked", "3"]) == 0
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["scale"] == {"least": 1, "most": 10, "step": 1, "liked": 3}
+    assert manifest["scale"] == {"least": 1, "most": 10, "step": 1, "liked": 3, "events": False}
     channels = manifest["keys"]["input"]["recommendation"].values()
     labels = [
         json.loads(line)["label"]
