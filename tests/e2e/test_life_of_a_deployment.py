@@ -562,7 +562,7 @@ def test_what_nobody_calls_goes_by_itself(
         datum.timestamp -= timedelta(hours=7)
     assert _caretaker()["deleted"] == ["recommender-Object2Vec"]
     ((*_, message),) = [t.sent_notifications for t in sns_backends[ACCOUNT][REGION].topics.values()]
-    assert "Nobody called anything in recommender-Object2Vec for 6 hours" in str(message)
+    assert "Nothing in recommender-Object2Vec was called for 6 hours" in str(message)
     cloudformation.get_waiter("stack_delete_complete").wait(
         StackName=stack.id, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
     )

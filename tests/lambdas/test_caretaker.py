@@ -223,7 +223,7 @@ def test_a_deletion_is_told(cloudformation: CloudFormation, cloudwatch: CloudWat
     (message,) = sns.said
     assert message["TopicArn"] == "arn"
     assert len(message["Subject"]) < 100
-    assert "Nobody called anything in r-A for 24 hours" in message["Message"]
+    assert "Nothing in r-A was called for 24 hours" in message["Message"]
     cloudwatch.calls[("Invocations", "r-ratingModel")] = 1
     make(cloudformation, cloudwatch, sns=sns, topic="arn")
     assert len(sns.said) == 1

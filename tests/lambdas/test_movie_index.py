@@ -160,7 +160,7 @@ class TestNeighbours:
     def test_of_an_unknown_movie_there_are_none(self, function: ModuleType, arn: str) -> None:
         asked = {"bucket_name": BUCKET, "movie_id_to_examine": 999}
         told = refusal(function, asked)
-        assert told.startswith("Movie 999 is not among the movies that s3://movies listed")
+        assert told.startswith("Movie 999 is not in the index of s3://movies")
 
     def test_of_another_bucket_are_refused(self, function: ModuleType) -> None:
         told = refusal(function, {"bucket_name": "other", "movie_id_to_examine": 1})

@@ -226,16 +226,16 @@ BAD_EVENTS: list[tuple[object, str]] = [
     ({"data": "9" * 5_000, "type": "rating"}, "`data` is not JSON"),
     ({"data": '{"instances": [{"in0": [NaN], "in1": [1]}]}', "type": "rating"}, "NaN is no JSON"),
     ({"data": '{"instances": [{"in0": [1], "in1": [-Infinity]}]}', "type": "rating"}, "-Infinity"),
-    ({"data": "[]", "type": "rating"}, "`data` must hold an object"),
-    ({"data": None, "type": "rating"}, "`data` must hold an object"),
+    ({"data": "[]", "type": "rating"}, "`data` must contain an object"),
+    ({"data": None, "type": "rating"}, "`data` must contain an object"),
     ({"data": "{}", "type": "rating"}, "must be a list of instances, but it is missing"),
     ({"data": '{"instances": 5}', "type": "rating"}, "but it is 5"),
-    ({"data": '{"instances": [], "x": 1}', "type": "rating"}, '`data` holds unknown "x"'),
+    ({"data": '{"instances": [], "x": 1}', "type": "rating"}, '`data` has unknown "x"'),
     (data(), "`instances` is empty"),
     (data(5), "instance 0 must be an object with in0 and in1, not 5"),
     (data({"in0": [1]}), "instance 0 lacks in1, the movie id in a list"),
     (data({"in1": [1]}), "instance 0 lacks in0, the user id in a list"),
-    (data({"in0": [1], "in1": [2], "in2": [3]}), 'instance 0 holds unknown "in2"'),
+    (data({"in0": [1], "in1": [2], "in2": [3]}), 'instance 0 has unknown "in2"'),
     (data({"in0": 1, "in1": [2]}), "instance 0: in0 must be a list of one user id, not 1"),
     (data({"in0": [], "in1": [2]}), "in0 must be a list of one user id, not []"),
     (data({"in0": [1, 2], "in1": [2]}), "in0 must be a list of one user id, not [1, 2]"),
@@ -245,7 +245,7 @@ BAD_EVENTS: list[tuple[object, str]] = [
     (data({"in0": ["1"], "in1": [2]}), 'not "1"'),
     (data({"in0": [1], "in1": [None]}), "not null"),
     (data({"in0": [3_000_000], "in1": [1]}), "not 3000000"),
-    (data(*[{"in0": [1], "in1": [1]}] * 10_001), "holds 10,001 instances"),
+    (data(*[{"in0": [1], "in1": [1]}] * 10_001), "has 10,001 instances"),
     ({"type": "rating", "user": 1}, "`movies` must be a list of movie ids, but it is missing"),
     ({"type": "rating", "movies": [1]}, "`user` is missing"),
     ({"type": "rating", "user": 1, "movies": []}, "`movies` is empty"),
@@ -321,12 +321,12 @@ class TestEndpointErrors:
             ),
             (
                 client_error("ModelError", "Received server error (500)", OriginalStatusCode=500),
-                "The model behind endpoint ratingModel failed; its log tells more. "
-                "It said: Received server error (500)",
+                "The model behind endpoint ratingModel failed; see its log. "
+                "It returned: Received server error (500)",
             ),
             (
                 client_error("ValidationError", "Endpoint ratingModel of account 1 not found."),
-                "Endpoint ratingModel cannot be invoked; does it exist, is it in service? "
+                "Endpoint ratingModel cannot be invoked; does it exist, and is it in service? "
                 "(Endpoint ratingModel of account 1 not found.)",
             ),
             (
@@ -346,7 +346,7 @@ class TestEndpointErrors:
             ),
             (
                 client_error("InternalFailure", "oops"),
-                "Endpoint ratingModel did not answer: InternalFailure: oops",
+                "Endpoint ratingModel did not respond: InternalFailure: oops",
             ),
             (
                 EndpointConnectionError(endpoint_url="http://x"),
@@ -511,11 +511,11 @@ class TestRanking:
         [
             ({"rank_by": "fame"}, '`rank_by` must be "popularity_adjusted", not "fame"'),
             ({"rank_by": None}, '`rank_by` must be "popularity_adjusted", not null'),
-            ({"type": "rating"}, '`rank_by` goes with the type "recommendation"'),
+            ({"type": "rating"}, '`rank_by` requires the type "recommendation"'),
             ({"format": "sentence"}, "answers one pair, with no `rank_by`"),
             (
                 {"rank_by": "fame", "type": "rating", "top_k": 0, "movies": []},
-                "`rank_by` goes with the type",
+                "`rank_by` requires the type",
             ),
         ],
     )

@@ -810,10 +810,10 @@ class TestBadProperties:
             ({"NamePrefix": None}, "NamePrefix must be a string"),
             ({"NamePrefix": "x" * 60}, "at most 63 characters"),
             ({"NamePrefix": "under_score"}, "it must match"),
-            ({"Request": "text"}, "Request must hold the create call's parameters"),
+            ({"Request": "text"}, "Request must contain the create call's parameters"),
             ({"Request": {}}, 'Missing required parameter in input: "RoleArn"'),
             ({"Request": REQUEST | {"Spot": "true"}}, "Request.Spot is unknown; known are Traini"),
-            ({"Request": REQUEST | {"TrainingJobName": "x"}}, "TrainingJobName must be left out"),
+            ({"Request": REQUEST | {"TrainingJobName": "x"}}, "TrainingJobName must be omitted"),
             (
                 {"Request": REQUEST | {"EnableNetworkIsolation": "yes"}},
                 "Request.EnableNetworkIsolation must be a boolean, not 'yes'",
@@ -855,8 +855,8 @@ class TestBadProperties:
         ("change", "told"),
         [
             ({"Kind": "Oven"}, "Kind must be TrainingJob, as Arn says, not 'Oven'"),
-            ({"Arn": "arn:aws:s3:::x"}, "Arn must be that of a trained thing"),
-            ({"Arn": None}, "Arn must be that of a trained thing, not None"),
+            ({"Arn": "arn:aws:s3:::x"}, "Arn must be that of a trained resource"),
+            ({"Arn": None}, "Arn must be that of a trained resource, not None"),
             ({"Seconds": "3001"}, "Seconds must be a whole number up to 3000, not '3001'"),
             ({"Seconds": "-1"}, "not '-1'"),
             ({"Seconds": "soon"}, "not 'soon'"),

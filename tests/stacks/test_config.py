@@ -88,7 +88,7 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         },
     )
     expected = [
-        "prefx: there is no such setting; is prefix meant?",
+        "prefx: unknown setting; did you mean prefix?",
         "preset: 'small' is not one of",
         "region: 'mars-1' is not one of",
         "account: '123' is not an account's 12 digits",
@@ -96,7 +96,7 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         "architecture: 'mips' is not one of arm64, x86_64",
         "log_days: '31' is not one of",
         "rating.epochs: '0' is not a whole number from 1 to 100",
-        "rating.epoch: not a hyperparameter",
+        "rating.epoch: not a known hyperparameter",
         "rating.mlp_activation: 'gelu' is not one of tanh, relu, linear",
         "rating.comparator_list: 'concat,sum' is not some of hadamard, concat, abs_diff",
         "recommendation.learning_rate: '1_0' is not a number from 1e-06 to 1",
@@ -114,10 +114,10 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
 @pytest.mark.parametrize(
     ("context", "told"),
     [
-        ({"prefix": "Anna"}, "'Anna' is not small letters and digits"),
-        ({"prefix": "a--b"}, "'a--b' is not small letters and digits"),
-        ({"prefix": "1a"}, "'1a' is not small letters and digits"),
-        ({"suffix": "x_y"}, "'x_y' is not small letters and digits"),
+        ({"prefix": "Anna"}, "'Anna' is not lower-case letters and digits"),
+        ({"prefix": "a--b"}, "'a--b' is not lower-case letters and digits"),
+        ({"prefix": "1a"}, "'1a' is not lower-case letters and digits"),
+        ({"suffix": "x_y"}, "'x_y' is not lower-case letters and digits"),
         # 63 characters are a solution's most: 28 + len("-item-attribute-affinity-0123456789").
         ({"prefix": "a" * 29}, "at most 28 characters long"),
         ({"prefix": "a" * 20, "suffix": "b" * 8}, "prefix with suffix: "),
@@ -125,7 +125,7 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         ({"endpoint.instances": 3, "endpoint.max_instances": 2}, "at least endpoint.instances"),
         ({"rating.dropout": "nan"}, "rating.dropout: 'nan' is not a number from 0 to 1"),
         ({"rating.epochs": "2.5"}, "rating.epochs: '2.5' is not a whole number"),
-        ({"operations.budget_usd": 5}, "operations.budget_usd: set operations.email too"),
+        ({"operations.budget_usd": 5}, "operations.budget_usd: also set operations.email"),
         (
             {
                 "operations.budget_usd": 5,
@@ -133,11 +133,11 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
                 "region": "eu-north-1",
                 "personalize.groups": "off",
             },
-            "operations.budget_usd: CloudFormation makes no budgets in eu-north-1",
+            "operations.budget_usd: CloudFormation does not support budgets in eu-north-1",
         ),
         (
             {"neighbours": "s3vectors", "region": "il-central-1", "personalize.groups": "off"},
-            "neighbours: Amazon S3 Vectors does not exist in il-central-1; set it to memory",
+            "neighbours: Amazon S3 Vectors is not available in il-central-1; set it to memory",
         ),
         (
             {"neighbours": "s3vectors", "retrieval.enc_dim": 4097},
@@ -146,7 +146,7 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         ({"operations.email": "anna"}, "operations.email: 'anna' is not an e-mail address"),
         ({"operations.idle_hours": 337}, "'337' is not a whole number from 0 to 336"),
         ({"operations.idle_hours": 5}, "operations.idle_hours: '5' is less than 6 hours"),
-        ({"training": "much"}, "training: there is no such setting"),
+        ({"training": "much"}, "training: unknown setting"),
     ],
 )
 def test_one_bad_value_is_one_error(read: Any, context: dict[str, Any], told: str) -> None:
@@ -168,7 +168,7 @@ def test_a_longer_chain_of_waiters_allows_a_longer_training(read: Any) -> None:
 
 
 def test_the_credentials_region_is_checked_where_none_is_named(data: Path) -> None:
-    with pytest.raises(ConfigError, match=r"does not exist in eu-isoe-west-1"):
+    with pytest.raises(ConfigError, match=r"is not available in eu-isoe-west-1"):
         Config.from_context({"data": str(data)}, default_region="eu-isoe-west-1")
     named = Config.from_context(
         {"data": str(data), "region": "us-east-1"}, default_region="eu-isoe-west-1"
@@ -191,7 +191,7 @@ def test_no_data_says_what_to_do(tmp_path: Path) -> None:
 def test_a_torn_manifest_and_missing_files_say_what_to_do(tmp_path: Path) -> None:
     folder = write_data(tmp_path)
     (folder / "bucket/object2vec/movielens/input/rating/train/train_r.jsonl").unlink()
-    with pytest.raises(ConfigError, match=r"train_r\.jsonl: make it with `make data`"):
+    with pytest.raises(ConfigError, match=r"train_r\.jsonl: create it with `make data`"):
         Config.from_context({"data": str(folder)})
     for text in ("{", json.dumps({"object2vec": {}}), json.dumps([])):
         (folder / "manifest.json").write_text(text)
@@ -226,5 +226,7 @@ def test_a_manifest_of_another_version_says_what_to_do(tmp_path: Path) -> None:
     folder = write_data(tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     (folder / "manifest.json").write_text(json.dumps({**manifest, "version": 2, "keys": {}}))
-    with pytest.raises(ConfigError, match=r"is of version 2, and 1 is needed: make it with `make"):
+    with pytest.raises(
+        ConfigError, match=r"has version 2, but 1 is required: create it with `make"
+    ):
         Config.from_context({"data": str(folder)})

@@ -368,7 +368,7 @@ def test_a_report_about_other_data_does_not_count(tmp_path: Path) -> None:
     data = write_data(tmp_path)
     (data / "bucket/personalize/custom/interactions.csv").write_text("1,2,Rating,4,881250949")
     (error,) = errors_of(data, {})
-    assert "is about other data than there is now: run `python -m recsys health`" in error
+    assert "the health report is out of date: run `python -m recsys health`" in error
     (data / "health.json").unlink()
     (error,) = errors_of(data, {})
     assert "run `python -m recsys health`" in error
