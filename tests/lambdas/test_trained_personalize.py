@@ -551,7 +551,10 @@ class TestFaults:
         assert len(personalize.named()) == 0
 
     @pytest.mark.parametrize("operation", OPERATIONS)
-    def test_denied(self, personalize: Personalize, operation: str) -> None:
+    def test_denied(
+        self, personalize: Personalize, monkeypatch: pytest.MonkeyPatch, operation: str
+    ) -> None:
+        monkeypatch.setattr(resource, "SETTLING", 0)
         personalize.faults[operation] = [denied]
         with pytest.raises(TrainedResourceError, match="is not authorized to perform"):
             life(personalize)
