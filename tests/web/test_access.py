@@ -307,7 +307,7 @@ def test_a_browser_gets_nothing_for_another_sites_page(
             document.body.append(form); form.submit(); }}"""
         with tab.expect_navigation():
             tab.evaluate(form)
-        assert "Another site's page asked for this" in tab.content()
+        assert "This request came from another site's page" in tab.content()
         tally("inputs tried", "requests of other sites to the page")
         tab.go_back()
     assert (aws.questions, aws.events) == (0, 0)

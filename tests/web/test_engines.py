@@ -135,10 +135,10 @@ def refused(code: str) -> ClientError:
     ("error", "words"),
     [
         (refused("ThrottlingException"), "deep is too busy"),
-        (refused("AccessDeniedException"), "may not ask deep"),
-        (refused("ValidationError"), "deep did not answer: ValidationError"),
+        (refused("AccessDeniedException"), "may not call deep"),
+        (refused("ValidationError"), "deep did not respond: ValidationError"),
         (EndpointConnectionError(endpoint_url="u"), "deep could not be reached"),
-        (KeyError("predictions"), "deep answered something else"),
+        (KeyError("predictions"), "deep returned an unexpected response"),
     ],
 )
 def test_trouble_is_told_in_words(catalogue: Catalogue, error: Exception, words: str) -> None:
