@@ -21,7 +21,7 @@ def errors_of(read: Any, **context: object) -> tuple[str, ...]:
     return caught.value.errors
 
 
-def test_nothing_said_gives_the_documented_defaults(read: Any) -> None:
+def test_defaults_are_the_documented_ones(read: Any) -> None:
     config = read()
     assert config.name("Data") == "recommender-Data"
     assert (config.account, config.region) == (None, None)
@@ -32,7 +32,7 @@ def test_nothing_said_gives_the_documented_defaults(read: Any) -> None:
     assert (config.architecture, config.kms, config.log_days) == ("arm64", False, 30)
 
 
-def test_the_workshops_hyperparameters(read: Any) -> None:
+def test_workshop_preset_has_the_workshops_hyperparameters(read: Any) -> None:
     config = read(preset="workshop")
     rating, recommendation = (config.hyperparameters[t] for t in ("rating", "recommendation"))
     assert (rating["output_layer"], recommendation["output_layer"]) == (
@@ -50,24 +50,24 @@ def test_the_workshops_hyperparameters(read: Any) -> None:
         assert (one["enc0_vocab_size"], one["enc1_vocab_size"]) == ("944", "1684")
 
 
-def test_the_command_line_wins_over_an_object_in_cdk_json(read: Any) -> None:
+def test_command_line_overrides_cdk_json(read: Any) -> None:
     config = read(**{"rating.epochs": "5", "rating": {"epochs": 9, "dropout": 0.25}})
     assert config.hyperparameters["rating"]["epochs"] == "5"
     assert config.hyperparameters["rating"]["dropout"] == "0.25"
     assert config.hyperparameters["recommendation"]["epochs"] != "9"
 
 
-def test_hyperparameters_of_truth_are_spelled_as_object2vec_does(read: Any) -> None:
+def test_boolean_hyperparameters_use_object2vecs_spelling(read: Any) -> None:
     config = read(rating={"tied_token_embedding_weight": True})
     assert config.hyperparameters["rating"]["tied_token_embedding_weight"] == "True"
 
 
-def test_a_serverless_endpoint(read: Any) -> None:
+def test_serverless_endpoint_settings_are_read(read: Any) -> None:
     config = read(endpoint={"kind": "serverless"}, **{"endpoint.memory_mb": "4096"})
     assert config.endpoint == ServerlessEndpoint(memory_mb=4096, max_concurrency=5)
 
 
-def test_all_errors_are_told_at_once(read: Any) -> None:
+def test_errors_are_all_reported_at_once(read: Any) -> None:
     errors = errors_of(
         read,
         prefx="a",
@@ -149,25 +149,25 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         ({"training": "much"}, "training: unknown setting"),
     ],
 )
-def test_one_bad_value_is_one_error(read: Any, context: dict[str, Any], told: str) -> None:
+def test_invalid_value_is_one_error(read: Any, context: dict[str, Any], told: str) -> None:
     (error,) = errors_of(read, **context)
     assert told in error
 
 
-def test_the_longest_prefix_makes_names_that_aws_takes(read: Any) -> None:
+def test_longest_prefix_gives_valid_names(read: Any) -> None:
     config = read(prefix="a" * 28)
     assert len(config.name("item-attribute-affinity-0123456789")) == 63
     assert len(config.name("Recommendation_Engine_Object2Vec")) <= 64
     assert len(config.name("recommendation-0123456789")) <= 63
 
 
-def test_a_longer_chain_of_waiters_allows_a_longer_training(read: Any) -> None:
+def test_more_waiters_allow_a_longer_training(read: Any) -> None:
     assert read(**{"training.waits": 4}).training.max_minutes == 150
     assert read(**{"training.waits": 1}).training.max_minutes == 50
     assert read(**{"training.waits": 4, "training.max_minutes": 200}).training.max_minutes == 200
 
 
-def test_the_credentials_region_is_checked_where_none_is_named(data: Path) -> None:
+def test_region_of_the_credentials_is_checked(data: Path) -> None:
     with pytest.raises(ConfigError, match=r"is not available in eu-isoe-west-1"):
         Config.from_context({"data": str(data)}, default_region="eu-isoe-west-1")
     named = Config.from_context(
@@ -176,11 +176,11 @@ def test_the_credentials_region_is_checked_where_none_is_named(data: Path) -> No
     assert named.region == "us-east-1"
 
 
-def test_the_cdks_own_context_is_none_of_ours(read: Any) -> None:
+def test_context_of_the_cdk_is_ignored(read: Any) -> None:
     assert read(**{"@aws-cdk/core:checkSecretUsage": True, "aws:cdk:enable-path-metadata": True})
 
 
-def test_no_data_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_data_is_reported_with_advice(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         Config.from_context({"data": str(tmp_path)})
     (error,) = caught.value.errors
@@ -188,7 +188,7 @@ def test_no_data_says_what_to_do(tmp_path: Path) -> None:
     assert "`make data`" in error
 
 
-def test_a_torn_manifest_and_missing_files_say_what_to_do(tmp_path: Path) -> None:
+def test_incomplete_data_is_reported_with_advice(tmp_path: Path) -> None:
     folder = write_data(tmp_path)
     (folder / "bucket/object2vec/movielens/input/rating/train/train_r.jsonl").unlink()
     with pytest.raises(ConfigError, match=r"train_r\.jsonl: create it with `make data`"):
@@ -199,7 +199,7 @@ def test_a_torn_manifest_and_missing_files_say_what_to_do(tmp_path: Path) -> Non
             Config.from_context({"data": str(folder)})
 
 
-def test_a_digest_is_of_the_tasks_own_files(tmp_path: Path) -> None:
+def test_digest_covers_only_the_tasks_files(tmp_path: Path) -> None:
     def digests(name: str, **content: Any) -> dict[str, str]:
         folder = write_data(tmp_path / name, **content)
         return Config.from_context({"data": str(folder)}).data.digests
@@ -214,7 +214,7 @@ def test_a_digest_is_of_the_tasks_own_files(tmp_path: Path) -> None:
     assert changed("d", ratings="5") == {"rating", "factorization_machines", "interactions"}
 
 
-def test_every_setting_is_documented(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_all_documented(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (PROJECT / "docs" / "configuration.md").read_text("utf-8")
     settings = Settings({"data": str(data)})
     monkeypatch.setattr("stacks.config.Settings", lambda _: settings)
@@ -222,7 +222,7 @@ def test_every_setting_is_documented(data: Path, monkeypatch: pytest.MonkeyPatch
     assert settings.known == set(re.findall(r"^\| `([a-z_.]+)`", text, re.MULTILINE))
 
 
-def test_a_manifest_of_another_version_says_what_to_do(tmp_path: Path) -> None:
+def test_manifest_of_another_version_is_reported_with_advice(tmp_path: Path) -> None:
     folder = write_data(tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     (folder / "manifest.json").write_text(json.dumps({**manifest, "version": 2, "keys": {}}))
