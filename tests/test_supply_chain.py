@@ -1,4 +1,4 @@
-"""What is said of vulnerabilities and secrets, and of services that do not answer."""
+"""The reports on vulnerabilities and secrets, and on unreachable services."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The disk under a training is full: a file system of its own, never the machine's."""
+"""A training on a full disk: a separate file system, never the machine's."""
 
 import json
 import os

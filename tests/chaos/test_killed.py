@@ -21,7 +21,7 @@ ASLEEP = "import time\ndef handler(event, context):\n    time.sleep(60)\n"
 
 
 def function(aws: Any, name: str, source: str) -> None:
-    """Make one, with a role of its own."""
+    """Create one with its own role."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as made:
         made.writestr("index.py", source)

@@ -53,7 +53,7 @@ class Life:
 
 @pytest.fixture(scope="module")
 def workbench(workbench: Workbench) -> Workbench:
-    """With every engine but Amazon Personalize, whose life has a test of its own; watched over."""
+    """With monitoring and every engine except Amazon Personalize, which has a separate test."""
     settings = (
         "personalize.groups=off",
         "engines=deep_mf,factorization_machines",
@@ -158,7 +158,7 @@ def test_killed_training_rolls_back_with_the_reason(
 
 
 def _halt_trainings(count: int, deployment: threading.Thread) -> list[psutil.Process]:
-    """So many, each as soon as it is there: however fast the machine, none of them ends."""
+    """Trainings that cannot end, however fast the machine is."""
     halted: dict[int, psutil.Process] = {}
     while len(halted) < count:
         assert deployment.is_alive()
@@ -498,7 +498,7 @@ def test_failed_job_without_rollback_can_be_inspected(workbench: Workbench) -> N
 
 
 def test_runbook_commands_show_the_documented_results(workbench: Workbench, life: Life) -> None:
-    """All that only look; words in capitals stand for what there is."""
+    """The read-only commands; words in capitals are placeholders."""
     text = (PROJECT / "docs" / "runbook.md").read_text("utf-8")
     lines = re.findall(r"^    (.+)$", text, re.MULTILINE)
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"^    .+$", "", text, flags=re.MULTILINE))

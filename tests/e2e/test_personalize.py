@@ -263,7 +263,7 @@ def test_destroy_waits_for_a_batch_job_and_leaves_nothing(
         while personalize.list_campaigns(solutionArn=solution)["campaigns"]:
             assert destruction.is_alive()
             time.sleep(0.2)
-        time.sleep(1)  # long enough to try, and be told that the solution is in use
+        time.sleep(1)  # long enough to try, and to receive that the solution is in use
         assert _job(job)["status"] == "CREATE IN_PROGRESS"
         assert personalize.describe_solution(solutionArn=solution)["solution"]["status"] == "ACTIVE"
     finally:
@@ -276,7 +276,7 @@ def test_destroy_during_a_training_leaves_nothing(
     workbench: Workbench, life: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Paused(Training):
-        """A real training that stands still as soon as it has begun."""
+        """A real training that is suspended as soon as it has started."""
 
         def __init__(self, folder: Path) -> None:
             super().__init__(folder)

@@ -1,4 +1,4 @@
-"""Whatever an event holds, it is understood or refused in words."""
+"""Any event is answered or refused with a message."""
 
 import base64
 import importlib

@@ -1,4 +1,4 @@
-"""The caretaker's round over stacks that are old, young, idle, called, busy or gone."""
+"""The caretaker with stacks that are old, new, idle, called, changing or deleted."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

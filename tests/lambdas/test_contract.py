@@ -117,7 +117,7 @@ class World:
 
     def left(self) -> list[str]:
         """What exists and would cost or be in the way, or is being made."""
-        belongs = ("datasetImportJobArn", "solutionVersionArn")  # it goes with what it is in
+        belongs = ("datasetImportJobArn", "solutionVersionArn")  # it is deleted with its parent
         kept = [
             arn
             for arn, thing in self.personalize.things.items()
@@ -233,7 +233,7 @@ class Stack:
             done = [False] * len(events)
             for poll in range(60):
                 if poll == 5:
-                    self.world.finish()  # what is being made does not wait for us
+                    self.world.finish()  # resources in creation finish meanwhile
                 for number, one in enumerate(events):
                     # it passes through Step Functions as JSON
                     passed = json.loads(json.dumps(one))
@@ -284,7 +284,7 @@ class Refused(Exception):
 
 
 def again(do: Callable[[], object]) -> None:
-    """A second try, where the first was refused in words or cut off."""
+    """A second try after the first was refused or interrupted."""
     try:
         do()
     except Refused as refused:
@@ -360,7 +360,7 @@ class Story:
         again(self.stack.destroy)
 
     def left(self) -> list[str]:
-        """What there is when all that was made is destroyed."""
+        """The resources that remain after everything is deleted."""
         self.world.strike = lambda _site, _moment: None
         self.stack.destroy()
         self.home.destroy()
@@ -386,7 +386,7 @@ class Fault:
     happens: Callable[[Site], Any]
     moment: str = "before"
     times: int = 1
-    told: bool = True  # may fail the request; else polling has to carry it
+    told: bool = True  # may fail the request; otherwise polling has to retry it
 
 
 FAULTS = {
@@ -537,19 +537,19 @@ def test_delete_during_creation_leaves_nothing(
 def test_delete_accepts_any_properties_and_id(
     new_world: Callable[[], World], tally: Tally, kind: str, properties: Any, known: bool
 ) -> None:
-    """As those of an older version of the function, or of what was never made."""
+    """As those of an older version of the function, or of a resource that was never created."""
     story = Story(new_world(), kind)
     story.deploy("a")
     made = story.stack.id
     story.stack.ask("Delete", properties, made if known else "2026/11/26/[$LATEST]0f1e2d")
     if known and story.case.function is handler:
-        story.stack.id = None  # an import's note is where its properties say, and goes with that
+        story.stack.id = None  # its properties locate the progress
     tally("inputs tried", "deletions of custom resources")
     assert story.left() == []
 
 
 def test_version_without_a_solution_is_refused(new_world: Callable[[], World]) -> None:
-    """Else its deletion would ask for the versions of nonsense, which AWS refuses for ever."""
+    """Otherwise its deletion would list the versions of an invalid ARN, which AWS refuses."""
     world = new_world()
     with pytest.raises(TrainedResourceError, match=r"Request\.solutionArn must be an ARN, not 'x'"):
         Stack(world).ask("Create", version("x"))

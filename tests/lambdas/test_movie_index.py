@@ -105,7 +105,7 @@ def imported(arn: str, kind: str = "Create", parts: int = 3) -> dict[str, str]:
 
 
 def held(arn: str) -> dict[int, tuple[list[float], dict[str, str]]]:
-    """What is in the index: places and metadata by movie."""
+    """The index's content: vectors and metadata by movie."""
     pages = boto3.client("s3vectors").get_paginator("list_vectors")
     return {
         int(one["key"]): (one["data"]["float32"], one["metadata"])

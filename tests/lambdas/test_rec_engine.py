@@ -1,4 +1,4 @@
-"""The recommendation function: the workshop's sentences to the letter, and all that is beside."""
+"""The recommendation function: the workshop's exact sentences, and the other formats."""
 
 import importlib
 import json

@@ -526,10 +526,10 @@ FAULTS = [throttled, broken, unreachable]
 
 
 class TestFaults:
-    """Whatever a call answers, the same request ends well, or ends told and ends well repeated."""
+    """Each request succeeds, or fails with a message and succeeds when repeated."""
 
     def life(self, sagemaker: SageMaker, stack: Framework) -> None:
-        """Create, fail, create anew, delete while it runs."""
+        """Create, fail, create again, delete while running."""
         created_anew(sagemaker, stack)
         deleted(sagemaker, stack)
 
@@ -549,7 +549,7 @@ class TestFaults:
         fault: Callable[[], Answer],
         times: int,
     ) -> None:
-        """More often than the client tries by itself, so polling has to carry it."""
+        """More often than the client retries, so polling has to retry."""
         sagemaker.faults[operation] = [fault] * times
         self.life(sagemaker, stack)
         assert sagemaker.faults[operation] == []
@@ -662,7 +662,7 @@ class TestFaults:
     def test_duplicate_events_create_one_job(
         self, sagemaker: SageMaker, stack: Framework, kind: str
     ) -> None:
-        """Two executions of one request, step by step beside one another."""
+        """Two executions of one request, interleaved step by step."""
         if kind == "Delete":
             stack.run("Create", PROPERTIES)
             leave_traces(NAME)
@@ -704,7 +704,7 @@ class TestFaults:
 
 
 class Killed(BaseException):
-    """The process ends here; nothing of ours may catch it."""
+    """The process ends here; no code may catch it."""
 
 
 def wait(final: str = "true", seconds: str = "3000", **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The keeper of a notebook instance: who is at work, and what is done when nobody is."""
+"""The keeper of a notebook instance: activity, and stopping when idle."""
 
 import http.server
 import json
@@ -44,7 +44,7 @@ def terminal(minutes_ago: float) -> dict[str, Any]:
         ([kernel("idle", 90)], [terminal(5)], 5),
         ([kernel("busy", 170)], [], 0),  # a cell that runs for hours is work
         ([kernel("idle", 90), kernel("busy", 170)], [terminal(100)], 0),
-        ([kernel("starting", 40)], [], 40),  # a kernel that nobody connects to stays so
+        ([kernel("starting", 40)], [], 40),  # a kernel without connections keeps this state
         ([kernel("dead", 90)], [], 90),
         ([kernel("idle", 200)], [], 180),  # of before the start
         ([kernel("idle", -10)], [], 0),  # of a clock that is fast

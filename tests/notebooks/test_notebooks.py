@@ -114,7 +114,7 @@ def test_notebooks_are_committed_without_outputs(path: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert (cell.outputs, cell.execution_count) == ([], None)
-            # neither the local AWS nor AWS is told apart
+            # the notebook does not distinguish the local AWS from AWS
             assert "AWS_ENDPOINT_URL" not in cell.source
             assert "localhost" not in cell.source
 
@@ -146,7 +146,7 @@ def test_object2vec_notebook_has_plausible_results(deployment: Deployed) -> None
 
 def test_embedding_space_notebook_has_plausible_results(deployment: Deployed) -> None:
     found = executed("3_")
-    # nobody told the network of genres: neighbours share them because people's tastes do
+    # the network was not given genres: neighbours share them because of users' tastes
     assert found["films"] > 100
     assert found["dimensions"] == 16
     assert found["genre_near"] > 1.1 * found["genre_random"]
@@ -173,7 +173,7 @@ def test_personalize_and_evaluation_notebooks_have_plausible_results(deployment:
     assert found["genre_after"] > found["genre_before"]
     # every user of the generated data has a list
     assert (found["lists"], found["left"]) == (240, 0)
-    # these lists stand beside those of the eleven other engines
+    # these lists are compared with those of the eleven other engines
     found = executed("6_")
     assert found["engines"] == 12
     assert found["mse_bayesian"] < found["mse_bias"]

@@ -44,7 +44,7 @@ def test_api_routes_are_signed_throttled_and_logged(
     logged = json.loads(settings["AccessLogSettings"]["Format"])
     assert not [one for one in logged.values() if not one.startswith("$context.")]
     (policy,) = deployment.resources("Functions", "AWS::Logs::ResourcePolicy")
-    assert policy in stage["DependsOn"]  # else AWS makes one of its own, which stays
+    assert policy in stage["DependsOn"]  # otherwise AWS creates its own policy, which remains
     permissions = deployment.resources("Functions", "AWS::Lambda::Permission").values()
     paths = {one["Properties"]["SourceArn"]["Fn::Join"][1][-1] for one in permissions}
     assert paths == {f"/*/*{key.split(' ')[1]}" for key in keys}

@@ -56,7 +56,7 @@ def test_alarms_cover_all_functions_endpoints_and_trainings(watched: Deployment)
         ("AWS/Personalize", "GetRecommendations5xxErrors"): campaigns,
         ("AWS/Personalize", "GetPersonalizedRanking5xxErrors"): campaigns,
     }
-    # what is watched is there, by that name
+    # the monitored resources exist under that name
     for stack in ("Object2Vec", "Personalize"):
         named = watched.resources(stack, "AWS::Lambda::Function").values()
         names = {one["Properties"].get("FunctionName") for one in named}

@@ -1,4 +1,4 @@
-"""The Personalize stack: what is deployed, in which order it goes, and what a change replaces."""
+"""The Personalize stack: its resources, their order of deletion, and what a change replaces."""
 
 import itertools
 import json
@@ -228,7 +228,7 @@ def identities(deployment: Deployment) -> dict[str, str]:
 
 
 def replaced(before: Deployment, after: Deployment) -> set[str]:
-    """Paths of the resources that a change deletes or makes anew, without hashes."""
+    """Paths of the resources that a change deletes or replaces, without hashes."""
     old, new = identities(before), identities(after)
     gone = {name for name, what in old.items() if new.get(name) != what}
     while True:  # whatever cannot be without a replaced one is replaced as well

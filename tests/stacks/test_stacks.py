@@ -453,7 +453,7 @@ def test_index_has_the_buckets_encryption(variant: Variant) -> None:
     assert service["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
 
 
-# Engines beside Object2Vec ------------------------------------------------------------------------
+# Optional engines --------------------------------------------------------------------------------
 
 
 def test_optional_engines_by_default_are_not_deployed(default: Deployment) -> None:

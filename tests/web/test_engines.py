@@ -1,4 +1,4 @@
-"""What is deployed is shown and asked, what is not is not; trouble is told in words."""
+"""Only deployed engines are shown and called; errors are reported."""
 
 import io
 import json

@@ -64,7 +64,7 @@ def listed(tab: "Tab") -> dict[str, list[str]]:
 
 
 def picture(tab: "Tab", path: Path, **options: Any) -> None:
-    """A screenshot in a palette of colours, for it shall be small."""
+    """A screenshot with a colour palette, to keep it small."""
     tab.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
     tab.wait_for_load_state("networkidle")
     tab.evaluate("Promise.all([...document.images].map(image => image.decode()))")
@@ -101,7 +101,7 @@ def test_watched_movie_changes_the_lists(open_tab: Open, pictures: Path, script:
     assert watched in tab.get_by_role("status").inner_text()
     after = listed(tab)
     assert not [titles for titles in after.values() if watched in titles]
-    # Personalize took the event to heart: more changed than that the film is gone
+    # Personalize used the event: more has changed than that the movie is excluded
     left = [title for title in before["domain-top-picks"] if title != watched]
     assert after["domain-top-picks"][:9] != left
     assert picks.locator(".change").count() > 0
@@ -110,7 +110,7 @@ def test_watched_movie_changes_the_lists(open_tab: Open, pictures: Path, script:
     assert tab.get_by_label("Seen so far, newest first").get_by_role("link").first.inner_text() == (
         watched
     )
-    tab.reload()  # nothing is sent twice, and what was new is no longer marked
+    tab.reload()  # nothing is sent twice, and changes are no longer marked
     assert listed(tab) == after
     assert picks.locator(".change").count() == 0
 
@@ -167,7 +167,7 @@ def test_page_is_usable_by_keyboard(open_tab: Open) -> None:
     tab.goto("/")
 
     def reach(words: str) -> None:
-        """Press Tab until the focus is on what is called so, and can be seen."""
+        """Press Tab until the focus is on the visible element with this name."""
         for _ in range(80):
             tab.keyboard.press("Tab")
             name, outline = tab.evaluate(
@@ -214,7 +214,7 @@ def test_page_fits_a_phone(open_tab: Open, pictures: Path) -> None:
     picture(tab, pictures / "phone.png")
 
 
-# The contrast of every text with what lies behind it (WCAG 2's formula), and what has no name.
+# The contrast of every text with its background (WCAG 2), and elements without a name.
 AUDIT = """() => {
   const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
   const rgba = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour;

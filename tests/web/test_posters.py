@@ -1,4 +1,4 @@
-"""OMDb as it may behave, and what comes of it."""
+"""The page with an OMDb that answers, is slow, or fails."""
 
 import json
 import logging
