@@ -1,4 +1,4 @@
-"""What a deployment may be told: read from the CDK context, checked before anything is built.
+"""Deployment settings: read from the CDK context and validated before anything is built.
 
 `cdk deploy -c prefix=anna -c preset=workshop -c rating.epochs=5`, or the same in cdk.json:
 `"context": {"prefix": "anna", "rating": {"epochs": 5}}`.
@@ -22,10 +22,10 @@ from stacks.settings import ConfigError, Settings
 PROJECT: Final = Path(__file__).resolve().parent.parent
 WAIT_MINUTES: Final = 50
 _MOST_MEMORY: Final = 10_240  # MB of a function
-_TRAINING_MB: Final = 700  # of a training of the lists, whatever its size
-# What can be trained beside Object2Vec, by the engine's name.
+_TRAINING_MB: Final = 700  # base memory of training lists
+# The optional engines, by name.
 TASKS: Final = ("rating", "recommendation", "retrieval")
-"""What Object2Vec is trained for, where the preset has it."""
+"""The tasks of Object2Vec, if the preset has them."""
 ENGINES: Final = {"deep_mf": DEEP_MF, "factorization_machines": FACTORIZATION_MACHINES}
 LISTS: Final = "lists"
 PROFILES: Final = ("full", LISTS)
@@ -35,8 +35,8 @@ _INSTANCE: Final = {"pattern": r"ml\.[a-z0-9-]+\.[a-z0-9]+", "allowed": "like ml
 _TOO_OLD: Final = ("ml.p2.", "ml.p3.", "ml.p3dn.", "ml.inf1.", "ml.g3.")
 # of those that have Object2Vec
 REGIONS_WITHOUT_S3_VECTORS: Final = ("il-central-1", "me-central-1")
-_MOST_DIMENSIONS: Final = 4096  # of a vector in Amazon S3 Vectors
-# The most that a name made from the prefix adds to it, and the most that AWS allows for it.
+_MOST_DIMENSIONS: Final = 4096  # maximum dimensions of a vector in Amazon S3 Vectors
+# The maximum length that each kind of name adds to the prefix, and AWS's limit for the name.
 _LONGEST_NAMES: Final = {
     "endpoint": ("-factorizationMachinesModel", 63),
     "training job": ("-factorization-machines-0123456789", 63),
@@ -47,14 +47,14 @@ _LONGEST_NAMES: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How models are trained.
+    """Settings of training jobs.
 
     Attributes:
-        instance_type: the machine that trains.
-        volume_gb: its disk.
-        max_minutes: SageMaker stops a training that takes longer.
-        waits: length of the chain of waiters, each `WAIT_MINUTES` long.
-        spot: whether on spot instances, whose price is lower and which AWS may take away.
+        instance_type: the instance type.
+        volume_gb: the volume size in GB.
+        max_minutes: the time limit of a training.
+        waits: the number of chained waiters, each of `WAIT_MINUTES`.
+        spot: whether to train on spot instances, which are cheaper and may be interrupted.
     """
 
     instance_type: str
@@ -71,13 +71,13 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceEndpoint:
-    """An endpoint on machines of its own.
+    """An endpoint on instances.
 
     Attributes:
-        instance_type: the machine.
-        instances: how many; with scaling, the fewest.
-        max_instances: the most; more than `instances` turns scaling on.
-        invocations: calls a minute and instance that scaling aims at.
+        instance_type: the instance type.
+        instances: the number of instances; with scaling, the minimum.
+        max_instances: the maximum; more than `instances` turns scaling on.
+        invocations: the scaling target in calls per minute and instance.
     """
 
     instance_type: str
@@ -87,17 +87,17 @@ class InstanceEndpoint:
 
     @property
     def scales(self) -> bool:
-        """Whether the number of instances follows the load."""
+        """Whether the number of instances scales with the load."""
         return self.max_instances > self.instances
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerlessEndpoint:
-    """An endpoint that is billed by the call.
+    """A serverless endpoint, which is billed per call.
 
     Attributes:
-        memory_mb: memory of one copy.
-        max_concurrency: calls at the same time.
+        memory_mb: memory in MB.
+        max_concurrency: the maximum number of concurrent calls.
     """
 
     memory_mb: int
@@ -109,8 +109,8 @@ class Api:
     """The HTTP API in front of the functions.
 
     Attributes:
-        rate: requests a second that it takes.
-        burst: requests that it takes at once.
+        rate: the request rate limit per second.
+        burst: the burst limit.
     """
 
     rate: int
@@ -122,9 +122,9 @@ class Notebook:
     """The notebook instance.
 
     Attributes:
-        instance_type: the machine.
-        volume_gb: the disk that outlasts its stops.
-        idle_minutes: without a cell that runs for so long, it stops itself.
+        instance_type: the instance type.
+        volume_gb: the size of its persistent volume in GB.
+        idle_minutes: minutes without a running cell after which it stops itself.
     """
 
     instance_type: str
@@ -157,29 +157,29 @@ class Lists:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """A whole deployment.
+    """The settings of a deployment.
 
     Attributes:
-        prefix: begins every name, so that several deployments share an account.
-        account: where to deploy; None leaves it to the credentials at hand.
-        region: likewise.
-        data: what is uploaded and trained on.
-        left_out: folders of the data that this deployment does not need, and does not upload.
-        upload: bytes that it does upload.
-        personalize: what is deployed of Amazon Personalize.
-        lists: lists for every user; None if there are none.
+        prefix: the first part of every name, so that several deployments can share an account.
+        account: the account to deploy to; None for that of the credentials.
+        region: the region to deploy to; None for that of the credentials.
+        data: the data to upload and train on.
+        left_out: folders of the data that this deployment does not upload.
+        upload: the size of the upload in bytes.
+        personalize: the settings of Amazon Personalize.
+        lists: the settings of lists for every user; None without lists.
         object2vec: whether Object2Vec and its functions are deployed.
-        hyperparameters: Object2Vec's, by task, as SageMaker takes them: all texts.
-        engines: hyperparameters of what is trained beside it, by the engine's name.
-        training: how models are trained.
-        endpoint: how they are served.
-        neighbours: where a movie's neighbours are found: `memory` (the function's) or `s3vectors`.
-        architecture: of the functions: `arm64` or `x86_64`.
-        api: how the functions are reached by HTTP; None if they are not.
-        notebook: the notebook instance; None if there is none.
-        kms: whether the bucket is encrypted with a key of its own instead of S3's.
-        log_days: how long logs are kept.
-        operations: what watches over it.
+        hyperparameters: Object2Vec's hyperparameters by task, as strings.
+        engines: hyperparameters of the optional engines, by engine.
+        training: settings of training jobs.
+        endpoint: settings of endpoints.
+        neighbours: the source of a movie's neighbours: the function's `memory` or `s3vectors`.
+        architecture: the functions' architecture: `arm64` or `x86_64`.
+        api: the HTTP API; None without one.
+        notebook: the notebook instance; None without one.
+        kms: whether the bucket is encrypted with a separate key instead of S3's.
+        log_days: the retention of logs in days.
+        operations: settings of monitoring.
     """
 
     prefix: str
@@ -204,33 +204,33 @@ class Config:
     operations: Operations
 
     def name(self, part: str) -> str:
-        """The name of a part of this deployment."""
+        """The name of a part of this deployment, with its prefix."""
         return f"{self.prefix}-{part}"
 
     @property
     def places_movies(self) -> str:
-        """The task whose model places movies for retrieval."""
+        """The task whose model provides embeddings for movie retrieval."""
         return _places_movies(self.hyperparameters)
 
     @classmethod
     def from_context(
         cls, context: Mapping[str, object], *, default_region: str | None = None
     ) -> "Config":
-        """Read and check the whole context.
+        """Read and validate all settings.
 
         Args:
             context: the CDK context; keys with a colon are the CDK's own.
-            default_region: where the CDK will deploy to unless the context names a region.
+            default_region: the region to deploy to unless the context sets one.
 
         Raises:
-            ConfigError: with every error there is.
+            ConfigError: contains all errors.
         """
         settings = Settings(context)
         region = settings.choice("region", "", tuple(images.ACCOUNTS)) or None
         if region is None and default_region and default_region not in images.ACCOUNTS:
             settings.errors.append(
-                f"region: SageMaker's Object2Vec does not exist in {default_region}, the "
-                f"credentials' region; it does in {', '.join(images.ACCOUNTS)}"
+                f"region: SageMaker's Object2Vec is not available in {default_region}, the "
+                f"credentials' region; it is in {', '.join(images.ACCOUNTS)}"
             )
         data = _data(settings)
         full = settings.choice("profile", "full", PROFILES) == "full"
@@ -276,7 +276,7 @@ class Config:
 def _prefix(settings: Settings) -> str:
     form = {
         "pattern": r"[a-z][a-z0-9]*(-[a-z0-9]+)*",
-        "allowed": "small letters and digits, in words joined by hyphens, a letter first",
+        "allowed": "lower-case letters and digits, in words joined by hyphens, a letter first",
     }
     prefix = settings.text("prefix", "recommender", **form)
     suffix = settings.text("suffix", "", **form)
@@ -323,15 +323,15 @@ def _training(settings: Settings) -> Training:
         settings.refuse(
             "training.max_minutes",
             str(training.max_minutes),
-            f"at most {most}, which is how long {waits} waiters of {WAIT_MINUTES} minutes wait; "
-            "raise training.waits too",
+            f"at most {most}, the total of {waits} waiters of {WAIT_MINUTES} minutes; "
+            "increase training.waits too",
         )
     return training
 
 
 def _endpoint(settings: Settings, endpoints: int) -> InstanceEndpoint | ServerlessEndpoint:
     """How models are served, by this many endpoints in all."""
-    # Both kinds are read whichever is chosen, so that the other's settings are checked too.
+    # Both kinds are read, whichever is chosen, so that all settings are validated.
     instances = settings.whole("endpoint.instances", 1, low=1, high=100)
     machines = InstanceEndpoint(
         instance_type=settings.text("endpoint.instance_type", "ml.m5.large", **_INSTANCE),
@@ -366,7 +366,7 @@ def _endpoint(settings: Settings, endpoints: int) -> InstanceEndpoint | Serverle
 
 
 def _places_movies(tasks: Container[str]) -> str:
-    # the workshop asks the recommendation model for its embeddings; a preset may have a better
+    # the workshop uses the embeddings of the recommendation model; a preset may have a better one
     return "retrieval" if "retrieval" in tasks else "recommendation"
 
 
@@ -377,20 +377,20 @@ def _neighbours(
     if chosen == "s3vectors":
         if region in REGIONS_WITHOUT_S3_VECTORS:
             settings.errors.append(
-                f"neighbours: Amazon S3 Vectors does not exist in {region}; set it to memory"
+                f"neighbours: Amazon S3 Vectors is not available in {region}; set it to memory"
             )
         task = _places_movies(hyperparameters)
         dimensions = hyperparameters[task]["enc_dim"]
         if dimensions.isdigit() and int(dimensions) > _MOST_DIMENSIONS:
             settings.errors.append(
-                f"neighbours: Amazon S3 Vectors takes vectors of at most {_MOST_DIMENSIONS} "
+                f"neighbours: Amazon S3 Vectors supports vectors of at most {_MOST_DIMENSIONS} "
                 f"dimensions, and {task}.enc_dim is {dimensions}"
             )
     return chosen
 
 
 def _engines(settings: Settings, data: PreparedData | None, full: bool) -> tuple[str, ...]:
-    """What is trained beside Object2Vec; with the profile of the lists, they alone."""
+    """The optional engines; with the profile of lists, only these."""
     chosen = settings.words("engines", LISTS, (LISTS, *ENGINES, "none"))
     if "none" in chosen and len(chosen) > 1:
         settings.refuse("engines", ",".join(chosen), "either none or some of the others")
@@ -449,7 +449,7 @@ def _notebook(settings: Settings) -> Notebook | None:
 def _left_out(
     data: PreparedData | None, groups: Sequence[str], engines: Sequence[str], full: bool
 ) -> tuple[str, ...]:
-    """The folders of the data that these dataset groups and engines have no use for."""
+    """The folders of the data that these dataset groups and engines do not need."""
     if data is None:
         return ()
     unused = [
@@ -457,7 +457,7 @@ def _left_out(
         for name in personalize_settings.GROUPS
         if name not in groups
     ]
-    # the whole of its folder, so that no empty ones are uploaded
+    # their parent folder, so that no empty folders are uploaded
     records = data.keys.input.get("factorization_machines")
     unneeded = (
         [records["train"].split("/", 1)[0]]
@@ -474,7 +474,7 @@ def _left_out(
 def _hyperparameters(
     settings: Settings, data: PreparedData | None, engines: Sequence[str]
 ) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
-    """Those of Object2Vec's tasks, and of the engines beside it."""
+    """The hyperparameters of Object2Vec's tasks and of the optional engines."""
     presets = json.loads((Path(__file__).parent / "presets.json").read_text(encoding="utf-8"))
     chosen = settings.choice("preset", "default", tuple(presets))
     preset = presets["default"] | presets[chosen]
@@ -493,7 +493,7 @@ def _hyperparameters(
         settings.refuse(
             "preset", chosen, "default, for the data are events: there are no ratings to learn from"
         )
-    # Settings of an engine that is not trained are read too: so they are checked, and are known.
+    # Settings of engines that are not trained are also read, so that they are validated.
     others = {name: _chosen(settings, name, preset[name], rules) for name, rules in ENGINES.items()}
     others["factorization_machines"]["feature_dim"] = str(sum(vocabulary.values()))
     return tasks, {name: others[name] for name in engines if name in others}
@@ -506,14 +506,14 @@ def _chosen(
     rules: Mapping[str, Rule],
     least: Mapping[str, int] | None = None,
 ) -> dict[str, str]:
-    """A preset's hyperparameters with the user's own put over them.
+    """A preset's hyperparameters, overridden by the user's.
 
     Args:
-        settings: the user's.
-        section: under which theirs stand.
-        preset: what holds unless they say otherwise.
-        rules: what each may be.
-        least: values that the data needs at least, which hold unless the user wants more.
+        settings: the user's settings.
+        section: the section of the hyperparameters.
+        preset: the preset's values.
+        rules: the allowed values.
+        least: minimum values that the data require, which are also the defaults.
     """
     least = least or {}
     values = {name: str(value) for name, value in {**preset, **least}.items()}
@@ -524,8 +524,7 @@ def _chosen(
     for name, value in values.items():
         if name not in rules:
             settings.errors.append(
-                f"{section}.{name}: not a hyperparameter that can be set; those are "
-                f"{', '.join(rules)}"
+                f"{section}.{name}: not a known hyperparameter; known are {', '.join(rules)}"
             )
         elif not rules[name].accepts(value):
             settings.refuse(f"{section}.{name}", value, str(rules[name]))

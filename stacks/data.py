@@ -1,4 +1,4 @@
-"""The bucket, and the prepared data in it."""
+"""The stack with the bucket of prepared data."""
 
 from typing import Any
 
@@ -27,8 +27,8 @@ class DataStack(cdk.Stack):
     """The bucket with the prepared data.
 
     Attributes:
-        store: the bucket, as the other stacks see it. They import its name and its key, which
-            last as long as the stack, and nothing else.
+        store: permissions on the bucket for other stacks. They import only its name and its key,
+            which exist as long as the stack.
     """
 
     def __init__(self, scope: Construct, id: str, *, config: Config, **kwargs: Any) -> None:  # noqa: A002
@@ -74,7 +74,7 @@ class DataStack(cdk.Stack):
         )
 
     def _upload(self, bucket: PrivateBucket, key: kms.Key | None, config: Config) -> None:
-        """Put the prepared data into the bucket, and take out what is no longer part of it."""
+        """Upload the prepared data, and delete objects that are no longer part of it."""
         own = Store(
             bucket_name=bucket.bucket_name,
             bucket_arn=bucket.bucket_arn,
@@ -129,9 +129,9 @@ class DataStack(cdk.Stack):
     def _admit_personalize(
         self, bucket: PrivateBucket, key: kms.Key | None, config: Config
     ) -> None:
-        """Let Amazon Personalize in, for its own part and for jobs of this account alone.
+        """Allow Amazon Personalize to access its part of the bucket, for jobs of this account only.
 
-        The service wants this of the bucket beside the permissions of a job's role.
+        The service requires a bucket policy in addition to the permissions of a job's role.
         """
         keys = config.data.keys
         objects = {"s3:GetObject": bucket.arn_for_objects(f"{keys.personalize}*")}
@@ -170,7 +170,7 @@ class DataStack(cdk.Stack):
             )
 
     def _admit_s3_vectors(self, key: kms.Key) -> None:
-        """Let Amazon S3 Vectors use the key while it tends its indexes."""
+        """Allow Amazon S3 Vectors to use the key for its indexes."""
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("indexing.s3vectors.amazonaws.com")],
@@ -199,7 +199,7 @@ class DataStack(cdk.Stack):
 
 
 def _written_by_others(keys: Keys) -> list[str]:
-    """What others write into the bucket; an upload of new data leaves it alone."""
+    """The parts of the bucket that others write, which an upload does not touch."""
     outputs = (
         keys.output[engine]
         for engine in ("object2vec", "deep_mf", "factorization_machines", "lists")
@@ -208,7 +208,7 @@ def _written_by_others(keys: Keys) -> list[str]:
 
 
 def _upload_size(size: int) -> tuple[int, cdk.Size]:
-    """Memory in MB and disk for the function that unpacks and uploads so many bytes."""
+    """Memory in MB, and disk size, of the function that unpacks and uploads `size` bytes."""
     memory_mb = 512 if size < 64 << 20 else 1024 if size < 512 << 20 else 2048
-    disk_mb = (size * 2 >> 20) + 256  # the archive and its content
+    disk_mb = (size * 2 >> 20) + 256  # the archive and its contents
     return memory_mb, cdk.Size.mebibytes(max(512, disk_mb))

@@ -1,4 +1,4 @@
-"""Deep matrix factorization, trained and served: a small network that rates."""
+"""The stack of deep matrix factorization: a small network that predicts ratings."""
 
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ _METRICS: Final = {
 
 
 class DeepMfStack(cdk.Stack):
-    """The network, from the data in the store to an endpoint."""
+    """Training and endpoint of deep matrix factorization."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""SageMaker's factorization machines, trained and served: ids and their products that rate."""
+"""The stack of SageMaker's factorization machines, which predict ratings from ids."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from stacks.images import FACTORIZATION_MACHINES, Image
 
 
 class FactorizationMachinesStack(cdk.Stack):
-    """The machine, from the records in the store to an endpoint."""
+    """Training and endpoint of factorization machines."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The workshops' functions: what a user would think of a movie, and what is like it."""
+"""The workshops' functions: predicted ratings of movies, and similar movies."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from stacks.constructs.roles import Permission
 
 
 class FunctionsStack(cdk.Stack):
-    """Both functions, each with a role of its own, and their layers."""
+    """Both functions, each with its own role, and their layers."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class FunctionsStack(cdk.Stack):
             "RecommendationEngine",
             package="rec_engine",
             name=name,
-            description="A user's likely rating of a movie, or whether to recommend it",
+            description="Predicts a user's rating of a movie, or whether to recommend it",
             architecture_name=config.architecture,
             tracing=config.operations.tracing,
             memory_mb=256,
@@ -73,7 +73,7 @@ class FunctionsStack(cdk.Stack):
         ]
         permissions = [
             self._on_endpoints("sagemaker:InvokeEndpoint", places),
-            # Which model the endpoint serves now names the embeddings kept in the bucket.
+            # The name of stored embeddings contains the endpoint's current model.
             self._on_endpoints("sagemaker:DescribeEndpoint", places),
             *store.reads(keys.catalogue, f"{keys.embeddings}*"),
             *store.writes(f"{keys.embeddings}*"),
@@ -95,7 +95,7 @@ class FunctionsStack(cdk.Stack):
             )
             permissions, environment = index.searches, {"INDEX_ARN": index.arn}
             cdk.CfnOutput(self, "MovieIndexArn", value=index.arn)
-        # over HTTP nobody chooses the bucket; an index holds the movies of one
+        # HTTP clients cannot choose the bucket; an index contains the movies of one
         if config.api or "INDEX_ARN" in environment:
             environment["BUCKET_NAME"] = store.bucket_name
         name = config.name("Movie_Retrieval_Object2Vec")
@@ -104,7 +104,7 @@ class FunctionsStack(cdk.Stack):
             "MovieRetrieval",
             package="movie_retrieval",
             name=name,
-            description="The movies nearest to a movie in the embedding space",
+            description="Finds the nearest movies in the embedding space",
             architecture_name=config.architecture,
             tracing=config.operations.tracing,
             memory_mb=512,
@@ -140,7 +140,7 @@ class FunctionsStack(cdk.Stack):
         return LogGroup(self, id, name=f"/aws/lambda/{function_name}", days=config.log_days)
 
     def _on_endpoints(self, action: str, *names: str) -> Permission:
-        # SageMaker writes an endpoint's name in small letters in its ARN, so both spellings stand.
+        # SageMaker lower-cases an endpoint's name in its ARN, so list both spellings.
         spellings = sorted({*names, *(name.lower() for name in names)})
         return Permission(
             actions=[action],

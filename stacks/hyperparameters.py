@@ -1,9 +1,9 @@
-"""The engines' hyperparameters: their names and what each may be.
+"""The engines' hyperparameters: names and allowed values.
 
 The ranges of the built-in algorithms are the documented ones (SageMaker developer guide,
-"Object2Vec hyperparameters" and "Factorization Machines hyperparameters"). They stand here so that
-a bad value ends at synthesis, not after a training instance has started; the container checks them
-again, with everything that depends on the data.
+"Object2Vec hyperparameters" and "Factorization Machines hyperparameters"). They are here so that
+an invalid value fails at synthesis, not after a training instance has started; the container checks
+them again, including everything that depends on the data.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Number:
-    """A number from `low` to `high`, both included."""
+    """A number from `low` to `high`, inclusive."""
 
     low: float
     high: float
@@ -35,7 +35,7 @@ class Number:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of a few words."""
+    """One of several words."""
 
     words: tuple[str, ...]
 
@@ -49,7 +49,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class SomeOf:
-    """Some of a few words, separated by commas, each at most once."""
+    """Several of the given words, separated by commas, each at most once."""
 
     words: tuple[str, ...]
 
@@ -146,7 +146,7 @@ def _start(part: str) -> dict[str, Rule]:
     }
 
 
-# Without feature_dim, which the data tells.
+# Without feature_dim, which the data determine.
 FACTORIZATION_MACHINES: Final[Mapping[str, Rule]] = {
     "num_factors": Number(2, 1000),
     # labels are ratings

@@ -1,4 +1,4 @@
-"""The images that SageMaker runs: their names, and the accounts that keep them in each region."""
+"""SageMaker's images: their names, and the registry accounts by region."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ DEEP_LEARNING_ACCOUNTS: Final = {
 
 @dataclass(frozen=True)
 class Name:
-    """An image's repository and tag, and the account that keeps it by region."""
+    """An image's repository and tag, and its registry account by region."""
 
     repository: str
     tag: str
@@ -102,17 +102,17 @@ class Name:
 
 OBJECT2VEC: Final = Name("object2vec", "1", ACCOUNTS)
 FACTORIZATION_MACHINES: Final = Name("factorization-machines", "1", ACCOUNTS)
-# The newest of each that runs on one Python, 3.12. The processor is enough for a small network.
+# The newest of each with the same Python, 3.12. A CPU is enough for a small network.
 PYTORCH_TRAINING: Final = Name("pytorch-training", "2.8.0-cpu-py312", DEEP_LEARNING_ACCOUNTS)
 PYTORCH_INFERENCE: Final = Name("pytorch-inference", "2.6.0-cpu-py312", DEEP_LEARNING_ACCOUNTS)
 
 
 class Image(Construct):
-    """The image in the stack's region, which may be known only when it deploys.
+    """The image in the stack's region, which may only be known at deployment.
 
     Attributes:
-        uri: what a training job and a model name as their image.
-        repository_arn: what a role must be allowed to pull from.
+        uri: the image URI for training jobs and models.
+        repository_arn: the repository that a role must be allowed to pull from.
     """
 
     def __init__(self, scope: Construct, id: str, name: Name) -> None:  # noqa: A002

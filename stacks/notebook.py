@@ -1,4 +1,4 @@
-"""A notebook instance with the notebooks on it, and a role that may do what they do."""
+"""The stack of a notebook instance with the notebooks, and its role."""
 
 from pathlib import Path
 from shlex import quote
@@ -41,8 +41,8 @@ class NotebookStack(cdk.Stack):
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, description="A notebook instance for the notebooks", **kwargs)
-        # A volume keeps its key, so that another key takes another instance: made under another
-        # name before the old one goes.
+        # A volume's key cannot be changed, so another key requires another instance, which is
+        # created under another name before the old one is deleted.
         name = config.name("notebook-kms" if store.key_arn else "notebook")
         log_group = LogGroup(
             self, "Logs", name=f"/aws/sagemaker/NotebookInstances/{name}", days=config.log_days
@@ -119,23 +119,23 @@ class NotebookStack(cdk.Stack):
         )
         acknowledge(
             instance,
-            "It installs its packages from their index and asks AWS by its public addresses; a "
-            "network of its own with a NAT gateway would cost as much again as the instance",
+            "It installs packages from their index and calls AWS's public endpoints; a separate "
+            "network with a NAT gateway would cost as much as the instance",
             "AwsSolutions-SM1",
             "AwsSolutions-SM3",
         )
         if not store.key_arn:
             acknowledge(
                 instance,
-                "SageMaker encrypts the volume with a key of its own where none is named; the "
-                "setting kms names one",
+                "SageMaker encrypts the volume with its own key by default; the "
+                "setting kms provides another",
                 "AwsSolutions-SM2",
             )
         cdk.CfnOutput(self, "NotebookInstanceName", value=instance.attr_notebook_instance_name)
 
 
 def _script(*arguments: str) -> str:
-    """The script that SageMaker runs as root: ours, as the user whose notebooks they are."""
+    """The script that SageMaker runs as root; it runs the project's script as the user."""
     words = " ".join(each if cdk.Token.is_unresolved(each) else quote(each) for each in arguments)
     body = _ON_START.read_text("utf-8")
     return f"#!/bin/bash\nsudo -u ec2-user -i bash -eu -s -- {words} <<'END'\n{body}END\n"

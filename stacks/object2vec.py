@@ -1,4 +1,4 @@
-"""Object2Vec, trained and served: models that rate, recommend, and place movies."""
+"""The stack of Object2Vec: models for ratings, recommendations and movie embeddings."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from stacks.images import OBJECT2VEC, Image
 
 
 class Object2VecStack(cdk.Stack):
-    """The preset's models, from the data in the store to an endpoint each."""
+    """Training and endpoints of the preset's models."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What watches over the other stacks: alarms, a dashboard, a budget, a caretaker."""
+"""Monitoring of the other stacks: alarms, dashboard, budget, caretaker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,20 +31,20 @@ _RUNBOOK: Final = "docs/runbook.md"
 
 @dataclass
 class Watched:
-    """What other stacks deploy and can be watched, by its name: nothing here refers to them.
+    """The names of monitored resources in other stacks, which are not referenced here.
 
-    A reference would be an export, and keep those stacks from changing or leaving it.
+    A reference would be an export, which would prevent changes and deletion of those stacks.
 
     Attributes:
-        functions: those that answer.
-        trainers: those that train.
-        endpoints: of SageMaker.
-        campaigns: of Amazon Personalize.
-        recommenders: of Amazon Personalize; only their own stack will know their names.
-        apis: likewise.
-        queues: of events that failed for good.
-        stacks: names of those in which something is trained.
-        billed: names of those in which something is billed by the hour, used or not.
+        functions: functions that users call.
+        trainers: functions that run trainings.
+        endpoints: SageMaker endpoints.
+        campaigns: Amazon Personalize campaigns.
+        recommenders: Amazon Personalize recommenders; only their own stack knows their names.
+        apis: HTTP APIs; only their own stack knows their ids.
+        queues: queues of events that failed after all retries.
+        stacks: stacks with trained resources.
+        billed: stacks with resources that are billed by the hour, used or not.
     """
 
     functions: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Watched:
 
     @classmethod
     def within(cls, scope: Construct, config: Config) -> "Watched":
-        """All that is below a construct."""
+        """Find all monitored resources below a construct."""
         found = cls()
         for one in scope.node.find_all():
             billed = False
@@ -89,7 +89,7 @@ class Watched:
 
 
 class OperationsStack(cdk.Stack):
-    """Alarms, a dashboard, a budget and a caretaker, as the settings ask for them."""
+    """Alarms, dashboard, budget and caretaker, as configured."""
 
     def __init__(
         self,
@@ -100,13 +100,18 @@ class OperationsStack(cdk.Stack):
         store: Store,
         **kwargs: Any,
     ) -> None:
-        super().__init__(scope, id, description="What watches over the other stacks", **kwargs)
+        super().__init__(
+            scope,
+            id,
+            description="Monitoring: alarms, dashboard, budget, clean-up of idle stacks",
+            **kwargs,
+        )
         self._config = config
         watched = Watched.within(scope, config)
         chosen = config.operations
         self._key = self._key_of_messages(store)
         self._topic = self._told(chosen.told) if chosen.told else None
-        if chosen.caretaker and watched.stacks:  # else there is nothing to take care of
+        if chosen.caretaker and watched.stacks:  # otherwise the caretaker has nothing to do
             caretaker = Caretaker(
                 self,
                 "Caretaker",
@@ -118,7 +123,7 @@ class OperationsStack(cdk.Stack):
                 key_arn=self._key.key_arn if self._key else None,
             )
             watched.functions.append(caretaker.name)
-            if not chosen.alarms:  # it works by itself: nobody else would see that it fails
+            if not chosen.alarms:  # it has no caller that would see its failures
                 self._failing(caretaker.name)
         if chosen.alarms:
             self._alarms(watched)
@@ -192,7 +197,7 @@ class OperationsStack(cdk.Stack):
         periods: int = 1,
         beside: Construct | None = None,
     ) -> None:
-        """An alarm that says where the runbook tells what to do; in another stack, if need be."""
+        """An alarm that refers to the runbook; in another stack, if necessary."""
         alarm = cloudwatch.Alarm(
             beside or self,
             name.removeprefix(f"{self._config.prefix}-"),
@@ -202,19 +207,19 @@ class OperationsStack(cdk.Stack):
             threshold=threshold,
             evaluation_periods=periods,
             comparison_operator=(cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
-            # Nobody asks, so nothing fails.
+            # Without calls there are no failures.
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
         if self._topic:
-            # Another stack knows the topic by its name, and does not wait for it.
+            # Another stack refers to the topic by name, without a dependency.
             arn = self.format_arn(service="sns", resource=self._config.name("alarms"))
             topic = sns.Topic.from_topic_arn(alarm, "Told", arn) if beside else self._topic
             alarm.add_alarm_action(actions.SnsAction(topic))
 
     def _key_of_messages(self, store: Store) -> kms.IKey | None:
-        """What encrypts them: the deployment's key, else one for the topic alone, if there is one.
+        """The topic's key: the deployment's, or one for the topic alone; None without a topic.
 
-        SNS's own key would cost nothing, but alarms cannot use it (decision 7).
+        SNS's own key is free, but alarms cannot use it (decision 7).
         """
         if store.key_arn:
             return kms.Key.from_key_arn(self, "Key", store.key_arn)
@@ -232,7 +237,7 @@ class OperationsStack(cdk.Stack):
             enforce_ssl=True,
             master_key=self._key,
         )
-        # A policy of its own takes the place of the one by which the account may publish.
+        # An explicit policy replaces the default one, which allows the account to publish.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
@@ -244,7 +249,7 @@ class OperationsStack(cdk.Stack):
         topic.add_subscription(subscriptions.EmailSubscription(email))
         acknowledge(
             topic,
-            "An alarm is still to be seen where its e-mail does not arrive",
+            "Alarms remain visible even if their email does not arrive",
             "Serverless-SNSRedrivePolicy",
         )
         return topic
@@ -307,7 +312,7 @@ class OperationsStack(cdk.Stack):
     def _searched(
         self, title: str, statistic: str, metrics: Sequence[str]
     ) -> cloudwatch.GraphWidget:
-        """A graph of Personalize's: recommenders get their names when they are made."""
+        """A graph by search expression, because recommenders' names are generated."""
         return cloudwatch.GraphWidget(
             title=title,
             width=8,
@@ -334,7 +339,7 @@ class OperationsStack(cdk.Stack):
         budgets.CfnBudget(
             self,
             "Budget",
-            # No name: a budget changes by being replaced.
+            # No name, because a changed budget is replaced.
             budget=budgets.CfnBudget.BudgetDataProperty(
                 budget_type="COST",
                 time_unit="MONTHLY",

@@ -1,4 +1,4 @@
-"""The settings `operations`: what watches over a deployment, and what it may spend."""
+"""The settings `operations`: monitoring, budget and clean-up."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -29,17 +29,17 @@ LEAST_IDLE_HOURS: Final = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Operations:
-    """How a deployment is watched.
+    """Settings of monitoring.
 
     Attributes:
         alarms: whether there are alarms.
         dashboard: whether there is a dashboard.
-        email: who is told; None for nobody.
-        latency_ms: what nineteen of twenty calls may take, at most.
-        model_days: how old a model may grow; 0 for any age.
-        budget_usd: what the account may cost a month before somebody is told; 0 for no budget.
-        idle_hours: without a call for so long, what is billed by the hour goes; 0 for never.
-        tracing: whether X-Ray follows the functions' calls.
+        email: the email address for notices; None for none.
+        latency_ms: alarm threshold of the 95th percentile of latency.
+        model_days: alarm threshold of a model's age; 0 for none.
+        budget_usd: the account's monthly budget; 0 for none.
+        idle_hours: hours without calls after which a stack is deleted; 0 for never.
+        tracing: whether X-Ray traces the functions' calls.
     """
 
     alarms: bool
@@ -53,37 +53,39 @@ class Operations:
 
     @property
     def caretaker(self) -> bool:
-        """Whether somebody has to look after the stacks every hour."""
+        """Whether the caretaker is needed."""
         return self.idle_hours > 0 or (self.alarms and self.model_days > 0)
 
     @property
     def told(self) -> str | None:
-        """Who is told of alarms and of what the caretaker does; None for nobody."""
+        """The recipient of alarms and of the caretaker's notices; None for none."""
         return self.email if self.alarms or self.caretaker else None
 
     @property
     def any(self) -> bool:
-        """Whether there is anything to deploy for them."""
+        """Whether the settings require any resource."""
         return self.alarms or self.dashboard or self.budget_usd > 0 or self.caretaker
 
 
 def read(settings: Settings, region: str | None) -> Operations:
-    """Read the section `operations`; errors are noted in `settings`.
+    """Read the section `operations`; errors are recorded in `settings`.
 
     Args:
-        settings: where they are read from.
-        region: where the deployment goes to, if that is known.
+        settings: the settings to read from.
+        region: the deployment's region, if known.
     """
     email = settings.text(
         "operations.email", "", pattern=r"[^@\s,]+@[^@\s,]+\.[^@\s,]+", allowed="an e-mail address"
     )
     budget = settings.whole("operations.budget_usd", 0, low=0, high=1_000_000)
     if budget and not email:
-        settings.errors.append("operations.budget_usd: set operations.email too, who is to be told")
+        settings.errors.append(
+            "operations.budget_usd: also set operations.email, which receives the warnings"
+        )
     if budget and region in REGIONS_WITHOUT_BUDGETS:
         settings.errors.append(
-            f"operations.budget_usd: CloudFormation makes no budgets in {region}; leave it out and "
-            "make one by hand, which is for the whole account anyway"
+            f"operations.budget_usd: CloudFormation does not support budgets in {region}; omit it "
+            "and create one manually, which applies to the whole account anyway"
         )
     idle_hours = settings.whole("operations.idle_hours", 0, low=0, high=336)
     if 0 < idle_hours < LEAST_IDLE_HOURS:

@@ -1,4 +1,4 @@
-"""Amazon Personalize: from the data in the store to campaigns and recommenders that answer."""
+"""The stack of Amazon Personalize: dataset groups, campaigns and recommenders."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from stacks.personalize_settings import Group
 
 
 class PersonalizeStack(cdk.Stack):
-    """The dataset groups that the settings ask for, and what is made of each."""
+    """The configured dataset groups with their solutions, campaigns and recommenders."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class PersonalizeStack(cdk.Stack):
         store: Store,
         **kwargs: Any,
     ) -> None:
-        super().__init__(scope, id, description="Amazon Personalize: all of it", **kwargs)
+        super().__init__(scope, id, description="Amazon Personalize resources", **kwargs)
         # of any group: a change of the role would hold too late for another group's import
         keys = f"{config.data.keys.personalize}*"
         role = ServiceRole(
@@ -79,9 +79,9 @@ class PersonalizeStack(cdk.Stack):
             self._output(f"{title}{name}Metrics", recommender.attribute("Metrics"))
 
     def _batch(self, store: Store, prefix: str) -> None:
-        """A role for batch jobs, which are started by hand and billed by what they answer.
+        """Create a role for batch jobs, which are started manually and billed by their output.
 
-        Their files lie in the bucket under the prefix.
+        Their files are in the bucket under the prefix.
         """
         keys = f"{prefix}*"
         role = ServiceRole(
@@ -98,5 +98,5 @@ class PersonalizeStack(cdk.Stack):
 
 
 def _title(name: str) -> str:
-    """`user-personalization-v2` as `UserPersonalizationV2`."""
+    """Convert `user-personalization-v2` to `UserPersonalizationV2`."""
     return "".join(word.capitalize() for word in name.split("-"))

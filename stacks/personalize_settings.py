@@ -1,4 +1,4 @@
-"""The settings of Amazon Personalize: which dataset groups, and what is made of each."""
+"""The settings of Amazon Personalize: dataset groups and their resources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Final
 from stacks.prepared_data import PreparedData, Table, read_tables
 from stacks.settings import Settings
 
-# Where CloudFormation has all the types that the stack uses; cn-north-1 lacks campaigns, filters
-# and event trackers (the registry's schemas, November 2026).
+# Regions where CloudFormation has all types of the stack; cn-north-1 lacks campaigns, filters and
+# event trackers (the registry's schemas, November 2026).
 REGIONS: Final = (
     *("us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-central-1", "eu-west-1"),
     *("ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2"),
@@ -18,7 +18,7 @@ GROUPS: Final = ("custom", "domain")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a recipe of Amazon Personalize allows: hyperparameter optimization, a campaign."""
+    """The features of a recipe: hyperparameter optimization, a campaign."""
 
     tunes: bool = False
     serves: bool = True
@@ -66,15 +66,15 @@ FILTERS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """One dataset group and what is made of it.
+    """The settings of one dataset group.
 
     Attributes:
         name: `custom` or `domain`.
         domain: the service's name of the domain; None for a custom group.
-        tables: what is imported, by kind.
+        tables: the tables to import, by kind.
         solutions: recipes, without `aws-`.
         recommenders: use cases of the domain, without `aws-vod-`.
-        filters: expressions by name.
+        filters: filter expressions by name.
     """
 
     name: str
@@ -87,14 +87,14 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Personalize:
-    """What is deployed of Amazon Personalize.
+    """The settings of Amazon Personalize.
 
     Attributes:
-        groups: the dataset groups; none to leave it out.
-        hpo: whether hyperparameters are optimized, where the recipe allows it.
-        auto_training_days: from one automatic training to the next; 0 for none.
-        min_tps: calls a second that campaigns and recommenders are kept ready, and billed, for.
-        event_tracker: whether events are taken.
+        groups: the dataset groups; empty to deploy none.
+        hpo: whether hyperparameters are optimized, if the recipe supports it.
+        auto_training_days: days between automatic trainings; 0 for none.
+        min_tps: the minimum provisioned transactions per second, which are billed.
+        event_tracker: whether there is an event tracker.
         batch: whether there is a role for batch jobs.
     """
 
@@ -109,19 +109,19 @@ class Personalize:
 def read(
     settings: Settings, data: PreparedData | None, region: str | None, default: str = "custom"
 ) -> Personalize:
-    """Read the section `personalize`; errors are noted in `settings`.
+    """Read the section `personalize`; errors are recorded in `settings`.
 
     Args:
-        settings: where they are read from.
-        data: the prepared data; None if there is none.
-        region: where the deployment goes to, if that is known.
-        default: the dataset groups where the settings name none.
+        settings: the settings to read from.
+        data: the prepared data; None if there are none.
+        region: the deployment's region, if known.
+        default: the dataset groups if the settings name none.
     """
     chosen = settings.choice("personalize.groups", default, ("off", *GROUPS, "both"))
     metadata = settings.flag("personalize.metadata", False)
     filters = settings.flag("personalize.filters", True)
     hpo = settings.flag("personalize.hpo", False)
-    # All are read whichever are chosen, so that the others' settings are checked too.
+    # All groups are read, whichever are chosen, so that all settings are validated.
     solutions = {
         "custom": settings.words(
             "personalize.solutions", "user-personalization-v2", tuple(RECIPES), "aws-", RETIRED
@@ -164,7 +164,7 @@ def read(
         settings.refuse("personalize.metadata", "false", "enough for item-attribute-affinity")
     if groups and region and region not in REGIONS:
         settings.errors.append(
-            f"personalize.groups: CloudFormation does not have all of Amazon Personalize in "
+            f"personalize.groups: CloudFormation does not support all of Amazon Personalize in "
             f"{region}; set it to off, or deploy to one of {', '.join(REGIONS)}"
         )
     return Personalize(

@@ -1,4 +1,4 @@
-"""The folder that `make data` writes, as far as the stacks need to know it."""
+"""The folder written by `make data`, as far as the stacks use it."""
 
 import hashlib
 import json
@@ -13,22 +13,22 @@ _MAX_UPLOAD: Final = 4 << 30
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """Where everything lies in the bucket, as the manifest says: files, and prefixes, ending in /.
+    """Keys in the bucket, from the manifest: files, and prefixes that end in /.
 
     Attributes:
-        prefix: begins most of the others.
-        catalogue: catalogue.json, what is known of each item.
-        ratings: the training ratings, user, item, rating and time, separated by tabs.
-        held_out: the other ratings, in the same form.
-        items: u.item, the movies as the workshop has them.
-        ids: the numbers that stand for ids; the file is missing where ids are numbers.
+        prefix: the common prefix of most keys.
+        catalogue: catalogue.json, the items' metadata.
+        ratings: the training ratings: user, item, rating and time, separated by tabs.
+        held_out: the other ratings, in the same format.
+        items: u.item, the workshop's table of movies.
+        ids: the integers of original ids; the file is missing if ids are integers.
         embeddings: prefix of the movies' embeddings.
-        personalize: prefix of what Amazon Personalize imports.
+        personalize: prefix of Amazon Personalize's imports.
         batch: prefix of the files of its batch jobs.
-        lists: prefix of what belongs to the lists.
+        lists: prefix of the files of the lists.
         interactions: interactions.npz, all ratings as arrays.
         histories: prefix of the files that DynamoDB imports.
-        input: the file of each channel, by what is trained.
+        input: the file of each channel, by trained model.
         output: prefix of the trained models, by engine.
     """
 
@@ -48,12 +48,12 @@ class Keys:
     output: Mapping[str, str]
 
     def channels(self, task: str) -> dict[str, str]:
-        """The prefix of each channel of what is trained."""
+        """The prefix of each channel of a trained model."""
         return {channel: _folder(key) for channel, key in self.input[task].items()}
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All that have to be there."""
+        """All files that must exist."""
         channels = [key for task in self.input.values() for key in task.values()]
         return (
             self.catalogue,
@@ -67,16 +67,16 @@ class Keys:
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedData:
-    """Training data, ready to be uploaded.
+    """Training data, ready for upload.
 
     Attributes:
-        folder: what becomes the bucket's content.
-        keys: where in it everything is.
-        items, ratings, users: how many there are.
-        train: ratings that models learn from.
-        spread: from the lowest to the highest rating.
+        folder: the folder that becomes the bucket's content.
+        keys: the keys of its files.
+        items, ratings, users: the numbers of items, ratings and users.
+        train: the number of ratings that models are trained on.
+        spread: the difference between the highest and the lowest rating.
         vocabulary: the vocabulary size of each of Object2Vec's encoders, by hyperparameter.
-        digests: by what is made of them, a digest of the files: a task or
+        digests: digests of files, by their use: a task or
             `factorization_machines` of its channels, `items` of u.item, `catalogue` and
             `interactions` of those files.
     """
@@ -96,14 +96,14 @@ class PreparedData:
         """Read a prepared folder.
 
         Raises:
-            ValueError: it is none, or not a whole one; the message says what to do.
+            ValueError: the folder is not a complete prepared folder; the message says what to do.
         """
-        advice = "make it with `make data`, or name another folder by -c data=FOLDER"
+        advice = "create it with `make data`, or set another folder with -c data=FOLDER"
         path = folder / "manifest.json"
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
             version = manifest["version"]
-            # another version's keys may be others
+            # other versions may have other keys
             keys = Keys(**manifest["keys"]) if version == _VERSION else None
             items, ratings, users, train = (
                 int(manifest[name]) for name in ("items", "ratings", "users", "train")
@@ -118,7 +118,7 @@ class PreparedData:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} is not a manifest ({error!r}): {advice}") from None
         if keys is None:
-            raise ValueError(f"{path} is of version {version}, and {_VERSION} is needed: {advice}")
+            raise ValueError(f"{path} has version {version}, but {_VERSION} is required: {advice}")
         bucket = folder / "bucket"
         missing = [str(bucket / key) for key in keys.files if not (bucket / key).is_file()]
         if missing:
@@ -146,13 +146,13 @@ class PreparedData:
         )
 
     def size(self, left_out: Sequence[str] = ()) -> int:
-        """Bytes that are uploaded.
+        """The size of the upload in bytes.
 
         Args:
-            left_out: folders that are not, relative to `folder`.
+            left_out: folders that are not uploaded, relative to `folder`.
 
         Raises:
-            ValueError: they are too many; the message says what to do.
+            ValueError: the size exceeds the limit; the message says what to do.
         """
         outside = [self.folder / each for each in left_out]
         size = sum(
@@ -174,9 +174,9 @@ class Table:
 
     Attributes:
         kind: `Interactions`, `Items` or `Users`.
-        key: of the file in the bucket.
-        schema: in Avro, as JSON.
-        digest: of the file.
+        key: the file's key in the bucket.
+        schema: the Avro schema as JSON.
+        digest: digest of the file.
     """
 
     kind: str
@@ -186,17 +186,17 @@ class Table:
 
 
 def read_tables(data: PreparedData, group: str) -> dict[str, Table]:
-    """A dataset group's tables by kind.
+    """Read a dataset group's tables by kind.
 
     Args:
-        data: what is prepared.
+        data: the prepared data.
         group: `custom` or `domain`.
 
     Raises:
-        ValueError: interactions or a schema are missing, or the data health report beside them
-            is missing, not of this data, or red; the message says what to do.
+        ValueError: interactions or a schema are missing, or the health report is missing, out of
+            date, or red; the message says what to do.
     """
-    advice = "make them with `make data`"
+    advice = "create them with `make data`"
     bucket, prefix = data.folder, f"{data.keys.personalize}{group}/"
     tables, digests = {}, {}
     for kind in ("Interactions", "Items", "Users"):
@@ -207,7 +207,7 @@ def read_tables(data: PreparedData, group: str) -> dict[str, Table]:
         try:
             document = json.loads(path.with_suffix(".schema.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise ValueError(f"{path} has no schema beside it ({error}): {advice}") from None
+            raise ValueError(f"{path} has no schema next to it ({error}): {advice}") from None
         with path.open("rb") as content:
             digests[f"{group}/{path.name}"] = hashlib.file_digest(content, "sha256").hexdigest()
         tables[kind] = Table(
@@ -229,14 +229,16 @@ def _check_health(path: Path, group: str, digests: Mapping[str, str]) -> None:
         files, found = report["files"], report["groups"][group]["findings"]
         reasons = [one["words"] for one in found if one["status"] == "red"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no data health report of it ({error!r}): {advice}") from None
+        raise ValueError(
+            f"{path}: missing or unreadable health report ({error!r}): {advice}"
+        ) from None
     if any(files.get(name) != digest for name, digest in digests.items()):
-        raise ValueError(f"{path} is about other data than there is now: {advice}")
+        raise ValueError(f"{path}: the health report is out of date: {advice}")
     if reasons:
         raise ValueError(
-            f"Amazon Personalize cannot learn from the {group} group's data, as their health "
-            f"report says: {'; '.join(reasons)}. Mend the data, or choose by personalize.groups "
-            "what is deployed (off for none)"
+            f"Amazon Personalize would reject the {group} group's data according to their health "
+            f"report: {'; '.join(reasons)}. Fix the data, or choose other groups with "
+            "personalize.groups (off for none)"
         )
 
 

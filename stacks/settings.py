@@ -1,4 +1,4 @@
-"""Reading settings from the CDK context: each is checked, and all errors are told at once."""
+"""Reads and validates settings from the CDK context; all errors are reported together."""
 
 import difflib
 import re
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 
 class ConfigError(ValueError):
-    """The settings cannot be used; `errors` tells each reason on a line of its own."""
+    """The settings are invalid; `errors` has one line per error."""
 
     def __init__(self, errors: Sequence[str]) -> None:
         super().__init__("\n".join(errors))
@@ -14,18 +14,18 @@ class ConfigError(ValueError):
 
 
 class Settings:
-    """The context's values by name. A nested value's name is dotted: `training.waits`.
+    """The context's values by name. Nested names are dotted: `training.waits`.
 
-    A value given on the command line (`-c training.waits=4`) wins over the same one within an
-    object in cdk.json. Each reader returns the default if the setting is absent or bad.
+    A value on the command line (`-c training.waits=4`) overrides the same one in an object in
+    cdk.json. Each reader returns the default if the setting is missing or invalid.
 
     Attributes:
-        known: the names that were asked for.
-        errors: what is wrong so far.
+        known: the names that were read.
+        errors: the errors so far.
     """
 
     def __init__(self, context: Mapping[str, object]) -> None:
-        # The CDK's own keys hold a colon (flags, cached look-ups); none of ours does.
+        # The CDK's own keys contain a colon (flags, cached look-ups); the project's do not.
         ours = {
             name: value
             for name, value in context.items()
@@ -41,7 +41,7 @@ class Settings:
         self.errors: list[str] = []
 
     def text(self, name: str, default: str, *, pattern: str, allowed: str) -> str:
-        """A text that matches the whole pattern; `allowed` says the same in words."""
+        """Read a string that matches the whole pattern; `allowed` describes the pattern."""
         value = self._taken(name)
         if value is None:
             return default
@@ -51,7 +51,7 @@ class Settings:
         return default
 
     def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
-        """One of the choices."""
+        """Read one of the choices."""
         value = self._taken(name)
         if value is None or value in choices:
             return value or default
@@ -66,14 +66,14 @@ class Settings:
         prefix: str = "",
         retired: Mapping[str, str] | None = None,
     ) -> tuple[str, ...]:
-        """Some of the choices, each once, separated by commas.
+        """Read several of the choices, each at most once, separated by commas.
 
         Args:
             name: the setting.
-            default: in the same form.
-            choices: what may be chosen.
-            prefix: may stand before each of them.
-            retired: what may no longer be chosen, and what replaces it.
+            default: the default, in the same format.
+            choices: the allowed values.
+            prefix: an optional prefix of each value.
+            retired: retired values and their replacements.
         """
         value = self._taken(name)
         given = [word.strip() for word in (default if value is None else value).split(",")]
@@ -90,7 +90,7 @@ class Settings:
         return tuple(chosen)
 
     def whole(self, name: str, default: int, *, low: int, high: int, step: int = 1) -> int:
-        """A whole number from `low` to `high` in steps counted from `low`."""
+        """Read an integer from `low` to `high`, in steps counted from `low`."""
         value = self._taken(name)
         if value is None:
             return default
@@ -101,30 +101,30 @@ class Settings:
         return default
 
     def flag(self, name: str, default: bool) -> bool:
-        """`true` or `false`."""
+        """Read `true` or `false`."""
         words = {"true": True, "false": False}
         return words[self.choice(name, str(default).lower(), tuple(words))]
 
     def section(self, name: str) -> dict[str, str]:
-        """All values under a dotted name, by the rest of their names, as texts."""
+        """All values under a dotted name, by the rest of their names, as strings."""
         dotted = [key for key in self._values if key.startswith(f"{name}.")]
         found = {key.removeprefix(f"{name}."): self._taken(key) for key in dotted}
         return {key: value for key, value in found.items() if value is not None}
 
     def refuse(self, name: str, value: str, allowed: str) -> None:
-        """Note that the setting's value cannot be used, and what can."""
+        """Record that the setting's value is invalid, with the allowed values."""
         self.errors.append(f"{name}: {value!r} is not {allowed}")
 
     def finish(self) -> None:
-        """Refuse settings that nobody read, then raise what has been noted.
+        """Report settings that were not read, and raise all recorded errors.
 
         Raises:
-            ConfigError: there was an error.
+            ConfigError: there were errors.
         """
         for name in sorted(self._values.keys() - self.known):
             near = difflib.get_close_matches(name, self.known, n=1)
-            hint = f"; is {near[0]} meant?" if near else ""
-            self.errors.append(f"{name}: there is no such setting{hint}")
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.errors.append(f"{name}: unknown setting{hint}")
         if self.errors:
             raise ConfigError(self.errors)
 

@@ -22,7 +22,7 @@ ODD = (
 
 @st.composite
 def damaged(draw: Any, content: bytes, odd: Sequence[bytes] = ODD) -> bytes:
-    """The content with something odd, something of its own, or nothing in one to three places."""
+    """The content with an odd value, another part of itself, or nothing in one to three places."""
     for _ in range(draw(st.integers(1, 3))):
         first = draw(st.integers(0, len(content)))
         last = draw(st.integers(first, min(len(content), first + draw(st.sampled_from((0, 1, 9))))))

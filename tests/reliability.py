@@ -1,9 +1,9 @@
-"""What the tests did to the project, counted, and the table of it: docs/reliability.md.
+"""Counts injected faults and tried inputs, and writes docs/reliability.md.
 
-A test takes the fixture `tally` and counts with it: `tally("faults injected", "SageMaker")`. The
-counts of each test are kept in build/tally, in place of those of its last run, so that a part
-of the tests changes its own counts alone. This module makes the document of them;
-`make reliability` counts all anew and does both.
+A test counts with the fixture `tally`: `tally("faults injected", "SageMaker")`. The counts of each
+test are stored in build/tally and replace those of its last run, so a partial test run only changes
+its own counts. This module writes the document; `make reliability` runs all counting tests and
+writes it.
 """
 
 import json
@@ -26,14 +26,14 @@ Measure = Literal[
     "statements mutated",
     "leftovers found",
 ]
-Row = tuple[str, str, str]  # measure, of what, test file
+Row = tuple[str, str, str]  # measure, subject, test file
 
 
 class Tally:
     """Counts of one test file, test by test.
 
     Attributes:
-        skipped: why the whole file counts nothing on this machine; empty if it does.
+        skipped: why the file cannot run on this machine; empty if it can.
     """
 
     def __init__(self) -> None:
@@ -41,12 +41,12 @@ class Tally:
         self._counts: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
 
     def __call__(self, measure: Measure, what: str, number: int = 1) -> None:
-        """Add to a row of the table; 0 is worth telling too."""
+        """Add to a row of the table; a count of 0 is recorded too."""
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
         self._counts[test][measure, what] += number
 
     def write(self, file: Path) -> None:
-        """Keep the counts of the tests that have run."""
+        """Store the counts of the tests that have run."""
         name = file.relative_to(PROJECT).as_posix()
         path = COUNTS / f"{name.replace('/', '.')}.json"
         kept = json.loads(path.read_text("utf-8"))["tests"] if path.exists() else {}
@@ -58,7 +58,7 @@ class Tally:
 
 
 def counted() -> dict[Row, int]:
-    """Every row that was counted, in the order of the document."""
+    """All counted rows, in the order of the document."""
     found: Counter[Row] = Counter()
     for path in COUNTS.glob("*.json"):
         kept = json.loads(path.read_text("utf-8"))
@@ -69,23 +69,23 @@ def counted() -> dict[Row, int]:
 
 
 def in_order(counts: Mapping[Row, int]) -> dict[Row, int]:
-    """By measure, then by what and by file."""
+    """Sort by measure, then by subject and file."""
     order = get_args(Measure)
     rows = sorted(counts, key=lambda row: (order.index(row[0]), *row))
     return {row: counts[row] for row in rows}
 
 
 def table(counts: dict[Row, int]) -> str:
-    """The whole document."""
+    """Format the document."""
     lines = [
         "# Reliability",
         "",
-        "Counted by the tests while they ran; `make reliability` runs them and writes this page. "
-        "A fault is injected, or an input tried, and the test then asserts what CONTRIBUTING.md "
-        "asks for: errors in words, nothing lost, nothing left. Counts of generated inputs and of "
-        "calls under load differ a little from run to run.",
+        "Counted by the tests; `make reliability` runs them and writes this page. After each fault "
+        "or input, the test asserts what CONTRIBUTING.md requires: readable errors, nothing lost, "
+        "nothing left behind. Counts of generated inputs and of calls under load vary slightly "
+        "between runs.",
         "",
-        "| measure | of what | count | made by |",
+        "| measure | subject | count | command |",
         "|---|---|---:|---|",
     ]
     lines += [
@@ -96,7 +96,7 @@ def table(counts: dict[Row, int]) -> str:
 
 
 def read(document: str) -> dict[Row, int]:
-    """The rows of a document."""
+    """Parse the rows of a document."""
     cells = [line.split("|") for line in document.splitlines() if line.startswith("| ")]
     found = {}
     for _, measure, what, count, command, _ in cells[1:]:
@@ -106,14 +106,14 @@ def read(document: str) -> dict[Row, int]:
 
 
 def merged(document: str, counts: dict[Row, int]) -> dict[Row, int]:
-    """The document's rows, with those of the test files that have run in place of theirs."""
+    """The document's rows, updated with those of the test files that have run."""
     ran = {file for _, _, file in counts}
     kept = {row: count for row, count in read(document).items() if row[2] not in ran}
     return in_order(kept | counts)
 
 
 def check(document: str) -> list[str]:
-    """The document's rows that no test makes any more, but for files that could not run here."""
+    """The document's rows that no test counts any more, except in files that cannot run here."""
     all_kept = [json.loads(path.read_text("utf-8")) for path in COUNTS.glob("*.json")]
     skipped = {kept["file"] for kept in all_kept if kept["skipped"]}
     counts = counted()

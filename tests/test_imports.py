@@ -46,12 +46,12 @@ def _table() -> dict[str, set[str]]:
     return rows
 
 
-def test_imports_are_those_of_the_contracts() -> None:
+def test_imports_of_the_project_keep_the_contracts() -> None:
     done = _lint(PROJECT)
     assert done.returncode == 0, done.stdout
 
 
-def test_imports_against_a_contract_are_found(tmp_path: Path) -> None:
+def test_imports_against_a_contract_are_reported(tmp_path: Path) -> None:
     for name in (
         "bench",
         "cost",
@@ -75,7 +75,7 @@ def test_imports_against_a_contract_are_found(tmp_path: Path) -> None:
     assert "bench.accuracy -> recsys" in done.stdout
 
 
-def test_contracts_equal_the_table_of_the_contributing_guide() -> None:
+def test_contracts_equal_the_table_in_contributing() -> None:
     table = _table()
     assert CONTRACTS.keys() <= table.keys()
     for name, contract in CONTRACTS.items():
@@ -84,7 +84,7 @@ def test_contracts_equal_the_table_of_the_contributing_guide() -> None:
         assert ("boto3" in allowed) == ("botocore" not in contract["forbidden_modules"]), name
 
 
-def test_functions_import_recsys_where_their_stack_bundles_it_alone() -> None:
+def test_functions_import_recsys_only_if_their_stack_bundles_it() -> None:
     needing = re.compile(r"^\s*(from|import) (recsys\b|common import .*list_model)", re.MULTILINE)
     importing = {
         path.relative_to(PROJECT / "lambdas").parts[0]
@@ -96,7 +96,7 @@ def test_functions_import_recsys_where_their_stack_bundles_it_alone() -> None:
 
 
 @pytest.mark.parametrize("room", ["stacks", "lambdas", "scripts", "notebooks", "web"])
-def test_nothing_deployed_knows_the_local_aws(room: str) -> None:
+def test_deployed_code_does_not_mention_the_local_aws(room: str) -> None:
     for path in (PROJECT / room).rglob("*.py"):
         text = path.read_text("utf-8")
         assert "AWS_ENDPOINT_URL" not in text, path

@@ -26,7 +26,7 @@ def stack(name: str, status: str = "CREATE_COMPLETE", **outputs: str) -> dict[st
     return {"StackName": name, "StackStatus": status, **({"Outputs": told} if told else {})}
 
 
-def test_by_stack_tells_the_deployments_own_stacks_that_stand() -> None:
+def test_by_stack_returns_only_existing_stacks_of_the_deployment() -> None:
     client: Any = CloudFormation(
         [
             stack("team-Data", BucketName="b"),
@@ -45,7 +45,7 @@ def test_by_stack_tells_the_deployments_own_stacks_that_stand() -> None:
     }
 
 
-def test_outputs_of_stacks_are_found_by_name_and_a_missing_one_is_named() -> None:
+def test_outputs_of_all_stacks_are_found_by_name() -> None:
     found = Outputs.of({"a-Data": {"BucketName": "b"}, "a-Functions": {"ApiEndpoint": "u"}})
     assert found == {"BucketName": "b", "ApiEndpoint": "u"}
     assert found.get("IdsKey") is None
@@ -53,7 +53,7 @@ def test_outputs_of_stacks_are_found_by_name_and_a_missing_one_is_named() -> Non
         found["IdsKey"]
 
 
-def test_served_tells_campaigns_and_recommenders_apart() -> None:
+def test_served_distinguishes_campaigns_and_recommenders() -> None:
     found = Outputs(
         {
             "DomainTopPicksRecommenderArn": "arn:t",

@@ -1,4 +1,4 @@
-"""What is said of vulnerabilities and secrets, and of services that do not answer."""
+"""The reports on vulnerabilities and secrets, and on unreachable services."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import supply_chain
 from supply_chain import Verdict, judge_npm, judge_python, judge_secrets
 
 
-def test_a_vulnerable_python_package_is_named_with_its_cure() -> None:
+def test_vulnerable_python_package_is_named_with_its_fix() -> None:
     vulnerability = {"id": "PYSEC-1", "fix_versions": ["2.0"], "aliases": [], "description": ""}
     report = {
         "dependencies": [
@@ -25,17 +25,17 @@ def test_a_vulnerable_python_package_is_named_with_its_cure() -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", '{"dependencies": [{"name": "a", "skip_reason": "?"}]}']
 )
-def test_an_audit_that_knew_no_package_is_no_clean_bill(text: str) -> None:
+def test_audit_without_packages_is_skipped(text: str) -> None:
     assert judge_python(text).skipped
 
 
-def test_a_vulnerable_npm_package_is_named() -> None:
+def test_vulnerable_npm_package_is_named() -> None:
     report = {"vulnerabilities": {"bad": {"range": "<2", "severity": "high"}}}
     assert judge_npm(json.dumps(report)) == Verdict(("bad <2: high",))
     assert judge_npm('{"vulnerabilities": {}}') == Verdict()
 
 
-def test_a_registry_that_refuses_audits_is_told_of() -> None:
+def test_registry_without_audits_is_skipped() -> None:
     refusal = {"message": "405 Method Not Allowed - POST somewhere", "statusCode": 405}
     assert judge_npm(json.dumps(refusal)).skipped == (
         "npm's advisories do not respond (405 Method Not Allowed)"
@@ -43,7 +43,7 @@ def test_a_registry_that_refuses_audits_is_told_of() -> None:
     assert judge_npm("").skipped
 
 
-def test_a_secret_is_shown_where_it_stands_and_not_itself() -> None:
+def test_secret_is_reported_by_location_only() -> None:
     finding = {"type": "AWS Access Key", "line_number": 7, "hashed_secret": "abc"}
     assert judge_secrets(json.dumps({"results": {"a.py": [finding]}})) == Verdict(
         ("a.py:7: AWS Access Key",)
@@ -51,7 +51,7 @@ def test_a_secret_is_shown_where_it_stands_and_not_itself() -> None:
     assert judge_secrets("").findings
 
 
-def test_with_no_network_the_check_passes_with_notes(
+def test_check_without_network_passes_with_notes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(supply_chain, "_run", lambda _: "")
@@ -63,7 +63,7 @@ def test_with_no_network_the_check_passes_with_notes(
     assert "secrets: 0" in said
 
 
-def test_a_finding_fails_the_check(
+def test_finding_fails_the_check(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in supply_chain.CHECKS:
@@ -73,7 +73,7 @@ def test_a_finding_fails_the_check(
     assert "a.py:1: Key" in capsys.readouterr().err
 
 
-def test_every_locked_package_has_a_hash() -> None:
+def test_locked_packages_all_have_hashes() -> None:
     for name in ("requirements.txt", "requirements-uv.txt"):
         lines = (Path(supply_chain.__file__).parent / name).read_text("utf-8").splitlines()
         pins = [i for i, line in enumerate(lines) if line and line[0] not in "# "]

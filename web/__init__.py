@@ -1,1 +1,1 @@
-"""The page: pick a user, see the movies, click and watch the list change."""
+"""The web page: compare engines' suggestions for a user and see how events change them."""

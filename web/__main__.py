@@ -1,4 +1,4 @@
-"""`python -m web [--port N]`: the page, for the deployment that the AWS credentials reach."""
+"""Serve the page for the deployment in your AWS account: `python -m web [--port N]`."""
 
 import argparse
 import logging
@@ -17,22 +17,22 @@ from web.service import Service
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until interrupted; 1 with a line on stderr when that cannot begin."""
+    """Serve until interrupted. Return 1 if the server cannot start."""
     parser = argparse.ArgumentParser(prog="web", description=__doc__)
-    parser.add_argument("--prefix", default="recommender", help="of the stacks' names")
+    parser.add_argument("--prefix", default="recommender", help="the prefix of the stacks' names")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address or name to listen on, and to be asked by"
+        "--host", default="127.0.0.1", help="address or name to listen on and to accept as Host"
     )
     parser.add_argument("--port", type=int, default=8080, help="port to listen on")
     parser.add_argument(
         "--cache",
         type=Path,
         default=Path("build/omdb"),
-        help="folder that keeps OMDb's answers and posters",
+        help="cache folder for OMDb's responses and posters",
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    # it warns of each request that waits for a thread
+    # it logs a warning for each request that waits for a thread
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     try:
         app = create_app(
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def omdb_key() -> str | None:
-    """OMDb's key: OMDB_API_KEY, or the text of the secret that OMDB_SECRET_ID names."""
+    """Read OMDb's key from OMDB_API_KEY, or from the secret in OMDB_SECRET_ID."""
     if key := os.environ.get("OMDB_API_KEY", "").strip():
         return key
     if secret := os.environ.get("OMDB_SECRET_ID", "").strip():

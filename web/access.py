@@ -1,8 +1,8 @@
-"""Which requests the page takes: by its own names, and not what another site's page sends.
+"""Protects the page from requests of other sites and under foreign host names.
 
-The page has no users' accounts: a request that reaches it acts with the AWS credentials that it was
-started with. The pages of other sites reach loopback too: by forms, pictures and scripts, and, once
-their own name resolves to 127.0.0.1 (DNS rebinding), as if they were this page's own.
+The page has no user accounts: a request that reaches it acts with the AWS credentials that it was
+started with. Pages of other sites can send requests to loopback: by forms, images and scripts, and,
+if their name resolves to 127.0.0.1 (DNS rebinding), even as the same origin.
 """
 
 import ipaddress
@@ -23,15 +23,15 @@ _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{
 
 
 class Guard:
-    """Passes to an application what it may take, and refuses the rest before it is looked at.
+    """WSGI middleware that refuses foreign requests before they reach the application.
 
-    A request that came by another name is a 421, one that another site's page made the browser
-    send a 403. Programs send neither Origin nor Sec-Fetch-Site, and pages cannot change those. A
-    link from another site is followed: it shows the page to its user and tells the site nothing.
+    A request with a foreign Host receives 421, one from another site's page 403. Programs send
+    neither Origin nor Sec-Fetch-Site, and pages cannot change these headers. Links from other sites
+    are allowed: they show the page to its user and reveal nothing to the site.
 
     Args:
-        application: what is guarded.
-        host: the address or name that the page was told to listen on.
+        application: the protected application.
+        host: the address or name that the page listens on.
     """
 
     def __init__(self, application: "WSGIApplication", host: str) -> None:
@@ -53,7 +53,7 @@ class Guard:
         if not (found and _is_own(found[1].lower(), self._host) and (found[2] or "80") == port):
             return HTTPStatus.MISDIRECTED_REQUEST, (
                 f"This page does not answer to the name {told[:100]!r}. Open "
-                f"http://127.0.0.1:{port}, or start it with the --host that it is to be known by."
+                f"http://127.0.0.1:{port}, or start it with this name as --host."
             )
         site, mode, destination = (
             environ.get(f"HTTP_SEC_FETCH_{name}") for name in ("SITE", "MODE", "DEST")
@@ -62,7 +62,7 @@ class Guard:
         foreign = site not in (None, "none", "same-origin") and not link
         if foreign or environ.get("HTTP_ORIGIN") not in (None, f"http://{told}"):
             return HTTPStatus.FORBIDDEN, (
-                "Another site's page asked for this; only links to this page are followed."
+                "This request came from another site's page; only links to this page are allowed."
             )
         return None
 
@@ -72,7 +72,7 @@ def _is_own(name: str, host: str) -> bool:
         return name in _LOOPBACK or name.strip("[]") == host.lower()
     if name in _LOOPBACK or name == socket.gethostname().lower():
         return True
-    try:  # a name that resolves elsewhere tomorrow is never an address
+    try:  # only literal addresses are accepted, because names can change
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:
         return False

@@ -1,17 +1,17 @@
-"""What the page shows and the API answers: the same objects, as HTML and as JSON."""
+"""The models of the page's and the API's answers, rendered as HTML and as JSON."""
 
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 WORDS = 200
-"""Characters that a search or a name in a question may have."""
+"""The maximum length of a search or name in a request."""
 NUMBER = 2**31 - 1
-"""The largest number by which a user, a movie or a year may be asked for."""
+"""The maximum number of a user, movie or year in a request."""
 
 
 class Answer(BaseModel):
-    """Anything that is shown or answered; it does not change."""
+    """Base class of answers, which are immutable."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -19,27 +19,27 @@ class Answer(BaseModel):
 class Movie(Answer):
     """A movie of the catalogue."""
 
-    number: int = Field(description="by which the models know it")
-    id: str = Field(description="its id in your data; the same unless that is a word")
+    number: int = Field(description="the integer that the models use")
+    id: str = Field(description="its id in your data; the same if that is an integer")
     title: str = Field(description="as in your data: `Terminator, The (1984)`")
-    name: str = Field(description="as a person would say it: `The Terminator`")
+    name: str = Field(description="in natural word order: `The Terminator`")
     year: int | None
     genres: tuple[str, ...]
-    ratings: int = Field(description="how many there are of it")
-    mean: float | None = Field(description="of these ratings; null where there are none")
+    ratings: int = Field(description="its number of ratings")
+    mean: float | None = Field(description="the mean rating; null without ratings")
 
     @property
     def decade(self) -> int | None:
-        """The decade it is of, as its first year."""
+        """The movie's decade, as its first year."""
         return None if self.year is None else self.year // 10 * 10
 
 
 class User(Answer):
     """A user who has rated."""
 
-    number: int = Field(description="by which the models know them")
-    id: str = Field(description="their id in your data; the same unless that is a word")
-    ratings: int = Field(description="how many they gave")
+    number: int = Field(description="the integer that the models use")
+    id: str = Field(description="their id in your data; the same if that is an integer")
+    ratings: int = Field(description="their number of ratings")
 
 
 class Scale(Answer):
@@ -48,7 +48,7 @@ class Scale(Answer):
     least: float
     most: float
     step: float | None = Field(description="between neighbouring ratings; null if there is none")
-    liked: float = Field(description="a rating of this or more is a liked movie")
+    liked: float = Field(description="the minimum rating of a liked movie")
     events: bool = Field(False, description="whether ratings are counts or amounts of events")
 
 
@@ -68,25 +68,25 @@ class Watched(Answer):
 
 
 class Choices(Answer):
-    """What lists can be filtered by."""
+    """The choices for filtering lists."""
 
     genres: tuple[str, ...]
     decades: tuple[int, ...]
 
 
 class History(Answer):
-    """What a user has seen: rated according to the data, newest first, or watched on this page."""
+    """A user's history: ratings in the data, newest first, and movies watched on this page."""
 
     user: User
     scale: Scale
-    mean: float = Field(description="of their ratings")
+    mean: float = Field(description="the mean of their ratings")
     favourites: tuple[str, ...] = Field(description="the genres that they rated most often")
     watched: tuple[Watched, ...]
     rated: tuple[Rated, ...]
 
 
 class Engine(Answer):
-    """Something deployed that answers."""
+    """A deployed engine."""
 
     key: str
     title: str
@@ -99,15 +99,15 @@ class Suggestion(Answer):
     """A movie in a list."""
 
     movie: Movie
-    score: float | None = Field(description="the engine's own; null if it has none")
+    score: float | None = Field(description="the engine's score; null if it has none")
     share: float | None = Field(
-        description="the score beside the list's best, from 0 to 1; null where that says nothing"
+        description="score relative to the list's best, from 0 to 1; null if that is meaningless"
     )
-    also: tuple[str, ...] = Field(description="the other engines that list it too, by title")
+    also: tuple[str, ...] = Field(description="titles of the other engines that also list it")
 
 
 class Suggestions(Answer):
-    """What one engine suggests, best first; or why it does not."""
+    """The suggestions of one engine, best first, or its error."""
 
     engine: Engine
     movies: tuple[Suggestion, ...]
@@ -115,7 +115,7 @@ class Suggestions(Answer):
 
 
 class Recommendations(Answer):
-    """What every deployed engine suggests to a user; nothing that they have seen."""
+    """The suggestions of every deployed engine for a user, without movies they have seen."""
 
     user: User
     genre: str | None
@@ -124,7 +124,7 @@ class Recommendations(Answer):
 
 
 class Prediction(Answer):
-    """What a model expects a user to rate a movie."""
+    """A model's predicted rating of a movie for a user."""
 
     engine: str
     rating: float | None
@@ -132,7 +132,7 @@ class Prediction(Answer):
 
 
 class About(Answer):
-    """A movie, and what is like it."""
+    """A movie with its similar movies."""
 
     movie: Movie
     scale: Scale
@@ -144,7 +144,7 @@ class About(Answer):
 
 
 class Point(Answer):
-    """A movie's place on the map."""
+    """A movie's position on the map."""
 
     movie: Movie
     x: float = Field(description="from 0 to 1")
@@ -152,7 +152,7 @@ class Point(Answer):
 
 
 class Map(Answer):
-    """The best-known movies of the embedding space, laid flat (its two principal components)."""
+    """A 2-D projection of the best-known movies' embeddings to two principal components."""
 
     points: tuple[Point, ...]
     explained: float = Field(description="the share of the variance that the two components keep")
@@ -160,37 +160,37 @@ class Map(Answer):
 
 
 class Taken(Answer):
-    """An event that was sent."""
+    """A sent event."""
 
     user: User
     movie: Movie
     sent_to: tuple[str, ...] = Field(
-        description="the dataset groups of Amazon Personalize that got it"
+        description="the dataset groups of Amazon Personalize that received it"
     )
 
 
 class Users(Answer):
-    """Some of the users, the busiest first."""
+    """A page of users, most active first."""
 
-    found: int = Field(description="how many there are in all")
+    found: int = Field(description="the total number")
     users: tuple[User, ...]
 
 
 class Movies(Answer):
-    """Some of the movies, the best known first."""
+    """A page of movies, most rated first."""
 
-    found: int = Field(description="how many there are in all")
+    found: int = Field(description="the total number")
     movies: tuple[Movie, ...]
 
 
 class Engines(Answer):
-    """Everything deployed that recommends."""
+    """All deployed engines."""
 
     engines: tuple[Engine, ...]
 
 
 class Problem(Answer):
-    """Why there is no answer."""
+    """An error message."""
 
     status: int
     message: str

@@ -1,4 +1,4 @@
-"""The page's answers as JSON, and the OpenAPI document: both made of one table of operations."""
+"""The JSON API and its OpenAPI document, both derived from one table of operations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,51 +27,53 @@ from web.service import Service
 
 
 class Query(BaseModel):
-    """What may stand behind the question mark of an address."""
+    """Base class of query strings."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Nothing(Query):
-    """Nothing at all."""
+    """An empty query string."""
 
 
 class UsersQuery(Query):
     """Which users."""
 
     q: str = Field("", max_length=WORDS, description="part of the id")
-    count: int = Field(20, ge=1, le=1_000, description="the most that are answered")
+    count: int = Field(20, ge=1, le=1_000, description="the maximum number of results")
 
 
 class MoviesQuery(Query):
     """Which movies."""
 
     q: str = Field("", max_length=WORDS, description="words of the title")
-    genre: str | None = Field(None, max_length=WORDS, description="one of them only")
+    genre: str | None = Field(None, max_length=WORDS, description="only this genre")
     decade: int | None = Field(None, ge=0, le=NUMBER, description="its first year, such as 1990")
-    count: int = Field(20, ge=1, le=1_000, description="the most that are answered")
+    count: int = Field(20, ge=1, le=1_000, description="the maximum number of results")
 
 
 class RecommendationsQuery(Query):
     """Which recommendations."""
 
     engine: str | None = Field(
-        None, max_length=WORDS, description="an engine's key; all answer without one"
+        None, max_length=WORDS, description="an engine's key; by default, all engines"
     )
-    genre: str | None = Field(None, max_length=WORDS, description="one of them only")
+    genre: str | None = Field(None, max_length=WORDS, description="only this genre")
     decade: int | None = Field(None, ge=0, le=NUMBER, description="its first year, such as 1990")
-    count: int = Field(10, ge=1, le=100, description="the most movies in a list")
+    count: int = Field(10, ge=1, le=100, description="the maximum number of movies per list")
 
 
 class MovieQuery(Query):
-    """For whom, and how many are wanted that are like it."""
+    """The user, and the number of similar movies."""
 
-    user: int | None = Field(None, ge=0, le=NUMBER, description="whose rating is predicted")
-    count: int = Field(10, ge=1, le=100, description="the most movies in a list")
+    user: int | None = Field(
+        None, ge=0, le=NUMBER, description="the user whose rating is predicted"
+    )
+    count: int = Field(10, ge=1, le=100, description="the maximum number of movies per list")
 
 
 class Watch(BaseModel):
-    """What a user watched."""
+    """The body of a watched event."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -80,7 +82,7 @@ class Watch(BaseModel):
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation: where it is, what it takes, what it answers."""
+    """One operation: path, parameters and response."""
 
     method: str
     path: str
@@ -97,7 +99,7 @@ class Operation:
 
     @property
     def rule(self) -> str:
-        """Its path as Flask writes it."""
+        """The path in Flask's syntax."""
         return self.path.replace("{", "<int:").replace("}", ">")
 
 
@@ -136,13 +138,13 @@ def _map(service: Service, _: Nothing) -> Map:
 
 
 OPERATIONS: Final = (
-    Operation("get", "/api/engines", "What is deployed and recommends", Engines, Nothing, _engines),
-    Operation("get", "/api/users", "Users, the busiest first", Users, UsersQuery, _users),
-    Operation("get", "/api/users/{user}", "What a user has seen", History, Nothing, _history),
+    Operation("get", "/api/engines", "The deployed engines", Engines, Nothing, _engines),
+    Operation("get", "/api/users", "Users, most active first", Users, UsersQuery, _users),
+    Operation("get", "/api/users/{user}", "A user's history", History, Nothing, _history),
     Operation(
         "get",
         "/api/users/{user}/recommendations",
-        "What each engine suggests to a user",
+        "Each engine's suggestions for a user",
         Recommendations,
         RecommendationsQuery,
         _recommendations,
@@ -150,23 +152,23 @@ OPERATIONS: Final = (
     Operation(
         "post",
         "/api/users/{user}/watched",
-        "A user watched a movie: tell Amazon Personalize",
+        "Send Amazon Personalize an event: a user watched a movie",
         Taken,
         Nothing,
         _watch,
         Watch,
     ),
-    Operation("get", "/api/movies", "Movies, the best known first", Movies, MoviesQuery, _movies),
+    Operation("get", "/api/movies", "Movies, most rated first", Movies, MoviesQuery, _movies),
     Operation(
-        "get", "/api/movies/{movie}", "A movie, and what is like it", About, MovieQuery, _movie
+        "get", "/api/movies/{movie}", "A movie and its similar movies", About, MovieQuery, _movie
     ),
-    Operation("get", "/api/map", "The embedding space, laid flat", Map, Nothing, _map),
+    Operation("get", "/api/map", "A 2-D projection of the embeddings", Map, Nothing, _map),
 )
 DOCUMENT: Final = "/api/openapi.json"
 
 
 def blueprint(service: Service) -> Blueprint:
-    """The operations' routes, and the document's."""
+    """Create the routes of the operations and of the document."""
     api = Blueprint("api", __name__)
     for operation in OPERATIONS:
         view = _view(service, operation)
@@ -180,9 +182,11 @@ def _view(service: Service, operation: Operation) -> Callable[..., Response]:
         query = operation.query.model_validate(request.args.to_dict())
         given: dict[str, Any] = {}
         if operation.body:
-            # A form of another site could not say that it is JSON.
+            # A form of another site cannot send this content type.
             if not request.is_json:
-                raise UnsupportedMediaType("The body must be JSON, and the Content-Type say so.")
+                raise UnsupportedMediaType(
+                    "The body must be JSON, with the Content-Type application/json."
+                )
             given["body"] = operation.body.model_validate_json(request.get_data())
         return answered(operation.run(service, query, **given, **path))
 
@@ -190,7 +194,7 @@ def _view(service: Service, operation: Operation) -> Callable[..., Response]:
 
 
 def answered(answer: Answer, status: int = 200) -> Response:
-    """The answer as JSON."""
+    """An answer as a JSON response."""
     return Response(answer.model_dump_json(), status, mimetype="application/json")
 
 
@@ -214,8 +218,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Recommendation engine",
             "version": "1",
-            "description": "What the page shows, as JSON. Users and movies go by the numbers that "
-            "the models know; their ids in your data come with every answer.",
+            "description": "The page's data as JSON. Users and movies are identified by the "
+            "models' integers; answers also contain their ids in your data.",
         },
         "paths": paths,
         "components": {"schemas": schemas["$defs"]},
@@ -244,7 +248,7 @@ def _described(operation: Operation, references: dict[Any, Any]) -> dict[str, An
         "parameters": parameters,
         "responses": {
             "200": _content("The answer", references[operation.answer]),
-            "default": _content("Why there is none", references[Problem]),
+            "default": _content("An error", references[Problem]),
         },
     }
     if operation.body:

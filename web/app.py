@@ -1,4 +1,4 @@
-"""The Flask application: pages, API, errors in words, and what a browser may do with it all."""
+"""The Flask application: pages, API, error messages and security headers."""
 
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +17,7 @@ from web.posters import Omdb
 from web.server import BODY
 from web.service import NoSuchChoice, Service, Unknown
 
-# Nothing but our own files, no scripts within pages, no other site's frame.
+# Only own files, no inline scripts, no embedding by other sites.
 _POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -25,13 +25,13 @@ _POLICY = (
 
 
 def create_app(service: Service, omdb: Omdb, secret: bytes, host: str = "127.0.0.1") -> Flask:
-    """Make the application.
+    """Create the application.
 
     Args:
-        service: what it asks.
-        omdb: where posters come from.
-        secret: signs the cookies.
-        host: address or name that it listens on; requests by other names are refused.
+        service: the service that queries the deployment.
+        omdb: the source of posters.
+        secret: the key that signs cookies.
+        host: address or name that it listens on; requests with other hosts are refused.
     """
     app = Flask(__name__)
     app.secret_key = secret
@@ -69,7 +69,7 @@ def create_app(service: Service, omdb: Omdb, secret: bytes, host: str = "127.0.0
 
 
 def _explained(error: Exception) -> tuple[int, str]:
-    """The HTTP status and the words for what went wrong."""
+    """The HTTP status and the message for an error."""
     match error:
         case HTTPException():
             return error.code or 500, error.description or ""
@@ -85,5 +85,5 @@ def _explained(error: Exception) -> tuple[int, str]:
         case EngineFailed():
             return 502, str(error)
         case ClientError() | BotoCoreError():
-            return 502, f"AWS does not answer as it should: {error}"
-    return 500, "Something went wrong here; the log of this server tells more."
+            return 502, f"Unexpected response from AWS: {error}"
+    return 500, "Internal error; see the log of this server."

@@ -1,4 +1,4 @@
-"""The movies and their ratings, read from the files that the deployment keeps in its bucket."""
+"""Movies and ratings, read from the files in the deployment's bucket."""
 
 import json
 import re
@@ -28,10 +28,10 @@ _CHUNK: Final = 8 << 20
 
 
 def said(title: str) -> tuple[str, int | None]:
-    """A title as a person would say it, and its year.
+    """Convert a title to natural word order and a year.
 
-    `Terminator, The (1984)` is The Terminator, of 1984. Names in other languages, which MovieLens
-    puts in brackets, are left out.
+    `Terminator, The (1984)` becomes The Terminator and 1984. Titles in other languages, which
+    MovieLens puts in brackets, are removed.
     """
     year = None
     name = _MEDIUM.sub("", title)
@@ -47,13 +47,13 @@ def said(title: str) -> tuple[str, int | None]:
 
 
 class Catalogue:
-    """Movies, users and who rated what.
+    """Movies, users and ratings.
 
     Args:
-        items: of catalogue.json.
-        ratings: pieces of all ratings: user, item, rating and time in a row.
-        users: people's ids by number, where they differ.
-        scale: of the ratings.
+        items: the items of catalogue.json.
+        ratings: blocks of ratings, with rows of user, item, rating and time.
+        users: original user ids by integer, where they differ.
+        scale: the rating scale.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Catalogue:
     ) -> None:
         self.scale = scale
         table = np.concatenate([part.reshape(-1, 4) for part in ratings] or [np.empty((0, 4))])
-        table = table[np.lexsort((-table[:, 3], table[:, 0]))]  # by user, the newest first
+        table = table[np.lexsort((-table[:, 3], table[:, 0]))]  # by user, newest first
         self._item = table[:, 1].astype(np.int32)
         self._rating = table[:, 2].astype(np.float32)
         self._time = table[:, 3].astype(np.int64)
@@ -91,12 +91,12 @@ class Catalogue:
     def read(
         cls, s3: "S3Client", bucket: str, catalogue: str, ratings: str, held_out: str, ids: str
     ) -> "Catalogue":
-        """Read a bucket's files, whose keys are given.
+        """Read a bucket's files with the given keys.
 
-        What a user rated is in two files: those that models learn from, and those held out.
+        A user's ratings are in two files: the training part and the held-out part.
 
         Raises:
-            botocore.exceptions.ClientError: one of them cannot be read.
+            botocore.exceptions.ClientError: a file cannot be read.
         """
 
         def content(key: str) -> Any:
@@ -105,7 +105,7 @@ class Catalogue:
         parts = []
         for key in (ratings, held_out):
             rest = b""
-            # piece by piece: as text the ratings may be larger than memory
+            # in blocks, because the ratings as text may be larger than memory
             for piece in s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
                 whole, _, rest = (rest + piece).rpartition(b"\n")
                 parts.append(_numbers(whole))
@@ -120,33 +120,33 @@ class Catalogue:
 
     @cached_property
     def users(self) -> list[User]:
-        """All users, the busiest first."""
+        """All users, most active first."""
         order = sorted(self._rows, key=lambda user: (-self._count(user), user))
         return [self._user(user) for user in order]
 
     @cached_property
     def known(self) -> list[Movie]:
-        """All movies, the best known first."""
+        """All movies, most rated first."""
         return sorted(self.movies.values(), key=lambda movie: (-movie.ratings, movie.number))
 
     @cached_property
     def choices(self) -> Choices:
-        """The genres and decades that there are."""
+        """The existing genres and decades."""
         genres = {genre for movie in self.movies.values() for genre in movie.genres}
         decades = {movie.decade for movie in self.movies.values() if movie.decade is not None}
         return Choices(genres=tuple(sorted(genres)), decades=tuple(sorted(decades, reverse=True)))
 
     def user(self, number: int) -> User | None:
-        """The user of this number."""
+        """The user with this integer, or None."""
         return self._user(number) if number in self._rows else None
 
     def by_id(self, id: str) -> Movie | None:  # noqa: A002
-        """The movie of this id in the user's own data."""
+        """The movie with this original id, or None."""
         number = self._numbers.get(id)
         return None if number is None else self.movies[number]
 
     def rated(self, user: int) -> tuple[Rated, ...]:
-        """What a user rated, the newest first; movies without an entry are left out."""
+        """A user's ratings, newest first, without movies that are not in the catalogue."""
         rows = self._rows[user]
         return tuple(
             Rated(
@@ -168,13 +168,13 @@ class Catalogue:
         return set(self._item[self._rows[user]].tolist()) if user in self._rows else set()
 
     def find_users(self, words: str) -> list[User]:
-        """Users whose id contains the words; whose id they are comes first."""
+        """Users whose id contains the text; an exact match comes first."""
         words = words.strip().casefold()
         found = [user for user in self.users if words in user.id.casefold()]
         return sorted(found, key=lambda user: user.id.casefold() != words)
 
     def find_movies(self, words: str, genre: str | None, decade: int | None) -> list[Movie]:
-        """Movies with all the words in their title, of a genre and a decade."""
+        """Movies with all words in their title, optionally of a genre and decade."""
         wanted = set(words.casefold().split())
         return [
             movie
@@ -192,7 +192,7 @@ class Catalogue:
 
 
 def fits(movie: Movie, genre: str | None, decade: int | None) -> bool:
-    """Whether a movie is of a genre and a decade; None stands for all."""
+    """Whether a movie has a genre and decade; None matches all."""
     return (genre is None or genre in movie.genres) and (decade is None or decade == movie.decade)
 
 
@@ -208,7 +208,7 @@ def favourites(rated: Iterable[Rated], count: int = 3) -> tuple[str, ...]:
 
 
 def _numbers(lines: bytes) -> "npt.NDArray[np.float64]":
-    return np.fromstring(lines.decode("ascii"), sep=" ")  # a tab and a line's end are spaces too
+    return np.fromstring(lines.decode("ascii"), sep=" ")  # tabs and line ends also count as spaces
 
 
 def _movie(item: Mapping[str, Any], mean: float | None) -> Movie:

@@ -1,4 +1,4 @@
-"""AWS's clients, made once: clients may be shared by threads, making them may not."""
+"""Shared AWS clients: using clients is thread-safe, creating them is not."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _CONFIG: Final = Config(
     connect_timeout=3,
-    read_timeout=20,  # a function that starts cold and embeds a catalogue takes some seconds
+    read_timeout=20,  # a cold function that embeds a catalogue takes some seconds
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=64,
 )
@@ -38,6 +38,6 @@ class Clients:
 
     @staticmethod
     def secret(name: str) -> str:
-        """The text of a secret in AWS Secrets Manager, by its name or ARN."""
+        """Read a secret from AWS Secrets Manager, by name or ARN."""
         client = boto3.client("secretsmanager", config=_CONFIG)
         return str(client.get_secret_value(SecretId=name)["SecretString"])

@@ -1,4 +1,4 @@
-"""What is deployed, read from the stacks' outputs."""
+"""Finds the deployed resources in the stacks' outputs."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 class NothingDeployed(Exception):
-    """There is no deployment of this prefix, or none with data."""
+    """There is no deployment with this prefix, or it has no data."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The outputs of all of a deployment's stacks."""
+    """The outputs of all stacks of a deployment."""
 
     outputs: Outputs
 
@@ -24,7 +24,7 @@ class Deployment:
         """Read the outputs of the stacks `PREFIX-Data`, `PREFIX-Object2Vec` and so on.
 
         Raises:
-            NothingDeployed: none of them has a bucket with data.
+            NothingDeployed: no stack has a bucket with data.
         """
         outputs = Outputs.of(by_stack(prefix, cloudformation))
         if "BucketName" not in outputs:
@@ -34,8 +34,8 @@ class Deployment:
             )
         if "HeldOutKey" not in outputs:
             raise NothingDeployed(
-                f"The deployment {prefix} was made by an older version of this project: deploy it "
-                "again."
+                f"The deployment {prefix} was created by an older version of this project: deploy "
+                "it again."
             )
         return cls(outputs)
 

@@ -1,4 +1,4 @@
-"""A drawn poster for a film that has none: its title on a picture of its genre's colour."""
+"""Draws a poster for a movie without one: its title on an image in its genre's colour."""
 
 import random
 import textwrap
@@ -31,7 +31,7 @@ _HUES: Final = {
 
 
 def poster(movie: Movie) -> str:
-    """An SVG picture, 200 by 300; the same film always looks the same."""
+    """Draw an SVG image, 200 by 300; it is deterministic for each movie."""
     chance = random.Random(movie.number)  # noqa: S311
     hue = _HUES.get(movie.genres[0], 215) if movie.genres else 215
     other = (hue + chance.choice((28, -28, 52))) % 360

@@ -1,6 +1,6 @@
-"""The engines that may be deployed. Each ranks movies for a user; some find what is like a movie.
+"""The engines that can be deployed: they rank movies for a user or find similar movies.
 
-To add one: write a class with `about` and `rank`, and name it in `recommenders`.
+To add one, write a class with `about` and `rank`, and add it to `recommenders`.
 """
 
 import json
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from web.clients import Clients
 
 NEIGHBOURS: Final = "neighbours"
-_PAIRS: Final = 1_000  # in one request to an endpoint: some 40 KB of its 4 MB
-_MOST: Final = 10_000  # movies that are scored one by one, the best known
-_RESULTS: Final = 500  # the most that Amazon Personalize answers, and ranks
+_PAIRS: Final = 1_000  # pairs per request to an endpoint: some 40 KB of its 4 MB
+_MOST: Final = 10_000  # limit to the most rated movies that are scored individually
+_RESULTS: Final = 500  # the maximum number of items that Amazon Personalize returns or ranks
 
 Scored = tuple[Movie, float | None]
 
 
 class EngineFailed(Exception):
-    """The engine did not answer; the message says why, to a person."""
+    """The engine failed; the message is for people."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """For whom movies are wanted, and which: None stands for all.
+    """A request: the user and the filters, where None means all.
 
-    `asked` tells one question from the same asked again after something happened.
+    `asked` distinguishes equal requests before and after an event.
     """
 
     user: User
@@ -49,13 +49,13 @@ class Recommender(Protocol):
 
     @property
     def about(self) -> Engine:
-        """What it is."""
+        """The engine's description."""
 
     def rank(self, question: Question) -> list[Scored]:
-        """Movies for the user, best first, also seen ones and ones that were not asked for.
+        """Rank movies for the user, best first, including seen and unrequested ones.
 
         Raises:
-            EngineFailed: it did not answer.
+            EngineFailed: the engine failed.
         """
 
 
@@ -64,11 +64,11 @@ class PairModel:
     """A model behind an endpoint that scores pairs of a user and a movie.
 
     Args:
-        about: what it is.
-        endpoint: its name.
-        clients: of AWS.
-        catalogue: what it ranks.
-        column: of the scores in its answer.
+        about: the engine's description.
+        endpoint: the endpoint's name.
+        clients: AWS clients.
+        catalogue: the movies to rank.
+        column: the column of the score in the response.
     """
 
     about: Engine
@@ -78,14 +78,14 @@ class PairModel:
     column: int = 0
 
     def rank(self, question: Question) -> list[Scored]:
-        """Score the whole catalogue; of a very large one, its best-known movies."""
+        """Score the whole catalogue, or the most rated movies of a very large one."""
         movies = self.catalogue.known[:_MOST]
         scores = self.scores(question.user.number, [movie.number for movie in movies])
         order = sorted(range(len(movies)), key=lambda row: -scores[row])
         return [(movies[row], scores[row]) for row in order]
 
     def scores(self, user: int, movies: Sequence[int]) -> list[float]:
-        """The score of each movie for a user. `EngineFailed` if there is no answer."""
+        """Score movies for a user. Raises `EngineFailed`."""
         found: list[float] = []
         for start in range(0, len(movies), _PAIRS):
             some = movies[start : start + _PAIRS]
@@ -101,9 +101,9 @@ class PairModel:
 
 @dataclass(frozen=True, eq=False)
 class Watching:
-    """A model of who watched what, ranking for a user.
+    """The model of watched movies, ranking for a user.
 
-    The recommendation function ranks by it and by how popular the movies are.
+    The recommendation function combines its scores with the movies' popularity.
     """
 
     about: Engine
@@ -112,7 +112,7 @@ class Watching:
     catalogue: Catalogue
 
     def rank(self, question: Question) -> list[Scored]:
-        """Ask the function about the whole catalogue, or the best-known movies of a large one."""
+        """Rank the whole catalogue, or the most rated movies of a large one, with the function."""
         event = {
             "type": "recommendation",
             "user": question.user.number,
@@ -136,7 +136,7 @@ class Personalized:
     catalogue: Catalogue
 
     def rank(self, question: Question) -> list[Scored]:
-        """Ask for as many as it answers; one that ranks gets the best-known movies."""
+        """Request the maximum number; ranking campaigns get the most rated movies."""
         runtime = self.clients.personalize_runtime
         request: dict[str, Any] = {
             self.served.target: self.served.arn,
@@ -162,7 +162,7 @@ class Personalized:
             return list(_scored(self.catalogue, answer["itemList"]))
 
     def _filter(self, question: Question) -> dict[str, Any]:
-        """The one filter that a request may have: what is left over is filtered by us."""
+        """The filter of the request, which may have only one; the page applies the others."""
         if question.genre is not None and "Genre" in self.filters:
             values = {"GENRE": json.dumps(question.genre)}
             return {"filterArn": self.filters["Genre"], "filterValues": values}
@@ -176,14 +176,14 @@ class Personalized:
 
 
 class Similar(Protocol):
-    """An engine that finds what is like a movie."""
+    """An engine that finds similar movies."""
 
     @property
     def about(self) -> Engine:
-        """What it is."""
+        """The engine's description."""
 
     def like(self, movie: Movie, user: User | None, count: int) -> list[Scored]:
-        """Movies like one, the likest first. `EngineFailed` if there is no answer."""
+        """Find similar movies, most similar first. Raises `EngineFailed`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +197,7 @@ class Neighbours:
     catalogue: Catalogue
 
     def like(self, movie: Movie, user: User | None, count: int) -> list[Scored]:
-        """Ask the function; scores are distances."""
+        """Call the function; scores are distances."""
         event = {"bucket_name": self.bucket, "movie_id_to_examine": movie.number, "top_k": count}
         with _explained(self.function):
             told = _invoked(self.clients, self.function, event)
@@ -212,7 +212,7 @@ class Neighbours:
 
 @dataclass(frozen=True, eq=False)
 class RelatedItems:
-    """A campaign or recommender of Amazon Personalize that answers about an item."""
+    """A campaign or recommender of Amazon Personalize that returns similar items."""
 
     about: Engine
     served: Served
@@ -220,7 +220,7 @@ class RelatedItems:
     catalogue: Catalogue
 
     def like(self, movie: Movie, user: User | None, count: int) -> list[Scored]:
-        """Ask it; the domain's recommenders want a user, and take one that they do not know."""
+        """Call it; the domain's recommenders require a user, but accept an unknown one."""
         with _explained(self.about.title):
             answer = self.clients.personalize_runtime.get_recommendations(
                 **{self.served.target: self.served.arn},
@@ -231,7 +231,7 @@ class RelatedItems:
             return list(_scored(self.catalogue, answer["itemList"]))
 
 
-# What there may be --------------------------------------------------------------------------------
+# Available engines -------------------------------------------------------------------------------
 
 _OBJECT2VEC: Final = "Object2Vec"
 _RATERS: Final = {
@@ -239,17 +239,17 @@ _RATERS: Final = {
     "Deep matrix factorization": "DeepMfEndpointName",
 }
 _PERSONAL: Final = {
-    "UserPersonalizationV2": "what users with a like history did next",
-    "UserPersonalization": "what users with a like history did next",
-    "TopPicks": "what users with a like history watched next",
+    "UserPersonalizationV2": "what users with a similar history did next",
+    "UserPersonalization": "what users with a similar history did next",
+    "TopPicks": "what users with a similar history watched next",
     "PersonalizedRankingV2": f"the {_RESULTS} best-known unseen movies, in this user's order",
     "PersonalizedRanking": f"the {_RESULTS} best-known unseen movies, in this user's order",
-    "PopularityCount": "what most users have seen, whoever asks",
-    "MostPopular": "what most users have seen, whoever asks",
-    "TrendingNow": "what is gaining interest, whoever asks",
+    "PopularityCount": "what most users have seen, the same for all users",
+    "MostPopular": "what most users have seen, the same for all users",
+    "TrendingNow": "what is gaining interest, the same for all users",
 }
 _RELATED: Final = {
-    "SimilarItems": "seen by the same users, and alike in their metadata",
+    "SimilarItems": "seen by the same users, with similar metadata",
     "Sims": "seen by the same users",
     "MoreLikeX": "more like this",
     "BecauseYouWatchedX": "because you watched this",
@@ -276,12 +276,12 @@ def recommenders(
         about = Engine(
             key=_key(title),
             title=title,
-            about="what this user is likelier than others to watch, and popular",
+            about="popular movies that this user is more likely than others to watch",
             score="",
             rises=False,
         )
         found.append(Watching(about, function, clients, catalogue))
-    # Object2Vec has models of its own for this
+    # Object2Vec has separate models for this
     found += [
         one for one in raters(deployment, catalogue, clients) if one.about.title != _OBJECT2VEC
     ]
@@ -320,7 +320,7 @@ def raters(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> 
 
 
 def similar(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> list[Similar]:
-    """The deployed engines that find what is like a movie."""
+    """The deployed engines that find similar movies."""
     found: list[Similar] = []
     if function := deployment.outputs.get("MovieRetrievalFunctionName"):
         about = Engine(
@@ -354,7 +354,7 @@ def _key(title: str) -> str:
 
 
 def _invoked(clients: "Clients", function: str, event: dict[str, Any]) -> Any:
-    """A function's answer to an event. `EngineFailed`, with its own message, if it failed."""
+    """Invoke a function. Raises `EngineFailed` with the function's message."""
     answer = clients.functions.invoke(FunctionName=function, Payload=json.dumps(event))
     told = json.load(answer["Payload"])
     if "FunctionError" in answer:
@@ -365,13 +365,13 @@ def _invoked(clients: "Clients", function: str, event: dict[str, Any]) -> Any:
 def _scored(catalogue: Catalogue, items: Sequence[Any]) -> Iterator[Scored]:
     for item in items:
         movie = catalogue.by_id(item["itemId"])
-        if movie is not None:  # it may have come by an event, or have gone from the data
+        if movie is not None:  # items can come from events, or be missing in new data
             yield movie, item.get("score")
 
 
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Turn what may go wrong with an engine into words."""
+    """Convert an engine's exceptions to `EngineFailed` with a message."""
     try:
         yield
     except ClientError as error:
@@ -380,9 +380,9 @@ def _explained(name: str) -> Iterator[None]:
         if "Throttl" in code or "TooMany" in code:
             raise EngineFailed(f"{name} is too busy to answer now; try again.") from None
         if "AccessDenied" in code:
-            raise EngineFailed(f"These credentials may not ask {name}.") from None
-        raise EngineFailed(f"{name} did not answer: {code}: {words}") from None
+            raise EngineFailed(f"These credentials may not call {name}.") from None
+        raise EngineFailed(f"{name} did not respond: {code}: {words}") from None
     except BotoCoreError as error:
         raise EngineFailed(f"{name} could not be reached: {error}") from None
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise EngineFailed(f"{name} answered something else than expected ({error!r}).") from None
+        raise EngineFailed(f"{name} returned an unexpected response ({error!r}).") from None

@@ -1,7 +1,7 @@
-"""Fetching what another server's answer names: from few hosts, without redirects, in bounded time.
+"""Fetches addresses from another server's response: few hosts, no redirects, in bounded time.
 
-An address in an answer is the answerer's choice. Asked from here it could be this machine's own, a
-router's, or one behind a VPN, and so what is not on the list is not asked.
+The other server chooses the address. Requested from here, it could be this machine, a router or a
+host behind a VPN, so only listed hosts are allowed.
 """
 
 import contextlib
@@ -15,41 +15,41 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Final
 
-LONGEST: Final = 10.0  # seconds that an answer may take in all, drop by drop
+LONGEST: Final = 10.0  # maximum total seconds of a response
 
 
 class FetchError(Exception):
-    """There is no content; the words name neither the address nor what is in it."""
+    """Fetching failed; the message contains neither the address nor the content."""
 
 
 class NotAsked(FetchError):
-    """The address is none that may be asked."""
+    """The address is not allowed."""
 
 
 def fetch(url: str, most: int, wait: float, own: str, others: Collection[str]) -> bytes:
-    """The content at an address.
+    """Fetch the content of an address.
 
     Args:
         url: the address.
-        most: bytes that it may have.
-        wait: seconds in which the server must do something.
-        own: an address of the server that was configured: all of it is trusted.
-        others: hosts that may be asked besides, by HTTPS and where their name is a public address.
+        most: the maximum size in bytes.
+        wait: the socket timeout in seconds.
+        own: an address of the configured server, which is trusted.
+        others: other allowed hosts, by HTTPS and with public addresses only.
 
     Raises:
-        NotAsked: the address is no other's.
-        FetchError: there was no such answer.
+        NotAsked: the address is not allowed.
+        FetchError: there was no valid response.
     """
     try:
         parts = urllib.parse.urlsplit(url)
     except ValueError:
-        raise NotAsked("its address is none") from None
+        raise NotAsked("its address is invalid") from None
     connection = _connection(parts, urllib.parse.urlsplit(own), wait, others)
     late, opened = threading.Event(), connection.sock
 
     def cut() -> None:
         late.set()
-        if sock := opened or connection.sock:  # the answer may have taken it over
+        if sock := opened or connection.sock:  # the response may have taken over the socket
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
@@ -61,21 +61,21 @@ def fetch(url: str, most: int, wait: float, own: str, others: Collection[str]) -
         path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         connection.request("GET", path, headers={"User-Agent": "recommendation-engine"})
         with connection.getresponse() as answer:
-            if answer.status != HTTPStatus.OK:  # a redirect is no answer either
+            if answer.status != HTTPStatus.OK:  # redirects are not followed
                 raise FetchError(f"HTTP status {answer.status}")
             content = answer.read(most + 1)
             missing = answer.length
     except FetchError:
         raise
-    except Exception as error:  # sockets, TLS and HTTP fail in many ways
+    except Exception as error:  # sockets, TLS and HTTP raise many exceptions
         raise FetchError("no end" if late.is_set() else type(error).__name__) from None
     finally:
         watch.cancel()
         connection.close()
     if len(content) > most:
-        raise FetchError("an answer of unreasonable size")
+        raise FetchError("the response is too large")
     if missing or late.is_set():
-        raise FetchError("an answer that was cut short")
+        raise FetchError("the response is truncated")
     return content
 
 
@@ -90,13 +90,13 @@ def _connection(
         return HTTPConnection(parts.netloc, timeout=wait)
     if parts.scheme == "https" and (ours or parts.netloc in others):
         return _Https(parts.netloc, wait, public=not ours)
-    raise NotAsked("its address is none that is asked")
+    raise NotAsked("its address is not allowed")
 
 
 class _Https(HTTPSConnection):
-    """A connection by HTTPS, to a public address if it has to be one.
+    """An HTTPS connection, optionally restricted to public addresses.
 
-    Whatever a name resolves to, it is the address that was connected to which counts.
+    The check applies to the connected address, regardless of what the name resolves to.
     """
 
     def __init__(self, host: str, wait: float, *, public: bool) -> None:
@@ -104,10 +104,10 @@ class _Https(HTTPSConnection):
         super().__init__(host, timeout=wait, context=self._tls)
 
     def connect(self) -> None:
-        """Connect; nothing is sent before the address was looked at."""
+        """Connect, and check the address before anything is sent."""
         self.sock = socket.create_connection((self.host, self.port), self.timeout)
         if self._public and not _is_public(self.sock.getpeername()[0]):
-            raise NotAsked("its name leads into a private network")
+            raise NotAsked("its name resolves to a private address")
         self.sock = self._tls.wrap_socket(
             self.sock, server_hostname=self.host, do_handshake_on_connect=False
         )

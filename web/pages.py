@@ -1,4 +1,4 @@
-"""The pages, rendered here: they need no script."""
+"""The pages, rendered on the server; they need no JavaScript."""
 
 import hmac
 import secrets
@@ -30,7 +30,7 @@ _DAY = 24 * 3600
 
 
 class Asked(BaseModel):
-    """What the forms send. An empty choice is none; what is not known is ignored."""
+    """The forms' fields. Empty choices mean none; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -63,7 +63,7 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
         if request.method == "POST":
             sent, wanted = request.form.get("token", ""), session.get("token", "")
             if not wanted or not hmac.compare_digest(sent, wanted):
-                abort(400, "This form is no longer good: go back, reload the page and try again.")
+                abort(400, "This form has expired: go back, reload the page and try again.")
 
     @pages.url_defaults
     def _keep_user(endpoint: str, values: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             abort(400, "Which movie was watched?")
         lists = service.recommendations(user, genre=asked.genre, decade=asked.decade).lists
         taken = service.watch(user, asked.movie)
-        # what moves up merely because the movie itself is gone has not changed
+        # movies that only move up because the watched movie is removed have not changed
         session["before"] = {
             one.engine.key: [
                 suggestion.movie.number
@@ -152,7 +152,7 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
         near = next((one for one in lists if one.engine.key == NEIGHBOURS), None)
         close = {one.movie.number for one in near.movies} if near else set()
         laid = service.map()
-        # what is pointed out lies on top
+        # highlighted points are drawn on top
         points = sorted(
             laid.points,
             key=lambda one: (one.movie.number == asked.movie, one.movie.number in close),
@@ -175,7 +175,7 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             answer.cache_control.max_age = _DAY
         else:
             answer = Response(drawing.poster(found), mimetype="image/svg+xml")
-            # with a key a real one may come soon
+            # with a key, a real one may be available soon
             answer.cache_control.max_age = 60 if omdb.enabled else _DAY
         return answer
 
@@ -186,7 +186,7 @@ _FOR_A_USER = {f"pages.{name}" for name in ("movies", "movie", "map")}
 
 
 def _token() -> str:
-    """What a form must send back: other sites do not know it."""
+    """The token that forms must send back; other sites do not know it."""
     if "token" not in session:
         session["token"] = secrets.token_urlsafe(24)
     return str(session["token"])
@@ -202,7 +202,7 @@ def _sheets(found: list[Any]) -> int:
 
 
 def _changes(answer: Recommendations, before: dict[str, list[int]]) -> dict[str, dict[int, str]]:
-    """By engine and movie, what an event changed: `new`, `+2` places up, `-1` down."""
+    """The changes after an event, by engine and movie: `new`, `+2` ranks up, `-1` down."""
     changes: dict[str, dict[int, str]] = {}
     for one in answer.lists:
         old = before.get(one.engine.key, [])

@@ -1,8 +1,7 @@
-"""Posters and plots from OMDb where there is a key; nothing otherwise, or whenever it fails.
+"""Posters and plots from OMDb, if there is a key and OMDb responds.
 
-Nothing waits for OMDb longer than `WAIT` seconds, and what it said is kept on disk: its free key
-allows 1,000 questions a day. Its answers name pictures' addresses, which are asked only where OMDb
-is known to keep its pictures.
+No page waits for OMDb longer than `WAIT` seconds, and responses are cached on disk, because its
+free key allows 1,000 requests a day. Images are only fetched from OMDb's known image hosts.
 """
 
 import contextlib
@@ -24,10 +23,10 @@ from web.answers import Movie
 from web.fetching import FetchError, NotAsked, fetch
 
 WAIT: Final = 1.5  # seconds
-_PAUSE: Final = 60.0  # seconds in which OMDb is left alone after it failed
+_PAUSE: Final = 60.0  # seconds without requests after a failure
 _KEPT: Final = ("Title", "Year", "Plot", "Poster")
-_JSON, _IMAGE = 200_000, 4_000_000  # bytes that an answer may have
-_PICTURES: Final = frozenset(  # where OMDb's answers say that posters are, now and formerly
+_JSON, _IMAGE = 200_000, 4_000_000  # maximum bytes of a response
+_PICTURES: Final = frozenset(  # OMDb's image hosts, current and former
     {"m.media-amazon.com", "ia.media-imdb.com", "images-na.ssl-images-amazon.com"}
 )
 _KINDS: Final = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}
@@ -36,25 +35,25 @@ log = logging.getLogger(__name__)
 
 
 class _Failed(Exception):
-    """OMDb did not answer, or not with what was asked for. The words hold no key."""
+    """OMDb did not respond, or not as expected. The message does not contain the key."""
 
 
 @dataclass(frozen=True)
 class Poster:
-    """A picture of the film, and its kind, such as `image/jpeg`."""
+    """An image and its media type, such as `image/jpeg`."""
 
     content: bytes
     kind: str
 
 
 class Omdb:
-    """OMDb's answers, kept in a folder.
+    """A client of OMDb that caches responses in a folder.
 
     Args:
-        key: the API key; None if there is none, and then nothing is ever asked.
-        folder: keeps the answers, and how many questions were asked today.
-        url: where OMDb is.
-        limit: questions a day.
+        key: the API key; without one, no requests are made.
+        folder: the cache of responses and of today's number of requests.
+        url: OMDb's address.
+        limit: the daily request limit.
     """
 
     def __init__(self, key: str | None, folder: Path, url: str, limit: int) -> None:
@@ -72,12 +71,12 @@ class Omdb:
         return self._key is not None
 
     def plot(self, movie: Movie) -> str | None:
-        """What the film is about; None if that is not known, or not soon."""
+        """The movie's plot; None if unknown or not available in time."""
         plot = self._told(movie).get("Plot")
         return plot if isinstance(plot, str) and plot not in ("", "N/A") else None
 
     def poster(self, movie: Movie) -> Poster | None:
-        """The film's poster; None if there is none, or not soon."""
+        """The movie's poster; None if there is none or it is not available in time."""
         told = self._told(movie).get("Poster")
         if not isinstance(told, str) or not told.startswith(("http://", "https://")):
             return None
@@ -88,7 +87,7 @@ class Omdb:
         return found if isinstance(found, Poster) else None
 
     def _told(self, movie: Movie) -> dict[str, Any]:
-        """What OMDb says of the film: from the disk, else asked; empty if that fails."""
+        """OMDb's entry of the movie, from the cache or by request; empty on failure."""
         if not self._key:
             return {}
         path = self._folder / f"{_slug(movie)}.json"
@@ -98,9 +97,10 @@ class Omdb:
         return self._soon(movie, path, lambda: self._ask(movie, path)) or {}
 
     def _soon(self, movie: Movie, path: Path, work: Callable[[], Any]) -> Any:
-        """The result of work that writes a file, if it comes in time, else None.
+        """Run work that writes a file; returns its result, or None if it takes too long.
 
-        Several requests for one file ask once. OMDb is left alone for a while where it fails.
+        Concurrent requests for one file share one request. After a failure OMDb is not queried for
+        a while.
         """
         with self._lock:
             future = self._asking.get(path)
@@ -112,11 +112,11 @@ class Omdb:
         try:
             return future.result(WAIT)
         except TooSlow:
-            words = f"no answer in {WAIT} s"
-            future.cancel()  # if all threads are still busy with others
+            words = f"no response in {WAIT} s"
+            future.cancel()  # if it has not started
         except CancelledError:
             return None
-        except NotAsked as error:  # which is no failure of OMDb's
+        except NotAsked as error:  # not a failure of OMDb
             log.warning("The poster of movie %s: %s", movie.number, error)
             return None
         except (_Failed, FetchError) as error:
@@ -130,7 +130,7 @@ class Omdb:
     def _ask(self, movie: Movie, path: Path) -> dict[str, Any]:
         told = self._question(movie.name, movie.year)
         if not told and movie.year:
-            # a film's year differs by one from list to list; a remake's by more
+            # a movie's year differs by one between lists; a remake's by more
             told = self._question(movie.name, None)
             year = str(told.get("Year", ""))[:4]
             if not (year.isdigit() and abs(int(year) - movie.year) <= 1):
@@ -149,16 +149,16 @@ class Omdb:
                 return dict(told)
             error = str(told.get("Error", ""))
         except (ValueError, KeyError, TypeError):
-            raise _Failed("not the JSON that was expected") from None
+            raise _Failed("not the expected JSON") from None
         if "not found" in error.lower():
             return {}
         raise _Failed(error.replace(str(self._key), "…")[:100])
 
     def _count(self) -> None:
-        """Note one question more.
+        """Count a request.
 
         Raises:
-            _Failed: it would be one too many for today.
+            _Failed: the daily limit is reached.
         """
         path = self._folder / "asked.json"
         today = datetime.now(UTC).date().isoformat()
@@ -168,7 +168,7 @@ class Omdb:
                 kept = json.loads(path.read_text("utf-8"))
                 asked = int(kept["asked"]) if kept["day"] == today else 0
             if asked >= self._limit:
-                raise _Failed(f"today's {self._limit} questions are spent")
+                raise _Failed(f"daily limit of {self._limit} requests reached")
             _write(path, json.dumps({"day": today, "asked": asked + 1}).encode())
 
     def _fetch(self, url: str, most: int) -> bytes:
@@ -177,7 +177,7 @@ class Omdb:
     def _fetch_picture(self, url: str, path: Path) -> Poster:
         picture = _picture(content := self._fetch(url, _IMAGE))
         if picture is None:
-            raise _Failed("the poster is no picture")
+            raise _Failed("the poster is not an image")
         _write(path, content)
         return picture
 
@@ -190,13 +190,13 @@ def _picture(content: bytes) -> Poster | None:
 
 
 def _slug(movie: Movie) -> str:
-    """A file's name for what OMDb is asked: another catalogue may number other films alike."""
+    """A file name from the query to OMDb, because catalogues number movies differently."""
     letters = "".join(c if c.isalnum() and c.isascii() else "-" for c in movie.title)
     return f"{movie.number}-{letters[:80]}"
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(content)
     Path(file.name).replace(path)

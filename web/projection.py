@@ -1,4 +1,4 @@
-"""The map: the embeddings that the retrieval function keeps or asks, laid flat."""
+"""The map: a 2-D projection of the retrieval function's embeddings."""
 
 import io
 import json
@@ -16,14 +16,14 @@ from web.deployment import Deployment
 if TYPE_CHECKING:
     from web.clients import Clients
 
-_SHOWN: Final = 800  # movies; more would not be told apart
-_GET: Final = 100  # vectors that GetVectors gives at once
+_SHOWN: Final = 800  # movies; more would be illegible
+_GET: Final = 100  # the maximum number of vectors of GetVectors
 
 
 def lay(clients: "Clients", deployment: Deployment, catalogue: Catalogue) -> Map:
-    """The best-known movies by the first two principal components of the embeddings.
+    """Project the most rated movies to the first two principal components of the embeddings.
 
-    Of all embeddings where the function keeps them; of those shown where an index does.
+    The components are those of all stored embeddings, or with an index, of the shown movies.
 
     Raises:
         botocore.exceptions.ClientError: the endpoint or the embeddings are missing.
@@ -56,7 +56,7 @@ def lay(clients: "Clients", deployment: Deployment, catalogue: Catalogue) -> Map
 def principal(
     vectors: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """(n, 2) coordinates along the two directions of most variance, and their share of it."""
+    """The first two principal components, (n, 2), and their share of the variance."""
     centred = vectors - vectors.mean(axis=0)
     variances, directions = np.linalg.eigh(centred.T @ centred)
     flat = centred @ directions[:, :-3:-1]
@@ -69,7 +69,7 @@ def principal(
 def _indexed(
     clients: "Clients", index: str, movies: Sequence[int]
 ) -> tuple[list[int], npt.NDArray[np.float32]]:
-    """Those of the movies that an index of Amazon S3 Vectors holds, and their embeddings."""
+    """The movies that are in an index of Amazon S3 Vectors, and their embeddings."""
     found = [
         one
         for start in range(0, len(movies), _GET)
@@ -84,10 +84,10 @@ def _indexed(
 def _kept(
     clients: "Clients", deployment: Deployment, endpoint: str, function: str, movie: int
 ) -> tuple[list[int], npt.NDArray[np.float32]]:
-    """All movies and their embeddings, as the function keeps them in the bucket."""
+    """All movies and their embeddings, as stored by the function in the bucket."""
     try:
         content = _stored(clients, deployment, endpoint)
-    except ClientError:  # nobody has asked yet: the function makes them with the first question
+    except ClientError:  # the function creates them with the first request
         event = {"bucket_name": deployment.bucket, "movie_id_to_examine": movie, "top_k": 1}
         clients.functions.invoke(FunctionName=function, Payload=json.dumps(event))
         content = _stored(clients, deployment, endpoint)
@@ -96,7 +96,7 @@ def _kept(
 
 
 def _stored(clients: "Clients", deployment: Deployment, endpoint: str) -> bytes:
-    # which model the endpoint serves now names the file
+    # the file's name contains the endpoint's current model
     config = clients.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
     key = f"{deployment.outputs['EmbeddingsPrefix']}{config}.npz"
     return clients.s3.get_object(Bucket=deployment.bucket, Key=key)["Body"].read()

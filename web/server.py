@@ -1,4 +1,4 @@
-"""The server of the page: waitress, with limits that one client alone cannot exhaust."""
+"""The page's server: waitress, with limits that a single client cannot exhaust."""
 
 import resource
 from typing import Any, Final
@@ -7,27 +7,27 @@ import waitress
 from flask import Flask
 
 BODY: Final = 100_000
-"""Bytes that a request's body may have."""
-_HEADERS: Final = 16_384  # bytes of its first line and headers
+"""The maximum size of a request's body in bytes."""
+_HEADERS: Final = 16_384  # maximum bytes of the request line and headers
 _THREADS: Final = 32
 _CONNECTIONS: Final = 1_000
-_IDLE: Final = 10  # seconds without a byte after which a connection without a request is closed
-_SPARE: Final = 100  # files that the page itself may have open: its engines' connections, mostly
+_IDLE: Final = 10  # seconds without data after which an idle connection is closed
+_SPARE: Final = 100  # open files of the page itself, mostly connections to engines
 
 
 def create_server(app: Flask, host: str, port: int) -> Any:
-    """A server that listens; `run()` serves until it is interrupted.
+    """Create a listening server; `run()` serves until it is interrupted.
 
-    A request takes a thread only once it has come whole; until then, and between two requests, a
-    connection is a file and some bytes. Browsers keep idle ones, which must not keep others out.
+    A request uses a thread only once it is complete; until then, and between requests, a connection
+    needs a file and little memory. Browsers keep idle connections, which must not block others.
 
     Args:
         app: the application.
         host: address or name to listen on.
-        port: 0 lets the system choose; `effective_port` says which it is.
+        port: 0 lets the system choose; `effective_port` is the result.
 
     Raises:
-        OSError: it cannot listen there.
+        OSError: the address cannot be used.
     """
     return waitress.create_server(
         app,
@@ -38,14 +38,14 @@ def create_server(app: Flask, host: str, port: int) -> Any:
         connection_limit=max(_open_files() - _SPARE, 1),
         channel_timeout=_IDLE,
         cleanup_interval=1,
-        asyncore_use_poll=True,  # select() knows 1,024 files at most
+        asyncore_use_poll=True,  # select() is limited to 1,024 files
         max_request_header_size=_HEADERS,
         max_request_body_size=BODY,
     )
 
 
 def _open_files() -> int:
-    """How many files may be open, after asking for enough: macOS begins with 256."""
+    """The limit of open files, after raising it: macOS starts with 256."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _CONNECTIONS + _SPARE
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -1,4 +1,4 @@
-"""What the page and the API answer: the deployment asked, the answers remembered for a while."""
+"""Answers the page's and the API's requests by querying the deployment, with a cache."""
 
 import threading
 import time
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_FRESH: Final = 60.0  # seconds for which an answer is believed
-_SETTLES: Final = 10.0  # seconds after an event in which Amazon Personalize may change its mind
+_FRESH: Final = 60.0  # lifetime of cached answers in seconds
+_SETTLES: Final = 10.0  # seconds after an event in which Amazon Personalize may change its answers
 
 
 class Unknown(LookupError):
-    """There is no such user, movie or engine; the message says so."""
+    """The user, movie or engine does not exist."""
 
 
 class NoSuchChoice(ValueError):
-    """No movie is of this genre or decade; the message says which there are."""
+    """No movie has this genre or decade; the message lists the existing ones."""
 
 
 @dataclass(frozen=True)
 class _Deployed:
-    """What is deployed now, with its data read."""
+    """The current deployment and its data."""
 
     deployment: Deployment
     catalogue: Catalogue
@@ -65,7 +65,7 @@ class _Deployed:
 
 @dataclass(frozen=True)
 class _Found:
-    """What one engine answered."""
+    """The answer of one engine."""
 
     engine: Engine
     scored: list[Scored] = field(default_factory=list)
@@ -73,11 +73,11 @@ class _Found:
 
 
 class Service:
-    """Asks the deployment of a prefix.
+    """Queries the deployment with a prefix.
 
     Args:
-        clients: of AWS.
-        prefix: begins the names of the deployment's stacks.
+        clients: AWS clients.
+        prefix: the prefix of the stacks' names.
     """
 
     def __init__(self, clients: "Clients", prefix: str) -> None:
@@ -93,14 +93,14 @@ class Service:
         self._predicted = remembered(self._predict, size=65_536)
         self._laid = remembered(self._lay, size=1)
 
-    # What there is -------------------------------------------------------------------------------
+    # The deployment ------------------------------------------------------------------------------
 
     def catalogue(self) -> Catalogue:
         """Movies and ratings.
 
         Raises:
             web.deployment.NothingDeployed: there is no deployment.
-            botocore.exceptions.ClientError: AWS refuses.
+            botocore.exceptions.ClientError: AWS refused the request.
         """
         return self._now().catalogue
 
@@ -109,25 +109,25 @@ class Service:
         return [one.about for one in self._now().recommenders]
 
     def takes_events(self) -> bool:
-        """Whether a watched movie can be told to anyone."""
+        """Whether there is an event tracker for watched movies."""
         return bool(self._now().deployment.trackers())
 
     def user(self, number: int) -> User:
-        """A user; `Unknown` if there is none of this number."""
+        """Get a user. Raises `Unknown`."""
         found = self.catalogue().user(number)
         if found is None:
             raise Unknown(f"There is no user {number} in the data.")
         return found
 
     def movie(self, number: int) -> Movie:
-        """A movie; `Unknown` if there is none of this number."""
+        """Get a movie. Raises `Unknown`."""
         found = self.catalogue().movies.get(number)
         if found is None:
             raise Unknown(f"There is no movie {number} in the data.")
         return found
 
     def find_movies(self, words: str, genre: str | None, decade: int | None) -> list[Movie]:
-        """Movies by their titles' words, genre and decade; `NoSuchChoice` if there is no such."""
+        """Find movies by words of the title, genre and decade. Raises `NoSuchChoice`."""
         catalogue = self.catalogue()
         _check_choices(catalogue, genre, decade)
         return catalogue.find_movies(words, genre, decade)
@@ -135,7 +135,7 @@ class Service:
     # Answers -------------------------------------------------------------------------------------
 
     def history(self, number: int) -> History:
-        """What a user has seen."""
+        """Get a user's history."""
         user = self.user(number)
         rated = self.catalogue().rated(number)
         mean = sum(one.rating for one in rated) / len(rated) if rated else 0.0
@@ -157,11 +157,11 @@ class Service:
         engine: str | None = None,
         count: int = 10,
     ) -> Recommendations:
-        """What the deployed engines suggest, or one of them.
+        """Get the suggestions of all deployed engines, or of one.
 
         Raises:
-            Unknown: no such user or engine.
-            NoSuchChoice: no such genre or decade.
+            Unknown: the user or engine does not exist.
+            NoSuchChoice: the genre or decade does not exist.
         """
         user, now = self.user(number), self._now()
         _check_choices(now.catalogue, genre, decade)
@@ -178,7 +178,7 @@ class Service:
         return Recommendations(user=user, genre=genre, decade=decade, lists=_side_by_side(lists))
 
     def about(self, number: int, user_number: int | None, count: int = 10) -> About:
-        """A movie, what is like it, and what a user would think of it."""
+        """Get a movie, its similar movies, and a user's predicted ratings of it."""
         movie, now = self.movie(number), self._now()
         user = None if user_number is None else self.user(user_number)
         alike = [self._pool.submit(self._find_like, one, movie, user, count) for one in now.similar]
@@ -201,15 +201,15 @@ class Service:
         )
 
     def map(self) -> Map:
-        """The embedding space, laid flat."""
+        """Get a 2-D projection of the embeddings."""
         return self._laid()
 
     def watch(self, user_number: int, movie_number: int) -> Taken:
-        """Tell Amazon Personalize that a user watched a movie; the lists leave it out from now on.
+        """Send Amazon Personalize an event; lists exclude the watched movie from now on.
 
         Raises:
-            Unknown: no such user or movie.
-            EngineFailed: an event was not taken.
+            Unknown: the user or movie does not exist.
+            EngineFailed: the event was rejected.
         """
         user, movie = self.user(user_number), self.movie(movie_number)
         time_now, liked = datetime.now(UTC), self.catalogue().scale.liked
@@ -224,14 +224,14 @@ class Service:
                     eventList=[event],
                 )
             except (ClientError, BotoCoreError) as error:
-                raise EngineFailed(f"Amazon Personalize did not take the event: {error}") from None
+                raise EngineFailed(f"Amazon Personalize rejected the event: {error}") from None
             sent.append(group)
         with self._watching:
             before = [one for one in self._watched.get(user_number, ()) if one.movie != movie]
             self._watched[user_number] = (Watched(movie=movie, time=time_now), *before)
         return Taken(user=user, movie=movie, sent_to=tuple(sent))
 
-    # Asked, and remembered for a while -----------------------------------------------------------
+    # Cached queries ------------------------------------------------------------------------------
 
     def _look(self) -> _Deployed:
         deployment = Deployment.find(self._clients.cloudformation, self._prefix)
@@ -311,14 +311,14 @@ class Service:
 
 
 def _event(group: str, liked: float) -> dict[str, Any]:
-    """A movie watched and liked, as a dataset group knows it: the custom one by ratings only."""
+    """The event of a watched movie for a dataset group: the custom one has ratings only."""
     if group == "Domain":
         return {"eventType": "Watch"}
     return {"eventType": "Rating", "eventValue": liked}
 
 
 def _check_choices(catalogue: Catalogue, genre: str | None, decade: int | None) -> None:
-    """Engines are paid by the question, so that none gets one that nothing can answer."""
+    """Refuse invalid choices before the engines are called, because calls are billed."""
     choices = catalogue.choices
     if genre is not None and genre not in choices.genres:
         raise NoSuchChoice(f"genre: {genre!r} is none of {', '.join(choices.genres)}")
@@ -327,24 +327,24 @@ def _check_choices(catalogue: Catalogue, genre: str | None, decade: int | None) 
 
 
 def remembered(function: Callable[P, T], *, size: int, seconds: float = _FRESH) -> Callable[P, T]:
-    """The function with its answers kept for a while; equal questions at a time are asked once."""
+    """Cache a function's results for a while; concurrent equal calls run once."""
     kept: TTLCache[Any, T] = TTLCache(size, seconds)
     return cached(kept, key=_key, condition=threading.Condition())(function)
 
 
 def _key(*arguments: Any) -> Any:
-    """Engines are made anew with each look at the deployment; what they are stays."""
+    """The cache key; engine objects are replaced at each refresh, so use their descriptions."""
     return hashkey(*(getattr(one, "about", one) for one in arguments))
 
 
 def _unsettled(watched: tuple[Watched, ...]) -> int:
-    """Another number each second while a recent event may still change what is answered."""
+    """A value that changes each second while a recent event may still change answers."""
     age = time.time() - watched[0].time.timestamp() if watched else _SETTLES
     return int(age) if age < _SETTLES else -1
 
 
 def _side_by_side(results: list[_Found]) -> tuple[Suggestions, ...]:
-    """The lists, each of whose movies tells which others have it too."""
+    """Combine the lists, and mark movies that other lists contain too."""
     holders: dict[int, list[str]] = {}
     for one in results:
         for movie, _ in one.scored:

@@ -21,7 +21,7 @@ def _names(variable: str) -> list[str]:
 
 
 def handler(_event: Any, _context: Any) -> dict[str, Any]:
-    """Make one round; the answer tells what was seen and done."""
+    """Check all stacks once; the response describes what was found and done."""
     done = Round(
         cloudformation=client("cloudformation"),
         cloudwatch=client("cloudwatch"),

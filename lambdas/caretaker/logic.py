@@ -1,7 +1,7 @@
-"""One round through a deployment's stacks: how old are the models, and is anything idle?
+"""Checks a deployment's stacks: measures the age of the models and deletes idle stacks.
 
-What is idle goes by its whole stack being deleted: CloudFormation's state stays true, nothing of it
-is left to be billed, and the next `cdk deploy` brings it back, trained anew.
+Idle resources are deleted with their whole stack: CloudFormation's state stays correct, nothing of
+it is billed, and the next `cdk deploy` restores the stack and retrains its models.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from botocore.exceptions import ClientError
 _AT_REST = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 _HOUR = 3600
 _CALLS = ("GetRecommendations", "GetPersonalizedRanking", "GetPersonalizedRankingRequests")
-_QUERIES = 500  # what GetMetricData takes at once
+_QUERIES = 500  # the maximum number of queries of GetMetricData
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric that counts calls of one thing."""
+    """A metric that counts the calls of a resource."""
 
     namespace: str
     name: str
@@ -28,17 +28,17 @@ class Metric:
 
 @dataclass(kw_only=True)
 class Round:
-    """What a round needs to know.
+    """The configuration of one check.
 
     Attributes:
-        namespace: of the metric ModelAge.
-        deployment: the metric's one dimension.
-        stacks: names of those in which something is trained.
-        expiring: names of those that may be deleted.
-        endpoints: names, spelled as their metrics are; an ARN has small letters only.
-        variant: of each of them.
-        idle_hours: without a call for so long, a stack is idle.
-        topic: who is told of a deletion; empty for nobody.
+        namespace: namespace of the metric ModelAge.
+        deployment: the metric's only dimension.
+        stacks: names of the stacks with trained resources.
+        expiring: names of the stacks that may be deleted.
+        endpoints: names, spelled as in their metrics; ARNs are lower-case.
+        variant: the variant of each endpoint.
+        idle_hours: hours without calls after which a stack is idle.
+        topic: ARN of the topic for notices of deletions; empty for none.
     """
 
     cloudformation: Any
@@ -67,7 +67,7 @@ class Round:
         for stack in self.stacks:
             resources = self._resources(stack)
             for resource in resources:
-                # A waiter changes when what it waits for is trained anew.
+                # A waiter changes when its trained resource is retrained.
                 if resource["ResourceType"] == "Custom::TrainedWait":
                     trained = resource["LastUpdatedTimestamp"]
                     oldest = trained if oldest is None else min(oldest, trained)
@@ -97,16 +97,16 @@ class Round:
             hours = "an hour" if self.idle_hours == 1 else f"{self.idle_hours} hours"
             self.sns.publish(
                 TopicArn=self.topic,
-                Subject=f"{self.deployment}: what nobody used goes",
+                Subject=f"{self.deployment}: idle stack deleted",
                 Message=(
-                    f"Nobody called anything in {stack} for {hours}, so that it is being "
-                    "deleted and billed no longer. `npx cdk deploy --all` brings it back, "
-                    "trained anew."
+                    f"Nothing in {stack} was called for {hours}, so the stack is being deleted "
+                    "and will no longer be billed. `npx cdk deploy --all` restores it and "
+                    "retrains its models."
                 ),
             )
 
     def _resources(self, stack: str) -> list[Any]:
-        """What a stack holds; nothing if it is not there."""
+        """A stack's resources; empty if it does not exist."""
         pages = self.cloudformation.get_paginator("list_stack_resources")
         try:
             return [
@@ -120,10 +120,10 @@ class Round:
             raise
 
     def _rested(self, stack: str, resources: list[Any], now: datetime) -> bool:
-        """Whether a stack has been deployed, and unchanged, for long enough to be called idle.
+        """Whether a stack has been unchanged for long enough to count as idle.
 
-        The stack's own times are those at which an operation began, and training takes hours. Its
-        newest resource tells when it ended.
+        The stack's own times are those at which an operation started, and training takes hours. The
+        newest resource shows when the operation ended.
         """
         try:
             (found,) = self.cloudformation.describe_stacks(StackName=stack)["Stacks"]
@@ -140,7 +140,7 @@ class Round:
         )
 
     def _metrics(self, resources: list[Any]) -> Iterator[Metric]:
-        """The metrics that would show a call of anything that is billed by the hour."""
+        """The metrics that count calls of resources billed by the hour."""
         spelled = {name.lower(): name for name in self.endpoints}
         for resource in resources:
             arn = resource.get("PhysicalResourceId", "")
@@ -159,7 +159,7 @@ class Round:
                     yield from _calls_of("RecommenderArn", arn)
 
     def _calls(self, metrics: list[Metric], now: datetime) -> int:
-        """How often any of them was called in the last `idle_hours`."""
+        """The total number of calls in the last `idle_hours`."""
         total = 0.0
         for first in range(0, len(metrics), _QUERIES):
             pages = self.cloudwatch.get_paginator("get_metric_data")

@@ -1,14 +1,15 @@
 """The two Lambda functions behind CDK's Provider for `Custom::IndexedMovies`.
 
 Properties: IndexArn, an index of Amazon S3 Vectors; Endpoint, which embeds the movies; Bucket,
-which lists them. Attributes: IndexArn and Movies, how many there are in it.
+which lists them. Attributes: IndexArn and Movies, their number.
 
-Environment: CATALOGUE_KEY, the key of catalogue.json in the bucket, and EMBEDDINGS_PREFIX, below
-which the note of the progress is.
+Environment: CATALOGUE_KEY, the key of catalogue.json in the bucket, and EMBEDDINGS_PREFIX, the
+prefix under which the progress is stored.
 
-Permissions: `on_event` needs none, it calls nothing. `is_complete` needs sagemaker:DescribeEndpoint
-and InvokeEndpoint on the endpoint; s3vectors:PutVectors on the index; of the bucket, s3:GetObject
-on CATALOGUE_KEY, and s3:GetObject, PutObject and DeleteObject below EMBEDDINGS_PREFIX.
+Permissions: `on_event` needs none, because it makes no calls. `is_complete` needs
+sagemaker:DescribeEndpoint and InvokeEndpoint on the endpoint; s3vectors:PutVectors on the index; of
+the bucket, s3:GetObject on CATALOGUE_KEY, and s3:GetObject, PutObject and DeleteObject below
+EMBEDDINGS_PREFIX.
 """
 
 import logging
@@ -26,11 +27,11 @@ _log = logging.getLogger("movie_index")
 
 
 class MovieIndexError(FunctionError):
-    """The movies cannot be put into the index; the message says why, to a person."""
+    """The movies cannot be imported into the index; the message is for people."""
 
 
 def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Name the import: it goes by its index.
+    """Return the physical id of the import, which is that of its index.
 
     Raises:
         MovieIndexError: a property is missing.
@@ -44,15 +45,15 @@ def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Go on with the import, or forget it.
+    """Continue the import, or delete its progress.
 
     Raises:
-        MovieIndexError: it will never be complete; the message says why.
+        MovieIndexError: the import failed permanently; the message says why.
     """
     deleting = event["RequestType"] == "Delete"
     properties, index = event["ResourceProperties"], event["PhysicalResourceId"]
     if deleting and not (_is_index(index) and _names_bucket(properties)):
-        # the id is CloudFormation's own, or no bucket could hold a note: nothing was begun
+        # the id is CloudFormation's own, or there is no bucket: nothing was started
         return COMPLETE
     with failing(MovieIndexError, event, context):
         one = Import(properties["Bucket"], properties.get("Endpoint", ""), index)

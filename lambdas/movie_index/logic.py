@@ -1,9 +1,9 @@
-"""Putting a bucket's movies into an index of Amazon S3 Vectors, by and by.
+"""Imports a bucket's movies into an index of Amazon S3 Vectors, step by step.
 
-Each step embeds movies and puts them into the index, ids ascending, for as long as a function may
-run, and notes in the bucket how far it came: so it can be interrupted, repeated and run twice at
-once. Should the endpoint or the catalogue change meanwhile, it begins again. Once the index is
-whole it is never touched again, so that a rollback finds it as it was.
+Each step embeds movies and puts them into the index, in ascending order of ids, for as long as a
+function may run, and stores its progress in the bucket, so it can be interrupted, repeated and run
+twice at the same time. If the endpoint or the catalogue changes meanwhile, the import restarts. A
+complete index is never changed, so a rollback finds it unchanged.
 """
 
 import json
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-PUT = 500  # vectors that PutVectors takes at once
-PAYLOAD = 16 << 20  # bytes aimed at; PutVectors takes 20 MiB
-NUMBER = 24  # bytes of a number in JSON, at most
-RESERVE = 90_000  # milliseconds that one more part may take
+PUT = 500  # the maximum number of vectors of PutVectors
+PAYLOAD = 16 << 20  # target size in bytes; the limit of PutVectors is 20 MiB
+NUMBER = 24  # maximum bytes of a number in JSON
+RESERVE = 90_000  # milliseconds reserved for one more part
 
 _log = logging.getLogger("movie_index")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an import came: of which version, the last movie put, how many, and if whole."""
+    """An import's progress: the version, the last movie, the number, and whether it is complete."""
 
     version: dict[str, str]
     last: int = -1
@@ -44,12 +44,12 @@ class Progress:
 
 
 class Import:
-    """One index, and what is put into it.
+    """An import into one index.
 
     Args:
-        bucket: lists the movies.
-        endpoint: embeds them.
-        arn: of the index.
+        bucket: the bucket that lists the movies.
+        endpoint: the endpoint that embeds them.
+        arn: the index's ARN.
     """
 
     def __init__(self, bucket: str, endpoint: str, arn: str) -> None:
@@ -64,14 +64,14 @@ class Import:
         }
 
     def proceed(self, left: Callable[[], int]) -> dict[str, Any]:
-        """Put movies into the index until it is whole or the time is over.
+        """Put movies into the index until it is complete or the time is over.
 
         Args:
-            left: tells the milliseconds that are left.
+            left: returns the remaining milliseconds.
 
         Raises:
-            BusyError: AWS could not answer now.
-            FunctionError: it will never be whole.
+            BusyError: a transient error of AWS.
+            FunctionError: the import failed permanently.
         """
         before = self._noted()
         if before and before.whole:
@@ -88,7 +88,7 @@ class Import:
         try:
             for some, vectors in self._model.embedded([one for one in titles if one > now.last]):
                 if self._model.version() != (config, True):
-                    _log.warning("the endpoint changed its model: the import begins again")
+                    _log.warning("the endpoint changed its model: restarting the import")
                     return WAITING
                 self._put(some, vectors, titles)
                 now = replace(now, last=some[-1], movies=now.movies + len(some))
@@ -104,10 +104,10 @@ class Import:
         return self._done(now)
 
     def forget(self) -> None:
-        """Forget the index, which goes too.
+        """Delete the progress of an index that is being deleted.
 
         Raises:
-            FunctionError: S3 refuses.
+            FunctionError: S3 refused the request.
         """
         try:
             self._s3.delete_object(**self._note)
@@ -136,7 +136,7 @@ class Import:
                 )
 
     def _done(self, progress: Progress) -> dict[str, Any]:
-        # what refers to these attributes is made or changed once the index is whole
+        # resources that refer to these attributes are changed once the index is complete
         data = {"IndexArn": self._arn, "Movies": str(progress.movies)}
         return {"IsComplete": True, "Data": data}
 
@@ -144,7 +144,7 @@ class Import:
         try:
             body = self._s3.get_object(**self._note)["Body"].read()
         except (ClientError, BotoCoreError) as error:
-            # without s3:ListBucket, S3 says 403 of a missing key
+            # without s3:ListBucket, S3 returns 403 for a missing key
             if code_of(error) in ("NoSuchKey", "AccessDenied", "403"):
                 return None
             raise self._explained(error) from None

@@ -1,11 +1,11 @@
-"""The catalogue of a bucket as a model sees it: titles from S3, embeddings from the endpoint.
+"""A bucket's catalogue with a model's embeddings: titles from S3, embeddings from the endpoint.
 
 The model embeds the catalogue once per version, in requests well below an endpoint's payload
-limits. A version is what the answer depends on: the endpoint's configuration (a new model is a new
-one) and the ETag of catalogue.json. The result stays in memory, and in the bucket for functions
-that start later. A stored file is believed only if it is whole, is of this version and holds what
-the endpoint answers now for a few of its movies; otherwise it is made anew. Several functions may
-write it at once: each writes the same, and S3 keeps the last.
+limits. A version consists of the endpoint's configuration, which changes with the model, and the
+ETag of catalogue.json. The result is kept in memory, and in the bucket for functions that start
+later. A stored file is used only if it is complete, has this version, and matches the endpoint's
+current embeddings of a few of its movies; otherwise it is created again. Several functions may
+write it at the same time: they write the same content, and S3 keeps the last.
 """
 
 import io
@@ -33,36 +33,37 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-FRESH = 60.0  # seconds for which a version that was looked up is taken as the present one
-PROBES = 3  # movies that are embedded anew to check a stored file
-ATTEMPTS = 3  # at embedding the catalogue while the endpoint changes its model
+FRESH = 60.0  # seconds for which a looked-up version counts as current
+PROBES = 3  # movies that are embedded again to check a stored file
+ATTEMPTS = 3  # attempts to embed the catalogue while the endpoint changes its model
 
 _log = logging.getLogger("movie_retrieval")
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The movies that a bucket lists and a model knows."""
+    """The movies that are in both a bucket's catalogue and a model's vocabulary."""
 
     bucket: str
     titles: dict[int, str]
     embeddings: Embeddings
 
     def title(self, movie: int) -> str:
-        """The movie's title; one that has none goes by its number."""
+        """The movie's title, or its id if it has none."""
         return self.titles.get(movie) or f"movie {movie}"
 
     def around(self, movie: int, count: int) -> tuple[str, list[Neighbour]]:
-        """The movie's title, and the `count` movies nearest to it, nearest first.
+        """The movie's title and its `count` nearest movies, nearest first.
 
         Raises:
-            NoNeighboursError: it is not in the catalogue.
+            NoNeighboursError: the movie is not in the catalogue.
         """
         if movie not in self.embeddings:
             movies = self.embeddings.movies
             raise NoNeighboursError(
-                f"Movie {movie} is not among the {len(movies):,} movies that s3://{self.bucket} "
-                f"lists and the model knows; ids run from {movies[0]} to {movies[-1]}."
+                f"Movie {movie} is not among the {len(movies):,} movies that are in "
+                f"s3://{self.bucket} and known to the model; ids range from {movies[0]} to "
+                f"{movies[-1]}."
             )
         found = self.embeddings.nearest(movie, count)
         return self.title(movie), [
@@ -76,9 +77,9 @@ class Library:
     Args:
         s3, sagemaker, runtime: boto3 clients.
         endpoint: the name of the Object2Vec endpoint that embeds the movies.
-        key: of catalogue.json in a bucket.
-        embeddings: prefix in a bucket under which embeddings are kept.
-        clock: seconds that only grow.
+        key: the key of catalogue.json in a bucket.
+        embeddings: the prefix in a bucket under which embeddings are stored.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -98,10 +99,11 @@ class Library:
         self._fresh_until = 0.0
 
     def catalogue(self, bucket: str) -> Catalogue:
-        """The catalogue of `bucket`: from memory, else from the bucket, else made.
+        """Get the catalogue of `bucket` from memory, or from the bucket, or by embedding it.
 
         Raises:
-            FunctionError: bucket, key or endpoint is missing or refuses; a file is malformed.
+            FunctionError: bucket, key or endpoint is missing or access is denied, or a file is
+                malformed.
         """
         held = self._held
         if held and held[0].bucket == bucket and self._clock() < self._fresh_until:
@@ -118,7 +120,7 @@ class Library:
         return Bucket(self._s3, name, self._key)
 
     def _stored(self, version: Version) -> str:
-        """The key under which the embeddings of a version are kept."""
+        """The key under which the embeddings of a version are stored."""
         return f"{self._embeddings}{version.config}.npz"
 
     def _keep(self, version: Version, catalogue: Catalogue) -> Catalogue:
@@ -137,12 +139,12 @@ class Library:
                 if steady:
                     self._store(version, known, vectors, titles)
                 catalogue = Catalogue(version.bucket, titles, Embeddings(known, vectors))
-                # while an endpoint changes over, two models may have answered: never keep that
+                # during an endpoint's update, two models may have answered: never keep that
                 return self._keep(version, catalogue) if steady else catalogue
             version = replace(version, config=config)
         raise FunctionError(
-            f"Endpoint {self._model.endpoint} changed its model while it embedded the movies, "
-            f"{ATTEMPTS} times; try again when its update is over."
+            f"Endpoint {self._model.endpoint} changed its model {ATTEMPTS} times while embedding "
+            "the movies; try again after its update."
         )
 
     def _embed_all(self, movies: list[int]) -> "tuple[list[int], Vectors]":
@@ -155,11 +157,11 @@ class Library:
             return known, np.concatenate(parts)
         except ValueError:
             raise FunctionError(
-                f"Endpoint {self._model.endpoint} answered embeddings of different lengths."
+                f"Endpoint {self._model.endpoint} returned embeddings of different lengths."
             ) from None
 
     def _load(self, version: Version) -> Catalogue | None:
-        """The stored catalogue of this version, or None if there is none to be believed."""
+        """Load the stored catalogue of this version, or None if there is no valid one."""
         try:
             reply = self._s3.get_object(Bucket=version.bucket, Key=self._stored(version))
             movies, vectors, about = _unpacked(reply["Body"].read())
@@ -168,10 +170,10 @@ class Library:
             rows = np.linspace(0, len(movies) - 1, PROBES).astype(int)
             now, _ = self._model.embed([movies[row] for row in rows])
         except (FunctionError, ClientError, BotoCoreError) as error:
-            _log.info("no embeddings were found for this model: %s", error)
+            _log.info("no stored embeddings of this model: %s", error)
             return None
         if now.shape[1] != vectors.shape[1] or _differ(vectors[rows], now):
-            _log.warning("the stored embeddings are not this model's")
+            _log.warning("the stored embeddings do not match this model")
             return None
         titles = {int(movie): title for movie, title in about["titles"].items()}
         return Catalogue(version.bucket, titles, Embeddings(movies, vectors))
@@ -183,12 +185,12 @@ class Library:
         try:
             self._s3.put_object(Bucket=version.bucket, Key=self._stored(version), Body=file)
         except (ClientError, BotoCoreError) as error:
-            # the answer does not depend on it, only the next cold start's speed
+            # this only affects the speed of the next cold start
             _log.warning("the embeddings could not be stored: %s", error)
 
 
 def _packed(movies: list[int], vectors: "Vectors", about: dict[str, Any]) -> bytes:
-    """The stored form: a npz file of `movies`, `vectors` and, as JSON text in bytes, `about`."""
+    """Serialize to an npz file of `movies`, `vectors` and, as JSON text in bytes, `about`."""
     file = io.BytesIO()
     text = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
     np.savez(file, movies=np.array(movies, dtype=np.int64), vectors=vectors, about=text)
@@ -196,10 +198,10 @@ def _packed(movies: list[int], vectors: "Vectors", about: dict[str, Any]) -> byt
 
 
 def _unpacked(stored: bytes) -> "tuple[list[int], Vectors, dict[str, Any]]":
-    """What `_packed` packed.
+    """Load what `_packed` wrote.
 
     Raises:
-        FunctionError: the file is damaged, or something else.
+        FunctionError: the file is damaged, or is not such a file.
     """
     try:
         with np.load(io.BytesIO(stored), allow_pickle=False) as file:
@@ -209,10 +211,10 @@ def _unpacked(stored: bytes) -> "tuple[list[int], Vectors, dict[str, Any]]":
             vectors.dtype == np.float32 and vectors.ndim == 2 and 0 < len(movies) == len(vectors)
         )
         sound = sound and set(about) == {"version", "titles"} and np.isfinite(vectors).all()
-    except Exception as error:  # zip, numpy and JSON fail in many ways on a damaged file
+    except Exception as error:  # zip, numpy and JSON raise many exceptions for a damaged file
         raise FunctionError(f"the stored file is damaged: {error!r}") from None
     if not sound:
-        raise FunctionError("the stored file holds something else")
+        raise FunctionError("the stored file has unexpected content")
     return movies, vectors, about
 
 

@@ -1,4 +1,4 @@
-"""Movies in a model's embedding space, and the nearest of them."""
+"""Nearest-neighbour search in a model's embedding space."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-_SPARE = 16  # more candidates than asked for, to outlive the rounding of the quick distances
+_SPARE = 16  # additional candidates, because the fast distances are rounded
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A movie near another one: its id, its title, and its Euclidean distance."""
+    """A neighbour of a movie: its id, title, and Euclidean distance."""
 
     movie: int
     title: str
@@ -22,9 +22,9 @@ class Embeddings:
     """The embeddings of a catalogue, ready for exact nearest-neighbour search.
 
     Args:
-        movies: n different movie ids, ascending.
-        vectors: their embeddings, (n, dimensions) float32. They are taken over, and moved to
-            have mean zero: distances do not change, and float32 keeps more digits of them.
+        movies: n distinct movie ids, ascending.
+        vectors: their embeddings, (n, dimensions) float32. They are modified in place to have mean
+            zero, which does not change distances but improves their precision in float32.
     """
 
     def __init__(self, movies: Sequence[int], vectors: npt.NDArray[np.float32]) -> None:
@@ -38,16 +38,16 @@ class Embeddings:
         return movie in self._row
 
     def nearest(self, movie: int, count: int) -> list[tuple[int, float]]:
-        """The `count` movies nearest to `movie`, itself left out, and how far; nearest first.
+        """The `count` nearest movies of `movie`, excluding itself, with distances, nearest first.
 
-        Equal distances go by movie id. Fewer come back where the catalogue holds fewer.
+        Equal distances are ordered by movie id. The result is shorter if the catalogue is.
 
         Raises:
             KeyError: `movie` is not in the catalogue.
         """
         row = self._row[movie]
         query = self._vectors[row]
-        # |a - q|^2 less |q|^2, which is the same for every a: one matrix product finds candidates
+        # |a - q|^2 minus |q|^2, which is the same for every a: one matrix product finds candidates
         quick = self._squares - 2 * (self._vectors @ query)
         last = min(count + 1 + _SPARE, len(quick)) - 1
         rows = np.flatnonzero(quick <= np.partition(quick, last)[last])

@@ -1,11 +1,11 @@
-"""Why a question about a movie is not answered."""
+"""Exceptions of the movie retrieval function."""
 
 from common.errors import FunctionError
 
 
 class RetrievalError(FunctionError):
-    """The question cannot be answered; the message says why, to a person."""
+    """The request cannot be answered; the message is for people."""
 
 
 class NoNeighboursError(RetrievalError):
-    """There is no such movie, or nothing near it."""
+    """The movie does not exist, or has no neighbours."""

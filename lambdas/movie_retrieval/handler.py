@@ -2,14 +2,13 @@
 
 Environment: either ENDPOINT_NAME, the Object2Vec endpoint that embeds the movies, CATALOGUE_KEY,
 the key of catalogue.json in a bucket, and EMBEDDINGS_PREFIX, below which the embeddings are kept in
-it; or INDEX_ARN, the index of Amazon S3 Vectors that holds the movies. BUCKET_NAME: the bucket
-whose movies are in the index; and, where an HTTP API stands before the function, that from which
-its requests are answered.
+it; or INDEX_ARN, the index of Amazon S3 Vectors with the movies. BUCKET_NAME: the bucket whose
+movies are in the index, and the bucket for requests of an HTTP API.
 
 Permissions with an endpoint: sagemaker:InvokeEndpoint and sagemaker:DescribeEndpoint on it;
 s3:GetObject on CATALOGUE_KEY and below EMBEDDINGS_PREFIX of the bucket, s3:PutObject on the last.
-Not s3:ListBucket: so S3 says 403 of a missing key, and the function's error names both causes. With
-an index: s3vectors:QueryVectors and s3vectors:GetVectors on it.
+Without s3:ListBucket S3 returns 403 for a missing key, so the function's error names both causes.
+With an index: s3vectors:QueryVectors and s3vectors:GetVectors on it.
 """
 
 import json
@@ -39,8 +38,8 @@ def _library() -> Library | Index:
         raise RetrievalError(
             f"Set {' and '.join(missing)} in this function's environment: ENDPOINT_NAME is the "
             "name of the Object2Vec endpoint that embeds the movies, CATALOGUE_KEY the key of "
-            "catalogue.json, EMBEDDINGS_PREFIX the prefix of what is kept. Or set INDEX_ARN, to an "
-            "index of Amazon S3 Vectors that holds the movies."
+            "catalogue.json, EMBEDDINGS_PREFIX the prefix of stored embeddings. Or set INDEX_ARN "
+            "to an index of Amazon S3 Vectors with the movies."
         )
     endpoint, key, embeddings = (os.environ[name] for name in names)
     return Library(
@@ -57,12 +56,12 @@ library = _library()
 
 
 def handler(event: Any, _context: Any) -> dict[str, Any]:
-    """Answer one event: see `movie_retrieval.logic` for its form, and `http_api` for HTTP's.
+    """Answer one event: `movie_retrieval.logic` describes its format, `http_api` that of HTTP.
 
     Logs the workshop's sentence.
 
     Returns:
-        The workshop's envelope, with the answer's JSON in its body.
+        The workshop's envelope, with the JSON answer in its body.
 
     Raises:
         RetrievalError: the event cannot be answered; the message says why.

@@ -1,4 +1,4 @@
-"""The movie retrieval function: the movies nearest to one, by an Object2Vec model's embeddings."""
+"""The movie retrieval function: finds a movie's neighbours by Object2Vec embeddings."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _FIELDS = ("bucket_name", "movie_id_to_examine", "top_k")
 
 @dataclass(frozen=True)
 class Request:
-    """An event that has been understood: which bucket, which movie, how many neighbours."""
+    """A parsed event: bucket, movie, and number of neighbours."""
 
     bucket: str
     movie: int
@@ -25,10 +25,10 @@ class Request:
 
 
 def parse(event: object) -> Request:
-    """Understand an event such as `{"bucket_name": "…", "movie_id_to_examine": 195}`.
+    """Parse an event such as `{"bucket_name": "…", "movie_id_to_examine": 195}`.
 
     Raises:
-        RetrievalError: it is malformed; every problem is named.
+        RetrievalError: the event is malformed; the message names every problem.
     """
     if not isinstance(event, dict):
         raise RetrievalError(
@@ -42,7 +42,7 @@ def parse(event: object) -> Request:
 
     bucket = event.get("bucket_name")
     if "bucket_name" not in event:
-        problems.append("`bucket_name` is missing: it names the bucket that holds the movies")
+        problems.append("`bucket_name` is missing: it names the bucket with the movies")
     elif not isinstance(bucket, str) or not re.fullmatch(
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket
     ):
@@ -71,30 +71,32 @@ def parse(event: object) -> Request:
 
 
 class Movies(Protocol):
-    """Where neighbours are found: in memory, or in an index of Amazon S3 Vectors."""
+    """A source of neighbours: memory, or an index of Amazon S3 Vectors."""
 
     def around(self, movie: int, count: int) -> tuple[str, list[Neighbour]]:
-        """The movie's title, and the `count` movies nearest to it, nearest first.
+        """The movie's title and its `count` nearest movies, nearest first.
 
         Raises:
-            FunctionError: there is no such movie, or it cannot be told.
+            FunctionError: the movie does not exist, or the source is unavailable.
         """
 
 
 def answer(request: Request, movies: Movies) -> dict[str, Any]:
-    """The nearest movies.
+    """Find the nearest movies.
 
     Returns:
         `sentence` (the workshop's), `movie` (`movie_id`, `title`) and `neighbours` (`movie_id`,
         `title`, `distance`, nearest first).
 
     Raises:
-        NoNeighboursError: the movie is not in the catalogue, or is alone in it.
-        FunctionError: the catalogue cannot be asked.
+        NoNeighboursError: the movie is not in the catalogue, or the only one.
+        FunctionError: the catalogue is unavailable.
     """
     title, neighbours = movies.around(request.movie, request.top_k)
     if not neighbours:
-        raise NoNeighboursError(f"Movie {request.movie} is the only one that the model knows.")
+        raise NoNeighboursError(
+            f"Movie {request.movie} has no neighbours: the model knows no other movie."
+        )
     return {
         "sentence": f"The closest movie to {title} in the embedding space is {neighbours[0].title}",
         "movie": {"movie_id": request.movie, "title": title},
@@ -106,7 +108,7 @@ def answer(request: Request, movies: Movies) -> dict[str, Any]:
 
 
 def _whole(value: object) -> int | None:
-    """`value` as a whole number not below zero, given as one or as its digits; else None."""
+    """Parse a non-negative integer, given as a number or as digits; None if it is not one."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
         return int(value.strip())
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:

@@ -1,7 +1,7 @@
-"""Neighbours from an index of Amazon S3 Vectors, for catalogues that no memory holds.
+"""Neighbours from an index of Amazon S3 Vectors, for catalogues too large for memory.
 
-The index finds who is near, approximately; how near is measured here, from the vectors, so that
-both of the function's settings answer the same figures whatever the service calls a distance.
+The index finds the neighbours, approximately. Distances are computed here, from the vectors, so
+that both settings of the function return the same numbers, however the service defines a distance.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-query.html
 """
@@ -19,49 +19,49 @@ if TYPE_CHECKING:
     from mypy_boto3_s3vectors import S3VectorsClient
     from mypy_boto3_s3vectors.type_defs import GetOutputVectorTypeDef
 
-GET = 100  # vectors that GetVectors gives at once
+GET = 100  # the maximum number of vectors of GetVectors
 
 
 class Index:
-    """An index of movies: a vector's key is the movie's id, its metadata hold the title.
+    """An index of movies: a vector's key is the movie's id, its metadata contain the title.
 
     Args:
         s3vectors: a boto3 client.
-        arn: of the index.
-        bucket: whose movies are in it.
+        arn: the index's ARN.
+        bucket: the bucket whose movies are in the index.
     """
 
     def __init__(self, s3vectors: "S3VectorsClient", arn: str, bucket: str) -> None:
         self._s3vectors, self._arn, self._bucket = s3vectors, arn, bucket
 
     def catalogue(self, bucket: str) -> "Index":
-        """Itself, for its own bucket.
+        """Return itself, if the bucket is that of the index.
 
         Raises:
-            RetrievalError: it is asked about another one.
+            RetrievalError: the bucket is another one.
         """
         if bucket != self._bucket:
             raise RetrievalError(
                 f"This function knows the movies of s3://{self._bucket} only, not those of "
-                f"s3://{bucket}: they were put into an index when it was deployed."
+                f"s3://{bucket}: its index was filled when the function was deployed."
             )
         return self
 
     def around(self, movie: int, count: int) -> tuple[str, list[Neighbour]]:
-        """The movie's title, and the `count` movies nearest to it, nearest first.
+        """The movie's title and its `count` nearest movies, nearest first.
 
-        Equal distances go by movie id. Fewer come back where the index holds fewer.
+        Equal distances are ordered by movie id. The result is shorter if the index is.
 
         Raises:
             NoNeighboursError: the movie is not in the index.
-            FunctionError: the index cannot be asked.
+            FunctionError: the index is unavailable.
         """
         key = str(movie)
         own = self._vectors([key])
         if not own:
             raise NoNeighboursError(
-                f"Movie {movie} is not among the movies that s3://{self._bucket} listed and the "
-                "model knew when they were put into the index."
+                f"Movie {movie} is not in the index of s3://{self._bucket}: the bucket did not "
+                "list it, or the model did not know it, when the index was filled."
             )
         place = _place(own[0])
         others = [one for one in self._nearest(own[0], count + 1) if one != key][:count]

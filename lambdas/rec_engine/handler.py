@@ -1,8 +1,8 @@
 """The Lambda function `Recommendation_Engine_Object2Vec`.
 
 Environment: ENDPOINT_NAME_RATING and ENDPOINT_NAME_REC name the two Object2Vec endpoints. Events
-with `rank_by` also take ENDPOINT_NAME_RANKING, the endpoint of the model of who watched what, and
-BUCKET_NAME and CATALOGUE_KEY, where catalogue.json tells how popular each movie is.
+with `rank_by` also take ENDPOINT_NAME_RANKING, the endpoint of the model of watched movies, and
+BUCKET_NAME and CATALOGUE_KEY, which locate catalogue.json with the movies' numbers of ratings.
 
 Permissions: sagemaker:InvokeEndpoint on these endpoints, s3:GetObject on the catalogue.
 """
@@ -32,14 +32,14 @@ _missing = [variable for kind, variable in _VARIABLES.items() if kind not in END
 if _missing and (ENDPOINTS or not os.environ.get(_RANKING[0])):
     raise RecommendationError(
         f"Set {' and '.join(_missing)} in this function's environment, "
-        "to the name of the Object2Vec endpoint that it shall ask."
+        "to the name of the Object2Vec endpoint to call."
     )
 
 client = clients.client("sagemaker-runtime")
 
 
 def handler(event: Any, _context: Any) -> str | dict[str, Any]:
-    """Answer one event: see `rec_engine.logic` for its forms, and `http_api` for HTTP's.
+    """Answer one event: `rec_engine.logic` describes its formats, `http_api` that of HTTP.
 
     Raises:
         RecommendationError: the event cannot be answered; the message says why.
@@ -64,11 +64,11 @@ def _over_http(event: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _popularity() -> tuple[str, Popularity]:
-    """The endpoint that ranks, and how popular the movies are."""
+    """The endpoint for ranking, and the movies' popularity."""
     if missing := [name for name in _RANKING if not os.environ.get(name)]:
         raise RecommendationError(
             f"This function cannot rank by popularity: set {' and '.join(missing)} in its "
-            "environment, to the endpoint of the model of who watched what, and the bucket and the "
+            "environment, to the endpoint of the model of watched movies, and the bucket and the "
             "key of catalogue.json."
         )
     endpoint, bucket, key = (os.environ[name] for name in _RANKING)
@@ -86,7 +86,7 @@ def _answered(request: Request) -> str | dict[str, Any]:
     else:
         endpoint, popularity = _popularity()
         answered = answer(request, client, endpoint, popularity.counts())
-    # how many, not who: a log is kept for weeks, and who watches what is personal
+    # log numbers, no ids: logs are kept for weeks, and who watches what is personal
     users = len({user for user, _ in request.pairs})
     told = {"kind": request.kind, "users": users, "pairs": len(request.pairs)}
     _log.info("answered", extra=told)

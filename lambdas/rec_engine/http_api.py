@@ -1,4 +1,4 @@
-"""The function behind an HTTP API: `POST /rating` and `POST /recommendation`, events as bodies."""
+"""The function's HTTP API: `POST /rating` and `POST /recommendation`, with events as bodies."""
 
 import base64
 from typing import Any, Final
@@ -50,21 +50,21 @@ OPERATIONS: Final = {
 
 
 def event_in(request: dict[str, Any]) -> dict[str, Any]:
-    """The event in a request's body, of the type that its path ends in.
+    """Convert a request to an event: the body, with the type from the path.
 
     Raises:
-        RecommendationError: the body is no JSON object, or names a type itself.
+        RecommendationError: the body is not a JSON object, or contains `type`.
     """
     body = request.get("body") or ""
     try:
         if request.get("isBase64Encoded"):
             body = base64.b64decode(body)
         event = decoded(body)
-    except ValueError as error:  # of base64 too
+    except ValueError as error:  # also raised by base64
         raise RecommendationError(f"Bad request: its body is not JSON: {error}.") from None
     if not isinstance(event, dict) or "type" in event:
         raise RecommendationError(
             'Bad request: its body must be a JSON object such as {"user": 789, "movies": [286]}, '
-            "without `type`, which the path tells."
+            "without `type`, which the path determines."
         )
     return {**event, "type": str(request["rawPath"]).rsplit("/", 1)[-1]}

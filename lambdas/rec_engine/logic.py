@@ -1,12 +1,10 @@
-"""The recommendation function: read an event, ask an Object2Vec endpoint, word the answer.
+"""The recommendation function: parse an event, call an Object2Vec endpoint, format the answer.
 
-An event is answered in one of two forms:
+The answer has one of two formats:
 
-* a sentence, exactly as the workshop's function words it, when `data` is a string that holds one
-  instance;
-* a dict of predictions when `data` is an object, when there are several instances, when the event
-  names `user` and `movies`, when it has `top_k` or `rank_by`, or when it says
-  `"format": "structured"`.
+* the sentence of the workshop's function, if `data` is a string with one instance;
+* a dict of predictions, if `data` is an object, if there are several instances, if the event has
+  `user` and `movies`, `top_k` or `rank_by`, or if it has `"format": "structured"`.
 """
 
 import json
@@ -25,27 +23,29 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 MAX_INSTANCES = 10_000
-MAX_ID = 2_999_999  # Object2Vec's largest vocabulary holds 3,000,000 ids
-CHUNK = 1_000  # instances a request: about 40 KB, far below an endpoint's 4 MB (serverless) or 6 MB
+MAX_ID = 2_999_999  # Object2Vec's largest vocabulary has 3,000,000 ids
+CHUNK = (
+    1_000  # instances per request: about 40 KB, far below an endpoint's 4 MB (serverless) or 6 MB
+)
 
 POPULARITY_ADJUSTED = "popularity_adjusted"
-SCORES = {"rating": 1, "recommendation": 2}  # how many scores each model gives a pair
+SCORES = {"rating": 1, "recommendation": 2}  # number of scores per pair of each model
 
 
 class RecommendationError(FunctionError):
-    """The event cannot be answered; the message says why, to a person."""
+    """The event cannot be answered; the message is for people."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """An event that has been understood.
+    """A parsed event.
 
     Attributes:
         kind: "rating" or "recommendation".
         pairs: the (user id, movie id) pairs to score, in the event's order.
-        structured: answer with a dict rather than the workshop's sentence.
-        top_k: rank the pairs and keep that many; None keeps all, in the event's order unless they
-            are ranked by something.
+        structured: answer with a dict instead of the workshop's sentence.
+        top_k: rank the pairs and keep this number; None keeps all, in the event's order unless
+            `rank_by` is given.
         rank_by: "popularity_adjusted", or None for the model's own score.
     """
 
@@ -57,10 +57,10 @@ class Request:
 
 
 def parse(event: object) -> Request:
-    """Understand an event.
+    """Parse an event.
 
     Raises:
-        RecommendationError: it is malformed; every problem is named.
+        RecommendationError: the event is malformed; the message names every problem.
     """
     if not isinstance(event, dict):
         raise RecommendationError(
@@ -92,7 +92,7 @@ def parse(event: object) -> Request:
     if "rank_by" in event and rank_by != POPULARITY_ADJUSTED:
         problems.append(f'`rank_by` must be "{POPULARITY_ADJUSTED}", not {shown(rank_by)}')
     if "rank_by" in event and kind == "rating":
-        problems.append('`rank_by` goes with the type "recommendation"')
+        problems.append('`rank_by` requires the type "recommendation"')
 
     if "data" in event and ("user" in event or "movies" in event):
         problems.append("give either `data` or `user` and `movies`, not both")
@@ -125,13 +125,13 @@ def answer(
     endpoint: str,
     counts: Mapping[int, int] | None = None,
 ) -> str | dict[str, Any]:
-    """Score the request's pairs with `endpoint` and word the answer.
+    """Score the request's pairs with `endpoint` and format the answer.
 
     Args:
-        request: what is asked.
-        client: of SageMaker's runtime.
-        endpoint: the name of the one that scores the pairs.
-        counts: how many training ratings each movie has, for a request to rank by popularity.
+        request: the parsed event.
+        client: a client of SageMaker's runtime.
+        endpoint: the name of the endpoint that scores the pairs.
+        counts: the number of training ratings of each movie, for ranking by popularity.
 
     Returns:
         The workshop's sentence, or `{"type", "predictions"}` where a prediction is
@@ -139,7 +139,8 @@ def answer(
         by popularity, `{"user", "movie", "score"}`.
 
     Raises:
-        RecommendationError: the endpoint is missing, refuses the pairs or answers nonsense.
+        RecommendationError: the endpoint is missing, refuses the pairs or returns an invalid
+            answer.
     """
     scores: list[list[float]] = []
     for start in range(0, len(request.pairs), CHUNK):
@@ -195,13 +196,13 @@ def _instances(data: object, problems: list[str]) -> list[tuple[int, int]]:
             return []
     if not isinstance(data, dict):
         problems.append(
-            "`data` must hold an object such as "
+            "`data` must contain an object such as "
             f'{{"instances": [{{"in0": [789], "in1": [286]}}]}}, not {shown(data)}'
         )
         return []
     unknown = [name for name in data if name != "instances"]
     if unknown:
-        problems.append(f"`data` holds unknown {names(unknown)}")
+        problems.append(f"`data` has unknown {names(unknown)}")
     instances = data.get("instances")
     if not _sized(instances, "`instances`", "instances", problems):
         return []
@@ -213,7 +214,7 @@ def _instances(data: object, problems: list[str]) -> list[tuple[int, int]]:
             continue
         unknown = [name for name in instance if name not in ("in0", "in1")]
         if unknown:
-            problems.append(f"{where} holds unknown {names(unknown)}")
+            problems.append(f"{where} has unknown {names(unknown)}")
         user = _single(instance, "in0", "user", where, problems)
         movie = _single(instance, "in1", "movie", where, problems)
         pairs.append((user, movie))
@@ -221,7 +222,7 @@ def _instances(data: object, problems: list[str]) -> list[tuple[int, int]]:
 
 
 def _single(instance: dict[str, Any], name: str, what: str, where: str, problems: list[str]) -> int:
-    """The one id in an instance's list, or -1 with the problem noted."""
+    """The single id in an instance's list, or -1 with the problem recorded."""
     if name not in instance:
         problems.append(f"{where} lacks {name}, the {what} id in a list")
         return -1
@@ -242,11 +243,11 @@ def _user_and_movies(event: dict[str, Any], problems: list[str]) -> list[tuple[i
     if not _sized(movies, "`movies`", "movie ids", problems):
         return []
     ids = [_id(movie, f"`movies`, number {n}", problems) for n, movie in enumerate(movies)]
-    return [(user, movie) for movie in dict.fromkeys(ids)]  # a movie listed twice is scored once
+    return [(user, movie) for movie in dict.fromkeys(ids)]  # score duplicate movies once
 
 
 def _sized(value: object, name: str, what: str, problems: list[str]) -> TypeGuard[list[Any]]:
-    """Whether `value` is a list of a size that can be answered; else the problem is noted."""
+    """Whether `value` is a list of an allowed size; otherwise the problem is recorded."""
     if not isinstance(value, list):
         told = "is missing" if value is None else f"is {shown(value)}"
         problems.append(f"{name} must be a list of {what}, but it {told}")
@@ -254,7 +255,7 @@ def _sized(value: object, name: str, what: str, problems: list[str]) -> TypeGuar
         problems.append(f"{name} is empty")
     elif len(value) > MAX_INSTANCES:
         problems.append(
-            f"{name} holds {len(value):,} {what}; one event may hold {MAX_INSTANCES:,}: split it"
+            f"{name} has {len(value):,} {what}; one event may have {MAX_INSTANCES:,}: split it"
         )
     else:
         return True
@@ -278,7 +279,7 @@ def _whole(value: object) -> TypeGuard[int]:
 def _invoke(
     client: "SageMakerRuntimeClient", endpoint: str, pairs: list[tuple[int, int]], width: int
 ) -> list[list[float]]:
-    """`width` scores for each pair."""
+    """Call the endpoint; returns `width` scores for each pair."""
     body = json.dumps({"instances": [{"in0": [user], "in1": [movie]} for user, movie in pairs]})
     try:
         reply = client.invoke_endpoint(
@@ -296,8 +297,8 @@ def _invoke(
         sound = False
     if not sound:
         raise RecommendationError(
-            f"Endpoint {endpoint} answered something else than {width} score(s) for each of "
-            f"{len(pairs)} instance(s). Is it the right model? It said: {text[:200]!r}"
+            f"Endpoint {endpoint} did not return {width} score(s) for each of "
+            f"{len(pairs)} instance(s). Is it the right model? It returned: {text[:200]!r}"
         )
     return scores
 
@@ -311,14 +312,14 @@ def _sound(score: Any, width: int) -> bool:
 
 
 def _explained(error: ClientError, endpoint: str) -> str:
-    """An endpoint's error in words that tell what to do."""
+    """Describe an endpoint's error and what to do about it."""
     code, text = code_of(error), text_of(error)
     if code == "ModelError":
         model: dict[str, Any] = dict(error.response)
         said = str(model.get("OriginalMessage") or text)
         if 400 <= int(model.get("OriginalStatusCode") or 500) < 500:
             return f"The model behind endpoint {endpoint} refused the request: {said}"
-        return f"The model behind endpoint {endpoint} failed; its log tells more. It said: {said}"
+        return f"The model behind endpoint {endpoint} failed; see its log. It returned: {said}"
     if code == "ModelNotReadyException":
         return f"Endpoint {endpoint} is still loading its model; try again in a moment. ({text})"
     if is_throttled(error):
@@ -326,5 +327,7 @@ def _explained(error: ClientError, endpoint: str) -> str:
     if code in ("AccessDeniedException", "AccessDenied"):
         return f"This function's role may not invoke endpoint {endpoint}: {text}"
     if code in ("ValidationError", "ValidationException"):
-        return f"Endpoint {endpoint} cannot be invoked; does it exist, is it in service? ({text})"
-    return f"Endpoint {endpoint} did not answer: {code}: {text}"
+        return (
+            f"Endpoint {endpoint} cannot be invoked; does it exist, and is it in service? ({text})"
+        )
+    return f"Endpoint {endpoint} did not respond: {code}: {text}"

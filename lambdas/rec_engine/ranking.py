@@ -1,7 +1,7 @@
-"""Ranking by popularity and what a model of who watched what says beside it.
+"""Ranking by popularity-adjusted scores of a model of watched movies.
 
-`recsys.ranking` has the rule and its source; functions cannot import it, and a test holds the two
-equal.
+`recsys.ranking` has the rule and its source; functions cannot import it, and a test checks that
+both are equal.
 """
 
 import math
@@ -11,9 +11,9 @@ from typing import Final
 
 from common.catalogue import Bucket
 
-POWER: Final = 2.0  # of a movie's popularity
-SMALLEST: Final = 1e-6  # probabilities nearer to 0 or 1 than this are taken for this near
-FRESH: Final = 60.0  # seconds for which a catalogue that was looked up is taken as the present one
+POWER: Final = 2.0  # exponent of a movie's popularity
+SMALLEST: Final = 1e-6  # probabilities are clipped to this distance from 0 and 1
+FRESH: Final = 60.0  # seconds for which a looked-up catalogue counts as current
 
 
 def clipped_logit(probability: float) -> float:
@@ -23,16 +23,16 @@ def clipped_logit(probability: float) -> float:
 
 
 def popularity_adjusted(log_odds: float, count: int, power: float = POWER) -> float:
-    """The score of a movie with so many training ratings; the highest comes first."""
+    """The score of a movie with `count` training ratings; higher is better."""
     return log_odds + power * math.log1p(count)
 
 
 class Popularity:
-    """How many training ratings each movie of a bucket has, kept in memory.
+    """The number of training ratings of each movie in a bucket, cached in memory.
 
     Args:
-        bucket: whose catalogue tells them.
-        clock: seconds that only grow.
+        bucket: the bucket with the catalogue.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, bucket: Bucket, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +41,7 @@ class Popularity:
         self._counts: Mapping[int, int] = {}
 
     def counts(self) -> Mapping[int, int]:
-        """Numbers of ratings by movie.
+        """The number of ratings by movie.
 
         Raises:
             FunctionError: the catalogue cannot be read.

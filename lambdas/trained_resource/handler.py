@@ -1,8 +1,8 @@
-"""The two Lambda functions behind CDK's Provider for things that are trained.
+"""The two Lambda functions behind CDK's Provider for trained resources.
 
-Permissions: `on_event` needs none, it calls nothing. `is_complete` needs, for training jobs,
-sagemaker:CreateTrainingJob, DescribeTrainingJob, StopTrainingJob and DeleteTrainingJob on the jobs
-of its prefix (AddTags, if the request has tags), iam:PassRole of the training role to
+Permissions: `on_event` needs none, because it makes no calls. `is_complete` needs, for training
+jobs, sagemaker:CreateTrainingJob, DescribeTrainingJob, StopTrainingJob and DeleteTrainingJob on the
+jobs of its prefix (AddTags, if the request has tags), iam:PassRole of the training role to
 sagemaker.amazonaws.com, logs:DescribeLogStreams on the group /aws/sagemaker/TrainingJobs and
 logs:DeleteLogStream on the streams of its prefix, s3:ListBucket and s3:DeleteObject below the
 training output.
@@ -21,12 +21,12 @@ _log = logging.getLogger("trained_resource")
 
 
 def on_event(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Name the resource that CloudFormation asks for; see `resource.begin`."""
+    """Return the requested resource's physical id; see `resource.begin`."""
     return _answered(resource.begin, event, context)
 
 
 def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Do the next step of what CloudFormation asks for; see `resource.proceed`."""
+    """Do the next step of CloudFormation's request; see `resource.proceed`."""
     return _answered(resource.proceed, event, context)
 
 

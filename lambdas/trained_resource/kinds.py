@@ -1,7 +1,7 @@
-"""The kinds of trained things that this resource makes: what each is called in its AWS service.
+"""The kinds of trained resources, and their operations in the AWS services.
 
-A row names the operations and where a description keeps what the engine in `resource` reads. A new
-kind is a new row; the engine does not change.
+A row has the operations of a kind and the paths into its descriptions that `resource` reads. A new
+kind is a new row; `resource` does not change.
 """
 
 import json
@@ -15,17 +15,17 @@ from common.clients import client
 
 Description = Mapping[str, Any]
 
-METRICS_LENGTH = 1024  # characters; CloudFormation takes 4 KB for the whole answer
+METRICS_LENGTH = 1024  # characters; CloudFormation limits the whole response to 4 KB
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One trained thing, whether it exists or not.
+    """One trained resource, which may or may not exist.
 
     Attributes:
-        kind: what it is.
-        name: as its create call has it.
-        arn: by our own spelling: names keep their capitals, which AWS's answers may not.
+        kind: its kind.
+        name: its name, as in the create call.
+        arn: its ARN with the name's capitals, which AWS's responses may change to lower case.
     """
 
     kind: "Kind"
@@ -33,11 +33,11 @@ class Thing:
     arn: str
 
     def find(self) -> Description | None:
-        """Its description, or None if there is none."""
+        """The resource's description, or None if it does not exist."""
         return self.kind.find(self)
 
     def call(self, method: str, found: Description | None = None) -> dict[str, Any]:
-        """Call one of the service's methods for it, which takes its name or ARN alone."""
+        """Call a method of the service that takes only the resource's name or ARN."""
         by = self.kind.by
         if by.endswith("Arn"):
             value = value_at(found or {}, self.kind.arn) or self.arn
@@ -58,31 +58,31 @@ def _describe(thing: Thing) -> Description | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind of trained thing.
+    """One kind of trained resource.
 
     Attributes:
-        service: the boto3 client that makes it.
-        resource: the first part of its ARN's resource.
-        create, describe, stop, delete: the client's methods. What cannot be stopped is waited for;
-            what cannot be deleted goes with what it belongs to.
-        name: the create call's parameter that holds its name.
-        by: the other calls' parameter that tells which one: its name or its ARN.
-        status, reason, arn: dotted paths into a description; without `arn` its ARN is as we spell
-            it.
-        ready: statuses in which it can be used.
-        failed: statuses in which it never will be, and can be deleted.
-        running: statuses in which it trains; none if it takes no more than moments to make. In any
-            other status one waits.
-        attributes: what a finished one offers to the stack, from its description.
-        clean: deletes what it leaves outside itself, given it and its definition (its description
-            or the request that made it); false asks to be called again.
-        within: the member of the request that holds the ARN of what it belongs to; its own ARN
-            adds its name to that.
-        find: its description, or None if there is none.
-        named: dotted path into a description, for what nothing deletes: instead of one that
-            failed, another is made under the next name.
-        stale: those of the ready statuses in which it has to be made anew to be what is wanted.
-        queues: whether it is worth waiting until fewer of its kind are in progress.
+        service: the name of the boto3 client.
+        resource: the first part of the ARN's resource.
+        create, describe, stop, delete: the client's methods. A kind without `stop` is waited for; a
+            kind without `delete` is deleted with its parent.
+        name: the create call's parameter for the name.
+        by: the other calls' parameter that identifies a resource: its name or ARN.
+        status, reason, arn: dotted paths into a description; without `arn` the ARN is derived from
+            the name.
+        ready: statuses in which the resource can be used.
+        failed: statuses in which it has failed permanently and can be deleted.
+        running: statuses in which it is training; empty if it is created within moments. In all
+            other statuses, wait.
+        attributes: computes the stack's attributes of a finished resource from its description.
+        clean: deletes what the resource leaves elsewhere, given the resource and its definition
+            (its description or create request); returns false to be called again.
+        within: the member of the request with the parent's ARN; the resource's own ARN appends its
+            name.
+        find: returns the description, or None if the resource does not exist.
+        named: dotted path into a description, for kinds that cannot be deleted: after a failure,
+            another one is created under the next name.
+        stale: ready statuses that require replacement.
+        queues: whether to wait until fewer resources of the kind are in progress.
     """
 
     service: str
@@ -108,14 +108,14 @@ class Kind:
     queues: bool = False
 
     def state(self, found: Description) -> str:
-        """The status of a description; documents and services disagree on `_` and the space."""
+        """The status of a description, with spaces for `_`: services and documentation differ."""
         return str(value_at(found, self.status)).replace("_", " ")
 
 
 def is_missing(error: ClientError) -> bool:
-    """Whether `error` says that the thing asked for does not exist.
+    """Whether `error` means that the resource does not exist.
 
-    SageMaker's describing and stopping operations say it with a ValidationException.
+    SageMaker's describe and stop operations raise a ValidationException in this case.
     """
     code = error.response["Error"].get("Code", "")
     if code in ("ResourceNotFound", "ResourceNotFoundException", "NoSuchBucket", "404"):
@@ -125,13 +125,13 @@ def is_missing(error: ClientError) -> bool:
 
 
 def is_invalid(error: ClientError) -> bool:
-    """Whether `error` refuses the request as such, or in the resource's present state."""
+    """Whether `error` means that the request, or the resource's current state, is invalid."""
     code = error.response["Error"].get("Code", "")
     return code in ("ValidationException", "ValidationError", "InvalidInputException")
 
 
 def value_at(description: Description, path: str) -> Any:
-    """The member at a dotted path, or None where any part of it is absent."""
+    """The member at a dotted path, or None if any part of it is missing."""
     value: Any = description
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
@@ -146,7 +146,7 @@ def _training_job_attributes(description: Description) -> dict[str, str]:
         one["MetricName"]: float(f"{one['Value']:.6g}")
         for one in description.get("FinalMetricDataList", [])
     }
-    # what was measured on held-out data is kept first, should there be too many
+    # if there are too many metrics, keep those on held-out data first
     names = sorted(metrics, key=lambda name: (name.startswith("train"), name))
     while len(text := json.dumps({name: metrics[name] for name in names})) > METRICS_LENGTH:
         names.pop()
@@ -157,7 +157,7 @@ def _training_job_attributes(description: Description) -> dict[str, str]:
 
 
 def _clean_training_job(thing: Thing, definition: Description) -> bool:
-    """Delete a job's log streams and its folder below the output path, a page of each a call."""
+    """Delete a job's log streams and output folder, one page of each per call."""
     more = _delete_log_streams("/aws/sagemaker/TrainingJobs", f"{thing.name}/")
     output = re.fullmatch(
         r"s3://([^/]+)/?(.*)", str(value_at(definition, "OutputDataConfig.S3OutputPath") or "")
@@ -195,7 +195,7 @@ def _delete_objects(bucket: str, prefix: str) -> bool:
 
 
 def _unless_missing(method: Callable[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
-    """The call's answer, or an empty one if what it is about is gone already."""
+    """The call's response, or an empty one if the resource no longer exists."""
     try:
         return method(**parameters)
     except ClientError as error:
@@ -204,14 +204,14 @@ def _unless_missing(method: Callable[..., dict[str, Any]], **parameters: Any) ->
         raise
 
 
-_STREAMS = 20  # log streams deleted in one call; AWS allows a few deletions a second
+_STREAMS = 20  # log streams deleted per call; AWS allows a few deletions per second
 
 
 # Personalize -------------------------------------------------------------------------------------
 
 
 def next_name(name: str) -> str:
-    """`NAME--2` after `NAME`, then `NAME--3`."""
+    """The name after `name`: `NAME--2` after `NAME`, then `NAME--3`."""
     first, _, number = name.partition("--")
     return f"{first}--{int(number or 1) + 1}"
 
@@ -221,10 +221,10 @@ def _is_ours(thing: Thing, name: str) -> bool:
 
 
 def _find_import(thing: Thing) -> Description | None:
-    """The newest import of that name, or of one that comes after it.
+    """The newest import with this name or a later one (`NAME--2`).
 
-    A dataset holds what its newest import brought. Where that is another one, or where the dataset
-    was made anew since, the status is OVERTAKEN, and BEING OVERTAKEN while the other still runs.
+    A dataset contains the data of its newest import. If that is another one, or the dataset was
+    created again since, the status is OVERTAKEN, or BEING OVERTAKEN while the other still runs.
     """
     first = _describe(thing)
     if first is None:
@@ -245,7 +245,7 @@ def _find_import(thing: Thing) -> Description | None:
     except ClientError as error:
         if not is_missing(error):
             raise
-        return None  # the dataset is gone, and what was imported with it
+        return None  # the dataset was deleted with its data
     newest = max(ours, key=_age)
     described = personalize.describe_dataset_import_job(
         datasetImportJobArn=newest["datasetImportJobArn"]
@@ -262,9 +262,9 @@ def _age(described: Description) -> Any:
 
 
 def _find_version(thing: Thing) -> Description | None:
-    """The newest version of that name, or of one that comes after it.
+    """The newest version with this name or a later one (`NAME--2`).
 
-    A version's ARN does not tell its name, and a list of versions does not either.
+    Neither a version's ARN nor a list of versions contains the name.
     """
     solution, _, _ = thing.arn.rpartition("/")
     personalize = client("personalize")
@@ -285,7 +285,7 @@ def _find_version(thing: Thing) -> Description | None:
 
 
 def _clean_solution(thing: Thing, _: Description) -> bool:
-    """Stop the versions that are being trained; false as long as there are some."""
+    """Stop versions in training; false as long as there are any."""
     personalize = client("personalize")
     busy = False
     try:
@@ -300,7 +300,7 @@ def _clean_solution(thing: Thing, _: Description) -> bool:
                     personalize.stop_solution_version_creation(solutionVersionArn=arn)
     except ClientError as error:
         if is_invalid(error) or is_missing(error):
-            return not is_invalid(error)  # a version ended since we looked, or all is gone
+            return not is_invalid(error)  # a version ended meanwhile, or everything is deleted
         raise
     return not busy
 
@@ -408,7 +408,7 @@ KINDS = {
         by="recommenderArn",
         status="recommender.status",
         reason="recommender.failureReason",
-        # one that somebody has stopped stays so: it costs nothing, and starts again as it was
+        # a manually stopped recommender is left alone: it costs nothing and can be restarted
         ready=frozenset({"ACTIVE", "INACTIVE"}),
         failed=frozenset({"CREATE FAILED"}),
         running=_TRAINING,

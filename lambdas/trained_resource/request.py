@@ -1,7 +1,7 @@
-"""From a custom resource's properties to a create call: its parameters and its deterministic name.
+"""Converts a custom resource's properties to a create call: parameters and deterministic name.
 
-CloudFormation hands every scalar to a custom resource as a string ("30", "true"); botocore's model
-of the call says what each was meant to be.
+CloudFormation passes every scalar to a custom resource as a string ("30", "true"); botocore's model
+of the call determines the types.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from trained_resource.kinds import Kind
 
 
 class TrainedResourceError(FunctionError):
-    """The resource cannot be made or deleted; the message says why, to a person."""
+    """The resource cannot be created or deleted; the message is for people."""
 
 
 def name_of(kind: str, properties: dict[str, Any]) -> str:
-    """The name that a resource's properties give to what they describe.
+    """Derive the name from a resource's properties.
 
     It ends in 10 hexadecimal digits of the SHA-256 over `Kind`, `Request` and `Inputs` as
-    CloudFormation sends them, so that equal descriptions have one name and unequal ones do not.
+    CloudFormation sends them, so equal properties give the same name and different ones do not.
     """
     described = {
         "Kind": kind,
@@ -37,25 +37,25 @@ def name_of(kind: str, properties: dict[str, Any]) -> str:
 
 
 def parameters_of(kind: Kind, name: str, request: object) -> dict[str, Any]:
-    """The create call's parameters but the name, each of the type that the call wants.
+    """The create call's parameters except the name, converted to the call's types.
 
     Raises:
-        TrainedResourceError: they do not fit the call; every problem is named.
+        TrainedResourceError: the parameters are invalid; the message names every problem.
     """
     model = client(kind.service).meta.service_model
     operation = client(kind.service).meta.method_to_api_mapping[kind.create]
     shape = model.operation_model(operation).input_shape
     problems: list[str] = []
     if not isinstance(request, dict):
-        raise TrainedResourceError(f"Request must hold the parameters of {operation}")
+        raise TrainedResourceError(f"Request must contain the parameters of {operation}")
     if kind.name in request:
-        problems.append(f"Request.{kind.name} must be left out: the name is made from NamePrefix")
+        problems.append(f"Request.{kind.name} must be omitted: the name is derived from NamePrefix")
     parameters: dict[str, Any] = _coerced(request, shape, "Request", problems)
     pattern = shape.members[kind.name].metadata["pattern"]
     longest = shape.members[kind.name].metadata["max"]
     if not re.fullmatch(pattern, name) or len(name) > longest:
         problems.append(
-            f"NamePrefix makes the name {name!r}; it must match {pattern} "
+            f"NamePrefix gives the name {name!r}; it must match {pattern} "
             f"and have at most {longest} characters"
         )
     if not problems:
@@ -68,7 +68,7 @@ def parameters_of(kind: Kind, name: str, request: object) -> dict[str, Any]:
 
 
 def _as_sent(value: Any) -> Any:
-    """`value` with its scalars in CloudFormation's spelling."""
+    """`value` with its scalars converted to strings as CloudFormation does."""
     if isinstance(value, dict):
         return {key: _as_sent(member) for key, member in value.items()}
     if isinstance(value, list):

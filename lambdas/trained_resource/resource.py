@@ -1,10 +1,10 @@
-"""`Custom::TrainedStart` and `Custom::TrainedWait`: something trained, as CloudFormation resources.
+"""`Custom::TrainedStart` and `Custom::TrainedWait`: trained models as CloudFormation resources.
 
-CDK's Provider framework calls `on_event` once and then `is_complete` until it says so. All that
-touches AWS happens in `is_complete`: each call looks at what exists, does one step towards what
-shall be, and can be repeated, interrupted or run twice at once without harm. `on_event` calls
-nothing; it names the thing. So the framework knows the physical id before anything is made, and
-forwards the Delete that follows a failed Create.
+CDK's Provider framework calls `on_event` once and then `is_complete` until it returns true. All
+calls to AWS are in `is_complete`: each call checks what exists, does one step towards the desired
+state, and can safely be repeated, interrupted or run twice at the same time. `on_event` makes no
+calls; it only determines the name. So the framework knows the physical id before anything is
+created, and forwards the Delete that follows a failed Create.
 """
 
 import logging
@@ -30,18 +30,18 @@ from trained_resource.request import TrainedResourceError, name_of, parameters_o
 
 START = "Custom::TrainedStart"
 WAIT = "Custom::TrainedWait"
-LONGEST_WAIT = 3000  # seconds; CloudFormation gives up on a custom resource after 3600
-SETTLING = 120  # seconds that a change in IAM may take to reach every service
+LONGEST_WAIT = 3000  # seconds; CloudFormation's timeout of a custom resource is 3600
+SETTLING = 120  # seconds that a change in IAM may take to propagate
 
 _log = logging.getLogger("trained_resource")
 Event = dict[str, Any]
 
 
 def begin(event: Event) -> dict[str, Any]:
-    """Answer `on_event`: the physical id, and what `is_complete` has to know.
+    """Answer `on_event`: the physical id, and the data for `is_complete`.
 
     Raises:
-        TrainedResourceError: the properties make no sense. Nothing was made.
+        TrainedResourceError: the properties are invalid. Nothing was created.
     """
     if event["RequestType"] == "Delete":
         return {"PhysicalResourceId": event["PhysicalResourceId"], "Begun": time.time()}
@@ -67,10 +67,10 @@ def begin(event: Event) -> dict[str, Any]:
 
 
 def proceed(event: Event) -> dict[str, Any]:
-    """Answer `is_complete`: do the next step, or say that all are done.
+    """Answer `is_complete`: do the next step, or report completion.
 
     Raises:
-        TrainedResourceError: it will never be done; the message says why.
+        TrainedResourceError: a permanent failure; the message says why.
     """
     try:
         if event["ResourceType"] == WAIT:
@@ -79,7 +79,7 @@ def proceed(event: Event) -> dict[str, Any]:
             return COMPLETE if _remove(event) else WAITING
         return _ensure(event)
     except (ClientError, BotoCoreError) as error:
-        # CloudFormation changes this function's role moments before it is called
+        # CloudFormation changes this function's role just before the call
         if is_transient(error) or (_is_denied(error) and _settles(event)):
             _log.warning("will be tried again: %s", error)
             return WAITING
@@ -90,7 +90,7 @@ def proceed(event: Event) -> dict[str, Any]:
 
 
 def _ensure(event: Event) -> dict[str, Any]:
-    """Create the thing, or find it made; make it anew if an earlier one of its name failed."""
+    """Create the resource or find the existing one; replace an earlier one that failed."""
     thing = _described(event["ResourceProperties"], event["StackId"])
     kind = thing.kind
     name = thing.name
@@ -109,7 +109,7 @@ def _ensure(event: Event) -> dict[str, Any]:
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in _IN_USE:
-            return WAITING  # another call of ours was quicker: the next look finds it
+            return WAITING  # a concurrent call created it: the next call finds it
         if kind.queues and _ends_by_waiting(error):
             return WAITING
         if _role_is_settling(error) and _settles(event):
@@ -119,12 +119,12 @@ def _ensure(event: Event) -> dict[str, Any]:
 
 
 def _remove(event: Event) -> bool:
-    """Stop, clean up after and delete the thing; true once nothing is left."""
+    """Stop, clean up and delete the resource; true once nothing is left."""
     properties = event.get("ResourceProperties")
     properties = properties if isinstance(properties, dict) else {}
     thing = _from_arn(event["PhysicalResourceId"])
     if thing is None:
-        # the id is CloudFormation's own: our answer to Create never reached it
+        # the id is CloudFormation's own: it never received the response to Create
         try:
             thing = _described(properties, event["StackId"])
         except TrainedResourceError:
@@ -141,16 +141,16 @@ def _remove(event: Event) -> bool:
         except ClientError as error:
             if not is_invalid(error) and not is_missing(error):
                 raise
-            # it ended by itself since we looked
+            # it ended meanwhile
     elif state in kind.ready | kind.failed:
         return _delete(thing, found) and (kind.delete is None or thing.find() is None)
     return False
 
 
 def _delete(thing: Thing, found: Description) -> bool:
-    """Clean up after a thing that no longer runs, then delete it; false if there is more to do.
+    """Clean up after a resource that no longer runs, then delete it; false if more is to do.
 
-    The thing itself goes last: while it exists, it tells where the rest is.
+    The resource itself is deleted last, because its description locates the rest.
     """
     if not thing.kind.clean(thing, found):
         return False
@@ -170,7 +170,7 @@ def _delete(thing: Thing, found: Description) -> bool:
 
 
 def _await(event: Event) -> dict[str, Any]:
-    """Look whether the thing is trained; a waiter that is not the last hands on in time."""
+    """Check whether training has finished; all waiters but the last end before their timeout."""
     thing = _from_arn(event["ResourceProperties"]["Arn"])
     assert thing, "begin() has checked it"
     kind, words = thing.kind, f"{event['ResourceProperties']['Kind']} {thing.name}"
@@ -179,7 +179,7 @@ def _await(event: Event) -> dict[str, Any]:
         raise TrainedResourceError(f"{words} was deleted while the stack waited for it")
     state = kind.state(found)
     if state in kind.failed:
-        reason = value_at(found, kind.reason) or "no reason was given"
+        reason = value_at(found, kind.reason) or "no reason given"
         raise TrainedResourceError(f"{words} ended as {state}: {reason}")
     done = state in kind.ready
     if not done and time.time() < event["Deadline"]:
@@ -187,19 +187,19 @@ def _await(event: Event) -> dict[str, Any]:
     if not done and event["ResourceProperties"]["Final"] == "true":
         raise TrainedResourceError(
             f"{words} is still {state}, and this was the last waiter. "
-            "Configure more waiters, or a quicker training, and deploy again"
+            "Configure more waiters, or a faster training, and deploy again"
         )
     told = {"Name": thing.name, "Arn": thing.arn, "Done": "true" if done else "false"}
     return COMPLETE | {"Data": told | kind.attributes(found)}
 
 
 def _wait_properties(properties: dict[str, Any]) -> int:
-    """The seconds that a waiter may take."""
+    """The maximum duration of a waiter, in seconds."""
     problems = []
     thing = _from_arn(properties.get("Arn"))
     kind = properties.get("Kind")
     if thing is None:
-        problems.append(f"Arn must be that of a trained thing, not {properties.get('Arn')!r}")
+        problems.append(f"Arn must be that of a trained resource, not {properties.get('Arn')!r}")
     elif KINDS.get(str(kind)) is not thing.kind:
         actual = next(name for name, known in KINDS.items() if known is thing.kind)
         problems.append(f"Kind must be {actual}, as Arn says, not {kind!r}")
@@ -213,13 +213,13 @@ def _wait_properties(properties: dict[str, Any]) -> int:
     return int(seconds)
 
 
-# What both need ----------------------------------------------------------------------------------
+# Shared helpers ---------------------------------------------------------------------------------
 
 _IN_USE = ("ResourceInUse", "ResourceInUseException", "ResourceAlreadyExistsException")
 
 
 def _settles(event: Event) -> bool:
-    """Whether a change in IAM that came with the request may not have reached every service."""
+    """Whether an IAM change made with the request may not have propagated yet."""
     return time.time() < float(event.get("Begun", 0)) + SETTLING
 
 
@@ -262,7 +262,7 @@ def _role_is_settling(error: ClientError) -> bool:
 
 
 def _described(properties: dict[str, Any], stack_id: str) -> Thing:
-    """What a `Custom::TrainedStart` describes.
+    """The resource that a `Custom::TrainedStart` describes.
 
     Raises:
         TrainedResourceError: properties are missing or malformed.
@@ -274,7 +274,7 @@ def _described(properties: dict[str, Any], stack_id: str) -> Thing:
     if not isinstance(properties.get("NamePrefix"), str):
         problems.append("NamePrefix must be a string")
     if not isinstance(request, dict):
-        problems.append("Request must hold the create call's parameters")
+        problems.append("Request must contain the create call's parameters")
     elif kind_name in KINDS and (within := KINDS[kind_name].within):
         place = request.get(within)
         if not str(place).startswith("arn:"):
@@ -291,7 +291,7 @@ def _described(properties: dict[str, Any], stack_id: str) -> Thing:
 
 
 def _from_arn(arn: object) -> Thing | None:
-    """The thing that an ARN of ours tells, or None if it is not of a kind we make."""
+    """The resource with this ARN, or None if its kind is unknown."""
     for kind in KINDS.values():
         path = f"{kind.resource}/[^/]+" if kind.within else kind.resource
         pattern = f"arn:[^:]+:{kind.service}:[^:]*:[^:]*:{path}/([^/]+)"

@@ -1,4 +1,4 @@
-"""Who looks after the stacks every hour: how old the models are, and what nobody uses."""
+"""The hourly function that measures the models' age and deletes idle stacks."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -17,14 +17,14 @@ from stacks.constructs.sagemaker import VARIANT
 
 NAMESPACE: Final = "RecommendationEngine"
 _STACK_ID: Final = "A stack's ARN ends in an id that CloudFormation gives it"
-_NO_RESOURCES: Final = "The action knows no resources"
+_NO_RESOURCES: Final = "The action does not support resources"
 
 
 class Caretaker(Construct):
     """The function `caretaker` and its schedule (decision 0007).
 
     Attributes:
-        name: of the function.
+        name: the function's name.
     """
 
     def __init__(
@@ -39,17 +39,17 @@ class Caretaker(Construct):
         topic_arn: str | None,
         key_arn: str | None,
     ) -> None:
-        """Make it.
+        """Create the function and its schedule.
 
         Args:
             scope: the parent.
             id: the construct's id.
             config: the deployment's settings.
-            stacks: names of those in which something is trained.
-            expiring: names of those that it may delete.
-            endpoints: names of SageMaker's.
-            topic_arn: where it tells of a deletion; None for nowhere.
-            key_arn: what encrypts the topic and, with `kms`, the queue; None for neither.
+            stacks: names of the stacks with trained resources.
+            expiring: names of the stacks that it may delete.
+            endpoints: names of SageMaker endpoints.
+            topic_arn: the topic for notices of deletions; None for none.
+            key_arn: the key of the topic and, with `kms`, of the queue; None for neither.
         """
         super().__init__(scope, id)
         self.name = config.name("Caretaker")
@@ -58,7 +58,7 @@ class Caretaker(Construct):
             "Function",
             package="caretaker",
             name=self.name,
-            description="Measures the models' age, and takes down what nobody uses",
+            description="Measures the models' age and deletes idle stacks",
             architecture_name=config.architecture,
             tracing=config.operations.tracing,
             memory_mb=256,
@@ -68,7 +68,7 @@ class Caretaker(Construct):
                 *self._permissions(stacks, expiring, topic_arn),
                 *self._uses_key(None if config.kms else key_arn),  # else the queue's too
             ],
-            failures="Its failed rounds go to a queue, with the function's last answer",
+            failures="Failed runs are sent to a queue with the function's last response",
             environment={
                 "NAMESPACE": NAMESPACE,
                 "DEPLOYMENT": config.prefix,
@@ -84,17 +84,17 @@ class Caretaker(Construct):
             self,
             "Failed",
             function=function,
-            max_age=cdk.Duration.hours(1),  # the next round sees all that an older one would
+            max_age=cdk.Duration.hours(1),  # the next run does the same work as an older one
             key_arn=key_arn if config.kms else None,
         )
         rule = events.Rule(
             self,
             "Hourly",
             schedule=events.Schedule.rate(cdk.Duration.hours(1)),
-            description="The caretaker's round",
+            description="Hourly run of the caretaker",
         )
         rule.add_target(targets.LambdaFunction(function))
-        acknowledge(rule, "The next hour's round makes up for a lost one", "Serverless-EventBusDLQ")
+        acknowledge(rule, "The next hourly run replaces a lost one", "Serverless-EventBusDLQ")
 
     @staticmethod
     def _uses_key(key_arn: str | None) -> list[Permission]:
@@ -117,7 +117,7 @@ class Caretaker(Construct):
         )
         if not expiring:
             return
-        # The stack's own role deletes what is in it.
+        # The stack's own role deletes its resources.
         yield Permission(
             actions=["cloudformation:DeleteStack"],
             resources=[self._stack_arn(name) for name in expiring],

@@ -1,4 +1,4 @@
-"""An HTTP API in front of functions: signed calls only, throttled, logged."""
+"""An HTTP API in front of functions: signed requests only, throttled and logged."""
 
 import json
 from typing import Final
@@ -15,7 +15,7 @@ from constructs import Construct
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.roles import writes_logs
 
-# Who called what, and how it went; neither what was asked nor what was answered.
+# Caller, route and outcome; neither request nor response bodies.
 _LOGGED: Final = {
     "time": "$context.requestTime",
     "request": "$context.requestId",
@@ -32,8 +32,8 @@ _LOGGED: Final = {
 class HttpApi(Construct):
     """An API Gateway HTTP API with one stage, `$default`.
 
-    Every route asks for a signature (Signature Version 4), whose principal needs
-    `execute-api:Invoke` on it: nobody may call that IAM does not know.
+    Every route requires a signature (Signature Version 4), and the principal needs
+    `execute-api:Invoke` on the route.
     """
 
     def __init__(
@@ -46,15 +46,15 @@ class HttpApi(Construct):
         burst: int,
         log_days: int,
     ) -> None:
-        """Make the API, without routes.
+        """Create the API, without routes.
 
         Args:
             scope: the parent.
             id: the construct's id.
             name: the API's name.
-            rate: requests a second that it takes, on average and of all callers together.
-            burst: requests that it takes at once.
-            log_days: how long its access log is kept.
+            rate: the average request rate limit per second, for all callers together.
+            burst: the burst limit.
+            log_days: the retention of the access log in days.
         """
         super().__init__(scope, id)
         self._api = apigateway.HttpApi(
@@ -75,7 +75,7 @@ class HttpApi(Construct):
                 throttling_rate_limit=rate, throttling_burst_limit=burst
             ),
             access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
-                # a group's own attribute ends in `:*`, which is not taken here
+                # the group's ARN attribute ends in `:*`, which is invalid here
                 destination_arn=cdk.Stack.of(self).format_arn(
                     service="logs",
                     resource="log-group",
@@ -89,19 +89,19 @@ class HttpApi(Construct):
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The API's URL."""
         return self._api.api_endpoint
 
     def route(self, method: str, path: str, function: lambda_.IFunction) -> None:
-        """Let a function answer a method on a path such as `/movies/{movie}`."""
+        """Route a method on a path such as `/movies/{movie}` to a function."""
         verb = apigateway.HttpMethod[method]
         integration = HttpLambdaIntegration(f"{function.node.id}Integration", function)
         self._api.add_routes(path=path, methods=[verb], integration=integration)
 
     def _delivery(self, name: str, group: logs.LogGroup) -> logs.ResourcePolicy:
-        """Lets the service that delivers access logs write to their group.
+        """Allow the delivery service to write access logs to the group.
 
-        Without it AWS makes a policy by itself for the whole account, which then stays.
+        Without it AWS creates a policy for the whole account, which would be left behind.
         """
         stack, allowed = cdk.Stack.of(self), writes_logs(group)
         return logs.ResourcePolicy(

@@ -1,4 +1,4 @@
-"""Movies in an index of Amazon S3 Vectors, put there by a custom resource (decision 0011)."""
+"""An index of movies in Amazon S3 Vectors, filled by a custom resource (decision 0011)."""
 
 import hashlib
 import json
@@ -16,14 +16,14 @@ from stacks.constructs.roles import Permission
 
 
 class MovieIndex(Construct):
-    """A vector bucket and, in it, one index for one model's embeddings.
+    """A vector bucket with one index for one model's embeddings.
 
-    A new model gets a new index. It is whole before anything asks it, and the old one answers
-    until then.
+    A new model gets a new index. It is complete before it is used, and the old one is used until
+    then.
 
     Attributes:
-        arn: of the index, known when all movies are in it.
-        searches: what it takes to find neighbours in it.
+        arn: the index's ARN, available when all movies are in it.
+        searches: permissions to find neighbours in it.
     """
 
     def __init__(
@@ -37,16 +37,16 @@ class MovieIndex(Construct):
         layers: Sequence[lambda_.LayerVersion],
         permissions: Sequence[Permission],
     ) -> None:
-        """Make them.
+        """Create the bucket, the index and the import.
 
         Args:
             scope: the parent.
             id: the construct's id.
             config: the deployment's settings.
-            store: where the movies are listed, and where the import notes how far it came.
-            endpoint: the name of the one that embeds the movies.
-            layers: what embedding movies needs: numpy and jsonlines.
-            permissions: to list the movies, have them embedded and keep the note.
+            store: the bucket that lists the movies and stores the import's progress.
+            endpoint: the name of the endpoint that embeds the movies.
+            layers: the layers for embedding movies: numpy and jsonlines.
+            permissions: to list the movies, to embed them and to store the progress.
         """
         super().__init__(scope, id)
         key, keys = store.key_arn, config.data.keys
@@ -74,7 +74,7 @@ class MovieIndex(Construct):
             return Permission(
                 actions=actions,
                 resources=[f"{bucket.attr_vector_bucket_arn}/index/*"],
-                wildcard="While a new model's index is filled, the old one answers",
+                wildcard="While a new model's index is filled, the old one is used",
             )
 
         provider = Provider(
@@ -82,8 +82,8 @@ class MovieIndex(Construct):
             "Import",
             config=config,
             package="movie_index",
-            description="Movies into the index",
-            # It holds the ids and titles of millions, but no more vectors than it puts at once.
+            description="Imports movies into the index",
+            # It keeps the ids and titles of millions of movies, but only the vectors of one call.
             memory_mb=3008,
             timeout_seconds=900,
             layers=layers,
@@ -113,7 +113,7 @@ class MovieIndex(Construct):
 
 
 def _digest(config: Config) -> str:
-    """What the movies' places and titles depend on, in ten characters."""
+    """A digest of what the movies' vectors and titles depend on, in ten characters."""
     task, training = config.places_movies, config.training
     told = [
         config.hyperparameters[task],

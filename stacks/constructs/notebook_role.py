@@ -1,4 +1,4 @@
-"""The role of a notebook instance: it may do what the notebooks do, under names of their own."""
+"""The role of a notebook instance, with the permissions that the notebooks need."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -10,21 +10,23 @@ from stacks.config import Config
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, ServiceRole
 
-_STACK_NAME: Final = 25  # characters of it that a role's generated name keeps at least
+_STACK_NAME: Final = (
+    25  # characters of the stack's name that a role's generated name keeps at least
+)
 
-_DEPLOYMENTS: Final = "What the deployment made; its names begin with the prefix"
-_OWN: Final = "What the notebooks make, and delete; its names begin with the prefix and two hyphens"
-_NO_RESOURCES: Final = "The action knows no resources"
-_LISTS: Final = "The notebooks count what an account holds, and so list all of a kind"
+_DEPLOYMENTS: Final = "Resources of the deployment; their names begin with the prefix"
+_OWN: Final = "Resources of the notebooks; their names begin with the prefix and two hyphens"
+_NO_RESOURCES: Final = "The action does not support resources"
+_LISTS: Final = "The notebooks list all resources of a kind in the account"
 _TRACKERS: Final = "An event tracker's ARN ends in an id that Amazon Personalize gives it"
 
 
 class NotebookRole(ServiceRole):
-    """The role, with what it may do beside what the notebooks do.
+    """The role, with the permissions of the instance and of the notebooks.
 
-    Whatever they make is called PREFIX-MODEL--notebook-… or PREFIX--notebook-…, which no other
-    deployment's names are: a prefix has no two hyphens in a row. Nothing else can be changed with
-    it, but event trackers, whose ids tell nothing.
+    The notebooks' resources are named PREFIX-MODEL--notebook-… or PREFIX--notebook-…, which no
+    other deployment's names match, because a prefix has no two consecutive hyphens. The role can
+    change nothing else, except event trackers, whose ids are random.
     """
 
     def __init__(
@@ -36,14 +38,14 @@ class NotebookRole(ServiceRole):
         store: Store,
         permissions: Sequence[Permission],
     ) -> None:
-        """Make the role.
+        """Create the role.
 
         Args:
             scope: the parent.
             id: the construct's id.
             config: the deployment's settings.
-            store: where the data is.
-            permissions: what the instance itself needs.
+            store: the bucket with the data.
+            permissions: the permissions of the instance itself.
         """
         super().__init__(
             scope,
@@ -54,7 +56,7 @@ class NotebookRole(ServiceRole):
         self.allow(*self._what_the_notebooks_do(config, store))
 
     def _what_the_notebooks_do(self, config: Config, store: Store) -> Iterator[Permission]:
-        """What notebooks/*.ipynb ask of AWS, service by service."""
+        """The permissions of notebooks/*.ipynb, service by service."""
         ours = f"{config.prefix}-*"
         engines = ["".join(map(str.capitalize, name.split("_"))) for name in config.engines]
         stacks = ["Data", "Object2Vec", "Functions", "Notebook", *engines]
@@ -70,7 +72,7 @@ class NotebookRole(ServiceRole):
         )
         keys = config.data.keys
         batch = f"{keys.batch}notebook/*"
-        # without s3:prefix, for a file that is missing shall be told so
+        # without s3:prefix, so that a missing file is reported as missing
         yield Permission(actions=["s3:ListBucket"], resources=[store.bucket_arn])
         yield from store.reads(f"{keys.prefix}*", f"{keys.personalize}*")
         if "factorization_machines" in config.engines:
@@ -96,7 +98,7 @@ class NotebookRole(ServiceRole):
             yield from self._personalizes(config, ours, f"{config.prefix}--notebook-*")
 
     def _lists(self) -> Permission:
-        """To see what there is."""
+        """Permission to list resources."""
         return Permission(
             actions=[
                 "cloudformation:DescribeStacks",
@@ -125,10 +127,11 @@ class NotebookRole(ServiceRole):
     def _trains_and_serves(
         self, config: Config, engines: Sequence[str], ours: str
     ) -> Iterator[Permission]:
-        """To train and serve as the deployment does, by its roles, under names of one's own."""
+        """Permissions to train and serve with the deployment's roles under the notebooks' names."""
         hosting = ["endpoint", "endpoint-config", "model"]
         models = [*config.hyperparameters, *(name.replace("_", "-") for name in config.engines)]
-        # a job logs by the deployment's role, which writes to streams of its own model's jobs alone
+        # a job logs with the deployment's role, which may only write streams of its own model's
+        # jobs
         made = [config.name(f"{model}--notebook-*") for model in models]
         yield self._on("sagemaker", ["DescribeTrainingJob"], ["training-job"], ours)
         yield self._on(
@@ -156,7 +159,7 @@ class NotebookRole(ServiceRole):
                     for what in ("Endpoint", "EndpointConfig", "Model", "TrainingJob")
                 ),
             ],
-            ["*"],  # of each kind: a role's policies may have 10,240 characters
+            ["*"],  # of each kind, because a role's policies are limited to 10,240 characters
             made,
             _OWN,
         )
@@ -169,7 +172,7 @@ class NotebookRole(ServiceRole):
         )
 
     def _personalizes(self, config: Config, ours: str, made: str) -> Iterator[Permission]:
-        """To go from an import to lists for everybody, and to ask what the deployment serves."""
+        """Permissions from import to batch jobs, and to query the deployment's campaigns."""
         kinds = [
             "batch-inference-job",
             "campaign",
@@ -185,7 +188,7 @@ class NotebookRole(ServiceRole):
             [
                 "CreateBatchInferenceJob",
                 "CreateDatasetImportJob",
-                "CreateEventTracker",  # takes permission on the group too
+                "CreateEventTracker",  # also requires permission on the group
                 "CreateSolutionVersion",
                 *(
                     f"{verb}{kind}"
@@ -239,7 +242,7 @@ class NotebookRole(ServiceRole):
         yield self._passes(config, "personalize", "Personalize")
 
     def _passes(self, config: Config, service: str, *stacks: str) -> Permission:
-        """To let a service work by other stacks' roles, whose names CloudFormation makes."""
+        """Permission to pass other stacks' roles, whose names are generated, to a service."""
         return Permission(
             actions=["iam:PassRole"],
             resources=[
@@ -282,7 +285,7 @@ class NotebookRole(ServiceRole):
                 )
                 for group in groups
             ],
-            wildcard="One group's streams, or those whose names tell that a notebook made them",
+            wildcard="One group's streams, or those with the notebooks' names",
         )
 
     def _arn(self, service: str, kind: str, name: str) -> str:

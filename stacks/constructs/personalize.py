@@ -14,24 +14,24 @@ from stacks.constructs.roles import Permission, ServiceRole, acknowledge
 from stacks.constructs.trained_resource import TrainedResource, Trainer
 from stacks.personalize_settings import RECIPES, Group
 
-_OURS: Final = "This deployment's, also those that the settings no longer name"
-_NO_RESOURCES: Final = "The action knows no resources"
+_OURS: Final = "This deployment's resources, including those that the settings no longer name"
+_NO_RESOURCES: Final = "The action does not support resources"
 
 
 class DatasetGroup(Construct):
     """A dataset group with its data, filters and event tracker.
 
-    Nothing of it but the data changes in place, and a group holds one dataset of a kind. So its
-    id and all names carry a hash of the schemas: another schema is another group, made and trained
-    beside the old one, which goes when the new one answers.
+    Only the data can change in place, and a group has one dataset of each kind. So its id and all
+    names contain a hash of the schemas: another schema means another group, which is created and
+    trained before the old one is deleted.
 
     Attributes:
-        name: of the group; begins the names of all that is in it.
-        arn: of the group.
+        name: the group's name, and the prefix of all names in it.
+        arn: the group's ARN.
         filters: ARNs by name.
-        tracking_id: of the event tracker; None without one.
-        ready: what has to exist before something is trained.
-        digest: of the data.
+        tracking_id: the id of the event tracker; None without one.
+        ready: resources that must exist before training.
+        digest: digest of the data.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class DatasetGroup(Construct):
         role: ServiceRole,
         trainer: Trainer,
     ) -> None:
-        """Make the group.
+        """Create the group.
 
         Args:
             scope: the parent.
             id: the construct's id.
             config: the deployment's settings.
-            group: what it holds.
-            bucket_name: where the data lies.
-            role: with which it is imported.
-            trainer: the functions that import it.
+            group: the group's settings.
+            bucket_name: the bucket with the data.
+            role: the role for imports.
+            trainer: the functions that import the data.
         """
         schemas = {kind: table.schema for kind, table in group.tables.items()}
         version = _hash([group.domain, schemas])
@@ -98,8 +98,8 @@ class DatasetGroup(Construct):
                     trainer=trainer,
                 )
             )
-        # What is cheap and may be wrong comes before what is trained; and what depends on
-        # something is deleted before it. Together this is AWS's recommended order of deletion:
+        # Cheap resources that may fail come before training, and dependent resources are deleted
+        # first. Together this is AWS's recommended order of deletion:
         # campaigns, solutions, event tracker, filters, datasets, group, schemas.
         ready: list[IDependable] = list(datasets)
         self.filters = {}
@@ -128,7 +128,7 @@ class DatasetGroup(Construct):
 
 
 def training_permissions(stack: cdk.Stack, config: Config) -> list[Permission]:
-    """To import, train and delete in any dataset group of the deployment."""
+    """Permissions to import, train and delete in all dataset groups of the deployment."""
 
     def on(kind: str, *actions: str) -> Permission:
         return Permission(
@@ -165,10 +165,10 @@ def training_permissions(stack: cdk.Stack, config: Config) -> list[Permission]:
 
 
 class Import(TrainedResource):
-    """The data in a dataset.
+    """The data of a dataset.
 
-    The native dataset can import too, but under a name of the template's; and a name is never free
-    again, so that it could not go back to earlier data.
+    The native dataset can import too, but under a name from the template. A name can never be used
+    again, so it could not return to earlier data.
     """
 
     def __init__(
@@ -183,16 +183,16 @@ class Import(TrainedResource):
         role: ServiceRole,
         trainer: Trainer,
     ) -> None:
-        """Make it.
+        """Create the import.
 
         Args:
             scope: the dataset group.
             id: the construct's id.
             config: the deployment's settings.
-            dataset_arn: the dataset that takes the data.
-            location: of the file in S3.
-            digest: of its content.
-            role: with which it is read.
+            dataset_arn: the dataset to import into.
+            location: the file's location in S3.
+            digest: digest of the file.
+            role: the role to read the file with.
             trainer: the functions that import it.
         """
         super().__init__(
@@ -216,13 +216,13 @@ class Import(TrainedResource):
 class Solution(Construct):
     """A recipe trained on a dataset group, and a campaign that serves the latest version.
 
-    New data makes a new version, to which the campaign changes over in place; another
-    configuration makes another solution and another campaign.
+    New data create a new version, to which the campaign switches in place; another configuration
+    creates another solution and campaign.
 
     Attributes:
-        arn: of the solution.
+        arn: the solution's ARN.
         version: the trained version: attributes `Arn` and `Metrics` (JSON text).
-        campaign_arn: None for a recipe that only serves in batch jobs.
+        campaign_arn: the campaign's ARN; None for a recipe that only supports batch jobs.
     """
 
     def __init__(
@@ -234,13 +234,13 @@ class Solution(Construct):
         recipe: str,
         trainer: Trainer,
     ) -> None:
-        """Make it.
+        """Create the solution.
 
         Args:
             scope: the dataset group.
             id: the construct's id.
             config: the deployment's settings.
-            recipe: without `aws-`.
+            recipe: the recipe's name without `aws-`.
             trainer: the functions that train it.
         """
         super().__init__(scope, id)
@@ -307,7 +307,7 @@ class Solution(Construct):
 
 
 class Recommender(TrainedResource):
-    """A use case of a domain, trained and serving. Its attributes: `Arn`, `Metrics`."""
+    """A recommender for a use case of a domain, with the attributes `Arn` and `Metrics`."""
 
     def __init__(
         self,
@@ -318,13 +318,13 @@ class Recommender(TrainedResource):
         use_case: str,
         trainer: Trainer,
     ) -> None:
-        """Make it.
+        """Create the recommender.
 
         Args:
             scope: the dataset group.
             id: the construct's id.
             config: the deployment's settings.
-            use_case: without `aws-vod-`.
+            use_case: the use case's name without `aws-vod-`.
             trainer: the functions that train it.
         """
         name = config.name(use_case)
@@ -353,6 +353,6 @@ def _recipe(name: str) -> str:
 
 def _hash(described: str | list[object] | Mapping[str, object], length: int = 8) -> str:
     text = json.dumps(described, sort_keys=True, separators=(",", ":"))
-    if cdk.Token.is_unresolved(text):  # numbered differently in each process
-        raise ValueError(f"a name must be the same each time, and {text} is not known yet")
+    if cdk.Token.is_unresolved(text):  # tokens have different numbers in each process
+        raise ValueError(f"a name must be deterministic, but {text} is not known at synthesis")
     return hashlib.sha256(text.encode()).hexdigest()[:length]

@@ -1,4 +1,4 @@
-"""A bucket that nobody else reads and that leaves nothing behind."""
+"""A private bucket that is emptied and deleted with its stack."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -14,9 +14,9 @@ from stacks.constructs.roles import Permission, acknowledge, writes_logs
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """The bucket as another stack sees it: what lets a role use a part of it.
+    """Provides permissions on parts of the bucket to roles of other stacks.
 
-    Parts are given as patterns of keys, such as `object2vec/movielens/output/*`.
+    Parts are patterns of keys, such as `object2vec/movielens/output/*`.
     """
 
     bucket_name: str
@@ -24,7 +24,7 @@ class Store:
     key_arn: str | None
 
     def lists(self, *parts: str) -> list[Permission]:
-        """To list parts; without any, the bucket as a whole."""
+        """Permissions to list parts; without any part, the whole bucket."""
         return [
             Permission(
                 actions=["s3:ListBucket"],
@@ -34,25 +34,25 @@ class Store:
         ]
 
     def reads(self, *parts: str) -> list[Permission]:
-        """To read parts."""
+        """Permissions to read parts."""
         return [self._objects("s3:GetObject", parts), *self._with_key("kms:Decrypt")]
 
     def writes(self, *parts: str) -> list[Permission]:
-        """To write parts; with a key, a large file sent in pieces takes decrypting too."""
+        """Permissions to write parts; with a key, multipart uploads also need to decrypt."""
         return [
             self._objects("s3:PutObject", parts),
             *self._with_key("kms:Decrypt", "kms:GenerateDataKey"),
         ]
 
     def deletes(self, *parts: str) -> list[Permission]:
-        """To delete parts."""
+        """Permissions to delete parts."""
         return [self._objects("s3:DeleteObject", parts)]
 
     def _objects(self, action: str, parts: tuple[str, ...]) -> Permission:
         return Permission(
             actions=[action],
             resources=[f"{self.bucket_arn}/{part}" for part in parts],
-            wildcard="The objects of one part of our own bucket, whose names are not known here",
+            wildcard="Objects of one part of the deployment's bucket, with unknown names",
         )
 
     def _with_key(self, *actions: str) -> list[Permission]:
@@ -70,13 +70,13 @@ class PrivateBucket(s3.Bucket):
         key: kms.IKey | None,
         logs_of_emptying: logs.LogGroup,
     ) -> None:
-        """Make the bucket.
+        """Create the bucket.
 
         Args:
             scope: the parent.
             id: the construct's id.
-            key: encrypts what is stored; None for S3's own key.
-            logs_of_emptying: takes the logs of the function that empties the bucket.
+            key: the encryption key; None for S3's own key.
+            logs_of_emptying: the log group of the function that empties the bucket.
         """
         super().__init__(
             scope,
@@ -94,8 +94,8 @@ class PrivateBucket(s3.Bucket):
                 s3.LifecycleRule(abort_incomplete_multipart_upload_after=cdk.Duration.days(1))
             ],
         )
-        # The CDK's emptying function would log to a group that Lambda makes and nobody deletes.
-        # It gets a declared group, and a role that cannot make that group anew.
+        # The CDK's emptying function would log to a group that Lambda creates and that remains.
+        # It gets a declared group, and a role that cannot recreate the group.
         provider = cdk.Stack.of(self).node.find_child(
             "Custom::S3AutoDeleteObjectsCustomResourceProvider"
         )
@@ -123,6 +123,6 @@ class PrivateBucket(s3.Bucket):
         acknowledge(
             self,
             "Access logs would need a second bucket, which cannot log its own accesses; "
-            "CloudTrail's data events tell who read what where an account asks for it",
+            "CloudTrail's data events log accesses if an account enables them",
             "AwsSolutions-S1",
         )

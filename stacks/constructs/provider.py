@@ -1,4 +1,4 @@
-"""Functions behind custom resources that take long: ours within the CDK's Provider."""
+"""Functions behind long-running custom resources, with the CDK's Provider."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -17,12 +17,12 @@ from stacks.constructs.roles import Permission, ServiceRole, acknowledge, writes
 
 
 class Provider(Construct):
-    """A package's `on_event`, which names things, and `is_complete`, which does the work.
+    """A package's `on_event`, which names resources, and `is_complete`, which does the work.
 
     Attributes:
-        name: of the function that does the work, and fails when that does.
-        service_token: what a custom resource names as its provider.
-        code_digest: of the functions' code.
+        name: the name of the function that does the work and reports its failures.
+        service_token: the service token for custom resources.
+        code_digest: digest of the functions' code.
     """
 
     def __init__(
@@ -39,22 +39,22 @@ class Provider(Construct):
         environment: Mapping[str, str] | None = None,
         bundles: Sequence[str] = (),
     ) -> None:
-        """Make the functions; what they may do comes by `allow`.
+        """Create the functions; `allow` adds permissions.
 
         Args:
             scope: the parent.
-            id: the construct's id, which ends the name too.
+            id: the construct's id, which is also the last part of the name.
             config: the deployment's settings.
             package: folder under lambdas/.
-            description: what they are for.
-            memory_mb: their memory.
-            timeout_seconds: the longest that one call may take.
+            description: the functions' description.
+            memory_mb: memory in MB.
+            timeout_seconds: the timeout of one call.
             layers: their layers.
-            bundles: modules of recsys that their code takes along.
-            environment: their variables.
+            bundles: modules of recsys to bundle with their code.
+            environment: their environment variables.
         """
         super().__init__(scope, id)
-        # One group for all that happens to the resources.
+        # One log group for all events of the resources.
         self.name = f"{cdk.Stack.of(self).stack_name}-{id}"
         group = LogGroup(self, "Logs", name=f"/aws/lambda/{self.name}", days=config.log_days)
 
@@ -114,21 +114,21 @@ class Provider(Construct):
         self.service_token = provider.service_token
 
     def allow(self, *permissions: Permission) -> None:
-        """Let the function that does the work do more; the other only names things."""
+        """Add permissions to the function that does the work; the other one needs none."""
         self._is_complete.allow(*permissions)
 
 
 def _acknowledge_framework(provider: custom_resources.Provider) -> None:
-    """What cdk-nag finds in the CDK's own part, of which the Provider lets nothing be changed."""
+    """Acknowledge cdk-nag's findings in the CDK's Provider, which cannot be configured."""
     waiter = provider.node.find_child("waiter-state-machine")
     acknowledge(
         waiter,
-        "Its functions log; logs of its own would leave a policy of the whole account behind",
+        "Its functions log; its own logs would leave an account-wide policy behind",
         "AwsSolutions-SF1",
     )
     acknowledge(
         waiter,
-        "It only calls one function until that says it is done",
+        "It only calls one function until it reports completion",
         "AwsSolutions-SF2",
         "Serverless-StepFunctionStateMachineXray",
     )

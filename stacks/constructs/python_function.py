@@ -1,4 +1,4 @@
-"""One of our own functions: its package, its role, its logs."""
+"""The project's Lambda functions: package, role and logs."""
 
 import hashlib
 import shutil
@@ -16,13 +16,13 @@ from stacks.constructs.roles import Permission, ServiceRole, acknowledge, writes
 
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
 _LAMBDAS: Final = Path(__file__).resolve().parents[2] / "lambdas"
-_SHARED: Final = "common"  # the package that all functions have
+_SHARED: Final = "common"  # the package that is bundled with all functions
 _RECSYS: Final = Path(__file__).resolve().parents[2] / "packages" / "recsys" / "src"
 
 _WRITES_TRACES: Final = Permission(
     actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
     resources=["*"],
-    wildcard="The actions know no resources",
+    wildcard="The actions do not support resources",
 )
 
 
@@ -32,7 +32,7 @@ def architecture(name: str) -> lambda_.Architecture:
 
 
 def _code(package: str, bundles: Sequence[str]) -> dict[str, Path]:
-    """What a function's code consists of, by the place of each file in it."""
+    """The files of a function's code, by their paths in it."""
     ours = [path for name in (package, _SHARED) for path in (_LAMBDAS / name).rglob("*.py")]
     taken_along = [path for pattern in bundles for path in _RECSYS.glob(pattern)]
     return {
@@ -50,14 +50,14 @@ def _digest(files: Mapping[str, Path]) -> str:
 
 
 class PythonFunction(lambda_.Function):
-    """A function made of one package under lambdas/ and what all share, with its own role.
+    """A function from one package under lambdas/ and the shared package, with its own role.
 
-    It logs JSON, with the request's id in each line.
+    It logs JSON, with the request id in each line.
 
     Attributes:
         package: folder under lambdas/.
-        given_name: its name; None where CloudFormation chooses.
-        code_digest: of its code.
+        given_name: its name; None if CloudFormation generates it.
+        code_digest: digest of its code.
     """
 
     def __init__(
@@ -77,31 +77,31 @@ class PythonFunction(lambda_.Function):
         environment: Mapping[str, str] | None = None,
         layers: Sequence[lambda_.LayerVersion] = (),
         tracing: bool = False,
-        failures: str = "Its caller waits for the answer and sees what went wrong",
+        failures: str = "Its caller waits for the response and sees errors",
         bundles: Sequence[str] = (),
         files: Mapping[str, Path] | None = None,
     ) -> None:
-        """Make the function.
+        """Create the function.
 
         Args:
             scope: the parent.
             id: the construct's id.
-            package: folder under lambdas/; it and what all share become the function's code.
+            package: folder under lambdas/; the code is this and the shared package.
             handler: module and function within the package.
-            name: the function's name; None lets CloudFormation choose.
-            description: what it is for.
+            name: the function's name; None lets CloudFormation generate it.
+            description: the function's description.
             architecture_name: `arm64` or `x86_64`.
-            memory_mb: its memory.
-            timeout_seconds: the longest that one call may take.
-            log_group: where it logs.
-            permissions: what it may do besides logging.
-            environment: its variables.
+            memory_mb: memory in MB.
+            timeout_seconds: the timeout of one call.
+            log_group: its log group.
+            permissions: permissions in addition to logging.
+            environment: its environment variables.
             layers: its layers.
-            tracing: whether X-Ray follows its calls.
-            failures: why it has no dead-letter queue.
-            bundles: modules of recsys that its code takes along, as patterns relative to
+            tracing: whether X-Ray traces its calls.
+            failures: the reason why it has no dead-letter queue.
+            bundles: modules of recsys to bundle with its code, as patterns relative to
                 packages/recsys/src (decision 0014).
-            files: others that it takes along, by their place in the code.
+            files: other files to bundle with its code, by their paths in it.
         """
         self.package, self.given_name = package, name
         code = {**_code(package, bundles), **(files or {})}
@@ -116,7 +116,7 @@ class PythonFunction(lambda_.Function):
                 *([_WRITES_TRACES] if tracing else []),
             ],
         )
-        with TemporaryDirectory() as folder:  # the CDK copies it into its own
+        with TemporaryDirectory() as folder:  # the CDK copies it
             for place, path in code.items():
                 target = Path(folder, place)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -144,9 +144,11 @@ class PythonFunction(lambda_.Function):
         acknowledge(self, failures, "Serverless-LambdaDLQ")
         if not tracing:
             acknowledge(
-                self, "operations.tracing turns it on, for it is billed", "Serverless-LambdaTracing"
+                self,
+                "operations.tracing turns it on, because it is billed",
+                "Serverless-LambdaTracing",
             )
 
     def allow(self, *permissions: Permission) -> None:
-        """Let the function do more."""
+        """Add permissions to the function's role."""
         self._own_role.allow(*permissions)

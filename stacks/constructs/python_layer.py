@@ -18,8 +18,8 @@ _LAYERS: Final = Path(__file__).resolve().parents[2] / "layers"
 _PYTHON: Final = RUNTIME.name.removeprefix("python")
 # Lambda's Python runs on Amazon Linux 2023, glibc 2.34.
 _PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
-_PATIENCE: Final = 600  # seconds for the package index to give all that a layer needs
-# What a function does not import: tests, type stubs, scripts. Counts as part of the layer's hash.
+_PATIENCE: Final = 600  # timeout in seconds for downloading a layer's packages
+# Files that functions do not import: tests, type stubs, scripts. Part of the layer's hash.
 _STRIPPED: Final = ("**/tests", "**/*.pyi", "**/__pycache__", "bin", ".lock")
 
 
@@ -29,14 +29,14 @@ class LayerBuildError(RuntimeError):
 
 @jsii.implements(cdk.ILocalBundling)
 class _Installer:
-    """Lets uv install the requirements for Lambda's platform, whatever this machine's is."""
+    """Installs the requirements with uv for Lambda's platform."""
 
     def __init__(self, requirements: Path, architecture_name: str) -> None:
         self._requirements = requirements
         self._platform = _PLATFORMS[architecture_name]
 
     def try_bundle(self, output_dir: str, options: Any = None, **_: Any) -> bool:
-        """Fill the folder that becomes the layer. Never falls back to Docker.
+        """Fill the layer's folder. Never falls back to Docker.
 
         Raises:
             LayerBuildError: uv failed.
@@ -72,10 +72,10 @@ class _Installer:
 
 
 class PythonLayer(lambda_.LayerVersion):
-    """The packages that layers/NAME/requirements.txt names, for our functions' runtime."""
+    """A layer of the packages in layers/NAME/requirements.txt, for the functions' runtime."""
 
     def __init__(self, scope: Construct, id: str, *, name: str, architecture_name: str) -> None:  # noqa: A002
-        """Make the layer.
+        """Create the layer.
 
         Args:
             scope: the parent.
@@ -94,7 +94,7 @@ class PythonLayer(lambda_.LayerVersion):
             removal_policy=cdk.RemovalPolicy.DESTROY,
             code=lambda_.Code.from_asset(
                 str(requirements.parent),
-                # Known before anything is installed: an unchanged layer is not built again.
+                # Known before the installation, so that an unchanged layer is not rebuilt.
                 asset_hash=hashlib.sha256(repr(recipe).encode()).hexdigest(),
                 bundling=cdk.BundlingOptions(
                     image=RUNTIME.bundling_image, local=_Installer(requirements, architecture_name)

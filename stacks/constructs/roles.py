@@ -1,4 +1,4 @@
-"""Roles of hand-written permissions, and findings of validations that stand with a reason."""
+"""Roles with explicit permissions, and acknowledged findings of validations."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from constructs import Construct, IConstruct
 
 @dataclass(frozen=True, kw_only=True)
 class Permission:
-    """Some actions on some resources.
+    """A permission for actions on resources.
 
     Attributes:
-        actions: such as `s3:GetObject`.
-        resources: their ARNs.
-        conditions: as in IAM.
-        wildcard: why a resource ends in a wildcard; none may without a reason.
+        actions: actions such as `s3:GetObject`.
+        resources: ARNs of the resources.
+        conditions: conditions as in IAM.
+        wildcard: the reason why a resource ends in a wildcard, which is required for wildcards.
     """
 
     actions: Sequence[str]
@@ -31,8 +31,8 @@ class Permission:
 class ServiceRole(iam.Role):
     """A role that one service assumes.
 
-    Its permissions are part of the role itself: whatever refers to the role is made after the
-    role can do its work. A policy of its own would leave a gap between the two.
+    Its policy is inline, so resources that refer to the role are created when the role already has
+    its permissions. A separate policy would leave a gap between the two.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class ServiceRole(iam.Role):
         permissions: Sequence[Permission],
         source_arn: str | None = None,
     ) -> None:
-        """Make the role.
+        """Create the role.
 
         Args:
             scope: the parent.
             id: the construct's id.
             service: the service that assumes the role, such as `lambda`.
-            permissions: what the role may do.
+            permissions: the role's permissions.
             source_arn: pattern of the resources for which the service may act, as aws:SourceArn;
-                None for a service that does not document that it sends this key. A condition on a
-                key that is not sent would let the service assume nothing (decision 15).
+                None for a service that is not documented to send this key. With a condition on a
+                key that is not sent, the service could not assume the role (decision 15).
         """
         conditions = {"ArnLike": {"aws:SourceArn": source_arn}} if source_arn else None
         self._document = iam.PolicyDocument()
@@ -68,7 +68,7 @@ class ServiceRole(iam.Role):
 
     @property
     def passing(self) -> Permission:
-        """To pass this role to its service."""
+        """Permission to pass this role to its service."""
         return Permission(
             actions=["iam:PassRole"],
             resources=[self.role_arn],
@@ -76,10 +76,10 @@ class ServiceRole(iam.Role):
         )
 
     def allow(self, *permissions: Permission) -> None:
-        """Let the role do more.
+        """Add permissions.
 
         Raises:
-            ValueError: a resource holds a wildcard and no reason is given.
+            ValueError: a resource contains a wildcard and no reason is given.
         """
         for permission in permissions:
             self._document.add_statements(
@@ -101,21 +101,21 @@ class ServiceRole(iam.Role):
 
 
 def all_of(scope: Construct, service: str) -> str:
-    """Pattern of the ARNs of all that a service has in the stack's account and region."""
+    """Pattern of all ARNs of a service in the stack's account and region."""
     return cdk.Stack.of(scope).format_arn(
         service=service, resource="*", arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
     )
 
 
 def writes_logs(group: logs.ILogGroup) -> Permission:
-    """Lets a role write to a log group that exists, but not make it anew once it is deleted."""
+    """Permission to write to an existing log group, but not to recreate it after deletion."""
     return Permission(
         actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn]
     )
 
 
 def admit_alarms(key: kms.Key) -> None:
-    """Let CloudWatch's alarms of this account use a key, which a topic is encrypted with.
+    """Allow CloudWatch's alarms of this account to use the key of an encrypted topic.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     """
@@ -130,12 +130,12 @@ def admit_alarms(key: kms.Key) -> None:
 
 
 def acknowledge(construct: IConstruct, reason: str, *findings: str) -> None:
-    """Let findings of a validation stand on this construct and its own parts.
+    """Acknowledge findings of a validation on a construct and its parts.
 
     Args:
-        construct: as near to the findings as can be.
-        reason: why they may stand.
-        findings: their ids.
+        construct: the construct closest to the findings.
+        reason: the reason why they are acceptable.
+        findings: the ids of the findings.
     """
     cdk.Validations.of(construct).acknowledge(
         *(cdk.Acknowledgment(id=finding, reason=reason) for finding in findings)

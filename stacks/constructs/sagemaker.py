@@ -1,4 +1,4 @@
-"""Training jobs and endpoints of SageMaker, with roles for one model each."""
+"""SageMaker training jobs and endpoints, with a role per model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,24 +20,24 @@ from stacks.images import Image
 VARIANT: Final = "AllTraffic"
 # SageMaker's group for all training jobs of an account.
 _TRAINING_LOGS: Final = "/aws/sagemaker/TrainingJobs"
-_JOBS: Final = "This model's jobs, whose names end in a hash of what they are made from"
-_OURS: Final = "This deployment's jobs, also those that the settings no longer name"
+_JOBS: Final = "This model's jobs, whose names end in a hash of their inputs"
+_OURS: Final = "This deployment's jobs, including those that the settings no longer name"
 _THE_GROUP: Final = "One log group: its ARN ends in a wildcard"
-_NO_RESOURCES: Final = "The action knows no resources"
+_NO_RESOURCES: Final = "The action does not support resources"
 
 
 @dataclass(frozen=True)
 class Channel:
-    """What a training job reads: the beginning of its files' keys, and their content type."""
+    """An input channel of a training job: key prefix and content type of its files."""
 
     keys: str
     content_type: str | None = "application/jsonlines"
 
 
 class TrainingJob(TrainedResource):
-    """A model learned by a training job.
+    """A model that is trained by a training job.
 
-    Its attributes, beside `Name` and `Arn`: `ModelDataUrl` and `Metrics` (JSON text).
+    Its attributes are `Name`, `Arn`, `ModelDataUrl` and `Metrics` (JSON text).
     """
 
     def __init__(
@@ -56,21 +56,21 @@ class TrainingJob(TrainedResource):
         output: str,
         script: Script | None = None,
     ) -> None:
-        """Make the job and its role.
+        """Create the job and its role.
 
         Args:
             scope: the parent.
             id: the construct's id.
             trainer: the functions that start it and wait for it.
             config: the deployment's settings.
-            store: where data and model are.
-            name: begins the job's name; small letters, as SageMaker's ARNs are.
-            image: the algorithm.
-            hyperparameters: all as texts.
-            channels: by name.
-            digest: of the channels' files.
-            output: the beginning of the keys under which the model is stored.
-            script: what the image runs, if it is a framework's and not an algorithm's.
+            store: the bucket with data and models.
+            name: the first part of the job's name; lower-case, as in SageMaker's ARNs.
+            image: the algorithm's image.
+            hyperparameters: hyperparameters as strings.
+            channels: channels by name.
+            digest: digest of the channels' files.
+            output: the key prefix of the model.
+            script: the script of a framework's image; None for an algorithm's image.
         """
         stack = cdk.Stack.of(scope)
         role = ServiceRole(
@@ -149,13 +149,13 @@ class TrainingJob(TrainedResource):
 
 
 def trainer(stack: cdk.Stack, config: Config, store: Store, output: str) -> Trainer:
-    """The functions that run a stack's training jobs and delete what the jobs leave.
+    """Create the functions that run a stack's training jobs and delete what they leave behind.
 
     Args:
-        stack: takes them.
+        stack: the stack to add them to.
         config: the deployment's settings.
-        store: where the models are.
-        output: the beginning of the keys under which the stack's models are stored.
+        store: the bucket with the models.
+        output: the key prefix of the stack's models.
     """
     ours = config.name("*")
     permissions = [
@@ -187,12 +187,12 @@ def trainer(stack: cdk.Stack, config: Config, store: Store, output: str) -> Trai
 class Endpoint(Construct):
     """A model behind an endpoint.
 
-    The endpoint's name lasts; model and configuration have none of their own. So a new model
-    makes new ones, and the endpoint changes over without losing a call (decision 0002).
+    The endpoint has a fixed name, model and configuration have generated names. So a new model
+    creates new ones, and the endpoint is updated without losing a call (decision 0002).
 
     Attributes:
-        name: known when the endpoint is there.
-        literal_name: the same, for what does not wait for it.
+        name: the endpoint's name, as a reference to the endpoint.
+        literal_name: the same name as plain text, which does not depend on the endpoint.
     """
 
     def __init__(
@@ -208,18 +208,18 @@ class Endpoint(Construct):
         output: str,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Make the endpoint and its role.
+        """Create the endpoint and its role.
 
         Args:
             scope: the parent.
             id: the construct's id.
             config: the deployment's settings.
-            store: where the model is.
+            store: the bucket with the model.
             name: the endpoint's name.
-            image: the algorithm.
+            image: the algorithm's image.
             model_data_url: the model's archive.
-            output: the beginning of the keys under which it is stored.
-            environment: the container's variables.
+            output: the model's key prefix.
+            environment: the container's environment variables.
         """
         super().__init__(scope, id)
         log_group = LogGroup(
@@ -276,10 +276,11 @@ class Endpoint(Construct):
             "Endpoint",
             endpoint_name=name,
             endpoint_config_name=endpoint_config.attr_endpoint_config_name,
-            # An update would else put the number of instances back to the fewest.
+            # Otherwise an update would reset the number of instances to the minimum.
             retain_all_variant_properties=scales or None,
         )
-        # The role's policy names the group, so that the endpoint is made after it and goes first.
+        # The role's policy refers to the group, so the endpoint is created after it and deleted
+        # first.
         if isinstance(serving, InstanceEndpoint) and serving.scales:
             target = scaling.CfnScalableTarget(
                 self,
@@ -325,21 +326,21 @@ def train_and_serve(
     script: Script | None = None,
     serving_image: Image | None = None,
 ) -> None:
-    """Put a training job, an endpoint for its model and outputs that name both into a stack.
+    """Add a training job, an endpoint for its model, and outputs for both to a stack.
 
     Args:
-        stack: takes them.
-        name: of the model, in small letters and hyphens.
+        stack: the stack to add them to.
+        name: the model's name, in lower-case letters and hyphens.
         trainer: the functions that start the job and wait for it.
         config: the deployment's settings.
-        store: where data and model are.
-        image: the algorithm, or a framework.
-        hyperparameters: all as texts.
-        channels: what the job reads.
-        digest: of the channels' files.
-        output: the beginning of the keys under which the model is stored.
-        script: what a framework's image runs.
-        serving_image: serves the model; None if the image that trains does.
+        store: the bucket with data and models.
+        image: the image of the algorithm or framework.
+        hyperparameters: hyperparameters as strings.
+        channels: the job's channels.
+        digest: digest of the channels' files.
+        output: the key prefix of the model.
+        script: the script of a framework's image.
+        serving_image: the image for serving; None for the training image.
     """
     title = "".join(word.capitalize() for word in name.split("-"))
     job = TrainingJob(
@@ -399,7 +400,7 @@ def _encrypts(key_arn: str) -> Permission:
 
 
 def _runs_images(image: Image) -> list[Permission]:
-    """To fetch the algorithm's image and to report how the machine does."""
+    """Permissions to pull the image and to publish instance metrics."""
     return [
         Permission(
             actions=[

@@ -44,17 +44,17 @@ class _Archiver:
 
 
 class Script(Construct):
-    """The folder scripts/NAME and what it imports of the project.
+    """The folder scripts/NAME with the modules of the project that it imports.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/pytorch.html, "script mode": the training
-    container fetches the archive, installs its requirements.txt and runs train.py, which puts the
-    code that serves into the model; the inference container finds inference.py there.
+    container downloads the archive, installs its requirements.txt and runs train.py, which adds the
+    serving code to the model; the inference container finds inference.py there.
 
     Attributes:
-        hyperparameters: what tells the training container of the archive, beside the script's own.
-        metrics: definitions of what the script reports in its log.
-        reads: permission to fetch the archive.
-        environment: what tells the inference container of the code in the model.
+        hyperparameters: hyperparameters that locate the archive for the training container.
+        metrics: definitions of the metrics in the script's log.
+        reads: permission to download the archive.
+        environment: variables that locate the code in the model for the inference container.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Script(Construct):
         imports: Sequence[str],
         metrics: Mapping[str, str],
     ) -> None:
-        """Make the archive.
+        """Create the archive.
 
         Args:
             scope: the parent.
             id: the construct's id.
             name: folder under scripts/.
             imports: files of the package recsys, as patterns relative to packages/recsys/src.
-            metrics: by name, the pattern of a metric's line in the log.
+            metrics: the pattern of each metric's log line, by name.
         """
         super().__init__(scope, id)
         folder = _PROJECT / "scripts" / name
@@ -93,7 +93,7 @@ class Script(Construct):
             asset_hash=total.hexdigest(),
             asset_hash_type=cdk.AssetHashType.CUSTOM,
             bundling=cdk.BundlingOptions(
-                image=cdk.DockerImage.from_registry("none"),  # ours never needs one
+                image=cdk.DockerImage.from_registry("none"),  # never used
                 local=_Archiver(files),
                 output_type=cdk.BundlingOutput.SINGLE_FILE,
             ),

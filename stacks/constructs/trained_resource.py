@@ -1,4 +1,4 @@
-"""A trained thing as a resource: started, waited for, deleted (decision 0001)."""
+"""Trained models as resources: started, waited for, deleted (decision 0001)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,9 +14,9 @@ from stacks.constructs.roles import Permission, ServiceRole
 class Trainer(Provider):
     """The functions behind a stack's trained resources.
 
-    What they may do does not depend on which resources the stack has now. CloudFormation updates
-    their role first and deletes removed resources last: permissions that came with each resource
-    would be taken away before its deletion, which would then fail and be skipped.
+    Their permissions do not depend on the stack's current resources. CloudFormation updates their
+    role first and deletes removed resources last: permissions tied to each resource would be
+    removed before its deletion, which would then fail and be skipped.
     """
 
     def __init__(
@@ -27,13 +27,14 @@ class Trainer(Provider):
         config: Config,
         permissions: Sequence[Permission],
     ) -> None:
-        """Make the functions.
+        """Create the functions.
 
         Args:
             scope: the parent.
             id: the construct's id.
             config: the deployment's settings.
-            permissions: to create, describe, stop and delete whatever the stack may train.
+            permissions: to create, describe, stop and delete all resources that the stack may
+                train.
         """
         super().__init__(
             scope, id, config=config, package="trained_resource", description="Trained resources"
@@ -42,13 +43,13 @@ class Trainer(Provider):
 
 
 class TrainedResource(Construct):
-    """Something that takes an hour to train: a start, then a chain of waiters.
+    """A resource that takes long to train: a start, then a chain of waiters.
 
-    The start names it by a hash of the request and the inputs: the same again finds what is
-    trained already. A waiter other than the last hands on when its time is over.
+    The start derives the name from a hash of the request and the inputs, so that the same request
+    finds the existing resource. When a waiter's time is over, the next one continues.
 
     Attributes:
-        name_prefix: begins the thing's name.
+        name_prefix: the first part of the resource's name.
     """
 
     def __init__(
@@ -64,18 +65,18 @@ class TrainedResource(Construct):
         waits: int,
         role: ServiceRole | None = None,
     ) -> None:
-        """Make the resources.
+        """Create the resources.
 
         Args:
             scope: the parent.
             id: the construct's id.
             trainer: the functions that do the work.
             kind: an entry in the trained_resource function's table, such as `TrainingJob`.
-            name_prefix: begins the thing's name.
-            request: parameters of the call that creates it, all but the name.
-            inputs: digest of what it learns from.
-            waits: length of the chain of waiters.
-            role: passed to the service in the request, if any.
+            name_prefix: the first part of the resource's name.
+            request: parameters of the create call except the name.
+            inputs: digest of the training data.
+            waits: the number of chained waiters.
+            role: the role passed to the service in the request, if any.
         """
         super().__init__(scope, id)
         self.name_prefix = name_prefix
@@ -112,5 +113,5 @@ class TrainedResource(Construct):
             self._last = wait
 
     def attribute(self, name: str) -> str:
-        """An attribute of the trained thing, known when the last waiter has seen it ready."""
+        """An attribute of the trained resource, available after the last waiter."""
         return self._last.get_att_string(name)

@@ -1,4 +1,4 @@
-"""A local AWS in a process of its own, to which anything may happen."""
+"""A local AWS in a separate process, which tests may kill or damage."""
 
 import os
 import signal

@@ -23,7 +23,7 @@ def handler(event, context):
 
 
 @pytest.mark.parametrize("jump", [DAY, -HOUR])
-def test_a_clock_that_is_set_harms_nothing(
+def test_changed_clock_does_not_affect_the_server(
     tmp_path: Path, start: Callable[..., Any], tally: Tally, jump: int
 ) -> None:
     clock = tmp_path / "clock"

@@ -1,4 +1,4 @@
-"""The disk under a training is full: a file system of its own, never the machine's."""
+"""A training on a full disk: a separate file system, never the machine's."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def _may_mount(tmp_path_factory: pytest.TempPathFactory, tally: Tally) -> None:
         pytest.skip(tally.skipped)
 
 
-def test_a_full_disk_fails_the_training_which_then_succeeds_with_room(
+def test_training_on_a_full_disk_fails_and_later_succeeds(
     tmp_path: Path, start: Callable[..., Any], tally: Tally
 ) -> None:
     server = start(tmp_path, before=(*OWN, "sh", "-c", SMALL, "sh"))

@@ -21,7 +21,7 @@ ASLEEP = "import time\ndef handler(event, context):\n    time.sleep(60)\n"
 
 
 def function(aws: Any, name: str, source: str) -> None:
-    """Make one, with a role of its own."""
+    """Create one with its own role."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as made:
         made.writestr("index.py", source)
@@ -40,7 +40,7 @@ def function(aws: Any, name: str, source: str) -> None:
     )
 
 
-def test_a_killed_server_leaves_no_process_and_its_files_go_with_the_next(
+def test_killed_server_leaves_no_process_and_the_next_removes_its_files(
     tmp_path: Path, start: Callable[..., Any], tally: Tally
 ) -> None:
     server = start(tmp_path, "--fake", "--", "sleep", "600")
@@ -83,7 +83,9 @@ def test_a_killed_server_leaves_no_process_and_its_files_go_with_the_next(
     assert left_files == []
 
 
-def test_two_servers_leave_each_others_files(tmp_path: Path, start: Callable[..., Any]) -> None:
+def test_concurrent_servers_keep_each_others_files(
+    tmp_path: Path, start: Callable[..., Any]
+) -> None:
     first = start(tmp_path, "--fake")
     start(tmp_path, "--fake").end()
     first.aws.model("m")

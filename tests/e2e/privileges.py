@@ -22,7 +22,7 @@ from tests.reliability import Tally
 _ACCOUNT: Final = "123456789012"
 _PREFIX: Final = "recommender-"
 
-# (whose, which action) → why it stands though no rehearsal needs it
+# (role, action) → why it is kept although no rehearsal needs it
 _UNSEEN: Final = {
     ("*-UploadRole*", "s3:DeleteObject"): "takes out of the bucket what left the data",
     ("*Framework*", "lambda:GetFunction"): (

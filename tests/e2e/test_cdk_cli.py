@@ -146,7 +146,7 @@ def _retention() -> list[int]:
     ]
 
 
-def test_bootstrap(cli: Cli) -> None:
+def test_bootstrap_creates_the_toolkit_stack(cli: Cli) -> None:
     said = cli.run("bootstrap", "aws://123456789012/us-east-1")
     assert "bootstrapped" in said
     stack = boto3.client("cloudformation").describe_stacks(StackName="CDKToolkit")["Stacks"][0]
@@ -164,11 +164,11 @@ def test_deploy_shows_each_resource_and_the_outputs(cli: Cli) -> None:
     assert _retention() == [7]
 
 
-def test_the_same_again_is_no_change(cli: Cli) -> None:
+def test_deploy_without_changes_reports_none(cli: Cli) -> None:
     assert "no changes" in cli.run("deploy", assembly=cli.assembly(7))
 
 
-def test_diff_then_deploy(cli: Cli) -> None:
+def test_diff_shows_the_change_that_deploy_makes(cli: Cli) -> None:
     said = cli.run("diff", assembly=cli.assembly(14))
     assert "RetentionInDays" in said
     assert "Number of stacks with differences: 1" in said
@@ -177,7 +177,7 @@ def test_diff_then_deploy(cli: Cli) -> None:
     assert _retention() == [14]
 
 
-def test_a_failed_update_is_rolled_back_and_says_why(cli: Cli) -> None:
+def test_failed_update_is_rolled_back_with_the_reason(cli: Cli) -> None:
     with pytest.raises(CdkError, match="already exists"):
         cli.run("deploy", assembly=cli.assembly(30, broken=True))
     stack = boto3.client("cloudformation").describe_stacks(StackName="Tiny")["Stacks"][0]
@@ -185,7 +185,7 @@ def test_a_failed_update_is_rolled_back_and_says_why(cli: Cli) -> None:
     assert _retention() == [14]
 
 
-def test_destroy(cli: Cli) -> None:
+def test_destroy_removes_the_stack(cli: Cli) -> None:
     assert "destroyed" in cli.run("destroy", "--force", assembly=cli.assembly(14))
     assert _retention() == []
     assert [b["Name"] for b in boto3.client("s3").list_buckets()["Buckets"]] == [

@@ -53,7 +53,7 @@ class Life:
 
 @pytest.fixture(scope="module")
 def workbench(workbench: Workbench) -> Workbench:
-    """With every engine but Amazon Personalize, whose life has a test of its own; watched over."""
+    """With monitoring and every engine except Amazon Personalize, which has a separate test."""
     settings = (
         "personalize.groups=off",
         "engines=deep_mf,factorization_machines",
@@ -139,7 +139,7 @@ def _kill_a_training() -> None:
         time.sleep(0.05)
 
 
-def test_a_killed_training_rolls_the_stack_back_and_says_why(
+def test_killed_training_rolls_back_with_the_reason(
     workbench: Workbench, life: Life, tally: Tally
 ) -> None:
     workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
@@ -158,7 +158,7 @@ def test_a_killed_training_rolls_the_stack_back_and_says_why(
 
 
 def _halt_trainings(count: int, deployment: threading.Thread) -> list[psutil.Process]:
-    """So many, each as soon as it is there: however fast the machine, none of them ends."""
+    """Trainings that cannot end, however fast the machine is."""
     halted: dict[int, psutil.Process] = {}
     while len(halted) < count:
         assert deployment.is_alive()
@@ -170,7 +170,7 @@ def _halt_trainings(count: int, deployment: threading.Thread) -> list[psutil.Pro
     return list(halted.values())
 
 
-def test_deleting_a_stack_stops_its_trainings(workbench: Workbench, life: Life) -> None:
+def test_stack_deletion_stops_trainings(workbench: Workbench, life: Life) -> None:
     failed: list[CdkError] = []
 
     def deploy() -> None:
@@ -219,7 +219,7 @@ def test_deploy(workbench: Workbench, life: Life) -> None:
     life.config = _config_of_endpoint()
 
 
-def test_training_was_real(life: Life) -> None:
+def test_training_produced_models(life: Life) -> None:
     job = boto3.client("sagemaker").describe_training_job(TrainingJobName=life.job)
     assert job["TrainingJobStatus"] == "Completed"
     metrics = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
@@ -253,7 +253,7 @@ def test_workshop_events_are_answered(workbench: Workbench) -> None:
     assert distances == sorted(distances)
 
 
-def test_lists_ranked_by_popularity_are_of_the_endpoint_and_the_catalogue(
+def test_popularity_adjusted_lists_use_endpoint_and_catalogue(
     workbench: Workbench,
 ) -> None:
     data, user = by_stack()["recommender-Data"], 1
@@ -285,7 +285,7 @@ def test_lists_ranked_by_popularity_are_of_the_endpoint_and_the_catalogue(
     }
 
 
-def test_the_engines_beside_object2vec_rate_too(workbench: Workbench) -> None:
+def test_optional_engines_predict_ratings(workbench: Workbench) -> None:
     found = by_stack()
     manifest = json.loads((workbench.folder / "data" / "manifest.json").read_text("utf-8"))
     user, movie = manifest["sample"]["user"], manifest["sample"]["movie"]
@@ -315,7 +315,7 @@ def test_the_engines_beside_object2vec_rate_too(workbench: Workbench) -> None:
         assert 0.2 < error < 1.3, "the labels are 1 to 5 with a variance above 1"
 
 
-def test_functions_log(workbench: Workbench) -> None:
+def test_functions_log_json(workbench: Workbench) -> None:
     logs = boto3.client("logs")
     events = logs.filter_log_events(logGroupName=f"/aws/lambda/{RETRIEVAL}")["events"]
     lines = [json.loads(event["message"]) for event in events]
@@ -342,7 +342,7 @@ def _caretaker() -> dict[str, Any]:
     return found
 
 
-def test_alarms_rise_with_what_they_watch(workbench: Workbench) -> None:
+def test_alarms_follow_their_metrics(workbench: Workbench) -> None:
     assert 0 <= _caretaker()["age_days"] < 0.1
     before = _risen()
     # the training that was killed, as long as the alarm looks back
@@ -353,7 +353,7 @@ def test_alarms_rise_with_what_they_watch(workbench: Workbench) -> None:
     assert _risen() - before == {"Recommendation_Engine_Object2Vec-errors"}
 
 
-def test_a_killed_model_server_is_started_again(workbench: Workbench, tally: Tally) -> None:
+def test_killed_model_server_is_restarted(workbench: Workbench, tally: Tally) -> None:
     before = _rating()
     metrics: list[Any] = cloudwatch_backends[ACCOUNT][REGION].metric_data
     servers = _programs("serve")
@@ -377,7 +377,7 @@ def test_a_killed_model_server_is_started_again(workbench: Workbench, tally: Tal
     assert (sum(told), len(told)) == (len(failures), len(failures) + 1)
 
 
-def test_a_killed_function_fails_one_call(workbench: Workbench, tally: Tally) -> None:
+def test_killed_function_fails_only_one_call(workbench: Workbench, tally: Tally) -> None:
     """Its process is halted first, so that the call is under way when it dies."""
     name = "recommender-Recommendation_Engine_Object2Vec"
     event = json.dumps({"type": "rating", "user": 1, "movies": [2]}).encode()
@@ -411,13 +411,13 @@ def test_a_killed_function_fails_one_call(workbench: Workbench, tally: Tally) ->
     assert next_one == good
 
 
-def test_deploying_again_changes_nothing(workbench: Workbench, life: Life) -> None:
+def test_second_deployment_changes_nothing(workbench: Workbench, life: Life) -> None:
     workbench.cdk("deploy", "--all", "--require-approval=never")
     assert by_stack()["recommender-Object2Vec"]["RatingTrainingJobName"] == life.job
     assert _config_of_endpoint() == life.config
 
 
-def test_neighbours_from_an_index_are_those_from_memory(workbench: Workbench, life: Life) -> None:
+def test_neighbours_from_an_index_equal_those_from_memory(workbench: Workbench, life: Life) -> None:
     def told() -> list[Any]:
         return [
             (one["movie_id"], one["title"], pytest.approx(one["distance"], rel=1e-4))
@@ -483,7 +483,7 @@ def test_failed_training_rolls_back_and_says_why(workbench: Workbench, life: Lif
     assert "Object2Vec-Trainer-failed" in _risen()
 
 
-def test_without_a_rollback_a_failed_job_is_there_to_be_looked_at(workbench: Workbench) -> None:
+def test_failed_job_without_rollback_can_be_inspected(workbench: Workbench) -> None:
     before = _rating()
     with pytest.raises(CdkError, match=r"hcnn"):
         workbench.cdk(
@@ -497,8 +497,8 @@ def test_without_a_rollback_a_failed_job_is_there_to_be_looked_at(workbench: Wor
     assert _rating() == before
 
 
-def test_the_runbooks_commands_look_where_it_says(workbench: Workbench, life: Life) -> None:
-    """All that only look; words in capitals stand for what there is."""
+def test_runbook_commands_show_the_documented_results(workbench: Workbench, life: Life) -> None:
+    """The read-only commands; words in capitals are placeholders."""
     text = (PROJECT / "docs" / "runbook.md").read_text("utf-8")
     lines = re.findall(r"^    (.+)$", text, re.MULTILINE)
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"^    .+$", "", text, flags=re.MULTILINE))
@@ -524,14 +524,14 @@ def test_the_runbooks_commands_look_where_it_says(workbench: Workbench, life: Li
     assert '"recommender-rating-' in trainings
 
 
-def test_rolls_back_by_hand(workbench: Workbench) -> None:
+def test_manual_rollback_restores_the_stack(workbench: Workbench) -> None:
     workbench.cdk("rollback", "recommender-Object2Vec")
     assert _status("recommender-Object2Vec") == "UPDATE_ROLLBACK_COMPLETE"
     failed = boto3.client("sagemaker").list_training_jobs(StatusEquals="Failed")
     assert failed["TrainingJobSummaries"] == []
 
 
-def test_deploys_after_a_rollback(workbench: Workbench, life: Life) -> None:
+def test_deployment_after_a_rollback_succeeds(workbench: Workbench, life: Life) -> None:
     workbench.cdk(
         *("deploy", "--all", "--require-approval=never"),
         *("-c", "rating.learning_rate=0.003", "-c", "retrieval.learning_rate=0.003"),
@@ -545,9 +545,7 @@ def test_remember_permissions(life: Life) -> None:
     life.permissions |= privileges.deployed()
 
 
-def test_what_nobody_calls_goes_by_itself(
-    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_idle_stack_is_deleted(workbench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _caretaker()["deleted"] == [], "it was made, changed and called just now"
     cloudformation = boto3.client("cloudformation")
     stacks: Any = cloudformation_backends[ACCOUNT][REGION]
@@ -562,7 +560,7 @@ def test_what_nobody_calls_goes_by_itself(
         datum.timestamp -= timedelta(hours=7)
     assert _caretaker()["deleted"] == ["recommender-Object2Vec"]
     ((*_, message),) = [t.sent_notifications for t in sns_backends[ACCOUNT][REGION].topics.values()]
-    assert "Nobody called anything in recommender-Object2Vec for 6 hours" in str(message)
+    assert "Nothing in recommender-Object2Vec was called for 6 hours" in str(message)
     cloudformation.get_waiter("stack_delete_complete").wait(
         StackName=stack.id, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
     )
@@ -585,7 +583,7 @@ def test_destroy_leaves_nothing(workbench: Workbench, life: Life, tally: Tally) 
     assert left == []
 
 
-def test_no_permission_is_too_much(life: Life, seen: set[Allowed], tally: Tally) -> None:
+def test_permissions_are_all_needed(life: Life, seen: set[Allowed], tally: Tally) -> None:
     privileges.check(life.permissions, seen, tally)
 
 
@@ -597,7 +595,7 @@ def test_no_permission_is_too_much(life: Life, seen: set[Allowed], tally: Tally)
         ("s3:PutObject", "is not authorized to perform: s3:PutObject on"),
     ],
 )
-def test_a_deployment_fails_without_a_permission_that_was_needed(
+def test_deployment_without_a_needed_permission_fails(
     workbench: Workbench, life: Life, seen: set[Allowed], tally: Tally, action: str, told: str
 ) -> None:
     lost = {one for one in life.permissions if "-UploadRole" in one.holder and one.action == action}

@@ -64,7 +64,7 @@ def _table(workbench: Workbench, group: str, name: str) -> list[dict[str, str]]:
     return [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
 
 
-def test_deploys_both_groups(workbench: Workbench, life: Life) -> None:
+def test_deploy_creates_both_groups(workbench: Workbench, life: Life) -> None:
     life.outputs = _deploy(workbench, *ALL)
     assert {name for name in life.outputs if name.endswith(("CampaignArn", "RecommenderArn"))} == {
         "CustomUserPersonalizationV2CampaignArn",
@@ -76,14 +76,14 @@ def test_deploys_both_groups(workbench: Workbench, life: Life) -> None:
     assert 0 < metrics["normalized_discounted_cumulative_gain_at_25"] <= 1
 
 
-def test_no_training_starts_by_itself(life: Life) -> None:
+def test_training_does_not_start_automatically(life: Life) -> None:
     personalize = boto3.client("personalize")
     for solution in personalize.list_solutions()["solutions"]:
         described = personalize.describe_solution(solutionArn=solution["solutionArn"])
         assert described["solution"]["performAutoTraining"] is False
 
 
-def test_everything_answers(workbench: Workbench, life: Life) -> None:
+def test_campaigns_and_recommenders_all_answer(workbench: Workbench, life: Life) -> None:
     known = {row["ITEM_ID"] for row in _table(workbench, "custom", "items")}
     campaign = life.outputs["CustomUserPersonalizationV2CampaignArn"]
     first = _recommended("1", campaignArn=campaign, numResults=10)
@@ -103,7 +103,7 @@ def test_everything_answers(workbench: Workbench, life: Life) -> None:
     assert sorted(item["itemId"] for item in ranking) == some
 
 
-def test_filters_hold(workbench: Workbench, life: Life) -> None:
+def test_filters_apply_to_lists(workbench: Workbench, life: Life) -> None:
     items = {row["ITEM_ID"]: row for row in _table(workbench, "domain", "items")}
     picks = life.outputs["DomainTopPicksRecommenderArn"]
     genre = next(row["GENRES"].split("|")[0] for row in items.values() if row["GENRES"])
@@ -134,7 +134,7 @@ def test_filters_hold(workbench: Workbench, life: Life) -> None:
     assert not rated & set(fresh)
 
 
-def test_events_change_the_very_next_answer(life: Life) -> None:
+def test_events_change_the_next_answer(life: Life) -> None:
     picks = life.outputs["DomainTopPicksRecommenderArn"]
     before = _recommended(recommenderArn=picks, numResults=10)
     boto3.client("personalize-events").put_events(
@@ -172,7 +172,7 @@ def _job(arn: str) -> dict[str, Any]:
     return dict(described["batchInferenceJob"])
 
 
-def test_a_batch_job_answers_as_the_campaign_does(life: Life) -> None:
+def test_batch_job_equals_the_campaign(life: Life) -> None:
     users = ["1", "2", "3"]
     unrated = life.outputs["CustomUnratedFilterArn"]
     job = _batch(life, "users", users, filterArn=unrated, numResults=10)
@@ -190,9 +190,7 @@ def test_a_batch_job_answers_as_the_campaign_does(life: Life) -> None:
         )
 
 
-def test_new_ratings_are_imported_and_trained_where_the_campaign_stands(
-    workbench: Workbench, life: Life
-) -> None:
+def test_new_ratings_retrain_the_existing_campaign(workbench: Workbench, life: Life) -> None:
     data = workbench.folder / "data"
     shutil.copytree(data, workbench.folder / "before")
     interactions = data / "bucket" / "personalize" / "custom" / "interactions.csv"
@@ -212,7 +210,7 @@ def test_new_ratings_are_imported_and_trained_where_the_campaign_stands(
     )
 
 
-def test_going_back_trains_nothing_and_another_rate_changes_campaigns_in_place(
+def test_earlier_data_do_not_retrain_and_min_tps_updates_in_place(
     workbench: Workbench, life: Life
 ) -> None:
     data = workbench.folder / "data"
@@ -265,7 +263,7 @@ def test_destroy_waits_for_a_batch_job_and_leaves_nothing(
         while personalize.list_campaigns(solutionArn=solution)["campaigns"]:
             assert destruction.is_alive()
             time.sleep(0.2)
-        time.sleep(1)  # long enough to try, and be told that the solution is in use
+        time.sleep(1)  # long enough to try, and to receive that the solution is in use
         assert _job(job)["status"] == "CREATE IN_PROGRESS"
         assert personalize.describe_solution(solutionArn=solution)["solution"]["status"] == "ACTIVE"
     finally:
@@ -278,7 +276,7 @@ def test_destroy_during_a_training_leaves_nothing(
     workbench: Workbench, life: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Paused(Training):
-        """A real training that stands still as soon as it has begun."""
+        """A real training that is suspended as soon as it has started."""
 
         def __init__(self, folder: Path) -> None:
             super().__init__(folder)
@@ -316,5 +314,5 @@ def test_destroy_during_a_training_leaves_nothing(
     assert [program for program in programs if "recsys" in program] == []
 
 
-def test_no_permission_is_too_much(life: Life, seen: set[Allowed], tally: Tally) -> None:
+def test_permissions_are_all_needed(life: Life, seen: set[Allowed], tally: Tally) -> None:
     privileges.check(life.permissions, seen, tally)

@@ -1,4 +1,4 @@
-"""Whatever an event holds, it is understood or refused in words."""
+"""Any event is answered or refused with a message."""
 
 import base64
 import importlib
@@ -71,7 +71,7 @@ def understood(parse: Callable[[object], Any], event: object, refusal: type[Exce
 @example({"type": "rating", "data": "[" * 100_000})
 @example({"type": "\ud800", "data": {"\udfff": 1}})
 @example({str(number): 1 for number in range(10_000)})
-def test_recommendation(tally: Tally, event: object) -> None:
+def test_any_recommendation_event_is_answered_or_refused(tally: Tally, event: object) -> None:
     tally("inputs tried", "events of rec_engine")
     request = understood(rec_engine.logic.parse, event, RecommendationError)
     if request:
@@ -83,7 +83,7 @@ def test_recommendation(tally: Tally, event: object) -> None:
 
 @given(retrieval_events)
 @example({"movie_id_to_examine": "\ud800"})
-def test_retrieval(tally: Tally, event: object) -> None:
+def test_any_retrieval_event_is_answered_or_refused(tally: Tally, event: object) -> None:
     tally("inputs tried", "events of movie_retrieval")
     request = understood(movie_retrieval.logic.parse, event, RetrievalError)
     if request:
@@ -113,7 +113,7 @@ WHOLE = catalogue({1: "Über (1990)", 2: None, 30: "Last"}, {1: 3, 30: 1}).encod
 @example(WHOLE.replace(b"30", b"9" * 5_000))
 @example(WHOLE.replace(b'"version": 1', b'"version": "' + b"x" * 5_000 + b'"'))
 @example(b"[" * 100_000)
-def test_catalogue(tally: Tally, content: bytes) -> None:
+def test_any_catalogue_is_read_or_refused(tally: Tally, content: bytes) -> None:
     tally("inputs tried", "catalogues, damaged")
     s3: Any = Stored(content)
     items, error = attempt(lambda: Bucket(s3, "movies", "key").items("e"), FunctionError)
@@ -186,7 +186,7 @@ texts = (
 @example(b'{"user": ' + b"9" * 5_000 + b"}", True, "/rating")
 @example(b"[" * 100_000, False, "/rating")
 @example(b'{"user": 1, "movies": [1], "rank_by": "popularity_adjusted"}', False, "/recommendation")
-def test_recommendation_over_http(
+def test_any_recommendation_request_is_answered_or_refused(
     tally: Tally, handlers: tuple[Any, Any], body: bytes, encoded: bool, path: str
 ) -> None:
     tally("inputs tried", "requests of rec_engine over HTTP")
@@ -199,7 +199,7 @@ def test_recommendation_over_http(
 @example("\ud800", {"\ud801": "\ud802"})
 @example("9" * 5_000, {"top_k": "9" * 5_000})
 @example("0\x1f", {"top_k": "\x1c5"})
-def test_retrieval_over_http(
+def test_any_retrieval_request_is_answered_or_refused(
     tally: Tally, handlers: tuple[Any, Any], movie: str, query: dict[str, str]
 ) -> None:
     tally("inputs tried", "requests of movie_retrieval over HTTP")

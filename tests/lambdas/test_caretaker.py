@@ -1,4 +1,4 @@
-"""The caretaker's round over stacks that are old, young, idle, called, busy or gone."""
+"""The caretaker with stacks that are old, new, idle, called, changing or deleted."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -123,7 +123,7 @@ def make(cloudformation: CloudFormation, cloudwatch: CloudWatch, **settings: Any
     ).make()
 
 
-def test_the_oldest_model_of_all_stacks_counts(
+def test_age_is_that_of_the_oldest_model(
     cloudformation: CloudFormation, cloudwatch: CloudWatch
 ) -> None:
     cloudformation.add(wait(3), wait(1))
@@ -137,15 +137,13 @@ def test_the_oldest_model_of_all_stacks_counts(
     assert not cloudwatch.asked and not cloudformation.deleted
 
 
-def test_with_nothing_trained_there_is_no_age(
-    cloudformation: CloudFormation, cloudwatch: CloudWatch
-) -> None:
+def test_age_without_models_is_none(cloudformation: CloudFormation, cloudwatch: CloudWatch) -> None:
     assert make(cloudformation, cloudwatch) == {"age_days": None, "calls": {}, "deleted": []}
     assert cloudwatch.put == []
 
 
 @pytest.mark.parametrize("resource", [ENDPOINT, CAMPAIGN, RECOMMENDER])
-def test_what_nobody_called_goes(
+def test_idle_stack_is_deleted(
     cloudformation: CloudFormation, cloudwatch: CloudWatch, resource: dict[str, Any]
 ) -> None:
     cloudformation.add(resource)
@@ -165,7 +163,7 @@ def test_what_nobody_called_goes(
         ("GetRecommendations", RECOMMENDER_ARN),
     ],
 )
-def test_one_call_of_one_thing_keeps_the_whole_stack(
+def test_stack_with_one_call_is_kept(
     cloudformation: CloudFormation, cloudwatch: CloudWatch, called: tuple[str, str]
 ) -> None:
     cloudformation.add(ENDPOINT, CAMPAIGN, RECOMMENDER)
@@ -184,7 +182,7 @@ def test_one_call_of_one_thing_keeps_the_whole_stack(
         {"StackStatus": "DELETE_FAILED"},
     ],
 )
-def test_a_young_or_busy_stack_is_left_alone(
+def test_new_or_changing_stack_is_kept(
     cloudformation: CloudFormation, cloudwatch: CloudWatch, stack: dict[str, Any]
 ) -> None:
     cloudformation.add(ENDPOINT, **stack)
@@ -192,7 +190,7 @@ def test_a_young_or_busy_stack_is_left_alone(
     assert cloudwatch.asked == []
 
 
-def test_a_stack_whose_deployment_ended_lately_is_left_alone(
+def test_recently_deployed_stack_is_kept(
     cloudformation: CloudFormation, cloudwatch: CloudWatch
 ) -> None:
     # begun 26 hours ago, trained for three
@@ -203,27 +201,29 @@ def test_a_stack_whose_deployment_ended_lately_is_left_alone(
     assert make(cloudformation, cloudwatch)["deleted"] == ["r-A"]
 
 
-def test_where_no_call_could_be_counted_nothing_is_idle(
+def test_stack_without_metrics_is_kept(
     cloudformation: CloudFormation, cloudwatch: CloudWatch
 ) -> None:
     cloudformation.add(wait(5))
     assert make(cloudformation, cloudwatch)["deleted"] == []
 
 
-def test_only_what_may_expire_does(cloudformation: CloudFormation, cloudwatch: CloudWatch) -> None:
+def test_stack_not_listed_as_expiring_is_kept(
+    cloudformation: CloudFormation, cloudwatch: CloudWatch
+) -> None:
     cloudformation.add(ENDPOINT)
     cloudformation.add(ENDPOINT, name="r-B")
     assert make(cloudformation, cloudwatch, expiring=["r-B"])["deleted"] == ["r-B"]
 
 
-def test_a_deletion_is_told(cloudformation: CloudFormation, cloudwatch: CloudWatch) -> None:
+def test_deletion_is_notified(cloudformation: CloudFormation, cloudwatch: CloudWatch) -> None:
     cloudformation.add(ENDPOINT)
     sns = Sns()
     make(cloudformation, cloudwatch, sns=sns, topic="arn")
     (message,) = sns.said
     assert message["TopicArn"] == "arn"
     assert len(message["Subject"]) < 100
-    assert "Nobody called anything in r-A for 24 hours" in message["Message"]
+    assert "Nothing in r-A was called for 24 hours" in message["Message"]
     cloudwatch.calls[("Invocations", "r-ratingModel")] = 1
     make(cloudformation, cloudwatch, sns=sns, topic="arn")
     assert len(sns.said) == 1

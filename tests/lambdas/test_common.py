@@ -132,7 +132,7 @@ def test_failing_resource_is_named_with_the_log_and_fits_an_answer() -> None:
     told = str(caught.value)
     assert told.startswith("Movies: é")
     assert told.endswith("é (log stream the stream)")
-    assert len(told.encode()) < 1_600  # CloudFormation takes 4 KB for the whole answer
+    assert len(told.encode()) < 1_600  # CloudFormation limits the whole response to 4 KB
 
 
 @pytest.mark.parametrize(

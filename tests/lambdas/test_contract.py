@@ -117,7 +117,7 @@ class World:
 
     def left(self) -> list[str]:
         """What exists and would cost or be in the way, or is being made."""
-        belongs = ("datasetImportJobArn", "solutionVersionArn")  # it goes with what it is in
+        belongs = ("datasetImportJobArn", "solutionVersionArn")  # it is deleted with its parent
         kept = [
             arn
             for arn, thing in self.personalize.things.items()
@@ -233,7 +233,7 @@ class Stack:
             done = [False] * len(events)
             for poll in range(60):
                 if poll == 5:
-                    self.world.finish()  # what is being made does not wait for us
+                    self.world.finish()  # resources in creation finish meanwhile
                 for number, one in enumerate(events):
                     # it passes through Step Functions as JSON
                     passed = json.loads(json.dumps(one))
@@ -284,7 +284,7 @@ class Refused(Exception):
 
 
 def again(do: Callable[[], object]) -> None:
-    """A second try, where the first was refused in words or cut off."""
+    """A second try after the first was refused or interrupted."""
     try:
         do()
     except Refused as refused:
@@ -360,7 +360,7 @@ class Story:
         again(self.stack.destroy)
 
     def left(self) -> list[str]:
-        """What there is when all that was made is destroyed."""
+        """The resources that remain after everything is deleted."""
         self.world.strike = lambda _site, _moment: None
         self.stack.destroy()
         self.home.destroy()
@@ -386,7 +386,7 @@ class Fault:
     happens: Callable[[Site], Any]
     moment: str = "before"
     times: int = 1
-    told: bool = True  # may fail the request; else polling has to carry it
+    told: bool = True  # may fail the request; otherwise polling has to retry it
 
 
 FAULTS = {
@@ -413,7 +413,7 @@ def sites(world: World, kind: str) -> list[Site]:
     return found
 
 
-def test_no_kind_and_no_function_escapes() -> None:
+def test_contract_tests_cover_all_kinds_and_functions() -> None:
     assert set(CASES) == {*kinds.KINDS, "IndexedMovies", "TrainedLists"}
     files = LAMBDAS.rglob("*.py")
     asked = {file.parent.name for file in files if "RequestType" in file.read_text("utf-8")}
@@ -422,7 +422,7 @@ def test_no_kind_and_no_function_escapes() -> None:
 
 @each_kind
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_at_any_call(
+def test_fault_at_any_call_leaves_nothing(
     new_world: Callable[[], World],
     tally: Tally,
     caplog: pytest.LogCaptureFixture,
@@ -457,7 +457,7 @@ def test_a_fault_at_any_call(
 
 
 @each_kind
-def test_every_request_twice_at_once(
+def test_concurrent_duplicate_requests_create_one_resource(
     new_world: Callable[[], World], tally: Tally, kind: str
 ) -> None:
     story = Story(new_world(), kind, twice=True)
@@ -469,7 +469,9 @@ def test_every_request_twice_at_once(
 
 @each_kind
 @pytest.mark.parametrize("then", ["deploy", "destroy"])
-def test_already_gone(new_world: Callable[[], World], tally: Tally, kind: str, then: str) -> None:
+def test_delete_of_a_missing_resource_succeeds(
+    new_world: Callable[[], World], tally: Tally, kind: str, then: str
+) -> None:
     """Somebody has deleted it by hand, in the console, before each request."""
     for inputs in ("a", "b"):
         story = Story(new_world(), kind)
@@ -490,7 +492,7 @@ def test_already_gone(new_world: Callable[[], World], tally: Tally, kind: str, t
 
 
 @each_kind
-def test_deletion_at_any_moment_of_the_creation(
+def test_delete_during_creation_leaves_nothing(
     new_world: Callable[[], World], tally: Tally, kind: str
 ) -> None:
     """The creation is still being worked off when the deletion begins, and never heard of again."""
@@ -532,22 +534,22 @@ def test_deletion_at_any_moment_of_the_creation(
     ],
 )
 @pytest.mark.parametrize("known", [True, False])
-def test_deletion_takes_any_properties_and_id(
+def test_delete_accepts_any_properties_and_id(
     new_world: Callable[[], World], tally: Tally, kind: str, properties: Any, known: bool
 ) -> None:
-    """As those of an older version of the function, or of what was never made."""
+    """As those of an older version of the function, or of a resource that was never created."""
     story = Story(new_world(), kind)
     story.deploy("a")
     made = story.stack.id
     story.stack.ask("Delete", properties, made if known else "2026/11/26/[$LATEST]0f1e2d")
     if known and story.case.function is handler:
-        story.stack.id = None  # an import's note is where its properties say, and goes with that
+        story.stack.id = None  # its properties locate the progress
     tally("inputs tried", "deletions of custom resources")
     assert story.left() == []
 
 
-def test_a_version_needs_a_solution_before_anything_is_made(new_world: Callable[[], World]) -> None:
-    """Else its deletion would ask for the versions of nonsense, which AWS refuses for ever."""
+def test_version_without_a_solution_is_refused(new_world: Callable[[], World]) -> None:
+    """Otherwise its deletion would list the versions of an invalid ARN, which AWS refuses."""
     world = new_world()
     with pytest.raises(TrainedResourceError, match=r"Request\.solutionArn must be an ARN, not 'x'"):
         Stack(world).ask("Create", version("x"))

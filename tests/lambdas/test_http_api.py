@@ -22,14 +22,14 @@ def request(body: str | None = None, path: str = "/rating", **more: Any) -> dict
     return {**event, **({} if body is None else {"body": body}), **more}
 
 
-def test_the_workshops_events_are_no_requests() -> None:
+def test_workshop_events_are_not_http_requests() -> None:
     assert http.is_request(request())
     others: list[Any] = [{"data": "{}", "type": "rating"}, None, [], "routeKey", {"routeKey": 1}]
     assert not [one for one in others if http.is_request(one)]
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_the_path_tells_the_type(encoded: bool) -> None:
+def test_type_is_that_of_the_path(encoded: bool) -> None:
     text = json.dumps({"user": 7, "movies": [1]})
     body = base64.b64encode(text.encode()).decode() if encoded else text
     asked = request(body, "/recommendation", isBase64Encoded=encoded)
@@ -39,14 +39,14 @@ def test_the_path_tells_the_type(encoded: bool) -> None:
 
 
 @pytest.mark.parametrize("body", [None, "", "{", "[]", '"a"', '{"type": "rating"}', "[" * 99_999])
-def test_a_body_that_is_no_event_is_refused_in_words(body: str | None) -> None:
+def test_invalid_body_is_refused_with_a_message(body: str | None) -> None:
     with pytest.raises(RecommendationError, match="Bad request: its body"):
         rec_engine.http_api.event_in(request(body))
     with pytest.raises(RecommendationError, match="Bad request: its body"):
         rec_engine.http_api.event_in(request("&&&", isBase64Encoded=True))
 
 
-def test_nobody_chooses_the_bucket() -> None:
+def test_bucket_cannot_be_chosen_over_http() -> None:
     asked = request(
         pathParameters={"movie": "195"},
         queryStringParameters={"top_k": "3", "bucket_name": "another", "movie_id_to_examine": "1"},

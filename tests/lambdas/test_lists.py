@@ -634,7 +634,7 @@ def test_properties_that_make_no_sense_are_told_at_once() -> None:
                 "value": np.zeros(0, np.float32),
                 "timestamp": np.zeros(0, int),
             },
-            "nothing to learn from",
+            "no interactions to train on",
         ),
     ],
 )

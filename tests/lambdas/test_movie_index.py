@@ -105,7 +105,7 @@ def imported(arn: str, kind: str = "Create", parts: int = 3) -> dict[str, str]:
 
 
 def held(arn: str) -> dict[int, tuple[list[float], dict[str, str]]]:
-    """What is in the index: places and metadata by movie."""
+    """The index's content: vectors and metadata by movie."""
     pages = boto3.client("s3vectors").get_paginator("list_vectors")
     return {
         int(one["key"]): (one["data"]["float32"], one["metadata"])
@@ -135,7 +135,7 @@ def ask(function: ModuleType, movie: int, top_k: int = 10) -> Any:
 
 
 class TestNeighbours:
-    def test_are_those_of_a_plain_search_and_of_memory(
+    def test_neighbours_equal_a_plain_search_and_memory(
         self, function: ModuleType, arn: str, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert imported(arn) == {"IndexArn": arn, "Movies": "240"}
@@ -157,23 +157,27 @@ class TestNeighbours:
                 one["distance"] = pytest.approx(one["distance"], rel=1e-4, abs=1e-5)
             assert found == same
 
-    def test_of_an_unknown_movie_there_are_none(self, function: ModuleType, arn: str) -> None:
+    def test_neighbours_of_an_unknown_movie_are_refused(
+        self, function: ModuleType, arn: str
+    ) -> None:
         asked = {"bucket_name": BUCKET, "movie_id_to_examine": 999}
         told = refusal(function, asked)
-        assert told.startswith("Movie 999 is not among the movies that s3://movies listed")
+        assert told.startswith("Movie 999 is not in the index of s3://movies")
 
-    def test_of_another_bucket_are_refused(self, function: ModuleType) -> None:
+    def test_neighbours_of_another_bucket_are_refused(self, function: ModuleType) -> None:
         told = refusal(function, {"bucket_name": "other", "movie_id_to_examine": 1})
         assert "knows the movies of s3://movies only, not those of s3://other" in told
 
-    def test_an_index_that_is_gone_is_told(self, function: ModuleType, arn: str) -> None:
+    def test_deleted_index_is_reported(self, function: ModuleType, arn: str) -> None:
         gone = Index(boto3.client("s3vectors"), f"{arn}x", BUCKET)
         with pytest.raises(FunctionError, match="does not exist; deploy the functions' stack"):
             gone.around(1, 1)
 
 
 class TestImport:
-    def test_puts_each_movie_with_its_place_and_title(self, arn: str, endpoint: Endpoint) -> None:
+    def test_import_puts_each_movie_with_vector_and_title(
+        self, arn: str, endpoint: Endpoint
+    ) -> None:
         endpoint.vocabulary = 200
         assert imported(arn)["Movies"] == "199"
         expected = {
@@ -182,12 +186,12 @@ class TestImport:
         }
         assert held(arn) == expected
 
-    def test_goes_on_where_it_was_cut_off(self, arn: str, endpoint: Endpoint) -> None:
+    def test_import_continues_after_an_interruption(self, arn: str, endpoint: Endpoint) -> None:
         imported(arn, parts=1)
         asked = [movie for chunk in endpoint.asked for movie in chunk]
         assert sorted(set(asked)) == asked == MOVIES, "nothing is embedded twice"
 
-    def test_begins_again_with_a_new_model(self, arn: str, endpoint: Endpoint) -> None:
+    def test_import_with_a_new_model_restarts(self, arn: str, endpoint: Endpoint) -> None:
         assert not is_complete(event(arn), Context(2))["IsComplete"]
         assert held(arn)
         endpoint.config = "config-2"
@@ -197,7 +201,7 @@ class TestImport:
             movie: [float(movie)] * 6 for movie in MOVIES
         }
 
-    def test_notes_nothing_of_a_part_that_two_models_may_have_answered(
+    def test_import_during_an_endpoint_update_stores_no_progress(
         self, arn: str, endpoint: Endpoint
     ) -> None:
         whole = endpoint.invoke_endpoint
@@ -214,7 +218,7 @@ class TestImport:
         assert not is_complete(event(arn), Context(9))["IsComplete"]
         assert held(arn) == {}
 
-    def test_leaves_a_whole_index_as_it_is(self, arn: str, endpoint: Endpoint) -> None:
+    def test_import_does_not_change_a_complete_index(self, arn: str, endpoint: Endpoint) -> None:
         """A stack that rolls back asks for its old index, while the endpoint has a new model."""
         imported(arn)
         before = held(arn)
@@ -223,7 +227,7 @@ class TestImport:
         assert imported(arn, "Update")["Movies"] == "240"
         assert (held(arn), endpoint.asked) == (before, [])
 
-    def test_is_forgotten_with_its_index(self, arn: str, endpoint: Endpoint) -> None:
+    def test_delete_removes_the_progress(self, arn: str, endpoint: Endpoint) -> None:
         before = notes()
         imported(arn)
         assert len(notes()) == len(before) + 1
@@ -241,13 +245,15 @@ class TestImport:
             client_error("X", "oops", ResponseMetadata={"HTTPStatusCode": 503}),
         ],
     )
-    def test_waits_while_aws_is_busy(self, arn: str, endpoint: Endpoint, error: Exception) -> None:
+    def test_import_waits_on_transient_errors(
+        self, arn: str, endpoint: Endpoint, error: Exception
+    ) -> None:
         endpoint.error = error
         assert is_complete(event(arn), Context(9)) == {"IsComplete": False}
         endpoint.error = None
         assert imported(arn)["Movies"] == "240"
 
-    def test_says_in_words_why_it_fails(self, arn: str, endpoint: Endpoint) -> None:
+    def test_import_failure_is_reported(self, arn: str, endpoint: Endpoint) -> None:
         endpoint.places = {movie: [1.0, 2.0] for movie in range(241)}
         with pytest.raises(MovieIndexError) as caught:
             imported(arn)

@@ -152,7 +152,7 @@ def refusal(function: ModuleType, event: object) -> str:
 
 
 class TestAnswer:
-    def test_is_returned_and_logged(
+    def test_sentence_is_returned_and_logged(
         self, function: ModuleType, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("INFO", "movie_retrieval")
@@ -171,18 +171,20 @@ class TestAnswer:
         assert logged.getMessage() == sentence
         assert (vars(logged)["movie"], vars(logged)["neighbours"]) == (5, 4)
 
-    def test_digits_will_do_for_the_id_as_in_the_workshop(self, function: ModuleType) -> None:
+    def test_id_as_digits_is_accepted(self, function: ModuleType) -> None:
         assert ask(function, "5") == ask(function, 5)
 
-    def test_top_k(self, function: ModuleType) -> None:
+    def test_top_k_limits_the_neighbours(self, function: ModuleType) -> None:
         assert [one["movie_id"] for one in ask(function, 5, top_k=2)["neighbours"]] == [7, 3]
 
     @pytest.mark.parametrize("movie", [2, 3, 9])
-    def test_movies_without_ratings_or_title(self, function: ModuleType, movie: int) -> None:
+    def test_movies_without_ratings_or_title_are_included(
+        self, function: ModuleType, movie: int
+    ) -> None:
         """2 and 3 were never rated in training, 9 has no title."""
         assert ask(function, movie)["movie"]["movie_id"] == movie
 
-    def test_movies_beyond_the_vocabulary_are_left_out(
+    def test_movies_beyond_the_vocabulary_are_excluded(
         self, function: ModuleType, endpoint: Endpoint
     ) -> None:
         endpoint.vocabulary = 6
@@ -191,7 +193,9 @@ class TestAnswer:
             function, {"bucket_name": BUCKET, "movie_id_to_examine": 7}
         )
 
-    def test_sample_events(self, function: ModuleType, endpoint: Endpoint, s3: Any) -> None:
+    def test_sample_events_are_answered(
+        self, function: ModuleType, endpoint: Endpoint, s3: Any
+    ) -> None:
         put(s3, catalogue({**TITLES, 195: "Another (1984)"}))
         endpoint.places[195], endpoint.vocabulary = (1.0, 1.0), 200
         for path in EVENTS.glob("*.json"):
@@ -206,7 +210,7 @@ class TestAnswer:
 
 
 class TestNearest:
-    def test_equals_a_plain_search(self) -> None:
+    def test_nearest_equals_a_plain_search(self) -> None:
         draw = np.random.default_rng(0)
         vectors = draw.normal(size=(500, 8)).astype(np.float32) + 100
         movies = sorted(draw.choice(10_000, 500, replace=False).tolist())
@@ -225,7 +229,7 @@ class TestNearest:
             distances = [distance for distance, _ in expected]
             assert [distance for _, distance in found] == pytest.approx(distances, rel=1e-4)
 
-    def test_small_differences_far_from_the_origin(self) -> None:
+    def test_nearest_far_from_the_origin_keeps_precision(self) -> None:
         """Squares near 10^8 leave float32 steps of 8, and the true ones differ by less than 1."""
         vectors = np.full((5000, 3), 6000, dtype=np.float32)
         vectors[:, 0] += np.random.default_rng(1).permutation(5000).astype(np.float32) / 2048
@@ -235,7 +239,7 @@ class TestNearest:
         assert [movie for movie, _ in found] == expected
         assert [distance for _, distance in found] == [n / 2048 for n in range(1, 6)]
 
-    def test_equal_distances_go_by_id(self) -> None:
+    def test_equal_distances_are_ordered_by_id(self) -> None:
         vectors = np.zeros((60, 3), dtype=np.float32)
         assert [movie for movie, _ in Embeddings(range(60), vectors).nearest(30, 4)] == [0, 1, 2, 3]
 
@@ -246,7 +250,7 @@ class TestEmbedding:
         found = library(s3, endpoint, Clock()).catalogue(BUCKET)
         return [int(movie) for movie in found.embeddings.movies]
 
-    def test_answers_stay_far_below_the_payload_limit(self, s3: Any, endpoint: Endpoint) -> None:
+    def test_responses_stay_below_the_payload_limit(self, s3: Any, endpoint: Endpoint) -> None:
         """2048 numbers of 20 characters are 40 KB a movie: 1,682 would be 67 MB."""
         movies = list(range(60))
         row = [0.12345678901234567 + n for n in range(2048)]
@@ -256,15 +260,15 @@ class TestEmbedding:
         assert sum(len(asked) for asked in endpoint.asked) == 60
 
     @pytest.mark.parametrize("vocabulary", [1, 2, 17, 999, 1000])
-    def test_finds_the_vocabularys_end(self, s3: Any, endpoint: Endpoint, vocabulary: int) -> None:
+    def test_embedding_finds_the_vocabularys_end(
+        self, s3: Any, endpoint: Endpoint, vocabulary: int
+    ) -> None:
         movies = list(range(1000))
         endpoint.places, endpoint.vocabulary = dict.fromkeys(movies, (1.0,)), vocabulary
         assert self.catalogue(s3, endpoint, movies) == movies[:vocabulary]
         assert len(endpoint.asked) < 30
 
-    def test_a_refused_movie_amid_known_ones_is_skipped_alone(
-        self, s3: Any, endpoint: Endpoint
-    ) -> None:
+    def test_refused_movie_alone_is_skipped(self, s3: Any, endpoint: Endpoint) -> None:
         movies = list(range(100))
         endpoint.places, endpoint.vocabulary = dict.fromkeys(movies, (1.0,)), 100
         whole = endpoint.invoke_endpoint
@@ -278,15 +282,13 @@ class TestEmbedding:
         endpoint.invoke_endpoint = picky  # type: ignore[method-assign]
         assert self.catalogue(s3, endpoint, movies) == [m for m in movies if m != 42]
 
-    def test_too_large_a_request_is_halved_and_nothing_lost(
-        self, s3: Any, endpoint: Endpoint
-    ) -> None:
+    def test_oversized_request_is_halved_without_loss(self, s3: Any, endpoint: Endpoint) -> None:
         movies = list(range(300))
         endpoint.places, endpoint.vocabulary = dict.fromkeys(movies, (1.0,)), 300
         endpoint.longest = 500
         assert self.catalogue(s3, endpoint, movies) == movies
 
-    def test_no_known_movie_is_told(self, s3: Any, endpoint: Endpoint) -> None:
+    def test_catalogue_without_known_movies_is_reported(self, s3: Any, endpoint: Endpoint) -> None:
         endpoint.vocabulary = 1
         with pytest.raises(FunctionError, match=r"The model knows no movie. .* holds 2; the voc"):
             library(s3, endpoint, Clock()).catalogue(BUCKET)
@@ -305,7 +307,7 @@ class TestEmbedding:
             b"\n".join([b"[1]"] * 5),
         ],
     )
-    def test_another_models_answer_is_refused(
+    def test_response_of_another_model_is_refused(
         self, s3: Any, endpoint: Endpoint, answer: bytes
     ) -> None:
         endpoint.invoke_endpoint = lambda **_: reply(answer)  # type: ignore[method-assign]
@@ -317,13 +319,13 @@ class TestCache:
     def key(self, endpoint: Endpoint) -> str:
         return f"{EMBEDDINGS}{endpoint.config}.npz"
 
-    def test_a_warm_call_asks_nothing(self, function: ModuleType, endpoint: Endpoint) -> None:
+    def test_warm_call_makes_no_requests(self, function: ModuleType, endpoint: Endpoint) -> None:
         ask(function)
         endpoint.asked, endpoint.described = [], 0
         ask(function, 7)
         assert (endpoint.asked, endpoint.described) == ([], 0)
 
-    def test_the_version_is_looked_up_again_after_a_while(
+    def test_version_is_looked_up_again_after_a_minute(
         self, function: ModuleType, endpoint: Endpoint, clock: Clock
     ) -> None:
         ask(function)
@@ -333,7 +335,7 @@ class TestCache:
         ask(function)
         assert (endpoint.asked, endpoint.described) == ([], 1)
 
-    def test_a_cold_start_reads_the_bucket(
+    def test_cold_start_reads_the_stored_file(
         self, function: ModuleType, s3: Any, endpoint: Endpoint, clock: Clock
     ) -> None:
         before = ask(function)
@@ -342,7 +344,7 @@ class TestCache:
         assert ask(function) == before
         assert endpoint.asked == [[2, 5, 9]], "a few movies, to see that the file is the model's"
 
-    def test_a_new_model_is_seen(
+    def test_new_model_is_detected(
         self, function: ModuleType, endpoint: Endpoint, clock: Clock, s3: Any
     ) -> None:
         ask(function)
@@ -357,7 +359,7 @@ class TestCache:
             "config-2.npz",
         ]
 
-    def test_a_changed_catalogue_is_seen(
+    def test_changed_catalogue_is_detected(
         self, function: ModuleType, endpoint: Endpoint, s3: Any, clock: Clock
     ) -> None:
         ask(function)
@@ -380,7 +382,7 @@ class TestCache:
             lambda whole: module._packed([2, 3], np.zeros((2, 2)), ABOUT),  # type: ignore[arg-type]
         ],
     )
-    def test_a_damaged_file_is_made_anew(
+    def test_damaged_file_is_replaced(
         self, function: ModuleType, s3: Any, endpoint: Endpoint, clock: Clock, damage: Any
     ) -> None:
         before = ask(function)
@@ -393,7 +395,7 @@ class TestCache:
         assert movies == [2, 3, 5, 7, 9]
         assert vectors.tolist() == [list(PLANE[movie]) for movie in movies]
 
-    def test_another_models_file_under_the_same_name_is_made_anew(
+    def test_file_of_another_model_is_replaced(
         self, function: ModuleType, s3: Any, endpoint: Endpoint, clock: Clock
     ) -> None:
         """An endpoint deleted and made again may have the old configuration's name."""
@@ -403,7 +405,7 @@ class TestCache:
         function.library = library(s3, endpoint, clock)  # type: ignore[attr-defined]
         assert ask(function)["neighbours"][0]["movie_id"] == 3
 
-    def test_an_unwritable_bucket_still_answers(
+    def test_unwritable_bucket_does_not_prevent_answers(
         self, function: ModuleType, s3: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def denied(**_: Any) -> None:
@@ -412,7 +414,7 @@ class TestCache:
         monkeypatch.setattr(s3, "put_object", denied)
         assert ask(function)["neighbours"][0]["movie_id"] == 7
 
-    def test_while_the_endpoint_changes_nothing_is_kept(
+    def test_embeddings_during_an_endpoint_update_are_not_stored(
         self, function: ModuleType, s3: Any, endpoint: Endpoint
     ) -> None:
         endpoint.status = "Updating"
@@ -422,7 +424,7 @@ class TestCache:
         endpoint.places[9] = (0.5, 0.0)
         assert ask(function)["neighbours"][0]["movie_id"] == 9
 
-    def test_what_is_held_answers_while_the_endpoint_changes(
+    def test_cached_catalogue_answers_during_an_endpoint_update(
         self, function: ModuleType, endpoint: Endpoint, clock: Clock
     ) -> None:
         before = ask(function)
@@ -431,7 +433,7 @@ class TestCache:
         assert ask(function) == before
         assert endpoint.asked == []
 
-    def test_a_switch_amid_the_embedding_starts_over(
+    def test_model_change_during_embedding_restarts_it(
         self, function: ModuleType, s3: Any, endpoint: Endpoint
     ) -> None:
         whole, new = endpoint.invoke_endpoint, {**PLANE, 9: (0.5, 0.0)}
@@ -446,7 +448,7 @@ class TestCache:
         stored = s3.list_objects_v2(Bucket=BUCKET, Prefix=EMBEDDINGS)
         assert [one["Key"] for one in stored["Contents"]] == [self.key(endpoint)]
 
-    def test_an_endpoint_that_never_rests_is_told(
+    def test_constantly_changing_endpoint_is_reported(
         self, function: ModuleType, endpoint: Endpoint
     ) -> None:
         whole = endpoint.invoke_endpoint
@@ -457,7 +459,7 @@ class TestCache:
 
         endpoint.invoke_endpoint = restless  # type: ignore[method-assign]
         event = {"bucket_name": BUCKET, "movie_id_to_examine": 5}
-        assert "changed its model while it embedded the movies" in refusal(function, event)
+        assert "while embedding the movies" in refusal(function, event)
 
 
 BAD_EVENTS: list[tuple[object, str]] = [
@@ -502,29 +504,31 @@ MALFORMED = json.dumps(
 
 class TestErrors:
     @pytest.mark.parametrize(("event", "told"), BAD_EVENTS)
-    def test_bad_events(self, function: ModuleType, event: object, told: str) -> None:
+    def test_invalid_events_are_reported(
+        self, function: ModuleType, event: object, told: str
+    ) -> None:
         message = refusal(function, event)
         assert message.startswith("Bad event: ")
         assert told in message
 
-    def test_an_unknown_movie(self, function: ModuleType) -> None:
+    def test_unknown_movie_is_reported(self, function: ModuleType) -> None:
         event = {"bucket_name": BUCKET, "movie_id_to_examine": 1700}
         assert refusal(function, event) == (
-            "Movie 1700 is not among the 5 movies that s3://movies lists and the model knows; "
-            "ids run from 2 to 9."
+            "Movie 1700 is not among the 5 movies that are in s3://movies and known to the "
+            "model; ids range from 2 to 9."
         )
 
-    def test_a_missing_bucket(self, function: ModuleType) -> None:
+    def test_missing_bucket_is_reported(self, function: ModuleType) -> None:
         event = {"bucket_name": "no-such-bucket", "movie_id_to_examine": 5}
         assert refusal(function, event) == "Bucket no-such-bucket does not exist."
 
-    def test_a_missing_key(self, function: ModuleType, s3: Any) -> None:
+    def test_missing_key_is_reported(self, function: ModuleType, s3: Any) -> None:
         s3.delete_object(Bucket=BUCKET, Key=CATALOGUE)
         assert refusal(function, {"bucket_name": BUCKET, "movie_id_to_examine": 5}) == (
             f"s3://movies/{CATALOGUE} does not exist: upload the prepared data to this key."
         )
 
-    def test_a_forbidden_key(
+    def test_forbidden_key_is_reported(
         self, function: ModuleType, s3: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def head(**_: Any) -> None:
@@ -556,19 +560,21 @@ class TestErrors:
             ("[" * 100_000, "catalogue.json is malformed: "),
         ],
     )
-    def test_malformed_files(self, function: ModuleType, s3: Any, text: str, told: str) -> None:
+    def test_malformed_files_are_reported(
+        self, function: ModuleType, s3: Any, text: str, told: str
+    ) -> None:
         put(s3, text)
         assert told in refusal(function, {"bucket_name": BUCKET, "movie_id_to_examine": 5})
 
-    def test_an_empty_catalogue(self, function: ModuleType, s3: Any) -> None:
+    def test_empty_catalogue_is_reported(self, function: ModuleType, s3: Any) -> None:
         put(s3, catalogue({}))
         message = refusal(function, {"bucket_name": BUCKET, "movie_id_to_examine": 5})
         assert message == f"s3://movies/{CATALOGUE} lists no movies."
 
-    def test_a_lonely_movie(self, function: ModuleType, s3: Any) -> None:
+    def test_only_movie_has_no_neighbours(self, function: ModuleType, s3: Any) -> None:
         put(s3, catalogue({5: "Five (1995)"}))
         message = refusal(function, {"bucket_name": BUCKET, "movie_id_to_examine": 5})
-        assert message == "Movie 5 is the only one that the model knows."
+        assert message == "Movie 5 has no neighbours: the model knows no other movie."
 
     @pytest.mark.parametrize(
         ("status", "told"),
@@ -578,7 +584,7 @@ class TestErrors:
             ("Deleting", "Endpoint recommendationModel is Deleting."),
         ],
     )
-    def test_an_endpoint_out_of_service(
+    def test_endpoint_out_of_service_is_reported(
         self, function: ModuleType, endpoint: Endpoint, status: str, told: str
     ) -> None:
         endpoint.status = status
@@ -617,13 +623,13 @@ class TestErrors:
             ),
         ],
     )
-    def test_an_endpoint_that_fails(
+    def test_failing_endpoint_is_reported(
         self, function: ModuleType, endpoint: Endpoint, error: Exception, told: str
     ) -> None:
         endpoint.error = error
         assert refusal(function, {"bucket_name": BUCKET, "movie_id_to_examine": 5}) == told
 
-    def test_a_missing_endpoint(self, function: ModuleType, endpoint: Endpoint) -> None:
+    def test_missing_endpoint_is_reported(self, function: ModuleType, endpoint: Endpoint) -> None:
         def missing(**_: Any) -> None:
             raise client_error("ValidationException", "Could not find endpoint")
 
@@ -632,7 +638,7 @@ class TestErrors:
             function, {"bucket_name": BUCKET, "movie_id_to_examine": 5}
         )
 
-    def test_no_stack_trace_goes_along(self, function: ModuleType) -> None:
+    def test_errors_have_no_stack_trace(self, function: ModuleType) -> None:
         try:
             function.handler({}, None)
         except RetrievalError:
@@ -640,7 +646,7 @@ class TestErrors:
         else:
             pytest.fail("an empty event was answered")
 
-    def test_a_missing_variable_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_variable_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("ENDPOINT_NAME", raising=False)
         monkeypatch.delitem(sys.modules, "movie_retrieval.handler", raising=False)
         with pytest.raises(RetrievalError, match="Set ENDPOINT_NAME in this function's env"):

@@ -1,4 +1,4 @@
-"""The recommendation function: the workshop's sentences to the letter, and all that is beside."""
+"""The recommendation function: the workshop's exact sentences, and the other formats."""
 
 import importlib
 import json
@@ -98,7 +98,7 @@ class TestWorkshop:
             ),
         ],
     )
-    def test_sentences(
+    def test_workshop_event_returns_the_sentence(
         self, engine: ModuleType, kind: str, endpoint: str, scores: list[float], sentence: str
     ) -> None:
         with Stubber(engine.client) as stub:
@@ -109,33 +109,33 @@ class TestWorkshop:
             )
             assert engine.handler({"data": WORKSHOP_DATA, "type": kind}, None) == sentence
 
-    def test_the_pair_reaches_the_model(self, engine: ModuleType) -> None:
+    def test_pair_reaches_the_model(self, engine: ModuleType) -> None:
         model = Model(lambda user, movie: [user + movie / 1000])
         answer = ask(engine, model, {"data": WORKSHOP_DATA, "type": "rating"})
         assert answer == "The User will likely rate this movie to [789.286]"
 
     @pytest.mark.parametrize("name", ["rating", "recommendation"])
-    def test_sample_events_are_the_workshops(self, engine: ModuleType, name: str) -> None:
+    def test_sample_events_equal_the_workshops(self, engine: ModuleType, name: str) -> None:
         event = json.loads((EVENTS / f"{name}.json").read_text())
         assert event == {"data": WORKSHOP_DATA, "type": name}
 
 
 class TestStructured:
-    def test_rating_on_demand(self, engine: ModuleType) -> None:
+    def test_structured_format_returns_a_rating(self, engine: ModuleType) -> None:
         event = {"data": WORKSHOP_DATA, "type": "rating", "format": "structured"}
         assert ask(engine, Model(lambda *_: [3.5]), event) == {
             "type": "rating",
             "predictions": [{"user": 789, "movie": 286, "rating": 3.5}],
         }
 
-    def test_recommendation_of_an_object(self, engine: ModuleType) -> None:
+    def test_object_data_returns_a_recommendation(self, engine: ModuleType) -> None:
         event = {"data": json.loads(WORKSHOP_DATA), "type": "recommendation"}
         assert ask(engine, Model(lambda *_: [0.2, 0.8]), event) == {
             "type": "recommendation",
             "predictions": [{"user": 789, "movie": 286, "recommend": True, "probability": 0.8}],
         }
 
-    def test_an_object_can_ask_for_the_sentence(self, engine: ModuleType) -> None:
+    def test_sentence_format_of_an_object_returns_the_sentence(self, engine: ModuleType) -> None:
         event = {"data": json.loads(WORKSHOP_DATA), "type": "rating", "format": "sentence"}
         answer = ask(engine, Model(lambda *_: [4.0]), event)
         assert answer == "The User will likely rate this movie to [4.0]"
@@ -150,7 +150,7 @@ class TestStructured:
             {"user": 1, "movie": 20, "rating": 120},
         ]
 
-    def test_large_batches_are_split(self, engine: ModuleType) -> None:
+    def test_large_events_are_split(self, engine: ModuleType) -> None:
         model = Model(lambda _, movie: [movie / 2])
         movies = list(range(2 * CHUNK + 1))
         answer = ask(engine, model, {"user": 5, "movies": movies, "type": "rating"})
@@ -158,7 +158,7 @@ class TestStructured:
         assert sizes == [CHUNK, CHUNK, 1]
         assert [one["rating"] for one in answer["predictions"]] == [m / 2 for m in movies]
 
-    def test_the_largest_event_stays_below_an_endpoints_limit(self, engine: ModuleType) -> None:
+    def test_largest_event_stays_below_the_payload_limit(self, engine: ModuleType) -> None:
         model = Model(lambda *_: [1.0])
         movies = [2_999_999 - n for n in range(MAX_INSTANCES)]
         ask(engine, model, {"user": 2_999_999, "movies": movies, "type": "rating"})
@@ -174,13 +174,13 @@ class TestStructured:
             {"user": 7, "movie": 11, "recommend": False, "probability": 0.4},
         ]
 
-    def test_top_k_by_rating_and_more_than_there_are(self, engine: ModuleType) -> None:
+    def test_top_k_above_the_number_of_movies_returns_all(self, engine: ModuleType) -> None:
         event = {"type": "rating", "user": 7, "movies": [1, 3, 2], "top_k": 10}
         answer = ask(engine, Model(lambda _, movie: [float(movie)]), event)
         assert [one["movie"] for one in answer["predictions"]] == [3, 2, 1]
 
     @pytest.mark.parametrize("name", ["batch", "top_k"])
-    def test_sample_events(self, engine: ModuleType, name: str) -> None:
+    def test_sample_events_are_answered(self, engine: ModuleType, name: str) -> None:
         event = json.loads((EVENTS / f"{name}.json").read_text())
         width = 1 if event["type"] == "rating" else 2
         answer = ask(engine, Model(lambda *_: [0.5] * width), event)
@@ -191,7 +191,7 @@ class TestStructured:
 _OF_PYTHON = vars(logging.makeLogRecord({}))
 
 
-def test_the_log_says_how_much_was_asked_and_names_no_user(
+def test_log_contains_counts_and_no_users(
     engine: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "rec_engine")
@@ -226,16 +226,16 @@ BAD_EVENTS: list[tuple[object, str]] = [
     ({"data": "9" * 5_000, "type": "rating"}, "`data` is not JSON"),
     ({"data": '{"instances": [{"in0": [NaN], "in1": [1]}]}', "type": "rating"}, "NaN is no JSON"),
     ({"data": '{"instances": [{"in0": [1], "in1": [-Infinity]}]}', "type": "rating"}, "-Infinity"),
-    ({"data": "[]", "type": "rating"}, "`data` must hold an object"),
-    ({"data": None, "type": "rating"}, "`data` must hold an object"),
+    ({"data": "[]", "type": "rating"}, "`data` must contain an object"),
+    ({"data": None, "type": "rating"}, "`data` must contain an object"),
     ({"data": "{}", "type": "rating"}, "must be a list of instances, but it is missing"),
     ({"data": '{"instances": 5}', "type": "rating"}, "but it is 5"),
-    ({"data": '{"instances": [], "x": 1}', "type": "rating"}, '`data` holds unknown "x"'),
+    ({"data": '{"instances": [], "x": 1}', "type": "rating"}, '`data` has unknown "x"'),
     (data(), "`instances` is empty"),
     (data(5), "instance 0 must be an object with in0 and in1, not 5"),
     (data({"in0": [1]}), "instance 0 lacks in1, the movie id in a list"),
     (data({"in1": [1]}), "instance 0 lacks in0, the user id in a list"),
-    (data({"in0": [1], "in1": [2], "in2": [3]}), 'instance 0 holds unknown "in2"'),
+    (data({"in0": [1], "in1": [2], "in2": [3]}), 'instance 0 has unknown "in2"'),
     (data({"in0": 1, "in1": [2]}), "instance 0: in0 must be a list of one user id, not 1"),
     (data({"in0": [], "in1": [2]}), "in0 must be a list of one user id, not []"),
     (data({"in0": [1, 2], "in1": [2]}), "in0 must be a list of one user id, not [1, 2]"),
@@ -245,7 +245,7 @@ BAD_EVENTS: list[tuple[object, str]] = [
     (data({"in0": ["1"], "in1": [2]}), 'not "1"'),
     (data({"in0": [1], "in1": [None]}), "not null"),
     (data({"in0": [3_000_000], "in1": [1]}), "not 3000000"),
-    (data(*[{"in0": [1], "in1": [1]}] * 10_001), "holds 10,001 instances"),
+    (data(*[{"in0": [1], "in1": [1]}] * 10_001), "has 10,001 instances"),
     ({"type": "rating", "user": 1}, "`movies` must be a list of movie ids, but it is missing"),
     ({"type": "rating", "movies": [1]}, "`user` is missing"),
     ({"type": "rating", "user": 1, "movies": []}, "`movies` is empty"),
@@ -263,23 +263,23 @@ BAD_EVENTS: list[tuple[object, str]] = [
 
 class TestBadEvents:
     @pytest.mark.parametrize(("event", "told"), BAD_EVENTS)
-    def test_each_is_told(self, engine: ModuleType, event: object, told: str) -> None:
+    def test_error_is_reported(self, engine: ModuleType, event: object, told: str) -> None:
         message = refusal(engine, event)
         assert told in message
         assert message.startswith("Bad event: ")
         assert len(message) < 2_000
 
-    def test_all_problems_at_once(self, engine: ModuleType) -> None:
+    def test_problems_are_all_reported_at_once(self, engine: ModuleType) -> None:
         message = refusal(engine, {"type": "x", **{"data": data({"in0": [-1]})["data"]}})
         assert "`type`" in message
         assert "not -1" in message
         assert "lacks in1" in message
 
-    def test_a_long_list_of_problems_is_cut(self, engine: ModuleType) -> None:
+    def test_long_list_of_problems_is_truncated(self, engine: ModuleType) -> None:
         message = refusal(engine, {"type": "rating", "user": 1, "movies": [-1] * 50})
         assert "; and 40 more" in message
 
-    def test_no_stack_trace_goes_along(self, engine: ModuleType) -> None:
+    def test_errors_have_no_stack_trace(self, engine: ModuleType) -> None:
         """Lambda's runtime sends what `traceback` extracts; for our own errors that is nothing."""
         try:
             ask(engine, None, {})
@@ -288,7 +288,7 @@ class TestBadEvents:
         else:
             pytest.fail("an empty event was answered")
 
-    def test_a_bug_keeps_its_stack_trace(self, engine: ModuleType) -> None:
+    def test_bugs_keep_their_stack_trace(self, engine: ModuleType) -> None:
         try:
             ask(engine, None, {"data": WORKSHOP_DATA, "type": "rating"})  # None is no client
         except AttributeError:
@@ -321,12 +321,12 @@ class TestEndpointErrors:
             ),
             (
                 client_error("ModelError", "Received server error (500)", OriginalStatusCode=500),
-                "The model behind endpoint ratingModel failed; its log tells more. "
-                "It said: Received server error (500)",
+                "The model behind endpoint ratingModel failed; see its log. "
+                "It returned: Received server error (500)",
             ),
             (
                 client_error("ValidationError", "Endpoint ratingModel of account 1 not found."),
-                "Endpoint ratingModel cannot be invoked; does it exist, is it in service? "
+                "Endpoint ratingModel cannot be invoked; does it exist, and is it in service? "
                 "(Endpoint ratingModel of account 1 not found.)",
             ),
             (
@@ -346,7 +346,7 @@ class TestEndpointErrors:
             ),
             (
                 client_error("InternalFailure", "oops"),
-                "Endpoint ratingModel did not answer: InternalFailure: oops",
+                "Endpoint ratingModel did not respond: InternalFailure: oops",
             ),
             (
                 EndpointConnectionError(endpoint_url="http://x"),
@@ -355,7 +355,7 @@ class TestEndpointErrors:
             ),
         ],
     )
-    def test_each_is_told(self, engine: ModuleType, error: Exception, told: str) -> None:
+    def test_error_is_reported(self, engine: ModuleType, error: Exception, told: str) -> None:
         with pytest.raises(RecommendationError) as caught:
             ask(engine, Failing(error), {"data": WORKSHOP_DATA, "type": "rating"})
         assert str(caught.value) == told
@@ -373,7 +373,7 @@ class TestEndpointErrors:
             {"predictions": [{"scores": [1.0]}, {"scores": [1.0]}]},
         ],
     )
-    def test_another_models_answer_is_refused(self, engine: ModuleType, body: object) -> None:
+    def test_response_of_another_model_is_refused(self, engine: ModuleType, body: object) -> None:
         class Other:
             def invoke_endpoint(self, **_: Any) -> dict[str, Any]:
                 return reply(body)
@@ -381,7 +381,7 @@ class TestEndpointErrors:
         with pytest.raises(RecommendationError, match=r"1 score\(s\) for each of 1 instance"):
             ask(engine, Other(), {"data": WORKSHOP_DATA, "type": "rating"})
 
-    def test_throttling_is_tried_again(self, engine: ModuleType) -> None:
+    def test_throttled_call_is_retried(self, engine: ModuleType) -> None:
         answers = [
             http(429, {"message": "Rate exceeded"}, {"x-amzn-errortype": "ThrottlingException"}),
             http(503, {"message": "busy"}, {"x-amzn-errortype": "ServiceUnavailable"}),
@@ -397,7 +397,7 @@ class TestEndpointErrors:
 
 
 @pytest.mark.parametrize("missing", ["ENDPOINT_NAME_RATING", "ENDPOINT_NAME_REC"])
-def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.setenv("ENDPOINT_NAME_RATING", "a")
     monkeypatch.setenv("ENDPOINT_NAME_REC", "b")
     monkeypatch.delenv(missing)
@@ -450,7 +450,9 @@ def watching() -> Model:
 
 
 class TestRanking:
-    def test_rank_by_popularity_multiplies_odds_by_the_square(self, ranking: ModuleType) -> None:
+    def test_rank_by_popularity_multiplies_odds_by_the_squared_count(
+        self, ranking: ModuleType
+    ) -> None:
         model = watching()
         answer = ask(ranking, model, {**RANKED, "movies": [1, 2, 3]})
         assert answer["type"] == "recommendation"
@@ -463,7 +465,7 @@ class TestRanking:
         assert scores == pytest.approx([129.3333, 100, 99], rel=1e-5)
         assert {request["EndpointName"] for request in model.asked} == {"retrievalModel"}
 
-    def test_rank_by_popularity_of_a_movie_that_is_not_listed_counts_no_ratings(
+    def test_rank_by_popularity_of_an_unlisted_movie_counts_zero_ratings(
         self, ranking: ModuleType
     ) -> None:
         (one,) = ask(ranking, watching(), {**RANKED, "movies": [4]})["predictions"]
@@ -473,16 +475,14 @@ class TestRanking:
         answer = ask(ranking, watching(), {**RANKED, "movies": [1, 2, 3], "top_k": 2})
         assert [one["movie"] for one in answer["predictions"]] == [2, 1]
 
-    def test_rank_by_popularity_of_the_workshops_data_is_an_object(
+    def test_rank_by_popularity_of_workshop_data_returns_an_object(
         self, ranking: ModuleType
     ) -> None:
         data = json.dumps({"instances": [{"in0": [7], "in1": [1]}]})
         event = {"type": "recommendation", "data": data, "rank_by": "popularity_adjusted"}
         assert ask(ranking, watching(), event)["predictions"][0]["movie"] == 1
 
-    def test_rank_by_popularity_over_http_answers_and_refuses_likewise(
-        self, ranking: ModuleType
-    ) -> None:
+    def test_rank_by_popularity_over_http_behaves_equally(self, ranking: ModuleType) -> None:
         def told(**members: Any) -> tuple[int, Any]:
             body = json.dumps({"user": 7, "movies": [1, 2, 3]} | members)
             event = {"routeKey": "r", "requestContext": {}, "rawPath": "/recommendation"}
@@ -501,7 +501,7 @@ class TestRanking:
         assert status == 502
         assert found["message"].startswith(f"s3://movies/{CATALOGUE} does not exist")
 
-    def test_rank_by_popularity_reads_a_catalogue_once_a_minute_at_the_most(
+    def test_rank_by_popularity_reads_the_catalogue_at_most_once_a_minute(
         self, ranking: ModuleType, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         s3 = boto3.client("s3", region_name="us-east-1")
@@ -523,15 +523,15 @@ class TestRanking:
         [
             ({"rank_by": "fame"}, '`rank_by` must be "popularity_adjusted", not "fame"'),
             ({"rank_by": None}, '`rank_by` must be "popularity_adjusted", not null'),
-            ({"type": "rating"}, '`rank_by` goes with the type "recommendation"'),
+            ({"type": "rating"}, '`rank_by` requires the type "recommendation"'),
             ({"format": "sentence"}, "answers one pair, with no `rank_by`"),
             (
                 {"rank_by": "fame", "type": "rating", "top_k": 0, "movies": []},
-                "`rank_by` goes with the type",
+                "`rank_by` requires the type",
             ),
         ],
     )
-    def test_rank_by_what_cannot_be_is_refused_with_all_problems(
+    def test_rank_by_invalid_value_is_refused_with_all_problems(
         self, engine: ModuleType, event: dict[str, Any], told: str
     ) -> None:
         message = refusal(engine, {**RANKED, "movies": [1], **event})
@@ -548,7 +548,7 @@ class TestRanking:
         message = refusal(engine, {**event, "rank_by": "popularity_adjusted"})
         assert "`rank_by` ranks the movies of one user, but `data` names several" in message
 
-    def test_rank_by_popularity_without_its_variables_says_which(
+    def test_rank_by_popularity_without_its_variables_names_them(
         self, engine: ModuleType, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in ("ENDPOINT_NAME_RANKING", "BUCKET_NAME"):
@@ -557,7 +557,7 @@ class TestRanking:
         message = refusal(engine, {**RANKED, "movies": [1]})
         assert "set ENDPOINT_NAME_RANKING and BUCKET_NAME in its environment" in message
 
-    def test_the_rule_is_that_of_recsys(self) -> None:
+    def test_ranking_rule_equals_recsys(self) -> None:
         """Functions cannot import it: so it is written twice, and must be the same."""
         draw = np.random.default_rng(0)
         chances = [0, 1, 1e-9, 1 - 1e-9, 0.5, *draw.random(1_000).tolist()]

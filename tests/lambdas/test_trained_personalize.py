@@ -271,13 +271,13 @@ class TestImport:
         Framework().run("Create", wait("DatasetImportJob", stack.id), resource.WAIT)
         return [one["jobName"] for one in personalize.imports()]
 
-    def test_the_same_again_imports_nothing(self, personalize: Personalize) -> None:
+    def test_import_of_the_same_data_does_nothing(self, personalize: Personalize) -> None:
         stack = Framework()
         (name,) = self.imported(personalize, "a", stack)
         assert stack.id == f"{HOME}:dataset-import-job/{name}"
         assert self.imported(personalize, "a", stack) == [name]
 
-    def test_data_can_change_there_and_back_again(self, personalize: Personalize) -> None:
+    def test_import_can_return_to_earlier_data(self, personalize: Personalize) -> None:
         stack = Framework()
         first, second = [self.imported(personalize, inputs, stack) for inputs in "ab"][-1]
         for name, inputs in ((first, "a"), (second, "b"), (first, "a")):
@@ -287,7 +287,7 @@ class TestImport:
             assert names == [*before, f"{name}--{len(again) + 1}"]
             assert stack.id == f"{HOME}:dataset-import-job/{name}", "what was there before goes"
 
-    def test_going_back_waits_for_the_import_that_is_under_way(
+    def test_import_of_earlier_data_waits_for_a_running_import(
         self, personalize: Personalize
     ) -> None:
         """As when a deployment of new data is rolled back in the midst of it."""
@@ -303,7 +303,7 @@ class TestImport:
         stack.run("Update", data("a"), between=finish)
         assert [one["jobName"] for one in personalize.imports()][2:] == [f"{first}--2"]
 
-    def test_an_import_that_failed_changed_nothing(self, personalize: Personalize) -> None:
+    def test_failed_import_is_ignored(self, personalize: Personalize) -> None:
         stack = Framework()
         names = self.imported(personalize, "a", stack)
         stack.run("Update", data("b"))
@@ -315,7 +315,7 @@ class TestImport:
         third = personalize.imports()[2]["jobName"]
         assert third.endswith("--2") and not third.startswith(names[0])
 
-    def test_what_others_add_counts_as_theirs(self, personalize: Personalize) -> None:
+    def test_import_of_others_supersedes(self, personalize: Personalize) -> None:
         """Incremental imports leave ours in the dataset."""
         stack = Framework()
         names = self.imported(personalize, "a", stack)
@@ -324,12 +324,12 @@ class TestImport:
         )
         assert self.imported(personalize, "a", stack) == [*names, "by-hand"]
 
-    def test_a_dataset_made_anew_is_empty(self, personalize: Personalize) -> None:
+    def test_recreated_dataset_is_imported_again(self, personalize: Personalize) -> None:
         (first,) = self.imported(personalize, "a", Framework())
         personalize.dataset_made = next(personalize.clock)
         assert self.imported(personalize, "a", Framework()) == [first, f"{first}--2"]
 
-    def test_delete_waits_for_the_end(self, personalize: Personalize) -> None:
+    def test_delete_waits_for_a_running_import(self, personalize: Personalize) -> None:
         stack = Framework()
         stack.run("Create", data())
         stack.run(
@@ -339,7 +339,7 @@ class TestImport:
         )
         assert stack.polls == 4
 
-    def test_a_full_quota_is_waited_out(self, personalize: Personalize) -> None:
+    def test_full_quota_is_waited_for(self, personalize: Personalize) -> None:
         personalize.importing = 0
         stack = Framework()
         stack.run(
@@ -349,7 +349,7 @@ class TestImport:
 
 
 class TestSolution:
-    def test_is_complete_when_it_is_active(self, personalize: Personalize) -> None:
+    def test_solution_is_complete_when_active(self, personalize: Personalize) -> None:
         stack = Framework()
         data = stack.run("Create", SOLUTION)
         made = personalize.things[data["Arn"]]
@@ -357,9 +357,7 @@ class TestSolution:
         assert (made["performAutoTraining"], made["performHPO"]) == (False, False)
         assert stack.id == data["Arn"] == f"{HOME}:solution/{data['Name']}"
 
-    def test_delete_stops_every_training_first(
-        self, personalize: Personalize, solution: str
-    ) -> None:
+    def test_delete_stops_trainings_first(self, personalize: Personalize, solution: str) -> None:
         for number in range(2):
             personalize.CreateSolutionVersion({"solutionArn": solution, "name": f"other-{number}"})
         personalize.turn("CREATE IN_PROGRESS", "/0000000[1]$")
@@ -374,7 +372,7 @@ class TestSolution:
 
 
 class TestVersion:
-    def test_returns_at_once_and_is_found_by_its_name(
+    def test_version_returns_at_once_and_is_found_by_name(
         self, personalize: Personalize, solution: str
     ) -> None:
         for _ in range(2):
@@ -384,7 +382,7 @@ class TestVersion:
         (name,) = personalize.named()
         assert stack.id == f"{solution}/{name}"
 
-    def test_the_waiter_gives_the_services_own_arn_and_the_metrics(
+    def test_waiter_returns_the_arn_and_metrics(
         self, personalize: Personalize, solution: str
     ) -> None:
         stack, waiter = Framework(), Framework()
@@ -400,7 +398,7 @@ class TestVersion:
         assert json.loads(data["Metrics"]) == {"coverage": 0.1235}
         assert waiter.polls == 4
 
-    def test_new_data_make_a_new_version_of_the_same_solution(
+    def test_new_data_create_a_version_of_the_same_solution(
         self, personalize: Personalize, solution: str
     ) -> None:
         stack = Framework()
@@ -415,7 +413,7 @@ class TestVersion:
         assert len(personalize.named()) == 2, "nothing deletes a version but its solution's end"
 
     @pytest.mark.parametrize("status", ["CREATE FAILED", "CREATE STOPPED", "CREATE_STOPPED"])
-    def test_a_failed_one_is_made_anew_under_the_next_name(
+    def test_failed_version_is_retried_under_the_next_name(
         self, personalize: Personalize, solution: str, status: str
     ) -> None:
         for attempt in range(3):
@@ -426,7 +424,7 @@ class TestVersion:
         assert (second, third) == (f"{first}--2", f"{first}--3")
 
     @pytest.mark.parametrize("status", ["CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING"])
-    def test_delete_ends_the_training(
+    def test_delete_stops_the_training(
         self, personalize: Personalize, solution: str, status: str
     ) -> None:
         stack = Framework()
@@ -436,7 +434,7 @@ class TestVersion:
         (last,) = personalize._versions(solution)
         assert last["status"] == "CREATE STOPPED"
 
-    def test_delete_of_one_whose_solution_is_gone(
+    def test_delete_without_the_solution_succeeds(
         self, personalize: Personalize, solution: str
     ) -> None:
         stack = Framework()
@@ -444,7 +442,7 @@ class TestVersion:
         personalize.things.clear()
         stack.run("Delete", version(solution))
 
-    def test_a_failure_is_told(self, personalize: Personalize, solution: str) -> None:
+    def test_training_failure_is_reported(self, personalize: Personalize, solution: str) -> None:
         stack = Framework()
         stack.run("Create", version(solution))
         personalize.turn("CREATE FAILED", "/0", failureReason="too few interactions")
@@ -453,7 +451,7 @@ class TestVersion:
 
 
 class TestRecommender:
-    def test_lives(self, personalize: Personalize) -> None:
+    def test_recommender_is_created_updated_and_deleted(self, personalize: Personalize) -> None:
         stack = Framework()
         stack.run("Create", RECOMMENDER)
         assert personalize.things[str(stack.id)]["status"] == "CREATE PENDING"
@@ -463,7 +461,7 @@ class TestRecommender:
         stack.run("Delete", RECOMMENDER)
         assert personalize.things == {}
 
-    def test_delete_waits_for_one_that_is_made(self, personalize: Personalize) -> None:
+    def test_delete_waits_for_a_recommender_in_creation(self, personalize: Personalize) -> None:
         stack = Framework()
         stack.run("Create", RECOMMENDER)
         stack.run(
@@ -475,7 +473,7 @@ class TestRecommender:
         assert stack.polls > 5
 
     @pytest.mark.parametrize("status", ["INACTIVE", "CREATE FAILED"])
-    def test_delete_takes_any_that_rests(self, personalize: Personalize, status: str) -> None:
+    def test_delete_accepts_any_stable_status(self, personalize: Personalize, status: str) -> None:
         stack = Framework()
         stack.run("Create", RECOMMENDER)
         personalize.turn(status)
@@ -531,13 +529,13 @@ OPERATIONS = (
 
 
 class TestFaults:
-    def test_a_life_makes_every_call(self, personalize: Personalize) -> None:
+    def test_lifecycle_makes_every_call(self, personalize: Personalize) -> None:
         life(personalize)
         assert set(personalize.calls) == set(OPERATIONS)
 
     @pytest.mark.parametrize("operation", OPERATIONS)
     @pytest.mark.parametrize("fault", [throttled, broken, unreachable])
-    def test_transient(
+    def test_transient_fault_is_retried(
         self, personalize: Personalize, operation: str, fault: Callable[[], Answer]
     ) -> None:
         personalize.faults[operation] = [fault] * 8  # more than one call's own retries
@@ -545,13 +543,16 @@ class TestFaults:
         assert personalize.faults[operation] == []
 
     @pytest.mark.parametrize("operation", OPERATIONS)
-    def test_lost_answers(self, personalize: Personalize, operation: str) -> None:
+    def test_lost_responses_are_tolerated(self, personalize: Personalize, operation: str) -> None:
         personalize.lost[operation] = 4
         life(personalize)
         assert len(personalize.named()) == 0
 
     @pytest.mark.parametrize("operation", OPERATIONS)
-    def test_denied(self, personalize: Personalize, operation: str) -> None:
+    def test_denied_call_is_reported(
+        self, personalize: Personalize, monkeypatch: pytest.MonkeyPatch, operation: str
+    ) -> None:
+        monkeypatch.setattr(resource, "SETTLING", 0)
         personalize.faults[operation] = [denied]
         with pytest.raises(TrainedResourceError, match="is not authorized to perform"):
             life(personalize)

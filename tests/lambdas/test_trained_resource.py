@@ -252,10 +252,10 @@ def traces() -> list[str]:
 
 
 class TestName:
-    def test_is_the_digest_of_the_properties(self) -> None:
+    def test_name_contains_the_digest_of_the_properties(self) -> None:
         assert name_of("TrainingJob", PROPERTIES) == NAME
 
-    def test_spelling_of_scalars_and_order_do_not_matter(self) -> None:
+    def test_name_ignores_order_and_scalar_types(self) -> None:
         request = dict(reversed(REQUEST.items()))
         request["EnableNetworkIsolation"] = True
         request["ResourceConfig"] = REQUEST["ResourceConfig"] | {"InstanceCount": 1}
@@ -269,12 +269,12 @@ class TestName:
             {"NamePrefix": "recommender-other"},
         ],
     )
-    def test_any_change_changes_it(self, change: dict[str, Any]) -> None:
+    def test_name_changes_with_any_property(self, change: dict[str, Any]) -> None:
         assert name_of("TrainingJob", PROPERTIES | change) != NAME
 
 
 class TestCreate:
-    def test_makes_the_job_and_returns_at_once(
+    def test_create_starts_the_job_and_returns_at_once(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         assert stack.run("Create", PROPERTIES) == {"Name": NAME, "Arn": ARN}
@@ -290,14 +290,16 @@ class TestCreate:
         # these are strings in the API too
         assert made["HyperParameters"] == {"epochs": "20", "tied_token_embedding_weight": "False"}
 
-    def test_on_event_calls_nothing(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_on_event_makes_no_calls(self, sagemaker: SageMaker, stack: Framework) -> None:
         for kind in ("Create", "Update", "Delete"):
             stack.id = ARN
             handler.on_event(stack.request(kind, PROPERTIES), None)
         assert sagemaker.calls == []
 
     @pytest.mark.parametrize("status", ["InProgress", "Completed"])
-    def test_finds_it_made(self, sagemaker: SageMaker, stack: Framework, status: str) -> None:
+    def test_create_finds_an_existing_job(
+        self, sagemaker: SageMaker, stack: Framework, status: str
+    ) -> None:
         stack.run("Create", PROPERTIES)
         sagemaker.finish(NAME, status)
         again = Framework()
@@ -305,7 +307,7 @@ class TestCreate:
         assert sagemaker.created == 1
 
     @pytest.mark.parametrize("status", ["Failed", "Stopped"])
-    def test_makes_a_failed_one_anew(
+    def test_create_replaces_a_failed_job(
         self, sagemaker: SageMaker, stack: Framework, status: str
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -316,7 +318,7 @@ class TestCreate:
         assert sagemaker.jobs[NAME]["TrainingJobStatus"] == "InProgress"
         assert traces() == []
 
-    def test_waits_for_one_that_is_stopping_and_makes_it_anew(
+    def test_create_waits_for_a_stopping_job_and_replaces_it(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -325,7 +327,7 @@ class TestCreate:
         Framework().run("Create", PROPERTIES)
         assert sagemaker.created == 2
 
-    def test_a_race_is_won_once(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_concurrent_creates_start_one_job(self, sagemaker: SageMaker, stack: Framework) -> None:
         """Another call makes the job between our looking and our creating."""
         other = Framework()
 
@@ -337,13 +339,13 @@ class TestCreate:
         assert stack.run("Create", PROPERTIES) == other.data == {"Name": NAME, "Arn": ARN}
         assert sagemaker.created == 1
 
-    def test_a_new_role_may_need_a_moment(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_new_role_is_retried(self, sagemaker: SageMaker, stack: Framework) -> None:
         text = f"Could not assume role {ROLE}. Please ensure that the role exists"
         sagemaker.faults["CreateTrainingJob"] = [lambda: refusal("ValidationException", text)] * 2
         stack.run("Create", PROPERTIES)
         assert (sagemaker.created, stack.polls) == (1, 3)
 
-    def test_but_not_for_ever(
+    def test_new_role_is_not_retried_forever(
         self, sagemaker: SageMaker, stack: Framework, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         text = f"Could not assume role {ROLE}"
@@ -352,7 +354,7 @@ class TestCreate:
         with pytest.raises(TrainedResourceError, match="Could not assume role"):
             stack.run("Create", PROPERTIES)
 
-    def test_a_quota_is_told(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_quota_error_is_reported(self, sagemaker: SageMaker, stack: Framework) -> None:
         text = "The account-level service limit 'ml.p3 for training job usage' is 0 Instances"
         sagemaker.faults["CreateTrainingJob"] = [lambda: refusal("ResourceLimitExceeded", text)]
         with pytest.raises(TrainedResourceError, match=re.escape(text)):
@@ -397,7 +399,7 @@ class TestUpdate:
         "Request": REQUEST | {"HyperParameters": {"epochs": "2"}}
     }
 
-    def test_a_change_makes_a_new_one_and_leaves_the_old(
+    def test_update_with_a_change_creates_a_new_job(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -406,13 +408,15 @@ class TestUpdate:
         assert stack.id != ARN
         assert len(sagemaker.jobs) == 2
 
-    def test_no_change_keeps_the_id(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_update_without_a_change_keeps_the_id(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
         stack.run("Create", PROPERTIES)
         stack.run("Update", PROPERTIES)
         assert stack.id == ARN
         assert sagemaker.created == 1
 
-    def test_rollback_finds_the_old_one_and_deletes_the_new(
+    def test_rollback_finds_the_old_job_and_deletes_the_new_one(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -428,14 +432,18 @@ class TestUpdate:
 
 
 class TestDelete:
-    def test_of_a_finished_job_leaves_nothing(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_delete_of_a_finished_job_leaves_nothing(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
         stack.run("Create", PROPERTIES)
         sagemaker.finish(NAME)
         leave_traces(NAME)
         stack.run("Delete", PROPERTIES)
         assert (sagemaker.jobs, traces(), stack.polls) == ({}, [], 1)
 
-    def test_of_a_running_job_stops_it_first(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_delete_of_a_running_job_stops_it_first(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
         stack.run("Create", PROPERTIES)
         sagemaker.lasts = 3
         leave_traces(NAME)
@@ -443,7 +451,7 @@ class TestDelete:
         assert (sagemaker.jobs, traces()) == ({}, [])
         assert sagemaker.calls.count("StopTrainingJob") == 1
 
-    def test_touches_nothing_of_another(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_delete_keeps_other_jobs_files(self, sagemaker: SageMaker, stack: Framework) -> None:
         stack.run("Create", PROPERTIES)
         sagemaker.finish(NAME)
         leave_traces(NAME)
@@ -451,7 +459,7 @@ class TestDelete:
         stack.run("Delete", PROPERTIES)
         assert traces() == [f"out/{NAME}0/output/model.tar.gz", f"{NAME}0/algo-1-1"]
 
-    def test_many_traces_go_in_several_calls(
+    def test_delete_of_many_files_takes_several_calls(
         self, sagemaker: SageMaker, stack: Framework, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -464,18 +472,20 @@ class TestDelete:
         stack.run("Delete", PROPERTIES)
         assert (sagemaker.jobs, traces(), stack.polls) == ({}, [], 3)
 
-    def test_of_nothing(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_delete_of_a_missing_job_succeeds(self, sagemaker: SageMaker, stack: Framework) -> None:
         stack.id = ARN
         stack.run("Delete", PROPERTIES)
         stack.run("Delete", PROPERTIES)
         assert stack.polls == 1
 
-    def test_of_a_vanished_job_and_bucket(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_delete_without_job_and_bucket_succeeds(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
         client("s3").delete_bucket(Bucket="movies")
         stack.id = ARN
         stack.run("Delete", PROPERTIES)
 
-    def test_of_a_vanished_job_cleans_its_traces(
+    def test_delete_of_a_missing_job_cleans_up(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         leave_traces(NAME)
@@ -486,7 +496,7 @@ class TestDelete:
     @pytest.mark.parametrize(
         "properties", [{}, {"Kind": "Gone"}, PROPERTIES | {"Request": "x", "NamePrefix": ["y"]}]
     )
-    def test_needs_no_properties(
+    def test_delete_needs_no_properties(
         self, sagemaker: SageMaker, stack: Framework, properties: dict[str, Any]
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -495,7 +505,7 @@ class TestDelete:
         stack.run("Delete", properties)
         assert (sagemaker.jobs, traces()) == ({}, [])
 
-    def test_with_an_unknown_id_finds_what_the_properties_describe(
+    def test_delete_with_an_unknown_id_uses_the_properties(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         """The answer to Create was lost, so CloudFormation made an id up."""
@@ -505,14 +515,14 @@ class TestDelete:
         stack.run("Delete", PROPERTIES)
         assert sagemaker.jobs == {}
 
-    def test_with_an_unknown_id_and_properties_succeeds(
+    def test_delete_with_unknown_id_and_properties_succeeds(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         stack.id = "unknown"
         stack.run("Delete", {"Kind": "Unknown"})
         assert sagemaker.calls == []
 
-    def test_of_one_that_ends_while_it_is_stopped(
+    def test_delete_of_a_job_that_ends_meanwhile_succeeds(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         def ends() -> Answer:
@@ -549,14 +559,14 @@ FAULTS = [throttled, broken, unreachable]
 
 
 class TestFaults:
-    """Whatever a call answers, the same request ends well, or ends told and ends well repeated."""
+    """Each request succeeds, or fails with a message and succeeds when repeated."""
 
     def life(self, sagemaker: SageMaker, stack: Framework) -> None:
-        """Create, fail, create anew, delete while it runs."""
+        """Create, fail, create again, delete while running."""
         created_anew(sagemaker, stack)
         deleted(sagemaker, stack)
 
-    def test_a_life_makes_every_call(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_lifecycle_makes_every_call(self, sagemaker: SageMaker, stack: Framework) -> None:
         self.life(sagemaker, stack)
         assert set(sagemaker.calls) == set(OPERATIONS)
         assert (sagemaker.created, sagemaker.jobs, traces()) == (2, {}, [])
@@ -564,7 +574,7 @@ class TestFaults:
     @pytest.mark.parametrize("fault", FAULTS)
     @pytest.mark.parametrize("operation", OPERATIONS)
     @pytest.mark.parametrize("times", [1, 7])
-    def test_transient(
+    def test_transient_fault_is_retried(
         self,
         sagemaker: SageMaker,
         stack: Framework,
@@ -572,7 +582,7 @@ class TestFaults:
         fault: Callable[[], Answer],
         times: int,
     ) -> None:
-        """More often than the client tries by itself, so polling has to carry it."""
+        """More often than the client retries, so polling has to retry."""
         sagemaker.faults[operation] = [fault] * times
         self.life(sagemaker, stack)
         assert sagemaker.faults[operation] == []
@@ -580,7 +590,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("operation", OPERATIONS)
     @pytest.mark.parametrize("times", [1, 3, 7])
-    def test_lost_answers(
+    def test_lost_responses_are_tolerated(
         self, sagemaker: SageMaker, stack: Framework, operation: str, times: int
     ) -> None:
         sagemaker.lost[operation] = times
@@ -588,14 +598,14 @@ class TestFaults:
         assert (sagemaker.created, sagemaker.jobs, traces()) == (2, {}, [])
 
     @pytest.mark.parametrize("operation", ["CreateTrainingJob", "DescribeTrainingJob"])
-    def test_creation_denied_before_the_roles_change_holds_is_repeated(
+    def test_create_denied_while_iam_settles_is_retried(
         self, sagemaker: SageMaker, stack: Framework, operation: str
     ) -> None:
         sagemaker.faults[operation] = [denied] * 5
         stack.run("Create", PROPERTIES)
         assert sagemaker.created == 1
 
-    def test_deletion_denied_before_the_roles_change_holds_is_repeated(
+    def test_delete_denied_while_iam_settles_is_retried(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -605,7 +615,7 @@ class TestFaults:
         assert (sagemaker.jobs, traces()) == ({}, [])
 
     @pytest.mark.parametrize("operation", ["CreateTrainingJob", "DescribeTrainingJob"])
-    def test_denied_creation_is_told_and_deletion_follows(
+    def test_denied_create_is_reported_and_deleted(
         self,
         sagemaker: SageMaker,
         stack: Framework,
@@ -623,7 +633,7 @@ class TestFaults:
     @pytest.mark.parametrize(
         "operation", ["DescribeTrainingJob", "StopTrainingJob", "DeleteTrainingJob"]
     )
-    def test_denied_deletion_is_told_and_can_be_repeated(
+    def test_denied_delete_is_reported_and_repeatable(
         self,
         sagemaker: SageMaker,
         stack: Framework,
@@ -639,7 +649,7 @@ class TestFaults:
         assert (sagemaker.jobs, traces()) == ({}, [])
 
     @pytest.mark.parametrize("crash", range(1, 9))
-    def test_a_crash_at_any_call_of_a_deletion(
+    def test_crash_at_any_call_of_a_delete_is_recoverable(
         self, sagemaker: SageMaker, stack: Framework, crash: int
     ) -> None:
         """The function is killed after its n-th call had its effect: a repeated Delete ends it."""
@@ -653,7 +663,7 @@ class TestFaults:
         assert (sagemaker.jobs, traces()) == ({}, [])
 
     @pytest.mark.parametrize("crash", [1, 2])
-    def test_a_crash_at_any_call_of_a_creation(
+    def test_crash_at_any_call_of_a_create_is_recoverable(
         self, sagemaker: SageMaker, stack: Framework, crash: int
     ) -> None:
         self.crash_at(sagemaker, crash)
@@ -682,8 +692,10 @@ class TestFaults:
                 events.register_last("after-call", killed, unique_id="crash")
 
     @pytest.mark.parametrize("kind", ["Create", "Delete"])
-    def test_duplicate_events(self, sagemaker: SageMaker, stack: Framework, kind: str) -> None:
-        """Two executions of one request, step by step beside one another."""
+    def test_duplicate_events_create_one_job(
+        self, sagemaker: SageMaker, stack: Framework, kind: str
+    ) -> None:
+        """Two executions of one request, interleaved step by step."""
         if kind == "Delete":
             stack.run("Create", PROPERTIES)
             leave_traces(NAME)
@@ -701,7 +713,7 @@ class TestFaults:
             assert (sagemaker.jobs, traces()) == ({}, [])
 
     @pytest.mark.parametrize("service", ["s3", "logs"])
-    def test_denied_cleaning_keeps_the_job_for_the_next_try(
+    def test_denied_clean_up_keeps_the_job(
         self,
         sagemaker: SageMaker,
         stack: Framework,
@@ -725,7 +737,7 @@ class TestFaults:
 
 
 class Killed(BaseException):
-    """The process ends here; nothing of ours may catch it."""
+    """The process ends here; no code may catch it."""
 
 
 def wait(final: str = "true", seconds: str = "3000", **more: Any) -> dict[str, Any]:
@@ -734,7 +746,9 @@ def wait(final: str = "true", seconds: str = "3000", **more: Any) -> dict[str, A
 
 class TestWait:
     @pytest.mark.parametrize("final", ["true", "false"])
-    def test_until_it_is_trained(self, sagemaker: SageMaker, stack: Framework, final: str) -> None:
+    def test_waiter_polls_until_training_ends(
+        self, sagemaker: SageMaker, stack: Framework, final: str
+    ) -> None:
         stack.run("Create", PROPERTIES)
 
         def work(poll: int) -> None:
@@ -753,7 +767,7 @@ class TestWait:
         }
         assert waiter.id == "recommender-Object2Vec-RatingTraining"
 
-    def test_hands_on_when_its_time_is_over(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_waiter_ends_before_its_timeout(self, sagemaker: SageMaker, stack: Framework) -> None:
         stack.run("Create", PROPERTIES)
         assert Framework().run("Create", wait("false", "0"), resource.WAIT) == {
             "Name": NAME,
@@ -763,12 +777,12 @@ class TestWait:
             "Metrics": "{}",
         }
 
-    def test_the_last_one_gives_up(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_last_waiter_fails_at_its_timeout(self, sagemaker: SageMaker, stack: Framework) -> None:
         stack.run("Create", PROPERTIES)
         with pytest.raises(TrainedResourceError, match=r"still InProgress.*Configure more waiters"):
             Framework().run("Create", wait("true", "0"), resource.WAIT)
 
-    def test_counts_its_time_from_on_event(
+    def test_waiter_time_starts_at_on_event(
         self, sagemaker: SageMaker, stack: Framework, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -783,7 +797,9 @@ class TestWait:
         assert (data["Done"], waiter.polls) == ("false", 6)
 
     @pytest.mark.parametrize("status", ["Failed", "Stopped"])
-    def test_a_failure_is_told(self, sagemaker: SageMaker, stack: Framework, status: str) -> None:
+    def test_waiter_reports_a_failed_job(
+        self, sagemaker: SageMaker, stack: Framework, status: str
+    ) -> None:
         stack.run("Create", PROPERTIES)
         sagemaker.finish(NAME, status, FailureReason="ClientError: epochs must be at most 100")
         with pytest.raises(TrainedResourceError) as caught:
@@ -793,12 +809,12 @@ class TestWait:
             "ClientError: epochs must be at most 100 (log stream unknown)"
         )
 
-    def test_a_deleted_job_is_told(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_waiter_reports_a_deleted_job(self, sagemaker: SageMaker, stack: Framework) -> None:
         with pytest.raises(TrainedResourceError, match="was deleted while the stack waited"):
             stack.run("Create", wait(), resource.WAIT)
 
     @pytest.mark.parametrize("fault", FAULTS)
-    def test_transient_faults_are_waited_out(
+    def test_waiter_retries_transient_faults(
         self, sagemaker: SageMaker, stack: Framework, fault: Callable[[], Answer]
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -806,12 +822,12 @@ class TestWait:
         sagemaker.faults["DescribeTrainingJob"] = [fault] * 7
         assert Framework().run("Create", wait(), resource.WAIT)["Done"] == "true"
 
-    def test_deletion_does_nothing(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_waiter_delete_does_nothing(self, sagemaker: SageMaker, stack: Framework) -> None:
         stack.id = "recommender-Object2Vec-RatingTraining"
         stack.run("Delete", {}, resource.WAIT)
         assert sagemaker.calls == []
 
-    def test_an_answer_fits_cloudformations_limit(
+    def test_response_fits_cloudformations_limit(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -824,7 +840,7 @@ class TestWait:
         assert len(json.dumps(data)) < 2500
         assert json.loads(data["Metrics"])["validation:mean_squared_error"] == 0.8777
 
-    def test_a_reason_fits_cloudformations_limit(
+    def test_reason_fits_cloudformations_limit(
         self, sagemaker: SageMaker, stack: Framework
     ) -> None:
         stack.run("Create", PROPERTIES)
@@ -843,10 +859,10 @@ class TestBadProperties:
             ({"NamePrefix": None}, "NamePrefix must be a string"),
             ({"NamePrefix": "x" * 60}, "at most 63 characters"),
             ({"NamePrefix": "under_score"}, "it must match"),
-            ({"Request": "text"}, "Request must hold the create call's parameters"),
+            ({"Request": "text"}, "Request must contain the create call's parameters"),
             ({"Request": {}}, 'Missing required parameter in input: "RoleArn"'),
             ({"Request": REQUEST | {"Spot": "true"}}, "Request.Spot is unknown; known are Traini"),
-            ({"Request": REQUEST | {"TrainingJobName": "x"}}, "TrainingJobName must be left out"),
+            ({"Request": REQUEST | {"TrainingJobName": "x"}}, "TrainingJobName must be omitted"),
             (
                 {"Request": REQUEST | {"EnableNetworkIsolation": "yes"}},
                 "Request.EnableNetworkIsolation must be a boolean, not 'yes'",
@@ -867,7 +883,7 @@ class TestBadProperties:
             ({"Request": REQUEST | {"RoleArn": ["x"]}}, "RoleArn must be a string, not a list"),
         ],
     )
-    def test_are_told_before_anything_is_made(
+    def test_invalid_properties_are_reported_before_creation(
         self, sagemaker: SageMaker, stack: Framework, change: dict[str, Any], told: str
     ) -> None:
         event = stack.request("Create", PROPERTIES | change)
@@ -877,7 +893,9 @@ class TestBadProperties:
         assert str(caught.value).startswith("RatingTraining: ")
         assert sagemaker.calls == []
 
-    def test_all_at_once(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_invalid_properties_are_all_reported(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
         request = REQUEST | {"EnableNetworkIsolation": "yes", "Spot": "x", "HyperParameters": "y"}
         with pytest.raises(TrainedResourceError) as caught:
             handler.on_event(stack.request("Create", PROPERTIES | {"Request": request}), None)
@@ -888,27 +906,29 @@ class TestBadProperties:
         ("change", "told"),
         [
             ({"Kind": "Oven"}, "Kind must be TrainingJob, as Arn says, not 'Oven'"),
-            ({"Arn": "arn:aws:s3:::x"}, "Arn must be that of a trained thing"),
-            ({"Arn": None}, "Arn must be that of a trained thing, not None"),
+            ({"Arn": "arn:aws:s3:::x"}, "Arn must be that of a trained resource"),
+            ({"Arn": None}, "Arn must be that of a trained resource, not None"),
             ({"Seconds": "3001"}, "Seconds must be a whole number up to 3000, not '3001'"),
             ({"Seconds": "-1"}, "not '-1'"),
             ({"Seconds": "soon"}, "not 'soon'"),
             ({"Final": "True"}, 'Final must be "true" or "false", not \'True\''),
         ],
     )
-    def test_of_a_waiter(
+    def test_invalid_waiter_properties_are_reported(
         self, sagemaker: SageMaker, stack: Framework, change: dict[str, Any], told: str
     ) -> None:
         with pytest.raises(TrainedResourceError) as caught:
             handler.on_event(stack.request("Create", wait(**change), resource.WAIT), None)
         assert told in str(caught.value)
 
-    def test_an_unknown_type(self, sagemaker: SageMaker, stack: Framework) -> None:
+    def test_unknown_resource_type_is_reported(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
         with pytest.raises(TrainedResourceError, match="Custom::Oven is unknown"):
             handler.on_event(stack.request("Create", PROPERTIES, "Custom::Oven"), None)
 
 
-def test_the_signed_url_is_never_logged(
+def test_signed_url_is_not_logged(
     sagemaker: SageMaker, stack: Framework, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "trained_resource")

@@ -1,4 +1,4 @@
-"""The keeper of a notebook instance: who is at work, and what is done when nobody is."""
+"""The keeper of a notebook instance: activity, and stopping when idle."""
 
 import http.server
 import json
@@ -44,13 +44,13 @@ def terminal(minutes_ago: float) -> dict[str, Any]:
         ([kernel("idle", 90)], [terminal(5)], 5),
         ([kernel("busy", 170)], [], 0),  # a cell that runs for hours is work
         ([kernel("idle", 90), kernel("busy", 170)], [terminal(100)], 0),
-        ([kernel("starting", 40)], [], 40),  # a kernel that nobody connects to stays so
+        ([kernel("starting", 40)], [], 40),  # a kernel without connections keeps this state
         ([kernel("dead", 90)], [], 90),
         ([kernel("idle", 200)], [], 180),  # of before the start
         ([kernel("idle", -10)], [], 0),  # of a clock that is fast
     ],
 )
-def test_when_somebody_was_at_work(kernels: Any, terminals: Any, minutes: float) -> None:
+def test_active_returns_the_last_activity(kernels: Any, terminals: Any, minutes: float) -> None:
     assert NOW - keeper.active(kernels, terminals, START, NOW) == pytest.approx(60 * minutes)
 
 
@@ -93,12 +93,12 @@ def instance(monkeypatch: pytest.MonkeyPatch) -> Instance:
     return Instance(monkeypatch)
 
 
-def test_nobody_comes(instance: Instance) -> None:
+def test_idle_instance_is_stopped(instance: Instance) -> None:
     keeper.watch("mine", 60)
     assert instance.stopped == [60]
 
 
-def test_a_long_cell_is_waited_for(instance: Instance) -> None:
+def test_running_cell_keeps_the_instance(instance: Instance) -> None:
     instance.answers["kernels"] = lambda minute: [
         kernel("busy" if minute <= 200 else "idle", 180)  # its last output was at the start
     ]
@@ -106,7 +106,7 @@ def test_a_long_cell_is_waited_for(instance: Instance) -> None:
     assert instance.stopped == [260]
 
 
-def test_a_server_that_refuses_to_say_is_not_idle(instance: Instance, caplog: Any) -> None:
+def test_refused_request_keeps_the_instance(instance: Instance, caplog: Any) -> None:
     refusal = urllib.error.HTTPError("", 403, "Forbidden", {}, None)  # type: ignore[arg-type]
     instance.answers["kernels"] = lambda minute: refusal if minute <= 100 else []
     keeper.watch("mine", 60)
@@ -114,13 +114,13 @@ def test_a_server_that_refuses_to_say_is_not_idle(instance: Instance, caplog: An
     assert "cannot determine whether the instance is in use" in caplog.text
 
 
-def test_a_stop_that_fails_is_tried_again(instance: Instance) -> None:
+def test_failed_stop_is_retried(instance: Instance) -> None:
     instance.stop_fails = 2
     keeper.watch("mine", 15)
     assert instance.stopped == [15, 16, 17]
 
 
-def test_installing_removes_environments_of_its_own_alone(
+def test_install_removes_only_its_own_environments(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tally: Tally
 ) -> None:
     mine, old, other, linked = (tmp_path / f"recommendation-engine-{n}" for n in "abcd")
@@ -168,7 +168,9 @@ def jupyter(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         server.shutdown()
 
 
-def test_asking_jupyter(jupyter: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ask_returns_jupyters_response(
+    jupyter: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     jupyter["/api/kernels"] = [kernel("idle", 1)]
     assert keeper.ask("kernels") == [kernel("idle", 1)]
     assert keeper.ask("terminals") == [], "they are turned off"

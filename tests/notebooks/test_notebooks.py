@@ -109,17 +109,17 @@ def executed(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_committed_without_outputs(path: Path) -> None:
+def test_notebooks_are_committed_without_outputs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert (cell.outputs, cell.execution_count) == ([], None)
-            # neither the local AWS nor AWS is told apart
+            # the notebook does not distinguish the local AWS from AWS
             assert "AWS_ENDPOINT_URL" not in cell.source
             assert "localhost" not in cell.source
 
 
-def test_an_error_in_a_notebook_is_told(tmp_path: Path) -> None:
+def test_notebook_error_is_reported(tmp_path: Path) -> None:
     cells = [nbformat.v4.new_code_cell("1 / 0")]
     path = tmp_path / "bad.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
@@ -129,14 +129,14 @@ def test_an_error_in_a_notebook_is_told(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in notebooks.render(notebook, tmp_path)
 
 
-def test_data(deployment: Deployed) -> None:
+def test_data_notebook_has_plausible_results(deployment: Deployed) -> None:
     found = executed("1_")
     # 16,000 ratings of 400 films by 240 users, ten of each user held out
     assert 0.1 < found["density"] < 16_000 / (240 * 400)
     assert found["mse_bias"] < found["mse_user"] < found["mse_mean"]
 
 
-def test_object2vec(deployment: Deployed) -> None:
+def test_object2vec_notebook_has_plausible_results(deployment: Deployed) -> None:
     found = executed("2_")
     # both networks have learned what they are asked: to better what needs no learning
     assert found["mse"] < found["mse_mean"]
@@ -144,15 +144,15 @@ def test_object2vec(deployment: Deployed) -> None:
     assert (found["suggestions"], found["left"]) == (8, 0)
 
 
-def test_embedding_space(deployment: Deployed) -> None:
+def test_embedding_space_notebook_has_plausible_results(deployment: Deployed) -> None:
     found = executed("3_")
-    # nobody told the network of genres: neighbours share them because people's tastes do
+    # the network was not given genres: neighbours share them because of users' tastes
     assert found["films"] > 100
     assert found["dimensions"] == 16
     assert found["genre_near"] > 1.1 * found["genre_random"]
 
 
-def test_factorization(deployment: Deployed) -> None:
+def test_factorization_notebook_has_plausible_results(deployment: Deployed) -> None:
     found = executed("4_")
     assert found["same_bytes"] == 1
     # a number for each user and film says more than one for each user, and that more than one
@@ -165,7 +165,7 @@ def test_factorization(deployment: Deployed) -> None:
     assert found["left"] == 0
 
 
-def test_personalize_and_evaluation(deployment: Deployed) -> None:
+def test_personalize_and_evaluation_notebooks_have_plausible_results(deployment: Deployed) -> None:
     found = executed("5_")
     # who knows a person's history does better than who counts
     assert found["mrr"] > found["mrr_popularity"]
@@ -173,7 +173,7 @@ def test_personalize_and_evaluation(deployment: Deployed) -> None:
     assert found["genre_after"] > found["genre_before"]
     # every user of the generated data has a list
     assert (found["lists"], found["left"]) == (240, 0)
-    # these lists stand beside those of the eleven other engines
+    # these lists are compared with those of the eleven other engines
     found = executed("6_")
     assert found["engines"] == 12
     assert found["mse_bayesian"] < found["mse_bias"]
@@ -185,7 +185,7 @@ def test_personalize_and_evaluation(deployment: Deployed) -> None:
     assert found["novelty_edlae"] > found["novelty_popularity"]
 
 
-def test_clean_up(deployment: Deployed) -> None:
+def test_clean_up_notebook_lists_the_resources(deployment: Deployed) -> None:
     found = executed("7_")
     assert found["stacks"] == 7
     # five endpoints; two campaigns of the second version and two recommenders; the instance
@@ -195,7 +195,7 @@ def test_clean_up(deployment: Deployed) -> None:
     assert found["left"] > 40
 
 
-def test_the_notebook_instance_starts_and_stops(
+def test_notebook_instance_starts_and_stops(
     deployment: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own script, where SageMaker's machine would have the same; conda makes nothing."""
@@ -267,7 +267,7 @@ def test_the_notebook_instance_starts_and_stops(
     assert deployment.instance()["NotebookInstanceStatus"] in ("Stopping", "Stopped")
 
 
-def test_the_instances_role_may_do_what_was_done_and_nothing_else(deployment: Deployed) -> None:
+def test_instance_role_has_no_unused_permissions(deployment: Deployed) -> None:
     """That nothing was refused shows that it may do enough."""
     idle = deployment.permissions - privileges.needed(deployment.seen)
     assert {one.action for one in idle} == {"sts:AssumeRole"}  # its credentials were taken before

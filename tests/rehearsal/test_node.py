@@ -5,7 +5,7 @@ import pytest
 from rehearsal import node
 
 
-def test_links_replace_links_and_nothing_else(tmp_path: Path) -> None:
+def test_link_replaces_only_links(tmp_path: Path) -> None:
     node.link(tmp_path)
     node.link(tmp_path)
     assert all((tmp_path / name).is_symlink() for name in ("node", "npm", "npx"))

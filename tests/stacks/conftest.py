@@ -64,5 +64,5 @@ def any_variant(request: pytest.FixtureRequest, variant: Callable[[str], Deploym
 
 @pytest.fixture(scope="session")
 def default(variant: Callable[[str], Deployment]) -> Deployment:
-    """The settings that nobody changed."""
+    """The default settings."""
     return variant("default")

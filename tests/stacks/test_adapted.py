@@ -13,12 +13,12 @@ PRESETS = json.loads(
 
 
 @pytest.mark.parametrize("name", ["rating", "recommendation", "retrieval", "deep_mf"])
-def test_adapted_to_movielens_100k_nothing_changes(name: str) -> None:
+def test_adapted_to_movielens_100k_is_unchanged(name: str) -> None:
     values = PRESETS["default"][name]
     assert adapted(name, values, 943, 90_570, 4.0) == values
 
 
-def test_adapted_to_a_scale_of_100_ratings_are_learned_five_times_as_fast() -> None:
+def test_adapted_to_a_scale_of_100_raises_the_learning_rate_fivefold() -> None:
     values = {"learning_rate": "0.0015", "weight_decay": "0.0002", "epochs": "40"}
     wide = {"learning_rate": "0.0075", "weight_decay": "0.005", "epochs": "40"}
     assert adapted("rating", values, 943, 90_570, 100.0) == wide
@@ -28,14 +28,14 @@ def test_adapted_to_a_scale_of_100_ratings_are_learned_five_times_as_fast() -> N
     )  # whose labels are 0 and 1
 
 
-def test_adapted_to_more_users_embeddings_decay_less() -> None:
+def test_adapted_to_more_users_reduces_weight_decay() -> None:
     values = {"learning_rate": "0.004", "weight_decay": "0.0002"}
     fewer = {"learning_rate": "0.004", "weight_decay": "2e-05"}
     assert adapted("recommendation", values, 9_430, 90_570, 9.0) == fewer
     assert adapted("recommendation", values, 10, 90_570, 9.0) == values
 
 
-def test_adapted_to_ratings_that_are_all_the_same_nothing_changes() -> None:
+def test_adapted_to_equal_ratings_is_unchanged() -> None:
     values = PRESETS["default"]["rating"]
     assert adapted("rating", values, 943, 90_570, 0.0) == values
 

@@ -26,7 +26,7 @@ def start(context: Mapping[str, object], out: Path) -> subprocess.CompletedProce
     )
 
 
-def test_bad_settings_end_in_words_not_in_a_traceback(tmp_path: Path) -> None:
+def test_app_with_invalid_settings_exits_with_a_message(tmp_path: Path) -> None:
     done = start({"data": str(tmp_path), "prefix": "X", "preset": "?"}, tmp_path / "out")
     assert done.returncode == 1
     lines = [line for line in done.stderr.splitlines() if line.startswith("  ")]
@@ -34,14 +34,14 @@ def test_bad_settings_end_in_words_not_in_a_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_settings_in_cdk_json_are_known() -> None:
+def test_settings_in_cdk_json_are_read() -> None:
     settings = json.loads((PROJECT / "cdk.json").read_text("utf-8"))
     assert settings["app"] == "python3 app.py"
     assert settings["versionReporting"] is False
     assert settings["notices"] is False
 
 
-def test_a_deployment_begins_with_what_it_costs(data: Path, tmp_path: Path) -> None:
+def test_app_prints_the_cost_first(data: Path, tmp_path: Path) -> None:
     done = start({"data": str(data), "aws:cdk:bundling-stacks": []}, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "On AWS this costs $" in done.stderr

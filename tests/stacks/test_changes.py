@@ -43,7 +43,7 @@ def dependents(template: Template, roots: set[str]) -> set[str]:
         {"rating": {"mlp_dim": 24}},
     ],
 )
-def test_a_hyperparameter_touches_its_models_start_and_what_follows_it(
+def test_changed_hyperparameter_replaces_only_its_model_and_dependents(
     default: Deployment, synthesize: Synthesize, settings: dict[str, object]
 ) -> None:
     found = changed(default, synthesize(settings))
@@ -60,7 +60,7 @@ def test_a_hyperparameter_touches_its_models_start_and_what_follows_it(
     }
 
 
-def test_new_ratings_touch_the_upload_and_the_start(
+def test_new_ratings_change_the_upload_and_the_start(
     default: Deployment, synthesize: Synthesize, tmp_path: Path
 ) -> None:
     found = changed(default, synthesize({"data": str(write_data(tmp_path, ratings="5"))}))
@@ -79,7 +79,7 @@ def test_new_ratings_touch_the_upload_and_the_start(
     assert found["Functions"] == set()
 
 
-def test_new_titles_are_uploaded_and_nothing_is_trained(
+def test_new_titles_are_uploaded_without_training(
     default: Deployment, synthesize: Synthesize, tmp_path: Path
 ) -> None:
     found = changed(default, synthesize({"data": str(write_data(tmp_path, titles="B (2000)"))}))
@@ -97,7 +97,7 @@ def test_new_titles_are_uploaded_and_nothing_is_trained(
         ({"endpoint.instance_type": "ml.c5.large"}, False),
     ],
 )
-def test_an_index_is_made_anew_with_its_model_or_its_titles(
+def test_index_with_a_new_model_or_titles_is_replaced(
     variant: Callable[[str], Deployment],
     synthesize: Synthesize,
     tmp_path: Path,
@@ -118,7 +118,7 @@ def test_an_index_is_made_anew_with_its_model_or_its_titles(
         }
 
 
-def test_another_endpoint_type_trains_nothing_and_keeps_the_names(
+def test_changed_endpoint_type_keeps_models_and_names(
     default: Deployment, synthesize: Synthesize
 ) -> None:
     found = changed(default, synthesize({"endpoint.instance_type": "ml.c5.large"}))
@@ -129,7 +129,7 @@ def test_another_endpoint_type_trains_nothing_and_keeps_the_names(
     assert found["Data"] == found["Functions"] == set()
 
 
-def test_more_waiters_train_nothing(default: Deployment, synthesize: Synthesize) -> None:
+def test_more_waiters_do_not_retrain(default: Deployment, synthesize: Synthesize) -> None:
     found = changed(default, synthesize({"training.waits": 4, "training.max_minutes": 150}))
     assert found["Data"] == found["Functions"] == set()
     starts = default.resources("Object2Vec", "Custom::TrainedStart")

@@ -23,7 +23,7 @@ def errors_of(read: Any, **context: object) -> tuple[str, ...]:
     return caught.value.errors
 
 
-def test_nothing_said_gives_the_documented_defaults(read: Any) -> None:
+def test_defaults_are_the_documented_ones(read: Any) -> None:
     config = read()
     assert config.name("Data") == "recommender-Data"
     assert (config.account, config.region) == (None, None)
@@ -34,7 +34,7 @@ def test_nothing_said_gives_the_documented_defaults(read: Any) -> None:
     assert (config.architecture, config.kms, config.log_days) == ("arm64", False, 30)
 
 
-def test_the_workshops_hyperparameters(read: Any) -> None:
+def test_workshop_preset_has_the_workshops_hyperparameters(read: Any) -> None:
     config = read(preset="workshop")
     rating, recommendation = (config.hyperparameters[t] for t in ("rating", "recommendation"))
     assert (rating["output_layer"], recommendation["output_layer"]) == (
@@ -52,19 +52,19 @@ def test_the_workshops_hyperparameters(read: Any) -> None:
         assert (one["enc0_vocab_size"], one["enc1_vocab_size"]) == ("944", "1684")
 
 
-def test_the_command_line_wins_over_an_object_in_cdk_json(read: Any) -> None:
+def test_command_line_overrides_cdk_json(read: Any) -> None:
     config = read(**{"rating.epochs": "5", "rating": {"epochs": 9, "dropout": 0.25}})
     assert config.hyperparameters["rating"]["epochs"] == "5"
     assert config.hyperparameters["rating"]["dropout"] == "0.25"
     assert config.hyperparameters["recommendation"]["epochs"] != "9"
 
 
-def test_hyperparameters_of_truth_are_spelled_as_object2vec_does(read: Any) -> None:
+def test_boolean_hyperparameters_use_object2vecs_spelling(read: Any) -> None:
     config = read(rating={"tied_token_embedding_weight": True})
     assert config.hyperparameters["rating"]["tied_token_embedding_weight"] == "True"
 
 
-def test_a_serverless_endpoint(read: Any) -> None:
+def test_serverless_endpoint_settings_are_read(read: Any) -> None:
     config = read(endpoint={"kind": "serverless"}, **{"endpoint.memory_mb": "4096"})
     assert config.endpoint == ServerlessEndpoint(memory_mb=4096, max_concurrency=3)
 
@@ -132,7 +132,7 @@ def test_quotas_of_the_settings_are_those_of_a_new_account(read: Any) -> None:
     assert len(USE_CASES) <= quotas["personalize", "Active recommenders per dataset group"].default
 
 
-def test_all_errors_are_told_at_once(read: Any) -> None:
+def test_errors_are_all_reported_at_once(read: Any) -> None:
     errors = errors_of(
         read,
         prefx="a",
@@ -153,7 +153,7 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         },
     )
     expected = [
-        "prefx: there is no such setting; is prefix meant?",
+        "prefx: unknown setting; did you mean prefix?",
         "preset: 'small' is not one of",
         "region: 'mars-1' is not one of",
         "account: '123' is not an account's 12 digits",
@@ -161,7 +161,7 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         "architecture: 'mips' is not one of arm64, x86_64",
         "log_days: '31' is not one of",
         "rating.epochs: '0' is not a whole number from 1 to 100",
-        "rating.epoch: not a hyperparameter",
+        "rating.epoch: not a known hyperparameter",
         "rating.mlp_activation: 'gelu' is not one of tanh, relu, linear",
         "rating.comparator_list: 'concat,sum' is not some of hadamard, concat, abs_diff",
         "recommendation.learning_rate: '1_0' is not a number from 1e-06 to 1",
@@ -179,10 +179,10 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
 @pytest.mark.parametrize(
     ("context", "told"),
     [
-        ({"prefix": "Anna"}, "'Anna' is not small letters and digits"),
-        ({"prefix": "a--b"}, "'a--b' is not small letters and digits"),
-        ({"prefix": "1a"}, "'1a' is not small letters and digits"),
-        ({"suffix": "x_y"}, "'x_y' is not small letters and digits"),
+        ({"prefix": "Anna"}, "'Anna' is not lower-case letters and digits"),
+        ({"prefix": "a--b"}, "'a--b' is not lower-case letters and digits"),
+        ({"prefix": "1a"}, "'1a' is not lower-case letters and digits"),
+        ({"suffix": "x_y"}, "'x_y' is not lower-case letters and digits"),
         # 63 characters are a solution's most: 28 + len("-item-attribute-affinity-0123456789").
         ({"prefix": "a" * 29}, "at most 28 characters long"),
         ({"prefix": "a" * 20, "suffix": "b" * 8}, "prefix with suffix: "),
@@ -190,7 +190,7 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         ({"endpoint.instances": 3, "endpoint.max_instances": 2}, "at least endpoint.instances"),
         ({"rating.dropout": "nan"}, "rating.dropout: 'nan' is not a number from 0 to 1"),
         ({"rating.epochs": "2.5"}, "rating.epochs: '2.5' is not a whole number"),
-        ({"operations.budget_usd": 5}, "operations.budget_usd: set operations.email too"),
+        ({"operations.budget_usd": 5}, "operations.budget_usd: also set operations.email"),
         (
             {
                 "operations.budget_usd": 5,
@@ -198,11 +198,11 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
                 "region": "eu-north-1",
                 "personalize.groups": "off",
             },
-            "operations.budget_usd: CloudFormation makes no budgets in eu-north-1",
+            "operations.budget_usd: CloudFormation does not support budgets in eu-north-1",
         ),
         (
             {"neighbours": "s3vectors", "region": "il-central-1", "personalize.groups": "off"},
-            "neighbours: Amazon S3 Vectors does not exist in il-central-1; set it to memory",
+            "neighbours: Amazon S3 Vectors is not available in il-central-1; set it to memory",
         ),
         (
             {"neighbours": "s3vectors", "retrieval.enc_dim": 4097},
@@ -211,29 +211,29 @@ def test_all_errors_are_told_at_once(read: Any) -> None:
         ({"operations.email": "anna"}, "operations.email: 'anna' is not an e-mail address"),
         ({"operations.idle_hours": 337}, "'337' is not a whole number from 0 to 336"),
         ({"operations.idle_hours": 5}, "operations.idle_hours: '5' is less than 6 hours"),
-        ({"training": "much"}, "training: there is no such setting"),
+        ({"training": "much"}, "training: unknown setting"),
     ],
 )
-def test_one_bad_value_is_one_error(read: Any, context: dict[str, Any], told: str) -> None:
+def test_invalid_value_is_one_error(read: Any, context: dict[str, Any], told: str) -> None:
     (error,) = errors_of(read, **context)
     assert told in error
 
 
-def test_the_longest_prefix_makes_names_that_aws_takes(read: Any) -> None:
+def test_longest_prefix_gives_valid_names(read: Any) -> None:
     config = read(prefix="a" * 28)
     assert len(config.name("item-attribute-affinity-0123456789")) == 63
     assert len(config.name("Recommendation_Engine_Object2Vec")) <= 64
     assert len(config.name("recommendation-0123456789")) <= 63
 
 
-def test_a_longer_chain_of_waiters_allows_a_longer_training(read: Any) -> None:
+def test_more_waiters_allow_a_longer_training(read: Any) -> None:
     assert read(**{"training.waits": 4}).training.max_minutes == 150
     assert read(**{"training.waits": 1}).training.max_minutes == 50
     assert read(**{"training.waits": 4, "training.max_minutes": 200}).training.max_minutes == 200
 
 
-def test_the_credentials_region_is_checked_where_none_is_named(data: Path) -> None:
-    with pytest.raises(ConfigError, match=r"does not exist in eu-isoe-west-1"):
+def test_region_of_the_credentials_is_checked(data: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is not available in eu-isoe-west-1"):
         Config.from_context({"data": str(data)}, default_region="eu-isoe-west-1")
     named = Config.from_context(
         {"data": str(data), "region": "us-east-1"}, default_region="eu-isoe-west-1"
@@ -241,11 +241,11 @@ def test_the_credentials_region_is_checked_where_none_is_named(data: Path) -> No
     assert named.region == "us-east-1"
 
 
-def test_the_cdks_own_context_is_none_of_ours(read: Any) -> None:
+def test_context_of_the_cdk_is_ignored(read: Any) -> None:
     assert read(**{"@aws-cdk/core:checkSecretUsage": True, "aws:cdk:enable-path-metadata": True})
 
 
-def test_no_data_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_data_is_reported_with_advice(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         Config.from_context({"data": str(tmp_path)})
     (error,) = caught.value.errors
@@ -253,10 +253,10 @@ def test_no_data_says_what_to_do(tmp_path: Path) -> None:
     assert "`make data`" in error
 
 
-def test_a_torn_manifest_and_missing_files_say_what_to_do(tmp_path: Path) -> None:
+def test_incomplete_data_is_reported_with_advice(tmp_path: Path) -> None:
     folder = write_data(tmp_path)
     (folder / "bucket/object2vec/movielens/input/rating/train/train_r.jsonl").unlink()
-    with pytest.raises(ConfigError, match=r"train_r\.jsonl: make it with `make data`"):
+    with pytest.raises(ConfigError, match=r"train_r\.jsonl: create it with `make data`"):
         Config.from_context({"data": str(folder)})
     for text in ("{", json.dumps({"object2vec": {}}), json.dumps([])):
         (folder / "manifest.json").write_text(text)
@@ -264,7 +264,7 @@ def test_a_torn_manifest_and_missing_files_say_what_to_do(tmp_path: Path) -> Non
             Config.from_context({"data": str(folder)})
 
 
-def test_a_digest_is_of_the_tasks_own_files(tmp_path: Path) -> None:
+def test_digest_covers_only_the_tasks_files(tmp_path: Path) -> None:
     def digests(name: str, **content: Any) -> dict[str, str]:
         folder = write_data(tmp_path / name, **content)
         return Config.from_context({"data": str(folder)}).data.digests
@@ -279,7 +279,7 @@ def test_a_digest_is_of_the_tasks_own_files(tmp_path: Path) -> None:
     assert changed("d", ratings="5") == {"rating", "factorization_machines", "interactions"}
 
 
-def test_every_setting_is_documented(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_all_documented(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (PROJECT / "docs" / "configuration.md").read_text("utf-8")
     settings = Settings({"data": str(data)})
     monkeypatch.setattr("stacks.config.Settings", lambda _: settings)
@@ -287,9 +287,11 @@ def test_every_setting_is_documented(data: Path, monkeypatch: pytest.MonkeyPatch
     assert settings.known == set(re.findall(r"^\| `([a-z_.]+)`", text, re.MULTILINE))
 
 
-def test_a_manifest_of_another_version_says_what_to_do(tmp_path: Path) -> None:
+def test_manifest_of_another_version_is_reported_with_advice(tmp_path: Path) -> None:
     folder = write_data(tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     (folder / "manifest.json").write_text(json.dumps({**manifest, "version": 2, "keys": {}}))
-    with pytest.raises(ConfigError, match=r"is of version 2, and 1 is needed: make it with `make"):
+    with pytest.raises(
+        ConfigError, match=r"has version 2, but 1 is required: create it with `make"
+    ):
         Config.from_context({"data": str(folder)})

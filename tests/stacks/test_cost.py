@@ -30,7 +30,7 @@ from tests.stacks.deployments import Deployment, Synthesize
         ("every engine", {"Notebook"}, 0.05 + 10 * 0.14 / 730),
     ],
 )
-def test_what_stands_by_the_hour(
+def test_hourly_charges_of_deployments_are_complete(
     variant: Callable[[str], Deployment], name: str, stacks: set[str], hourly: float
 ) -> None:
     deployment = variant(name)
@@ -40,20 +40,20 @@ def test_what_stands_by_the_hour(
     assert standing == pytest.approx(hourly)
 
 
-def test_nothing_of_any_deployment_is_without_a_price(any_variant: Deployment) -> None:
+def test_deployments_have_no_unpriced_resources(any_variant: Deployment) -> None:
     found = of_assembly(any_variant.folder)
     assert found.unpriced == {}
     assert all(found.by_use.values()), "a price by use is missing from the table"
 
 
-def test_the_caretakers_metric_is_paid_for_with_no_alarm_on_it(synthesize: Synthesize) -> None:
+def test_caretaker_metric_without_alarms_is_charged(synthesize: Synthesize) -> None:
     settings = {"operations": {"idle_hours": 24}, "personalize": {"groups": "off"}}
     found = of_assembly(synthesize(settings).folder)
     (metric,) = [one for one in found.charges if one.what == "custom metric"]
     assert metric.hourly * 730 == pytest.approx(0.30)
 
 
-def test_training_at_most(default: Deployment) -> None:
+def test_training_is_charged_at_its_maximum(default: Deployment) -> None:
     # three jobs of at most 150 minutes on ml.m5.xlarge at 0.23, with 10 GB at 0.14 a month each
     assert of_assembly(default.folder).once == pytest.approx(
         3 * (2.5 * 0.23 + 10 * 2.5 / 730 * 0.14)

@@ -28,7 +28,7 @@ def statements(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield name, statement
 
 
-def test_cdk_nag_finds_nothing(any_variant: Deployment) -> None:
+def test_templates_have_no_cdk_nag_findings(any_variant: Deployment) -> None:
     for pack in (cdk_nag.AwsSolutionsChecks(), cdk_nag.ServerlessChecks()):
         violations = pack.validate_scope(any_variant.app).violations
         found = [(v.rule_name, r.construct_path) for v in violations for r in v.violating_resources]
@@ -42,12 +42,12 @@ def lint_findings(template: str) -> list[str]:
     return [str(match) for match in lint(template, config=ManualArgs(ignore_checks=["W3005"]))]
 
 
-def test_cfn_lint_finds_nothing(any_variant: Deployment) -> None:
+def test_templates_have_no_cfn_lint_findings(any_variant: Deployment) -> None:
     for template in any_variant.templates.values():
         assert lint_findings(json.dumps(template)) == []
 
 
-def test_cloudformations_own_rules_find_nothing(
+def test_templates_keep_cloudformations_rules(
     synthesize: Synthesize, data: Path, tmp_path: Path
 ) -> None:
     synthesize(
@@ -61,7 +61,7 @@ def test_cloudformations_own_rules_find_nothing(
         wrong.synth()
 
 
-def test_acknowledgments_stand_below_a_stack_and_have_a_reason(default: Deployment) -> None:
+def test_acknowledgments_have_a_reason(default: Deployment) -> None:
     acknowledged = [
         (node.node.path, entry.data)
         for node in default.app.node.find_all()
@@ -74,14 +74,14 @@ def test_acknowledgments_stand_below_a_stack_and_have_a_reason(default: Deployme
         assert all(len(reason) > 20 for reason in findings.values()), path
 
 
-def test_nothing_stays_behind(any_variant: Deployment) -> None:
+def test_templates_retain_no_resource(any_variant: Deployment) -> None:
     for template in any_variant.templates.values():
         for name, resource in template["Resources"].items():
             for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
                 assert resource.get(policy, "Delete") == "Delete", (name, policy)
 
 
-def test_every_function_logs_to_a_declared_group_and_can_make_no_other(
+def test_functions_only_log_to_declared_groups(
     any_variant: Deployment,
 ) -> None:
     for stack, template in any_variant.templates.items():
@@ -100,7 +100,7 @@ def test_every_function_logs_to_a_declared_group_and_can_make_no_other(
             assert group["Properties"]["RetentionInDays"] > 0, name
 
 
-def test_roles_trust_on_conditions_that_their_service_documents(any_variant: Deployment) -> None:
+def test_roles_use_documented_trust_conditions(any_variant: Deployment) -> None:
     for stack in any_variant.templates:
         for name, role in any_variant.resources(stack, "AWS::IAM::Role").items():
             (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
@@ -118,7 +118,7 @@ def test_roles_trust_on_conditions_that_their_service_documents(any_variant: Dep
                     raise AssertionError(other)
 
 
-def test_each_function_of_ours_has_a_role_of_its_own(default: Deployment) -> None:
+def test_own_functions_have_separate_roles(default: Deployment) -> None:
     roles = [
         (stack, function["Properties"]["Role"]["Fn::GetAtt"][0])
         for stack in default.templates
@@ -128,7 +128,7 @@ def test_each_function_of_ours_has_a_role_of_its_own(default: Deployment) -> Non
     assert len(roles) == len(set(roles)) == 10
 
 
-def test_roles_are_passed_one_by_one_and_each_to_its_service_alone(
+def test_pass_role_names_single_roles_and_services(
     any_variant: Deployment,
 ) -> None:
     passing = [
@@ -148,13 +148,13 @@ def test_roles_are_passed_one_by_one_and_each_to_its_service_alone(
             assert "Fn::GetAtt" in resource
 
 
-def test_actions_hold_no_wildcard(any_variant: Deployment) -> None:
+def test_actions_have_no_wildcards(any_variant: Deployment) -> None:
     for template in any_variant.templates.values():
         for name, statement in statements(template):
             assert "*" not in json.dumps(statement["Action"]), name
 
 
-def test_only_lasting_names_cross_from_stack_to_stack(any_variant: Deployment) -> None:
+def test_exports_are_constant_names(any_variant: Deployment) -> None:
     exports = {
         output["Export"]["Name"]: name
         for template in any_variant.templates.values()
@@ -168,7 +168,7 @@ def test_only_lasting_names_cross_from_stack_to_stack(any_variant: Deployment) -
     assert imported == set(exports)
 
 
-def test_every_name_carries_the_prefix(variant: Any) -> None:
+def test_names_begin_with_the_prefix(variant: Any) -> None:
     deployment = variant("kms, other names")
     assert deployment.prefix == "team-a-anna"
     for stack, template in deployment.templates.items():
@@ -189,13 +189,11 @@ def test_every_name_carries_the_prefix(variant: Any) -> None:
     )
 
 
-def test_the_same_settings_give_the_same_templates(synthesize: Synthesize) -> None:
+def test_synthesis_is_deterministic(synthesize: Synthesize) -> None:
     assert dict(synthesize({}).templates) == dict(synthesize({}).templates)
 
 
-def test_no_network_and_no_secrets_are_needed_to_know_the_settings(
-    default: Deployment, data: Path
-) -> None:
+def test_synthesis_needs_no_network(default: Deployment, data: Path) -> None:
     assert json.loads((default.folder / "manifest.json").read_text()).get("missing", []) == []
     for template in default.templates.values():
         assert str(data) not in json.dumps(template)

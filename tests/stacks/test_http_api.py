@@ -6,7 +6,7 @@ from collections.abc import Callable
 from tests.stacks.deployments import Deployment
 
 
-def test_there_is_none_unless_asked_for(default: Deployment) -> None:
+def test_api_by_default_is_not_deployed(default: Deployment) -> None:
     text = json.dumps(default.templates["Functions"])
     assert "ApiGateway" not in text
     functions = default.resources("Functions", "AWS::Lambda::Function").values()
@@ -19,7 +19,7 @@ def test_there_is_none_unless_asked_for(default: Deployment) -> None:
     assert with_bucket == {"recommender-Recommendation_Engine_Object2Vec"}
 
 
-def test_every_route_is_signed_throttled_and_logged(
+def test_api_routes_are_signed_throttled_and_logged(
     variant: Callable[[str], Deployment],
 ) -> None:
     deployment = variant("kms, other names")  # api.http, api.rate=5
@@ -44,7 +44,7 @@ def test_every_route_is_signed_throttled_and_logged(
     logged = json.loads(settings["AccessLogSettings"]["Format"])
     assert not [one for one in logged.values() if not one.startswith("$context.")]
     (policy,) = deployment.resources("Functions", "AWS::Logs::ResourcePolicy")
-    assert policy in stage["DependsOn"]  # else AWS makes one of its own, which stays
+    assert policy in stage["DependsOn"]  # otherwise AWS creates its own policy, which remains
     permissions = deployment.resources("Functions", "AWS::Lambda::Permission").values()
     paths = {one["Properties"]["SourceArn"]["Fn::Join"][1][-1] for one in permissions}
     assert paths == {f"/*/*{key.split(' ')[1]}" for key in keys}

@@ -35,7 +35,7 @@ def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_layer_holds_what_a_function_imports(requirements: Path, tmp_path: Path) -> None:
+def test_layer_contains_the_functions_imports(requirements: Path, tmp_path: Path) -> None:
     assert _Installer(requirements, "arm64").try_bundle(str(tmp_path / "out")) is True
     out = tmp_path / "out"
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
@@ -44,21 +44,21 @@ def test_a_layer_holds_what_a_function_imports(requirements: Path, tmp_path: Pat
     assert not any("tests" in file or file.endswith(".pyi") or ".lock" in file for file in files)
 
 
-def test_a_wheel_for_another_machine_is_refused_in_words(
+def test_wheel_for_another_platform_is_refused_with_a_message(
     requirements: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(LayerBuildError, match=r"The layer stone could not be built for x86_64"):
         _Installer(requirements, "x86_64").try_bundle(str(tmp_path / "out"))
 
 
-def test_a_wheel_that_was_tampered_with_is_refused(requirements: Path, tmp_path: Path) -> None:
+def test_tampered_wheel_is_refused(requirements: Path, tmp_path: Path) -> None:
     text = requirements.read_text()
     requirements.write_text(text[:-5] + "0000\n" if text[-5:] != "0000\n" else text[:-5] + "1111\n")
     with pytest.raises(LayerBuildError, match=r"(?i)hash"):
         _Installer(requirements, "arm64").try_bundle(str(tmp_path / "out"))
 
 
-def test_an_index_that_does_not_answer_is_not_waited_for_for_ever(
+def test_unresponsive_index_times_out(
     requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(command: list[str], *, timeout: float, **_: object) -> None:

@@ -59,11 +59,11 @@ def imports(source: str) -> set[str]:
     return found
 
 
-def test_there_is_none_unless_asked_for(default: Deployment) -> None:
+def test_notebook_by_default_is_not_deployed(default: Deployment) -> None:
     assert "Notebook" not in default.templates
 
 
-def test_the_instance(variant: Variant) -> None:
+def test_instance_has_the_configured_properties(variant: Variant) -> None:
     plain = only(variant("every engine"), "AWS::SageMaker::NotebookInstance")
     assert plain["NotebookInstanceName"] == "recommender-notebook"
     assert plain["PlatformIdentifier"] == "notebook-al2023-v1"
@@ -79,7 +79,7 @@ def test_the_instance(variant: Variant) -> None:
     assert other["NotebookInstanceName"] == "team-a-anna-notebook-kms"
 
 
-def test_the_start_script(variant: Variant) -> None:
+def test_start_script_fits_the_limit_and_runs_as_the_user(variant: Variant) -> None:
     deployment = variant("kms, other names")
     config = only(deployment, "AWS::SageMaker::NotebookInstanceLifecycleConfig")
     assert set(config) == {"OnStart"}
@@ -97,7 +97,7 @@ def test_the_start_script(variant: Variant) -> None:
     assert rest == ["eu-central-1", "team-a-anna", name, logs, "30", "<<'END'"]
 
 
-def test_what_is_on_the_instance(variant: Variant) -> None:
+def test_asset_contains_the_notebooks_and_their_imports(variant: Variant) -> None:
     deployment = variant("every engine")
     assets = json.loads((deployment.folder / "recommender-Notebook.assets.json").read_text())
     (folder,) = (
@@ -121,7 +121,7 @@ def test_what_is_on_the_instance(variant: Variant) -> None:
     assert all(file.startswith("packages/recsys/src/recsys/") for file in packages)
 
 
-def test_the_role_changes_only_what_the_notebooks_make(
+def test_role_may_only_change_the_notebooks_resources(
     synthesize: Synthesize, variant: Variant
 ) -> None:
     whole = {"groups": "both", "batch": True}
@@ -178,7 +178,7 @@ def test_the_role_changes_only_what_the_notebooks_make(
 
 
 @pytest.mark.parametrize("machine", ["ml.p3.2xlarge", "ml.g3.4xlarge", "t3.medium"])
-def test_machines_that_cannot_be_are_refused(synthesize: Synthesize, machine: str) -> None:
+def test_unsupported_instance_types_are_refused(synthesize: Synthesize, machine: str) -> None:
     with pytest.raises(ValueError, match=r"notebook\.instance_type: .* Amazon Linux 2023"):
         synthesize({"notebook": {"enabled": True, "instance_type": machine}})
 
@@ -198,7 +198,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def test_the_kernel_has_what_is_imported_in_the_projects_versions() -> None:
+def test_kernel_requirements_have_the_projects_versions() -> None:
     packages = packages_distributions()
     imported = set()
     places = [PROJECT / room for room in ROOMS]

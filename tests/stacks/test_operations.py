@@ -18,12 +18,12 @@ def properties(deployment: Deployment, kind: str) -> list[dict[str, Any]]:
     return [one["Properties"] for one in deployment.resources("Operations", kind).values()]
 
 
-def test_nothing_is_watched_or_billed_unless_asked_for(default: Deployment) -> None:
+def test_operations_by_default_deploy_nothing(default: Deployment) -> None:
     assert "Operations" not in default.templates
     assert "xray:" not in json.dumps(dict(default.templates))
 
 
-def test_everything_that_answers_or_trains_has_its_alarms(watched: Deployment) -> None:
+def test_alarms_cover_all_functions_endpoints_and_trainings(watched: Deployment) -> None:
     alarms = {one["AlarmName"]: one for one in properties(watched, "AWS::CloudWatch::Alarm")}
     ages = alarms.pop("recommender-models-age")
     assert (ages["Namespace"], ages["Threshold"]) == ("RecommendationEngine", 30)
@@ -56,14 +56,14 @@ def test_everything_that_answers_or_trains_has_its_alarms(watched: Deployment) -
         ("AWS/Personalize", "GetRecommendations5xxErrors"): campaigns,
         ("AWS/Personalize", "GetPersonalizedRanking5xxErrors"): campaigns,
     }
-    # what is watched is there, by that name
+    # the monitored resources exist under that name
     for stack in ("Object2Vec", "Personalize"):
         named = watched.resources(stack, "AWS::Lambda::Function").values()
         names = {one["Properties"].get("FunctionName") for one in named}
         assert f"recommender-{stack}-Trainer" in names
 
 
-def test_a_recommender_has_its_alarm_beside_it(watched: Deployment) -> None:
+def test_recommender_alarm_is_in_its_own_stack(watched: Deployment) -> None:
     alarms = watched.resources("Personalize", "AWS::CloudWatch::Alarm").values()
     assert {one["Properties"]["AlarmName"] for one in alarms} == {
         "recommender-more-like-x-5xx",
@@ -79,7 +79,7 @@ def test_a_recommender_has_its_alarm_beside_it(watched: Deployment) -> None:
         assert told["Fn::Join"][1][-1] == ":recommender-alarms"
 
 
-def test_an_api_has_its_alarms_beside_it(variant: Callable[[str], Deployment]) -> None:
+def test_api_alarms_are_in_its_own_stack(variant: Callable[[str], Deployment]) -> None:
     deployment = variant("kms, other names")
     (api,) = deployment.resources("Functions", "AWS::ApiGatewayV2::Api")
     alarms = deployment.resources("Functions", "AWS::CloudWatch::Alarm").values()
@@ -92,7 +92,7 @@ def test_an_api_has_its_alarms_beside_it(variant: Callable[[str], Deployment]) -
     assert all("AlarmActions" not in one["Properties"] for one in alarms), "there is nobody to tell"
 
 
-def test_an_import_has_no_alarm_for_its_failure_fails_the_deployment(
+def test_index_import_has_no_alarm(
     variant: Callable[[str], Deployment],
 ) -> None:
     deployment = variant("kms, other names")
@@ -102,7 +102,7 @@ def test_an_import_has_no_alarm_for_its_failure_fails_the_deployment(
     assert not {name for name in names if "Import" in name}
 
 
-def test_each_alarm_tells_somebody_and_leads_to_a_chapter_of_the_runbook(
+def test_alarms_notify_and_refer_to_the_runbook(
     watched: Deployment,
 ) -> None:
     runbook = (PROJECT / "docs" / "runbook.md").read_text("utf-8")
@@ -144,9 +144,7 @@ ALARMS_USE_THE_KEY = {
 }
 
 
-def test_the_topic_is_encrypted_with_a_key_that_alarms_can_use(
-    watched: Deployment, tidied: Deployment
-) -> None:
+def test_topic_key_is_usable_by_alarms(watched: Deployment, tidied: Deployment) -> None:
     (key,) = tidied.resources("Operations", "AWS::KMS::Key")
     assert tidied.resources("Operations", "AWS::KMS::Key")[key]["Properties"]["EnableKeyRotation"]
     (topic,) = properties(tidied, "AWS::SNS::Topic")
@@ -159,7 +157,7 @@ def test_the_topic_is_encrypted_with_a_key_that_alarms_can_use(
     assert ALARMS_USE_THE_KEY in statements(watched, "Data", "AWS::KMS::Key", "KeyPolicy")
 
 
-def test_a_key_is_open_to_alarms_only_where_somebody_is_told(
+def test_key_without_email_is_closed_to_alarms(
     variant: Callable[[str], Deployment],
 ) -> None:
     quiet = variant("kms, other names")
@@ -167,7 +165,7 @@ def test_a_key_is_open_to_alarms_only_where_somebody_is_told(
 
 
 @pytest.mark.parametrize("key", [True, False], ids=["kms", "no kms"])
-def test_a_failed_round_of_the_caretaker_is_kept_in_an_encrypted_queue(
+def test_failed_caretaker_runs_go_to_an_encrypted_queue(
     watched: Deployment, tidied: Deployment, key: bool
 ) -> None:
     deployment = watched if key else tidied
@@ -197,7 +195,7 @@ def test_a_failed_round_of_the_caretaker_is_kept_in_an_encrypted_queue(
     assert (["kms:Decrypt", "kms:GenerateDataKey"], keys) in allowed
 
 
-def test_a_caretaker_that_fails_raises_an_alarm_where_none_were_asked_for(
+def test_caretaker_without_alarms_setting_has_an_alarm(
     tidied: Deployment, synthesize: Synthesize
 ) -> None:
     (alarm,) = properties(tidied, "AWS::CloudWatch::Alarm")
@@ -212,7 +210,7 @@ def test_a_caretaker_that_fails_raises_an_alarm_where_none_were_asked_for(
     assert not alone.resources("Operations", "AWS::KMS::Key")
 
 
-def test_latency_is_compared_in_the_metrics_own_unit(watched: Deployment) -> None:
+def test_latency_threshold_uses_the_metrics_unit(watched: Deployment) -> None:
     slow = {
         (alarm["MetricName"], alarm["Threshold"], alarm["ExtendedStatistic"])
         for alarm in properties(watched, "AWS::CloudWatch::Alarm")
@@ -221,21 +219,21 @@ def test_latency_is_compared_in_the_metrics_own_unit(watched: Deployment) -> Non
     assert slow == {("Duration", 1000, "p95"), ("ModelLatency", 1_000_000, "p95")}
 
 
-def test_the_dashboard_shows_everything(watched: Deployment) -> None:
+def test_dashboard_shows_all_resources(watched: Deployment) -> None:
     (board,) = properties(watched, "AWS::CloudWatch::Dashboard")
     text = json.dumps(board["DashboardBody"])
     for shown in ("ratingModel", "Movie_Retrieval", "RecommenderArn", "CampaignArn", "ModelAge"):
         assert shown in text
 
 
-def test_the_budget_writes_to_whoever_is_named(watched: Deployment) -> None:
+def test_budget_notifies_the_email_address(watched: Deployment) -> None:
     (budget,) = properties(watched, "AWS::Budgets::Budget")
     assert budget["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
     for told in budget["NotificationsWithSubscribers"]:
         assert told["Subscribers"] == [{"SubscriptionType": "EMAIL", "Address": "anna@example.com"}]
 
 
-def test_the_caretaker_may_delete_what_is_billed_by_the_hour_alone(
+def test_caretaker_may_only_delete_stacks_billed_by_the_hour(
     watched: Deployment, synthesize: Synthesize
 ) -> None:
     def expiring(deployment: Deployment) -> str:
@@ -252,7 +250,7 @@ def test_the_caretaker_may_delete_what_is_billed_by_the_hour_alone(
     assert expiring(serverless) == "recommender-Personalize"
 
 
-def test_every_function_of_ours_is_traced_if_asked_for(watched: Deployment) -> None:
+def test_tracing_covers_all_own_functions(watched: Deployment) -> None:
     functions = [
         (stack, function["Properties"])
         for stack in watched.templates

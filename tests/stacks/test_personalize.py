@@ -1,4 +1,4 @@
-"""The Personalize stack: what is deployed, in which order it goes, and what a change replaces."""
+"""The Personalize stack: its resources, their order of deletion, and what a change replaces."""
 
 import itertools
 import json
@@ -30,7 +30,7 @@ def starts(deployment: Deployment) -> dict[str, Template]:
     return deployment.resources("Personalize", "Custom::TrainedStart")
 
 
-def test_the_default_is_one_of_each_and_cheap(default: Deployment) -> None:
+def test_default_deployment_has_one_solution_and_campaign(default: Deployment) -> None:
     assert types(default) == [
         "Campaign",
         "Dataset",
@@ -45,13 +45,13 @@ def test_the_default_is_one_of_each_and_cheap(default: Deployment) -> None:
     assert campaign["Properties"]["MinProvisionedTPS"] == 1
 
 
-def test_it_can_be_left_out(synthesize: Synthesize) -> None:
+def test_personalize_off_deploys_nothing(synthesize: Synthesize) -> None:
     deployment = synthesize({"personalize.groups": "off"})
     assert "Personalize" not in deployment.templates
     assert "personalize.amazonaws.com" not in json.dumps(deployment.templates["Data"])
 
 
-def test_nothing_trains_by_itself_unless_told(default: Deployment, variant: Any) -> None:
+def test_automatic_training_is_off_by_default(default: Deployment, variant: Any) -> None:
     def requests(deployment: Deployment) -> list[dict[str, Any]]:
         found = [one["Properties"] for one in starts(deployment).values()]
         return [one["Request"] for one in found if one["Kind"] == "Solution"]
@@ -69,7 +69,7 @@ def test_nothing_trains_by_itself_unless_told(default: Deployment, variant: Any)
         assert json.dumps(campaign["Properties"]["SolutionVersionArn"]).endswith('/$LATEST"]]}')
 
 
-def test_hyperparameters_are_tuned_where_the_recipe_can_be(variant: Any) -> None:
+def test_hpo_applies_to_supported_recipes(variant: Any) -> None:
     tuned = {
         one["Properties"]["Request"]["recipeArn"]["Fn::Join"][1][-1].rpartition("/")[2]: one[
             "Properties"
@@ -102,7 +102,7 @@ def dependencies(found: dict[str, Template], name: str) -> set[str]:
     return reached
 
 
-def test_deletion_follows_awss_order(variant: Any) -> None:
+def test_deletion_order_follows_aws(variant: Any) -> None:
     """Campaigns and recommenders, solutions, event tracker, filters, datasets, group, schemas."""
     found = resources(variant("all of Personalize"))
 
@@ -140,7 +140,7 @@ def test_deletion_follows_awss_order(variant: Any) -> None:
             assert of("Schema", group) & dependencies(found, name)
 
 
-def test_the_role_outlives_what_it_imports(default: Deployment) -> None:
+def test_import_role_is_deleted_after_imports(default: Deployment) -> None:
     found = resources(default)
     (role,) = [name for name in found if name.startswith("ImportRole")]
     imports = [
@@ -153,7 +153,7 @@ def test_the_role_outlives_what_it_imports(default: Deployment) -> None:
         assert role in dependencies(found, name)
 
 
-def test_only_the_service_for_this_account_reads_its_part_of_the_bucket(
+def test_bucket_policy_allows_only_the_service_for_this_account(
     default: Deployment,
 ) -> None:
     (policy,) = default.resources("Data", "AWS::S3::BucketPolicy").values()
@@ -174,7 +174,7 @@ def test_only_the_service_for_this_account_reads_its_part_of_the_bucket(
             assert "StringLike" not in statement["Condition"]
 
 
-def test_batch_jobs_may_write_their_own_part_alone(variant: Any) -> None:
+def test_batch_role_may_only_write_its_prefix(variant: Any) -> None:
     deployment = variant("all of Personalize")
     (policy,) = deployment.resources("Data", "AWS::S3::BucketPolicy").values()
     written = [
@@ -185,7 +185,7 @@ def test_batch_jobs_may_write_their_own_part_alone(variant: Any) -> None:
     assert [json.dumps(each)[-24:] for each in written] == ['/personalize/batch/*"]]}'[-24:]]
 
 
-def test_tags_are_constant(any_variant: Deployment) -> None:
+def test_tags_are_constant_across_deployments(any_variant: Deployment) -> None:
     """A changing tag would replace the dataset group, its data and all that was trained on it."""
     if "Personalize" not in any_variant.templates:
         return
@@ -195,7 +195,7 @@ def test_tags_are_constant(any_variant: Deployment) -> None:
             assert tags in ([], [{"Key": "Deployment", "Value": any_variant.prefix}]), name
 
 
-def test_what_is_not_deployed_is_not_uploaded(default: Deployment, variant: Any) -> None:
+def test_upload_excludes_data_of_undeployed_groups(default: Deployment, variant: Any) -> None:
     for deployment, groups in ((default, {"custom"}), (variant("domain group"), {"domain"})):
         uploaded = {path.parent.name for path in deployment.folder.glob("asset.*/personalize/*/*")}
         assert uploaded == groups
@@ -228,7 +228,7 @@ def identities(deployment: Deployment) -> dict[str, str]:
 
 
 def replaced(before: Deployment, after: Deployment) -> set[str]:
-    """Paths of the resources that a change deletes or makes anew, without hashes."""
+    """Paths of the resources that a change deletes or replaces, without hashes."""
     old, new = identities(before), identities(after)
     gone = {name for name, what in old.items() if new.get(name) != what}
     while True:  # whatever cannot be without a replaced one is replaced as well
@@ -279,20 +279,20 @@ GROUP = {
     ],
     ids=str,
 )
-def test_a_setting_replaces(
+def test_changed_setting_replaces_resources(
     default: Deployment, synthesize: Synthesize, change: dict[str, Any], expected: set[str]
 ) -> None:
     assert replaced(default, synthesize(change)) == expected
 
 
-def test_new_data_are_imported_and_trained_in_place(
+def test_new_data_are_imported_in_place(
     default: Deployment, synthesize: Synthesize, tmp_path: Path
 ) -> None:
     after = synthesize({"data": str(write_data(tmp_path, events="1,1,Rating,5,881250949"))})
     assert replaced(default, after) == VERSION | {"Custom/InteractionsImport/Start"}
 
 
-def test_another_schema_is_another_group_beside_the_old_one(
+def test_changed_schema_creates_another_group(
     default: Deployment, synthesize: Synthesize, tmp_path: Path
 ) -> None:
     data = write_data(tmp_path, fields=("USER_ID", "ITEM_ID", "MOOD"))
@@ -319,7 +319,7 @@ def errors_of(data: Path, settings: dict[str, Any], **more: Any) -> tuple[str, .
 
 
 @pytest.mark.parametrize("recipe", RETIRED)
-def test_retired_recipes_are_refused_with_their_successor(data: Path, recipe: str) -> None:
+def test_retired_recipes_are_refused_naming_the_successor(data: Path, recipe: str) -> None:
     for name in (recipe, f"aws-{recipe}"):
         (error,) = errors_of(data, {"personalize.solutions": name})
         assert error == f"personalize.solutions: {name} is retired; use {RETIRED[recipe]}"
@@ -341,12 +341,12 @@ def test_retired_recipes_are_refused_with_their_successor(data: Path, recipe: st
         str(value) if isinstance(value, dict) else ""
     ),  # a set's order differs from process to process
 )
-def test_one_bad_value_is_one_error(data: Path, settings: dict[str, Any], told: str) -> None:
+def test_invalid_value_is_one_error(data: Path, settings: dict[str, Any], told: str) -> None:
     (error,) = errors_of(data, settings)
     assert told in error
 
 
-def test_the_credentials_region_counts_too(data: Path) -> None:
+def test_region_of_the_credentials_is_checked(data: Path) -> None:
     (error,) = errors_of(data, {}, default_region="sa-east-1")
     assert "set it to off, or deploy to one of" in error
     off = {"data": str(data), "personalize.groups": "off"}
@@ -355,7 +355,7 @@ def test_the_credentials_region_counts_too(data: Path) -> None:
         Config.from_context({"data": str(data)}, default_region=region)
 
 
-def test_red_data_are_not_deployed(tmp_path: Path) -> None:
+def test_data_with_red_findings_are_refused(tmp_path: Path) -> None:
     data = write_data(tmp_path, red=("812 interactions", "no users"))
     (error,) = errors_of(data, {})
     assert "cannot learn from the custom group's data" in error
@@ -364,11 +364,11 @@ def test_red_data_are_not_deployed(tmp_path: Path) -> None:
         Config.from_context({"data": str(data), "personalize.groups": groups})
 
 
-def test_a_report_about_other_data_does_not_count(tmp_path: Path) -> None:
+def test_outdated_health_report_is_refused(tmp_path: Path) -> None:
     data = write_data(tmp_path)
     (data / "bucket/personalize/custom/interactions.csv").write_text("1,2,Rating,4,881250949")
     (error,) = errors_of(data, {})
-    assert "is about other data than there is now: run `python -m recsys health`" in error
+    assert "the health report is out of date: run `python -m recsys health`" in error
     (data / "health.json").unlink()
     (error,) = errors_of(data, {})
     assert "run `python -m recsys health`" in error

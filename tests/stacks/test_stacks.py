@@ -42,7 +42,7 @@ def actions_of(template: Template, role: dict[str, Any]) -> set[str]:
 # Data ---------------------------------------------------------------------------------------------
 
 
-def test_the_bucket_is_private_encrypted_and_emptied(default: Deployment) -> None:
+def test_bucket_is_private_encrypted_and_emptied(default: Deployment) -> None:
     bucket = only(default.resources("Data", "AWS::S3::Bucket"))
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
@@ -59,7 +59,7 @@ def test_the_bucket_is_private_encrypted_and_emptied(default: Deployment) -> Non
     assert default.resources("Data", "Custom::S3AutoDeleteObjects")
 
 
-def test_the_upload_prunes_but_keeps_what_others_wrote(default: Deployment) -> None:
+def test_upload_prunes_only_its_own_objects(default: Deployment) -> None:
     upload = only(default.resources("Data", "Custom::CDKBucketDeployment"))
     assert upload["Prune"] is True
     assert upload["Exclude"] == [
@@ -76,7 +76,7 @@ def test_the_upload_prunes_but_keeps_what_others_wrote(default: Deployment) -> N
     )
 
 
-def test_a_key_of_its_own_encrypts_bucket_and_models(variant: Variant) -> None:
+def test_kms_key_encrypts_bucket_and_models(variant: Variant) -> None:
     kms = variant("kms, other names")
     assert only(kms.resources("Data", "AWS::KMS::Key"))["EnableKeyRotation"] is True
     bucket = only(kms.resources("Data", "AWS::S3::Bucket"))
@@ -114,7 +114,7 @@ def test_training_starts_after_role_policy_and_data(any_variant: Deployment) -> 
         assert {"s3:GetObject", "s3:PutObject", "s3:ListBucket"} <= actions_of(template, role)
 
 
-def test_each_model_is_started_waited_for_and_served(default: Deployment) -> None:
+def test_models_are_trained_and_served(default: Deployment) -> None:
     resources = default.templates["Object2Vec"]["Resources"]
     starts = default.resources("Object2Vec", "Custom::TrainedStart")
     waits = default.resources("Object2Vec", "Custom::TrainedWait")
@@ -143,7 +143,7 @@ def test_each_model_is_started_waited_for_and_served(default: Deployment) -> Non
         assert endpoint["Properties"]["EndpointName"] == f"recommender-{task}Model"
 
 
-def test_the_training_request_is_the_workshops(variant: Variant) -> None:
+def test_training_request_equals_the_workshops(variant: Variant) -> None:
     workshop = variant("workshop in Ireland, scaling")
     starts = workshop.resources("Object2Vec", "Custom::TrainedStart").values()
     requests = {one["Properties"]["NamePrefix"]: one["Properties"]["Request"] for one in starts}
@@ -164,7 +164,7 @@ def test_the_training_request_is_the_workshops(variant: Variant) -> None:
         assert f"/object2vec/movielens/output/{task}/" in output
 
 
-def test_create_training_job_takes_the_request(any_variant: Deployment) -> None:
+def test_training_request_is_valid_for_create_training_job(any_variant: Deployment) -> None:
     botocore = pytest.importorskip("botocore.session")
     from botocore.validate import validate_parameters
 
@@ -184,7 +184,7 @@ def test_create_training_job_takes_the_request(any_variant: Deployment) -> None:
             validate_parameters({"TrainingJobName": "a", **request}, shape)
 
 
-def test_a_training_role_reaches_its_own_model_only(default: Deployment) -> None:
+def test_training_role_is_limited_to_its_model(default: Deployment) -> None:
     for start in default.resources("Object2Vec", "Custom::TrainedStart").values():
         name = start["Properties"]["Request"]["RoleArn"]["Fn::GetAtt"][0]
         role = default.templates["Object2Vec"]["Resources"][name]["Properties"]
@@ -201,14 +201,14 @@ def test_a_training_role_reaches_its_own_model_only(default: Deployment) -> None
         assert metrics == [{"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}]
 
 
-def test_an_endpoint_logs_to_a_declared_group(default: Deployment) -> None:
+def test_endpoint_logs_to_a_declared_group(default: Deployment) -> None:
     groups = default.resources("Object2Vec", "AWS::Logs::LogGroup").values()
     names = {group["Properties"]["LogGroupName"] for group in groups}
     for task in TASKS:
         assert f"/aws/sagemaker/Endpoints/recommender-{task}Model" in names
 
 
-def test_a_serverless_endpoint(variant: Variant) -> None:
+def test_serverless_endpoint_has_the_configured_properties(variant: Variant) -> None:
     serverless = variant("serverless in China")
     for config in serverless.resources("Object2Vec", "AWS::SageMaker::EndpointConfig").values():
         (served,) = config["Properties"]["ProductionVariants"]
@@ -231,7 +231,7 @@ def test_spot_training_waits_for_machines_as_long_as_the_stack_does(
             assert request["StoppingCondition"] == limits | wait
 
 
-def test_a_scaling_endpoint_keeps_its_number_of_machines_through_an_update(
+def test_scaling_endpoint_keeps_its_instance_count_in_updates(
     variant: Variant, default: Deployment
 ) -> None:
     scaling = variant("workshop in Ireland, scaling")
@@ -245,7 +245,7 @@ def test_a_scaling_endpoint_keeps_its_number_of_machines_through_an_update(
         assert "RetainAllVariantProperties" not in endpoint["Properties"]
 
 
-def test_the_image_is_the_regions(variant: Variant, default: Deployment) -> None:
+def test_image_is_that_of_the_region(variant: Variant, default: Deployment) -> None:
     for name, host in {
         "workshop in Ireland, scaling": "438346466558.dkr.ecr.eu-west-1.",
         "serverless in China": "390948362332.dkr.ecr.cn-north-1.",
@@ -256,7 +256,7 @@ def test_the_image_is_the_regions(variant: Variant, default: Deployment) -> None
     assert {region: row["id"] for region, row in table.items()} == images.ACCOUNTS
 
 
-def test_outputs(default: Deployment) -> None:
+def test_outputs_name_the_deployed_resources(default: Deployment) -> None:
     outputs = {stack: set(one["Outputs"]) for stack, one in default.templates.items()}
     assert outputs == {
         "Data": {
@@ -301,7 +301,7 @@ def functions(deployment: Deployment) -> dict[str, dict[str, Any]]:
     return {one["FunctionName"]: one for one in named}
 
 
-def test_the_workshops_functions(default: Deployment) -> None:
+def test_workshop_functions_have_the_configured_properties(default: Deployment) -> None:
     found = functions(default)
     engine = found["recommender-Recommendation_Engine_Object2Vec"]
     assert engine["Handler"] == "rec_engine.handler.handler"
@@ -326,7 +326,7 @@ def test_the_workshops_functions(default: Deployment) -> None:
         assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
 
 
-def test_the_workshops_preset_ranks_by_the_model_that_it_has(variant: Variant) -> None:
+def test_workshop_preset_ranks_with_the_recommendation_model(variant: Variant) -> None:
     engine = functions(variant("workshop in Ireland, scaling"))[
         "recommender-Recommendation_Engine_Object2Vec"
     ]
@@ -334,7 +334,7 @@ def test_the_workshops_preset_ranks_by_the_model_that_it_has(variant: Variant) -
     assert ranking == "recommender-recommendationModel"
 
 
-def test_the_functions_may_do_what_they_say_they_need(default: Deployment) -> None:
+def test_function_roles_equal_the_documented_permissions(default: Deployment) -> None:
     template = default.templates["Functions"]
     found = functions(default)
     logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -352,14 +352,14 @@ def test_the_functions_may_do_what_they_say_they_need(default: Deployment) -> No
     }
 
 
-def test_an_endpoint_is_allowed_in_both_spellings_of_its_arn(default: Deployment) -> None:
+def test_endpoint_permissions_list_both_arn_spellings(default: Deployment) -> None:
     policies = json.dumps(default.resources("Functions", "AWS::IAM::Role"))
     for task in TASKS:
         assert f":endpoint/recommender-{task}Model" in policies
         assert f":endpoint/recommender-{task}model" in policies
 
 
-def test_a_functions_code_is_its_own_package_and_what_all_share(
+def test_function_code_is_its_package_and_the_shared_one(
     variant: Variant,
 ) -> None:
     takes_along = {"lists": {"recsys"}, "events": {"recsys"}, "list_training": {"recsys"}}
@@ -382,7 +382,7 @@ def test_a_functions_code_is_its_own_package_and_what_all_share(
     }
 
 
-def test_functions_and_layers_are_of_one_architecture(variant: Variant) -> None:
+def test_functions_and_layers_have_one_architecture(variant: Variant) -> None:
     other = variant("workshop in Ireland, scaling")
     for function in functions(other).values():
         assert function["Architectures"] == ["x86_64"]
@@ -400,12 +400,12 @@ def statements_of(template: Template, role: dict[str, Any], service: str) -> lis
     return [one for one in statements if f'"{service}:' in json.dumps(one["Action"])]
 
 
-def test_memory_is_where_neighbours_are_found_unless_asked(default: Deployment) -> None:
+def test_neighbours_by_default_use_memory(default: Deployment) -> None:
     kinds = {one["Type"] for one in default.templates["Functions"]["Resources"].values()}
     assert not {kind for kind in kinds if "S3Vectors" in kind or kind.startswith("Custom")}
 
 
-def test_the_function_asks_the_index_once_the_movies_are_in_it(variant: Variant) -> None:
+def test_function_depends_on_the_filled_index(variant: Variant) -> None:
     deployment = variant("every engine")
     index = only(deployment.resources("Functions", "AWS::S3Vectors::Index"))
     (bucket,) = deployment.resources("Functions", "AWS::S3Vectors::VectorBucket")
@@ -425,7 +425,7 @@ def test_the_function_asks_the_index_once_the_movies_are_in_it(variant: Variant)
     }
 
 
-def test_the_function_reads_the_indexes_and_the_import_writes_them(variant: Variant) -> None:
+def test_index_permissions_separate_reading_and_writing(variant: Variant) -> None:
     deployment = variant("every engine")
     template, found = deployment.templates["Functions"], functions(deployment)
     (bucket,) = deployment.resources("Functions", "AWS::S3Vectors::VectorBucket")
@@ -448,7 +448,7 @@ def test_the_function_reads_the_indexes_and_the_import_writes_them(variant: Vari
         assert statement["Resource"] == indexes
 
 
-def test_an_index_is_encrypted_as_the_bucket_is(variant: Variant) -> None:
+def test_index_has_the_buckets_encryption(variant: Variant) -> None:
     plain = only(variant("every engine").resources("Functions", "AWS::S3Vectors::VectorBucket"))
     assert plain["EncryptionConfiguration"] == {"SseType": "AES256"}
     kms = variant("kms, other names")
@@ -466,10 +466,10 @@ def test_an_index_is_encrypted_as_the_bucket_is(variant: Variant) -> None:
     assert service["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
 
 
-# Engines beside Object2Vec ------------------------------------------------------------------------
+# Optional engines --------------------------------------------------------------------------------
 
 
-def test_other_engines_are_deployed_only_if_asked_for(default: Deployment) -> None:
+def test_optional_engines_by_default_are_not_deployed(default: Deployment) -> None:
     assert not {"DeepMf", "FactorizationMachines"} & default.templates.keys()
 
 
@@ -478,7 +478,7 @@ def request_of(deployment: Deployment, stack: str) -> dict[str, Any]:
     return request
 
 
-def test_a_script_is_fetched_by_its_job_and_serves_from_its_model(variant: Variant) -> None:
+def test_script_is_downloaded_for_training_and_served_from_the_model(variant: Variant) -> None:
     deployment = variant("every engine")
     request = request_of(deployment, "DeepMf")
     assert "/pytorch-training:2.8.0-cpu-py312" in json.dumps(
@@ -501,12 +501,12 @@ def test_a_script_is_fetched_by_its_job_and_serves_from_its_model(variant: Varia
     assert container["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
 
 
-def test_without_genres_no_movies_are_read(variant: Variant) -> None:
+def test_deep_mf_without_genres_has_no_movies_channel(variant: Variant) -> None:
     request = request_of(variant("serverless in China"), "DeepMf")
     assert {one["ChannelName"] for one in request["InputDataConfig"]} == {"train", "validation"}
 
 
-def test_a_scripts_archive_holds_what_it_imports(tmp_path: Path) -> None:
+def test_script_archive_contains_its_imports(tmp_path: Path) -> None:
     app = cdk.App(outdir=str(tmp_path), analytics_reporting=False)
     stack = cdk.Stack(app, "Stack")
     Script(stack, "Script", name="deep_mf", imports=deep_mf._IMPORTS, metrics={})
@@ -531,7 +531,7 @@ def test_a_scripts_archive_holds_what_it_imports(tmp_path: Path) -> None:
                             assert module in modules, f"{name} imports {module}"
 
 
-def test_factorization_machines_read_records_of_the_datas_width(variant: Variant) -> None:
+def test_factorization_machines_have_the_datas_feature_dim(variant: Variant) -> None:
     request = request_of(variant("every engine"), "FactorizationMachines")
     assert request["HyperParameters"]["feature_dim"] == str(944 + 1684)
     assert request["EnableNetworkIsolation"] is True
@@ -543,7 +543,7 @@ def test_factorization_machines_read_records_of_the_datas_width(variant: Variant
         assert f"/factorization-machines/movielens/input/{name}/" in uri
 
 
-def test_every_custom_resource_is_one_that_the_contracts_tests_know(
+def test_custom_resources_are_all_covered_by_the_contract_tests(
     any_variant: Deployment,
 ) -> None:
     ours = {

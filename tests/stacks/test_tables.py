@@ -46,7 +46,7 @@ PRESETS = json.loads(
     ],
     ids=lambda one: getattr(one, "repository", ""),
 )
-def test_every_region_has_the_image_that_the_sagemaker_package_names(
+def test_images_equal_those_of_the_sagemaker_package(
     image: images.Name, file: str, part: str
 ) -> None:
     package = find_spec("sagemaker")
@@ -74,9 +74,7 @@ def test_every_region_has_the_image_that_the_sagemaker_package_names(
         ("AWS::S3Vectors::Index", REGIONS_WITHOUT_S3_VECTORS),
     ],
 )
-def test_regions_without_a_type_are_those_of_the_registry(
-    kind: str, named: tuple[str, ...]
-) -> None:
+def test_personalize_regions_equal_those_of_the_registry(kind: str, named: tuple[str, ...]) -> None:
     package = find_spec("cfnlint")
     assert package and package.submodule_search_locations
     providers = Path(package.submodule_search_locations[0], "data", "schemas", "providers")
@@ -103,7 +101,7 @@ MACHINE = {"_kvstore", "_num_gpus", "_num_kv_servers"}
 
 
 @pytest.mark.parametrize("engine", LEARNERS)
-def test_hyperparameters_have_the_learners_names(engine: str) -> None:
+def test_hyperparameter_names_equal_those_of_recsys(engine: str) -> None:
     rules, learns = LEARNERS[engine]
     assert rules.keys() - MACHINE == learns.keys() - FILES - {"feature_dim"}
 
@@ -119,7 +117,7 @@ def test_hyperparameters_have_the_learners_names(engine: str) -> None:
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
-def test_hyperparameters_have_the_learners_ranges(name: str, rule: Rule, field: Any) -> None:
+def test_hyperparameter_ranges_equal_those_of_recsys(name: str, rule: Rule, field: Any) -> None:
     def learns(value: str) -> bool:
         try:
             field.metadata["parse"](value)
@@ -145,7 +143,7 @@ def test_hyperparameters_have_the_learners_ranges(name: str, rule: Rule, field: 
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_presets_are_within_the_rules(preset: str) -> None:
+def test_presets_are_valid(preset: str) -> None:
     for section, values in PRESETS[preset].items():
         rules, _ = LEARNERS.get(section, LEARNERS["object2vec"])
         for name, value in values.items():

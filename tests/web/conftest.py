@@ -46,7 +46,7 @@ PNG = _point()
 
 @dataclass
 class FakeOmdb:
-    """OMDb as it may behave: it answers, is slow, or is broken. What it was asked is noted."""
+    """A fake OMDb that answers, is slow, or is broken. It records its requests."""
 
     url: str = ""
     answer: Callable[[dict[str, str]], tuple[int, Any]] = lambda asked: (200, {})
@@ -67,7 +67,7 @@ def fake_omdb() -> Iterator[FakeOmdb]:
                 fake.asked.append(asked)
                 status, told = fake.answer(asked)
                 content = told if isinstance(told, bytes) else json.dumps(told).encode()
-            with suppress(ConnectionError):  # nobody may wait any longer
+            with suppress(ConnectionError):  # the client may have given up
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
@@ -99,7 +99,7 @@ def movie() -> Movie:
 
 @dataclass(frozen=True)
 class Page:
-    """The page on the deployment: its address, its service, and what was deployed."""
+    """The page on the deployment: its address, its service, and the deployment."""
 
     url: str
     service: Service

@@ -137,7 +137,7 @@ JSON = {"Content-Type": "application/json"}
         "a" * 5_000,
     ],
 )
-def test_a_foreign_host_is_refused(url: str, aws: Aws, host: str, tally: Tally) -> None:
+def test_foreign_host_is_refused(url: str, aws: Aws, host: str, tally: Tally) -> None:
     host = host.replace("PORT", url.rpartition(":")[2])
     for path, method, body, more in (
         ("/api/users", "GET", "", {}),
@@ -155,7 +155,7 @@ def test_a_foreign_host_is_refused(url: str, aws: Aws, host: str, tally: Tally) 
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
-def test_the_pages_own_names_are_answered(url: str, name: str) -> None:
+def test_own_host_names_are_accepted(url: str, name: str) -> None:
     port = url.rpartition(":")[2]
     assert ask(url, "/api/users", {"Host": f"{name}:{port}"})[0] == 200
 
@@ -176,7 +176,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104
         (EVERYWHERE, "evil.example", 421),
     ],
 )
-def test_the_page_answers_to_what_it_was_told_to_listen_on(
+def test_configured_host_is_accepted(
     service: Service, tmp_path: Path, listens: str, name: str, status: int
 ) -> None:
     app = create_app(service, Omdb(None, tmp_path, "", 0), b"a secret", listens)
@@ -196,7 +196,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=lambda one: " ".join(one.values()))
-def test_a_request_of_another_sites_page_is_refused(
+def test_cross_site_request_is_refused(
     url: str, aws: Aws, headers: dict[str, str], tally: Tally
 ) -> None:
     for path, method, body, more in (
@@ -213,7 +213,7 @@ def test_a_request_of_another_sites_page_is_refused(
     assert (aws.questions, aws.events) == (0, 0)
 
 
-def test_a_link_of_another_site_is_followed_and_its_form_is_not(url: str, aws: Aws) -> None:
+def test_cross_site_link_is_allowed_and_form_is_refused(url: str, aws: Aws) -> None:
     link = {
         "Sec-Fetch-Site": "cross-site",
         "Sec-Fetch-Mode": "navigate",
@@ -224,7 +224,7 @@ def test_a_link_of_another_site_is_followed_and_its_form_is_not(url: str, aws: A
     assert aws.events == 0
 
 
-def test_the_pages_own_requests_and_programs_are_answered(url: str, aws: Aws) -> None:
+def test_same_origin_requests_and_programs_are_accepted(url: str, aws: Aws) -> None:
     own = {"Origin": url, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
     for headers in (own, {}, {"Sec-Fetch-Site": "none"}):
         post = {**JSON, **headers}
@@ -291,7 +291,7 @@ def misled(browser: "Browser") -> "Iterator[Browser]":
 
 
 @pytest.mark.parametrize("site", ["http://evil.example", "http://localhost"])
-def test_a_browser_gets_nothing_for_another_sites_page(
+def test_browser_cross_site_request_is_refused(
     misled: "Browser", another_site: str, url: str, aws: Aws, site: str, tally: Tally
 ) -> None:
     tab = misled.new_context().new_page()
@@ -307,7 +307,7 @@ def test_a_browser_gets_nothing_for_another_sites_page(
             document.body.append(form); form.submit(); }}"""
         with tab.expect_navigation():
             tab.evaluate(form)
-        assert "Another site's page asked for this" in tab.content()
+        assert "This request came from another site's page" in tab.content()
         tally("inputs tried", "requests of other sites to the page")
         tab.go_back()
     assert (aws.questions, aws.events) == (0, 0)
@@ -317,7 +317,7 @@ def test_a_browser_gets_nothing_for_another_sites_page(
     tab.context.close()
 
 
-def test_a_browser_gets_nothing_of_the_page_by_another_name(
+def test_browser_request_with_a_foreign_host_is_refused(
     misled: "Browser", url: str, aws: Aws, tally: Tally
 ) -> None:
     rebound = url.replace("127.0.0.1", "evil.example")
@@ -338,7 +338,7 @@ def test_a_browser_gets_nothing_of_the_page_by_another_name(
 # How much may be asked ----------------------------------------------------------------------------
 
 
-def test_half_sent_requests_keep_nobody_out(url: str, tally: Tally) -> None:
+def test_half_sent_requests_do_not_block_others(url: str, tally: Tally) -> None:
     parts = urlsplit(url)
     address = (str(parts.hostname), int(parts.port or 0))
     with ExitStack() as stack:
@@ -380,7 +380,7 @@ def test_idle_connections_are_closed(url: str) -> None:
         ("/users/" + "9" * 4_000, 404, ""),
     ],
 )
-def test_a_question_that_is_too_much_is_refused_and_no_engine_asked(
+def test_oversized_query_is_refused_without_calling_engines(
     url: str, aws: Aws, path: str, status: int, word: str, tally: Tally
 ) -> None:
     told, text, _ = ask(url, path)
@@ -389,7 +389,7 @@ def test_a_question_that_is_too_much_is_refused_and_no_engine_asked(
     tally("inputs tried", "questions to the page that are too much")
 
 
-def test_a_known_choice_reaches_the_engine(url: str, aws: Aws) -> None:
+def test_valid_choice_reaches_the_engine(url: str, aws: Aws) -> None:
     assert ask(url, "/api/users/7/recommendations?genre=Comedy&decade=1990")[0] == 200
     assert aws.questions == 1
 
@@ -423,7 +423,7 @@ NUMBERS = "9" * 5_000
     ],
     ids=repr,
 )
-def test_a_body_that_is_not_the_operations_is_refused_in_words(
+def test_invalid_body_is_refused_with_a_message(
     url: str, aws: Aws, body: str | bytes, tally: Tally
 ) -> None:
     status, text, _ = ask(url, "/api/users/7/watched", JSON, method="POST", body=body)
@@ -433,7 +433,7 @@ def test_a_body_that_is_not_the_operations_is_refused_in_words(
     tally("inputs tried", "bodies that are not what the page takes")
 
 
-def test_a_body_that_is_too_long_is_refused(url: str, aws: Aws) -> None:
+def test_oversized_body_is_refused(url: str, aws: Aws) -> None:
     body = '{"movie": 2' + " " * 200_000 + "}"
     status, _, _ = ask(url, "/api/users/7/watched", JSON, method="POST", body=body)
     assert status == 413

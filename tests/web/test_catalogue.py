@@ -59,11 +59,13 @@ def catalogue() -> Catalogue:
         ("(1999)", "(1999)", 1999),
     ],
 )
-def test_titles_are_said_as_people_say_them(title: str, name: str, year: int | None) -> None:
+def test_titles_are_converted_to_natural_word_order(
+    title: str, name: str, year: int | None
+) -> None:
     assert said(title) == (name, year)
 
 
-def test_movies_and_their_ratings(catalogue: Catalogue) -> None:
+def test_movies_have_their_ratings(catalogue: Catalogue) -> None:
     first = catalogue.movies[1]
     assert (first.id, first.name, first.year) == ("alpha", "The Invented", 1984)
     assert first.genres == ("Action", "Sci-Fi")
@@ -76,7 +78,7 @@ def test_movies_and_their_ratings(catalogue: Catalogue) -> None:
     assert catalogue.choices.decades == (1990, 1980, 1970)
 
 
-def test_a_users_ratings_come_newest_first(catalogue: Catalogue) -> None:
+def test_ratings_of_a_user_are_newest_first(catalogue: Catalogue) -> None:
     assert [one.movie.number for one in catalogue.rated(7)] == [1, 3, 2]
     assert [one.rating for one in catalogue.rated(7)] == [5, 1, 3]
     assert catalogue.seen(7) == {1, 2, 3}

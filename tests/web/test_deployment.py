@@ -16,7 +16,7 @@ def found(*stacks: dict[str, Any]) -> Deployment:
     return Deployment.find(client, "team")
 
 
-def test_find_tells_bucket_and_the_endpoint_that_places_movies() -> None:
+def test_find_returns_the_bucket_and_the_embedding_endpoint() -> None:
     models = {"RecommendationEndpointName": "r", "RetrievalEndpointName": "w"}
     both = found(stack("team-Data", **DATA), stack("team-Object2Vec", **models))
     assert (both.bucket, both.places) == ("b", "w")
@@ -26,11 +26,11 @@ def test_find_tells_bucket_and_the_endpoint_that_places_movies() -> None:
     assert one.places == "r"
 
 
-def test_find_without_data_says_that_nothing_is_deployed() -> None:
+def test_find_without_data_raises_nothing_deployed() -> None:
     with pytest.raises(NothingDeployed, match="No deployment named team with data"):
         found(stack("team-Functions", ApiEndpoint="u"))
 
 
-def test_find_of_an_older_versions_deployment_says_to_deploy_it_again() -> None:
+def test_find_with_an_older_deployment_asks_to_deploy_again() -> None:
     with pytest.raises(NothingDeployed, match="older version of this project: deploy it again"):
         found(stack("team-Data", BucketName="b"))

@@ -1,4 +1,4 @@
-"""What is deployed is shown and asked, what is not is not; trouble is told in words."""
+"""Only deployed engines are shown and called; errors are reported."""
 
 import io
 import json
@@ -61,7 +61,7 @@ def titles(outputs: dict[str, str], catalogue: Catalogue) -> list[str]:
     return [one.about.title for one in found]
 
 
-def test_what_is_deployed_is_shown(catalogue: Catalogue) -> None:
+def test_engines_are_those_deployed(catalogue: Catalogue) -> None:
     assert titles({"BucketName": "b", "RatingEndpointName": "r"}, catalogue) == []
     outputs = {
         "RecommendationEndpointName": "c",
@@ -81,7 +81,7 @@ def test_what_is_deployed_is_shown(catalogue: Catalogue) -> None:
     ]
 
 
-def test_a_model_of_pairs_ranks_the_whole_catalogue(catalogue: Catalogue) -> None:
+def test_pair_model_ranks_the_whole_catalogue(catalogue: Catalogue) -> None:
     endpoint = Endpoint()
     clients: Any = SimpleNamespace(sagemaker_runtime=endpoint)
     outputs = {"DeepMfEndpointName": "deep"}
@@ -103,7 +103,7 @@ def watching(invoke: Any) -> engines.Recommender:
     return model
 
 
-def test_who_watched_what_asks_the_function_and_keeps_its_order() -> None:
+def test_watching_calls_the_function_and_keeps_its_order() -> None:
     asked: list[Any] = []
 
     def invoke(**request: Any) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def test_who_watched_what_asks_the_function_and_keeps_its_order() -> None:
     assert asked == [("f", {**event, "rank_by": "popularity_adjusted"})]
 
 
-def test_who_watched_what_tells_the_functions_own_error() -> None:
+def test_watching_reports_the_functions_error() -> None:
     def invoke(**_: Any) -> dict[str, Any]:
         told = {"errorType": "RecommendationError", "errorMessage": "Endpoint w is too busy"}
         return {"FunctionError": "Unhandled", "Payload": io.BytesIO(json.dumps(told).encode())}
@@ -135,13 +135,13 @@ def refused(code: str) -> ClientError:
     ("error", "words"),
     [
         (refused("ThrottlingException"), "deep is too busy"),
-        (refused("AccessDeniedException"), "may not ask deep"),
-        (refused("ValidationError"), "deep did not answer: ValidationError"),
+        (refused("AccessDeniedException"), "may not call deep"),
+        (refused("ValidationError"), "deep did not respond: ValidationError"),
         (EndpointConnectionError(endpoint_url="u"), "deep could not be reached"),
-        (KeyError("predictions"), "deep answered something else"),
+        (KeyError("predictions"), "deep returned an unexpected response"),
     ],
 )
-def test_trouble_is_told_in_words(catalogue: Catalogue, error: Exception, words: str) -> None:
+def test_engine_errors_are_reported(catalogue: Catalogue, error: Exception, words: str) -> None:
     clients: Any = SimpleNamespace(sagemaker_runtime=Endpoint(error))
     (model,) = engines.raters(
         Deployment(Outputs({"DeepMfEndpointName": "deep"})), catalogue, clients

@@ -64,7 +64,7 @@ def listed(tab: "Tab") -> dict[str, list[str]]:
 
 
 def picture(tab: "Tab", path: Path, **options: Any) -> None:
-    """A screenshot in a palette of colours, for it shall be small."""
+    """A screenshot with a colour palette, to keep it small."""
     tab.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
     tab.wait_for_load_state("networkidle")
     tab.evaluate("Promise.all([...document.images].map(image => image.decode()))")
@@ -74,7 +74,7 @@ def picture(tab: "Tab", path: Path, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["", "no-javascript"])
-def test_from_user_to_changed_list(open_tab: Open, pictures: Path, script: bool) -> None:
+def test_watched_movie_changes_the_lists(open_tab: Open, pictures: Path, script: bool) -> None:
     number = "12" if script else "13"
     tab = open_tab(java_script_enabled=script)
     tab.goto("/")
@@ -101,7 +101,7 @@ def test_from_user_to_changed_list(open_tab: Open, pictures: Path, script: bool)
     assert watched in tab.get_by_role("status").inner_text()
     after = listed(tab)
     assert not [titles for titles in after.values() if watched in titles]
-    # Personalize took the event to heart: more changed than that the film is gone
+    # Personalize used the event: more has changed than that the movie is excluded
     left = [title for title in before["domain-top-picks"] if title != watched]
     assert after["domain-top-picks"][:9] != left
     assert picks.locator(".change").count() > 0
@@ -110,7 +110,7 @@ def test_from_user_to_changed_list(open_tab: Open, pictures: Path, script: bool)
     assert tab.get_by_label("Seen so far, newest first").get_by_role("link").first.inner_text() == (
         watched
     )
-    tab.reload()  # nothing is sent twice, and what was new is no longer marked
+    tab.reload()  # nothing is sent twice, and changes are no longer marked
     assert listed(tab) == after
     assert picks.locator(".change").count() == 0
 
@@ -122,7 +122,7 @@ def test_from_user_to_changed_list(open_tab: Open, pictures: Path, script: bool)
         assert "Drama" in words
 
 
-def test_a_movie_says_what_the_functions_say(open_tab: Open, pictures: Path) -> None:
+def test_movie_page_shows_the_functions_results(open_tab: Open, pictures: Path) -> None:
     functions = boto3.client("lambda")
 
     def invoke(name: str, event: dict[str, Any]) -> Any:
@@ -162,12 +162,12 @@ def test_a_movie_says_what_the_functions_say(open_tab: Open, pictures: Path) -> 
         tab.locator("circle.near").last.click(force=True)
 
 
-def test_the_keyboard_is_enough(open_tab: Open) -> None:
+def test_page_is_usable_by_keyboard(open_tab: Open) -> None:
     tab = open_tab()
     tab.goto("/")
 
     def reach(words: str) -> None:
-        """Press Tab until the focus is on what is called so, and can be seen."""
+        """Press Tab until the focus is on the visible element with this name."""
         for _ in range(80):
             tab.keyboard.press("Tab")
             name, outline = tab.evaluate(
@@ -200,7 +200,7 @@ def test_the_keyboard_is_enough(open_tab: Open) -> None:
 ADDRESSES = ("/", "/users/8", "/movies", "/movies/3?user=8", "/map?movie=3&genre=Drama", "/nowhere")
 
 
-def test_a_phone_shows_all_of_it(open_tab: Open, pictures: Path) -> None:
+def test_page_fits_a_phone(open_tab: Open, pictures: Path) -> None:
     tab = open_tab(viewport=PHONE, color_scheme="dark")
     for address in ADDRESSES:
         tab.goto(address)
@@ -214,7 +214,7 @@ def test_a_phone_shows_all_of_it(open_tab: Open, pictures: Path) -> None:
     picture(tab, pictures / "phone.png")
 
 
-# The contrast of every text with what lies behind it (WCAG 2's formula), and what has no name.
+# The contrast of every text with its background (WCAG 2), and elements without a name.
 AUDIT = """() => {
   const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
   const rgba = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour;
@@ -250,7 +250,7 @@ AUDIT = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everyone_can_read_it(open_tab: Open, scheme: Any) -> None:
+def test_page_is_accessible(open_tab: Open, scheme: Any) -> None:
     tab = open_tab(color_scheme=scheme)
     for address in ADDRESSES:
         tab.goto(address)
@@ -258,7 +258,7 @@ def test_everyone_can_read_it(open_tab: Open, scheme: Any) -> None:
 
 
 @pytest.mark.parametrize("mood", ["well", "broken", "slow"])
-def test_posters_and_plots(
+def test_posters_and_plots_are_shown(
     open_tab: Open,
     page: Page,
     fake_omdb: FakeOmdb,
@@ -300,7 +300,7 @@ def test_posters_and_plots(
     assert KEY not in caplog.text
 
 
-def test_the_command_says_where_the_page_is(
+def test_command_prints_the_address(
     page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boto3.client("secretsmanager").create_secret(Name="omdb", SecretString=f"{KEY}\n")
@@ -327,7 +327,7 @@ def test_the_command_says_where_the_page_is(
     assert KEY not in text + rest
 
 
-def test_the_http_api_answers_as_the_functions_do(page: Page) -> None:
+def test_http_api_equals_the_functions(page: Page) -> None:
     def ask(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
         url, keys = page.outputs["ApiEndpoint"] + path, boto3.Session().get_credentials()
@@ -373,7 +373,7 @@ def client(page: Page) -> Any:
     return create_app(page.service, Omdb(None, page.data, "", 0), b"a secret").test_client()
 
 
-def test_the_document_and_the_routes_agree(client: Any) -> None:
+def test_openapi_document_equals_the_routes(client: Any) -> None:
     document = client.get(api.DOCUMENT).json
     validate(document)
     described = {
@@ -388,7 +388,7 @@ def test_the_document_and_the_routes_agree(client: Any) -> None:
     assert described == served
 
 
-def test_every_answer_is_as_the_document_says(client: Any) -> None:
+def test_responses_match_the_openapi_document(client: Any) -> None:
     document = client.get(api.DOCUMENT).json
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -415,7 +415,7 @@ def test_every_answer_is_as_the_document_says(client: Any) -> None:
         ("/api/nowhere", 404, ""),
     ],
 )
-def test_what_cannot_be_answered_is_told_in_words(
+def test_invalid_requests_return_a_message(
     client: Any, address: str, status: int, word: str
 ) -> None:
     answer = client.get(address)
@@ -423,14 +423,14 @@ def test_what_cannot_be_answered_is_told_in_words(
     assert word in answer.json["message"]
 
 
-def test_a_form_of_another_site_changes_nothing(client: Any) -> None:
+def test_cross_site_form_changes_nothing(client: Any) -> None:
     assert client.post("/api/users/2/watched", data={"movie": "5"}).status_code == 415
     assert client.post("/users/2/watched", data={"movie": "5", "token": ""}).status_code == 400
     watched = client.get("/api/users/2").json["watched"]
     assert 5 not in [one["movie"]["number"] for one in watched]
 
 
-def test_filters_hold_for_every_engine(client: Any) -> None:
+def test_filters_apply_to_every_engine(client: Any) -> None:
     whole = client.get("/api/users/4/recommendations?count=100").json["lists"]
     assert {one["engine"]["key"] for one in whole} >= {"object2vec", "domain-top-picks"}
     movies = [one["movie"] for one in whole[0]["movies"]]

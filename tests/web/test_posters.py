@@ -1,4 +1,4 @@
-"""OMDb as it may behave, and what comes of it."""
+"""The page with an OMDb that answers, is slow, or fails."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ def told(fake: FakeOmdb, **more: Any) -> dict[str, Any]:
 NOT_FOUND = {"Response": "False", "Error": "Movie not found!"}
 
 
-def test_asks_by_title_and_year_once_and_keeps_the_answer(
+def test_plot_is_requested_once_by_title_and_year_and_cached(
     fake_omdb: FakeOmdb, movie: Movie, tmp_path: Path
 ) -> None:
     fake_omdb.answer = lambda _: (200, told(fake_omdb))
@@ -44,7 +44,7 @@ def test_asks_by_title_and_year_once_and_keeps_the_answer(
 
 
 @pytest.mark.parametrize(("year", "plot"), [("1985", "It happens."), ("2004", None)])
-def test_a_year_beside_is_taken_a_remake_is_not(
+def test_entry_of_an_adjacent_year_is_accepted_and_a_remake_is_not(
     fake_omdb: FakeOmdb, movie: Movie, tmp_path: Path, year: str, plot: str | None
 ) -> None:
     fake_omdb.answer = lambda asked: (
@@ -54,7 +54,9 @@ def test_a_year_beside_is_taken_a_remake_is_not(
     assert omdb(fake_omdb, tmp_path).plot(movie) == plot
 
 
-def test_without_a_key_nobody_is_asked(fake_omdb: FakeOmdb, movie: Movie, tmp_path: Path) -> None:
+def test_omdb_without_a_key_makes_no_requests(
+    fake_omdb: FakeOmdb, movie: Movie, tmp_path: Path
+) -> None:
     silent = Omdb(None, tmp_path / "omdb", fake_omdb.url, 1000)
     assert (silent.plot(movie), silent.poster(movie)) == (None, None)
     assert fake_omdb.asked == []
@@ -71,7 +73,7 @@ def test_without_a_key_nobody_is_asked(fake_omdb: FakeOmdb, movie: Movie, tmp_pa
         (200, []),
     ],
 )
-def test_a_broken_omdb_is_left_alone_and_its_key_kept(
+def test_failing_omdb_is_paused_without_logging_the_key(
     fake_omdb: FakeOmdb,
     movie: Movie,
     tmp_path: Path,
@@ -89,7 +91,7 @@ def test_a_broken_omdb_is_left_alone_and_its_key_kept(
     assert not list((tmp_path / "omdb").glob("195-*"))  # a failure is not kept
 
 
-def test_a_slow_omdb_is_not_waited_for(
+def test_slow_omdb_does_not_delay_the_page(
     fake_omdb: FakeOmdb, movie: Movie, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(posters, "WAIT", 0.2)
@@ -107,7 +109,7 @@ def test_a_slow_omdb_is_not_waited_for(
 
 
 @pytest.mark.parametrize("poster", ["N/A", "ftp://a/b.png", "", None, "poster-is-text"])
-def test_a_film_without_a_poster(
+def test_movie_without_a_poster_has_none(
     fake_omdb: FakeOmdb, movie: Movie, tmp_path: Path, poster: str | None
 ) -> None:
     link = f"{fake_omdb.url}/" if poster == "poster-is-text" else poster  # JSON is no picture
@@ -116,7 +118,7 @@ def test_a_film_without_a_poster(
     assert (asked.poster(movie), asked.plot(movie)) == (None, None)
 
 
-def test_no_more_is_asked_a_day_than_the_key_allows(
+def test_requests_stop_at_the_daily_limit(
     fake_omdb: FakeOmdb, movie: Movie, tmp_path: Path
 ) -> None:
     fake_omdb.answer = lambda _: (200, told(fake_omdb))
@@ -129,7 +131,7 @@ def test_no_more_is_asked_a_day_than_the_key_allows(
     assert len(fake_omdb.asked) == 3  # another day
 
 
-def test_a_drawn_poster_is_a_picture_with_the_title(movie: Movie) -> None:
+def test_drawn_poster_is_an_svg_with_the_title(movie: Movie) -> None:
     hostile = movie.model_copy(update={"name": '</text><script>alert("&")</script>', "genres": ()})
     for one in (movie, hostile, movie.model_copy(update={"year": None})):
         root = ElementTree.fromstring(drawing.poster(one))  # noqa: S314

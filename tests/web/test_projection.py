@@ -18,7 +18,7 @@ OUTPUTS = {
 }
 
 
-def test_the_best_known_movies_of_an_index_are_laid_flat(movie: Movie) -> None:
+def test_lay_with_an_index_projects_the_most_rated_movies(movie: Movie) -> None:
     """They lie on a line in space, at 0, 1, 2, …; the model does not know movie 7."""
     asked: list[list[str]] = []
 

@@ -89,7 +89,7 @@ def agree(folder: Path, name: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_whole_files_are_taken(folder: Path, name: str) -> None:
+def test_any_valid_files_are_accepted(folder: Path, name: str) -> None:
     agree(folder, name, FILES[name])
     assert faults(folder, name, FILES[name]) == []
 
@@ -103,7 +103,7 @@ def test_whole_files_are_taken(folder: Path, name: str) -> None:
 @example(EVENTS.replace(b"4.5", b" 4.5 "))
 @example(EVENTS.replace(b"4.5", b"1e39"))
 @example(EVENTS.replace(b",1000000000", b", +0001000000000 "))
-def test_damaged_interactions(tally: Tally, folder: Path, content: bytes) -> None:
+def test_any_damaged_interactions_are_reported(tally: Tally, folder: Path, content: bytes) -> None:
     tally("inputs tried", "data for the health report, damaged")
     agree(folder, "interactions", content)
 
@@ -115,7 +115,7 @@ def test_damaged_interactions(tally: Tally, folder: Path, content: bytes) -> Non
 @example(ITEMS.replace(b"1999", b"-2147483649"))
 @example(ITEMS.replace(b"1000000000", b"-9223372036854775808"))
 @example(ITEMS.replace(b"1000000000", b"9" * 5_000))
-def test_damaged_items(tally: Tally, folder: Path, content: bytes) -> None:
+def test_any_damaged_items_are_reported(tally: Tally, folder: Path, content: bytes) -> None:
     tally("inputs tried", "data for the health report, damaged")
     agree(folder, "items", content)
 
@@ -124,7 +124,7 @@ def test_damaged_items(tally: Tally, folder: Path, content: bytes) -> None:
 @example(b"[" * 5_000)
 @example(b'{"fields": [{"name": "YEAR", "type": ["null"]}]}')
 @example(b'{"fields": [{"name": "YEAR", "type": {"null": 1}}]}')
-def test_damaged_schema(tally: Tally, folder: Path, content: bytes) -> None:
+def test_any_damaged_schema_is_reported(tally: Tally, folder: Path, content: bytes) -> None:
     tally("inputs tried", "schemas for the health report, damaged")
     (folder / "interactions.csv").write_bytes(FILES["interactions"])
     (folder / "items.csv").write_bytes(FILES["items"])

@@ -100,7 +100,9 @@ def records(draw: Any) -> tuple[bytes, dict[int, float], float]:
 
 
 @given(st.lists(records(), max_size=4))
-def test_well_formed(tally: Tally, made: list[tuple[bytes, dict[int, float], float]]) -> None:
+def test_any_valid_records_are_read(
+    tally: Tally, made: list[tuple[bytes, dict[int, float], float]]
+) -> None:
     tally("inputs tried", "RecordIO, well-formed")
     content = b"".join(framed(record) for record, _, _ in made)
     features, labels = recordio.read(content, COLUMNS)
@@ -131,7 +133,7 @@ ODD = (
 @example(framed(entry(1, "values", tensor("float32", [1, 2], [5, 5], [], True)) + LABEL))
 @example(framed(ROW + entry(2, "values", tensor("float64", [-1e300], [], [], False))))
 @example(framed(ROW + LABEL + b"\x00\x00"))
-def test_damaged(tally: Tally, content: bytes) -> None:
+def test_any_damaged_records_are_refused(tally: Tally, content: bytes) -> None:
     tally("inputs tried", "RecordIO, damaged")
     found, refusal = attempt(lambda: recordio.read(content, COLUMNS), InputError)
     if refusal:
@@ -146,7 +148,7 @@ def test_damaged(tally: Tally, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [2**28, 2**29 - 1, 2**32 - 1])
-def test_a_length_that_is_not_there(tally: Tally, size: int) -> None:
+def test_truncated_record_is_refused(tally: Tally, size: int) -> None:
     """A length alone takes no memory, neither of a frame nor of a field."""
     tally("inputs tried", "RecordIO, damaged")
     frame = struct.pack("<II", 0xCED7230A, size)

@@ -112,7 +112,7 @@ pairs = st.lists(st.tuples(token, token), min_size=1, max_size=5)
 
 
 @given(pairs, kinds, kinds, st.sampled_from([b"", b"\xef\xbb\xbf"]))
-def test_well_formed(
+def test_any_valid_request_is_answered(
     tally: Tally, pairs: list[tuple[int, int]], kind: str, accept: str, mark: bytes
 ) -> None:
     tally("inputs tried", "requests of model servers, well-formed", 3)
@@ -174,7 +174,9 @@ def tensor_body(features: object) -> bytes:
 @example(BODIES[0], f"{JSON};infer_max_seqlens={'9' * 5_000},1", None)
 @example(tensor_body({"keys": [1, 1], "values": [1, 2]}), JSON, None)
 @example(tensor_body({"keys": False, "values": [1, 2, 3, 4, 5]}), JSON, None)
-def test_any(tally: Tally, body: bytes, kind: str, accept: str | None) -> None:
+def test_any_body_is_answered_or_refused(
+    tally: Tally, body: bytes, kind: str, accept: str | None
+) -> None:
     tally("inputs tried", "requests of model servers", 3)
     for answer in (object2vec(), machine(), network()):
         for prediction in asked(answer, body, kind, accept) or ():
@@ -185,7 +187,7 @@ def test_any(tally: Tally, body: bytes, kind: str, accept: str | None) -> None:
 
 
 @pytest.mark.parametrize("depth", [*DEEP, 100_000])
-def test_deep(tally: Tally, depth: int) -> None:
+def test_deeply_nested_body_is_refused(tally: Tally, depth: int) -> None:
     tally("inputs tried", "requests of model servers", 4)
     deep = "[" * depth + "]" * depth
     for text in (
@@ -223,7 +225,7 @@ def by_line(content: bytes) -> list[tuple[float, list[int], list[int]]]:
 @example(ROW.replace(b"3.5", b"9" * 5_000))
 @example(ROW.replace(b"3.5", b"1e39"))
 @example(ROW + ROW.replace(b"\n", b"\x0c\r\n"))
-def test_training_lines(
+def test_any_training_lines_are_read_or_refused(
     tally: Tally, tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     tally("inputs tried", "training files in JSON Lines")
@@ -255,7 +257,7 @@ MOVIES = (
 @example(MOVIES)  # a line of u.item ends at a line's end only
 @example(b"9" * 5_000 + MOVIES)
 @example("²".encode("latin-1") + MOVIES[1:])
-def test_training_movies(
+def test_any_movies_are_read_or_refused(
     tally: Tally, tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     tally("inputs tried", "tables of movies, damaged")
@@ -283,7 +285,7 @@ def port() -> Iterator[int]:
 
 
 @given(st.sampled_from(BODIES).flatmap(damaged) | st.binary(max_size=40), media | kinds)
-def test_over_http(tally: Tally, port: int, body: bytes, kind: str) -> None:
+def test_any_http_request_is_answered(tally: Tally, port: int, body: bytes, kind: str) -> None:
     tally("inputs tried", "requests of model servers")
     headers = {"Content-Type": "".join(c for c in kind if c.isprintable())}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
@@ -298,7 +300,9 @@ def test_over_http(tally: Tally, port: int, body: bytes, kind: str) -> None:
     ("length", "status"),
     [("9" * 5_000, 413), (str(1 << 40), 413), ("-1", 411), ("1e3", 411), ("²", 411), ("", 411)],
 )
-def test_lengths_that_cannot_be(tally: Tally, port: int, length: str, status: int) -> None:
+def test_invalid_content_lengths_are_refused(
+    tally: Tally, port: int, length: str, status: int
+) -> None:
     tally("inputs tried", "requests of model servers")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     connection.putrequest("POST", "/invocations")

@@ -29,7 +29,7 @@ def run(cache: Path) -> str:
     return result.stdout
 
 
-def test_compiled_programs_are_kept_and_found_again(tmp_path: Path) -> None:
+def test_compiled_programs_are_cached_and_reused(tmp_path: Path) -> None:
     first = run(tmp_path)
     kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.rglob("*-cache")}
     assert kept
@@ -37,6 +37,6 @@ def test_compiled_programs_are_kept_and_found_again(tmp_path: Path) -> None:
     assert kept == {path.name: path.stat().st_mtime_ns for path in tmp_path.rglob("*-cache")}
 
 
-def test_without_a_folder_to_write_to_nothing_is_kept(tmp_path: Path) -> None:
+def test_cache_without_a_writable_folder_is_disabled(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert run(tmp_path / "file").strip()

@@ -23,20 +23,20 @@ TRAIN = rows((1, 10, 5), (1, 11, 2), (2, 10, 4), (2, 12, 1), (9, 13, 3))
 TEST = rows((1, 12, 3), (2, 11, 4), (2, 13, 1), (7, 10, 5))
 
 
-def test_ratings_are_brought_within_the_scale_of_the_training_part() -> None:
+def test_ratings_are_clipped_to_the_training_scale() -> None:
     # 3 → 3, 4 → 6 becomes 5, 1 → 0 becomes 1, 5 → 4: errors 0, 1, 0, 1
     found = evaluate(lambda _: np.array([3.0, 6.0, 0.0, 4.0]), TRAIN, TEST)
     assert found == pytest.approx({"rmse": 0.5**0.5, "mse": 0.5, "mae": 0.5})
 
 
-def test_a_rating_of_the_scales_upper_part_is_liked() -> None:
+def test_rating_in_the_upper_part_is_liked() -> None:
     """Of 1 to 5 in the training part, 4 and 5 are above the middle; 2 of 5 rows reach 4."""
     chances = np.array([0.6, 0.7, 0.1, 0.4])  # liked: no, yes, no, yes
     found = evaluate(lambda _: chances, TRAIN, TEST, "recommendation")
     assert found == pytest.approx({"accuracy": 0.5, "auc": 3 / 4})
 
 
-def test_lists_hold_what_the_user_has_not_rated() -> None:
+def test_lists_exclude_rated_items() -> None:
     """Scored by its number, 13 comes first, then 12, 11, 10.
 
     User 1 has rated 10 and 11: her list is 13, 12, and 12 is the hit. User 2 has rated 10 and 12:
@@ -50,7 +50,7 @@ def test_lists_hold_what_the_user_has_not_rated() -> None:
     assert found["coverage@2"] == pytest.approx(3 / 4)
 
 
-def test_what_cannot_be_evaluated_is_refused() -> None:
+def test_invalid_task_or_empty_test_is_refused() -> None:
     nothing = TEST.take(np.zeros(len(TEST), bool))
     with pytest.raises(ValueError, match="no row"):
         evaluate(lambda some: some.item, TRAIN, nothing)

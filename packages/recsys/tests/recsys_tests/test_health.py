@@ -52,14 +52,14 @@ def one(folder: Path, check: str, name: str = "domain") -> Finding:
     return found
 
 
-def test_sound_data_hold_nothing_red(tmp_path: Path) -> None:
+def test_valid_data_have_no_red_findings(tmp_path: Path) -> None:
     write(tmp_path, "interactions", [HEADER, *rows()])
     found = findings(tmp_path)
     assert {each.status for each in found} == {"green", "amber"}
     assert [each.check for each in found if each.status == "amber"] == ["amount", "users"]
 
 
-def test_minima(tmp_path: Path) -> None:
+def test_data_below_the_minima_are_red(tmp_path: Path) -> None:
     for count, users, red in (
         (999, 40, {"amount", "event types"}),
         (1000, 40, set()),
@@ -70,7 +70,7 @@ def test_minima(tmp_path: Path) -> None:
         assert {each.check for each in findings(tmp_path) if each.status == "red"} == red
 
 
-def test_one_percent_of_the_users_must_have_two(tmp_path: Path) -> None:
+def test_users_with_two_interactions_below_one_percent_are_red(tmp_path: Path) -> None:
     few = [f"busy{n % 30},{n},Watch,{n}" for n in range(1000)]
     many = [f"once{n},1,Watch,1" for n in range(2970)]
     write(tmp_path, "interactions", [HEADER, *few, *many])
@@ -79,7 +79,7 @@ def test_one_percent_of_the_users_must_have_two(tmp_path: Path) -> None:
     assert one(tmp_path, "users").status == "red"
 
 
-def test_what_is_repeated_does_not_count(tmp_path: Path) -> None:
+def test_duplicate_interactions_do_not_count(tmp_path: Path) -> None:
     unique = rows(900)
     write(tmp_path, "interactions", [HEADER, *unique, *unique[:300]])
     assert (one(tmp_path, "duplicates").status, one(tmp_path, "duplicates").value) == (
@@ -101,7 +101,7 @@ def test_what_is_repeated_does_not_count(tmp_path: Path) -> None:
         (f"{'x' * 257},2,Watch,1000000000", "malformed", "are longer than 256 characters"),
     ],
 )
-def test_a_bad_cell_is_told_with_its_line(
+def test_invalid_cell_is_reported_with_its_line(
     tmp_path: Path, line: str, check: str, words: str
 ) -> None:
     write(tmp_path, "interactions", [HEADER, *rows(), line])
@@ -111,13 +111,13 @@ def test_a_bad_cell_is_told_with_its_line(
     assert "line 1202: " in found.words
 
 
-def test_a_row_of_the_wrong_length(tmp_path: Path) -> None:
+def test_row_of_the_wrong_length_is_red(tmp_path: Path) -> None:
     write(tmp_path, "interactions", [HEADER, *rows(), "1,2,Watch", "1,2,Watch,5,6"])
     found = one(tmp_path, "form")
     assert (found.status, found.value) == ("red", 2)
 
 
-def test_the_future(tmp_path: Path) -> None:
+def test_timestamps_in_the_future_are_amber(tmp_path: Path) -> None:
     write(tmp_path, "interactions", [HEADER, *rows(), f"1,2,Watch,{int(time.time()) + 10**6}"])
     assert one(tmp_path, "timestamps").status == "amber"
 
@@ -131,14 +131,14 @@ def test_the_future(tmp_path: Path) -> None:
         ("USER_ID,ITEM_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP", "duplicate columns: ITEM_ID"),
     ],
 )
-def test_a_bad_header(tmp_path: Path, header: str, words: str) -> None:
+def test_invalid_header_is_red(tmp_path: Path, header: str, words: str) -> None:
     width = header.count(",") + 1
     lines = [",".join([*line.split(","), "x"][:width]) for line in rows()]
     write(tmp_path, "interactions", [header, *lines])
     assert any(each.status == "red" and words in each.words for each in findings(tmp_path))
 
 
-def test_a_byte_order_mark_and_other_encodings(tmp_path: Path) -> None:
+def test_byte_order_mark_and_other_encodings_are_red(tmp_path: Path) -> None:
     text = "\n".join([HEADER, *rows()])
     (tmp_path / "interactions.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert one(tmp_path, "encoding").status == "red"
@@ -146,23 +146,23 @@ def test_a_byte_order_mark_and_other_encodings(tmp_path: Path) -> None:
     assert "(line 1202)" in one(tmp_path, "encoding").words
 
 
-def test_a_row_without_end(tmp_path: Path) -> None:
+def test_endless_row_is_red(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text(f"{HEADER}\n" + "1,2,Watch,4;" * 300_000)
     assert one(tmp_path, "form").words.startswith("a row is longer than 1,048,576 bytes")
 
 
-def test_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+def test_windows_line_ends_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_bytes("\r\n".join([HEADER, *rows()]).encode())
     assert "red" not in {each.status for each in findings(tmp_path)}
 
 
-def test_watches_are_needed_in_the_domain_alone(tmp_path: Path) -> None:
+def test_watches_are_required_only_in_the_domain_group(tmp_path: Path) -> None:
     write(tmp_path, "interactions", [HEADER, *rows(kind="watch")])
     assert one(tmp_path, "event types").status == "red"
     assert not [each for each in findings(tmp_path, "custom") if each.check == "event types"]
 
 
-def test_spellings_of_a_type(tmp_path: Path) -> None:
+def test_similar_event_types_are_reported(tmp_path: Path) -> None:
     write(tmp_path, "interactions", [HEADER, *rows(), "1,2,watch,1000000000"])
     amber = [each for each in findings(tmp_path) if each.check == "event types"][1]
     assert (amber.status, amber.words) == (
@@ -171,7 +171,7 @@ def test_spellings_of_a_type(tmp_path: Path) -> None:
     )
 
 
-def test_a_year_that_is_a_span_and_one_that_is_missing(tmp_path: Path) -> None:
+def test_years_that_are_spans_or_missing_are_reported(tmp_path: Path) -> None:
     write(tmp_path, "interactions", [HEADER, *rows()])
     items = [f"{n},Drama,1999" for n in range(58)]
     write(tmp_path, "items", ["ITEM_ID,GENRES,YEAR", *items, "58,Drama,2006–2007", "59,,"])
@@ -184,7 +184,7 @@ def test_a_year_that_is_a_span_and_one_that_is_missing(tmp_path: Path) -> None:
     assert any(each.words == "YEAR: 1 are empty (line 61: '')" for each in found)
 
 
-def test_items_of_which_nothing_is_told(tmp_path: Path) -> None:
+def test_items_without_metadata_are_reported(tmp_path: Path) -> None:
     write(tmp_path, "interactions", [HEADER, *rows(items=60)])
     write(
         tmp_path, "items", ["ITEM_ID,GENRES,YEAR", *(f"{n},Drama,1999" for n in range(48)), "3,,"]
@@ -202,7 +202,7 @@ def test_items_of_which_nothing_is_told(tmp_path: Path) -> None:
         ([round(400_000 / rank**3) for rank in range(1, 21)], "amber", -3.0),
     ],
 )
-def test_the_slope_of_popularity(
+def test_popularity_slope_is_measured(
     tmp_path: Path, counts: list[int], status: str, slope: float
 ) -> None:
     items = [rank for rank, count in enumerate(counts) for _ in range(count)]
@@ -213,7 +213,7 @@ def test_the_slope_of_popularity(
     assert found.value == pytest.approx(slope, abs=0.02)
 
 
-def test_new_items_and_a_drift_of_tastes(tmp_path: Path) -> None:
+def test_new_items_and_drift_are_reported(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     item = random.integers(0, 10, 5000)
     item[4500:] += 10  # the newest tenth is about other items altogether
@@ -229,7 +229,7 @@ def test_new_items_and_a_drift_of_tastes(tmp_path: Path) -> None:
     assert one(tmp_path, "time drift").status == one(tmp_path, "cold items").status == "green"
 
 
-def test_the_command_tells_and_fails_on_red(tmp_path: Path, capsys: Any) -> None:
+def test_command_with_red_findings_fails(tmp_path: Path, capsys: Any) -> None:
     write(tmp_path, "interactions", [HEADER, *rows()])
     out = tmp_path / "report.json"
     assert main(["health", "--data", str(tmp_path), "--json", str(out)]) == 0
@@ -240,6 +240,6 @@ def test_the_command_tells_and_fails_on_red(tmp_path: Path, capsys: Any) -> None
     assert "red   interactions" in capsys.readouterr().out
 
 
-def test_the_command_tells_what_it_cannot_read(tmp_path: Path, capsys: Any) -> None:
+def test_command_with_unreadable_data_fails(tmp_path: Path, capsys: Any) -> None:
     assert main(["health", "--data", str(tmp_path / "nowhere")]) == 1
     assert "nowhere" in capsys.readouterr().err

@@ -34,7 +34,7 @@ MODELS: dict[str, Callable[[sparse.csr_array], ItemModel]] = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_fills_the_gap_in_a_checkerboard(name: str) -> None:
+def test_models_fill_the_gap_in_a_checkerboard(name: str) -> None:
     taken = checkerboard()
     model = MODELS[name](taken)
     gap = (np.arange(2 * SIZE) + 2) % SIZE
@@ -49,7 +49,7 @@ def test_every_model_fills_the_gap_in_a_checkerboard(name: str) -> None:
         assert set(alike % 2) == {item % 2}
 
 
-def test_seen_items_are_recommended_only_when_asked_for() -> None:
+def test_seen_items_are_excluded_by_default() -> None:
     taken = checkerboard()
     model = Cosine().fit(taken)
     lists = model.recommend(taken, k=SIZE)
@@ -58,7 +58,7 @@ def test_seen_items_are_recommended_only_when_asked_for() -> None:
     assert (np.sort(everything, axis=1) == np.arange(SIZE)).all()
 
 
-def test_ease_of_three_items_by_hand() -> None:
+def test_ease_of_three_items_equals_manual_result() -> None:
     """Users {0, 1}, {0, 1}, {1, 2}; λ = 1.
 
     XᵀX + I = [[3, 2, 0], [2, 4, 1], [0, 1, 2]], of determinant 13; its adjugate is
@@ -69,7 +69,7 @@ def test_ease_of_three_items_by_hand() -> None:
     np.testing.assert_allclose(Ease(1.0, dropout=0).fit(taken).weights, expected, atol=1e-6)
 
 
-def test_dropout_of_three_items_by_hand() -> None:
+def test_dropout_of_three_items_equals_manual_result() -> None:
     """Dropout ½ adds the item counts 2, 3, 1 once more to the diagonal.
 
     [[5, 2, 0], [2, 7, 1], [0, 1, 3]] has the adjugate [[20, −6, 2], [−6, 15, −5], [2, −5, 31]].
@@ -79,7 +79,7 @@ def test_dropout_of_three_items_by_hand() -> None:
     np.testing.assert_allclose(Ease(1.0, dropout=0.5).fit(taken).weights, expected, atol=1e-6)
 
 
-def test_few_users_and_few_items_are_solved_differently_but_alike() -> None:
+def test_ease_by_users_and_by_items_is_equal() -> None:
     """The same users twice over take the other way to the inverse; half of λ makes it equal."""
     rng = np.random.default_rng(0)
     taken = sparse.random_array((30, 40), density=0.2, rng=rng, format="csr")
@@ -89,7 +89,7 @@ def test_few_users_and_few_items_are_solved_differently_but_alike() -> None:
     np.testing.assert_allclose(by_users, by_items, atol=2e-6)
 
 
-def test_cosine_by_hand() -> None:
+def test_cosine_equals_manual_result() -> None:
     """Items 0 and 1 share two users, of two and three."""
     taken = sparse.csr_array(np.array([[1.0, 1, 0], [5, 1, 0], [0, 1, 1]]))
 
@@ -108,7 +108,7 @@ def test_cosine_by_hand() -> None:
     assert (np.diag(weights(shrinkage=0)) == 0).all()
 
 
-def test_transitions_by_hand() -> None:
+def test_transitions_equal_manual_result() -> None:
     """Two users: 0 → 1 → 2 and 0 → 2. A step further weighs half."""
     model = Transitions(window=2, decay=0.5, shrinkage=0).fit([0, 0, 0, 1, 1], [0, 1, 2, 0, 2], 3)
     expected = np.zeros((3, 3))
@@ -118,23 +118,23 @@ def test_transitions_by_hand() -> None:
     np.testing.assert_allclose(model.weights.toarray(), expected, rtol=1e-6)
 
 
-def test_transitions_do_not_lead_from_one_user_to_the_next() -> None:
+def test_transitions_do_not_cross_users() -> None:
     model = Transitions(window=3).fit([0, 1, 2], [0, 1, 2], 3)
     assert model.weights.nnz == 0
 
 
-def test_recency_halves() -> None:
+def test_recency_halves_per_half_life() -> None:
     assert recency(3, half_life=1).tolist() == [0.25, 0.5, 1]
     assert recency(3, half_life=np.inf).tolist() == [1, 1, 1]
 
 
-def test_a_model_is_the_same_each_time() -> None:
+def test_fit_is_deterministic() -> None:
     taken = checkerboard()
     assert (Ease().fit(taken).weights == Ease().fit(taken).weights).all()
 
 
 @pytest.mark.parametrize("items", [8, 9, 40])
-def test_a_matrix_that_is_inverted_by_its_quarters_is_inverted_alike(
+def test_inverse_by_quarters_equals_the_inverse(
     items: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(item_models, "_FACTORIZED", 5)

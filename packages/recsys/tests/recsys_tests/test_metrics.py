@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from recsys.metrics import binary_metrics, ranking_metrics, rating_metrics, top_k
 
 
-def test_rating_errors() -> None:
+def test_rating_metrics_equal_manual_results() -> None:
     found = rating_metrics(np.array([1.0, 2.0, 5.0]), np.array([2.0, 2.0, 3.0]))
     assert found == pytest.approx({"mse": 5 / 3, "rmse": (5 / 3) ** 0.5, "mae": 1.0})
 
@@ -23,7 +23,7 @@ def test_binary_metrics_count_ties_half() -> None:
     assert found["accuracy"] == pytest.approx(3 / 4)  # 0.5 is not above the threshold
 
 
-def test_ranking_by_hand() -> None:
+def test_ranking_metrics_equal_manual_results() -> None:
     recommended = np.array([[3, 0, 2, 1], [0, 1, 2, 3], [1, 2, 3, 0]])
     relevant = csr_array(np.array([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]))
     found = ranking_metrics(

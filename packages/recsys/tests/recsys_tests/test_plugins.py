@@ -5,11 +5,11 @@ from recsys.container import algorithms
 from recsys.recipes.registry import RECIPES
 
 
-def test_personalize_recipes_are_those_that_can_be_trained() -> None:
+def test_personalize_recipes_equal_the_registry() -> None:
     assert set(plugins.PERSONALIZE["recipes"]) == set(RECIPES)
 
 
-def test_images_name_algorithms_of_the_container() -> None:
+def test_images_are_algorithms_of_the_container() -> None:
     images = (plugins.OBJECT2VEC, plugins.FACTORIZATION_MACHINES)
     assert {image["algorithm"] for image in images} <= set(algorithms.names())
 

@@ -13,7 +13,7 @@ def ratings(user: list[int], item: list[int]) -> Ratings:
     return Ratings(np.array(user, np.int32), np.array(item, np.int32), stars, times)
 
 
-def test_of_each_item_the_lowest_draws_are_for_training() -> None:
+def test_split_takes_each_items_lowest_draws_for_training() -> None:
     """RandomState(42) draws .37 .95 .73 .60 .16 .16 .06 for the seven rows.
 
     Item 5 has rows 0 … 3: the lowest three of four, .37 .60 .73. Item 6 has rows 4 … 6: 2.25 are
@@ -26,16 +26,14 @@ def test_of_each_item_the_lowest_draws_are_for_training() -> None:
 
 
 @pytest.mark.parametrize(("count", "kept"), [(1, 1), (2, 2), (3, 2), (6, 4), (10, 8)])
-def test_the_share_for_training_is_rounded_to_the_nearest_and_a_half_to_the_even(
-    count: int, kept: int
-) -> None:
+def test_split_rounds_halves_to_even(count: int, kept: int) -> None:
     """Three quarters of 1, 2, 3, 6, 10 are 0.75, 1.5, 2.25, 4.5, 7.5."""
     train, test = stratified_split(ratings(list(range(count)), [3] * count))
     assert (len(train), len(test)) == (kept, count - kept)
 
 
 @pytest.mark.parametrize("by", ["item", "user"])
-def test_every_rating_is_on_one_side_and_each_group_is_cut_at_the_ratio(by: str) -> None:
+def test_split_is_complete_and_keeps_the_ratio(by: str) -> None:
     rng = np.random.default_rng(0)
     data = ratings(rng.integers(0, 9, 500).tolist(), rng.integers(0, 7, 500).tolist())
     train, test = stratified_split(data, by=by, seed=1)

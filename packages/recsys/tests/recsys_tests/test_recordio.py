@@ -79,7 +79,7 @@ def written(features: csr_array = ROWS, labels: Any = LABELS) -> bytes:
     return file.getvalue()
 
 
-def test_protobuf_reads_what_we_write() -> None:
+def test_written_records_are_valid_protobuf() -> None:
     wide = csr_array((np.ones(2), np.array([5, 2621]), np.array([0, 2])), shape=(1, 2626))
     content = written(wide, np.array([4.0]))
     magic, length = struct.unpack("<II", content[:8])
@@ -92,7 +92,7 @@ def test_protobuf_reads_what_we_write() -> None:
     assert list(record.label["values"].float32tensor.values) == [4.0]
 
 
-def test_reads_what_it_writes() -> None:
+def test_written_records_are_read_equal() -> None:
     features, labels = recordio.read(written(), 4)
     assert (features.toarray() == ROWS.toarray()).all()
     assert labels.tolist() == LABELS.tolist()
@@ -100,7 +100,7 @@ def test_reads_what_it_writes() -> None:
     assert features.shape == (3, 4) and labels.tolist() == [0, 0, 0]
 
 
-def test_protobuf_reads_rows_of_many_sizes_in_their_order() -> None:
+def test_written_rows_of_many_sizes_keep_their_order() -> None:
     random = np.random.default_rng(3)
     # keys of one to three bytes, from none to five in a row
     features = csr_array(
@@ -128,7 +128,7 @@ def test_protobuf_reads_rows_of_many_sizes_in_their_order() -> None:
 
 @pytest.mark.parametrize("kind", ["float32tensor", "float64tensor", "int32tensor"])
 @pytest.mark.parametrize("sparse", [True, False])
-def test_reads_what_protobuf_writes(kind: str, sparse: bool) -> None:
+def test_protobuf_records_are_read(kind: str, sparse: bool) -> None:
     record = record_class()()
     tensor = getattr(record.features["values"], kind)
     if sparse:
@@ -156,7 +156,7 @@ def test_reads_what_protobuf_writes(kind: str, sparse: bool) -> None:
         (struct.pack("<II", 0xCED7230A, 1 << 29 | 4) + b"abcd", "several parts"),
     ],
 )
-def test_bad_records_are_told_in_words(content: bytes, words: str) -> None:
+def test_invalid_records_are_reported(content: bytes, words: str) -> None:
     with pytest.raises(InputError) as told:
         recordio.read(content, 4)
     assert words in str(told.value)

@@ -12,37 +12,37 @@ _APIS: tuple[tuple[str, type[LocalResponse]], ...] = (
     ("Amazon Personalize Events", EventsResponse),
 )
 _DIFFERENCES = """\
-## What differs from AWS
+## Differences from AWS
 
-- Recipes are the models of the installed plug-in, by the names of AWS's; their hyperparameters are
-  checked by name, and used where the local model has such a thing.
-- Refused by name, besides the operations marked below: actions, recipes `aws-next-best-action`
-  and `aws-semantic-similarity`, themes in batch inference, incremental updates of
-  solutions, `rankingInfluence`.
-- How much an objective's sensitivity weighs is the local model's own.
-- An export is one object, `JOB.csv`, in the order in which records came; IMPRESSION,
-  RECOMMENDATION_ID and EVENT_ATTRIBUTION_SOURCE of interactions are not kept, and empty there.
-- Metric attributions report to CloudWatch at once, by the dimension EVENT_ATTRIBUTION_SOURCE; AWS
-  does so every 15 minutes and documents no name of a dimension. The source of a
-  `recommendationId` is known for the last 100,000 answers.
-- A data deletion job is over in a moment; models that were trained before still know the users'
-  interactions, but no segment has those users.
-- AWS trains by itself unless `performAutoTraining` is false. So does the local AWS, an hour after
-  the solution is made and then by its schedule, as long as it runs.
-- Imports tell of every bad row; AWS names none. Values of metadata that do not conform to the
-  schema are taken as missing in at most 1 % of the rows: AWS is on record with taking some, and
-  where it stops is not known. Columns that the schema does not have, or spells in other letters,
-  are taken, too; an ACTIVE job tells of all this in its `failureReason`. Timestamps in
-  milliseconds are errors.
-- An event whose `eventId` came before counts in filters and for the user at once, and not in
-  trainings; AWS documents the latter alone.
-- An item that came after a training (PutItems, PutEvents) is not recommended before the next one.
-- `minProvisionedTPS`, KMS keys and `itemExplorationConfig` are remembered, and change nothing.
+- Recipes are the models of the installed plug-in, under AWS's names; their hyperparameters are
+  checked by name, and used if the local model supports them.
+- Refused by name, in addition to the operations marked below: actions, the recipes
+  `aws-next-best-action` and `aws-semantic-similarity`, themes in batch inference, incremental
+  updates of solutions, `rankingInfluence`.
+- The weight of an objective's sensitivity is that of the local model.
+- An export is one object, `JOB.csv`, in the order in which the records were received; IMPRESSION,
+  RECOMMENDATION_ID and EVENT_ATTRIBUTION_SOURCE of interactions are not stored and therefore empty.
+- Metric attributions report to CloudWatch at once, with the dimension EVENT_ATTRIBUTION_SOURCE; AWS
+  reports every 15 minutes and documents no dimension name. The source of a `recommendationId` is
+  known for the last 100,000 responses.
+- A data deletion job completes within moments; models that were trained before still contain the
+  users' interactions, but no segment contains those users.
+- AWS trains automatically unless `performAutoTraining` is false. So does the local AWS, an hour
+  after the solution is created and then on its schedule, as long as it runs.
+- Imports report every invalid row; AWS names none. Metadata values that do not conform to the
+  schema are treated as missing in at most 1 % of the rows: AWS is documented to accept some, but its
+  limit is unknown. Columns that are not in the schema, or differ in upper and lower case, are
+  accepted too; an ACTIVE job reports all of this in its `failureReason`. Timestamps in milliseconds
+  are errors.
+- An event with a repeated `eventId` counts in filters and for the user at once, but not in
+  trainings; AWS documents only the latter.
+- An item added after a training (PutItems, PutEvents) is not recommended before the next training.
+- `minProvisionedTPS`, KMS keys and `itemExplorationConfig` are stored but have no effect.
 """
 
 
 def implemented(api: type[LocalResponse]) -> dict[str, bool]:
-    """Every operation of an API, and whether it is implemented."""
+    """Map every operation of an API to whether it is implemented."""
     return {
         name: hasattr(api, camelcase_to_underscores(name))
         for name in get_service_model(api.service).operation_names
@@ -50,7 +50,7 @@ def implemented(api: type[LocalResponse]) -> dict[str, bool]:
 
 
 def table() -> str:
-    """The whole document."""
+    """Format the document."""
     parts = [
         "# Amazon Personalize on the local AWS",
         "",

@@ -54,7 +54,7 @@ def plain(chain: _Chain) -> Floats:
 
 
 @pytest.mark.parametrize("b", [0, 1, 2])
-def test_features_come_from_their_conditional(chain: _Chain, b: int) -> None:
+def test_features_are_drawn_from_their_conditional(chain: _Chain, b: int) -> None:
     expected = copy.deepcopy(chain)
     chain._draw_features(b)
     noise = expected.random.standard_normal(expected.v[b].shape)
@@ -76,14 +76,14 @@ def test_features_come_from_their_conditional(chain: _Chain, b: int) -> None:
     assert chain.v[b] == pytest.approx(expected.v[b])
 
 
-def test_residuals_and_gathered_draws_stay_those_of_the_formula(chain: _Chain) -> None:
+def test_residuals_equal_the_formula_after_draws(chain: _Chain) -> None:
     for _ in range(20):
         chain.draw()
     assert chain.e == pytest.approx(RATING - plain(chain))
     assert chain.sample().scores(ROWS) == pytest.approx(plain(chain))
 
 
-def test_implicit_features_weigh_one_over_the_root_of_the_set() -> None:
+def test_implicit_features_have_weight_one_over_root_size() -> None:
     met = implicit(np.array([0, 0, 0, 2]), np.array([1, 3, 1, 0]), (3, 4)).toarray()
     root = 2**-0.5
     assert met == pytest.approx(np.array([[0, root, 0, root], [0, 0, 0, 0], [1, 0, 0, 0]]))
@@ -98,7 +98,7 @@ def planted(seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats
     return user, item, truth, truth + 0.3 * random.normal(size=len(truth))
 
 
-def test_recovers_a_planted_model() -> None:
+def test_fit_recovers_a_planted_model() -> None:
     user, item, truth, seen = planted()
     train = np.random.default_rng(1).random(len(user)) < 0.5
     machine = BayesianFactorizationMachine(
@@ -111,7 +111,7 @@ def test_recovers_a_planted_model() -> None:
     assert grid.ravel() == pytest.approx(machine.predict(user, item))
 
 
-def test_ordered_probit_recovers_planted_chances() -> None:
+def test_ordered_probit_recovers_planted_probabilities() -> None:
     random = np.random.default_rng(2)
     item = np.repeat([0, 1], 3000)
     user = random.integers(0, 20, len(item))
@@ -130,7 +130,7 @@ def test_ordered_probit_recovers_planted_chances() -> None:
     assert mean == pytest.approx(found[0] @ [1, 2, 3, 4])
 
 
-def test_side_information_reaches_users_without_ratings() -> None:
+def test_side_information_predicts_users_without_ratings() -> None:
     random = np.random.default_rng(3)
     kind = np.arange(40) % 2
     user, item = random.integers(0, 38, 2000), random.integers(0, 20, 2000)
@@ -142,7 +142,7 @@ def test_side_information_reaches_users_without_ratings() -> None:
     assert found.reshape(2, 20).mean(axis=1) == pytest.approx([2, 4], abs=0.5)
 
 
-def test_a_context_is_learnt() -> None:
+def test_context_improves_predictions() -> None:
     random = np.random.default_rng(4)
     user, item, day = (random.integers(0, n, 3000) for n in (30, 20, 3))
     rating = 3.0 + np.array([-1.0, 0.0, 1.0])[day] + 0.2 * random.normal(size=3000)
@@ -153,7 +153,7 @@ def test_a_context_is_learnt() -> None:
     assert found == pytest.approx([2, 3, 4], abs=0.2)
 
 
-def test_the_seed_decides_and_progress_is_told() -> None:
+def test_seed_determines_the_model_and_progress_is_reported() -> None:
     user, item, _, seen = planted()
     told: list[tuple[int, int, float]] = []
 
@@ -191,13 +191,13 @@ def test_predictions_stay_on_the_scale() -> None:
         ({"context": (DAY, 1)}, "context: every value must be from 0 to 0"),
     ],
 )
-def test_bad_input_is_told_in_words(change: dict[str, object], words: str) -> None:
+def test_invalid_training_data_are_reported(change: dict[str, object], words: str) -> None:
     given: dict[str, object] = {"user": USER, "item": ITEM, "rating": RATING} | change
     with pytest.raises(InputError, match=words):
         BayesianFactorizationMachine(iterations=2, burn_in=1).fit(**given)  # type: ignore[arg-type]
 
 
-def test_bad_questions_are_told_in_words() -> None:
+def test_invalid_queries_are_reported() -> None:
     machine = BayesianFactorizationMachine(factors=1, iterations=2, burn_in=1, chains=1)
     machine.fit(USER, ITEM, RATING)
     with pytest.raises(InputError, match="item: every value must be from 0 to 3"):

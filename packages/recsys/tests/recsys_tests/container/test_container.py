@@ -95,7 +95,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return root, result.stdout
 
 
-def test_training_says_metrics_in_the_built_ins_form(trained: tuple[Path, str]) -> None:
+def test_training_prints_metrics_in_sagemakers_format(trained: tuple[Path, str]) -> None:
     root, output = trained
     assert "600 train pairs, 200 validation pairs, 200 test pairs" in output
     line = re.compile(
@@ -148,7 +148,7 @@ def call(
     return response.status, response.getheader("Content-Type", ""), response.read().decode()
 
 
-def test_serving_over_one_connection(server: int, trained: tuple[Path, str]) -> None:
+def test_serving_keeps_the_connection(server: int, trained: tuple[Path, str]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server, timeout=120)
     connection.request("GET", "/ping")
     response = connection.getresponse()
@@ -179,7 +179,7 @@ def test_serving_over_one_connection(server: int, trained: tuple[Path, str]) -> 
     assert connection.sock is held  # nothing of this closed the connection
 
 
-def test_other_paths_and_methods(server: int) -> None:
+def test_serving_refuses_other_paths_and_methods(server: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server, timeout=120)
     connection.request("GET", "/nothing")
     response = connection.getresponse()
@@ -194,7 +194,7 @@ def test_other_paths_and_methods(server: int) -> None:
     assert connection.getresponse().status == 411
 
 
-def test_serving_without_a_model(tmp_path: Path) -> None:
+def test_serving_without_a_model_fails(tmp_path: Path) -> None:
     result = subprocess.run(
         command("serve"), env=environment(tmp_path), capture_output=True, text=True, check=False
     )
@@ -230,7 +230,7 @@ def failure(root: Path) -> str:
     return text
 
 
-def test_every_fault_of_the_users_at_once(tmp_path: Path) -> None:
+def test_invalid_input_is_all_reported_at_once(tmp_path: Path) -> None:
     channels = {"validation": {"v.jsonl": ratings(1, 5)}, "extra": {"e.jsonl": "{}"}}
     text = failure(job(tmp_path, channels, epochs="0", speed="9"))
     assert text.splitlines() == [
@@ -241,7 +241,7 @@ def test_every_fault_of_the_users_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_a_failed_training_leaves_files_that_were_there_before(tmp_path: Path) -> None:
+def test_failed_training_keeps_existing_files(tmp_path: Path) -> None:
     root = job(tmp_path, {"train": {"a.jsonl": "no JSON"}})
     (root / "model").mkdir()
     (root / "model" / "precious").write_text("x")
@@ -249,7 +249,7 @@ def test_a_failed_training_leaves_files_that_were_there_before(tmp_path: Path) -
     assert [path.name for path in (root / "model").iterdir()] == ["precious"]
 
 
-def test_bad_lines_are_named_by_channel_file_and_line(tmp_path: Path) -> None:
+def test_invalid_lines_are_named_by_channel_file_and_line(tmp_path: Path) -> None:
     bad = '{"in0": [1], "in1": [1], "label": 1}\n{"in0": [99], "in1": [1], "label": 1}\n'
     text = failure(job(tmp_path, {"train": {"a.jsonl": ratings(1, 5), "b.jsonl": bad}}))
     assert text == (
@@ -258,14 +258,14 @@ def test_bad_lines_are_named_by_channel_file_and_line(tmp_path: Path) -> None:
     )
 
 
-def test_empty_and_missing_data(tmp_path: Path) -> None:
+def test_empty_and_missing_data_are_reported(tmp_path: Path) -> None:
     root = job(tmp_path / "empty", {"train": {"a.jsonl": "\n"}})
     assert failure(root) == "ClientError: channel train: no data in its files"
     root = job(tmp_path / "missing", {"train": {}})
     assert failure(root) == "ClientError: channel train: has no files"
 
 
-def test_a_wrong_content_type(tmp_path: Path) -> None:
+def test_wrong_content_type_is_reported(tmp_path: Path) -> None:
     root = job(tmp_path, {"train": {"a.jsonl": ratings(1, 5)}})
     config: dict[str, Any] = {"train": {"ContentType": "text/csv"}}
     (root / "input" / "config" / "inputdataconfig.json").write_text(json.dumps(config))
@@ -308,7 +308,7 @@ def test_sigterm_saves_the_best_so_far(tmp_path: Path) -> None:
     assert Scorer.load(root / "model").ids[0].tolist() == list(range(1, 21))
 
 
-def test_unknown_algorithm(tmp_path: Path) -> None:
+def test_unknown_algorithm_is_reported(tmp_path: Path) -> None:
     result = subprocess.run(
         command("train", "xgboost"),
         env=environment(tmp_path),

@@ -30,7 +30,7 @@ def planted(genres: bool = False) -> tuple[Ints, Ints, NDArray[np.float32], Ints
 SETTINGS = {"epochs": 30, "mini_batch_size": 128, "learning_rate": 0.005}
 
 
-def test_learns_planted_ratings() -> None:
+def test_training_recovers_planted_ratings() -> None:
     user, item, rating, _ = planted()
     told: list[Progress] = []
     ends: list[int] = []
@@ -49,7 +49,7 @@ def test_learns_planted_ratings() -> None:
     assert told[-1].done == told[-1].ratings == 3000
 
 
-def test_the_answer_is_that_of_the_network_written_out() -> None:
+def test_scores_equal_an_explicit_network() -> None:
     user, item, rating, flags = planted(genres=True)
     settings = hyperparameters.parse(SETTINGS | {"epochs": 1, "genre_dim": 3})
     model = train(settings, user, item, rating, genres=flags)
@@ -68,7 +68,7 @@ def test_the_answer_is_that_of_the_network_written_out() -> None:
     assert both == pytest.approx((first + second) / 2, abs=1e-5)
 
 
-def test_genres_speak_for_items_without_ratings() -> None:
+def test_genres_predict_items_without_ratings() -> None:
     user, item, rating, flags = planted(genres=True)
     known = item < 30
     settings = hyperparameters.parse(SETTINGS | {"genre_dim": 5, "weight_decay": 0.001})
@@ -78,7 +78,7 @@ def test_genres_speak_for_items_without_ratings() -> None:
     assert np.corrcoef(found, expected)[0, 1] > 0.9
 
 
-def test_unknown_ids_are_met_with_the_mean() -> None:
+def test_unknown_ids_use_the_mean() -> None:
     user, item, rating, _ = planted()
     model = train(hyperparameters.parse(SETTINGS | {"epochs": 2}), user + 1, item, rating)
     found = model.predict(np.array([0, 999]), np.array([1, 1]))  # 0 had no ratings either
@@ -86,7 +86,7 @@ def test_unknown_ids_are_met_with_the_mean() -> None:
     assert model.user[-1] == pytest.approx(model.user[1:-1].mean(axis=0), abs=1e-6)
 
 
-def test_the_seed_decides_and_a_stop_ends_it() -> None:
+def test_seed_determines_the_model_and_stop_ends_training() -> None:
     user, item, rating, _ = planted()
     settings = hyperparameters.parse(SETTINGS | {"epochs": 1})
     one, same, other = (train(settings, user, item, rating, seed=seed) for seed in (1, 1, 2))
@@ -96,7 +96,7 @@ def test_the_seed_decides_and_a_stop_ends_it() -> None:
     assert ends == []
 
 
-def test_saved_and_loaded(tmp_path: Path) -> None:
+def test_saved_model_is_loaded_equal(tmp_path: Path) -> None:
     user, item, rating, _ = planted()
     model = train(hyperparameters.parse(SETTINGS | {"epochs": 1}), user, item, rating)
     model.save(tmp_path)
@@ -116,13 +116,13 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         ({"epochs": "two"}, "epochs: must be an integer from 1 to 1000, not 'two'"),
     ],
 )
-def test_bad_settings(change: dict[str, object], words: str) -> None:
+def test_invalid_settings_are_reported(change: dict[str, object], words: str) -> None:
     user, item, rating, _ = planted()
     with pytest.raises(InputError, match=words):
         train(hyperparameters.parse(SETTINGS | change), user, item, rating)
 
 
-def test_under_the_container_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_container_trains_and_serves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     user, item, rating, flags = planted(genres=True)
     lines = [
         json.dumps({"in0": [int(u)], "in1": [int(i)], "label": float(r)})

@@ -37,7 +37,7 @@ def a_machine(classifies: bool = False) -> Machine:
     return Machine(classifies, 0.5, linear.astype(np.float32), factors.astype(np.float32))
 
 
-def test_scores_are_those_of_the_formula() -> None:
+def test_scores_equal_the_formula() -> None:
     machine = a_machine()
     linear, factors = machine.linear.astype(float), machine.factors.astype(float)
     expected = [formula(x, 0.5, linear, factors) for x in X]
@@ -47,7 +47,7 @@ def test_scores_are_those_of_the_formula() -> None:
 
 
 @pytest.mark.parametrize("kind", ["regressor", "binary_classifier"])
-def test_a_step_is_adams_on_the_losss_gradient(kind: str) -> None:
+def test_step_equals_adam_on_the_gradient(kind: str) -> None:
     labels = np.array([1.0, 0.0, 1.0])
     settings = hyperparameters.parse(
         BASE
@@ -92,7 +92,7 @@ def test_a_step_is_adams_on_the_losss_gradient(kind: str) -> None:
     assert found.factors.ravel() == pytest.approx(expected[5:], abs=2e-4)
 
 
-def test_what_no_row_has_does_not_move() -> None:
+def test_unused_features_are_not_updated() -> None:
     settings = hyperparameters.parse(BASE | {"feature_dim": 5, "mini_batch_size": 1})
     wide = csr_array(np.hstack([X, np.zeros((3, 1))]))
     ends: list[Machine] = []
@@ -116,7 +116,7 @@ def planted(classes: bool) -> tuple[csr_array, Floats]:
 
 
 @pytest.mark.parametrize("kind", ["regressor", "binary_classifier"])
-def test_learns_planted_interactions(kind: str) -> None:
+def test_training_recovers_planted_interactions(kind: str) -> None:
     rows, labels = planted(kind == "binary_classifier")
     settings = hyperparameters.parse(
         {
@@ -139,7 +139,7 @@ def test_learns_planted_interactions(kind: str) -> None:
         assert found["binary_classification_accuracy"] > 0.97 > 0.6 > labels.mean()
 
 
-def test_metrics_by_hand() -> None:
+def test_metrics_equal_manual_results() -> None:
     machine = Machine(True, 0.0, np.array([1.0, -1.0], np.float32), np.zeros((2, 2), np.float32))
     # scores .731, .269, .731 against 1, 1, 0: one right; one true positive of two said, two there
     rows = csr_array(np.array([[1.0, 0], [0, 1], [1, 0]]))
@@ -154,7 +154,7 @@ def test_metrics_by_hand() -> None:
 SPARSE = {"keys": [0, 2], "shape": [4], "values": [1, 2.0]}
 
 
-def test_answers_in_every_format() -> None:
+def test_answer_supports_every_format() -> None:
     machine = a_machine()
     score = float(machine.scores(csr_array(X))[0])
     tensors = [SPARSE, {"values": X[0].tolist()}, X[0].tolist()]
@@ -192,14 +192,14 @@ def test_answers_in_every_format() -> None:
         ("none", 'instances[0] must be {"features": […]} or {"data": {"features"'),
     ],
 )
-def test_bad_requests(features: object, words: str) -> None:
+def test_invalid_requests_are_refused(features: object, words: str) -> None:
     body = json.dumps({"instances": [{"data": {"features": features}}]}).encode()
     with pytest.raises(InputError) as told:
         answer(a_machine(), body, "application/json", None)
     assert words in str(told.value)
 
 
-def test_unknown_formats() -> None:
+def test_unknown_formats_are_refused() -> None:
     with pytest.raises(UnsupportedMediaType, match="text/csv"):
         answer(a_machine(), b"1,2", "text/csv", None)
     with pytest.raises(UnsupportedMediaType, match="text/csv"):
@@ -209,7 +209,7 @@ def test_unknown_formats() -> None:
             answer(a_machine(), body, "application/json", None)
 
 
-def test_bad_hyperparameters_are_told_at_once() -> None:
+def test_hyperparameter_problems_are_all_reported() -> None:
     with pytest.raises(InputError) as told:
         hyperparameters.parse({"num_factors": 1, "predictor_type": "both", "factor_lr": 1})
     assert told.value.problems == (
@@ -220,7 +220,7 @@ def test_bad_hyperparameters_are_told_at_once() -> None:
     )
 
 
-def test_under_the_container_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_container_trains_and_serves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows, labels = planted(False)
     with (tmp_path / "train.pbr").open("wb") as file:
         recordio.write(file, rows[:500], labels[:500])

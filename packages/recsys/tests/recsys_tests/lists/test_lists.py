@@ -91,14 +91,14 @@ def by_hand(one: ListModel, history: History) -> np.ndarray:
 # Answers ------------------------------------------------------------------------------------------
 
 
-def test_scores_of_a_history_are_those_worked_out_by_hand() -> None:
+def test_scores_of_a_history_equal_manual_results() -> None:
     one = model()
     history = one.history([(0, 5.0), (3, 1.25), (4, None)])
     np.testing.assert_allclose(history.interest, [1.0, 0.5, 1.0])
     np.testing.assert_allclose(one.scores(history), by_hand(one, history), atol=1e-6)
 
 
-def test_shares_of_a_whole_history_add_up_to_the_score_but_for_a_constant() -> None:
+def test_shares_of_a_history_add_up_to_the_score() -> None:
     one = model()
     history = one.history([(0, 5.0), (3, 1.25), (4, None)])
     shares = one.shares(history, np.arange(len(one)))
@@ -106,7 +106,7 @@ def test_shares_of_a_whole_history_add_up_to_the_score_but_for_a_constant() -> N
     np.testing.assert_allclose(rest, np.full(len(one), rest[0]), atol=1e-6)
 
 
-def test_a_reason_is_the_item_without_which_the_score_falls_most() -> None:
+def test_reason_is_the_item_with_the_largest_effect() -> None:
     one = model(items=8, seed=3)
     history = one.history([(0, None), (1, None), (2, None)])
     chosen = one.best(one.scores(history), 3, without=history.items)
@@ -117,26 +117,26 @@ def test_a_reason_is_the_item_without_which_the_score_falls_most() -> None:
         assert [reason.share for reason in reasons] == pytest.approx([-each for each, _ in wanted])
 
 
-def test_the_latest_event_of_an_item_counts() -> None:
+def test_history_keeps_an_items_latest_event() -> None:
     one = model()
     history = one.history([(2, 5.0), (1, 5.0), (2, 1.25)])
     assert history.items.tolist() == [1, 2]
     assert history.interest.tolist() == [1.0, 0.5]
 
 
-def test_an_event_of_no_value_weighs_as_one_of_the_largest() -> None:
+def test_event_without_value_has_the_largest_weight() -> None:
     one = model()
     assert one.interest(None) == one.interest(5.0) == one.interest(50.0) == 1.0
     assert 0 < one.interest(0.0) < one.interest(1.0) < 1.0
 
 
-def test_a_user_without_history_gets_what_is_popular_and_trending() -> None:
+def test_empty_history_recommends_popular_and_trending_items() -> None:
     one = model(trending=np.array([9.0, 0, 0, 0, 0, 0]), counts=np.array([1.0, 2, 3, 4, 5, 60]))
     best = one.best(one.scores(one.history([])), 2)
     assert set(best.tolist()) == {0, 5}
 
 
-def test_lists_leave_out_what_is_not_allowed_and_end_where_nothing_is_left() -> None:
+def test_best_excludes_disallowed_items_and_may_be_short() -> None:
     one = model()
     scores = np.array([1.0, 2.0, 2.0, 5.0, 4.0, 3.0])
     assert one.best(scores, 3).tolist() == [3, 4, 5]
@@ -148,7 +148,7 @@ def test_lists_leave_out_what_is_not_allowed_and_end_where_nothing_is_left() -> 
     assert scores.tolist() == [1.0, 2.0, 2.0, 5.0, 4.0, 3.0]
 
 
-def test_an_item_whose_year_is_unknown_passes_no_range() -> None:
+def test_allowed_excludes_items_of_unknown_year() -> None:
     years = np.array([0, 1991, 1992, 0, 0, 0], np.int32)
     one = model(catalogue=catalogue(6, years=years))
     for years_, wanted in (((None, 1991), [1]), ((1992, None), [2])):
@@ -158,7 +158,7 @@ def test_an_item_whose_year_is_unknown_passes_no_range() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 40])
-def test_sums_of_pruned_rows_are_those_of_the_dense_matrix(rows: int) -> None:
+def test_sums_of_pruned_rows_equal_the_dense_matrix(rows: int) -> None:
     one = model(items=50, seed=5)
     dense = unpacked(one.together, 50)
     random = np.random.default_rng(0)
@@ -172,12 +172,12 @@ def test_sums_of_pruned_rows_are_those_of_the_dense_matrix(rows: int) -> None:
     )
 
 
-def test_scores_that_are_all_equal_become_zeros() -> None:
+def test_standardized_equal_scores_are_zero() -> None:
     assert standardized(np.full(5, 0.1)).tolist() == [0.0] * 5
     assert standardized(np.array([1.0, 3.0])).tolist() == [-1.0, 1.0]
 
 
-def test_a_dense_matrix_and_a_pruned_one_give_the_same_scores() -> None:
+def test_scores_of_dense_and_pruned_matrix_are_equal() -> None:
     one = model()
     items = np.array([1, 4])
     age, interest = np.array([1, 0]), np.array([0.3, 1.0])
@@ -195,7 +195,7 @@ def test_a_dense_matrix_and_a_pruned_one_give_the_same_scores() -> None:
 # The artifact -------------------------------------------------------------------------------------
 
 
-def test_a_model_that_was_written_and_read_gives_the_same_scores() -> None:
+def test_saved_model_is_loaded_equal() -> None:
     for blend in (Blend(half_life=2.0, next_item=0.5), Blend(half_life=np.inf, next_item=0.0)):
         one = model(blend=blend, about={"metrics": {"users": 3}})
         read = ListModel.from_bytes(one.to_bytes())
@@ -207,7 +207,7 @@ def test_a_model_that_was_written_and_read_gives_the_same_scores() -> None:
         assert read.about == {"metrics": {"users": 3}}
 
 
-def test_what_is_no_model_is_refused() -> None:
+def test_invalid_model_is_refused() -> None:
     with pytest.raises(ValueError, match="not a model of lists"):
         ListModel.from_bytes(b"something else")
     written = io.BytesIO()
@@ -220,7 +220,7 @@ def test_what_is_no_model_is_refused() -> None:
 
 
 @pytest.mark.parametrize("validation", ["newest", "random"])
-def test_users_of_two_kinds_are_given_what_their_kind_takes(validation: Any) -> None:
+def test_users_of_two_kinds_get_items_of_their_kind(validation: Any) -> None:
     lists = Lists(validation=validation).fit(groups())
     one = lists.model_
     for kind in (0, 1):
@@ -232,7 +232,7 @@ def test_users_of_two_kinds_are_given_what_their_kind_takes(validation: Any) -> 
     assert lists.metrics_["users"] == 60 and lists.metrics_["items"] == 20
 
 
-def test_a_fixed_setting_is_kept_and_reported() -> None:
+def test_fixed_setting_is_kept_and_reported() -> None:
     settings = Settings(regularization=7.0, dropout=0.1, half_life=3.0, next_item=0.0)
     lists = Lists(settings=settings).fit(groups())
     assert lists.settings_ == settings
@@ -240,7 +240,7 @@ def test_a_fixed_setting_is_kept_and_reported() -> None:
     assert lists.model_.blend == Blend(3.0, 0.0)
 
 
-def test_where_order_decides_the_next_item_comes_first() -> None:
+def test_fit_on_ordered_data_ranks_the_next_item_first() -> None:
     """Everybody goes round in a circle: only the last item tells the next one."""
     random = np.random.default_rng(0)
     user = np.repeat(np.arange(200), 8)
@@ -262,7 +262,7 @@ def test_where_order_decides_the_next_item_comes_first() -> None:
     assert one.best(one.scores(history), 1, without=history.items).tolist() == [6]
 
 
-def test_items_beyond_the_most_are_left_out_and_counted() -> None:
+def test_items_beyond_the_limit_are_excluded_and_counted() -> None:
     given = groups()
     lists = Lists(most_items=5).fit(given)
     counts = np.bincount(given.item, minlength=20)
@@ -271,7 +271,7 @@ def test_items_beyond_the_most_are_left_out_and_counted() -> None:
     assert lists.metrics_["items_left_out"] == 15
 
 
-def test_one_interaction_is_enough_and_none_is_not() -> None:
+def test_fit_needs_at_least_one_interaction() -> None:
     one = Interactions(
         np.array([3]),
         np.array([1]),
@@ -287,7 +287,7 @@ def test_one_interaction_is_enough_and_none_is_not() -> None:
         Lists().fit(none)
 
 
-def test_the_newest_rating_of_an_item_counts() -> None:
+def test_fit_keeps_the_newest_rating_of_an_item() -> None:
     given = Interactions(
         np.array([0, 0, 1]),
         np.array([0, 0, 1]),
@@ -301,7 +301,7 @@ def test_the_newest_rating_of_an_item_counts() -> None:
     assert lists.model_.largest == 4.0
 
 
-def test_learning_from_the_product_is_learning_from_the_matrix() -> None:
+def test_fit_gram_equals_fit() -> None:
     random = np.random.default_rng(0)
     dense = (random.random((40, 12)) < 0.3).astype(np.float32)
     whole = Ease(30.0, 0.3).fit(csr_array(dense)).weights

@@ -24,7 +24,7 @@ def problems(**given: str) -> tuple[str, ...]:
     return caught.value.problems
 
 
-def test_the_documented_defaults() -> None:
+def test_defaults_are_the_documented_ones() -> None:
     settings = hyperparameters.parse(REQUIRED)
     assert (settings.enc_dim, settings.mlp_dim, settings.mlp_layers) == (4096, 512, 2)
     assert (settings.epochs, settings.learning_rate, settings.mini_batch_size) == (30, 0.0004, 32)
@@ -65,7 +65,7 @@ def test_the_documented_defaults() -> None:
         ("tied_token_embedding_weight", ["False", "false"], ["0", "no"]),
     ],
 )
-def test_ranges(name: str, good: list[str], bad: list[str]) -> None:
+def test_values_out_of_range_are_reported(name: str, good: list[str], bad: list[str]) -> None:
     for text in good:
         hyperparameters.parse({**REQUIRED, name: text})
     for text in bad:
@@ -74,7 +74,7 @@ def test_ranges(name: str, good: list[str], bad: list[str]) -> None:
         assert repr(text) in problem
 
 
-def test_every_problem_at_once() -> None:
+def test_problems_are_all_reported_at_once() -> None:
     with pytest.raises(InputError) as caught:
         hyperparameters.parse(
             {
@@ -93,12 +93,12 @@ def test_every_problem_at_once() -> None:
     ]  # enc1_vocab_size would be enc0's, whose fault is named once
 
 
-def test_the_samples_own_settings_are_ignored() -> None:
+def test_settings_of_awss_samples_are_ignored() -> None:
     samples = {"_kvstore": "device", "_num_gpus": "auto", "_num_kv_servers": "auto"}
     assert hyperparameters.parse({**REQUIRED, **samples}) == hyperparameters.parse(REQUIRED)
 
 
-def test_networks_that_are_not_provided_are_refused_even_as_the_default() -> None:
+def test_unimplemented_networks_are_refused_even_by_default() -> None:
     for network in ("hcnn", "bilstm"):
         (problem,) = problems(enc0_network=network)
         assert problem.startswith(f"enc0_network: {network} is not implemented here")
@@ -109,7 +109,7 @@ def test_networks_that_are_not_provided_are_refused_even_as_the_default() -> Non
         hyperparameters.parse(without)
 
 
-def test_enc1_takes_over_the_settings_of_enc0_unless_it_has_its_own() -> None:
+def test_enc1_inherits_the_settings_of_enc0() -> None:
     given = {"enc0_network": "pooled_embedding", "enc0_max_seq_len": "7", "enc0_vocab_size": "10"}
     settings = hyperparameters.parse({**given, "enc0_token_embedding_dim": "12"})
     assert (settings.enc1_max_seq_len, settings.enc1_vocab_size) == (7, 10)
@@ -119,7 +119,7 @@ def test_enc1_takes_over_the_settings_of_enc0_unless_it_has_its_own() -> None:
         hyperparameters.parse({**given, "enc1_network": "pooled_embedding"})
 
 
-def test_settings_that_do_not_go_together() -> None:
+def test_incompatible_settings_are_reported() -> None:
     (problem,) = problems(token_embedding_storage_type="row_sparse", optimizer="rmsprop")
     assert "adam, adagrad, sgd" in problem
     (problem,) = problems(tied_token_embedding_weight="True")
@@ -128,7 +128,7 @@ def test_settings_that_do_not_go_together() -> None:
     assert problem.startswith("enc0_pretrained_embedding_file: pretrained")
 
 
-def test_strings_are_what_parse_takes() -> None:
+def test_strings_round_trip_through_parse() -> None:
     settings = hyperparameters.parse({**REQUIRED, "comparator_list": "concat,hadamard"})
     assert hyperparameters.parse(strings(settings)) == settings
 
@@ -137,14 +137,14 @@ def test_strings_are_what_parse_takes() -> None:
 @pytest.mark.parametrize(
     ("task", "output"), [("rating", "mean_squared_error"), ("recommendation", "softmax")]
 )
-def test_presets_are_strings_and_valid(preset: str, task: str, output: str) -> None:
+def test_presets_are_valid_strings(preset: str, task: str, output: str) -> None:
     given = json.loads(Path("stacks/presets.json").read_text())[preset][task]
     assert all(isinstance(text, str) for text in given.values())
     vocabulary = {"enc0_vocab_size": "944", "enc1_vocab_size": "1684"}
     assert hyperparameters.parse({**given, **vocabulary}).output_layer == output
 
 
-def test_the_workshops_preset_is_the_workshops() -> None:
+def test_workshop_preset_equals_the_workshop() -> None:
     presets = json.loads(Path("stacks/presets.json").read_text())["workshop"]
     names = ("enc_dim", "mlp_dim", "mlp_layers", "mlp_activation", "mini_batch_size")
     assert [presets["rating"][name] for name in names] == ["1024", "256", "1", "tanh", "64"]

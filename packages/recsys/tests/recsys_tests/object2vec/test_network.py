@@ -99,7 +99,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("pairs", "given"), CASES)
-def test_loss_and_gradient(pairs: Pairs, given: dict[str, str]) -> None:
+def test_loss_and_gradient_equal_numeric_results(pairs: Pairs, given: dict[str, str]) -> None:
     chosen = settings(**given)
     data = Compacted.of(pairs, chosen)
     generator = np.random.default_rng(5)
@@ -147,7 +147,7 @@ def test_dropout_keeps_the_mean_and_the_share() -> None:
     assert np.asarray(network._dropped(values, 1.0, jnp.uint32(7))).max() == 0
 
 
-def test_an_epoch_has_each_pair_once_and_only_rows_that_occur() -> None:
+def test_epoch_has_each_pair_once_and_only_occurring_rows() -> None:
     generator = np.random.default_rng(0)
     tokens0, tokens1 = generator.integers(0, 40, 50), generator.integers(0, 40, 50)
     pairs = Pairs(

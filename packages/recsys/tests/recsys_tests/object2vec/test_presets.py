@@ -15,7 +15,7 @@ PRESETS = json.loads(
 
 
 @pytest.mark.slow
-def test_neighbours_are_of_a_kind() -> None:
+def test_neighbours_have_the_same_genre() -> None:
     data = generate("100k")
     users, films = int(data.ratings.user.max()) + 1, int(data.movies.item.max()) + 1
     sizes = {"enc0_vocab_size": users, "enc1_vocab_size": films}

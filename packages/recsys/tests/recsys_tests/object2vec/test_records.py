@@ -35,7 +35,7 @@ def write(path: Path, *lines: object) -> Path:
 GOOD = {"label": 1, "in0": [1, 2], "in1": [3]}
 
 
-def test_several_files_in_order(tmp_path: Path) -> None:
+def test_files_are_read_in_order(tmp_path: Path) -> None:
     first = write(tmp_path / "a.jsonl", GOOD, "", {"label": 0.0, "in0": [9], "in1": [19]})
     second = write(tmp_path / "b.jsonl", {"label": 1, "in0": [4, 5, 6], "in1": [0], "note": "x"})
     pairs = read_pairs([first, second], settings())
@@ -47,7 +47,7 @@ def test_several_files_in_order(tmp_path: Path) -> None:
     assert not pairs.in0.single
 
 
-def test_a_byte_order_mark_and_carriage_returns_do_no_harm(tmp_path: Path) -> None:
+def test_byte_order_mark_and_carriage_returns_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "windows.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n")
     assert len(read_pairs([path], settings())) == 1
@@ -82,7 +82,7 @@ def test_a_byte_order_mark_and_carriage_returns_do_no_harm(tmp_path: Path) -> No
         ({"label": 1, "in0": [1] * 4, "in1": [1]}, "in0 has 4 tokens, more than"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, line: object, words: str) -> None:
+def test_invalid_line_is_named(tmp_path: Path, line: object, words: str) -> None:
     path = write(tmp_path / "bad.jsonl", GOOD, line, GOOD)
     with pytest.raises(InputError) as caught:
         read_pairs([path], settings())
@@ -91,20 +91,20 @@ def test_a_bad_line_is_named(tmp_path: Path, line: object, words: str) -> None:
     assert words in problem
 
 
-def test_not_utf8_is_named(tmp_path: Path) -> None:
+def test_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     path = tmp_path / "latin.jsonl"
     path.write_bytes(json.dumps(GOOD).encode() + b'\n{"label": 1, "in0": "\xe9"}\n')
     with pytest.raises(InputError, match=r"latin\.jsonl line 2: is not UTF-8"):
         read_pairs([path], settings())
 
 
-def test_two_objects_on_a_line_are_not_two_lines(tmp_path: Path) -> None:
+def test_line_with_two_objects_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "two.jsonl", f"{json.dumps(GOOD)},{json.dumps(GOOD)}")
     with pytest.raises(InputError, match="line 1: is not JSON"):
         read_pairs([path], settings())
 
 
-def test_problems_of_all_files_are_listed_but_capped(tmp_path: Path) -> None:
+def test_problems_of_all_files_are_listed_up_to_a_limit(tmp_path: Path) -> None:
     first = write(tmp_path / "a.jsonl", "x", GOOD, "y")
     second = write(tmp_path / "b.jsonl", *["z"] * 30)
     with pytest.raises(InputError) as caught:
@@ -116,7 +116,7 @@ def test_problems_of_all_files_are_listed_but_capped(tmp_path: Path) -> None:
     assert problems[-1] == "… and 12 more like these"
 
 
-def test_ratings_may_be_any_number(tmp_path: Path) -> None:
+def test_ratings_accept_any_number(tmp_path: Path) -> None:
     path = write(tmp_path / "r.jsonl", {"label": -3.5, "in0": [1], "in1": [1]})
     pairs = read_pairs([path], settings(output_layer="mean_squared_error"))
     assert pairs.labels.tolist() == [-3.5]

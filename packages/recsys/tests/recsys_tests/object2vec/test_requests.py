@@ -12,21 +12,21 @@ from recsys.object2vec.scorer import Scorer
 PAIR = {"in0": [1], "in1": [2]}
 
 
-def test_scores_in_json(by_hand: Scorer) -> None:
+def test_json_request_returns_scores(by_hand: Scorer) -> None:
     body = json.dumps({"instances": [PAIR, PAIR]}).encode()
     result, kind = answer(by_hand, body, JSON, None)
     assert kind == JSON
     assert json.loads(result) == {"predictions": [{"scores": [3.25]}, {"scores": [3.25]}]}
 
 
-def test_scores_in_json_lines(by_hand: Scorer) -> None:
+def test_json_lines_request_returns_scores(by_hand: Scorer) -> None:
     body = f"{json.dumps(PAIR)}\n\n{json.dumps(PAIR)}".encode()
     result, kind = answer(by_hand, body, JSON_LINES, None)
     assert kind == JSON_LINES
     assert [json.loads(line) for line in result.splitlines()] == [{"scores": [3.25]}] * 2
 
 
-def test_embeddings_of_either_side(by_hand: Scorer) -> None:
+def test_request_with_one_side_returns_embeddings(by_hand: Scorer) -> None:
     body = json.dumps({"instances": [{"in1": [2]}, {"in1": [0]}]}).encode()
     result, _ = answer(by_hand, body, JSON, None)
     assert json.loads(result) == {
@@ -47,12 +47,14 @@ def test_embeddings_of_either_side(by_hand: Scorer) -> None:
         ("text/html, application/jsonlines", JSON_LINES),
     ],
 )
-def test_accept(by_hand: Scorer, accept: str | None, expected: str) -> None:
+def test_accept_selects_the_response_format(
+    by_hand: Scorer, accept: str | None, expected: str
+) -> None:
     _, kind = answer(by_hand, json.dumps({"instances": [PAIR]}).encode(), JSON, accept)
     assert kind == expected
 
 
-def test_unknown_formats(by_hand: Scorer) -> None:
+def test_unknown_formats_are_refused(by_hand: Scorer) -> None:
     body = json.dumps({"instances": [PAIR]}).encode()
     with pytest.raises(UnsupportedMediaType, match="text/csv"):
         answer(by_hand, body, "text/csv", None)
@@ -60,7 +62,7 @@ def test_unknown_formats(by_hand: Scorer) -> None:
         answer(by_hand, body, JSON, "image/png")
 
 
-def test_infer_max_seqlens(by_hand: Scorer) -> None:
+def test_infer_max_seqlens_replaces_the_limits(by_hand: Scorer) -> None:
     body = json.dumps({"instances": [{"in0": [1, 3, 1], "in1": [2]}]}).encode()
     with pytest.raises(InputError, match=r"in0 has 3 tokens, more than the maximum .* 2"):
         answer(by_hand, body, JSON, None)
@@ -101,19 +103,19 @@ def test_infer_max_seqlens(by_hand: Scorer) -> None:
         (b'{"instances": [{"in0": [1]}, {"in1": [1]}]}', "instances[1] has in1, but"),
     ],
 )
-def test_a_bad_request_is_told_what_is_wrong(by_hand: Scorer, body: bytes, words: str) -> None:
+def test_invalid_request_is_reported(by_hand: Scorer, body: bytes, words: str) -> None:
     with pytest.raises(InputError) as caught:
         answer(by_hand, body, JSON, None)
     assert words in str(caught.value)
 
 
-def test_bad_lines_are_numbered(by_hand: Scorer) -> None:
+def test_invalid_lines_are_numbered(by_hand: Scorer) -> None:
     with pytest.raises(InputError) as caught:
         answer(by_hand, b'{"in0": [1]}\n{oops\n\n[', JSON_LINES, None)
     assert [problem[:7] for problem in caught.value.problems] == ["line 2 ", "line 4 "]
 
 
-def test_many_problems_are_capped(by_hand: Scorer) -> None:
+def test_problems_are_listed_up_to_a_limit(by_hand: Scorer) -> None:
     body = json.dumps({"instances": [{"in0": [99]}] * 50}).encode()
     with pytest.raises(InputError) as caught:
         answer(by_hand, body, JSON, None)

@@ -12,7 +12,7 @@ from recsys.object2vec.records import Pairs, Sequences
 from recsys.object2vec.scorer import Affine, Scorer
 
 
-def test_a_score_worked_out_by_hand(by_hand: Scorer) -> None:
+def test_score_equals_manual_result(by_hand: Scorer) -> None:
     # in0 [1]: (1,2,3,4); in1 [2]: (2,-1,0,1).
     # hidden 0: 1*2 + 2 - |4-1| + 0.5 = 1.5; hidden 1: 2*2 - 2 + 3 - 10 = -5, relu 0.
     # output: 2*1.5 + 3*0 + 0.25 = 3.25.
@@ -20,18 +20,18 @@ def test_a_score_worked_out_by_hand(by_hand: Scorer) -> None:
     assert scores.tolist() == [[3.25]]
 
 
-def test_a_sequence_is_the_mean_of_its_tokens(by_hand: Scorer) -> None:
+def test_sequence_is_the_mean_of_its_tokens(by_hand: Scorer) -> None:
     # ((1,2,3,4) + (3,0,1,-4)) / 2
     embedded = by_hand.embed(0, Sequences.of([[1, 3], [3], [1, 1]]))
     assert embedded.tolist() == [[2, 1, 2, 0], [3, 0, 1, -4], [1, 2, 3, 4]]
 
 
-def test_a_token_unknown_from_training_has_the_last_row(by_hand: Scorer) -> None:
+def test_unknown_token_uses_the_last_row(by_hand: Scorer) -> None:
     assert by_hand.embed(0, Sequences.of([[0], [4], [2]])).tolist() == [[9] * 4] * 3
     assert by_hand.embed(1, Sequences.of([[4]])).tolist() == [[0] * 4]
 
 
-def test_the_order_of_comparators_is_the_settings(by_hand: Scorer) -> None:
+def test_comparators_are_in_the_configured_order(by_hand: Scorer) -> None:
     weight = np.zeros((8, 2), np.float32)
     weight[0] = [1, 0]  # abs_diff comes first now: |1-2| = 1
     weight[4] = [0, 1]  # then hadamard: 1*2 = 2
@@ -44,7 +44,7 @@ def test_the_order_of_comparators_is_the_settings(by_hand: Scorer) -> None:
     assert other.scores(Sequences.of([[1]]), Sequences.of([[2]])).tolist() == [[8.25]]
 
 
-def test_softmax_and_its_metrics(by_hand: Scorer) -> None:
+def test_softmax_metrics_equal_manual_results(by_hand: Scorer) -> None:
     settings = dataclasses.replace(by_hand.settings, output_layer="softmax")
     output = Affine(np.array([[0, 2], [0, 0]], np.float32), np.array([0, -3], np.float32))
     scorer = dataclasses.replace(by_hand, settings=settings, layers=(by_hand.layers[0], output))
@@ -55,7 +55,7 @@ def test_softmax_and_its_metrics(by_hand: Scorer) -> None:
     assert metrics == {"cross_entropy": pytest.approx(np.log(2)), "accuracy": 0.5}
 
 
-def test_mean_squared_error(by_hand: Scorer) -> None:
+def test_mean_squared_error_equals_manual_result(by_hand: Scorer) -> None:
     pairs = Pairs(Sequences.of([[1]] * 2), Sequences.of([[2]] * 2), np.array([3, 4], np.float32))
     assert by_hand.metrics(pairs) == {"mean_squared_error": (0.25**2 + 0.75**2) / 2}
 
@@ -69,7 +69,7 @@ def test_large_requests_are_scored_in_parts(
     assert by_hand.scores(in0, in1).tolist() == whole.tolist()
 
 
-def test_save_and_load(by_hand: Scorer, tmp_path: Path) -> None:
+def test_saved_model_is_loaded_equal(by_hand: Scorer, tmp_path: Path) -> None:
     by_hand.save(tmp_path / "model")
     loaded = Scorer.load(tmp_path / "model")
     assert loaded.settings == by_hand.settings
@@ -78,7 +78,7 @@ def test_save_and_load(by_hand: Scorer, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "model").iterdir()} == {"model.json", "model.npz"}
 
 
-def test_what_is_not_a_model_is_refused(by_hand: Scorer, tmp_path: Path) -> None:
+def test_invalid_model_is_refused(by_hand: Scorer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not contain an Object2Vec model"):
         Scorer.load(tmp_path)
     by_hand.save(tmp_path)

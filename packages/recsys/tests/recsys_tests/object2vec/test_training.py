@@ -63,7 +63,7 @@ def train(chosen: Hyperparameters, pairs: Pairs, *rest: Any, **more: Any) -> Out
 
 @pytest.mark.parametrize("length", [1, 3])
 @pytest.mark.parametrize("storage", ["dense", "row_sparse"])
-def test_it_learns(length: int, storage: str) -> None:
+def test_training_reduces_the_loss(length: int, storage: str) -> None:
     chosen = settings(token_embedding_storage_type=storage)
     held_out = ratings(2, length=length)
     outcome = train(chosen, ratings(1, length=length), held_out)
@@ -71,7 +71,7 @@ def test_it_learns(length: int, storage: str) -> None:
     assert outcome.scorer.metrics(held_out)["mean_squared_error"] < 0.15 * mean_only
 
 
-def test_what_is_served_is_what_was_learnt() -> None:
+def test_scorer_equals_the_trained_network() -> None:
     """The training loss of an epoch without steps is the scorer's own."""
     pairs = ratings(1, 16, length=3)
     # One minibatch: its loss is taken before the step, so it is the initial network's; a rate
@@ -82,7 +82,7 @@ def test_what_is_served_is_what_was_learnt() -> None:
     assert outcome.scorer.metrics(pairs)["mean_squared_error"] == pytest.approx(learnt, rel=1e-4)
 
 
-def test_the_same_seed_gives_the_same_model() -> None:
+def test_training_is_deterministic() -> None:
     chosen = settings(dropout="0.3")
     models = [train(chosen, ratings(1), ratings(2), seed=seed).scorer for seed in (4, 4, 5)]
     assert (models[0].encodings[0] == models[1].encodings[0]).all()
@@ -90,7 +90,7 @@ def test_the_same_seed_gives_the_same_model() -> None:
     assert not (models[0].encodings[0] == models[2].encodings[0]).all()
 
 
-def test_the_best_epoch_is_kept_and_patience_ends_training(
+def test_early_stopping_keeps_the_best_epoch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     losses = iter([1.0, 0.8, 0.795, 0.9, 0.794, 0.1])
@@ -106,7 +106,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(
     assert outcome.best == 5
 
 
-def test_without_validation_all_epochs_are_run_and_the_last_is_kept() -> None:
+def test_training_without_validation_keeps_the_last_epoch() -> None:
     outcome = train(settings(), ratings(1))
     assert (len(outcome.history), outcome.best) == (25, 25)
     assert "validation" not in outcome.history[0].metrics
@@ -122,20 +122,20 @@ def test_progress_is_reported() -> None:
     assert (last.epoch, last.done, last.pairs, last.seconds_left) == (25, 400, 400, 0)
 
 
-def test_stopping_keeps_what_was_learnt() -> None:
+def test_stopped_training_keeps_the_current_model() -> None:
     calls = iter(range(1000))
     outcome = train(settings(), ratings(1), ratings(2), stop=lambda: next(calls) >= 3)
     assert len(outcome.history) == 1
     assert training.train(settings(), ratings(1), stop=lambda: True) is None
 
 
-def test_divergence_is_said_in_words() -> None:
+def test_divergence_is_reported() -> None:
     chosen = settings(optimizer="sgd", learning_rate="1", mlp_activation="linear")
     with pytest.raises(InputError, match=r"training diverged.*lower learning_rate"):
         training.train(chosen, ratings(1))
 
 
-def test_classes_are_learnt() -> None:
+def test_training_separates_classes() -> None:
     pairs, held_out = (
         dataclasses.replace(some, labels=(some.labels > 3).astype(np.float32))
         for some in (ratings(1), ratings(2))
@@ -147,7 +147,7 @@ def test_classes_are_learnt() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "rmsprop", "adadelta", "adam"])
-def test_an_optimizers_first_steps(optimizer: str) -> None:
+def test_optimizer_first_steps_equal_manual_results(optimizer: str) -> None:
     """Two steps of each rule from nought, worked out in float64 from its published formula."""
     rate, gradients = 0.1, (2.0, -1.0)
     value, a, b = 1.0, 0.0, 0.0
@@ -186,7 +186,7 @@ def test_weight_decay_is_added_to_the_gradient() -> None:
 
 
 @pytest.mark.parametrize("storage", ["dense", "row_sparse"])
-def test_rows_that_are_not_in_the_minibatch(storage: str) -> None:
+def test_rows_outside_the_minibatch_are_unchanged(storage: str) -> None:
     """After its minibatch, Adam's momentum goes on moving a row in dense mode; in row_sparse mode
     the row waits for its next minibatch."""
     chosen = settings(token_embedding_storage_type=storage, mini_batch_size="1", epochs="1")
@@ -207,7 +207,7 @@ def test_rows_that_are_not_in_the_minibatch(storage: str) -> None:
     assert (tables[2][row] == tables[1][row]).all() == (storage == "row_sparse")
 
 
-def test_estimator(tmp_path: Any) -> None:
+def test_estimator_fits_predicts_and_embeds(tmp_path: Any) -> None:
     pairs, held_out = ratings(1, 800), ratings(2)
     in0, in1 = pairs.in0.tokens.tolist(), pairs.in1.tokens.tolist()
     model = Object2Vec(

@@ -24,7 +24,7 @@ PAIRS = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (3, 2), (3, 3), (4, 2),
 DATA = small(PAIRS, 5, 5)
 
 
-def test_top_takes_the_best_finite_scores_ties_by_position() -> None:
+def test_top_returns_the_best_finite_scores_with_ties_by_position() -> None:
     scores = np.array([1.0, 3.0, -np.inf, 3.0, 2.0])
     assert top(scores, 3).tolist() == [1, 3, 4]
     assert top(scores, 10).tolist() == [1, 3, 4, 0]
@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_folder_is_read(folder: Path) -> None:
+def test_load_reads_the_folder(folder: Path) -> None:
     data = dataset.load(folder / "data")
     assert (data.users, data.items) == (DATA.users, DATA.items)
     assert data.indptr.tolist() == [0, 2, 4, 6, 8, 10]
@@ -85,7 +85,7 @@ def test_the_folder_is_read(folder: Path) -> None:
     assert half.indptr.tolist() == [0, 2, 4, 4, 4, 4]
 
 
-def test_the_two_commands(folder: Path) -> None:
+def test_commands_train_and_serve(folder: Path) -> None:
     command = [sys.executable, "-m", "recsys.recipes"]
     subprocess.run([*command, "train", str(folder)], cwd=ROOT, check=True)
     result = json.loads((folder / "result.json").read_text())
@@ -125,7 +125,7 @@ def test_the_two_commands(folder: Path) -> None:
     assert "error" in broken
 
 
-def test_what_cannot_be_trained_says_why(folder: Path) -> None:
+def test_untrainable_data_are_reported(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     for change, words in (
         ({"recipe": "aws-nothing"}, "unknown recipe aws-nothing"),
@@ -144,7 +144,7 @@ def test_what_cannot_be_trained_says_why(folder: Path) -> None:
         assert words in (folder / "failure").read_text()
 
 
-def test_serving_needs_no_scipy() -> None:
+def test_serving_does_not_import_scipy() -> None:
     """A campaign starts in half the time without it."""
     code = "import sys, recsys.recipes.serve; sys.exit('scipy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

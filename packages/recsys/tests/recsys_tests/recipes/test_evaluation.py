@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 CLICK, WATCH = 1, 0
 
 
-def test_the_figures_of_one_list() -> None:
+def test_metrics_of_one_list_are_correct() -> None:
     """Hits at places 2 and 7 of three wanted items."""
     lists = np.full((1, 25), -1)
     lists[0, :9] = [9, 1, 8, 7, 6, 5, 2, 4, 10]
@@ -32,7 +32,7 @@ def test_the_figures_of_one_list() -> None:
     assert found["coverage@25"] == 9 / 20
 
 
-def test_the_newest_tenth_is_hidden_and_the_rest_shown() -> None:
+def test_cases_hold_out_the_newest_tenth() -> None:
     data = small([(0, item) for item in range(20)] + [(1, 3), (1, 4)], 2, 20)
     long, short = cases(data, np.array([0, 1]), related=True)
     assert long.query.items.tolist() == list(range(18))
@@ -43,7 +43,7 @@ def test_the_newest_tenth_is_hidden_and_the_rest_shown() -> None:
     assert cases(data, np.array([0]), related=False)[0].query.item == -1
 
 
-def test_the_click_of_a_hidden_watch_is_not_shown() -> None:
+def test_cases_exclude_the_click_of_a_held_out_watch() -> None:
     """Twenty rows, the cut falls between the Click and the Watch of item 9, at one moment."""
     rows = [(0, time, time, kind) for time in range(9) for kind in (CLICK, WATCH)]
     rows += [(0, 9, 9, CLICK), (0, 9, 9, WATCH)]
@@ -55,7 +55,7 @@ def test_the_click_of_a_hidden_watch_is_not_shown() -> None:
     assert case.query.item == 8
 
 
-def test_whoever_has_nothing_left_to_show_is_not_judged() -> None:
+def test_users_without_input_are_ignored() -> None:
     data = events([(0, 5, 2, CLICK), (0, 5, 2, WATCH)], 1, 3)
     assert cases(data, np.array([0]), related=False) == []
 
@@ -77,7 +77,7 @@ class Fixed:
         raise NotImplementedError
 
 
-def test_what_was_had_is_left_out_unless_people_come_back() -> None:
+def test_history_is_excluded_unless_users_return() -> None:
     once = small([(0, 0), (0, 1), (0, 2)], 1, 4)
     model = Fixed([4, 3, 2, 1])
     users = np.array([0])
@@ -88,7 +88,7 @@ def test_what_was_had_is_left_out_unless_people_come_back() -> None:
     assert lists[0, :5].tolist() == [0, 1, 2, 3, -1]
 
 
-def test_what_the_use_case_excludes_is_left_out_even_so() -> None:
+def test_events_excluded_by_the_use_case_are_always_excluded() -> None:
     pairs = [(0, 0), (0, 1), (0, 0), (0, 1), (0, 2)]
     data = small(pairs, 1, 4, [WATCH, CLICK, WATCH, CLICK, WATCH])
     config = Config("any", exclude_event_types=("watch",))
@@ -96,7 +96,7 @@ def test_what_the_use_case_excludes_is_left_out_even_so() -> None:
     assert lists[0, :4].tolist() == [1, 2, 3, -1]
 
 
-def test_judged_users_are_not_learned_from() -> None:
+def test_evaluated_users_are_not_trained_on() -> None:
     """Every user is judged once in ten folds, and the model has seen nothing of her."""
     data = small([(user, item) for item in range(3) for user in range(25)], 26, 3)
     folds = held_out(data, 10, seed=3)
@@ -108,7 +108,7 @@ def test_judged_users_are_not_learned_from() -> None:
     assert [fold.tolist() for fold in held_out(data, 10, seed=3)] == [f.tolist() for f in folds]
 
 
-def test_popularity_finds_what_everybody_takes_last() -> None:
+def test_popularity_recommends_the_common_last_item() -> None:
     """Every user takes 0 … 8 and then 9: whoever is judged, 9 is hidden, and most popular left."""
     data: Dataset = small([(user, item) for item in range(10) for user in range(20)], 20, 12)
     metrics = evaluate(Popular(), data, Config("aws-popularity-count"))
@@ -125,7 +125,7 @@ def test_popularity_finds_what_everybody_takes_last() -> None:
     assert ask().user == -1
 
 
-def test_rewards_are_those_of_what_was_taken_over_all_that_was_shown() -> None:
+def test_rewards_are_relative_to_all_recommendations() -> None:
     lists = np.array([[0, 1, -1], [2, 3, 4]])
     judged = Judged(lists, [np.array([1], np.int32), np.array([2, 4, 9], np.int32)], 10)
     reward = np.array([1.0, 2, 4, 8, 16, 0, 0, 0, 0, 100])

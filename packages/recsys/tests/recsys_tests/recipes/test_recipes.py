@@ -39,7 +39,7 @@ RELATED = [
 
 
 @pytest.mark.parametrize("name", PERSONAL)
-def test_a_history_leads_to_its_own_colour(name: str) -> None:
+def test_history_of_a_colour_recommends_that_colour(name: str) -> None:
     model = RECIPES[name].fit(BOARD, Config(name))
     for colour in (0, 1):
         taken = [item for item in range(colour, SIZE, 2) if item != colour + 6]
@@ -49,7 +49,7 @@ def test_a_history_leads_to_its_own_colour(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RELATED)
-def test_relatives_have_the_same_colour(name: str) -> None:
+def test_similar_items_have_the_same_colour(name: str) -> None:
     model = RECIPES[name].fit(BOARD, Config(name))
     for item in range(SIZE):
         scores = model.score(ask(item=item))
@@ -58,9 +58,7 @@ def test_relatives_have_the_same_colour(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_saved_model_answers_the_same_and_a_second_training_too(
-    name: str, tmp_path: Path
-) -> None:
+def test_saved_and_retrained_models_are_identical(name: str, tmp_path: Path) -> None:
     recipe = RECIPES[name]
     data = replace(BOARD, item_columns={"GENRES": category(*["Black", "White"] * 6)})
     model = recipe.fit(data, Config(name))
@@ -79,7 +77,7 @@ def personal(data: Dataset = BOARD, **settings: str) -> PersonalModel:
     return Personal().fit(data, Config("aws-user-personalization-v2", settings))
 
 
-def test_an_event_changes_the_answer() -> None:
+def test_event_changes_the_answer() -> None:
     model = personal()
     before = model.score(ask(0, 2, 4))
     after = model.score(ask(0, 2, 4, 1, 3, 5, 7))
@@ -87,7 +85,7 @@ def test_an_event_changes_the_answer() -> None:
     assert np.argmax(after) % 2 == 1
 
 
-def test_the_order_of_events_counts_unless_recency_is_off() -> None:
+def test_order_of_events_counts_unless_recency_is_off() -> None:
     model = personal(history_half_life="1")
     assert np.argmax(model.score(ask(0, 2, 4, 7, 9))) % 2 == 1
     assert np.argmax(model.score(ask(7, 9, 0, 2, 4))) % 2 == 0
@@ -97,12 +95,12 @@ def test_the_order_of_events_counts_unless_recency_is_off() -> None:
     )
 
 
-def test_nobody_in_particular_gets_what_is_popular() -> None:
+def test_empty_history_recommends_popular_items() -> None:
     data = small([(u, i) for i in range(4) for u in range(8) if u >= 2 * i], 8, 4)
     assert np.argsort(-personal(data).score(ask())).tolist() == [0, 1, 2, 3]
 
 
-def test_a_new_user_gets_what_users_like_her_take() -> None:
+def test_new_user_gets_items_of_similar_users() -> None:
     women = [(u, i) for u in range(30) for i in (0, 1, 2, 4) if (u + i) % 4]
     men = [(u, i) for u in range(30, 70) for i in (0, 1, 3, 5) if (u + i) % 4]
     data = small(women + men, 70, 6)
@@ -115,7 +113,7 @@ def test_a_new_user_gets_what_users_like_her_take() -> None:
     np.testing.assert_array_equal(nobody, model.score(ask()))
 
 
-def test_the_context_counts() -> None:
+def test_context_changes_the_answer() -> None:
     """Whatever the user, item 0 is taken on the phone and item 1 on television."""
     pairs = [(u, i) for u in range(100) for i in range(4)]
     data = small(pairs, 100, 4)
@@ -133,7 +131,7 @@ def with_genres(*new: str) -> Dataset:
     return replace(BOARD, items=names, item_columns={"GENRES": genres})
 
 
-def test_a_new_item_goes_by_its_attributes() -> None:
+def test_new_item_is_scored_by_its_attributes() -> None:
     model = personal(with_genres("Black", "White", ""))
     black = model.score(ask(0, 2, 4))[SIZE:]
     white = model.score(ask(1, 3, 5))[SIZE:]
@@ -146,12 +144,12 @@ def test_a_new_item_goes_by_its_attributes() -> None:
     assert set(np.argsort(-for_new)[:6] % 2) == {0}
 
 
-def test_a_history_of_new_items_only_goes_by_attributes_too() -> None:
+def test_history_of_new_items_uses_attributes() -> None:
     scores = personal(with_genres("Black", "White")).score(ask(SIZE + 1))
     assert np.argmax(scores) % 2 == 1
 
 
-def test_exploration_draws_new_items_up() -> None:
+def test_exploration_raises_new_items() -> None:
     def place(weight: str, created: float) -> int:
         data = with_genres("Black")
         times = np.append(np.full(SIZE, 0.0), created)
@@ -167,7 +165,7 @@ def test_exploration_draws_new_items_up() -> None:
     assert place("0.9", yesterday) < place("0", yesterday)
 
 
-def test_event_weights_decide_what_counts() -> None:
+def test_event_weights_change_the_answer() -> None:
     """All watch item 0 and click item 1; only who weighs the clicks calls item 1 popular."""
     pairs = [(u, i) for u in range(6) for i in (0, 1, 1)]
     data = small(pairs, 6, 2, [0, 1, 1] * 6)
@@ -184,7 +182,7 @@ def test_event_weights_decide_what_counts() -> None:
             recipe.fit(data, Config("any", event_weights=ignored))
 
 
-def test_interest_is_the_root_of_what_the_events_weigh() -> None:
+def test_interest_is_the_root_of_the_summed_weights() -> None:
     """User 0 clicks 1, watches 0, clicks 0 again; values 1 of 4 on the watch."""
     data = events([(0, 1, 1, 1), (0, 2, 0, 0), (0, 3, 0, 1)], 1, 2)
     value = np.array([np.nan, 1, 4], np.float32)
@@ -197,20 +195,20 @@ def test_interest_is_the_root_of_what_the_events_weigh() -> None:
     assert taken.interest == pytest.approx([1, (3 * 0.25**0.2 + 1) ** 0.5])
 
 
-def test_returning_counts_later_moments_only() -> None:
+def test_returning_counts_only_later_events() -> None:
     twins = events([(0, 1, 0, 0), (0, 1, 0, 1), (0, 2, 1, 0), (0, 2, 1, 1)], 1, 2)
     assert returning(twins) == 0
     again = events([(0, 1, 0, 0), (0, 2, 0, 1), (0, 3, 1, 0), (0, 4, 2, 1)], 1, 3)
     assert returning(again) == 0.25
 
 
-def test_where_people_come_back_what_they_had_may_come_first() -> None:
+def test_history_may_rank_first_if_users_return() -> None:
     pairs = [(u, i) for _ in range(3) for u in range(10) for i in (u % 2, u % 2 + 2)]
     scores = personal(small(pairs, 10, 4)).score(ask(0, 2, 0))
     assert set(np.argsort(-scores)[:2]) == {0, 2}
 
 
-def test_what_grows_is_trending_and_what_is_popular_is_not() -> None:
+def test_trending_ranks_growing_items_above_popular_ones() -> None:
     """Item 0 is taken every hour for 60 days, item 1 only in the last five hours."""
     hour = 3600
     rows = [(n % 7, n * hour, 0, 0) for n in range(60 * 24)]
@@ -230,7 +228,7 @@ def test_what_grows_is_trending_and_what_is_popular_is_not() -> None:
         )
 
 
-def test_segments_hold_those_who_take_such_items() -> None:
+def test_segments_contain_users_of_similar_items() -> None:
     data = with_genres("Black")
     model = Segments().fit(data, Config("aws-item-affinity"))
     assert isinstance(model, UserModel)
@@ -241,7 +239,7 @@ def test_segments_hold_those_who_take_such_items() -> None:
     assert set(np.argsort(-model.score_users(np.array([4], np.int32)))[: len(took)]) == set(took)
 
 
-def test_hyperparameters_are_checked_all_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_hyperparameter_problems_are_all_reported(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = {"depth": "3", "apply_recency_bias": "maybe", "exploration_weight": "7"}
     with pytest.raises(InputError) as caught:
         Personal().fit(BOARD, Config("aws-user-personalization", wrong))
@@ -253,7 +251,7 @@ def test_hyperparameters_are_checked_all_at_once(capsys: pytest.CaptureFixture[s
     assert "hidden_dimension=149 has no counterpart" in capsys.readouterr().out
 
 
-def test_tuning_finds_that_order_matters() -> None:
+def test_tuning_detects_that_order_matters() -> None:
     """Everybody goes round a ring from a place of her own: only what comes next tells anything."""
     ring = 30
     pairs = [(u, (7 * u + step) % ring) for step in range(10) for u in range(60)]
@@ -267,7 +265,7 @@ def test_tuning_finds_that_order_matters() -> None:
     assert first.hyperparameters == {"history_half_life": "5", "next_item_weight": "0.25"}
 
 
-def test_tuning_keeps_within_the_given_ranges() -> None:
+def test_tuning_stays_within_the_ranges() -> None:
     ranges = {
         "continuousHyperParameterRanges": [
             {"name": "popularity_discount_factor", "minValue": 0.6, "maxValue": 0.8}
@@ -282,7 +280,7 @@ def test_tuning_keeps_within_the_given_ranges() -> None:
     assert tuned["min_cointeraction_count"] in ("2", "3")
 
 
-def test_an_update_keeps_the_tuned_hyperparameters(tmp_path: Path) -> None:
+def test_update_keeps_the_tuned_hyperparameters(tmp_path: Path) -> None:
     result = {"hyperparameters": {"history_half_life": "3", "next_item_weight": "1"}}
     (tmp_path / "result.json").write_text(json.dumps(result))
     config = Config(
@@ -293,7 +291,7 @@ def test_an_update_keeps_the_tuned_hyperparameters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["aws-user-personalization", "aws-user-personalization-v2"])
-def test_objective_draws_up_items_by_its_sensitivity(name: str) -> None:
+def test_objective_raises_items_by_its_sensitivity(name: str) -> None:
     prices = np.arange(SIZE, dtype=float)
     prices[3] = np.nan  # of which nothing is known
     data = replace(BOARD, item_columns={"PRICE": Column("number", numbers=prices)})
@@ -311,7 +309,7 @@ def test_objective_draws_up_items_by_its_sensitivity(name: str) -> None:
     assert levels[0] < levels[-1]
 
 
-def test_objective_that_is_no_number_of_the_items_is_refused() -> None:
+def test_objective_without_a_numeric_column_is_refused() -> None:
     data = replace(BOARD, item_columns={"GENRES": category(*["Black", "White"] * 6)})
     for name in ("GENRES", "PRICE"):
         config = Config("aws-user-personalization-v2", objective={"itemAttribute": name})
