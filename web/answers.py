@@ -103,6 +103,9 @@ class Suggestion(Answer):
         description="the score beside the list's best, from 0 to 1; null where that says nothing"
     )
     also: tuple[str, ...] = Field(description="the other engines that list it too, by title")
+    because: tuple[Movie, ...] = Field(
+        (), description="what the user has seen that speaks most for it, the strongest first"
+    )
 
 
 class Suggestions(Answer):
@@ -164,7 +167,7 @@ class Taken(Answer):
     user: User
     movie: Movie
     sent_to: tuple[str, ...] = Field(
-        description="the dataset groups of Amazon Personalize that got it"
+        description="`Lists`, and the dataset groups of Amazon Personalize, that got it"
     )
 
 
