@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from rehearsal import lists
 from rehearsal.calls import Call
+from rehearsal.lists import Listed
 from rehearsal.personalize import Personalized
 from rehearsal.steps import Steps
 
@@ -25,7 +25,7 @@ class Rehearsal(Steps):
     calls: list[Call] = field(default_factory=list)
     milliseconds: dict[str, float] = field(default_factory=dict)
     personalize: Personalized = field(default_factory=Personalized)
-    lists: lists.Listed = field(default_factory=lists.Listed)
+    lists: Listed = field(default_factory=Listed)
 
     @property
     def succeeded(self) -> bool:
