@@ -520,7 +520,7 @@ def test_a_bad_request_is_a_400_that_says_why(functions: tuple[Any, Any], asked:
     assert json.loads(answer["body"])["message"].startswith("Bad ")
 
 
-def test_nobody_is_forgotten_by_a_post(functions: tuple[Any, Any]) -> None:
+def test_a_post_forgets_no_user(functions: tuple[Any, Any]) -> None:
     answer = functions[1](request("POST /events", {"forget": "anna"}), None)
     assert answer["statusCode"] == 400
 
