@@ -10,7 +10,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accelerator, accuracy, growth, personalize_metrics, report, serving, training
+from bench import (
+    accelerator,
+    accuracy,
+    growth,
+    lists,
+    personalize_metrics,
+    report,
+    serving,
+    training,
+)
 from bench.movielens import MovieLens
 from bench.peers import PeerError, Peers, install
 from bench.results import Rows
@@ -19,7 +28,7 @@ from recsys.datasets.download import cached, download
 from recsys.errors import InputError
 
 ACCURACY = ("rating", "recommendation", "ranking", "personalize")
-TIMING = ("training", "serving", "growth", "accelerator")
+TIMING = ("training", "serving", "lists", "growth", "accelerator")
 GROUPS = {"all": (*ACCURACY, *TIMING), "accuracy": ACCURACY, "timing": TIMING}
 HOME = Path(__file__).resolve().parent
 
@@ -94,6 +103,7 @@ def measure(
         "personalize": lambda rows: personalize_metrics.run(latest, rows),
         "training": lambda rows: training.run(data, peers, rows, quick),
         "serving": lambda rows: serving.run(data, rows, quick),
+        "lists": lambda rows: lists.run(data, rows, quick),
         "growth": lambda rows: growth.run(rows, quick),
         "accelerator": lambda rows: accelerator.run(data, peers, rows, quick),
     }

@@ -104,6 +104,9 @@ class Suggestion(Answer):
         description="score relative to the list's best, from 0 to 1; null if that is meaningless"
     )
     also: tuple[str, ...] = Field(description="titles of the other engines that also list it")
+    because: tuple[Movie, ...] = Field(
+        (), description="the items of the user's history that contribute most, strongest first"
+    )
 
 
 class Suggestions(Answer):
@@ -165,7 +168,7 @@ class Taken(Answer):
     user: User
     movie: Movie
     sent_to: tuple[str, ...] = Field(
-        description="the dataset groups of Amazon Personalize that received it"
+        description="`Lists`, and the dataset groups of Amazon Personalize, that received it"
     )
 
 

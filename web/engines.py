@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,7 +24,19 @@ _PAIRS: Final = 1_000  # pairs per request to an endpoint: some 40 KB of its 4 M
 _MOST: Final = 10_000  # limit to the most rated movies that are scored individually
 _RESULTS: Final = 500  # the maximum number of items that Amazon Personalize returns or ranks
 
-Scored = tuple[Movie, float | None]
+
+class Scored(NamedTuple):
+    """A movie in an engine's list.
+
+    Attributes:
+        movie: it.
+        score: the engine's own, None where it has none.
+        because: of what the user has seen, what speaks most for it.
+    """
+
+    movie: Movie
+    score: float | None = None
+    because: tuple[Movie, ...] = ()
 
 
 class EngineFailed(Exception):
@@ -82,7 +94,7 @@ class PairModel:
         movies = self.catalogue.known[:_MOST]
         scores = self.scores(question.user.number, [movie.number for movie in movies])
         order = sorted(range(len(movies)), key=lambda row: -scores[row])
-        return [(movies[row], scores[row]) for row in order]
+        return [Scored(movies[row], scores[row]) for row in order]
 
     def scores(self, user: int, movies: Sequence[int]) -> list[float]:
         """Score movies for a user. Raises `EngineFailed`."""
@@ -121,7 +133,7 @@ class Watching:
         }
         with _explained(self.function):
             told = _invoked(self.clients, self.function, event)
-            return [(self.catalogue.movies[one["movie"]], None) for one in told["predictions"]]
+            return [Scored(self.catalogue.movies[one["movie"]]) for one in told["predictions"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +216,7 @@ class Neighbours:
             neighbours = json.loads(told["body"])["neighbours"]
             movies = self.catalogue.movies
             return [
-                (movies[one["movie_id"]], float(one["distance"]))
+                Scored(movies[one["movie_id"]], float(one["distance"]))
                 for one in neighbours
                 if one["movie_id"] in movies
             ]
@@ -229,6 +241,46 @@ class RelatedItems:
                 numResults=count,
             )
             return list(_scored(self.catalogue, answer["itemList"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """The function `Lists`: lists from item-to-item weights, with reasons."""
+
+    about: Engine
+    function: str
+    clients: "Clients"
+    catalogue: Catalogue
+
+    def rank(self, question: Question) -> list[Scored]:
+        """Ask for as many as the function answers, filtered as wanted."""
+        filters: dict[str, Any] = {}
+        if question.genre is not None:
+            filters["genres"] = [question.genre]
+        if question.decade is not None:
+            filters["years"] = [question.decade, question.decade + 9]
+        return self._asked({"user": question.user.id, "count": _RESULTS, "filters": filters})
+
+    def like(self, movie: Movie, user: User | None, count: int) -> list[Scored]:
+        """Ask what goes best with a movie."""
+        return self._asked({"item": movie.id, "count": count, "explain": False})
+
+    def _asked(self, event: dict[str, Any]) -> list[Scored]:
+        with _explained(self.function):
+            told = _invoked(self.clients, self.function, event)
+            return [
+                Scored(
+                    movie,
+                    one["score"],
+                    tuple(
+                        reason
+                        for each in one.get("because", ())
+                        if (reason := self.catalogue.by_id(each["item"])) is not None
+                    ),
+                )
+                for one in told["items"]
+                if (movie := self.catalogue.by_id(one["item"])) is not None
+            ]
 
 
 # Available engines -------------------------------------------------------------------------------
@@ -260,7 +312,7 @@ def recommenders(
     deployment: Deployment, catalogue: Catalogue, clients: "Clients"
 ) -> list[Recommender]:
     """The deployed engines that rank movies for a user."""
-    found: list[Recommender] = []
+    found: list[Recommender] = [*_lists(deployment, catalogue, clients, "because of what you saw")]
     if endpoint := deployment.outputs.get("RecommendationEndpointName"):
         about = Engine(
             key=_key(_OBJECT2VEC),
@@ -321,7 +373,7 @@ def raters(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> 
 
 def similar(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> list[Similar]:
     """The deployed engines that find similar movies."""
-    found: list[Similar] = []
+    found: list[Similar] = [*_lists(deployment, catalogue, clients, "seen by the same users")]
     if function := deployment.outputs.get("MovieRetrievalFunctionName"):
         about = Engine(
             key=NEIGHBOURS,
@@ -336,6 +388,20 @@ def similar(deployment: Deployment, catalogue: Catalogue, clients: "Clients") ->
             about = _personalize(served, _RELATED[served.model], "")
             found.append(RelatedItems(about, served, clients, catalogue))
     return found
+
+
+def _lists(
+    deployment: Deployment, catalogue: Catalogue, clients: "Clients", words: str
+) -> Iterator[Lists]:
+    if function := deployment.outputs.get("ListsFunctionName"):
+        about = Engine(key="lists", title="Lists", about=words, score="", rises=False)
+        yield Lists(about, function, clients, catalogue)
+
+
+def tell(clients: "Clients", function: str, event: dict[str, Any]) -> None:
+    """Send an event to the function `Events`. `EngineFailed` if it was not taken."""
+    with _explained(function):
+        _invoked(clients, function, {"events": [event]})
 
 
 def _personalize(served: Served, words: str, score: str) -> Engine:
@@ -366,7 +432,7 @@ def _scored(catalogue: Catalogue, items: Sequence[Any]) -> Iterator[Scored]:
     for item in items:
         movie = catalogue.by_id(item["itemId"])
         if movie is not None:  # items can come from events, or be missing in new data
-            yield movie, item.get("score")
+            yield Scored(movie, item.get("score"))
 
 
 @contextmanager

@@ -109,8 +109,9 @@ class Service:
         return [one.about for one in self._now().recommenders]
 
     def takes_events(self) -> bool:
-        """Whether there is an event tracker for watched movies."""
-        return bool(self._now().deployment.trackers())
+        """Whether watched movies can be sent to any engine."""
+        deployment = self._now().deployment
+        return bool(deployment.trackers()) or "EventsFunctionName" in deployment.outputs
 
     def user(self, number: int) -> User:
         """Get a user. Raises `Unknown`."""
@@ -205,7 +206,9 @@ class Service:
         return self._laid()
 
     def watch(self, user_number: int, movie_number: int) -> Taken:
-        """Send Amazon Personalize an event; lists exclude the watched movie from now on.
+        """Send the engines an event; lists exclude the watched movie from now on.
+
+        The function `Events` also sends it to Amazon Personalize, if that is deployed.
 
         Raises:
             Unknown: the user or movie does not exist.
@@ -213,8 +216,14 @@ class Service:
         """
         user, movie = self.user(user_number), self.movie(movie_number)
         time_now, liked = datetime.now(UTC), self.catalogue().scale.liked
-        sent = []
-        for group, tracking_id in self._now().deployment.trackers().items():
+        sent, deployment = [], self._now().deployment
+        trackers = deployment.trackers()
+        if function := deployment.outputs.get("EventsFunctionName"):
+            told = {"user": user.id, "item": movie.id, "timestamp": int(time_now.timestamp())}
+            engines.tell(self._clients, function, {**told, "value": liked})
+            sent += ["Lists", *trackers]
+            trackers = {}
+        for group, tracking_id in trackers.items():
             event = {**_event(group, liked), "itemId": movie.id, "sentAt": time_now}
             try:
                 self._clients.personalize_events.put_events(
@@ -258,11 +267,12 @@ class Service:
 
     def _rank(
         self, engine: Recommender, question: Question
-    ) -> "tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]":
+    ) -> "tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], dict[int, tuple[Movie, ...]]]":
         scored = engine.rank(question)
-        numbers = np.array([movie.number for movie, _ in scored], np.int32)
-        scores = [np.nan if score is None else score for _, score in scored]
-        return numbers, np.array(scores, np.float32)
+        numbers = np.array([one.movie.number for one in scored], np.int32)
+        scores = [np.nan if one.score is None else one.score for one in scored]
+        because = {one.movie.number: one.because for one in scored if one.because}
+        return numbers, np.array(scores, np.float32), because
 
     def _like(self, engine: Similar, movie: Movie, user: User | None, count: int) -> list[Scored]:
         return engine.like(movie, user, count)
@@ -286,7 +296,7 @@ class Service:
     ) -> "_Found":
         movies = self.catalogue().movies
         try:
-            numbers, scores = self._ranked(engine, question)
+            numbers, scores, because = self._ranked(engine, question)
         except EngineFailed as error:
             return _Found(engine.about, problem=str(error))
         found: list[Scored] = []
@@ -294,7 +304,8 @@ class Service:
             movie = movies.get(number)
             wanted = movie and fits(movie, question.genre, question.decade)
             if movie and wanted and number not in seen:
-                found.append((movie, None if np.isnan(score) else score))
+                why = because.get(number, ())
+                found.append(Scored(movie, None if np.isnan(score) else score, why))
                 if len(found) == count:
                     break
         return _Found(engine.about, found)
@@ -347,19 +358,20 @@ def _side_by_side(results: list[_Found]) -> tuple[Suggestions, ...]:
     """Combine the lists, and mark movies that other lists contain too."""
     holders: dict[int, list[str]] = {}
     for one in results:
-        for movie, _ in one.scored:
+        for movie, *_ in one.scored:
             holders.setdefault(movie.number, []).append(one.engine.title)
     lists = []
     for one in results:
-        best = one.scored[0][1] if one.scored else None
+        best = one.scored[0].score if one.scored else None
         movies = tuple(
             Suggestion(
                 movie=movie,
                 score=score,
                 share=score / best if one.engine.rises and score and best and best > 0 else None,
                 also=tuple(title for title in holders[movie.number] if title != one.engine.title),
+                because=because,
             )
-            for movie, score in one.scored
+            for movie, score, because in one.scored
         )
         lists.append(Suggestions(engine=one.engine, movies=movies, problem=one.problem))
     return tuple(lists)

@@ -53,7 +53,7 @@ def operation(
         tag: what it belongs to.
         parameters: of path and query.
         body: the `content` of the request.
-        errors: descriptions by status, beside those of all routes.
+        errors: descriptions by status, in addition to those of all routes.
     """
     message = content(record({"message": {"type": "string"}}))
     told: dict[str, Any] = {

@@ -9,7 +9,7 @@ from common.errors import code_of, failure, text_of
 from common.histories import Event, Histories
 
 from events.request import Request
-from events.trackers import Trackers
+from events.trackers import Tracker, Trackers
 
 _log = logging.getLogger("events")
 
@@ -47,7 +47,7 @@ class Taker:
         if request.forget is not None:
             return {"user": request.forget, "forgotten": self._histories.forget(request.forget)}
         self._histories.write(request.events)
-        for tracker in self._trackers.ids():
+        for tracker in self._trackers.known():
             self._forward(request.events, tracker)
         items = dict.fromkeys(event.item for event in request.events)
         return {
@@ -55,7 +55,7 @@ class Taker:
             "unknown_items": [item for item in items if not self._known(item)],
         }
 
-    def _forward(self, events: Sequence[Event], tracker: str) -> None:
+    def _forward(self, events: Sequence[Event], tracker: Tracker) -> None:
         """PutEvents takes up to ten events of one user and session at once."""
         sessions: dict[str, list[Event]] = {}
         for event in events:
@@ -64,14 +64,17 @@ class Taker:
             for first in range(0, len(own), 10):
                 try:
                     self._personalize().put_events(
-                        trackingId=tracker,
+                        trackingId=tracker.id,
                         userId=user,
                         sessionId=user,
-                        eventList=[_for_personalize(event) for event in own[first : first + 10]],
+                        eventList=[
+                            _for_personalize(event, tracker.kind)
+                            for event in own[first : first + 10]
+                        ],
                     )
                 except (ClientError, BotoCoreError) as error:
                     if code_of(error) == "ResourceNotFoundException":
-                        _log.warning("no such tracker", extra={"tracker": tracker})
+                        _log.warning("no such tracker", extra={"tracker": tracker.id})
                         self._trackers.forget()
                         return
                     words = (
@@ -81,10 +84,10 @@ class Taker:
                     raise failure(error, words) from None
 
 
-def _for_personalize(event: Event) -> dict[str, Any]:
+def _for_personalize(event: Event, kind: str) -> dict[str, Any]:
     told: dict[str, Any] = {
         "eventId": event.id,
-        "eventType": event.kind or "Rating",
+        "eventType": event.kind or kind,
         "itemId": event.item,
         "sentAt": event.timestamp,
     }

@@ -1,4 +1,4 @@
-"""One model of lists: trained from two files in S3, written beside them, deleted."""
+"""One model of lists: trained from two files in S3, written to the same bucket, deleted."""
 
 import io
 import time

@@ -142,7 +142,7 @@ def event_in(request: dict[str, Any]) -> dict[str, Any]:
     if method == "POST":
         event |= _body(request)
     if unknown := [name for name in query if name not in _PARAMETERS]:
-        # nobody chooses another user than the path's, whom IAM has let the caller ask for
+        # only the path chooses the user: IAM has let the caller ask for that one
         raise ListsError(
             f"Bad request: unknown parameter {names(unknown)} (the parameters are "
             f"{', '.join(_PARAMETERS)})."

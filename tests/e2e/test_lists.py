@@ -76,7 +76,7 @@ def test_the_lists_answer_by_the_histories_that_were_imported(
     answer = ask(LISTS, {"user": user})
     assert answer["basis"] == "history" and len(answer["items"]) == 10
     assert answer["items"][0]["because"]
-    assert ask(LISTS, {"user": "nobody yet"})["basis"] == "popular"
+    assert ask(LISTS, {"user": "not seen yet"})["basis"] == "popular"
 
 
 def test_an_acknowledged_event_counts_in_the_next_list_and_can_be_forgotten(life: Life) -> None:

@@ -1,4 +1,4 @@
-"""Whatever an event of Lists or Events holds, it is understood or refused in words."""
+"""Whatever an event of Lists or Events holds, it is understood or refused with a message."""
 
 import base64
 import json

@@ -399,6 +399,8 @@ def test_events_reach_every_tracker_of_personalizes_stack() -> None:
     ] == [(to, *rest) for to in ("one", "two") for rest in (("a", 10), ("a", 2), ("b", 1))]
     (last,) = personalize.sent[-1]["eventList"]
     assert last == {"eventId": "e", "eventType": "Watch", "itemId": "x", "sentAt": 5}
+    kinds = [each["eventList"][0]["eventType"] for each in personalize.sent]
+    assert kinds == ["Rating", "Rating", "Watch", "Watch", "Watch", "Watch"]
     assert personalize.sent[0]["eventList"][0]["eventValue"] == 3.0
     taking.take(watched())
     assert stack.asked == 1, "the trackers are remembered"
@@ -518,7 +520,7 @@ def test_a_bad_request_is_a_400_that_says_why(functions: tuple[Any, Any], asked:
     assert json.loads(answer["body"])["message"].startswith("Bad ")
 
 
-def test_nobody_is_forgotten_by_a_post(functions: tuple[Any, Any]) -> None:
+def test_a_post_forgets_no_user(functions: tuple[Any, Any]) -> None:
     answer = functions[1](request("POST /events", {"forget": "anna"}), None)
     assert answer["statusCode"] == 400
 

@@ -53,6 +53,18 @@ def test_caretaker_metric_without_alarms_is_charged(synthesize: Synthesize) -> N
     assert metric.hourly * 730 == pytest.approx(0.30)
 
 
+def test_the_lists_alone_cost_at_most_a_dollar_a_month_while_nobody_calls(
+    synthesize: Synthesize,
+) -> None:
+    found = of_assembly(synthesize({"profile": "lists", "api": {"http": True}}).folder)
+    assert found.monthly == 0
+    # ten million events: 50 bytes each, and the 100 that DynamoDB adds for billing; in S3 less
+    table = {one.item: one.usd for one in found.by_use["tables"]}
+    gigabytes = 10e6 * 150 / 1e9
+    a_month = gigabytes * (table["dynamodb/storage"] + table["dynamodb/recovery"] + 2 * 0.023)
+    assert a_month < 1
+
+
 def test_training_is_charged_at_its_maximum(default: Deployment) -> None:
     # three jobs of at most 150 minutes on ml.m5.xlarge at 0.23, with 10 GB at 0.14 a month each
     assert of_assembly(default.folder).once == pytest.approx(

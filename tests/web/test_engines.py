@@ -64,6 +64,7 @@ def titles(outputs: dict[str, str], catalogue: Catalogue) -> list[str]:
 def test_engines_are_those_deployed(catalogue: Catalogue) -> None:
     assert titles({"BucketName": "b", "RatingEndpointName": "r"}, catalogue) == []
     outputs = {
+        "ListsFunctionName": "l",
         "RecommendationEndpointName": "c",
         "RetrievalEndpointName": "w",
         "RecommendationEngineFunctionName": "f",
@@ -73,6 +74,7 @@ def test_engines_are_those_deployed(catalogue: Catalogue) -> None:
         "DomainTopPicksRecommenderArn": "arn:t",
     }
     assert titles(outputs, catalogue) == [
+        "Lists",
         "Object2Vec",
         "Object2Vec by who watched what",
         "Deep matrix factorization",
@@ -87,7 +89,7 @@ def test_pair_model_ranks_the_whole_catalogue(catalogue: Catalogue) -> None:
     outputs = {"DeepMfEndpointName": "deep"}
     (model,) = engines.recommenders(Deployment(Outputs(outputs)), catalogue, clients)
     ranked = model.rank(Question(ANNA))
-    assert [movie.number for movie, _ in ranked] == list(range(FILMS))[::-1]
+    assert [movie.number for movie, *_ in ranked] == list(range(FILMS))[::-1]
     assert ranked[0][1] == (FILMS - 1) / 1000
     assert endpoint.asked == [("deep", 1_000), ("deep", FILMS - 1_000)]
 
@@ -113,7 +115,7 @@ def test_watching_calls_the_function_and_keeps_its_order() -> None:
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
     found = watching(invoke).rank(Question(ANNA))
-    assert [(movie.number, score) for movie, score in found] == [(2, None), (1, None), (3, None)]
+    assert [(one.movie.number, one.score) for one in found] == [(2, None), (1, None), (3, None)]
     event = {"type": "recommendation", "user": 1, "movies": [1, 2, 3]}
     assert asked == [("f", {**event, "rank_by": "popularity_adjusted"})]
 
@@ -125,6 +127,43 @@ def test_watching_reports_the_functions_error() -> None:
 
     with pytest.raises(EngineFailed, match=r"^Endpoint w is too busy$"):
         watching(invoke).rank(Question(ANNA))
+
+
+def lists(asked: list[Any], catalogue: Catalogue) -> engines.Lists:
+    """The lists, with this in Lambda's place: Film 7, because of Film 3 and of one that went."""
+
+    def invoke(**request: Any) -> dict[str, Any]:
+        asked.append(json.loads(request["Payload"]))
+        because = [{"item": "3", "share": 2.0}, {"item": "gone", "share": 1.0}]
+        items = [
+            {"item": "7", "title": "Film 7", "score": 3.5, "because": because},
+            {"item": "gone", "title": "Gone", "score": 1.0},
+        ]
+        answer = {"basis": "history", "items": items}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+    clients: Any = SimpleNamespace(functions=SimpleNamespace(invoke=invoke))
+    deployment = Deployment(Outputs({"ListsFunctionName": "l"}))
+    (found,) = engines.recommenders(deployment, catalogue, clients)
+    (alike,) = engines.similar(deployment, catalogue, clients)
+    assert isinstance(found, engines.Lists) and isinstance(alike, engines.Lists)
+    return found
+
+
+def test_lists_are_asked_with_the_filters_and_tell_why(catalogue: Catalogue) -> None:
+    asked: list[Any] = []
+    (found,) = lists(asked, catalogue).rank(Question(ANNA, "Drama", 1990))
+    assert (found.movie.number, found.score) == (7, 3.5)
+    assert [movie.number for movie in found.because] == [3]
+    filters = {"genres": ["Drama"], "years": [1990, 1999]}
+    assert asked == [{"user": "anna", "count": 500, "filters": filters}]
+
+
+def test_lists_find_what_goes_with_a_movie(catalogue: Catalogue) -> None:
+    asked: list[Any] = []
+    found = lists(asked, catalogue).like(catalogue.movies[3], None, 5)
+    assert [one.movie.number for one in found] == [7]
+    assert asked == [{"item": "3", "count": 5, "explain": False}]
 
 
 def refused(code: str) -> ClientError:

@@ -86,13 +86,21 @@ def test_watched_movie_changes_the_lists(open_tab: Open, pictures: Path, script:
     with tab.expect_navigation():
         tab.get_by_role("link", name=re.compile(rf"User {number}\b")).first.click()
     before = listed(tab)
+    assert next(iter(before)) == "lists"
     assert set(before) == {
+        "lists",
         "object2vec",
         "object2vec-by-who-watched-what",
         "custom-user-personalization-v2",
         "domain-top-picks",
     }
     assert all(len(set(titles)) == 10 for titles in before.values())
+
+    seen = set(tab.get_by_label("Seen so far, newest first").get_by_role("link").all_inner_texts())
+    reasons = tab.locator("#lists .because").all_inner_texts()
+    assert len(reasons) == 10
+    assert all(one.startswith("because you watched ") for one in reasons)
+    assert any(name in one for one in reasons for name in seen)
 
     picks = tab.locator("#domain-top-picks")
     watched = before["domain-top-picks"][0]
@@ -189,12 +197,12 @@ def test_page_is_usable_by_keyboard(open_tab: Open) -> None:
     reach("30 User 30")
     with tab.expect_navigation(url="**/users/30"):
         tab.keyboard.press("Enter")
-    before = listed(tab)["object2vec"]
+    before = listed(tab)["lists"]
     reach("Watched")
     with tab.expect_navigation():
         tab.keyboard.press("Enter")
     assert tab.get_by_role("status").is_visible()
-    assert before[0] not in listed(tab)["object2vec"]
+    assert before[0] not in listed(tab)["lists"]
 
 
 ADDRESSES = ("/", "/users/8", "/movies", "/movies/3?user=8", "/map?movie=3&genre=Drama", "/nowhere")
@@ -351,6 +359,18 @@ def test_http_api_equals_the_functions(page: Page) -> None:
     assert status == 200
     near = next(one for one in about.similar if one.engine.key == "neighbours").movies
     assert [one["movie_id"] for one in told["neighbours"]] == [one.movie.number for one in near[:4]]
+    status, told = ask("GET", "/items/3/similar?count=5")
+    assert status == 200
+    alike = next(one for one in about.similar if one.engine.key == "lists").movies
+    assert [one["item"] for one in told["items"]] == [one.movie.id for one in alike[:5]]
+    event = {"user": "a visitor", "item": told["items"][0]["item"], "timestamp": 1764428400}
+    assert ask("POST", "/events", {"events": [event]}) == (200, {"written": 1, "unknown_items": []})
+    status, told = ask("GET", "/users/a%20visitor/recommendations")
+    assert (status, told["basis"]) == (200, "history")
+    assert ask("DELETE", "/users/a%20visitor") == (200, {"user": "a visitor", "forgotten": 1})
+    status, told = ask("GET", "/openapi.json")
+    validate(told)
+    assert (status, {"/rating", "/events"} < set(told["paths"])) == (200, True)
     for method, path, body, code, word in (
         ("POST", "/rating", {"user": 20}, 400, "`movies`"),
         ("POST", "/rating", {"type": "rating"}, 400, "`type`"),

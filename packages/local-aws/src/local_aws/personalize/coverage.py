@@ -30,8 +30,8 @@ _DIFFERENCES = """\
 - AWS trains automatically unless `performAutoTraining` is false. So does the local AWS, an hour
   after the solution is created and then on its schedule, as long as it runs.
 - Imports report every invalid row; AWS names none. Metadata values that do not conform to the
-  schema are treated as missing in at most 1 % of the rows: AWS is documented to accept some, but its
-  limit is unknown. Columns that are not in the schema, or differ in upper and lower case, are
+  schema are treated as missing in at most 1 % of the rows: AWS is documented to accept some, but
+  its limit is unknown. Columns that are not in the schema, or differ in upper and lower case, are
   accepted too; an ACTIVE job reports all of this in its `failureReason`. Timestamps in milliseconds
   are errors.
 - An event with a repeated `eventId` counts in filters and for the user at once, but not in

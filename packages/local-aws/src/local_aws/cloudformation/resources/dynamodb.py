@@ -35,7 +35,7 @@ class Table(Handler):
     gone_codes = frozenset({"ResourceNotFoundException"})
 
     def create(self, call: Call) -> Attributes:
-        """Create the table, or import it; then what takes calls of its own."""
+        """Create the table, or import it; then what takes separate calls."""
         dynamodb = call.client("dynamodb")
         name = call.properties.get("TableName") or call.generated_name(255)
         request: dict[str, Any] = {

@@ -1,0 +1,207 @@
+"""The section `lists`: the deployed lists, asked through their function on the local AWS.
+
+The stacks of `profile=lists` are deployed with MovieLens 100k, split by Microsoft's protocol: the
+training part is the data, and every user is asked for. Then the model is replaced by one of random
+ratings in the shape of MovieLens 20M (`python -m bench.growth`), for speed alone. A call's duration
+and memory are those that Lambda reports; the client's times include the local AWS.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import numpy as np
+
+from bench import growth
+from bench.movielens import ITEMS, USERS, MovieLens
+from bench.results import Rows, clock
+from outputs import by_stack
+from recsys.datasets.ratings import Ratings
+from recsys.evaluation import evaluate
+from recsys.protocols import stratified_split
+from rehearsal.cdk import cdk
+
+LISTS: Final = "lists, through the deployed function"
+SMALL: Final = "1,682 items"
+LARGE: Final = "26,744 items"
+_BATCH: Final = 100
+_LONGEST: Final = 50  # items a user is asked for: the metrics look at 25
+_CALLERS: Final = 50
+_SECONDS: Final = 30.0
+
+
+def run(data: MovieLens, rows: Rows, quick: bool) -> None:
+    """Measure; an earlier run's rows are replaced, for all belong together."""
+    rows.rows.clear()
+    train, _ = stratified_split(data.ratings, seed=42)
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        _write(train, Path(scratch, "ratings.csv"))
+        # the measurements follow in a process that the local AWS runs, with its environment
+        command = [sys.executable, "-m", "local_aws", "--port", "0", "--"]
+        command += [sys.executable, "-m", "bench.lists", str(data.folder), scratch]
+        subprocess.run([*command, *(["quick"] if quick else [])], check=True)
+        for line in Path(scratch, "rows.jsonl").read_text("utf-8").splitlines():
+            rows.add(**json.loads(line))
+
+
+def _write(train: Ratings, path: Path) -> None:
+    columns = (train.user, train.item, train.rating, train.timestamp)
+    lines = (",".join(map(str, row)) for row in zip(*(c.tolist() for c in columns), strict=True))
+    path.write_text("user,item,rating,timestamp\n" + "\n".join(lines) + "\n", "utf-8")
+
+
+def _measure(data: MovieLens, scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
+    train, test = stratified_split(data.ratings, seed=42)
+    prepare = [sys.executable, "-m", "recsys", "prepare", "--out", str(scratch / "data")]
+    subprocess.run([*prepare, "--data", str(scratch / "ratings.csv")], check=True)
+    log, settings = scratch / "cdk.log", ("profile=lists", "lists.validation=random")
+    cdk("bootstrap", "aws://123456789012/us-east-1", "--app", "", log=log)
+    cdk(
+        *("deploy", "--all", "--require-approval=never", "--output", str(scratch / "cdk.out")),
+        *(part for one in (f"data={scratch / 'data'}", *settings) for part in ("-c", one)),
+        log=log,
+    )
+    outputs = {name: value for stack in by_stack().values() for name, value in stack.items()}
+    with clock() as timed:
+        scores = _scores(outputs["ListsFunctionName"], sorted(set(test.user.tolist())))
+    found = evaluate(lambda rows: scores[rows.user, rows.item], train, test, "ranking")
+    yield {"engine": LISTS, "split": "item-stratified", "seed": 42, **found, **timed.row()}
+    calls = 30 if quick else 500
+    yield from _speed(outputs, SMALL, [str(n) for n in range(1, 146)], calls)
+    yield _live(outputs, 5.0 if quick else _SECONDS)
+    if not quick:
+        model = scratch / "model.npz"
+        subprocess.run(
+            [sys.executable, "-m", "bench.growth", growth.LISTS, "20M"],
+            env={**os.environ, "LISTS_MODEL": str(model)},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        key = outputs["ListsModelKey"]
+        boto3.client("s3").upload_file(str(model), outputs["BucketName"], key)
+        taken = np.random.default_rng(0).choice(26_744, 145, replace=False)
+        yield from _speed(outputs, LARGE, [str(item) for item in taken], calls)
+    cdk(
+        *("destroy", "--all", "--force", "--output", str(scratch / "cdk.out")),
+        *(part for one in (f"data={scratch / 'data'}", *settings) for part in ("-c", one)),
+        log=log,
+    )
+
+
+def _scores(function: str, users: list[int]) -> Any:
+    """Higher the earlier an item is in the user's list; −∞ for what is not in it."""
+    scores = np.full((USERS, ITEMS), -np.inf)
+    for first in range(0, len(users), _BATCH):
+        some = users[first : first + _BATCH]
+        event = {"users": [str(user) for user in some], "count": _LONGEST, "explain": False}
+        for user, answer in zip(some, _invoke(function, event)[0]["lists"], strict=True):
+            for place, one in enumerate(answer["items"]):
+                scores[user, int(one["item"])] = -place
+    return scores
+
+
+def _speed(
+    outputs: dict[str, str], what: str, taken: list[str], calls: int
+) -> Iterator[dict[str, Any]]:
+    """A cold start, then warm calls for a user of 145 items, the mean of MovieLens 20M."""
+    lists, user = outputs["ListsFunctionName"], f"a user of {what}"
+    events = [{"user": user, "item": item, "timestamp": n} for n, item in enumerate(taken)]
+    for first in range(0, len(events), _BATCH):
+        _invoke(outputs["EventsFunctionName"], {"events": events[first : first + _BATCH]})
+    aws = boto3.client("lambda")
+    aws.update_function_configuration(FunctionName=lists, Description=f"for {what}")
+    aws.get_waiter("function_updated_v2").wait(FunctionName=lists)
+    began = time.perf_counter()
+    answer, report = _invoke(lists, {"user": user})
+    cold = time.perf_counter() - began
+    assert answer["basis"] == "history" and len(answer["items"]) == 10
+    clients, inside = [], []
+    with clock() as timed:
+        for _ in range(calls):
+            began = time.perf_counter()
+            _, report = _invoke(lists, {"user": user})
+            clients.append(1e3 * (time.perf_counter() - began))
+            inside.append(report["durationMs"])
+    yield {
+        "engine": LISTS,
+        "what": what,
+        "calls": calls,
+        "cold_seconds": cold,
+        "p50_inside": float(np.percentile(inside, 50)),
+        "p50": float(np.percentile(clients, 50)),
+        "p99": float(np.percentile(clients, 99)),
+        "mb": report["maxMemoryUsedMB"],
+        **timed.row(),
+    }
+
+
+def _live(outputs: dict[str, str], seconds: float) -> dict[str, Any]:
+    """Callers at once, each telling an event and asking for the list that it must change."""
+    lists, events = outputs["ListsFunctionName"], outputs["EventsFunctionName"]
+    counts = {"calls": 0, "failed": 0, "stale": 0}
+    lock, deadline = threading.Lock(), time.monotonic() + seconds
+
+    def count(**more: int) -> None:
+        with lock:
+            for name, number in more.items():
+                counts[name] += number
+
+    def live(number: int) -> None:
+        aws, user = boto3.Session().client("lambda"), f"caller {number}"
+        while time.monotonic() < deadline:
+            try:
+                first = _invoke(lists, {"user": user, "count": 1}, aws)[0]["items"][0]["item"]
+                event = {"user": user, "item": first, "timestamp": int(time.time())}
+                _invoke(events, {"events": [event]}, aws)
+                later = _invoke(lists, {"user": user, "count": 500}, aws)[0]["items"]
+                count(calls=3, stale=int(first in [one["item"] for one in later]))
+            except Exception as error:
+                print(f"{user}: {error!r}", file=sys.stderr)
+                count(failed=1)
+
+    threads = [threading.Thread(target=live, args=(number,)) for number in range(_CALLERS)]
+    with clock() as timed:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return {"engine": LISTS, "what": f"{_CALLERS} callers at once", **counts, **timed.row()}
+
+
+def _invoke(function: str, event: Any, aws: Any = None) -> tuple[Any, dict[str, float]]:
+    """A function's answer, and the metrics of its report in the log."""
+    answer = (aws or _client()).invoke(
+        FunctionName=function, Payload=json.dumps(event), LogType="Tail"
+    )
+    told = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise RuntimeError(f"{function}: {told}")
+    last = base64.b64decode(answer["LogResult"]).decode().strip().splitlines()[-1]
+    return told, json.loads(last)["record"]["metrics"]
+
+
+@cache
+def _client() -> Any:
+    return boto3.client("lambda")
+
+
+def main(folder: str, scratch: str, quick: str = "") -> None:
+    """Measure within the local AWS's environment; rows go to a file."""
+    with Path(scratch, "rows.jsonl").open("w", encoding="utf-8") as file:
+        for row in _measure(MovieLens(Path(folder)), Path(scratch), bool(quick)):
+            print(json.dumps(row), file=file, flush=True)
+            print(json.dumps(row), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
