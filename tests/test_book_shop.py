@@ -147,7 +147,8 @@ def by_lists(data: Prepared) -> Scores:
     def scores(number: int) -> NDArray[Any]:
         theirs = order[user[order] == number]
         events = [(places[data.books[place[row]]], float(value[row])) for row in theirs]
-        return model.scores(model.history(events))[at]
+        found: NDArray[Any] = model.scores(model.history(events))[at]
+        return found
 
     return scores
 
