@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from preflight import needs
@@ -30,6 +31,10 @@ class Quota:
     requested: str
 
 
+# SageMaker has thousands of quotas, of which Service Quotas tells a hundred at a time
+_PATIENT: Final = Config(retries={"mode": "standard", "max_attempts": 10})
+
+
 class Account:
     """An account in one region.
 
@@ -47,8 +52,9 @@ class Account:
     def client(self, service: str) -> Any:
         """boto3's client of a service in the region."""
         if service not in self._clients:
-            made = self._session.client(service, region_name=self.region)  # type: ignore[call-overload]
-            self._clients[service] = made
+            self._clients[service] = self._session.client(  # type: ignore[call-overload]
+                service, region_name=self.region, config=_PATIENT
+            )
         return self._clients[service]
 
     @cached_property

@@ -10,6 +10,7 @@ import pytest
 
 from local_aws.iam.witness import Allowed, witnessed
 from local_aws.server import LocalAws
+from local_aws.servicequotas.table import PROFILES
 from rehearsal.cdk import PROJECT, cdk
 
 
@@ -32,10 +33,12 @@ class Workbench:
 
 @pytest.fixture(scope="module")
 def workbench(
+    request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch_module: pytest.MonkeyPatch,
     seen: set[Allowed],
 ) -> Iterator[Workbench]:
+    """For a module whose account has the quotas that its `QUOTAS` names, if it has that."""
     folder = tmp_path_factory.mktemp("e2e")
     subprocess.run(
         [sys.executable, "-m", "recsys", "prepare", "--size", "small", "--out", folder / "data"],
@@ -43,7 +46,7 @@ def workbench(
         check=True,
         capture_output=True,
     )
-    with LocalAws() as aws:
+    with LocalAws(quotas=getattr(request.module, "QUOTAS", PROFILES[0])) as aws:
         for name, value in aws.environment().items():
             monkeypatch_module.setenv(name, value)
         yield Workbench(

@@ -1,0 +1,91 @@
+"""A deployment into an account that has just been opened, from the refusal to the first answer."""
+
+import itertools
+import json
+import shlex
+
+import boto3
+import pytest
+
+from outputs import Outputs, by_stack
+from preflight.__main__ import main
+from rehearsal.cdk import CdkError
+from rehearsal.inventory import inventory
+from tests.e2e.conftest import Workbench
+from tests.reliability import Tally
+
+QUOTAS = "new-account"
+STACKS = ("recommender-Data", "recommender-Object2Vec", "recommender-Functions")
+SERVERLESS = ("-c", "endpoint.kind=serverless")
+SPOT = (*SERVERLESS, "-c", "training.spot=true")
+DEPLOY = ("deploy", *STACKS, "--require-approval=never")
+
+
+@pytest.fixture(scope="module")
+def bootstrapped(workbench: Workbench) -> set[str]:
+    """What the account holds before the first deployment."""
+    workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
+    return inventory()
+
+
+def destroyed(workbench: Workbench) -> None:
+    workbench.cdk("destroy", *STACKS, "--force", *SPOT)
+
+
+def test_deployment_without_quota_says_what_to_ask_for(
+    workbench: Workbench, bootstrapped: set[str], tally: Tally
+) -> None:
+    tally("faults injected", "an account's quotas are those of a new one")
+    with pytest.raises(CdkError):
+        workbench.cdk(*DEPLOY, *SERVERLESS)
+    told = " ".join(workbench.log.read_text("utf-8").split())
+    assert "The account's quota 'ml.m5.xlarge for training job usage' is 0" in told
+    assert "request-service-quota-increase --service-code sagemaker" in told
+    assert boto3.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == []
+    destroyed(workbench)
+    assert inventory() - bootstrapped == set()
+
+
+def test_jobs_wait_for_the_only_instance_and_are_all_trained(
+    workbench: Workbench, bootstrapped: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    workbench.cdk("synth", "--quiet", *SERVERLESS)
+    assert main(["--app", str(workbench.folder / "cdk.out")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (command,) = [
+        lines[number + 1]
+        for number, line in enumerate(lines)
+        if line.startswith("MISSING") and "training job" in line
+    ]
+    words = shlex.split(command)
+    wanted = dict(zip(words[3::2], words[4::2], strict=True))
+    assert wanted["--desired-value"] == "3"
+    boto3.client("service-quotas").request_service_quota_increase(
+        ServiceCode=wanted["--service-code"], QuotaCode=wanted["--quota-code"], DesiredValue=1
+    )
+    workbench.cdk(*DEPLOY, *SERVERLESS)
+    jobs = boto3.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    assert [job["TrainingJobStatus"] for job in jobs] == ["Completed"] * 3
+    periods = sorted((job["CreationTime"], job["TrainingEndTime"]) for job in jobs)
+    # none was made before the one before it had ended
+    assert all(later[0] >= earlier[1] for earlier, later in itertools.pairwise(periods))
+
+
+def test_spot_training_and_serverless_endpoints_need_no_request(
+    workbench: Workbench, bootstrapped: set[str]
+) -> None:
+    destroyed(workbench)
+    workbench.cdk(*DEPLOY, *SPOT)
+    outputs = Outputs.of(by_stack())
+    name = outputs["RatingTrainingJobName"]
+    job = boto3.client("sagemaker").describe_training_job(TrainingJobName=name)
+    assert job["EnableManagedSpotTraining"] is True
+    answer = boto3.client("lambda").invoke(
+        FunctionName=outputs["RecommendationEngineFunctionName"],
+        Payload=json.dumps(
+            {"type": "rating", "data": json.dumps({"instances": [{"in0": [1], "in1": [1]}]})}
+        ),
+    )
+    assert "likely rate this movie" in answer["Payload"].read().decode()
+    destroyed(workbench)
+    assert inventory() - bootstrapped == set()
