@@ -56,7 +56,7 @@ def split(
     rows = data.ratings
     if how == "per-user":
         out = _some_of_each_user(rows, held_out, seed)
-        words = f"{held_out} random ratings of each user held out, never more than a fifth (seed {seed})"
+        words = f"{held_out} random ratings of each user held out, at most a fifth (seed {seed})"
     elif how == "by-time":
         newest = np.argsort(rows.timestamp, kind="stable")[-int(len(rows) * fraction) :]
         out = np.zeros(len(rows), bool)
