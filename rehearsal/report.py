@@ -45,19 +45,30 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
 
 
 def _models(run: Rehearsal) -> Iterator[str]:
+    """The models' metrics beside their baselines', and a verdict."""
     yield "MODELS    " + _columns("this run", "bias only", "baseline")
     baselines = run.data["baselines"]
     rating, recommendation = baselines["rating_mse"], baselines["recommendation_accuracy"]
-    yield "  rating, mean squared error    " + _columns(
-        _metric(run, "rating", "validation:mean_squared_error"),
-        rating["bias"],
-        rating["global_mean"],
+    mse = _metric(run, "rating", "validation:mean_squared_error")
+    accuracy = _metric(run, "recommendation", "validation:accuracy")
+    rows = (
+        ("rating, mean squared error", mse, rating["bias"], rating["global_mean"]),
+        (
+            "recommendation, accuracy",
+            accuracy,
+            recommendation["bias"],
+            recommendation["majority"],
+        ),
     )
-    yield "  recommendation, accuracy      " + _columns(
-        _metric(run, "recommendation", "validation:accuracy"),
-        recommendation["bias"],
-        recommendation["majority"],
-    )
+    for name, *figures in rows:
+        yield f"  {name:<30}" + _columns(*figures)
+    if mse is not None and mse >= min(rating["bias"], rating["global_mean"]):
+        yield "  The rating model is no better than biases: it needs more ratings of each user."
+    if accuracy is not None and accuracy <= max(recommendation.values()):
+        yield (
+            "  The recommendation model is no better than its baselines: it needs more ratings, or "
+            "another LIKED."
+        )
     yield ""
 
 

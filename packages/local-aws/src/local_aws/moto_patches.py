@@ -5,11 +5,13 @@ A patch that waits for a module (`when_imported`) is applied when a request firs
 modules take longer to import than all others together.
 """
 
+import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from importlib.util import find_spec, module_from_spec
+from types import SimpleNamespace
 from typing import Any, Final
 
 import moto
@@ -146,6 +148,19 @@ def _patch_dynamodb_queries() -> None:
     when_imported("moto.dynamodb.models.table")(replace)
 
 
+def _patch_dynamodb_imports() -> None:
+    """moto reads imported JSON by a parser that leaves escapes, such as `\\u00fc`, in its texts."""
+
+    def replace(module: Any) -> None:
+        def lines(original: str) -> Iterator[Any]:
+            return (json.loads(line) for line in original.split("\n") if line.strip())
+
+        # the import alone takes the parser from here; PartiQL has its own name for it
+        module.JsonParser = SimpleNamespace(parse=lines)
+
+    when_imported("py_partiql_parser")(replace)
+
+
 def _patch_error_codes() -> None:
     """moto warns of errors that a service's model lacks, but that any service may answer."""
     known = errors.COMMON_ERROR_CODES
@@ -279,6 +294,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_cloudformation,
     _patch_managed_policies,
     _patch_decompression,
+    _patch_dynamodb_imports,
     _patch_dynamodb_queries,
     _patch_error_codes,
     _patch_authorization,

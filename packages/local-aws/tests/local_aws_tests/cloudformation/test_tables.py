@@ -158,3 +158,13 @@ def test_a_query_sees_its_partition_alone_and_makes_none(stacks: Stacks) -> None
     dynamodb.delete_table(TableName="plain")
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         query("anna")
+
+
+def test_an_import_reads_every_text_as_json_means_it(stacks: Stacks) -> None:
+    """Letters as `\\u00fc`, quotation marks and backslashes are escaped in JSON."""
+    users = ["Müller, Karl", 'Ann "A"', "back\\slash", "李"]
+    upload(stacks, "texts", "a/part-0.json.gz", [(user, "1") for user in users])
+    stack = stacks.create(table(**imported("texts", "a/"), TableName="texts"))
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
+    rows = stacks.client("dynamodb").scan(TableName="texts")["Items"]
+    assert sorted(row["user"]["S"] for row in rows) == sorted(users)

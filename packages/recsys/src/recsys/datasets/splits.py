@@ -34,8 +34,8 @@ def split(
     Args:
         data: what to divide.
         how: one of SHIPPED for MovieLens 100k; `per-user`: `held_out` random ratings of each user,
-            but never more than half of them; `by-time`: the newest `fraction` of all ratings. If
-            None, `ua` where it is shipped, else `per-user`.
+            but never more than a fifth of them, or one of two to nine; `by-time`: the newest
+            `fraction` of all ratings. If None, `ua` where it is shipped, else `per-user`.
         held_out: ratings held out of each user.
         fraction: share of the ratings held out, above 0 and below 1.
         seed: of the random choice.
@@ -56,9 +56,7 @@ def split(
     rows = data.ratings
     if how == "per-user":
         out = _some_of_each_user(rows, held_out, seed)
-        words = (
-            f"{held_out} random ratings of each user held out, never more than half (seed {seed})"
-        )
+        words = f"{held_out} random ratings of each user held out, at most a fifth (seed {seed})"
     elif how == "by-time":
         newest = np.argsort(rows.timestamp, kind="stable")[-int(len(rows) * fraction) :]
         out = np.zeros(len(rows), bool)
@@ -75,7 +73,7 @@ def split(
 def _some_of_each_user(
     rows: Ratings, most: int, seed: int
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Mask of min(most, half) random rows of each user."""
+    """Mask of `most` random rows of each user, but no more than a fifth, or one of two to nine."""
     random = np.random.default_rng(seed).integers(0, 1 << 32, len(rows), np.int64)
     order = np.argsort((rows.user.astype(np.int64) << 32) | random, kind="stable")
     user = rows.user[order]
@@ -83,5 +81,5 @@ def _some_of_each_user(
     counts = np.diff(np.append(starts, len(user)))
     rank = np.arange(len(user)) - np.repeat(starts, counts)
     out = np.zeros(len(rows), bool)
-    out[order] = rank < np.repeat(np.minimum(most, counts // 2), counts)
+    out[order] = rank < np.repeat(np.clip(counts // 5, np.minimum(counts // 2, 1), most), counts)
     return out

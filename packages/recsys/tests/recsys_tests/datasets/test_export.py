@@ -124,7 +124,7 @@ def test_other_data_in_movielens_form(tmp_path: Path) -> None:
         [0],
     ]
     base = (root / "ml-100k/ua.base").read_text().splitlines()
-    assert len(base) == manifest["train"] == 4
+    assert len(base) == manifest["train"] == 6
     assert all(line.split("\t")[2] == "3.5" for line in base)
     assert json.loads((root / "ids.json").read_text()) == {"users": {"a": 1, "b": 2}}
     assert manifest["ids"] is True

@@ -25,7 +25,7 @@ def test_the_shipped_split_is_the_default_where_there_is_one(ml_100k: Path) -> N
     assert parts.validation.user.tolist() == [6] * 4
     (ml_100k / "ua.base").unlink()
     parts = split(load(ml_100k))
-    assert np.bincount(parts.validation.user)[1:].tolist() == [2] * 6  # half of four
+    assert np.bincount(parts.validation.user)[1:].tolist() == [1] * 6  # one of two to nine
 
 
 def test_the_shipped_files_are_checked(ml_100k: Path) -> None:
@@ -45,7 +45,9 @@ def test_the_shipped_files_are_checked(ml_100k: Path) -> None:
 )
 def test_per_user_holds_out_what_it_says(users: list[int], held_out: int, seed: int) -> None:
     data = data_set(users)
-    expected = {user: min(held_out, users.count(user) // 2) for user in set(users)}
+    counts = {user: users.count(user) for user in set(users)}
+    fifth = {user: count // 5 or int(count > 1) for user, count in counts.items()}
+    expected = {user: min(held_out, count) for user, count in fifth.items()}
     if not any(expected.values()):
         with pytest.raises(DataError, match="too few"):
             split(data, "per-user", held_out=held_out, seed=seed)
