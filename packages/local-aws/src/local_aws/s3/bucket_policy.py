@@ -24,7 +24,7 @@ def check(document: str, bucket: str) -> None:
 
     Raises:
         AwsError: MalformedPolicy, in S3's words.
-        NotImplementedByLocalAws: a condition's operator or key is not known here.
+        NotImplementedByLocalAws: a condition's operator or key is not implemented.
     """
     if len(document.encode()) > _LARGEST:
         raise _malformed("Policy exceeds the maximum allowed document size")
