@@ -335,7 +335,10 @@ def test_retired_recipes_are_refused_naming_the_successor(data: Path, recipe: st
         ({"personalize.auto_training_days": 31}, "a whole number from 0 to 30"),
         ({"personalize.min_tps": 0}, "a whole number from 1 to 500"),
         ({"personalize.solutions": "item-attribute-affinity"}, "personalize.metadata: 'false'"),
-        ({"region": "eu-west-2"}, "CloudFormation does not have all of Amazon Personalize in eu-w"),
+        (
+            {"region": "eu-west-2"},
+            "CloudFormation does not support all of Amazon Personalize in eu-w",
+        ),
     ],
     ids=lambda value: (
         str(value) if isinstance(value, dict) else ""
@@ -358,7 +361,7 @@ def test_region_of_the_credentials_is_checked(data: Path) -> None:
 def test_data_with_red_findings_are_refused(tmp_path: Path) -> None:
     data = write_data(tmp_path, red=("812 interactions", "no users"))
     (error,) = errors_of(data, {})
-    assert "cannot learn from the custom group's data" in error
+    assert "would reject the custom group's data" in error
     assert "812 interactions; no users. Mend the data, or choose by personalize.groups" in error
     for groups in ("off", "domain"):
         Config.from_context({"data": str(data), "personalize.groups": groups})

@@ -236,7 +236,7 @@ def needed(call: Call) -> list[Request]:
 
 
 def touched(call: Call) -> list[str]:
-    """The ARNs of what a call is about; `*` where there are none, or none that we can tell."""
+    """The ARNs of a call's resources; `*` if there are none or they are unknown."""
     return _resources(call, call.action, _told(call))
 
 

@@ -223,7 +223,7 @@ class S3VectorsBackend(BaseBackend):
         self._tag(arn, {**self.tags.get(arn, {}), **params["tags"]})
 
     def untag_resource(self, params: Params) -> None:
-        """UntagResource: keys that are not there do no harm."""
+        """UntagResource: unknown keys are ignored."""
         tags = self.tags.setdefault(self._known(params["resourceArn"]), {})
         for key in params["tagKeys"]:
             tags.pop(key, None)
