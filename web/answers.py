@@ -49,7 +49,9 @@ class Scale(Answer):
     most: float
     step: float | None = Field(description="between neighbouring ratings; null if there is none")
     liked: float = Field(description="the minimum rating of a liked movie")
-    events: bool = Field(default=False, description="whether ratings are counts or amounts of events")
+    events: bool = Field(
+        default=False, description="whether ratings are counts or amounts of events"
+    )
 
 
 class Rated(Answer):
