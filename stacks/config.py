@@ -490,9 +490,7 @@ def _hyperparameters(
         if task in presets[chosen] and (data is None or task in data.keys.input)
     }
     if not tasks:
-        settings.refuse(
-            "preset", chosen, "default, for the data are events: there are no ratings to learn from"
-        )
+        settings.refuse("preset", chosen, "default, because the data are events without ratings")
     # Settings of engines that are not trained are also read, so that they are validated.
     others = {name: _chosen(settings, name, preset[name], rules) for name, rules in ENGINES.items()}
     others["factorization_machines"]["feature_dim"] = str(sum(vocabulary.values()))

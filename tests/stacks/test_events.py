@@ -44,7 +44,7 @@ def test_without_ratings_what_learns_from_events_is_deployed(
     ("settings", "words"),
     [
         ({"engines": "lists,deep_mf"}, "engines: .*deep_mf.*the data are events"),
-        ({"preset": "workshop"}, "preset: .*there are no ratings to learn from"),
+        ({"preset": "workshop"}, "preset: .*events without ratings"),
     ],
 )
 def test_what_learns_ratings_is_refused_without_them(

@@ -362,7 +362,10 @@ def test_data_with_red_findings_are_refused(tmp_path: Path) -> None:
     data = write_data(tmp_path, red=("812 interactions", "no users"))
     (error,) = errors_of(data, {})
     assert "would reject the custom group's data" in error
-    assert "812 interactions; no users. Fix the data, or choose other groups with" in error
+    assert (
+        "812 interactions; no users. Fix the data, or choose other groups with personalize.groups"
+        in error
+    )
     for groups in ("off", "domain"):
         Config.from_context({"data": str(data), "personalize.groups": groups})
 

@@ -1,6 +1,6 @@
-"""`python -m local_aws [--port N] [--quotas …] [-- COMMAND …]`: the local AWS until Ctrl-C.
+"""Run the local AWS until Ctrl-C: `python -m local_aws [--port N] [--quotas …] [-- COMMAND …]`.
 
-A command is run beside it, with the variables that lead it there, and ends when it ends.
+A command runs with environment variables that point to the server; both end together.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from local_aws.processes import Child
 from local_aws.server import LocalAws, PortInUse
 from local_aws.servicequotas.table import PROFILES
 
-_GRACE = 5.0  # seconds that a command has to end
+_GRACE = 5.0  # seconds for a command to end
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until interrupted; 0, or 2 with a line on stderr when the port is taken."""
+    """Serve until interrupted. Return 0, or 2 if the port is in use."""
     parser = argparse.ArgumentParser(prog="local_aws", description="AWS on this machine.")
     parser.add_argument("--port", type=int, default=4566, help="loopback port (default 4566)")
     parser.add_argument(
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 @contextmanager
 def _beside(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[None]:
-    """Run a command meanwhile, if there is one."""
+    """Run the given command, if any, while the server runs."""
     if not command:
         yield
         return

@@ -1,4 +1,4 @@
-"""The HTTP side that our own services share: parse, validate, call, answer; refuse the rest."""
+"""HTTP handling shared by the local services: parse, validate, call, respond, refuse the rest."""
 
 from typing import Any, ClassVar
 
@@ -11,11 +11,11 @@ from local_aws import validation
 
 
 class AwsError(ServiceException):
-    """An AWS error by its code and words; moto cannot send its own base class as it is."""
+    """An AWS error with a code and a message; moto cannot send its own base class directly."""
 
 
 class NotImplementedByLocalAws(ServiceException):
-    """The honest answer where AWS would work and this local AWS would have to pretend."""
+    """The error for everything that AWS supports and the local AWS does not implement."""
 
     code = "NotImplementedByLocalAws"
 
@@ -27,7 +27,7 @@ class NotImplementedByLocalAws(ServiceException):
 
 
 class LocalResponse(BaseResponse):
-    """One AWS service: a method for each operation, named in snake case, from params to answer.
+    """One AWS service, with a method in snake case for each operation.
 
     A method reads `self.params` (keys as in AWS's model) and returns the answer as a dict, or
     raises `AwsError(code, message)`. The request was validated by botocore's model before.
@@ -68,10 +68,10 @@ class LocalResponse(BaseResponse):
 
 
 class CheckedResponse(BaseResponse):
-    """One of moto's services, where each request is checked before moto answers it.
+    """Base class that checks each request of a moto service before moto answers it.
 
-    To stand before moto's class among a class's bases. A subclass says in `check` what is wrong
-    with a request; that is answered as AWS answers errors.
+    List it before moto's class in a class's bases. A subclass raises in `check` the problems of a
+    request, which are answered as AWS errors.
     """
 
     def call_action(self) -> TYPE_RESPONSE:
@@ -88,9 +88,9 @@ class CheckedResponse(BaseResponse):
         return status, headers, body
 
     def check(self, action: str) -> None:
-        """Raise what is wrong with the request.
+        """Raise an error if the request is invalid.
 
         Raises:
-            ServiceException: what AWS, or we, say of it.
+            ServiceException: the error to answer.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Keeps web pages out: any that the developer opens could otherwise act as the administrator.
+"""Refuses requests of web pages, which could otherwise act as the administrator.
 
 A page cannot leave out what its browser adds, and programs (SDKs, the CLI, curl) add none of it:
 https://www.w3.org/TR/fetch-metadata/
@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from local_aws.refusal import refusal
 
-# Names that lead to this machine, whatever DNS says: a page elsewhere may have its own name lead
-# here (DNS rebinding), but neither these nor AWS's, which virtual-hosted buckets are asked by.
+# Names that always resolve to this machine: a page elsewhere can make its own name resolve here
+# (DNS rebinding), but neither these nor AWS's names, which virtual-hosted buckets use.
 _LOOPBACK: Final = re.compile(
     r"(?:127\.0\.0\.1|\[::1\]|(?:[\w-]+\.)*localhost)(?::(\d+))?", re.ASCII | re.IGNORECASE
 )
@@ -19,15 +19,15 @@ _AWS: Final = re.compile(
     r"(?:[\w-]+\.)+(?:amazonaws\.com(?:\.cn)?|api\.aws)(?::\d+)?", re.ASCII | re.IGNORECASE
 )
 _PRESIGNED: Final = re.compile(r"(?:^|&)(?:X-Amz-)?Signature=")
-# What is shown in a browser (a stored object) runs no script: it would have our own origin
+# Stored objects shown in a browser must not run scripts, because they have this server's origin
 _POLICY: Final = "script-src 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 class ProgramsOnly:
-    """A WSGI application before which requests of web pages are refused.
+    """WSGI middleware that refuses requests of web pages.
 
-    Addresses that a person opens are answered: typed or pasted ones, and links to pre-signed
-    addresses of S3, whose answer the linking page cannot read.
+    Addresses that a person opens are allowed: typed or pasted ones, and links to pre-signed URLs of
+    S3, whose response the linking page cannot read.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
@@ -74,12 +74,12 @@ def _fault(environ: dict[str, Any]) -> tuple[int, str, str] | None:
 
 
 def _opened(environ: dict[str, Any]) -> bool:
-    """Whether a link to a pre-signed address was followed in a tab, which changes nothing."""
+    """Whether a link to a pre-signed URL was opened in a tab, which changes nothing."""
     return (
         environ["REQUEST_METHOD"] == "GET"
         and environ.get("HTTP_SEC_FETCH_MODE") == "navigate"
         and environ.get("HTTP_SEC_FETCH_DEST") == "document"
         and "HTTP_AUTHORIZATION" not in environ
         and _PRESIGNED.search(environ.get("QUERY_STRING", "")) is not None
-        and not environ["PATH_INFO"].startswith("/_")  # functions, which may do anything
+        and not environ["PATH_INFO"].startswith("/_")  # functions, which may have any effect
     )

@@ -10,20 +10,20 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-_create = threading.Lock()  # boto3 sessions are not safe to build in two threads at once
+_create = threading.Lock()  # creating boto3 sessions is not thread-safe
 _endpoint_url: str | None = None
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What signs a request; `session_token` is set for a role's temporary credentials."""
+    """Credentials; `session_token` is set for a role's temporary credentials."""
 
     access_key_id: str
     secret_access_key: str
     session_token: str | None = None
 
     def environment(self) -> dict[str, str]:
-        """The variables that hand these credentials to another process."""
+        """The environment variables with these credentials."""
         variables = {
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
@@ -44,7 +44,7 @@ def set_endpoint_url(url: str | None) -> None:
 
 
 def endpoint_url() -> str | None:
-    """The running server's address, or None where calls are answered in this process."""
+    """The running server's URL, or None if calls are answered in this process."""
     return _endpoint_url
 
 
@@ -55,7 +55,7 @@ def client(service: str, region: str, credentials: Credentials = OWNER) -> Any:
 
 @lru_cache(maxsize=1)
 def _session() -> boto3.session.Session:
-    # One for all: a session reads each service's model once. Of the user's settings it reads none.
+    # One session for all, because it caches service models. It does not read the user's settings.
     nothing: dict[str, Any] = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),
@@ -77,7 +77,7 @@ def _client(service: str, region: str, credentials: Credentials, endpoint: str |
             config=Config(
                 retries={"total_max_attempts": 1},
                 max_pool_connections=32,
-                read_timeout=900,  # a synchronous Lambda call may last as long as Lambda allows
+                read_timeout=900,  # a synchronous Lambda call may take up to Lambda's limit
                 s3={"addressing_style": "path"},
             ),
         )

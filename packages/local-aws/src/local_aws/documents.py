@@ -1,20 +1,20 @@
-"""JSON from outside: read, or refused in words."""
+"""Strict JSON decoding with readable errors."""
 
 import json
 from typing import Any
 
 DEPTH = 200
-"""How deeply arrays and objects may be nested: what reads a document further down recurses."""
+"""The maximum nesting of arrays and objects, because later processing is recursive."""
 
 
 def read_json(text: str | bytes) -> Any:
-    """What a JSON text holds.
+    """Decode a JSON text.
 
     Args:
-        text: bytes are UTF-8.
+        text: a string, or bytes in UTF-8.
 
     Raises:
-        ValueError: it is not JSON, or no machine's: nested deeper than `DEPTH`, a number too long.
+        ValueError: it is not JSON, is nested deeper than `DEPTH`, or contains a too long number.
     """
     constants: list[str] = []
     try:
@@ -37,7 +37,7 @@ def read_json(text: str | bytes) -> Any:
 
 
 def check_depth(value: Any) -> None:
-    """Make sure that what a document holds is not nested deeper than `DEPTH`.
+    """Check that a document is not nested deeper than `DEPTH`.
 
     Raises:
         ValueError: it is.

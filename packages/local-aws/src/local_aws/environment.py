@@ -1,7 +1,7 @@
-"""The environment of a process that talks to this AWS, and to no other.
+"""Environments of processes that can only reach this AWS.
 
-Whoever runs the local AWS may have real credentials: in variables, in `~/.aws`, or from a machine's
-metadata service. Nothing that runs in it, or beside it, is to find them.
+The user may have real credentials in variables, in `~/.aws`, or from a machine's metadata service.
+Child processes must not find them.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from local_aws import clients, state
 
 NOWHERE = "http://127.0.0.1:9"
-"""The endpoint of a process that may reach no AWS at all."""
+"""The endpoint of a process that must not reach any AWS."""
 _LEADING = (
     "AWS_ENDPOINT_URL",
     "AWS_REGION",
@@ -29,17 +29,17 @@ def environment(
     inherited: Mapping[str, str] | None = None,
     home: Path | None = None,
 ) -> dict[str, str]:
-    """The whole environment of a process.
+    """The complete environment of a process.
 
-    It leads to the running local AWS, or nowhere where there is none. No setting of AWS's is
-    inherited, and no file of settings but those that `variables` name is read. What is cached
-    stays in the user's cache, wherever HOME is.
+    It points to the running local AWS, or nowhere without one. AWS settings are not inherited, and
+    only configuration files that `variables` name are read. Caches remain in the user's cache
+    folder, wherever HOME is.
 
     Args:
-        variables: the process's own, which count more than all others.
-        inherited: another environment that it goes on with, such as `os.environ`; without one
-            it is given only what `variables` tell.
-        home: its HOME; without one that which it inherits.
+        variables: the process's own variables, which override all others.
+        inherited: an environment to inherit from, such as `os.environ`; by default, only
+            `variables` are set.
+        home: its HOME; by default, the inherited one.
     """
     kept = {name: one for name, one in (inherited or {}).items() if not name.startswith("AWS_")}
     if inherited:
@@ -52,22 +52,22 @@ def environment(
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "BOTO_CONFIG": os.devnull,  # which botocore reads, too
+        "BOTO_CONFIG": os.devnull,  # botocore reads it too
         **variables,
     }
 
 
 def led(inherited: Mapping[str, str]) -> dict[str, str]:
-    """An environment whose credentials, region and endpoint lead to this AWS, and only these."""
+    """An environment with this AWS's credentials, region and endpoint only."""
     return environment(
         {name: inherited[name] for name in _LEADING if name in inherited}, inherited=inherited
     )
 
 
 def machine(*more: str) -> dict[str, str]:
-    """What a program in place of a container's inherits from this process: no user's settings.
+    """The variables that a container's program inherits from this process, without user settings.
 
     Args:
-        more: further variables by name, where they are set.
+        more: names of further variables to inherit, if set.
     """
     return {name: os.environ[name] for name in (*_MACHINE, *more) if name in os.environ}

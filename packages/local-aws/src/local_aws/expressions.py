@@ -1,9 +1,8 @@
-"""Regular expressions from outside, matched in a process of their own.
+"""Matches untrusted regular expressions in a separate process.
 
-Some expressions need longer than the universe has, and Python matches them without letting
-anything else in the process happen. Here they have a second of the processor for each text; one
-that takes longer is given up. Run as a program, this module is that process; it needs no more than
-the standard library.
+Some expressions take practically forever, and Python blocks the process meanwhile. Here each text
+has one second of CPU time; expressions that take longer are abandoned. Run as a program, this
+module is the separate process; it uses only the standard library.
 """
 
 import json
@@ -17,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-_SECONDS = 1.0  # of the processor, for one expression and one text
+_SECONDS = 1.0  # seconds of CPU time per expression and text
 
 
 class TooSlow(ValueError):
@@ -29,10 +28,10 @@ class Expressions:
 
     Args:
         patterns: valid regular expressions.
-        on_match: called from a thread with a text's tag, an expression's index, and its first
-            group's text (None where it has no group, or none that took part).
-        on_slow: called with the index of an expression that is given up.
-        whole: they must match all of a text.
+        on_match: called from a thread with a text's tag, an expression's index, and the text of its
+            first group (None without a matching group).
+        on_slow: called with the index of an abandoned expression.
+        whole: whether expressions must match the whole text.
     """
 
     def __init__(
@@ -62,16 +61,16 @@ class Expressions:
             thread.start()
 
     def feed(self, tag: Any, text: str) -> None:
-        """Look through a text, later.
+        """Queue a text.
 
         Args:
-            tag: what the match is told with; JSON.
+            tag: JSON data passed to `on_match`.
             text: the text.
         """
         self._texts.put([tag, text])
 
     def close(self, patience: float) -> bool:
-        """End, once all texts are looked through; False if that takes longer than `patience`."""
+        """Stop after all texts; returns False if that takes longer than `patience` seconds."""
         self._texts.put(None)
         reader = self._threads[1]
         reader.join(patience)
@@ -90,7 +89,7 @@ class Expressions:
                     stdin.write(json.dumps(text).encode() + b"\n")
                     if self._texts.empty():
                         stdin.flush()
-        except (OSError, ValueError):  # the process is gone
+        except (OSError, ValueError):  # the process has ended
             return
 
     def _read(self) -> None:
@@ -106,7 +105,7 @@ class Expressions:
 
 
 def fault(pattern: str) -> str | None:
-    """Why a text is no regular expression; None if it is one."""
+    """The problem of an invalid regular expression; None if it is valid."""
     try:
         re.compile(pattern)
     except (re.error, OverflowError) as error:
@@ -120,7 +119,7 @@ def fullmatch(pattern: str, text: str) -> bool:
     """Whether a valid regular expression matches all of a text.
 
     Raises:
-        TooSlow: that cannot be decided in time.
+        TooSlow: the match takes too long.
     """
     found: list[int] = []
     slow: list[int] = []
@@ -131,7 +130,7 @@ def fullmatch(pattern: str, text: str) -> bool:
         whole=True,
     )
     expressions.feed(0, text)
-    done = expressions.close(60.0)  # a busy machine may take long to give it its second
+    done = expressions.close(60.0)  # a busy machine may be slow to provide the CPU time
     if slow or not done:
         raise TooSlow(f"{pattern} cannot be matched in time")
     return bool(found)
@@ -144,7 +143,7 @@ def _interrupted(*_: object) -> None:
 def _main() -> None:
     told = json.loads(sys.stdin.readline())
     patterns = dict(enumerate(map(re.compile, told["patterns"])))
-    signal.signal(signal.SIGVTALRM, _interrupted)  # which the matching looks for now and then
+    signal.signal(signal.SIGVTALRM, _interrupted)  # checked by the matching from time to time
     for line in sys.stdin:
         tag, text = json.loads(line)
         for index, pattern in list(patterns.items()):

@@ -31,21 +31,21 @@ from local_aws.refusal import error_form, refusal, scope
 
 log = logging.getLogger("local_aws")
 
-IDLE: Final = 350.0  # seconds that a connection may be kept without a request
-SILENCE: Final = 60.0  # seconds for a request's head, for a pause in its body, and in reading
+IDLE: Final = 350.0  # seconds that an idle connection is kept
+SILENCE: Final = 60.0  # seconds for headers, for a pause in the body, and for a pause in reading
 MOST_CONNECTIONS: Final = 1000
 S3_BODY: Final = 5 * 1024**3  # an object
 S3_CHUNKED: Final = S3_BODY * 101 // 100  # an object in signed chunks, which add to it
-BODY: Final = 100 * 1024**2  # above all that other services document (Lambda: 70,167,211 bytes)
-_PAGE: Final = 1024**2  # what a web page sends, which is refused once it has come
+BODY: Final = 100 * 1024**2  # above other services' limits (Lambda: 70,167,211 bytes)
+_PAGE: Final = 1024**2  # of a web page's request, which is refused once received
 _OF_BROWSERS: Final = frozenset({"ORIGIN", "SEC_FETCH_SITE"})
-_TO_READ: Final = 1.0  # seconds that clients have for their answers when the server stops
-_IN_MEMORY: Final = 256 * 1024  # of a body; what is longer lies in a temporary file
+_TO_READ: Final = 1.0  # seconds for clients to read responses when the server stops
+_IN_MEMORY: Final = 256 * 1024  # bytes of a body in memory; longer ones go to a temporary file
 _CONTROL_LINE: Final = 1024  # bytes, before a chunk
 _TRAILER: Final = 64 * 1024  # bytes, after the last chunk
-_PART: Final = 256 * 1024  # bytes of an answer that are handed on at once
-_UNSENT: Final = 4 * 1024**2  # bytes of an answer that wait for its reader
-_SPARE: Final = 16  # threads that wait for the next burst
+_PART: Final = 256 * 1024  # bytes of a response passed on at a time
+_UNSENT: Final = 4 * 1024**2  # buffered bytes of a response
+_SPARE: Final = 16  # idle threads kept for the next burst
 
 _UNDERSCORED: Final = re.compile(rb"(?im)^(x-amz-meta-[^:\s]*_[^:\s]*):[ \t]*([^\r\n]*?)[ \t]*\r?$")
 _METADATA: Final = re.compile(rb"(?m)^X-Amz-Meta-[^:\r\n]+")
@@ -75,7 +75,7 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
     query = ""
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Read the head. Of two ways to tell the body's length, none is believed."""
+        """Read the headers. A request with two different length headers is refused."""
         super().parse_header(header_plus)
         if self.version not in ("1.0", "1.1"):
             raise ParsingError(f"HTTP/{self.version} is not spoken here, but HTTP/1.1")
@@ -84,7 +84,7 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("there are both a Content-Length and a Transfer-Encoding")
         self.original_names = {}
-        for name, value in _UNDERSCORED.findall(header_plus):  # which S3 tells from dashes
+        for name, value in _UNDERSCORED.findall(header_plus):  # S3 distinguishes them from dashes
             key = environ_key_for_header(name.decode("latin-1"))
             if key.removeprefix("HTTP_") not in self.headers:
                 self.headers[key.removeprefix("HTTP_")] = value.decode("latin-1")
@@ -96,7 +96,7 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
             self.limit = _PAGE
 
     def environ(self) -> dict[str, str]:
-        """Enough of the request to tell its service, as WSGI names it."""
+        """The part of the WSGI environment that identifies the service."""
         kept = {"AUTHORIZATION", "X_AMZ_TARGET"} & self.headers.keys()
         return {
             "CONTENT_TYPE": self.headers.get("CONTENT_TYPE", ""),
@@ -105,7 +105,7 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
         }
 
     def received(self, data: bytes) -> int:
-        """Take in what has come; the number of bytes that belong to this request."""
+        """Process received bytes; returns the number that belongs to this request."""
         try:
             taken: int = super().received(data)
         except OSError as error:
@@ -120,38 +120,38 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
                 self.refuse(BadRequest(f"the trailer is longer than {_TRAILER} bytes"))
         if expected > self.limit:
             self.refuse(RequestEntityTooLarge(f"the body may have {self.limit:,} bytes at most"))
-        if self.completed:  # else waitress would wait for a body after all
+        if self.completed:  # otherwise waitress would wait for a body
             self.expect_continue = False
         return taken
 
     def refuse(self, error: Error) -> None:
-        """End the reading with an error."""
+        """Stop reading with an error."""
         self.error = self.error or error
         self.completed = True
 
 
 class _Task(WSGITask):  # type: ignore[misc]
-    """A request's way through the application."""
+    """The task that runs the application for a request."""
 
     def get_environment(self) -> dict[str, Any]:
-        """WSGI's environment, with what moto reads beyond it."""
+        """The WSGI environment, with additions that moto reads."""
         request, environ = self.request, super().get_environment()
         environ["RAW_URI"] = request.request_uri
-        if request.proxy_netloc:  # the target is a whole URL, which counts more than Host
+        if request.proxy_netloc:  # the target is an absolute URL, which overrides Host
             environ["HTTP_HOST"] = request.proxy_netloc
         environ[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = request.original_names
         return dict(environ)
 
     def build_response_header(self) -> bytes:
-        """The head; names of S3's metadata in lower case, as S3 gives them."""
+        """Format the headers; names of S3's metadata are in lower case, as on AWS."""
         return _METADATA.sub(lambda name: name[0].lower(), super().build_response_header())
 
 
 class _Refusal(ErrorTask):  # type: ignore[misc]
-    """The answer to what is no HTTP, in AWS's form."""
+    """The task that answers an invalid HTTP request in AWS's format."""
 
     def execute(self) -> None:
-        """Answer, and end the connection."""
+        """Answer and close the connection."""
         error = self.request.error
         if error.code < 500:
             text = f"The request is malformed or too large: {error.body}."
@@ -171,7 +171,7 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
 
 
 class _Connection(HTTPChannel):  # type: ignore[misc]
-    """A client's connection, which may not be kept for nothing."""
+    """A client's connection, with timeouts."""
 
     parser_class, task_class, error_task_class = _Request, _Task, _Refusal
     request: _Request | None
@@ -179,17 +179,19 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.waiting_since = self._began = self._heard = time.monotonic()
-        self._unread: tuple[float, float] | None = None  # last activity, and when that was seen
+        self._unread: tuple[float, float] | None = (
+            None  # the last activity and the time when it was noticed
+        )
 
     def received(self, data: bytes) -> bool:
-        """Take in what has come."""
+        """Process received bytes."""
         self._heard = time.monotonic()
         if self.request is None:
             self._began = self._heard
         return bool(super().received(data))
 
     def service(self) -> None:
-        """Answer a request, in a thread for it."""
+        """Answer a request in its own thread."""
         super().service()
         self.waiting_since = time.monotonic()
 
@@ -199,11 +201,11 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         return bool(self.requests or self.total_outbufs_len)
 
     def check(self, now: float) -> None:
-        """End what takes too long."""
+        """Close connections that exceed a timeout."""
         if self.total_outbufs_len:
             if self._unread is None or self._unread[0] != self.last_activity:
                 self._unread = self.last_activity, now
-            elif now - self._unread[1] > SILENCE:  # nobody reads the answer
+            elif now - self._unread[1] > SILENCE:  # the response is not being read
                 self.handle_close()
             return
         self._unread = None
@@ -225,14 +227,14 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
 
 
 class _Workers(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """A thread for each request under way: none waits for another's end, so none deadlocks."""
+    """A dispatcher with one thread per request, so that nested requests cannot deadlock."""
 
     def __init__(self) -> None:
         super().__init__()
         self._growing = threading.Lock()
 
     def add_task(self, task: _Connection) -> None:
-        """Have a request answered at once."""
+        """Start answering a request at once."""
         with self._growing:
             with self.lock:
                 self.queue.append(task)
@@ -243,7 +245,7 @@ class _Workers(ThreadedTaskDispatcher):  # type: ignore[misc]
                 self.set_thread_count(needed)
 
     def trim(self) -> None:
-        """Let threads go that a burst has left behind."""
+        """End idle threads after a burst."""
         with self._growing:
             with self.lock:
                 kept = self.active_count + len(self.queue) + _SPARE
@@ -256,11 +258,11 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
     """Serves a WSGI application on 127.0.0.1 until it is closed.
 
     Args:
-        application: what answers; its answers may be iterators, which are sent part by part.
-        port: the port to listen on; 0 takes a free one.
+        application: the WSGI application; its responses may be iterators, which are streamed.
+        port: the port to listen on; 0 selects a free one.
 
     Raises:
-        OSError: the port cannot be had.
+        OSError: the port cannot be used.
     """
 
     channel_class = _Connection
@@ -288,19 +290,19 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
         self._thread = threading.Thread(target=self._serve, name="local-aws")
 
     def start(self) -> None:
-        """Answer, in threads, what has come and comes."""
+        """Serve requests until the server is closed."""
         self._thread.start()
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         return int(self.effective_port)
 
     def stop(self, meanwhile: Callable[[], None]) -> None:
-        """Take no more requests, and wait until those under way are answered.
+        """Accept no more requests, and wait until the current ones are answered.
 
         Args:
-            meanwhile: called over and over, to end what requests wait for.
+            meanwhile: called repeatedly, to end what requests wait for.
         """
         self._stopping = True
         self.pull_trigger()
@@ -313,7 +315,7 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
         while not self._stopping:
             self._turn(1.0)
         self.del_channel()
-        self.socket.close()  # connections are refused from here on
+        self.socket.close()  # refuse connections from now on
         now = time.monotonic()
         end, unread = now + LONGEST, now + _TO_READ
         while channels := list(self.active_channels.values()):
@@ -343,13 +345,13 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
         return bool(self.accepting and now >= self._paused_until)
 
     def maintenance(self, now: float) -> None:
-        """End what takes too long."""
+        """Close connections that exceed a timeout."""
         for channel in list(self.active_channels.values()):
             channel.check(now)
         self.task_dispatcher.trim()
 
     def accept(self) -> tuple[Any, Any] | None:
-        """A new connection; in place of the one that has been without a request the longest."""
+        """Accept a connection; at the limit, close the one that has been idle longest."""
         if len(self.active_channels) >= self._most:
             self._make_room()
         try:
@@ -375,7 +377,7 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
 
 
 def parts(body: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes, in pieces that can be sent without keeping all of them twice."""
+    """Split bytes into pieces, to avoid a second copy of all of them."""
     try:
         for piece in body:
             for at in range(0, len(piece), _PART):

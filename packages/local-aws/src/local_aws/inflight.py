@@ -1,29 +1,29 @@
-"""Calls under way, so that what answers them ends after the last of them."""
+"""Counts in-flight calls for graceful shutdown."""
 
 import threading
 
-LONGEST = 60.0  # seconds that a call may last
+LONGEST = 60.0  # maximum duration of a call in seconds
 
 
 class InFlight:
-    """How many calls something is answering."""
+    """A counter of in-flight calls."""
 
     def __init__(self) -> None:
         self._count = 0
         self._changed = threading.Condition()
 
     def enter(self) -> None:
-        """A call begins."""
+        """Record the start of a call."""
         with self._changed:
             self._count += 1
 
     def leave(self) -> None:
-        """A call has ended."""
+        """Record the end of a call."""
         with self._changed:
             self._count -= 1
             self._changed.notify_all()
 
     def drain(self) -> None:
-        """Wait until there is none, or none that may still be answered."""
+        """Wait until there are no calls, or until they have exceeded the maximum duration."""
         with self._changed:
             self._changed.wait_for(lambda: self._count == 0, LONGEST)

@@ -1,4 +1,4 @@
-"""Runs a program of which nothing outlives its parent: `lifeline.py FD (-m MODULE | FILE | --) …`.
+"""Runs a program that exits when its parent exits: `lifeline.py FD (-m MODULE | FILE | --) …`.
 
 This process supervises: the program runs in a child of it, in a session of its own; a Python
 program in the same interpreter, and what follows `--` as a command. FD is one end of a pair of
@@ -38,13 +38,13 @@ def main() -> None:
         importlib.import_module("supervisor").supervise(program, parent)
     os.close(parent)
     os.setsid()
-    if prctl is not None:  # whoever ends the supervisor ends the program
+    if prctl is not None:  # signals to the supervisor end the program
         prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     _become(sys.argv[2:], here)
 
 
 def _become(program: list[str], here: str) -> None:
-    # the program must not see the local AWS's own folder as a place to import from
+    # the program must not import from the local AWS's own folder
     sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != here]
     if program[0] == "--":
         os.execvp(program[1], program[1:])  # noqa: S606

@@ -1,4 +1,4 @@
-"""A child's output as lines: in linear time, and never more of a line than an event may hold."""
+"""Splits a child's output into lines, in linear time and with a maximum length."""
 
 LONGEST = 262_144 - 26
 """Bytes of a log event's message in CloudWatch Logs: 256 KB, of which an event itself takes 26.
@@ -6,13 +6,13 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.h
 
 
 class Lines:
-    """Takes output as it comes and gives its lines; a longer one than `LONGEST` comes in parts."""
+    """Splits received output into lines; those longer than `LONGEST` are split into parts."""
 
     def __init__(self) -> None:
         self._held = bytearray()
 
     def feed(self, part: bytes) -> list[str]:
-        """The lines that are complete with this part of the output."""
+        """The lines completed by this part of the output."""
         *complete, last = part.split(b"\n")
         lines: list[str] = []
         for line in complete:
@@ -23,7 +23,7 @@ class Lines:
         return lines + self._cut()
 
     def rest(self) -> list[str]:
-        """What no line end has come for."""
+        """The rest without a line end."""
         lines = [_text(self._held)] if self._held else []
         self._held.clear()
         return lines
@@ -34,7 +34,7 @@ class Lines:
         while len(self._held) - start > LONGEST:
             end = start + LONGEST
             while end > start + LONGEST - 4 and self._held[end] & 0xC0 == 0x80:
-                end -= 1  # not inside a character
+                end -= 1  # do not split a character
             lines.append(_text(self._held[start:end]))
             start = end
         del self._held[:start]

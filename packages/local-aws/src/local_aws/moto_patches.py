@@ -64,8 +64,8 @@ from local_aws.sns.models import LocalSnsBackend
 from local_aws.sqs.models import LocalSqsBackend
 from local_aws.sts.models import LocalSTSBackend
 
-# moto's backends that keep records where AWS acts: the class of each is replaced by one that
-# trains, serves, runs or enforces.
+# moto's backends that only keep records: each class is replaced by one that trains, serves, runs or
+# enforces.
 _BACKENDS: Final[tuple[tuple[Any, type], ...]] = (
     (apigatewayv2_backends, LocalApiGatewayV2Backend),
     (events_backends, EventsBackend),
@@ -92,7 +92,7 @@ def install() -> None:
 
 
 def _patch_application_autoscaling() -> None:
-    """moto registers scalable targets that do not exist; and its module imports ECS and EC2."""
+    """moto registers nonexistent scalable targets, and its module imports ECS and EC2."""
 
     def replace(module: Any) -> None:
         from local_aws.applicationautoscaling.models import ApplicationAutoScalingBackend
@@ -199,12 +199,12 @@ def _patch_log_stream_prefixes() -> None:
 
 
 def _patch_log_group_identifiers() -> None:
-    """moto knows a log group by its name alone, not by an identifier."""
+    """moto finds log groups by name only, not by identifier."""
     LogsResponse._get_param = parameter  # type: ignore[method-assign,assignment]
 
 
 def _patch_personalize_hosts() -> None:
-    """moto knows no host of Personalize's two data planes."""
+    """moto does not know the hosts of Personalize's two data planes."""
     planes = (
         "personalize",
         re.compile(r"https?://personalize-(runtime|events)\.(.+)\.amazonaws\.com"),
@@ -220,7 +220,7 @@ def _patch_s3_objects() -> None:
 
 
 def _patch_s3_permissions() -> None:
-    """moto would judge a bucket's policy a second time, without caller and conditions."""
+    """moto would evaluate a bucket's policy again, without principal and conditions."""
 
     def permitted(*_: Any) -> PermissionResult:
         return PermissionResult.PERMITTED
@@ -243,7 +243,7 @@ def _patch_s3_new_buckets() -> None:
 
 
 def _patch_s3_vectors() -> None:
-    """moto's vector buckets are the same in all regions, and keep no vectors."""
+    """moto's vector buckets are shared by all regions and store no vectors."""
     moto.s3vectors.s3vectors_backends = s3vectors_backends  # type: ignore[attr-defined,assignment]
 
 
@@ -253,7 +253,7 @@ def _patch_server_routes() -> None:
 
 
 def _patch_server_cors() -> None:
-    """moto's answers let any web page read them."""
+    """moto's responses allow any web page to read them."""
     werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
 
 
@@ -271,7 +271,7 @@ def _patch_step_functions() -> None:
 
         stepfunctions_parser_backends.backend = LocalStepFunctionsBackend
         theirs = boto_client.boto_client_for
-        for name, module in list(sys.modules.items()):  # some of them imported it by name
+        for name, module in list(sys.modules.items()):  # some modules imported it by name
             if name.startswith("moto.stepfunctions.") and (
                 getattr(module, "boto_client_for", None) is theirs
             ):
@@ -281,7 +281,7 @@ def _patch_step_functions() -> None:
 
 
 class _AnyCharacter(RegexConverter):
-    """A part of an address, in which a dot also matches a line break."""
+    """A part of a URL pattern, in which a dot also matches a line break."""
 
     def __init__(self, url_map: Any, *patterns: str) -> None:
         super().__init__(url_map, *patterns)

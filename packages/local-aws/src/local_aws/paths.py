@@ -1,6 +1,6 @@
-"""Names from outside as places inside a folder: names in archives, keys of S3, channels, metadata.
+"""Maps untrusted names (archive entries, S3 keys, channels, metadata) to paths inside a folder.
 
-Standard library only, for programs in containers use it too.
+It uses the standard library only, because programs in containers use it too.
 """
 
 import shutil
@@ -11,17 +11,17 @@ from pathlib import Path, PurePosixPath
 
 
 class UnsafePath(ValueError):
-    """A name from outside that has no place inside the folder it was meant for."""
+    """An untrusted name that is not a valid relative path inside its folder."""
 
 
 def relative(name: str) -> PurePosixPath:
-    """A name as a relative path that cannot leave the folder it is put into.
+    """Convert a name to a relative path that cannot leave its folder.
 
     Args:
-        name: a path with `/`, from an archive, a key or the like.
+        name: a path with `/`, such as an archive entry or a key.
 
     Raises:
-        UnsafePath: it is empty or absolute, holds `..` or NUL, or is the folder itself.
+        UnsafePath: it is empty or absolute, contains `..` or NUL, or is the folder itself.
     """
     path = PurePosixPath(name)
     if "\0" in name:
@@ -38,16 +38,16 @@ def relative(name: str) -> PurePosixPath:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The place that `name` has inside `folder`; it need not exist.
+    """The path of `name` inside `folder`; it need not exist.
 
     Raises:
-        UnsafePath: as `relative`, or it leads out of the folder through a link.
+        UnsafePath: as in `relative`, or a link leads out of the folder.
     """
     path = folder / relative(name)
     try:
         if folder.resolve() in path.resolve().parents:
             return path
-    except (OSError, RuntimeError):  # a loop of links, or a name that is too long
+    except (OSError, RuntimeError):  # a loop of links, or a too long name
         raise _unsafe(name, "cannot be followed") from None
     raise _unsafe(name, "leads out of it through a link")
 
@@ -57,7 +57,7 @@ def _unsafe(name: str, reason: str) -> UnsafePath:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link (never what it leads to) or a whole folder, if it is there."""
+    """Remove a file, a link (not its target) or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -65,10 +65,10 @@ def remove(path: Path) -> None:
 
 
 def unzip(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Extract a zip file into `folder`; what is executable for its owner stays so.
+    """Extract a zip file into `folder`, keeping executable bits.
 
     Raises:
-        UnsafePath: an entry has no place inside the folder; nothing is extracted then.
+        UnsafePath: an entry would leave the folder; then nothing is extracted.
         OSError, zipfile.BadZipFile: it cannot be extracted.
     """
     entries = [(entry, inside(folder, entry.filename)) for entry in archive.infolist()]
@@ -79,13 +79,13 @@ def unzip(archive: zipfile.ZipFile, folder: Path) -> None:
 
 
 def untar(archive: Path, folder: Path) -> None:
-    """Extract a tar.gz into `folder`, refusing links and whatever would land outside of it.
+    """Extract a tar.gz into `folder`, refusing links and entries outside of it.
 
     A leading `/` is dropped, as tar does.
 
     Raises:
-        tarfile.TarError, UnsafePath, OSError, EOFError: it is no tar.gz, or holds something
-            unsafe; nothing is extracted then.
+        tarfile.TarError, UnsafePath, OSError, EOFError: it is not a tar.gz, or contains something
+            unsafe; then nothing is extracted.
     """
     with tarfile.open(archive, "r:gz") as tar:
         for member in tar.getmembers():

@@ -1,4 +1,4 @@
-"""Plug-ins: programs that other distributions provide in place of container images and models.
+"""Plug-ins: programs of other distributions that replace container images and models.
 
 A distribution registers a mapping by an entry point of one of two groups:
 
@@ -9,8 +9,8 @@ A distribution registers a mapping by an entry point of one of two groups:
     recsys = "recsys.plugins:PERSONALIZE"
 
 The name of an image's entry point is the name of its repository. The mappings are plain data, so
-that a distribution need not depend on this one: `SageMakerImage` and `PersonalizeModels` tell
-their keys.
+that a distribution does not have to depend on this one: `SageMakerImage` and `PersonalizeModels`
+document their keys.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ MODELS = "local_aws.personalize_models"
 
 
 class PluginError(RuntimeError):
-    """A registered plug-in does not fit; the message names its entry point."""
+    """A registered plug-in is invalid; the message names its entry point."""
 
 
 class SageMakerImage(TypedDict):
-    """A program that keeps SageMaker's container contract in place of an image.
+    """A program with SageMaker's container contract that replaces an image.
 
-    It is started as `python *command train|serve algorithm`, with the folder that stands for
-    /opt/ml in the variable CONTAINER_ROOT.
+    It is started as `python *command train|serve algorithm`, with the folder that
+    replaces /opt/ml in the variable CONTAINER_ROOT.
 
     Keys:
         command: arguments of Python, such as `["-m", "recsys.container"]`.
@@ -69,7 +69,7 @@ def sagemaker_images() -> Mapping[str, SageMakerImage]:
     """The registered images, by the name of their repository.
 
     Raises:
-        PluginError: a plug-in cannot be imported, or lacks a key.
+        PluginError: a plug-in cannot be imported, or a key is missing.
     """
     return cast(Mapping[str, SageMakerImage], _load(IMAGES, SageMakerImage))
 

@@ -1,4 +1,4 @@
-"""Child processes of the local AWS: none of them, nor what they start, outlives the server."""
+"""Child processes of the local AWS; they and their descendants end with the server."""
 
 import contextlib
 import socket
@@ -13,15 +13,15 @@ from typing import IO
 from local_aws.environment import environment
 
 _LIFELINE = Path(__file__).with_name("lifeline.py")
-_PATIENCE = 10.0  # seconds for the supervisor to end what it supervises
+_PATIENCE = 10.0  # seconds for the supervisor to end its processes
 _running: set["Child"] = set()
 _lock = threading.Lock()
 
 
 class Child:
-    """A program that ends when this process ends, with all that it has started.
+    """A program that ends with this process, including its descendants.
 
-    On Linux that includes what was detached by a second fork or a session of its own. `popen` is
+    On Linux that includes processes detached by a second fork or a new session. `popen` is
     the supervisor of the program (see `lifeline`), with the program's exit status.
 
     Args:
@@ -69,13 +69,13 @@ class Child:
 
     @cached_property
     def pid(self) -> int:
-        """The program's process id, once it is there; the supervisor's if that has ended."""
+        """The program's process id; the supervisor's if the program has ended."""
         with contextlib.suppress(OSError, ValueError):
             return int(self._lifeline.makefile("rb").readline())
         return self.popen.pid
 
     def terminate(self, grace: float) -> int:
-        """Ask the program's group to end (SIGTERM), end all after `grace` seconds; the status."""
+        """Send SIGTERM to the program's group; kill all after `grace` seconds; return status."""
         with contextlib.suppress(OSError):  # it has ended
             self._lifeline.send(b"T")
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -87,17 +87,17 @@ class Child:
         self.let_go()
         try:
             return self.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:  # the supervisor is stopped, or worse
+        except subprocess.TimeoutExpired:  # the supervisor does not respond
             self.popen.kill()
             return self.wait()
 
     def let_go(self) -> None:
-        """Let the supervisor end it all, without waiting for that."""
+        """Make the supervisor end everything, without waiting."""
         with contextlib.suppress(OSError):
             self._lifeline.shutdown(socket.SHUT_WR)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end and let go of it; the exit status.
+        """Wait for the end and release resources; returns the exit status.
 
         Raises:
             subprocess.TimeoutExpired: it still runs after `timeout` seconds.
@@ -111,13 +111,13 @@ class Child:
 
 
 def running() -> list[Child]:
-    """The children that have not been waited for."""
+    """The children that were not waited for."""
     with _lock:
         return list(_running)
 
 
 def kill_all() -> None:
-    """End every child; called when the server stops."""
+    """End all children; called when the server stops."""
     children = running()
     for child in children:
         child.let_go()

@@ -1,4 +1,4 @@
-"""An error of the server itself, in the form in which the asked service gives its errors."""
+"""An error of the server itself, in the format of the requested service."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from moto.core.utils import get_service_model
 from werkzeug.wrappers import Response
 
 _SCOPE: Final = re.compile(r"Credential=[^/,&]*(?:/|%2F)\d+(?:/|%2F)([\w-]*)(?:/|%2F)([\w.-]*)")
-# AWS's own signing names that are not the name of a service's model
+# AWS's signing names that differ from the names of service models
 _MODELS: Final = {
     "execute-api": "apigatewayv2",
     "monitoring": "cloudwatch",
@@ -20,13 +20,13 @@ _MODELS: Final = {
 
 
 def refusal(environ: Mapping[str, Any], status: int, code: str, message: str) -> Response:
-    """The answer to a request that goes no further.
+    """The response to a refused request.
 
     Args:
-        environ: the request; its service decides the form, S3's where it names none.
-        status: of HTTP.
-        code: AWS's, as `AccessDenied`.
-        message: what is wrong and what to do, for people.
+        environ: the request; its service determines the format, by default S3's.
+        status: the HTTP status.
+        code: AWS's error code, such as `AccessDenied`.
+        message: the problem and the remedy, for people.
     """
     form = error_form(environ)
     if form == "json":
@@ -54,7 +54,7 @@ def scope(environ: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def error_form(environ: Mapping[str, Any]) -> str:
-    """How the asked service gives errors: json, query or s3."""
+    """The error format of the requested service: json, query or s3."""
     if "HTTP_X_AMZ_TARGET" in environ or "json" in environ.get("CONTENT_TYPE", ""):
         return "json"
     signed = scope(environ)

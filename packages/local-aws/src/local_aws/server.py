@@ -1,4 +1,4 @@
-"""The local AWS as a server on loopback: start, stop, and the errors that a client can read."""
+"""The local AWS as a server on loopback: start, stop, and readable errors."""
 
 import errno
 import logging
@@ -33,37 +33,39 @@ from local_aws.servicequotas import table
 
 log = logging.getLogger("local_aws")
 
-_UNSIGNED_FORM: Final = 1024**2  # bytes; the longest, AssumeRoleWithSAML's, has 100,000 letters
+_UNSIGNED_FORM: Final = (
+    1024**2
+)  # bytes; the longest form, AssumeRoleWithSAML's, has 100,000 characters
 
 
 class PortInUse(RuntimeError):
-    """Another program listens on the wanted port."""
+    """Another program listens on the requested port."""
 
 
 class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
     """Finds the service of a request, and moto's application for it.
 
-    moto's own pages (reset, recorder, instance metadata) belong to no service: their addresses are
-    S3's here, as on AWS.
+    moto's own pages (reset, recorder, instance metadata) belong to no service: their URLs are S3's
+    here, as on AWS.
     """
 
     def __init__(self) -> None:
         super().__init__(werkzeug_app.create_backend_app)
-        # moto looks for a host's service on the disk, with every request; once is enough
+        # moto looks up a host's service on disk for every request; cache it
         self._backend = lru_cache(maxsize=1024)(self.get_backend_for_host)
 
     def get_application(self, environ: dict[str, Any]) -> Any:
-        """The application of the service that a request asks.
+        """The application of a request's service.
 
         Raises:
-            AwsError: it asks none that there is.
-            NotImplementedByLocalAws: moto has none.
+            AwsError: the service is unknown.
+            NotImplementedByLocalAws: moto does not have the service.
         """
         try:
             host = self.infer_service_region_host(environ, environ["PATH_INFO"])
         except (IndexError, KeyError, ValueError):
             if error_form(environ) == "s3":
-                return self._application("s3")  # which says what is wrong with the header
+                return self._application("s3")  # which reports the problem of the header
             raise AwsError(
                 "IncompleteSignature",
                 "The headers Authorization and X-Amz-Target do not tell which service is asked. "
@@ -90,7 +92,7 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
         return self._application(backend)
 
     def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
-        """API Gateway's two services sign as one: the second's paths do not load the first."""
+        """Distinguish API Gateway's two services, which have one signing name, by path."""
         host: str | None = super().infer_service_region_host(environ, path)
         if path.startswith("/v2/") and host and host.startswith("apigateway."):
             return "apigatewayv2"
@@ -146,7 +148,7 @@ def _known() -> tuple[frozenset[str], frozenset[str]]:
 
 
 class _Errors:
-    """Turns an exception that moto lets through into an AWS error, and logs it once."""
+    """Converts moto's unhandled exceptions to AWS errors, and logs them."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
@@ -158,7 +160,7 @@ class _Errors:
 
         def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
             log.debug("%s %s %s", environ["REQUEST_METHOD"], environ["RAW_URI"], status)
-            # a function may answer with headers that are the connection's
+            # a function may return connection headers
             head[:] = status, [one for one in headers if one[0].lower() not in hop_by_hop]
 
         try:
@@ -197,19 +199,20 @@ def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class LocalAws:
-    """A whole AWS on 127.0.0.1, for as long as the `with` block lasts.
+    """A local AWS on 127.0.0.1 for the duration of the `with` block.
 
     Args:
-        port: the port to listen on; 0 takes a free one.
-        iam_delay: seconds until a change of a role's policies holds, from 0 to 60: as on AWS, where
-            such changes take up to a minute to reach every service.
-        quotas: what accounts may have, one of `servicequotas.table.PROFILES`: `ordinary`, or
+        port: the port to listen on; 0 selects a free one.
+        iam_delay: seconds until a change of a role's policies takes effect, from 0 to 60: on AWS,
+            such changes take up to a minute.
+        quotas: the profile of quotas, one of `servicequotas.table.PROFILES`: `ordinary`, or
             `new-account` for AWS's defaults.
 
     Raises:
-        ValueError: there are no such quotas.
-        PortInUse: on entering, when `port` is taken.
-        RuntimeError: on entering, when another runs in this process: both would share one state.
+        ValueError: the profile is unknown.
+        PortInUse: on entering, if `port` is in use.
+        RuntimeError: on entering, if another one runs in this process, because they would share
+            state.
     """
 
     def __init__(
@@ -224,12 +227,12 @@ class LocalAws:
 
     @property
     def url(self) -> str:
-        """What AWS_ENDPOINT_URL is set to."""
+        """The value of AWS_ENDPOINT_URL."""
         assert self._server is not None, "not started"
         return f"http://127.0.0.1:{self._server.port}"
 
     def environment(self, region: str = "us-east-1") -> dict[str, str]:
-        """The variables with which a program talks to this AWS instead of the real one."""
+        """The environment variables that point a program to this AWS."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": region,
@@ -267,10 +270,10 @@ class LocalAws:
         trace: TracebackType | None,
     ) -> None:
         assert self._server is not None
-        self._server.stop(processes.kill_all)  # requests wait for processes, and may start some
+        self._server.stop(processes.kill_all)  # requests wait for processes, and may start new ones
         processes.kill_all()
         clients.set_endpoint_url(None)
-        # a reset makes each backend anew, and AWS's managed policies take seconds to make
+        # a reset would recreate backends, and AWS's managed policies take seconds
         default_user_config.pop("iam", None)
         BackendDict.reset()
         propagation.set_delay(0)

@@ -1,4 +1,4 @@
-"""The folder in which the local AWS keeps what it runs: functions' code, training jobs, models."""
+"""The state folder: functions' code, training jobs, models."""
 
 import fcntl
 import os
@@ -9,32 +9,32 @@ from pathlib import Path
 from local_aws.paths import inside
 
 _PREFIX = "local-aws-"
-_LOCK = ".lock"  # held as long as the AWS lives, however it ends
+_LOCK = ".lock"  # held until the server ends in any way
 _folder: Path | None = None
 _lock: int | None = None
 
 
 def cache() -> Path:
-    """The user's folder for what may be made again, as the XDG specification tells."""
+    """The user's cache folder, according to the XDG specification."""
     told = os.environ.get("XDG_CACHE_HOME", "")
     return Path(told) if os.path.isabs(told) else Path.home() / ".cache"
 
 
 def open_folder() -> None:
-    """Keep everything in a new folder from now on, and remove those of an AWS that was killed."""
+    """Use a new folder from now on, and remove folders of killed servers."""
     global _folder, _lock
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         if (lock := _locked(path)) is not None:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
-    made = Path(tempfile.mkdtemp(prefix=f"new-{_PREFIX}"))  # others find it once it is locked
+    made = Path(tempfile.mkdtemp(prefix=f"new-{_PREFIX}"))  # visible to others once it is locked
     (made / _LOCK).touch()
     _lock = _locked(made)
     _folder = made.rename(made.with_name(made.name.removeprefix("new-")))
 
 
 def _locked(folder: Path) -> int | None:
-    """A folder's lock, taken; None if a living AWS has it, or it is not ours to open."""
+    """Acquire a folder's lock; None if a running server has it, or it belongs to another user."""
     try:
         file = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -48,7 +48,7 @@ def _locked(folder: Path) -> int | None:
 
 
 def close_folder() -> None:
-    """Remove the folder with all that is in it."""
+    """Remove the folder and its contents."""
     global _folder, _lock
     shutil.rmtree(folder(), ignore_errors=True)
     if _lock is not None:
@@ -57,7 +57,7 @@ def close_folder() -> None:
 
 
 def folder(*parts: str) -> Path:
-    """A folder of the running AWS, made if it is missing; a temporary one where no server runs.
+    """A folder of the running server, created if missing; a temporary one without a server.
 
     Raises:
         UnsafePath: the parts lead out of it.

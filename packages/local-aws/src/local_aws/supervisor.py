@@ -1,7 +1,7 @@
-"""Supervises the program of a child process: what `lifeline` is when it has split.
+"""Supervises the program of a child process, after `lifeline` has forked.
 
-Standard library only, for it runs inside functions and training jobs, and as little of it as will
-do, for it starts when they do.
+It uses the standard library only, because it runs inside functions and training jobs, and as little
+of it as possible, because it delays their start.
 """
 # ruff: noqa: SIM105 (contextlib is not imported)
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _SIGKILL, _SIGTERM = 9, 15
-_ROUNDS = 5.0  # seconds between two looks for what has ended
-_PATIENCE = 5.0  # seconds for killed processes to be gone
-_DESCRIPTORS = 1 << 16  # more than a child is ever started with
+_ROUNDS = 5.0  # seconds between checks for ended processes
+_PATIENCE = 5.0  # seconds for killed processes to end
+_DESCRIPTORS = 1 << 16  # above the number of any child's descriptors
 _LINUX = sys.platform == "linux"
 
 
 def supervise(program: int, parent: int) -> NoReturn:
-    """Wait for the program's end or the parent's, and see to it that nothing is left."""
+    """Wait for the end of the program or the parent, and kill remaining processes."""
     _let_go_of_files(parent)
     woken = _end_of(program)
     try:
         os.write(parent, b"%d\n" % program)
-    except OSError:  # the parent has ended, which is seen below
+    except OSError:  # the parent has ended; handled below
         pass
     while (status := _reaped(program)) is None:
         ready, _, _ = select.select([parent, woken], [], [], _ROUNDS)
         if woken in ready:
             try:
                 os.read(woken, 4096)
-            except OSError:  # as that of a process, which has ended
+            except OSError:  # as for a process that has ended
                 pass
         if parent in ready:
             try:
@@ -54,11 +54,11 @@ def supervise(program: int, parent: int) -> NoReturn:
 
 
 def _end_of(program: int) -> int:
-    """A descriptor that can be read when the program ends, and maybe before."""
+    """A descriptor that becomes readable when the program ends, or earlier."""
     if sys.platform == "linux":
         try:
             return os.pidfd_open(program)
-        except OSError:  # an old kernel, or a sandbox that does not know it
+        except OSError:  # an old kernel, or a sandbox without support
             pass
     import signal
 
@@ -70,7 +70,7 @@ def _end_of(program: int) -> int:
 
 
 def _let_go_of_files(parent: int) -> None:
-    """Keep nothing open that the program has: who reads from it waits for the end of it."""
+    """Close the program's descriptors, so that readers notice its end."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
@@ -79,7 +79,7 @@ def _let_go_of_files(parent: int) -> None:
 
 
 def _reaped(program: int) -> int | None:
-    """Bury what has ended, adopted orphans too; the program's status if it is among them."""
+    """Reap ended processes, including orphans; returns the program's status if it ended."""
     status = None
     while True:
         try:
@@ -93,7 +93,7 @@ def _reaped(program: int) -> int | None:
 
 
 def _end_all(program: int, status: int | None) -> int:
-    """Kill every descendant; the program's status, which is waited for if it is still to come."""
+    """Kill all descendants; returns the program's status."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         status = _reaped(program) if status is None else status
@@ -102,7 +102,7 @@ def _end_all(program: int, status: int | None) -> int:
         import signal
 
         stopped: set[int] = set()
-        while found := _descendants() - stopped:  # a stopped process begets no other
+        while found := _descendants() - stopped:  # a stopped process cannot fork
             for pid in found:
                 _kill(pid, signal.SIGSTOP)
             stopped |= found
@@ -123,7 +123,7 @@ def _has_children() -> bool:
 
 
 def _descendants() -> set[int]:
-    """The living processes that come from this one."""
+    """The running descendants of this process."""
     parents: dict[int, int] = {}
     if _LINUX:
         for name in os.listdir("/proc"):
@@ -153,7 +153,7 @@ def _descendants() -> set[int]:
 def _signal(program: int, number: int) -> None:
     try:
         os.killpg(program, number)
-    except ProcessLookupError:  # it does not lead its session yet
+    except ProcessLookupError:  # it is not a session leader yet
         _kill(program, number)
 
 
@@ -165,7 +165,7 @@ def _kill(pid: int, number: int) -> None:
 
 
 def _die_of(number: int) -> NoReturn:
-    """End as the program did, but without a second core dump."""
+    """Exit like the program, without a second core dump."""
     import resource
     import signal
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def local_aws() -> Iterator["LocalAws"]:
-    """A running local AWS, to which boto3's clients and child processes lead meanwhile."""
+    """A running local AWS for boto3 clients and child processes."""
     from local_aws.server import LocalAws
 
     with LocalAws() as aws, pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Request validation by botocore's own service models, in the words AWS answers with."""
+"""Request validation by botocore's service models, with AWS's messages."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from botocore.utils import parse_timestamp
 
 
 def violations(value: Any, shape: Shape | None) -> list[str]:
-    """Every constraint of `shape` that `value` breaks, one AWS-style clause each.
+    """All violations of `shape` by `value`, as AWS-style clauses.
 
     Checked: required members, unknown members, types, lengths, ranges, patterns and enumerations.
     """
@@ -30,9 +30,9 @@ _KINDS: Final[dict[type, str]] = {
 
 
 def mistyped(value: Any, shape: Shape, path: str = "the body") -> str | None:
-    """The first value in a JSON body whose type is not its shape's, in words; None without one.
+    """The first value in a JSON body with a wrong type, as a message; None without one.
 
-    Members that travel elsewhere, in the path or in a header, and unknown ones are not looked at.
+    Members in the path or headers, and unknown ones, are ignored.
     """
     kind = shape.type_name
     if isinstance(shape, StructureShape) and shape.is_document_type:
@@ -71,7 +71,7 @@ def mistyped(value: Any, shape: Shape, path: str = "the body") -> str | None:
 
 
 def _is_moment(value: Any) -> bool:
-    """Whether a timestamp is one: seconds since 1970 within the years 1 to 9999, or a date."""
+    """Whether a timestamp is valid: seconds since 1970 within the years 1 to 9999, or a date."""
     if type(value) not in (int, float, str):
         return False
     try:
@@ -161,7 +161,7 @@ def _length(value: Any, shape: Shape, path: str) -> Iterator[str]:
         yield _wrong(value, path, f"Member must have length less than or equal to {high}")
 
 
-# AWS's patterns are Java's; these of its classes stand between brackets wherever they are used
+# AWS's patterns are Java's; these classes are always inside brackets
 _JAVA = {
     r"\p{L}": r"\w",
     r"\p{M}": r"\u0300-\u036f",
@@ -177,7 +177,7 @@ _JAVA = {
 
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> re.Pattern[str] | None:
-    """A pattern of AWS's as Python's; None where Python has no such thing."""
+    """Convert AWS's pattern to Python; None if it is not supported."""
 
     def python(java: re.Match[str]) -> str:
         text = java[0]
@@ -187,7 +187,7 @@ def compiled(pattern: str) -> re.Pattern[str] | None:
 
     try:
         return re.compile(re.sub(r"\[(?:\\.|[^\]\\])*\]|\\p\{\w+\}|\\z", python, pattern))
-    except re.error:  # not Python's: better unchecked than refused wrongly
+    except re.error:  # not supported by Python: skip the check
         return None
 
 

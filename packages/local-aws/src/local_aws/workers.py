@@ -1,4 +1,4 @@
-"""Work in the background: so much at once, the rest in line."""
+"""Background work with a limited number of threads and a queue."""
 
 import heapq
 import itertools
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 log = logging.getLogger(__name__)
 
 JOBS_AT_ONCE = max(4, os.cpu_count() or 1)
-"""Training and transform jobs of this machine; AWS has quotas for that."""
+"""Concurrent training and transform jobs of this machine; AWS has quotas."""
 EVENTS_AT_ONCE = 32
-"""Asynchronous events of an account's functions in one region."""
+"""Concurrent asynchronous events of an account's functions in a region."""
 _LINGER = 5.0  # seconds that a thread waits for more work
 
 
@@ -26,9 +26,9 @@ class _Waiting:
 
 
 class Workers:
-    """Runs tasks in at most `size` threads, those that are due in the order of their coming.
+    """Runs due tasks in order, in at most `size` threads.
 
-    Threads are started when they are needed and end when there is nothing to do for a while.
+    Threads are started when needed and end after being idle for a while.
     """
 
     def __init__(self, size: int, name: str) -> None:
@@ -40,10 +40,10 @@ class Workers:
         self._changed = threading.Condition()
 
     def submit(self, task: Callable[[], None], after: float = 0.0) -> Callable[[], bool]:
-        """Run a task, not before `after` seconds have gone by.
+        """Queue a task, to run after at least `after` seconds.
 
         Returns:
-            What takes the task out of the line; False if it is not there any more.
+            A function that removes the task; it returns False if the task is no longer queued.
         """
         with self._changed:
             waiting = _Waiting(time.monotonic() + after, next(self._numbers), task)
@@ -66,12 +66,12 @@ class Workers:
 
     @property
     def full(self) -> bool:
-        """Whether one more task has to wait."""
+        """Whether another task would have to wait."""
         with self._changed:
             return self._threads - self._idle + len(self._line) >= self._size
 
     def close(self) -> None:
-        """Forget what waits, and begin nothing any more."""
+        """Drop queued tasks and start no more."""
         with self._changed:
             self._closed = True
             self._line.clear()
@@ -93,7 +93,9 @@ class Workers:
                 if self._line and self._line[0].due <= now:
                     self._idle -= 1
                     return heapq.heappop(self._line).task
-                if now >= ends and (not self._line or self._idle > 1):  # one waits for what is due
+                if now >= ends and (
+                    not self._line or self._idle > 1
+                ):  # one thread waits for due tasks
                     break
                 until = self._line[0].due if self._line else ends
                 self._changed.wait(max(0.0, min(until, max(ends, now + 1.0)) - now))

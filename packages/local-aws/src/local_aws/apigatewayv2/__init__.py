@@ -1,1 +1,1 @@
-"""API Gateway's HTTP APIs: kept by moto, refused where they could not answer, and answering."""
+"""API Gateway's HTTP APIs: moto's records, with live endpoints; the rest is refused."""

@@ -1,4 +1,4 @@
-"""The data side of HTTP APIs: a request comes in, a function answers.
+"""The data plane of HTTP APIs: routes requests to functions.
 
 Payloads in format 2.0, errors and routing as documented:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -43,12 +43,12 @@ from local_aws.iam.authentication import caller_of
 _FUNCTION: Final = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d+:function:[\w-]+(?::[\w$-]+)?")
 _VARIABLE: Final = re.compile(r"\$context\.([\w.]+)")
 _STAGE: Final = "$default"
-_PAYLOAD: Final = 10 * 1024**2  # bytes of a request's body
+_PAYLOAD: Final = 10 * 1024**2  # maximum bytes of a request's body
 _calls = ThreadPoolExecutor(64, thread_name_prefix="http-api")
 
 
 class _Refused(Exception):
-    """The gateway answers by itself."""
+    """An error response of the gateway itself."""
 
     def __init__(self, status: int, message: str, why: str = "") -> None:
         super().__init__(message)
@@ -57,10 +57,10 @@ class _Refused(Exception):
 
 @dataclass
 class _Visit:
-    """One request on its way.
+    """The context of a request.
 
     Attributes:
-        context: what access logs may tell of it, by the names of `$context`.
+        context: the variables of access logs, by their names in `$context`.
     """
 
     request: Request
@@ -74,12 +74,12 @@ class _Visit:
     _began: float = field(default_factory=time.monotonic)
 
     def milliseconds(self) -> float:
-        """How long it has taken so far."""
+        """The elapsed time."""
         return (time.monotonic() - self._began) * 1000
 
 
 class Gateway:
-    """The server's application, with HTTP APIs before it."""
+    """WSGI middleware that serves HTTP APIs in front of the server's application."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
@@ -93,10 +93,10 @@ class Gateway:
 
 
 def answer(request: Request) -> Response:
-    """What an HTTP API answers to a request at its address."""
+    """Answer a request to an HTTP API."""
     api_id, _, rest = request.path.removeprefix(PATH).partition("/")
     visit = _visit(request, api_id, f"/{rest}")
-    if visit is None:  # on AWS there is no such host
+    if visit is None:  # on AWS this host does not exist
         return _message(404, "Not Found")
     stage = visit.api.stages[_STAGE]
     try:
@@ -163,7 +163,7 @@ def _route(api: Api, method: str, path: str) -> tuple[Route, dict[str, str]] | N
             default = (route, dict[str, str]())
             continue
         verb, _, template = route.route_key.partition(" ")
-        # every second part is a parameter's name
+        # every second part is a parameter name
         parts = re.split(r"\{([^}]+)\}", template)
         names = parts[1::2]
         pattern = "".join(
@@ -184,7 +184,7 @@ def _route(api: Api, method: str, path: str) -> tuple[Route, dict[str, str]] | N
 
 
 class _Bucket:
-    """The token bucket that throttles: so many at once, so many more each second."""
+    """A token bucket for throttling, with a burst and a rate per second."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate, self._burst = rate, burst
@@ -192,7 +192,7 @@ class _Bucket:
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Whether another request may come in now."""
+        """Whether another request is allowed now."""
         with self._lock:
             now = time.monotonic()
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
@@ -208,13 +208,13 @@ _buckets: WeakKeyDictionary[Stage, _Bucket] = WeakKeyDictionary()
 
 def _bucket(stage: Stage) -> _Bucket:
     settings = stage.default_route_settings or {}
-    rate = float(settings.get("throttlingRateLimit", 10_000))  # an account's, where none is set
+    rate = float(settings.get("throttlingRateLimit", 10_000))  # the account's default
     burst = float(settings.get("throttlingBurstLimit", 5_000))
     return _buckets.setdefault(stage, _Bucket(rate, burst))
 
 
 def _authorized(visit: _Visit) -> dict[str, Any]:
-    """Who signed the request, as functions are told."""
+    """The caller's identity, as passed to functions."""
     signatures.keep_body(visit.request)
     try:
         signed = signatures.read(visit.request, "execute-api")
@@ -230,7 +230,7 @@ def _authorized(visit: _Visit) -> dict[str, Any]:
     try:
         caller = caller_of(signed, visit.request, visit.account, visit.region)
         why = access.refusal(caller, asked)
-    except ServiceException as error:  # a key that was good once
+    except ServiceException as error:  # a key that was valid once
         why = str(error)
     if why:
         raise _Refused(403, "Forbidden", why)
@@ -251,7 +251,7 @@ def _authorized(visit: _Visit) -> dict[str, Any]:
 
 
 def _check_permission(visit: _Visit, route: Route, function_arn: str) -> None:
-    """The function has to let this route of the API in, by its own policy."""
+    """Check that the function's policy allows this route of the API."""
     function = _backend(visit).get_function(function_arn)
     verb, _, template = route.route_key.partition(" ")
     verb, template = (verb, template) if template else ("*", f"/{_STAGE}")
@@ -271,7 +271,7 @@ def _check_permission(visit: _Visit, route: Route, function_arn: str) -> None:
 
 
 def _place(visit: _Visit, verb: str, path: str) -> str:
-    """The ARN of a method of a path, as policies name it."""
+    """The ARN of a method and path, as in policies."""
     owner = f"arn:{get_partition(visit.region)}:execute-api:{visit.region}:{visit.account}"
     return f"{owner}:{visit.api.api_id}/{_STAGE}/{verb}{path}"
 
@@ -330,7 +330,7 @@ def _event(
 
 
 def _response(done: Invocation) -> Response:
-    """A function's answer as HTTP; without a status code, all of it is the body."""
+    """Convert a function's result to an HTTP response; without a status code, it is the body."""
     try:
         told = read_json(done.payload)
         if done.error:
@@ -356,7 +356,7 @@ def _message(status: int, words: str) -> Response:
 
 
 def _log(visit: _Visit, stage: Stage, response: Response) -> None:
-    """A line in the access log, if there is one."""
+    """Write a line to the access log, if there is one."""
     settings = stage.access_log_settings
     if not settings:
         return
@@ -383,12 +383,12 @@ def _log(visit: _Visit, stage: Stage, response: Response) -> None:
     _, _, _, region, account, _, group = settings["destinationArn"].split(":", 6)
     backend = logs_backends[account][region]
     stream = f"{visit.api.api_id}/{now:%Y-%m-%d-%H}"
-    with contextlib.suppress(ResourceNotFoundException):  # a group that is gone stays gone
+    with contextlib.suppress(ResourceNotFoundException):  # do not recreate a deleted group
         backend.ensure_log_stream(group, stream)
         event = {"timestamp": int(now.timestamp() * 1000), "message": line}
         backend.put_log_events(group, stream, [event])
 
 
 def _shown(value: object) -> str:
-    """As a variable is written; its quotes do not break a format that is JSON."""
+    """Format a variable for the log; quotes are escaped for JSON formats."""
     return "-" if value is None else json.dumps(str(value))[1:-1]

@@ -1,4 +1,4 @@
-"""API Gateway's control side: moto's, with what could not be honoured refused by name."""
+"""API Gateway's control plane: moto's, with unsupported settings refused by name."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
 from local_aws.documents import read_json
 
 _LAMBDA: Final = ":lambda:"
-# What each operation may be given, and which values; None stands for any.
+# The supported parameters of each operation and their values; None allows any.
 _INTEGRATION: Final[Mapping[str, Callable[[Any], bool] | None]] = {
     "ApiId": None,
     "IntegrationId": None,
@@ -74,7 +74,7 @@ _TAGGING: Final = frozenset({"TagResource", "UntagResource"})
 
 
 class LocalApiGatewayV2Response(CheckedResponse, ApiGatewayV2Response):
-    """Answers the operations that HTTP APIs in front of functions need, and no other."""
+    """Answers only the operations that HTTP APIs in front of functions need."""
 
     def update_stage(self) -> TYPE_RESPONSE:
         """Change a stage."""
@@ -85,7 +85,7 @@ class LocalApiGatewayV2Response(CheckedResponse, ApiGatewayV2Response):
         return 200, {}, json.dumps(stage.to_json())
 
     def check(self, action: str) -> None:
-        """Refuse what could not be honoured, and what botocore's model does not allow."""
+        """Refuse unsupported settings, and what botocore's model does not allow."""
         if action not in _HONOURED.keys() | _SIMPLE | _TAGGING:
             raise NotImplementedByLocalAws(f"apigatewayv2:{action}")
         self.parse_parameters(self.normalized_request)

@@ -1,1 +1,1 @@
-"""Application Auto Scaling: moto's records, for endpoint variants that exist."""
+"""Application Auto Scaling: moto's records, for existing endpoint variants only."""

@@ -13,12 +13,12 @@ _VARIANT = re.compile(r"endpoint/(?P<endpoint>[^/]+)/variant/(?P<variant>[^/]+)"
 
 
 class ApplicationAutoScalingBackend(MotoBackend):
-    """moto's, with SageMaker's variants looked up as moto does ECS's services."""
+    """moto's backend, which also checks that SageMaker's variants exist."""
 
     def register_scalable_target(
         self, namespace: str, r_id: str, *arguments: Any, **further: Any
     ) -> Any:
-        """Remember a target; an error if it is an endpoint's variant that does not exist."""
+        """Register a target; an error if its endpoint variant does not exist."""
         if namespace == "sagemaker" and not self._is_variant(r_id):
             raise AWSValidationException(f"SageMaker endpoint variant doesn't exist: {r_id}")
         return super().register_scalable_target(namespace, r_id, *arguments, **further)

@@ -1,4 +1,4 @@
-"""Where Application Auto Scaling's requests arrive: as in moto."""
+"""Application Auto Scaling's URLs: moto's."""
 
 from moto.applicationautoscaling.urls import url_bases, url_paths
 

@@ -1,11 +1,11 @@
 """Runs inside a sandbox: imports the handler, then answers one invocation after another.
 
 `bootstrap.py FD PATHS`: FD is the socket to the local AWS, PATHS the JSON list of folders that the
-function may import from. Standard library only, for nothing else is on its path.
+function may import from. It uses the standard library only, because nothing else is on its path.
 
-A message is two big-endian lengths, a JSON head and a body. The first one sent tells how the
-initialisation went; then each `invoke` is answered with a `result`. A log record goes to stdout;
-line ends inside it are written as `RECORD_BREAK`, so that it stays one event.
+A message is two big-endian lengths, a JSON head and a body. The first one reports the
+result of the initialisation; then each `invoke` is answered with a `result`. A log record goes to
+stdout; line ends inside it are written as `RECORD_BREAK`, so that it stays one event.
 """
 
 import importlib
@@ -26,7 +26,7 @@ Handler = Callable[[Any, Any], Any]
 
 
 class Fault(Exception):
-    """A failure that the runtime itself reports, under Lambda's name for it."""
+    """An error of the runtime itself, with Lambda's error type."""
 
     def __init__(self, error_type: str, message: str, trace: list[str] | None = None) -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class Fault(Exception):
 
 
 class Identity:
-    """`context.identity`: who called from a mobile application."""
+    """`context.identity`: the caller in a mobile application."""
 
     def __init__(self, identity: dict[str, Any]) -> None:
         self.cognito_identity_id = identity.get("cognitoIdentityId")
@@ -54,7 +54,7 @@ class Client:
 
 
 class ClientContext:
-    """`context.client_context`: what the caller sent beside the event."""
+    """`context.client_context`: data that the caller sent with the event."""
 
     def __init__(self, sent: dict[str, Any]) -> None:
         self.client = Client(sent.get("client") or {})
@@ -79,7 +79,7 @@ class LambdaContext:
         self.client_context = ClientContext(sent) if isinstance(sent, dict) else None
 
     def get_remaining_time_in_millis(self) -> int:
-        """How long the invocation may still last."""
+        """The remaining time of the invocation."""
         return max(int((self._deadline - time.monotonic()) * 1000), 0)
 
     def log(self, message: object) -> None:
@@ -199,7 +199,7 @@ def _described(error: BaseException, request_id: str) -> dict[str, Any]:
         frames = traceback.extract_tb(error.__traceback__)
         while frames and frames[0].filename in (__file__, "<frozen runpy>"):
             frames.pop(0)
-        # importlib's own frames say nothing about the function
+        # omit importlib's own frames
         shown = [f for f in frames if not f.filename.startswith("<frozen importlib")]
         error_type, trace = type(error).__name__, traceback.format_list(shown)
     return {
@@ -213,7 +213,7 @@ def _described(error: BaseException, request_id: str) -> dict[str, Any]:
 def _log_error(described: dict[str, Any]) -> None:
     if _json_logs():
         if logging.getLogger().level > logging.ERROR:
-            return  # CDK's functions ask for that, since their errors carry a ResponseURL
+            return  # CDK's functions request this, because their errors contain a ResponseURL
         now = time.time()
         stamp = (
             time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
@@ -247,7 +247,7 @@ class _Link:
         self._socket = socket.socket(fileno=descriptor)
 
     def send(self, head: dict[str, Any], body: bytes = b"") -> None:
-        sys.stdout.flush()  # the log must have been written before the answer is seen
+        sys.stdout.flush()  # flush the log before the response
         sys.stderr.flush()
         encoded = json.dumps(head).encode()
         self._socket.sendall(_LENGTHS.pack(len(encoded), len(body)) + encoded + body)

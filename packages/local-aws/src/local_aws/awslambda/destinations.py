@@ -1,4 +1,4 @@
-"""Where Lambda sends a record of an event that a function could not process.
+"""Sends records of events that a function could not process to their destinations.
 
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 """
@@ -22,23 +22,23 @@ log = logging.getLogger("local_aws.lambda")
 
 Condition = Literal["RetriesExhausted", "EventAgeExceeded"]
 
-_SNS_BYTES = 262_144  # of a message; a longer record goes without payloads
+_SNS_BYTES = 262_144  # maximum bytes of a message; longer records are sent without payloads
 _SERVICES = ("sqs", "sns")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An event that was given up, and the function's last answer to it.
+    """A failed event, and the function's last response.
 
     Attributes:
-        request_id: the event's.
-        function_arn: as it was invoked.
-        role: the function's, with which the record is sent.
-        version: of the function.
+        request_id: the event's request id.
+        function_arn: the ARN that was invoked.
+        role: the function's role, which sends the record.
+        version: the function's version.
         event: the payload.
-        condition: why it was given up.
-        attempts: how often the function ran.
-        answer: its last answer; None where it never ran.
+        condition: the reason of the failure.
+        attempts: the number of runs.
+        answer: the last response; None if the function never ran.
     """
 
     request_id: str
@@ -52,12 +52,12 @@ class Failure:
 
 
 def check(config: dict[str, Any]) -> None:
-    """Refuse a DestinationConfig that would not be honoured.
+    """Refuse an unsupported DestinationConfig.
 
     Raises:
-        NotImplementedByLocalAws: it names another than an SQS queue or an SNS topic, or what is
-            to be told of success.
-        AwsError: the destination is of a kind that Lambda does not know.
+        NotImplementedByLocalAws: the destination is not an SQS queue or an SNS topic, or it is for
+            successful events.
+        AwsError: Lambda does not support this kind of destination.
     """
     if (config.get("OnSuccess") or {}).get("Destination"):
         raise NotImplementedByLocalAws("OnSuccess destinations of asynchronous invocations")
@@ -76,7 +76,7 @@ def check(config: dict[str, Any]) -> None:
 
 
 def tell(destination: str, failure: Failure) -> None:
-    """Send the record of a failure, as the function's role; a failure to do so is a metric."""
+    """Send a failure record with the function's role; errors are counted in a metric."""
     arn = parse_arn(destination)
     try:
         _send(arn.service, destination, arn.region, failure)
@@ -101,7 +101,7 @@ def _send(service: str, destination: str, region: str, failure: Failure) -> None
     text = json.dumps(_record(failure, with_payloads=True))
     if service == "sqs":
         account, name = destination.split(":")[4:6]
-        # the queue's address, without asking for it, which would take another permission
+        # derive the queue's URL, because requesting it would need another permission
         url = f"{clients.endpoint_url() or 'https://sqs.' + region + '.amazonaws.com'}"
         client.send_message(QueueUrl=f"{url}/{account}/{name}", MessageBody=text)
         return

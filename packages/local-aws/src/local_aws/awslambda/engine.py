@@ -1,4 +1,4 @@
-"""Runs functions: sandboxes are reused, one invocation at a time each, and ended when idle."""
+"""Runs functions in sandboxes, which are reused for one invocation at a time and end when idle."""
 
 import logging
 import sys
@@ -20,13 +20,13 @@ from local_aws.sts.models import AccessDenied, assume
 
 log = logging.getLogger("local_aws.lambda")
 
-IDLE_SECONDS = 300.0  # a sandbox without work is ended after this time
+IDLE_SECONDS = 300.0  # idle sandboxes end after this time
 LIFE_SECONDS = 3000.0  # a sandbox ends before its role's credentials (one hour) do
-CONCURRENCY = 100  # sandboxes at once, of all functions, however large the account's quota
+CONCURRENCY = 100  # maximum number of sandboxes, regardless of the account's quota
 
 
 class TooManyRequests(AwsError):
-    """Lambda has no free sandbox and may not start another."""
+    """There is no free sandbox, and the limit is reached."""
 
     code = "TooManyRequestsException"
 
@@ -46,7 +46,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Program:
-    """All that a sandbox is made of: sandboxes of equal programs may stand for each other."""
+    """The inputs of a sandbox; sandboxes of equal programs are interchangeable."""
 
     account: str
     region: str
@@ -65,13 +65,13 @@ class Program:
 
     @property
     def arn(self) -> str:
-        """The function's, unqualified."""
+        """The function's unqualified ARN."""
         partition = get_partition(self.region)
         return f"arn:{partition}:lambda:{self.region}:{self.account}:function:{self.function}"
 
 
 def concurrency(account: str, region: str) -> int:
-    """How many invocations of an account's functions run at once in a region."""
+    """The number of concurrent invocations of an account in a region."""
     return min(CONCURRENCY, int(applied("lambda", "Concurrent executions", account, region)))
 
 
@@ -96,10 +96,10 @@ class Engine:
         client_context: str | None = None,
         reserved: int | None = None,
     ) -> Answer:
-        """Run one invocation to its end.
+        """Run one invocation.
 
         Raises:
-            AwsError: the function cannot be started at all, or too many run.
+            AwsError: the function cannot be started, or too many invocations run.
         """
         sandbox = self._take(program, reserved)
         try:
@@ -110,7 +110,7 @@ class Engine:
             self._give_back(program, sandbox)
 
     def forget(self, function: str) -> None:
-        """End the idle sandboxes of a function; busy ones end with their invocation."""
+        """End the idle sandboxes of a function; busy ones end after their invocation."""
         with self._lock:
             gone = [program for program in self._idle if program.function == function]
             ended = [sandbox for program in gone for sandbox in self._idle.pop(program)]
@@ -120,7 +120,7 @@ class Engine:
             sandbox.end()
 
     def close(self) -> None:
-        """End every sandbox; nothing is started afterwards."""
+        """End all sandboxes and start no more."""
         with self._lock:
             self._closed = True
             ended = [sandbox for idle in self._idle.values() for sandbox in idle]
@@ -129,7 +129,7 @@ class Engine:
             sandbox.end()
 
     def reap(self) -> None:
-        """End what has been idle for too long."""
+        """End sandboxes that have been idle for too long."""
         now = time.monotonic()
         ended: list[Sandbox] = []
         with self._lock:
@@ -156,7 +156,7 @@ class Engine:
                 raise TooManyRequests("ConcurrentInvocationLimitExceeded")
             key = (program.function, program.version)
             before = self._current.get(key)
-            if before != program:  # new code, configuration or role: the old processes are over
+            if before != program:  # code, configuration or role changed: end the old processes
                 if before is not None:
                     stale = self._idle.pop(before, [])
                 self._current[key] = program
@@ -164,12 +164,12 @@ class Engine:
             idle = self._idle.get(program, [])
             taken = None
             while idle and taken is None:
-                candidate = idle.pop()  # the one used last, so that the others grow idle
+                candidate = idle.pop()  # use the most recent one, so that others become idle
                 if time.monotonic() - candidate.started < LIFE_SECONDS:
                     taken = candidate
                 else:
                     stale.append(candidate)
-        if stale:  # the caller does not wait for their end
+        if stale:  # the caller does not wait for this
             threading.Thread(target=_end, args=(stale,), daemon=True).start()
         return taken
 
@@ -228,7 +228,7 @@ def _sandbox(program: Program) -> Sandbox:
         credentials = assume(
             program.role,
             service="lambda",
-            session_name=program.function.ljust(2, "-"),  # STS wants at least two characters
+            session_name=program.function.ljust(2, "-"),  # STS requires at least two characters
             region=program.region,
             source_arn=program.arn,
         )

@@ -1,4 +1,4 @@
-"""A sandbox's stream in CloudWatch Logs, and the lines that Lambda itself writes there."""
+"""A sandbox's log stream in CloudWatch Logs, including Lambda's own lines."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ _LEVELS = ("DEBUG", "INFO", "WARN")
 
 @dataclass(frozen=True)
 class LogSettings:
-    """A function's LoggingConfig with Lambda's defaults filled in."""
+    """A function's LoggingConfig, completed with Lambda's defaults."""
 
     group: str
     json: bool = False
@@ -29,9 +29,9 @@ class LogSettings:
 
 
 class LogStream:
-    """Where one sandbox logs; keeps the last invocation's tail for `LogType=Tail`.
+    """One sandbox's log; keeps the last invocation's tail for `LogType=Tail`.
 
-    What the function's role may not write is lost, as in AWS.
+    Lines that the function's role may not write are lost, as on AWS.
 
     Args:
         settings: the function's.
@@ -87,7 +87,7 @@ class LogStream:
         return access.service_may(self._role_arn, f"logs:{action}", resource, self._region)
 
     def start(self, request_id: str, version: str) -> None:
-        """Lambda's START line; begins a new tail."""
+        """Write Lambda's START line and start a new tail."""
         self._tail.clear()
         self._ensure()
         self._platform(
@@ -98,7 +98,7 @@ class LogStream:
         )
 
     def init_start(self, runtime: str) -> None:
-        """Lambda's INIT_START line."""
+        """Write Lambda's INIT_START line."""
         self._ensure()
         self._platform(
             "INFO",
@@ -108,7 +108,7 @@ class LogStream:
         )
 
     def init_report(self, init_ms: float, status: str, error_type: str | None) -> None:
-        """Lambda's INIT_REPORT line, written when the initialisation failed."""
+        """Write Lambda's INIT_REPORT line after a failed initialisation."""
         text = f"INIT_REPORT Init Duration: {init_ms:.2f} ms\tPhase: init\tStatus: {status}"
         record: dict[str, Any] = {"status": status, "metrics": {"durationMs": round(init_ms, 3)}}
         if error_type:
@@ -127,7 +127,7 @@ class LogStream:
         status: str,
         error_type: str | None,
     ) -> None:
-        """Lambda's END and REPORT lines. Since August 2025 the initialisation is billed too."""
+        """Write Lambda's END and REPORT lines. Initialisation is billed since August 2025."""
         billed = -int(-(duration_ms + (init_ms or 0.0)) // 1)
         report = (
             f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\t"

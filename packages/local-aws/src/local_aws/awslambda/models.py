@@ -49,17 +49,17 @@ __all__ = ["AsyncOutcome", "Invocation", "LocalFunction", "LocalLambdaBackend", 
 
 log = logging.getLogger("local_aws.lambda")
 
-SYNC_PAYLOAD_BYTES = 6_291_556  # request and response, as AWS's messages give it
+SYNC_PAYLOAD_BYTES = 6_291_556  # request and response, as in AWS's messages
 ASYNC_PAYLOAD_BYTES = 1_048_576  # 1 MB since October 2025
-ASYNC_RETRY_SECONDS = (60.0, 120.0)  # what AWS waits before an event's second and third try
-_THROTTLED_RETRY_SECONDS = 1.0  # after the first throttle, then twice as long each time
+ASYNC_RETRY_SECONDS = (60.0, 120.0)  # AWS's delays before an event's second and third attempt
+_THROTTLED_RETRY_SECONDS = 1.0  # after the first throttle; doubled each time
 _LONGEST_PAUSE_SECONDS = 300.0
 _OLDEST_EVENT_SECONDS = 21_600
 _UNZIPPED_BYTES = 262_144_000
 _VARIABLES_BYTES = 4096
 _RETIRED_RUNTIMES = ("python2.7", "python3.6", "python3.7", "python3.8")
 
-# members of CreateFunction and UpdateFunctionConfiguration that this Lambda cannot honour
+# unsupported members of CreateFunction and UpdateFunctionConfiguration
 _NOT_HONOURED = {
     "DeadLetterConfig": "TargetArn",
     "FileSystemConfigs": None,
@@ -97,7 +97,7 @@ _RESERVED_VARIABLES = {
 
 @dataclass(frozen=True)
 class Invocation:
-    """A caller's request to run a function, and under which id it was taken."""
+    """A request to invoke a function, with its request id."""
 
     request_id: str
     version: str
@@ -108,7 +108,7 @@ class Invocation:
 
 @dataclass
 class _Event:
-    """An asynchronous event that waits for its function."""
+    """A queued asynchronous event."""
 
     function: "LocalFunction"
     request_id: str
@@ -123,7 +123,7 @@ class _Event:
 
 
 class LocalFunction(LambdaFunction):
-    """moto's function with the settings that moto forgets."""
+    """moto's function with additional settings."""
 
     def __init__(
         self, account_id: str, spec: dict[str, Any], region: str, version: str | int = 1
@@ -139,7 +139,7 @@ class LocalFunction(LambdaFunction):
         self._set_logging(spec.get("LoggingConfig") or {})
 
     def get_configuration(self, on_create: bool = False) -> dict[str, Any]:
-        """What GetFunctionConfiguration answers."""
+        """The response of GetFunctionConfiguration."""
         configuration: dict[str, Any] = super().get_configuration(on_create)
         configuration["LoggingConfig"] = self.logging_config
         configuration["RevisionId"] = self.revision_id
@@ -190,8 +190,8 @@ class LocalFunction(LambdaFunction):
         return b""
 
     def program(self) -> Program:
-        """What its sandboxes are made of."""
-        assert self.run_time is not None and self.handler is not None  # checked when it was made
+        """The program of its sandboxes."""
+        assert self.run_time is not None and self.handler is not None  # validated at creation
         config = self.logging_config
         return Program(
             account=self.account_id,
@@ -278,13 +278,13 @@ class LocalLambdaBackend(LambdaBackend):
         self._naming = threading.RLock()  # held while names and versions are looked up and given
 
     def reset(self) -> None:
-        """End what runs, forget the rest."""
+        """End all executions and delete all state."""
         self._events.close()
         self.engine.close()
         super().reset()
 
     def account_settings(self) -> dict[str, Any]:
-        """What the account may have, and has, as GetAccountSettings tells it. Sizes are in bytes.
+        """The account's limits and usage, as in GetAccountSettings. Sizes are in bytes.
 
         https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html
         """
@@ -312,7 +312,7 @@ class LocalLambdaBackend(LambdaBackend):
         }
 
     def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
-        """Make a function, refusing what could not be honoured when it runs."""
+        """Create a function; unsupported settings are refused."""
         _refuse_unsupported(spec)
         if spec.get("PackageType", "Zip") == "Image":
             raise NotImplementedByLocalAws("functions from container images (PackageType=Image)")
@@ -332,7 +332,7 @@ class LocalLambdaBackend(LambdaBackend):
         return function
 
     def publish_version(self, function_name: str, description: str = "") -> LambdaFunction | None:
-        """Publish the latest code and configuration under the next number."""
+        """Publish the latest code and configuration as the next version."""
         with self._naming:
             return super().publish_version(function_name, description)
 
@@ -349,7 +349,7 @@ class LocalLambdaBackend(LambdaBackend):
     def update_function_code(
         self, function_name: str, qualifier: str | None, body: dict[str, Any]
     ) -> dict[str, Any]:
-        """Change a function's code; publish it if asked to."""
+        """Change a function's code, and publish it if requested."""
         if "ImageUri" in body:
             raise NotImplementedByLocalAws("functions from container images (ImageUri)")
         self._check_revision(function_name, body)
@@ -374,14 +374,14 @@ class LocalLambdaBackend(LambdaBackend):
     def put_function_event_invoke_config(
         self, function_name: str, config: dict[str, Any]
     ) -> dict[str, Any]:
-        """Say how often an event is tried, and where a failed one is told of."""
+        """Configure an event's retries and failure destination."""
         destinations.check(config.get("DestinationConfig") or {})
         self.get_function(function_name).event_invoke_config = []
         answer: dict[str, Any] = super().put_function_event_invoke_config(function_name, config)
         return answer
 
     def create_function_url_config(self, name_or_arn: str, config: dict[str, Any]) -> Any:
-        """Refused: nothing here would answer at that address."""
+        """Refused: function URLs are not implemented."""
         raise NotImplementedByLocalAws("lambda:CreateFunctionUrlConfig")
 
     def create_alias(
@@ -392,7 +392,7 @@ class LocalLambdaBackend(LambdaBackend):
         description: str,
         routing_config: Any,
     ) -> Any:
-        """Name a version; weighted routing is refused."""
+        """Create an alias; weighted routing is refused."""
         _refuse_routing(routing_config)
         with self._naming:
             return super().create_alias(
@@ -407,7 +407,7 @@ class LocalLambdaBackend(LambdaBackend):
         description: str,
         routing_config: Any,
     ) -> Any:
-        """Point an alias elsewhere; weighted routing is refused."""
+        """Update an alias; weighted routing is refused."""
         _refuse_routing(routing_config)
         return super().update_alias(
             name, function_name, function_version, description, routing_config
@@ -420,14 +420,14 @@ class LocalLambdaBackend(LambdaBackend):
         self.engine.forget(name)
 
     def send_sns_message(self, function_name: str, *arguments: Any, **named: Any) -> None:
-        """A topic's message for a function; to fail is no fault of whom publishes it."""
+        """Invoke a function with a topic's message; its failure does not fail the publisher."""
         try:
             super().send_sns_message(function_name, *arguments, **named)
         except (ServiceException, HTTPException) as error:
             log.warning("a topic's message for %s: %s", function_name, error)
 
     def send_log_event(self, function_arn: str, *arguments: Any, **named: Any) -> None:
-        """Log events for a function; to fail is no fault of whom writes them."""
+        """Invoke a function with log events; its failure does not fail the writer."""
         try:
             function = self.get_function(function_arn)
             super().send_log_event(function.function_arn, *arguments, **named)
@@ -458,8 +458,8 @@ class LocalLambdaBackend(LambdaBackend):
         """Invoke a function: `RequestResponse`, `Event` or `DryRun`.
 
         Raises:
-            AwsError: no such function, a bad or too large event, too many at once, or a
-                function that cannot run here.
+            AwsError: the function does not exist or cannot run here, the event is invalid or too
+                large, or too many invocations run.
         """
         function = self.get_function(function_name, qualifier)
         event = event or b"{}"
@@ -532,7 +532,7 @@ class LocalLambdaBackend(LambdaBackend):
         report(self.account_id, self.region_name, "AWS/Lambda", dimensions, values)
 
     def _deliver(self, event: "_Event") -> None:
-        """Try an event; it gets in line again where it has to be tried again."""
+        """Process an event; queue it again if it has to be retried."""
         function = event.function
         config = function.event_invoke_config[0].config if function.event_invoke_config else {}
         retries = config.get("MaximumRetryAttempts", len(ASYNC_RETRY_SECONDS))
@@ -551,7 +551,7 @@ class LocalLambdaBackend(LambdaBackend):
                 event.reason = str(error)
                 wait = min(_THROTTLED_RETRY_SECONDS * 2**event.throttled, _LONGEST_PAUSE_SECONDS)
                 event.throttled += 1
-            except Exception as error:  # it cannot run here, or was deleted: trying again is vain
+            except Exception as error:  # it cannot run here, or was deleted: do not retry
                 log.warning("event for %s: %s", function.function_name, error)
                 event.reason = str(error)
                 event.attempts += 1
@@ -586,7 +586,7 @@ class LocalLambdaBackend(LambdaBackend):
     def get_function(
         self, function_name_or_arn: str, qualifier: str | None = None
     ) -> LocalFunction:
-        """The function or version of this name or ARN."""
+        """The function or version with this name or ARN."""
         function = super().get_function(function_name_or_arn, qualifier)
         assert isinstance(function, LocalFunction)
         return function
@@ -615,7 +615,7 @@ def _backend(account: str, region: str) -> LocalLambdaBackend:
 
 
 def _check_s3_object(account: str, region: str, code: dict[str, Any]) -> None:
-    """moto takes a missing object for empty code."""
+    """Refuse a missing object, which moto would treat as empty code."""
     bucket, key = code.get("S3Bucket"), code.get("S3Key")
     if not bucket or not key:
         return

@@ -1,4 +1,4 @@
-"""What became of asynchronous invocations, for the stack engine to ask."""
+"""The status of asynchronous invocations, for the stack engine."""
 
 import threading
 from collections import OrderedDict
@@ -10,7 +10,7 @@ _REMEMBERED = 10_000
 
 @dataclass(frozen=True)
 class AsyncOutcome:
-    """An event's fate; `reason` is the last error, `attempts` how often the function ran."""
+    """The status of an event; `reason` is the last error, `attempts` the number of runs."""
 
     status: Literal["pending", "succeeded", "failed"]
     reason: str = ""
@@ -22,13 +22,13 @@ _lock = threading.Lock()
 
 
 def async_outcome(request_id: str) -> AsyncOutcome | None:
-    """What became of the event with this request id; None if no such event was accepted."""
+    """The status of the event with this request id; None if it was not accepted."""
     with _lock:
         return _outcomes.get(request_id)
 
 
 def remember(request_id: str, outcome: AsyncOutcome) -> None:
-    """Keep an event's fate; the oldest ones are forgotten."""
+    """Record an event's status; the oldest ones are dropped."""
     with _lock:
         _outcomes[request_id] = outcome
         _outcomes.move_to_end(request_id)

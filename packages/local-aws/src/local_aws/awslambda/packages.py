@@ -1,8 +1,8 @@
-"""What a function may import: its zip, its layers, and the packages of Lambda's own image.
+"""Prepares what a function may import: its zip, its layers, and the packages of Lambda's image.
 
 Code is built for Lambda's platform; a native distribution in it (numpy, say) cannot run here. It
 is replaced by the same version for this machine: linked from the environment that runs the local
-AWS if it has that very version, else installed into the user's cache.
+AWS if it has exactly that version, otherwise installed into the user's cache.
 """
 
 import csv
@@ -31,20 +31,20 @@ from local_aws.paths import UnsafePath, inside, relative, remove, unzip
 log = logging.getLogger("local_aws.lambda")
 _INSTALL_SECONDS = 300.0
 _waiting = threading.Lock()
-_locks: dict[Path, threading.Lock] = {}  # by the folder that is being prepared
+_locks: dict[Path, threading.Lock] = {}  # by folder in preparation
 _image = ("boto3",)  # the root of what Lambda's Python image carries beside the standard library
 
 
 class CannotReplace(Exception):
-    """Code of a function or layer that this machine cannot have; the text says why."""
+    """A function's or layer's code that cannot run on this machine; the message says why."""
 
 
 def task_root(digest: str, code: bytes) -> Path:
     """The folder of a function's extracted zip, as /var/task.
 
     Raises:
-        CannotReplace: it carries a native distribution that this machine cannot have.
-        zipfile.BadZipFile: it is no zip file.
+        CannotReplace: it contains a native distribution that is not available for this machine.
+        zipfile.BadZipFile: it is not a zip file.
     """
     return _extracted(f"code-{digest}", [code])
 
@@ -72,11 +72,11 @@ def search_path(layers: Path | None, runtime: str) -> list[str]:
 
 
 def _prepared(target: Path, fill: Callable[[Path], None]) -> Path:
-    """A folder, filled if it is not there yet: by one thread, while others wait for it alone.
+    """Create and fill a folder if it does not exist; concurrent threads wait for the first.
 
     Args:
-        target: it appears when it is complete, also for other processes.
-        fill: fills the new folder that it is given.
+        target: the folder, which appears when it is complete, also for other processes.
+        fill: a function that fills the new folder.
     """
     with _waiting:
         lock = _locks.setdefault(target, threading.Lock())
@@ -90,13 +90,13 @@ def _prepared(target: Path, fill: Callable[[Path], None]) -> Path:
                 building.rename(target)
             except BaseException:
                 remove(building)
-                if not target.exists():  # else another process was quicker
+                if not target.exists():  # otherwise another process was faster
                     raise
     return target
 
 
 def runtime_root() -> Path:
-    """A folder of links to boto3 and what it needs, and to nothing else that is installed here."""
+    """A folder of links to boto3 and its dependencies only."""
 
     def fill(folder: Path) -> None:
         for distribution in _with_requirements(_image):
@@ -163,10 +163,10 @@ def _replace_native(folder: Path) -> None:
 
 
 def _identity(distribution: importlib.metadata.Distribution) -> tuple[str, Version]:
-    """A distribution's name and version, fit for a path and a command line.
+    """A distribution's name and version, validated for paths and command lines.
 
     Raises:
-        CannotReplace: its metadata have none that is valid.
+        CannotReplace: its metadata are invalid.
     """
     told = distribution.metadata
     name, version = told["Name"] or "", told["Version"] or ""
@@ -252,10 +252,10 @@ def _link(distribution: importlib.metadata.Distribution, target: Path) -> None:
 
 
 def _place(folder: Path, part: PurePosixPath) -> Path:
-    """Where a part lies in `folder`, not by way of a link to another distribution.
+    """The path of a part in `folder`, not through a link to another distribution.
 
     Raises:
-        CannotReplace: it does, so that two distributions claim the same folder.
+        CannotReplace: two distributions claim the same folder.
     """
     try:
         return (inside(folder, str(part.parent)) if part.parent.parts else folder) / part.name
@@ -264,12 +264,12 @@ def _place(folder: Path, part: PurePosixPath) -> Path:
 
 
 def _parts(distribution: importlib.metadata.Distribution) -> set[PurePosixPath]:
-    """What a distribution consists of, below its folder: whole folders where they are its own.
+    """The parts of a distribution below its folder: whole folders if it owns them.
 
-    Scripts and the like, outside of what is imported, are left out.
+    Scripts and other files outside of importable code are omitted.
 
     Raises:
-        CannotReplace: there is no list of its files, or none that can be read.
+        CannotReplace: its list of files is missing or unreadable.
     """
     name, version = _identity(distribution)
     try:

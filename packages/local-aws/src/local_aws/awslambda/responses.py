@@ -17,7 +17,7 @@ from local_aws import validation
 from local_aws.api import AwsError, CheckedResponse, NotImplementedByLocalAws
 from local_aws.awslambda.models import LocalLambdaBackend
 
-# where an address names a function or a layer, and how: by ARN, or by a part of it
+# URLs that identify a function or layer by ARN or by part of it
 _NAMED = re.compile(r"(/(?:functions|layers)/)")
 _NAME = re.compile(
     r"(?:arn:[\w-]+:lambda:(?P<region>[\w-]+):)?(?P<account>\d{12}):(?:function|layer):"
@@ -26,7 +26,7 @@ _NAME = re.compile(
 
 
 class LocalLambdaResponse(CheckedResponse, LambdaResponse):
-    """Answers Lambda's operations; one that neither moto nor we implement is refused by name."""
+    """Answers Lambda's operations; unimplemented ones are refused by name."""
 
     @property
     def backend(self) -> LocalLambdaBackend:
@@ -36,28 +36,28 @@ class LocalLambdaResponse(CheckedResponse, LambdaResponse):
         return backend
 
     def setup_class(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Leave an event as bytes: it may be 6 MB, and is no form."""
+        """Keep an event as bytes: it may have 6 MB and is not a form."""
         if request.path.rstrip("/").endswith("/invocations"):
             kwargs["use_raw_body"] = True
         super().setup_class(request, *args, **kwargs)
 
     def check(self, action: str) -> None:
-        """Refuse what could not be honoured, and what botocore's model does not allow."""
+        """Refuse unsupported settings, and what botocore's model does not allow."""
         if not hasattr(self, camelcase_to_underscores(action)) or action == "InvokeAsync":
             raise NotImplementedByLocalAws(f"lambda:{action}")
         self._read_name()
         if action == "Invoke":
-            return  # its few parameters are headers, checked where they are read
+            return  # its parameters are headers, validated where they are read
         self.parse_parameters(self.normalized_request)
         operation = get_service_model("lambda").operation_model(action)
-        # Lambda has words of its own for a wrong runtime; the backend says them
+        # Lambda has a special message for an invalid runtime, which the backend raises
         checked = {name: value for name, value in self.params.items() if name != "Runtime"}
         broken = validation.violations(checked, operation.input_shape)
         if broken:
             raise AwsError("ValidationException", validation.message(broken))
 
     def _read_name(self) -> None:
-        """Let moto, which does not read every form everywhere, find a plain name in the address.
+        """Replace identifiers in the URL by plain names, because moto does not parse all forms.
 
         A function and a layer are named by name, by ARN or by a part of it.
         """
@@ -78,7 +78,7 @@ class LocalLambdaResponse(CheckedResponse, LambdaResponse):
         return 200, {}, json.dumps(version.get_layer_version())
 
     def invoke(self) -> TYPE_RESPONSE:
-        """Run a function, or accept its event."""
+        """Invoke a function, or accept its event."""
         kind = self.headers.get("X-Amz-Invocation-Type") or "RequestResponse"
         if kind not in ("RequestResponse", "Event", "DryRun"):
             raise AwsError(
@@ -105,13 +105,13 @@ class LocalLambdaResponse(CheckedResponse, LambdaResponse):
         return 200, headers, done.payload
 
     def get_account_settings(self) -> TYPE_RESPONSE:
-        """The account's limits and what it uses of them."""
+        """The account's limits and usage."""
         return 200, {}, json.dumps(self.backend.account_settings())
 
     @staticmethod
     def _enrich_response(headers: dict[str, str], body: Any) -> tuple[dict[str, str], Any]:
         ours = headers.get("x-amzn-requestid")
         headers, body = BaseResponse._enrich_response(headers, body)
-        if ours:  # an invocation's id is the caller's handle on its log and outcome
+        if ours:  # callers find log and status by the invocation's id
             headers["x-amzn-requestid"] = ours
         return headers, body

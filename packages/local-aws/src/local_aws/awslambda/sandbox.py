@@ -1,4 +1,4 @@
-"""One sandbox: a process that holds one function and answers one invocation at a time."""
+"""A sandbox: a process that runs one function, one invocation at a time."""
 
 import base64
 import json
@@ -30,17 +30,17 @@ from local_aws.processes import Child
 
 log = logging.getLogger("local_aws.lambda")
 
-INIT_SECONDS = 10.0  # Lambda's limit for the first try of the initialisation
+INIT_SECONDS = 10.0  # Lambda's limit for the first attempt of the initialisation
 _MEMORY_CHECK_SECONDS = 0.05
-_PART_BYTES = 1 << 16  # of the log, read at once
-_PIPE_BYTES = 1 << 20  # the most that a pipe can hold
+_PART_BYTES = 1 << 16  # bytes of the log read at a time
+_PIPE_BYTES = 1 << 20  # the capacity of a pipe
 _LENGTHS = struct.Struct(">II")
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of an invocation."""
+    """The result of an invocation."""
 
     payload: bytes
     error_type: str | None
@@ -48,7 +48,7 @@ class Answer:
 
 
 class _Ended(Exception):
-    """The process ended, or was ended, before it answered."""
+    """The process ended before it responded."""
 
     def __init__(self, status: str, error_type: str, words: str) -> None:
         super().__init__(words)
@@ -172,7 +172,7 @@ class Sandbox:
             return self._report(request_id, (ended.error_type, body), began, cold, ended.status)
 
     def end(self) -> None:
-        """End the process and forget its scratch folder."""
+        """End the process and delete its scratch folder."""
         if self.alive:
             self.alive = False
             self._stop()
@@ -188,11 +188,11 @@ class Sandbox:
         return status
 
     def _initialise(self, request_id: str) -> tuple[str, bytes] | None:
-        """Wait for the handler's module; the error's type and payload if it could not be had."""
+        """Wait for the initialisation; the error's type and payload if it failed."""
         try:
             reply, body = self._receive(self._began + INIT_SECONDS)
         except TimeoutError:
-            # as Lambda does: once more, as a part of the invocation and under its timeout
+            # like Lambda: retry once, as part of the invocation and its timeout
             self.stream.init_report(INIT_SECONDS * 1000, "timeout", None)
             self._stop()
             self._start()
@@ -248,7 +248,7 @@ class Sandbox:
             raise self._exited() from None
 
     def _receive(self, deadline: float) -> tuple[dict[str, Any], bytes]:
-        """The next message, with the log copied meanwhile; TimeoutError at the deadline."""
+        """Receive the next message and copy the log meanwhile; TimeoutError at the deadline."""
         received = bytearray()
         wanted = _LENGTHS.size
         checked = time.perf_counter()
@@ -258,7 +258,7 @@ class Sandbox:
                 raise TimeoutError
             for key, _ in self._selector.select(min(left, _MEMORY_CHECK_SECONDS)):
                 if key.fileobj is not self._socket:
-                    self._copy_log()  # a part of it, for the function may never cease to write
+                    self._copy_log()  # only a part, because the function may write forever
                     continue
                 try:
                     part = self._socket.recv(1 << 20)
@@ -271,7 +271,7 @@ class Sandbox:
                 head_length, body_length = _LENGTHS.unpack_from(received)
                 wanted = _LENGTHS.size + head_length + body_length
                 if len(received) >= wanted:
-                    self._drain()  # what was written before the answer
+                    self._drain()  # output written before the response
                     self._flush_partial()
                     start = _LENGTHS.size + head_length
                     return json.loads(received[_LENGTHS.size : start]), bytes(received[start:])
@@ -290,7 +290,7 @@ class Sandbox:
     def _exited(self) -> _Ended:
         try:
             status = self._child.wait(1.0)
-        except subprocess.TimeoutExpired:  # closed the socket but lives on
+        except subprocess.TimeoutExpired:  # it closed the socket but still runs
             status = 0
         self.end()
         if status < 0:
@@ -302,7 +302,7 @@ class Sandbox:
         return _Ended("error", "Runtime.ExitError", f"Error: Runtime exited {how}")
 
     def _note_memory(self) -> int:
-        """The process's memory now in MB; remembers the most it ever had."""
+        """The process's current memory in MB; also records the maximum."""
         try:
             self._process = self._process or psutil.Process(self._child.pid)
             now = self._process.memory_info().rss >> 20
@@ -319,13 +319,13 @@ class Sandbox:
         return now
 
     def _drain(self) -> None:
-        """Copy what is in the log's pipe now, and not for ever what comes meanwhile."""
+        """Copy the current content of the log's pipe, but not endlessly."""
         for _ in range(_PIPE_BYTES // _PART_BYTES):
             if not self._copy_log():
                 return
 
     def _copy_log(self) -> bool:
-        """Copy a part of the log; whether there was any."""
+        """Copy a part of the log; returns whether there was any."""
         try:
             part = os.read(self._log, _PART_BYTES)
         except OSError:  # there is none now

@@ -1,1 +1,1 @@
-"""CloudFormation as a stack engine: order, progress, replacement, rollback, honest failures."""
+"""CloudFormation's stack engine: order, progress, replacement, rollback and failures."""

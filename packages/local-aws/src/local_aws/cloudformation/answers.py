@@ -1,7 +1,7 @@
-"""Where the functions behind custom resources answer: an address each, good for one answer.
+"""Single-use response URLs for the functions behind custom resources.
 
-On AWS the address is a pre-signed one of an S3 bucket of CloudFormation's own, where the function
-puts a JSON document; here it is a route of this server that takes the same PUT.
+On AWS the address is a pre-signed URL of one of CloudFormation's S3 buckets, where the function
+puts a JSON document; here it is a route of this server that accepts the same PUT.
 """
 
 import secrets
@@ -14,10 +14,10 @@ _lock = threading.Lock()
 
 
 class Answer:
-    """One awaited answer.
+    """One expected response.
 
     Args:
-        region: where the stack lives.
+        region: the stack's region.
     """
 
     def __init__(self, region: str) -> None:
@@ -37,18 +37,18 @@ class Answer:
             _pending.pop(self._token, None)
 
     def wait(self, seconds: float) -> bytes | None:
-        """The answer, or None if it has not come by then."""
+        """Wait for the response; None on timeout."""
         return self._body if self._arrived.wait(seconds) else None
 
     def take(self, body: bytes) -> None:
-        """Keep the first answer."""
+        """Store the first response."""
         if not self._arrived.is_set():
             self._body = body
             self._arrived.set()
 
 
 def release() -> None:
-    """Let everybody who waits go on, with an empty answer: this AWS ends."""
+    """Wake all waiting threads with an empty response, because the server stops."""
     with _lock:
         waiting = list(_pending.values())
     for answer in waiting:
@@ -56,7 +56,7 @@ def release() -> None:
 
 
 def deliver(token: str, body: bytes) -> bool:
-    """Hand an answer to whom it is for; False if nobody waits for it any more."""
+    """Deliver a response; False if it is no longer expected."""
     with _lock:
         answer = _pending.get(token)
     if answer is None:

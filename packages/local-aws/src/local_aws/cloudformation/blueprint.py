@@ -1,4 +1,4 @@
-"""What a stack shall be: a template with its parameters' values and tags, checked up front."""
+"""A validated template with parameter values and tags."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _LIST = re.compile(r"List<(.+)>|CommaDelimitedList")
 
 @dataclass(frozen=True)
 class Blueprint:
-    """Everything that says what a stack shall be.
+    """The desired state of a stack.
 
     `parameters` are as given or defaulted; `values` are what Ref returns for them.
     """
@@ -66,12 +66,12 @@ def draw(
         given: parameters as the API takes them (ParameterKey, ParameterValue, UsePreviousValue).
         tags: the stack's tags as the API takes them.
         capabilities: what the caller acknowledges.
-        region: where the stack lives.
-        previous: the stack's present blueprint, if it is an update.
+        region: the stack's region.
+        previous: the stack's current blueprint, for an update.
 
     Raises:
-        ValidationError: with every fault of one kind.
-        InsufficientCapabilities: the template makes IAM resources and the caller did not say so.
+        ValidationError: lists all problems of one kind.
+        InsufficientCapabilities: the template creates IAM resources without the capability.
     """
     parsed = template.parse(body)
     needed = parsed.capability()
@@ -93,7 +93,7 @@ def fetch(url: str, region: str) -> str:
     """The template at an S3 address, path-style or virtual-hosted, of AWS's S3 or of this one.
 
     Raises:
-        ValidationError: it is no such address, or there is nothing.
+        ValidationError: the address is invalid, or the object does not exist.
     """
     parts = urlsplit(url)
     host, path = parts.hostname or "", unquote(parts.path).lstrip("/")
@@ -125,7 +125,7 @@ def fetch(url: str, region: str) -> str:
 
 
 def check_length(body: str) -> None:
-    """Refuse a template in the request itself that AWS would want in S3.
+    """Refuse a template in the request that is too large for AWS and belongs in S3.
 
     Raises:
         ValidationError: it is longer than 51,200 bytes.

@@ -1,6 +1,6 @@
-"""The module that CloudFormation adds to a function whose source stands in the template.
+"""The module `cfnresponse`, which CloudFormation adds to functions with inline source.
 
-It is part of the function's program, runs in its process and imports nothing of this package.
+It runs in the function's process and imports nothing of this package.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/cfn-lambda-function-code-cfnresponsemodule.html
 """
 
@@ -24,13 +24,13 @@ def send(
     """Answer the event of a custom resource.
 
     Args:
-        event: as the function got it.
-        context: as the function got it.
+        event: the function's event.
+        context: the function's context.
         responseStatus: `SUCCESS` or `FAILED`.
-        responseData: what Fn::GetAtt finds.
-        physicalResourceId: of the resource; the log stream's name without one.
-        noEcho: whether the data are masked where CloudFormation shows them.
-        reason: of a failure; the log stream's name without one.
+        responseData: the attributes for Fn::GetAtt.
+        physicalResourceId: the resource's id; by default, the log stream's name.
+        noEcho: whether CloudFormation masks the data.
+        reason: the reason of a failure; by default, the log stream's name.
     """
     answer = {
         "Status": responseStatus,
@@ -49,5 +49,5 @@ def send(
     try:
         with urllib.request.urlopen(request, timeout=60) as response:
             print("Status code:", response.status)
-    except OSError as error:  # CloudFormation waits for the resource's time limit then
+    except OSError as error:  # CloudFormation then waits for the resource's timeout
         print("send(..) failed executing http.request(..):", error)

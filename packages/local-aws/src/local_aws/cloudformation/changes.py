@@ -1,4 +1,4 @@
-"""What a blueprint would change: a change set's content, and whether there is anything to do."""
+"""Computes change sets: what a blueprint would change."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ class Detail:
 
 @dataclass
 class Change:
-    """What happens to one resource."""
+    """The change of one resource."""
 
     action: str
     logical_id: str
@@ -90,7 +90,7 @@ class Change:
 
 @dataclass
 class Preview:
-    """All that a blueprint would change."""
+    """All changes of a blueprint."""
 
     changes: list[Change]
     outputs_change: bool
@@ -101,7 +101,7 @@ class Preview:
 
 
 class _Scope(Resolution):
-    """What is known before the deployment: the rest is UNKNOWN."""
+    """A scope with the values known before the deployment; others are UNKNOWN."""
 
     def __init__(self, backend: "CloudFormationBackend", stack: "Stack", wanted: "Blueprint"):
         super().__init__(backend, stack, wanted)
@@ -125,7 +125,7 @@ class _Scope(Resolution):
 
 
 def preview(backend: "CloudFormationBackend", stack: "Stack", wanted: "Blueprint") -> Preview:
-    """What `wanted` would change in `stack`.
+    """Compute the changes of `wanted` in `stack`.
 
     Raises:
         ValidationError: a function or an import of the template cannot be evaluated.
@@ -215,7 +215,7 @@ def _modification(
         if old != new:
             details.append(Detail(attribute, None, "Never", old, new, "DirectModification"))
     if resource.status.endswith("_FAILED") and not details:
-        # a half-done update is repeated although nothing in the template differs
+        # an incomplete update is repeated even if the template is unchanged
         details.append(Detail("Properties", None, "Never", None, None, "Automatic"))
     if not details:
         return None

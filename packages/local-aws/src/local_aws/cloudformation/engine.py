@@ -1,7 +1,7 @@
-"""The stack engine: one operation on one stack, in a thread of its own.
+"""The stack engine: runs one operation on one stack in a separate thread.
 
-Resources are worked on as soon as what they depend on is done, independent ones in parallel; every
-step is an event of the stack the moment that it happens.
+Resources are processed as soon as their dependencies are done, independent ones in parallel; every
+step is recorded as an event of the stack.
 """
 
 import json
@@ -34,16 +34,16 @@ _REPLACING = (
 
 
 class Abandoned(Exception):
-    """The server stops, or the stack is deleted while it is created."""
+    """The operation was cancelled: the server stops, or the stack is being deleted."""
 
 
 class Deployment(Resolution):
-    """One operation that brings a stack to a blueprint, or away.
+    """One operation that creates, updates or deletes a stack.
 
     Args:
-        backend: where the stack lives.
+        backend: the stack's backend.
         stack: the stack.
-        wanted: what it shall be; for a delete, what it is.
+        wanted: the desired blueprint; for a delete, the current one.
         token: the caller's ClientRequestToken, shown in every event.
     """
 
@@ -62,13 +62,13 @@ class Deployment(Resolution):
         self._credentials = stack.caller
         self._thread: threading.Thread | None = None
 
-    # ---- life
+    # ---- lifecycle
 
     def start(self, work: Callable[[], None], *, instead_of: "Deployment | None" = None) -> None:
         """Run `work`, one of the operations below, in the background.
 
         Args:
-            instead_of: an operation to be given up first.
+            instead_of: an operation to cancel first.
         """
         self.stack.operation = self
         self._thread = threading.Thread(
@@ -113,7 +113,7 @@ class Deployment(Resolution):
     # ---- operations
 
     def create(self, on_failure: str) -> None:
-        """Create everything; on a failure roll back, delete, or leave it as it is."""
+        """Create the stack; on failure roll back, delete, or keep it."""
         stack = self.stack
         failed = self._apply(keep_going=on_failure == "DO_NOTHING")
         if failed is None:
@@ -127,7 +127,7 @@ class Deployment(Resolution):
             self.roll_back_creation(failed)
 
     def roll_back_creation(self, reason: str | None) -> None:
-        """Delete what a failed creation left."""
+        """Delete the resources of a failed creation."""
         stack = self.stack
         self._status("ROLLBACK_IN_PROGRESS", reason)
         existing = [r for r in stack.resources.values() if r.exists]
@@ -140,7 +140,7 @@ class Deployment(Resolution):
             self._status("ROLLBACK_COMPLETE")
 
     def update(self, *, roll_back: bool) -> None:
-        """Bring the stack to the blueprint; on a failure go back to the snapshot."""
+        """Update the stack to the blueprint; on failure restore the snapshot."""
         failed = self._apply(keep_going=not roll_back)
         if failed is None:
             self._clean_up()
@@ -150,7 +150,7 @@ class Deployment(Resolution):
             self._status("UPDATE_FAILED", failed)
 
     def roll_back_update(self, reason: str | None, skip: Iterable[str] = ()) -> None:
-        """Go back to the snapshot that the update began with."""
+        """Restore the snapshot taken before the update."""
         stack = self.stack
         assert stack.snapshot
         self._status("UPDATE_ROLLBACK_IN_PROGRESS", reason)
@@ -168,7 +168,7 @@ class Deployment(Resolution):
     def delete(
         self, retained: Iterable[str] = (), *, force: bool = False, reason: str | None = None
     ) -> None:
-        """Delete everything, in the reverse of the order in which it was made."""
+        """Delete all resources in reverse order of creation."""
         stack = self.stack
         self._status("DELETE_IN_PROGRESS", reason or "User Initiated")
         for export in stack.exports():
@@ -192,10 +192,10 @@ class Deployment(Resolution):
         stack.deleted = now()
         self._status("DELETE_COMPLETE")
 
-    # ---- bringing it about
+    # ---- execution
 
     def _apply(self, *, keep_going: bool) -> str | None:
-        """Create and update; None, or why the operation failed."""
+        """Create and update resources; returns None or the reason of a failure."""
         stack = self.stack
         try:
             active = self.active_resources()
@@ -224,7 +224,7 @@ class Deployment(Resolution):
         return self._finish()
 
     def _finish(self) -> str | None:
-        """Outputs, exports and imports, once every resource is there; None, or what is wrong."""
+        """Set outputs, exports and imports after all resources; returns None or the problem."""
         stack = self.stack
         try:
             outputs = self.outputs()
@@ -258,7 +258,7 @@ class Deployment(Resolution):
             self._note(resource, f"{verb}_FAILED", self._explain(error, "Cancelled"))
             return False
         if resource is not None and resource.exists and resource.status == "CREATE_FAILED":
-            # what a failed creation left is of no use
+            # the remains of a failed creation are useless
             if self._remove([resource], lambda _: "Delete"):
                 return False
             resource = None
@@ -277,7 +277,7 @@ class Deployment(Resolution):
             handler = resources.find(definition.type)
             assert handler
             unsupported = sorted(set(properties) - handler.supported)
-            if unsupported:  # hidden in a function until now
+            if unsupported:  # only known after evaluation
                 faults.append(f"the local AWS does not implement {', '.join(unsupported)}")
             if faults:
                 raise ResourceFailed(
@@ -294,7 +294,7 @@ class Deployment(Resolution):
         return resource
 
     def _adopt(self, resource: Resource, definition: Definition) -> None:
-        """Take over from the template what is not a property."""
+        """Copy from the template what is not a property."""
         resource.depends_on = self.wanted.template.dependencies(definition.logical_id)
         resource.deletion_policy = definition.deletion_policy
         resource.update_replace_policy = definition.update_replace_policy
@@ -306,7 +306,7 @@ class Deployment(Resolution):
 
         def identified(call: Call) -> None:
             resource.physical_id, resource.attributes = call.physical_id, call.attributes
-            resource.properties = properties  # what a rollback's delete will need
+            resource.properties = properties  # needed to delete it in a rollback
             self._note(resource, f"{verb}_IN_PROGRESS", "Resource creation Initiated", properties)
 
         call = self._call(resource, properties, {}, None, identified)
@@ -393,10 +393,10 @@ class Deployment(Resolution):
         self._note(resource, "UPDATE_COMPLETE", None, properties)
         return True
 
-    # ---- cleaning up and going back
+    # ---- clean-up and rollback
 
     def _clean_up(self) -> None:
-        """After a successful update: delete what was replaced or removed from the template."""
+        """After a successful update, delete replaced and removed resources."""
         stack = self.stack
         stack.blueprint = self.wanted
         active = self.active_resources()
@@ -410,12 +410,12 @@ class Deployment(Resolution):
         self._status("UPDATE_COMPLETE")
 
     def _remove_doomed(self) -> None:
-        """Delete what is no longer part of the stack; what cannot be deleted is given up."""
+        """Delete resources that left the stack; failures to delete are ignored."""
         doomed, self.stack.doomed = self.stack.doomed, []
         self._remove(doomed, lambda resource: resource.deletion_policy)
 
     def _restore(self, skipped: frozenset[str]) -> list[str]:
-        """Bring every resource back to the snapshot; the ones that would not go."""
+        """Restore every resource from the snapshot; returns the ones that failed."""
         stack = self.stack
         snapshot = stack.snapshot
         assert snapshot
@@ -443,7 +443,7 @@ class Deployment(Resolution):
         for name in set(snapshot.resources) & set(stack.resources) - set(changed):
             if stack.resources[name].status == "UPDATE_FAILED":  # before anything was done to it
                 self._note(stack.resources[name], "UPDATE_COMPLETE", None)
-            # policies and metadata of the new template go as well
+            # also restore policies and metadata
             status = stack.resources[name].status
             stack.resources[name] = replace(snapshot.resources[name], status=status)
         graph = {
@@ -465,7 +465,7 @@ class Deployment(Resolution):
         stack = self.stack
         replaced = resource.physical_id != old.physical_id
         if replaced and not is_custom(old.type):
-            # the old one still stands; the new one goes in the cleanup
+            # the old one still exists; the clean-up deletes the new one
             with stack.lock:
                 stack.resources[old.logical_id] = restored = replace(old)
                 if resource.exists:
@@ -490,7 +490,7 @@ class Deployment(Resolution):
         return True
 
     def _remove(self, doomed: list[Resource], policy: Callable[[Resource], str]) -> list[str]:
-        """Delete resources, dependents first; the logical ids of those that would not go."""
+        """Delete resources, dependents first; returns the logical ids of those that failed."""
         failed: list[str] = []
         keys = {f"{i}": resource for i, resource in enumerate(doomed)}
 
@@ -528,7 +528,7 @@ class Deployment(Resolution):
         return True
 
     def _policy_for_new(self, resource: Resource) -> str:
-        """What becomes of a resource that the failed operation itself has made."""
+        """Handle a resource that the failed operation itself created."""
         excepted = resource.deletion_policy == "RetainExceptOnCreate"
         if excepted or self.stack.retain_except_on_create:
             return "Delete"
@@ -537,13 +537,13 @@ class Deployment(Resolution):
     # ---- scope
 
     def resource_reference(self, name: str) -> Any:
-        """The physical id of a resource that is there by now."""
+        """The physical id of an existing resource."""
         resource = self.stack.resources[name]
         assert resource.physical_id is not None, f"{name} is not there yet"
         return resource.physical_id
 
     def attribute(self, logical_id: str, name: str) -> Any:
-        """An attribute of a resource that is there by now."""
+        """An attribute of an existing resource."""
         self._require(logical_id)
         resource = self.stack.resources[logical_id]
         if name not in resource.attributes:
@@ -560,7 +560,7 @@ class Deployment(Resolution):
     # ---- machinery
 
     def _run_graph(self, graph: Mapping[str, frozenset[str]], work: Callable[[str], bool]) -> None:
-        """Do `work` on every node whose needs are done; what needs a failed node is left out."""
+        """Run `work` on nodes in order of dependency; dependents of failed ones are skipped."""
         waiting = dict(graph)
         done: set[str] = set()
         blocked = False
@@ -627,7 +627,7 @@ class Deployment(Resolution):
     def _status(self, status: str, reason: str | None = None) -> None:
         self._check_abandoned()
         if status == self.stack.status:
-            return  # the API call that began the operation has said so
+            return  # already recorded by the API call that started the operation
         self.stack.set_status(status, reason, self._token, self.id)
 
     def _note(

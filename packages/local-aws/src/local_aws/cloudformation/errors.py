@@ -1,10 +1,10 @@
-"""CloudFormation's error codes, and the two ways in which work on a resource ends badly."""
+"""CloudFormation's error codes, and exceptions of operations on resources."""
 
 from moto.core.exceptions import ServiceException
 
 
 class ValidationError(ServiceException):
-    """What CloudFormation says to nearly every request that it does not accept."""
+    """CloudFormation's error for nearly every invalid request."""
 
     code = "ValidationError"
 
@@ -13,7 +13,7 @@ class ValidationError(ServiceException):
 
 
 class AlreadyExists(ServiceException):
-    """A stack or a change set of that name exists."""
+    """A stack or change set with this name exists."""
 
     code = "AlreadyExistsException"
 
@@ -22,7 +22,7 @@ class AlreadyExists(ServiceException):
 
 
 class ChangeSetNotFound(ServiceException):
-    """No change set of that name on that stack."""
+    """The stack has no change set with this name."""
 
     code = "ChangeSetNotFound"
 
@@ -31,7 +31,7 @@ class ChangeSetNotFound(ServiceException):
 
 
 class InvalidChangeSetStatus(ServiceException):
-    """A change set that cannot be executed or deleted in its present status."""
+    """The change set cannot be executed or deleted in its current status."""
 
     code = "InvalidChangeSetStatus"
 
@@ -40,7 +40,7 @@ class InvalidChangeSetStatus(ServiceException):
 
 
 class InsufficientCapabilities(ServiceException):
-    """A template that makes IAM resources, without the caller's acknowledgement."""
+    """The template creates IAM resources, but the capability is missing."""
 
     code = "InsufficientCapabilitiesException"
 
@@ -49,8 +49,8 @@ class InsufficientCapabilities(ServiceException):
 
 
 class ResourceFailed(Exception):
-    """A resource could not be created, updated or deleted; the text is the event's reason."""
+    """A resource could not be created, updated or deleted; the message is the event's reason."""
 
 
 class Cancelled(Exception):
-    """The operation was given up while a resource was being waited for."""
+    """The operation was cancelled while waiting for a resource."""

@@ -1,4 +1,4 @@
-"""Values out of templates: parameters, conditions and functions evaluated."""
+"""Evaluates a template's parameters, conditions and functions."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from local_aws.cloudformation import template as templates
 from local_aws.cloudformation.errors import ValidationError
 from local_aws.cloudformation.template import Template
 
-# AWS's own token, in change sets, for what only the deployment itself can tell
+# AWS's token in change sets for values that are only known at deployment
 UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
 NO_VALUE = object()
 _LONGEST = 4 * 1024**2  # characters of a text; the longest property, a function's code, has as many
@@ -20,7 +20,7 @@ _DYNAMIC = re.compile(r"\{\{resolve:([^:}]+):([^}]*)\}\}")
 
 
 class Scope(Protocol):
-    """Where the evaluator finds what the template itself does not hold."""
+    """The evaluator's source of values from outside the template."""
 
     def reference(self, name: str) -> Any:
         """The value of `Ref` for a parameter, a pseudo parameter or a resource."""
@@ -36,7 +36,7 @@ class Scope(Protocol):
 
 
 def unknown(value: Any) -> bool:
-    """Whether `value` depends on something that only the deployment can tell."""
+    """Whether `value` depends on something that is only known at deployment."""
     return UNKNOWN in (value if isinstance(value, str) else json.dumps(value, default=str))
 
 
@@ -44,7 +44,7 @@ class Evaluator:
     """Evaluates one template's values in a scope.
 
     Raises:
-        ValidationError: from every method, where a function is misused or names what is not there.
+        ValidationError: from every method, if a function is misused or refers to something unknown.
     """
 
     def __init__(self, template: Template, scope: Scope) -> None:
@@ -79,11 +79,11 @@ class Evaluator:
         }
 
     def active(self, condition: str | None) -> bool:
-        """Whether what carries this condition is there at all."""
+        """Whether an element with this condition exists."""
         return condition is None or self.condition(condition)
 
     def condition(self, name: str) -> bool:
-        """The truth of a condition of the template."""
+        """The value of a condition of the template."""
         if name not in self._template.conditions:
             raise ValidationError(
                 f"Template error: unresolved condition dependency {name} in the template"
@@ -110,12 +110,12 @@ class Evaluator:
             raise ValidationError(f"Template validation error: {'; '.join(broken)}")
 
     def properties(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Each property evaluated; those that come to AWS::NoValue are left out."""
+        """Evaluate each property; those with the value AWS::NoValue are omitted."""
         evaluated = {name: self.value(value) for name, value in values.items()}
         return {name: value for name, value in evaluated.items() if value is not NO_VALUE}
 
     def value(self, value: Any) -> Any:
-        """`value` with every function in it evaluated; NO_VALUE where it comes to nothing."""
+        """Evaluate all functions in `value`; the result may be NO_VALUE."""
         if isinstance(value, str):
             return self._resolve(value)
         if isinstance(value, list):
@@ -180,8 +180,8 @@ class Evaluator:
         return self._scope.attribute(logical_id, self.value(attribute))
 
     def _zones(self, argument: Any) -> list[str]:
-        """The availability zones of a region, or of the stack's where none is told."""
-        # its package takes long to import, and few templates ask
+        """The availability zones of a region; by default, of the stack's region."""
+        # imported late, because it is slow and rarely used
         from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
         region = self.value(argument) or self._scope.reference("AWS::Region")
@@ -240,7 +240,7 @@ class Evaluator:
         return templates.substitute(text, values)
 
     def _count(self, length: int, more: int = 0) -> None:
-        """Refuse to make texts out of texts until no memory is left.
+        """Limit the size of generated strings, to bound memory.
 
         Args:
             length: of the text that is about to be made.

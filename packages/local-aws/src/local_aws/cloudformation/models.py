@@ -1,4 +1,4 @@
-"""Stacks, their resources, events and change sets, and the backend that holds them."""
+"""Stacks, their resources, events and change sets, and the backend."""
 
 import re
 import threading
@@ -25,13 +25,13 @@ DELETED = "DELETE_COMPLETE"
 
 
 def now() -> datetime:
-    """The present moment, in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass
 class Resource:
-    """One resource of a stack: what it is now, with the properties of its last success."""
+    """One resource of a stack: its current state, with the last successful properties."""
 
     logical_id: str
     type: str
@@ -50,13 +50,13 @@ class Resource:
 
     @property
     def exists(self) -> bool:
-        """Whether there is something to update or delete."""
+        """Whether the resource exists and can be updated or deleted."""
         return self.physical_id is not None and self.status not in (DELETED, "DELETE_SKIPPED")
 
 
 @dataclass(frozen=True)
 class Event:
-    """One line of a stack's history."""
+    """One event of a stack."""
 
     id: str
     logical_id: str
@@ -72,7 +72,7 @@ class Event:
 
 @dataclass
 class Snapshot:
-    """What a failed update goes back to."""
+    """The state that a failed update restores."""
 
     blueprint: Blueprint
     resources: dict[str, Resource]
@@ -120,7 +120,7 @@ class Stack:
         self.status = ""
         self.reason: str | None = None
         self.role_arn: str | None = None
-        self.caller = clients.OWNER  # who acts where no role is given
+        self.caller = clients.OWNER  # the principal if no role is given
         self.capabilities: list[str] = []
         self.notification_arns: list[str] = []
         self.termination_protection = False
@@ -138,7 +138,7 @@ class Stack:
 
     @property
     def exists(self) -> bool:
-        """Whether the stack's name is taken by it."""
+        """Whether the stack occupies its name."""
         return self.status != DELETED
 
     @property
@@ -148,17 +148,17 @@ class Stack:
 
     @property
     def template(self) -> Template | None:
-        """The template of the stack as it stands."""
+        """The stack's current template."""
         return self.blueprint.template if self.blueprint else None
 
     def exports(self) -> dict[str, str]:
-        """What the stack exports, by name."""
+        """The stack's exports by name."""
         return {o["ExportName"]: o["OutputValue"] for o in self.outputs if "ExportName" in o}
 
     def set_status(
         self, status: str, reason: str | None, token: str | None, operation: str
     ) -> None:
-        """Change the stack's status and note it in the history."""
+        """Change the stack's status and record an event."""
         with self.lock:
             self.status, self.reason = status, reason
             self.events.append(
@@ -177,7 +177,7 @@ class Stack:
             )
 
     def _next_moment(self) -> datetime:
-        """Now, in whole milliseconds, later than any event so far: clients sort by it."""
+        """The current time in milliseconds, after all earlier events: clients sort by it."""
         moment = now()
         moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
         if self.events and moment <= self.events[-1].time:
@@ -193,7 +193,7 @@ class Stack:
         operation: str,
         properties: str | None = None,
     ) -> None:
-        """Change a resource's status and note it in the history, with its properties' JSON."""
+        """Change a resource's status and record an event, with its properties as JSON."""
         with self.lock:
             moment = self._next_moment()
             resource.status, resource.reason, resource.updated = status, reason, moment
@@ -213,7 +213,7 @@ class Stack:
             )
 
     def take_snapshot(self) -> None:
-        """Remember the stack as it stands, for a rollback."""
+        """Take a snapshot of the stack, for a rollback."""
         assert self.blueprint
         self.snapshot = Snapshot(
             self.blueprint,
@@ -231,7 +231,7 @@ class CloudFormationBackend(BaseBackend):
         self.lock = threading.RLock()
 
     def reset(self) -> None:
-        """Give up what is in progress and forget everything."""
+        """Cancel all operations and delete all state."""
         operations = [s.operation for s in self.stacks.values() if s.operation]
         for operation in operations:
             operation.abandon()
@@ -241,7 +241,7 @@ class CloudFormationBackend(BaseBackend):
         super().reset()
 
     def find(self, name_or_id: str) -> Stack | None:
-        """The stack of that id, or the living one of that name."""
+        """The stack with this id, or the existing one with this name."""
         with self.lock:
             if name_or_id.startswith("arn:"):
                 return self.stacks.get(name_or_id)
@@ -249,10 +249,10 @@ class CloudFormationBackend(BaseBackend):
             return next(living, None)
 
     def stack(self, name_or_id: str) -> Stack:
-        """The stack of that name or id.
+        """The stack with this name or id.
 
         Raises:
-            ValidationError: there is none, in the words that the CDK CLI looks for.
+            ValidationError: it does not exist, with the message that the CDK CLI expects.
         """
         stack = self.find(name_or_id)
         if stack is None:
@@ -260,11 +260,11 @@ class CloudFormationBackend(BaseBackend):
         return stack
 
     def new_stack(self, name: str) -> Stack:
-        """A stack of a free name.
+        """Create a stack with a free name.
 
         Raises:
             AlreadyExists: the name is taken.
-            ValidationError: it is no name for a stack.
+            ValidationError: the name is invalid.
         """
         if not _STACK_NAME.fullmatch(name):
             raise ValidationError(
@@ -283,8 +283,8 @@ class CloudFormationBackend(BaseBackend):
         """A change set and its stack.
 
         Raises:
-            ChangeSetNotFound: there is none.
-            ValidationError: there is no such stack.
+            ChangeSetNotFound: the change set does not exist.
+            ValidationError: the stack does not exist.
         """
         stacks = [self.stack(stack_name)] if stack_name else list(self.stacks.values())
         for stack in stacks:
@@ -294,7 +294,7 @@ class CloudFormationBackend(BaseBackend):
         raise ChangeSetNotFound(name_or_id)
 
     def exports(self) -> dict[str, tuple[Stack, str]]:
-        """Every export of the region: who exports it, and its value."""
+        """All exports of the region, with their stacks and values."""
         return {
             name: (stack, value)
             for stack in list(self.stacks.values())

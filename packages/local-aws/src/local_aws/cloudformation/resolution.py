@@ -21,7 +21,7 @@ _SUFFIXES = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 class Resolution:
     """The scope in which a blueprint's values are evaluated.
 
-    Subclasses say what a resource's id and attributes are.
+    Subclasses provide a resource's id and attributes.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Resolution:
         )
 
     def secrets(self) -> list[str]:
-        """What must not be shown: values of NoEcho parameters and custom resources."""
+        """Secrets: values of NoEcho parameters and custom resources."""
         values = self.wanted.secrets()
         for resource in list(self.stack.resources.values()):
             if resource.no_echo:
@@ -94,7 +94,7 @@ class Resolution:
         return sorted(filter(None, values), key=len, reverse=True)
 
     def active_resources(self) -> set[str]:
-        """The resources whose conditions hold."""
+        """The resources whose conditions are true."""
         resources = self.wanted.template.resources.items()
         return {name for name, d in resources if self.evaluator.active(d.condition)}
 
@@ -106,7 +106,7 @@ class Resolution:
         schema = schemas.schema(definition.type, self.stack.region)
         handler = resources.find(definition.type)
         assert handler
-        # where our service ignores tags, the stack's are not pretended to be there
+        # do not add the stack's tags if the local service ignores tags
         if schema.tag_property in handler.supported and self.wanted.tags:
             assert schema.tag_property
             own = tag_map(values.get(schema.tag_property))

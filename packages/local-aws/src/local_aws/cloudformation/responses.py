@@ -1,4 +1,4 @@
-"""CloudFormation's API: every operation that the stack engine answers; the others are refused."""
+"""CloudFormation's API: the operations of the stack engine; others are refused."""
 
 import base64
 import json
@@ -96,7 +96,7 @@ class CloudFormationResponse(LocalResponse):
         return {"StackId": stack.id}
 
     def delete_stack(self) -> dict[str, Any]:
-        """Delete a stack, in the background; nothing happens where there is none."""
+        """Delete a stack in the background; a missing stack is ignored."""
         self._refuse_express()
         stack = self.backend.find(self.params["StackName"])
         if stack is None or not stack.exists or stack.status == "DELETE_IN_PROGRESS":
@@ -118,7 +118,7 @@ class CloudFormationResponse(LocalResponse):
             )
         replaced = stack.operation if stack.busy else None
         self._assume(stack)
-        if stack.blueprint is None:  # a stack in review holds nothing
+        if stack.blueprint is None:  # a stack in review has no resources
             stack.set_status("DELETE_COMPLETE", None, self._token(), "")
             return {}
         deployment = Deployment(self.backend, stack, stack.blueprint, self._token())
@@ -127,7 +127,7 @@ class CloudFormationResponse(LocalResponse):
         return {}
 
     def rollback_stack(self) -> dict[str, Any]:
-        """Roll back a stack that was left as its failure left it."""
+        """Roll back a stack whose failed resources were kept."""
         self._refuse_express()
         stack = self.backend.stack(self.params["StackName"])
         self._assume(stack)
@@ -145,7 +145,7 @@ class CloudFormationResponse(LocalResponse):
         return {"StackId": stack.id}
 
     def continue_update_rollback(self) -> dict[str, Any]:
-        """Try again to go back to what the stack was before a failed update."""
+        """Continue the rollback of a failed update."""
         stack = self.backend.stack(self.params["StackName"])
         self._assume(stack)
         if stack.status != "UPDATE_ROLLBACK_FAILED":
@@ -158,7 +158,7 @@ class CloudFormationResponse(LocalResponse):
         return {}
 
     def describe_stacks(self) -> dict[str, Any]:
-        """One stack, or all living ones."""
+        """Describe one stack, or all existing ones."""
         name = self.params.get("StackName")
         if name:
             return {"Stacks": [_stack(self.backend.stack(name))]}
@@ -166,7 +166,7 @@ class CloudFormationResponse(LocalResponse):
         return self._page("Stacks", living, _stack)
 
     def list_stacks(self) -> dict[str, Any]:
-        """Summaries of all stacks, deleted ones too."""
+        """Summaries of all stacks, including deleted ones."""
         wanted = self.params.get("StackStatusFilter")
         stacks = [s for s in list(self.backend.stacks.values()) if not wanted or s.status in wanted]
         return self._page("StackSummaries", stacks[::-1], _stack_summary)
@@ -177,7 +177,7 @@ class CloudFormationResponse(LocalResponse):
         stack.termination_protection = self.params["EnableTerminationProtection"]
         return {"StackId": stack.id}
 
-    # ---- what is in a stack
+    # ---- contents of a stack
 
     def describe_stack_events(self) -> dict[str, Any]:
         """The stack's history, newest first."""
@@ -187,13 +187,13 @@ class CloudFormationResponse(LocalResponse):
         return self._page("StackEvents", events, lambda event: _event(stack, event))
 
     def describe_events(self) -> dict[str, Any]:
-        """The history by operation; what the CLI asks about a change set that failed."""
+        """The events of an operation, which the CLI requests for a failed change set."""
         if "StackName" not in self.params:
             raise NotImplementedByLocalAws("cloudformation:DescribeEvents without a StackName")
         stack = self.backend.stack(self.params["StackName"])
         events = stack.events[::-1]
         if "ChangeSetName" in self.params:
-            events = []  # the local AWS checks a change set when it is made, not in events
+            events = []  # the local AWS validates a change set at its creation, not in events
         if operation := self.params.get("OperationId"):
             events = [e for e in events if e.operation == operation]
         if self.params.get("Filters", {}).get("FailedEvents"):
@@ -213,7 +213,7 @@ class CloudFormationResponse(LocalResponse):
         return {"StackResourceDetail": detail}
 
     def describe_stack_resources(self) -> dict[str, Any]:
-        """All resources of a stack, or of the stack that has a certain physical resource."""
+        """All resources of a stack, or of the stack with a given physical resource."""
         physical_id = self.params.get("PhysicalResourceId")
         if physical_id:
             stack = next(
@@ -242,7 +242,7 @@ class CloudFormationResponse(LocalResponse):
         )
 
     def list_exports(self) -> dict[str, Any]:
-        """What the region's stacks export."""
+        """The exports of the region's stacks."""
         exports = sorted(self.backend.exports().items())
         return self._page(
             "Exports",
@@ -285,13 +285,13 @@ class CloudFormationResponse(LocalResponse):
         return {**summary, "ResourceTypes": sorted({r.type for r in parsed.resources.values()})}
 
     def validate_template(self) -> dict[str, Any]:
-        """Parameters and capabilities of a sound template."""
+        """Parameters and capabilities of a valid template."""
         return _declarations(template.parse(self._body(None)), summary=False)
 
     # ---- change sets
 
     def create_change_set(self) -> dict[str, Any]:
-        """Work out what a template would change."""
+        """Create a change set."""
         self._refuse_unsupported()
         kind = self.params.get("ChangeSetType", "UPDATE")
         # `cdk bootstrap` asks for ImportExistingResources: where a resource of a given name exists
@@ -360,7 +360,7 @@ class CloudFormationResponse(LocalResponse):
         )
 
     def delete_change_set(self) -> dict[str, Any]:
-        """Forget a change set; nothing happens where there is none on an existing stack."""
+        """Delete a change set; a missing one on an existing stack is ignored."""
         name = self.params["ChangeSetName"]
         if not name.startswith("arn:"):
             stack = self.backend.stack(self.params.get("StackName", ""))
@@ -373,7 +373,7 @@ class CloudFormationResponse(LocalResponse):
         return {}
 
     def execute_change_set(self) -> dict[str, Any]:
-        """Carry out a change set, in the background."""
+        """Execute a change set in the background."""
         stack, change_set = self.backend.change_set(
             self.params["ChangeSetName"], self.params.get("StackName")
         )
@@ -395,7 +395,7 @@ class CloudFormationResponse(LocalResponse):
         if disabled is None:
             disabled = change_set.options["DisableRollback"]
         stack.disable_rollback = bool(disabled)
-        # the stack's other change sets were made against what it no longer is
+        # the stack's other change sets are outdated
         stack.change_sets.clear()
         token = self.params.get("ClientRequestToken")
         if change_set.type == "CREATE":
@@ -405,18 +405,18 @@ class CloudFormationResponse(LocalResponse):
             self._start_update(stack, change_set.blueprint, not disabled, token)
         return {}
 
-    # ---- the other side of a custom resource
+    # ---- responses of custom resources
 
     @classmethod
     def custom_resource_answer(cls, request: Any, full_url: str, _: Any) -> TYPE_RESPONSE:
-        """Take what a custom resource's function puts to its ResponseURL."""
+        """Receive a custom resource's response at its ResponseURL."""
         token = full_url.split("?", 1)[0].rsplit("/", 1)[1]
         if answers.deliver(token, request.get_data()):
             return 200, {}, ""
         expired = "<Code>AccessDenied</Code><Message>Request has expired</Message>"
         return 403, {"Content-Type": "application/xml"}, f"<Error>{expired}</Error>"
 
-    # ---- common ground
+    # ---- helpers
 
     def _token(self) -> str | None:
         token = self.params.get("ClientRequestToken") or self.params.get("ClientToken")
@@ -514,7 +514,7 @@ class CloudFormationResponse(LocalResponse):
     def _start_update(
         self, stack: Stack, wanted: Blueprint, roll_back: bool, token: str | None
     ) -> None:
-        if stack.snapshot is None:  # else the last good state is older than the failure
+        if stack.snapshot is None:  # otherwise the last good state is older than the failure
             stack.take_snapshot()
         deployment = Deployment(self.backend, stack, wanted, token)
         stack.updated = now()

@@ -1,4 +1,4 @@
-"""CloudFormation's published resource schemas: properties, what replaces, what can be asked for.
+"""CloudFormation's published resource schemas: properties, replacement and attributes.
 
 They come with cfn-lint, which distributes the registry's schemas of every region.
 """
@@ -41,7 +41,7 @@ def schema(resource_type: str, region: str) -> "Schema":
     """The schema of a resource type.
 
     Raises:
-        KeyError: AWS has no such type in `region`.
+        KeyError: the type does not exist in `region`.
     """
     name = _types(region)[resource_type]
     path = _folder() / "resources" / f"{name}.json"
@@ -70,14 +70,14 @@ class Schema:
 
     @property
     def tags_are_a_map(self) -> bool:
-        """Whether the type's tags are a JSON object, where most have a list of Key and Value."""
+        """Whether the type's tags are a JSON object instead of a list of Key and Value."""
         assert self.tag_property
         shape = self._shape(self.properties[self.tag_property])
         return "object" in _types_of(shape)
 
     @property
     def attributes(self) -> frozenset[str]:
-        """What Fn::GetAtt may ask for; nested ones with their dots."""
+        """The attributes of Fn::GetAtt; nested ones are dotted."""
         return frozenset(self._read_only)
 
     @property
@@ -90,9 +90,9 @@ class Schema:
         return {name for name in self.create_only if old.get(name) != new.get(name)}
 
     def coerce(self, properties: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """The properties in the schema's types, and every violation as AWS words it.
+        """Convert properties to the schema's types, and list violations with AWS's messages.
 
-        CloudFormation takes "true" for a boolean and "30" for a number, and the reverse.
+        CloudFormation accepts "true" for a boolean and "30" for a number, and vice versa.
         """
         faults: list[str] = []
         shape = {k: v for k, v in self._document.items() if k != "definitions"}
@@ -224,7 +224,7 @@ def _scalar_faults(value: Any, shape: dict[str, Any]) -> Iterator[str]:
         "boolean": isinstance(value, bool),
         "integer": isinstance(value, int) and not isinstance(value, bool),
         "number": isinstance(value, (int, float)) and not isinstance(value, bool),
-        # a document may be given as the text of its JSON
+        # a document may be given as JSON text
         "object": isinstance(value, str) and "string" in types,
         "array": False,
     }

@@ -1,4 +1,4 @@
-"""Templates: read from JSON or YAML, checked whole, and taken apart for the engine."""
+"""Templates: parsed from JSON or YAML, and validated."""
 
 import json
 import math
@@ -96,14 +96,14 @@ _WITH_SNAPSHOTS = frozenset(
         "AWS::Redshift::Cluster",
     ]
 )
-# what XML 1.0 has no way to write, and so no answer of CloudFormation's
+# characters that XML 1.0, and so a response of CloudFormation, cannot contain
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PLACEHOLDER = re.compile(r"\$\{([^!{}][^{}]*)\}")
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One resource as the template declares it; `properties` still hold their functions."""
+    """One resource as declared in the template; `properties` contain unevaluated functions."""
 
     logical_id: str
     type: str
@@ -117,7 +117,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Template:
-    """A template whose structure and references are sound."""
+    """A template with valid structure and references."""
 
     body: str
     description: str | None
@@ -148,11 +148,11 @@ def parse(body: str) -> Template:
     """Read a template.
 
     Raises:
-        ValidationError: it is not a template, or names something that it does not declare; every
-            fault of its kind is listed.
+        ValidationError: it is not a template, or refers to something undeclared; all problems of
+            one kind are listed.
     """
     document = _load(body)
-    if "Transform" in document:  # which may know further sections, as SAM's knows Globals
+    if "Transform" in document:  # which may support further sections, such as SAM's Globals
         raise ValidationError(
             f"The local AWS does not implement a template's Transform ({document['Transform']}): "
             "macros, AWS::Serverless among them."
@@ -185,14 +185,14 @@ def parse(body: str) -> Template:
 
 
 def is_custom(resource_type: str) -> bool:
-    """Whether a function of the user's makes resources of this type."""
+    """Whether resources of this type are custom resources."""
     return resource_type.startswith("Custom::") or (
         resource_type == "AWS::CloudFormation::CustomResource"
     )
 
 
 def references(value: Any) -> Iterator[str]:
-    """Every name that `value` refers to by Ref, Fn::GetAtt or Fn::Sub, wherever it stands."""
+    """All names that `value` refers to by Ref, Fn::GetAtt or Fn::Sub."""
     if isinstance(value, list):
         for member in value:
             yield from references(member)
@@ -216,7 +216,7 @@ def references(value: Any) -> Iterator[str]:
 
 
 def attributes(value: Any) -> Iterator[tuple[str, str]]:
-    """Every (logical id, attribute) that `value` asks for by Fn::GetAtt or Fn::Sub."""
+    """All (logical id, attribute) that `value` refers to by Fn::GetAtt or Fn::Sub."""
     if isinstance(value, list):
         for member in value:
             yield from attributes(member)
@@ -289,7 +289,7 @@ def _function(value: dict[str, Any]) -> tuple[str | None, Any]:
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML with CloudFormation's short functions, where a date or a key stays the text it is."""
+    """Parse YAML with CloudFormation's short functions; dates and keys remain strings."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -353,13 +353,13 @@ def _load(body: str) -> dict[str, Any]:
 
 
 def unprintable(text: str) -> str | None:
-    """What is wrong with a text that an answer in XML could not carry; None if it can."""
+    """The problem of a text that an XML response cannot contain; None if it can."""
     found = _UNPRINTABLE.search(text)
     return f"the character U+{ord(found[0]):04X} is not allowed" if found else None
 
 
 def _texts(document: dict[Any, Any]) -> Iterator[str]:
-    """All texts of a document, names included."""
+    """All strings of a document, including keys."""
     waiting: list[Any] = [document]
     while waiting:
         value = waiting.pop()
@@ -381,7 +381,7 @@ def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _mappings(document: dict[str, Any]) -> dict[str, Any]:
-    """The mappings, which hold texts and lists of them and nothing to evaluate."""
+    """Parse the mappings, which contain only strings and lists of strings."""
     section = _section(document, "Mappings")
     for name, mapping in section.items():
         for keys in mapping.values():

@@ -6,7 +6,7 @@ url_bases = [r"https?://cloudformation\.(.+)\.amazonaws\.com"]
 
 url_paths = {
     "{0}/$": CloudFormationResponse.dispatch,
-    # where a custom resource's function puts its answer; the first part is moto's way of routing
+    # the response URL of custom resources; the first part is for moto's routing
     "{0}/cloudformation_(?P<region>[^/]+)/response/(?P<token>[^/]+)$": (
         CloudFormationResponse.custom_resource_answer
     ),

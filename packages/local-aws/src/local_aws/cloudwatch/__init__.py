@@ -1,1 +1,1 @@
-"""CloudWatch: moto's, with alarms that look at their metrics, and our services' metrics."""
+"""CloudWatch: moto's, with evaluated alarms and the local services' metrics."""

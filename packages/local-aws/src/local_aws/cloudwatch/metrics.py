@@ -1,4 +1,4 @@
-"""What the local services report of themselves, under AWS's names of metrics and dimensions."""
+"""Metrics of the local services, with AWS's names of metrics and dimensions."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -6,7 +6,7 @@ from typing import Final
 
 from moto.cloudwatch.models import Dimension, MetricDatum, cloudwatch_backends
 
-_KEPT: Final = 200_000  # values, of all metrics; about half a kilobyte each
+_KEPT: Final = 200_000  # maximum number of values of all metrics; about half a kilobyte each
 
 
 def report(
@@ -16,14 +16,14 @@ def report(
     dimensions: Mapping[str, str],
     values: Mapping[str, tuple[float, str]],
 ) -> None:
-    """Add one value to each of some metrics; far more than `_KEPT`, and the oldest go.
+    """Add one value to each metric; the oldest values are dropped beyond `_KEPT`.
 
     Args:
-        account: whose metrics.
-        region: where.
-        namespace: such as `AWS/Lambda`.
-        dimensions: by name.
-        values: each with its unit, by the metric's name.
+        account: the account.
+        region: the region.
+        namespace: the namespace, such as `AWS/Lambda`.
+        dimensions: dimensions by name.
+        values: values with units, by metric name.
     """
     shared = _shared(tuple(sorted(dimensions.items())))
     kept = cloudwatch_backends[account][region].metric_data

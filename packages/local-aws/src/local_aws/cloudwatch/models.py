@@ -1,4 +1,4 @@
-"""Alarms in the state that their metrics put them in; moto leaves them as they were made."""
+"""Evaluated alarms; moto does not evaluate them."""
 
 import operator
 from collections import defaultdict
@@ -22,10 +22,10 @@ _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
 
 
 class CloudWatchBackend(MotoBackend):
-    """moto's, whose alarms can be evaluated, and with dimensions in any order."""
+    """moto's backend with evaluated alarms, and with dimensions in any order."""
 
     def put_metric_alarm(self, name: str, *arguments: Any, **settings: Any) -> Alarm:
-        """Make or change an alarm of one metric; a changed one keeps its state."""
+        """Create or update an alarm of one metric; an updated one keeps its state."""
         if settings.get("rule"):
             raise NotImplementedByLocalAws("composite alarms")
         if settings.get("metric_data_queries"):
@@ -48,7 +48,7 @@ class CloudWatchBackend(MotoBackend):
     def get_metric_data(
         self, queries: list[dict[str, Any]], *arguments: Any, **more: Any
     ) -> list[dict[str, Any]]:
-        """Read data; moto takes the same dimensions in another order for other ones."""
+        """Read data; moto distinguishes the order of dimensions, AWS does not."""
         for query in queries:
             if "MetricStat" in query:
                 query["MetricStat"]["Metric"] = _in_order(query["MetricStat"]["Metric"])
@@ -56,7 +56,7 @@ class CloudWatchBackend(MotoBackend):
         return answer
 
     def evaluate(self) -> None:
-        """Put every alarm into the state that its metric puts it in now."""
+        """Evaluate all alarms now."""
         alarms, now = list(self.alarms.values()), utcnow()
         metrics = {(alarm.namespace, alarm.metric_name) for alarm in alarms}
         oldest = now - max((_span(alarm) for alarm in alarms), default=timedelta())
@@ -81,7 +81,7 @@ def _span(alarm: Alarm) -> timedelta:
 
 
 def _state(alarm: Alarm, data: list[MetricDatumBase], now: datetime) -> tuple[str, str]:
-    """An alarm's state, and why, by what was measured until now."""
+    """An alarm's current state and its reason."""
     periods = int(alarm.evaluation_periods)
     windows: list[list[MetricDatumBase]] = [[] for _ in range(periods)]
     for datum in data:

@@ -1,4 +1,4 @@
-"""CloudWatch's API: moto's, but that alarms are evaluated when they are asked for."""
+"""CloudWatch's API: moto's, with alarms evaluated on request."""
 
 from typing import Any, cast
 
@@ -10,10 +10,10 @@ from local_aws.cloudwatch.models import CloudWatchBackend
 
 
 class CloudWatchResponse(MotoResponse):
-    """moto's, where all of a request's filters count, and not only the first."""
+    """moto's responses, but all filters of a request apply, not only the first."""
 
     def describe_alarms(self) -> ActionResult:
-        """Alarms by names, by how their names or actions begin, and by state."""
+        """Alarms by name, by prefix of name or action, and by state."""
         names = self._get_param("AlarmNames", [])
         prefix = self._get_param("AlarmNamePrefix") or ""
         state = self._get_param("StateValue")
@@ -28,7 +28,7 @@ class CloudWatchResponse(MotoResponse):
         )
 
     def describe_alarms_for_metric(self) -> ActionResult:
-        """Alarms that look at this metric with exactly these dimensions."""
+        """Alarms on this metric with exactly these dimensions."""
         wanted = sorted((one["Name"], one["Value"]) for one in self._get_param("Dimensions", []))
         return _answer(
             alarm

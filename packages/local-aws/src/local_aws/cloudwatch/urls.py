@@ -1,4 +1,4 @@
-"""Where CloudWatch's requests arrive."""
+"""CloudWatch's URLs."""
 
 from moto.cloudwatch.urls import url_bases
 

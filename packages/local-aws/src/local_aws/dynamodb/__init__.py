@@ -1,1 +1,1 @@
-"""DynamoDB: moto's, whose queries look at one partition instead of the whole table."""
+"""DynamoDB: moto's, with queries that only read one partition."""

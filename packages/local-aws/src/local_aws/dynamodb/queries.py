@@ -1,4 +1,4 @@
-"""Queries that take as long as their partition is large, as DynamoDB's do."""
+"""Queries whose cost depends on their partition only, as on AWS."""
 
 import copy
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def of_one_partition(query: Callable[..., Any]) -> Callable[..., Any]:
-    """moto's `Table.query`, which otherwise sorts all items of a table to find a partition's.
+    """A replacement of moto's `Table.query`, which sorts all items of a table.
 
-    A query of an index still looks at the whole table.
+    A query of an index still reads the whole table.
     """
 
     @wraps(query)
@@ -21,7 +21,7 @@ def of_one_partition(query: Callable[..., Any]) -> Callable[..., Any]:
         partition.items = {}
         if hash_key in table.items:
             own = table.items[hash_key]  # the item itself, where the table has no sort key
-            # else a copy, for others may write meanwhile
+            # otherwise a copy, because others may write meanwhile
             partition.items[hash_key] = dict(own) if isinstance(own, dict) else own
         return query(partition, hash_key, *arguments, **more)
 

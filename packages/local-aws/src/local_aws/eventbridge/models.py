@@ -1,4 +1,4 @@
-"""Rules by the clock, which moto keeps and lets none of come round, and rules by a pattern."""
+"""Scheduled rules, which moto stores but never fires, and rules with event patterns."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ _TICK: Final = 1.0
 
 
 class EventsBackend(MotoBackend):
-    """moto's, with functions called by the clock, `rate(…)` only."""
+    """moto's backend, with functions called on schedules, `rate(…)` only."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -35,7 +35,7 @@ class EventsBackend(MotoBackend):
         _backends.add(self)
 
     def put_rule(self, name: str, *arguments: Any, **settings: Any) -> Rule:
-        """Make or change a rule; its time begins now."""
+        """Create or update a rule; its interval starts now."""
         schedule = settings.get("scheduled_expression")
         if schedule and not _RATE.fullmatch(schedule):
             raise NotImplementedByLocalAws(f"schedules other than rate(…): {schedule}")
@@ -50,7 +50,7 @@ class EventsBackend(MotoBackend):
     def put_targets(
         self, name: str, event_bus_arn: str | None, targets: list[dict[str, Any]]
     ) -> None:
-        """Say what a rule calls: functions by the clock, others by a pattern alone."""
+        """Set a rule's targets: schedules call functions only, patterns also other targets."""
         rule = self.describe_rule(name, event_bus_arn)
         for target in targets:
             if not rule.scheduled_expression:
@@ -62,7 +62,7 @@ class EventsBackend(MotoBackend):
         super().put_targets(name, event_bus_arn, targets)
 
     def tick(self) -> None:
-        """Call what is due."""
+        """Call the targets that are due."""
         for bus in list(self.event_buses.values()):
             for rule in list(bus.rules.values()):
                 due = self._due.get(rule.arn)
@@ -96,7 +96,7 @@ def _fire(rule: Rule) -> None:
         backend: Any = lambda_backends[arn.account][arn.region]
         try:
             backend.run(target["Arn"], None, payload.encode(), "Event")
-        except ServiceException as error:  # as on AWS: a target that is gone is not called
+        except ServiceException as error:  # as on AWS, deleted targets are not called
             _log.warning("%s: %s", rule.name, error)
 
 

@@ -1,4 +1,4 @@
-"""Where EventBridge's requests arrive: as in moto."""
+"""EventBridge's URLs: moto's."""
 
 from moto.events.urls import url_bases, url_paths
 

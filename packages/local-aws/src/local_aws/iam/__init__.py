@@ -1,1 +1,1 @@
-"""IAM enforced: who calls, what the call needs, and whether policies allow it."""
+"""IAM enforcement: callers, required permissions, and policy evaluation."""

@@ -1,4 +1,4 @@
-"""Whether a principal may do what it asks for: all policies that have a say, as AWS combines them.
+"""Decides whether a principal may make a call, by combining all policies as AWS does.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html
 """
@@ -22,12 +22,12 @@ class Caller:
     """A principal of the account.
 
     Attributes:
-        arn: as error messages have it.
+        arn: its ARN in error messages.
         account: its account.
-        names: its ARNs, of which other policies' Principal elements may name one.
+        names: its ARNs, any of which a policy's Principal element may name.
         policies: texts of its identity policies by name; None for the account's administrator.
-        boundary: text of its permissions boundary, if it has one.
-        session: text of its session policy, if it has one.
+        boundary: text of its permissions boundary, if any.
+        session: text of its session policy, if any.
     """
 
     arn: str
@@ -38,23 +38,23 @@ class Caller:
     session: str | None = None
 
 
-# Actions that a role's trust policy decides about.
+# Actions that a role's trust policy controls.
 _OF_TRUST: Final = frozenset({"sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"})
 _MEND_BUCKET: Final = frozenset(
     {"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"}
 )
-# Who signs nothing, and may do what a bucket's policy lets everybody.
+# The anonymous principal of unsigned requests, which may do what a bucket policy allows everyone.
 ANONYMOUS: Final = Caller("anonymous", "", (), {})
 
 
 def administrator(account: str, region: str) -> Caller:
-    """Who holds credentials that IAM has not issued: the account's administrator."""
-    arn = f"arn:{get_partition(region)}:sts::{account}:user/moto"  # as moto's STS calls it
+    """The account's administrator: the principal of credentials that IAM has not issued."""
+    arn = f"arn:{get_partition(region)}:sts::{account}:user/moto"  # its name in moto's STS
     return Caller(arn, account, (arn,), None)
 
 
 def role_session(session: Session, role: Role) -> Caller:
-    """Who acts as a role."""
+    """The principal of a role's session."""
     return _as_role(role, session.assumed.arn, session.policy)
 
 
@@ -72,7 +72,7 @@ def user(name: str, account: str, region: str) -> Caller:
 
 
 def service_may(role_arn: str, action: str, resource: str, region: str) -> bool:
-    """Whether a role allows what a service does with it, other than by a call of its own."""
+    """Whether a role allows an action of a service that is not a separate call."""
     try:
         role = find_role(role_arn, region)
     except AccessDenied:
@@ -114,7 +114,7 @@ def simulated(principal: str, requests: list[Request], region: str) -> list[Deci
 
 
 def of_bucket(name: str, request: Request, region: str) -> Decision | None:
-    """What a bucket's policy says of a request of a service's own; None without such a bucket."""
+    """Evaluate a bucket's policy for a service's request; None without such a bucket."""
     account, partition = str(request.context["aws:SourceAccount"]), get_partition(region)
     if name not in s3_backends[account][partition].buckets:
         return None
@@ -130,10 +130,10 @@ def of_bucket(name: str, request: Request, region: str) -> Decision | None:
 
 
 def refusal(caller: Caller, request: Request) -> str | None:
-    """Why a request is refused, in AWS's words; None if it is allowed.
+    """The reason why a request is refused, as AWS's message; None if it is allowed.
 
     Raises:
-        NotImplementedByLocalAws: that depends on what is unknown here of a condition.
+        NotImplementedByLocalAws: the decision depends on an unsupported condition.
     """
     own = anybody = request
     if caller is not ANONYMOUS:
@@ -149,14 +149,14 @@ def refusal(caller: Caller, request: Request) -> str | None:
 
     account = str(request.context.get("aws:ResourceAccount", ""))
     owner = request.resource.split(":", 5)[4] if request.resource.count(":") > 4 else ""
-    if account and owner.isdigit() and owner != account:  # where no policy of ours has a say
+    if account and owner.isdigit() and owner != account:  # no local policy applies
         return _refused(caller, request, _nothing("resource-based policy", request))
     identity, doubt = Decision.ALLOW, None
     if caller.policies is not None:
         identity, doubt = weigh(map(parsed, caller.policies.values()), request)
     if identity is Decision.DENY:
         return _refused(caller, request, "with an explicit deny in an identity-based policy")
-    # which the account's root user may always mend
+    # the account's root user can always change it
     mends = caller.policies is None and request.action in _MEND_BUCKET
     held = None if mends else _resource_policy(request)
     granted = False
@@ -191,9 +191,9 @@ def refusal(caller: Caller, request: Request) -> str | None:
         (caller.names[0], name, parsed(text), request)
         for name, text in (caller.policies or {}).items()
     ]
-    if held and held.decides:  # each has to allow
+    if held and held.decides:  # all of them must allow
         witness.tell(request, [(held.holder, held.kind, held.policy, anybody)])
-    elif held:  # either may
+    elif held:  # one of them must allow
         identities.append((held.holder, held.kind, held.policy, own))
     if caller.policies is not None:
         witness.tell(request, identities)
@@ -202,14 +202,14 @@ def refusal(caller: Caller, request: Request) -> str | None:
 
 @dataclass(frozen=True)
 class _ResourcePolicy:
-    """The policy of what a request touches.
+    """The policy of a resource.
 
     Attributes:
-        holder: the ARN of what it belongs to.
+        holder: the resource's ARN.
         kind: `trust` or `bucket`.
         policy: the document.
-        decides: whether it has to allow, at least to the account, what identity policies allow.
-        restricted: whether it lets in nobody from outside the account, whatever it says.
+        decides: whether it must allow the request in addition to identity policies.
+        restricted: whether principals outside the account are refused regardless of the policy.
     """
 
     holder: str

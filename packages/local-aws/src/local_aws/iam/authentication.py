@@ -1,4 +1,4 @@
-"""Who makes a request: the signature's role session, user or administrator."""
+"""Finds a request's principal: role session, user or administrator."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ from local_aws.sts.models import find_session
 def caller_of_request(
     response: BaseResponse, service: str, operation: OperationModel | None
 ) -> access.Caller:
-    """Who makes a request to a service, signed or not.
+    """Find the principal of a request, signed or not.
 
     Raises:
-        AwsError: it is not signed as the operation must be.
+        AwsError: the operation requires a signature.
     """
     request = response.normalized_request
     signed = signatures.read(request, str(service_model(service).signing_name))
@@ -33,13 +33,13 @@ def caller_of_request(
         )
     if operation is not None and operation.auth_type == "none":
         return access.administrator(response.current_account, response.region)
-    if service == "s3":  # the only one that answers anonymous callers
+    if service == "s3":  # the only service that accepts anonymous callers
         return access.ANONYMOUS
     raise unsigned()
 
 
 def unsigned() -> AwsError:
-    """The error of a request that has to be signed and is not."""
+    """The error of an unsigned request that requires a signature."""
     return AwsError("MissingAuthenticationToken", "Missing Authentication Token")
 
 
@@ -51,18 +51,17 @@ def caller_of(
     *,
     body_unsigned: bool = False,
 ) -> access.Caller:
-    """Who signed a request: a role's session, a user, or else the administrator.
+    """Find who signed a request: a role's session, a user, or the administrator.
 
     Args:
-        signed: how it is signed.
-        request: what is signed.
-        account: where the access key is looked for.
-        region: where.
+        signed: the parsed signature.
+        request: the signed request.
+        account: the account of the access key.
+        region: the region of the request.
         body_unsigned: whether the operation's body need not be signed.
 
     Raises:
-        AwsError: the key was good once, or would be if it were active; or the signature is not
-            the request's.
+        AwsError: the key is deleted or inactive, or the signature does not match.
     """
     key = signed.access_key
     session = find_session(key, account, region)

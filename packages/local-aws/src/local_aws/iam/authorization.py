@@ -1,7 +1,7 @@
-"""The one check that every request passes, in the server and under `mock_aws` alike.
+"""Authorization middleware for all requests, in the server and under `mock_aws`.
 
-A request is read once (`reading`), its caller is found (`authentication`), policies decide, and
-exactly the operation that was judged is executed.
+A request is parsed once (`reading`), its principal is found (`authentication`), policies decide,
+and exactly the authorized operation is executed.
 """
 
 import re
@@ -27,20 +27,20 @@ from local_aws.s3 import bucket_policy, public_access
 from local_aws.s3 import operations as s3_operations
 from local_aws.sts.models import AccessDenied
 
-# The policies of what these services hold bind the account's administrator, too.
+# Resource policies of these services also apply to the account's administrator.
 _BIND_ADMINISTRATORS: Final = frozenset({"s3", "sts"})
-# What every caller may do, whatever the policies say.
+# Operations that every caller may use, regardless of policies.
 _FREE: Final = frozenset({"sts:GetCallerIdentity"})
 
 
 def checked(setup: Callable[..., None], but: tuple[type, ...] = ()) -> Callable[..., None]:
-    """moto's reading of a request, once it can be read, and the check of who may make it.
+    """Wrap moto's parsing of a request with validation and authorization.
 
-    The operation and the parameters that are judged are those that moto then executes.
+    The authorized operation and parameters are those that moto then executes.
 
     Args:
-        setup: `setup_class` of `BaseResponse`, or of a subclass that goes on reading after it.
-        but: those subclasses, which have a check of their own.
+        setup: `setup_class` of `BaseResponse`, or of a subclass that continues parsing after it.
+        but: those subclasses, which have their own check.
     """
 
     @wraps(setup)
@@ -48,7 +48,7 @@ def checked(setup: Callable[..., None], but: tuple[type, ...] = ()) -> Callable[
         response: BaseResponse, request: Request, *arguments: Any, **named: Any
     ) -> None:
         service = response.boto3_service_name
-        if isinstance(response, but) or not service:  # or one of moto's own addresses
+        if isinstance(response, but) or not service:  # or one of moto's own URLs
             setup(response, request, *arguments, **named)
             return
         drop_controls(request)
@@ -62,7 +62,7 @@ def checked(setup: Callable[..., None], but: tuple[type, ...] = ()) -> Callable[
 
 
 def judged(get_action: Callable[[BaseResponse], str]) -> Callable[[BaseResponse], str]:
-    """moto's `_get_action`, which answers the operation that was judged, whatever else is asked."""
+    """A replacement of moto's `_get_action` that returns the authorized operation."""
 
     @wraps(get_action)
     def _get_action(response: BaseResponse) -> str:
@@ -116,12 +116,12 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
         raise refusal(request, service, error, operation=operation) from None
 
 
-# What may name something of another account or region, as it stands in an address
+# Identifiers in URLs that may refer to another account or region
 _FULL_NAME: Final = re.compile(r"arn(?:%3A|:)|\d(?:%3A|:)", re.IGNORECASE)
 
 
 def _names_another(request: Request) -> bool:
-    """Whether a request may name something by more than its name."""
+    """Whether a request may contain an identifier other than a plain name."""
     return (
         b"arn:" in request.data
         or b"QueueUrl" in request.data
@@ -132,10 +132,10 @@ def _names_another(request: Request) -> bool:
 
 
 def _refuse_of_another_region(call: requests.Call, operation: OperationModel) -> None:
-    """Refuse what belongs to another region: it is not the one of the same name here.
+    """Refuse resources of another region, which are not those with the same name here.
 
     Raises:
-        AwsError: as the service says that it finds nothing.
+        AwsError: the service's error for a missing resource.
     """
     for arn in requests.touched(call):
         region = arn.split(":", 5)[3] if arn != "*" else ""
@@ -153,7 +153,7 @@ def _refuse_of_another_region(call: requests.Call, operation: OperationModel) ->
 
 
 def _same_object(response: S3Response, call: requests.Call) -> None:
-    """Refuse an address that moto splits into another bucket and key than its router."""
+    """Refuse a URL that moto and its router split into different buckets and keys."""
     judged_place = (call.params.get("Bucket"), call.params.get("Key", ""))
     executed = (response.bucket_name or None, response.parse_key_name())
     if judged_place != executed:
@@ -168,7 +168,7 @@ def _check_owners(call: requests.Call) -> None:
 
 
 def _admit(caller: access.Caller, call: requests.Call) -> None:
-    """Let a call through, or raise why not."""
+    """Allow a call, or raise the reason."""
     if f"{call.prefix}:{call.operation}" in _FREE or _of_no_bucket(call):
         return
     if call.params.get("PolicyArns"):
@@ -184,7 +184,7 @@ def _admit(caller: access.Caller, call: requests.Call) -> None:
 
 
 def _admit_to_open(caller: access.Caller, call: requests.Call) -> None:
-    """S3 lets nobody open to the public what its owner keeps closed, nor break its policy."""
+    """Enforce S3 Block Public Access on policies and access control lists."""
     bucket = s3_backends[call.account][call.partition].buckets.get(call.params.get("Bucket", ""))
     why = public_access.refused_acl(bucket, call.operation, call.params)
     if bucket is not None and call.operation == "PutBucketPolicy":
@@ -199,14 +199,14 @@ def _admit_to_open(caller: access.Caller, call: requests.Call) -> None:
 
 
 def _of_no_bucket(call: requests.Call) -> bool:
-    """S3 tells everybody that there is no bucket of a name."""
+    """Report a missing bucket, as S3 does to every caller."""
     name = call.params.get("Bucket") if call.service == "s3" else None
     existing = s3_backends[call.account][call.partition].buckets
     return name is not None and name not in existing and call.operation != "CreateBucket"
 
 
 def _admit_to_know(caller: access.Caller, call: requests.Call) -> None:
-    """S3 says that an object is missing to those alone who may list its bucket."""
+    """Report a missing object only to callers who may list the bucket, as S3 does."""
     bucket = s3_backends[call.account][call.partition].buckets.get(call.params["Bucket"])
     if bucket is None or call.params["Key"] in bucket.keys:
         return

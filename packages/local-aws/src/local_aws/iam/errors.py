@@ -1,4 +1,4 @@
-"""The answers to requests that are refused, in the form in which each service gives errors."""
+"""Error responses of refused requests, in each service's format."""
 
 from functools import lru_cache
 from typing import Any, Final
@@ -15,7 +15,7 @@ from local_aws.iam import signatures
 
 
 class Refusal(HTTPException):
-    """A refused request's whole answer, in the form in which its service gives errors."""
+    """The complete error response of a refused request, in its service's format."""
 
     def __init__(self, status: int, headers: dict[str, str], body: str) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Refusal(HTTPException):
         return self._body
 
 
-# An error's code as each kind of protocol spells it
+# An error's code in each protocol
 _JSON_CODES: Final = {
     "AccessDenied": "AccessDeniedException",
     "ExpiredToken": "ExpiredTokenException",
@@ -52,11 +52,11 @@ def refusal(
     """The answer to a refused request.
 
     Args:
-        request: which.
-        service: boto3's name of the service that it asks.
-        error: why it is refused.
-        status: the HTTP status, where neither the error nor the protocol has one of its own.
-        operation: the operation that it asks for, where that is known.
+        request: the request.
+        service: boto3's name of the service.
+        error: the reason.
+        status: the HTTP status, unless the error or the protocol defines one.
+        operation: the requested operation, if known.
     """
     model = service_model(service)
     protocol = protocol_of(model, request)
@@ -86,7 +86,7 @@ _MALFORMED: Final = (
     *("MalformedPolicyDocument", "ValidationError", "AccessControlListNotSupported"),
     *("InvalidBucketAclWithObjectOwnership", "InvalidBucketAclWithBlockPublicAccessError"),
 )
-# Errors that any service may answer, though its model has none of them
+# Errors that any service may return, although they are not in its model
 CODES: Final = (
     *_JSON_CODES,
     *_JSON_CODES.values(),
@@ -101,10 +101,10 @@ CODES: Final = (
 
 
 def protocol_of(model: ServiceModel, request: Request) -> str:
-    """The protocol of a request, by its content type; else the service's first that moto has."""
+    """The protocol of a request by its content type; by default, the service's first in moto."""
     try:
         found = determine_request_protocol(model, request.content_type)
-    except NotImplementedError:  # the content type is that of the caller's own body
+    except NotImplementedError:  # the content type describes the caller's own body
         found = str(model.protocol)
     if found in SERIALIZERS:
         return found

@@ -1,4 +1,4 @@
-"""The grammar of policy documents, so that one which is kept can always be evaluated.
+"""Validates policy documents, so that stored policies can always be evaluated.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
@@ -35,7 +35,7 @@ _SERVICE: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.c
 
 @dataclass(frozen=True)
 class Kind:
-    """Which elements a kind of policy has."""
+    """The elements of a kind of policy."""
 
     principal: bool
     resource: bool
@@ -65,10 +65,10 @@ def check(document: str, kind: Kind) -> None:
 
 
 def fault(policy: Policy, kind: Kind) -> str | None:
-    """What is wrong with a policy, in AWS's words; None if nothing is.
+    """The problem of a policy, as AWS's message; None if it is valid.
 
     Raises:
-        NotImplementedByLocalAws: a condition's operator or key is not known here.
+        NotImplementedByLocalAws: a condition's operator or key is not implemented.
     """
     return next(_faults(policy, kind), None)
 
@@ -152,7 +152,7 @@ def _is_principal(kind: str, name: str) -> bool:
 
 
 def _exists(account: str, arn: str, resource: str) -> bool:
-    """Whether a user or a role is there; of accounts that are not here, nobody can tell."""
+    """Whether a user or role exists; those of other accounts are accepted."""
     kind = resource.partition("/")[0]
     if account not in iam_backends or kind not in ("user", "role"):
         return True

@@ -1,4 +1,4 @@
-"""moto's IAM, with what authentication needs to know."""
+"""moto's IAM, with additions for authentication."""
 
 import json
 from copy import copy
@@ -14,7 +14,7 @@ from local_aws.iam import propagation
 
 
 class SharedDict(dict[Any, Any]):
-    """A dict whose views are copies, so that other threads may change it while one iterates."""
+    """A dict whose views are copies, so that iteration tolerates concurrent changes."""
 
     def values(self) -> list[Any]:  # type: ignore[override]
         """The values at the time of the call."""
@@ -26,9 +26,9 @@ class SharedDict(dict[Any, Any]):
 
 
 class LocalIAMBackend(IAMBackend):
-    """moto's IAM, which tells a deleted access key from one that was never issued.
+    """moto's IAM, which also distinguishes deleted access keys from keys never issued.
 
-    moto looks for roles and the like by iterating, while requests in other threads make some.
+    moto searches roles by iterating, while requests in other threads create some.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -38,7 +38,7 @@ class LocalIAMBackend(IAMBackend):
             setattr(self, name, SharedDict(getattr(self, name)))
 
     def create_role(self, *arguments: Any, **named: Any) -> Role:
-        """Create a role, which services know after the delay."""
+        """Create a role, which services accept after the delay."""
         role = super().create_role(*arguments, **named)
         propagation.created(role)
         return role
@@ -69,14 +69,14 @@ class LocalIAMBackend(IAMBackend):
         super().detach_role_policy(policy_arn, role_name)
 
     def delete_access_key_by_name(self, name: str) -> None:
-        """Delete a key, and remember it: it must not become the administrator's."""
+        """Delete a key, and record it, because it must not become the administrator's."""
         super().delete_access_key_by_name(name)
         self.deleted_keys.add(name)
 
     def update_user(
         self, user_name: str, new_path: str | None = None, new_user_name: str | None = None
     ) -> None:
-        """Rename a user, with the keys, unless there is one of that name."""
+        """Rename a user with its keys, unless the name is taken."""
         if new_user_name and new_user_name != user_name and new_user_name in self.users:
             raise EntityAlreadyExists(f"User with name {new_user_name} already exists.")
         super().update_user(user_name, new_path, new_user_name)
@@ -85,13 +85,13 @@ class LocalIAMBackend(IAMBackend):
             key.user_name = user.name
 
     def delete_user(self, user_name: str) -> None:
-        """Delete a user that has no access key, which would be without a user then."""
+        """Delete a user that has no access keys."""
         if self.get_user(user_name).access_keys:
             raise DeleteConflictException("Cannot delete entity, must delete access keys first.")
         super().delete_user(user_name)
 
     def _init_aws_policies(self) -> list[ManagedPolicy]:
-        """AWS's own policies, of which there are over a thousand: parsed once a process."""
+        """AWS's managed policies, over a thousand, parsed once per process."""
         if not load_iam_aws_managed_policies():
             return []
         policies: list[ManagedPolicy] = []

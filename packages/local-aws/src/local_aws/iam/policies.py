@@ -22,9 +22,9 @@ Policy = Mapping[str, Any]
 
 _ACCOUNT = re.compile(r"\d{12}|arn:[\w-]+:iam::\d{12}:root")
 
-# Condition keys that a request here has whenever it has them on AWS. So has it none of those that
-# the Reference does not list for its action. Of another one it is not known whether a statement
-# matches: to take the key as absent might allow or deny what AWS would not.
+# Condition keys that a request here has whenever it has them on AWS. Keys that the Reference does
+# not list for the action are absent. For all others it is unknown whether a statement matches:
+# treating the key as absent might allow or deny what AWS would not.
 KNOWN_KEYS = frozenset(
     {
         "aws:principalaccount",
@@ -55,7 +55,7 @@ KNOWN_KEYS = frozenset(
 
 
 class Decision(Enum):
-    """What a policy says of a request: nothing (the default refusal), yes, or no."""
+    """The result of a policy: implicit deny, allow, or explicit deny."""
 
     NEUTRAL = "neutral"
     ALLOW = "allow"
@@ -64,13 +64,13 @@ class Decision(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """A call as policies see it.
+    """The request context that policies are evaluated with.
 
     Attributes:
-        action: such as `s3:GetObject`.
-        resource: the ARN that it touches; `*` for a call that touches none.
-        principals: all names of who calls: ARNs, account, or a service such as
-            `sagemaker.amazonaws.com`; empty for a policy that has no principals.
+        action: the action, such as `s3:GetObject`.
+        resource: the resource's ARN; `*` for a call without one.
+        principals: all names of the principal: ARNs, account, or a service such as
+            `sagemaker.amazonaws.com`; empty for policies without principals.
         context: condition keys (any case) and their values.
     """
 
@@ -81,11 +81,11 @@ class Request:
 
 
 def evaluate(policies: Iterable[Policy], request: Request) -> Decision:
-    """One decision of several policies: a denial wins, then a permission.
+    """Combine several policies: a deny overrides an allow.
 
     Raises:
-        NotImplementedByLocalAws: the decision depends on a condition operator, a condition key or
-            a policy variable that is unknown here.
+        NotImplementedByLocalAws: the decision depends on a condition operator, condition key or
+            policy variable that is not implemented.
     """
     decision, doubt = weigh(policies, request)
     if decision is Decision.NEUTRAL and doubt:
@@ -96,10 +96,10 @@ def evaluate(policies: Iterable[Policy], request: Request) -> Decision:
 def weigh(
     policies: Iterable[Policy], request: Request
 ) -> tuple[Decision, NotImplementedByLocalAws | None]:
-    """One decision of several policies, and what is unknown of a further permission.
+    """Combine several policies; also return what is unknown about a further allow.
 
     Raises:
-        NotImplementedByLocalAws: it is not known whether a denial matches, and no other does.
+        NotImplementedByLocalAws: it is unknown whether a deny matches, and no other does.
     """
     doubts: dict[str, NotImplementedByLocalAws] = {}
     allowed = False
@@ -119,7 +119,7 @@ def weigh(
 
 
 def grants(policy: Policy) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """All that a policy allows: a statement, and one of its actions."""
+    """All allowing statements of a policy with their actions."""
     for statement in listed(policy.get("Statement", [])):
         if statement["Effect"] == "Allow":
             for action in listed(statement.get("Action", [])):
@@ -127,16 +127,16 @@ def grants(policy: Policy) -> Iterator[tuple[Mapping[str, Any], str]]:
 
 
 def permissions(policy: Policy, request: Request) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """What in a policy allows a request: a statement, and one of its actions."""
+    """The statements and actions of a policy that allow a request."""
     for statement, action in grants(policy):
-        with suppress(NotImplementedByLocalAws):  # then it is another one that allowed it
+        with suppress(NotImplementedByLocalAws):  # then another one allowed it
             if like(action, request.action, ignore_case=True) and _matches(statement, request):
                 yield statement, action
 
 
 @lru_cache(maxsize=1024)
 def parsed(document: str | bytes) -> Policy:
-    """A policy from its text; each text is read once."""
+    """Parse a policy; results are cached."""
     policy: Policy = json.loads(document)
     return policy
 
@@ -161,15 +161,15 @@ def _matches(statement: Mapping[str, Any], request: Request) -> bool:
 
 
 def _every(*tests: Callable[[], bool]) -> bool:
-    """Whether all tests hold: they do not if one surely fails, whatever is unknown of others."""
+    """Whether all tests are true; false if one is certainly false, even if others are unknown."""
     return not _some(*(partial(lambda test: not test(), test) for test in tests))
 
 
 def _some(*tests: Callable[[], bool]) -> bool:
-    """Whether a test holds: it does if one surely does, whatever is unknown of others.
+    """Whether any test is true; true if one certainly is, even if others are unknown.
 
     Raises:
-        NotImplementedByLocalAws: none surely does, and one is unknown.
+        NotImplementedByLocalAws: none is certainly true, and one is unknown.
     """
     doubt = None
     for test in tests:
@@ -190,10 +190,9 @@ def _principal(statement: Mapping[str, Any], request: Request) -> bool:
 
 
 def _exempted(statement: Mapping[str, Any], principals: Sequence[str]) -> bool:
-    """Whether NotPrincipal excepts who calls.
+    """Whether NotPrincipal excludes the principal.
 
-    From a denial it does so only with all of the caller's names: of the account, of the user or
-    role, and of the role's session.
+    For a deny, it must name the account, the user or role, and the role's session.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
     """
     element = statement["NotPrincipal"]
@@ -221,7 +220,7 @@ def _element(
 ) -> bool:
     negated = f"Not{name}" in statement
     if not negated and name not in statement:
-        return True  # a trust policy has no Resource: it is about the role that it belongs to
+        return True  # a trust policy has no Resource: it applies to its own role
     patterns = listed(statement[f"Not{name}" if negated else name])
     found = _some(*(partial(like, str(pattern), value, ignore_case) for pattern in patterns))
     return found != negated
@@ -257,15 +256,15 @@ def _hit(
 def _test(test: Callable[[str, str], bool], wanted: str, value: str) -> bool:
     try:
         return test(wanted, value)
-    except ValueError:  # no number, date or address, and so not the wanted one
+    except ValueError:  # not a number, date or address, so it does not match
         return False
 
 
 def condition_fault(conditions: Any) -> str | None:
-    """What is wrong with a Condition element, in AWS's words; None if nothing is.
+    """The problem of a Condition element, as AWS's message; None if it is valid.
 
     Raises:
-        NotImplementedByLocalAws: an operator, a key or a policy variable that is not known here.
+        NotImplementedByLocalAws: an operator, key or policy variable is not implemented.
     """
     if not isinstance(conditions, dict):
         return "Invalid Condition: it must be an object"
@@ -294,7 +293,7 @@ _OPERATOR = re.compile(
 
 
 def _fits(operator: str, value: str) -> bool:
-    """Whether a policy's value is one that its operator can compare with."""
+    """Whether a policy's value has the type of its operator."""
     if operator in ("Bool", "Null"):
         return value.lower() in ("true", "false")
     try:
@@ -322,7 +321,7 @@ def _date(compare: Callable[[datetime, datetime], bool]) -> Callable[[str, str],
 
 
 def _moment(text: str) -> datetime:
-    """A time of ISO 8601, or in seconds since 1970; UTC unless it says otherwise."""
+    """Parse a time in ISO 8601 or in seconds since 1970; the default time zone is UTC."""
     if text.isdigit() and len(text) > len("2000"):
         return datetime.fromtimestamp(int(text), UTC)
     found = datetime.fromisoformat(text)
@@ -334,7 +333,7 @@ def _in_network(wanted: str, value: str) -> bool:
 
 
 def like(pattern: str, value: str, ignore_case: bool = False) -> bool:
-    """Whether a text matches a policy's pattern, in which only `*` and `?` are wild."""
+    """Whether a string matches a policy's pattern with the wildcards `*` and `?`."""
     if "${" in pattern:
         raise NotImplementedByLocalAws(f"policy variables, such as in {pattern}")
     compiled = _pattern(pattern.lower() if ignore_case else pattern)
@@ -342,18 +341,18 @@ def like(pattern: str, value: str, ignore_case: bool = False) -> bool:
 
 
 def _arn_like(pattern: str, value: str) -> bool:
-    """Part by part, of which an ARN has six: no * reaches beyond a colon of the first five."""
+    """Match ARNs part by part: in the first five of six parts, * does not match colons."""
     parts, values = pattern.split(":", 5), value.split(":", 5)
     return len(parts) == len(values) and all(map(like, parts, values))
 
 
 @lru_cache(maxsize=4096)
 def _pattern(pattern: str) -> re.Pattern[str]:
-    # only * and ? are wild in policies; fnmatch would read [ as a set
+    # policies only have the wildcards * and ?; fnmatch would also interpret [
     return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
 
 
-# name → test of (wanted, value), and whether a match refuses
+# name → test of (expected, value), and whether the operator is negated
 _OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "StringEquals": (lambda wanted, value: wanted == value, False),
     "StringNotEquals": (lambda wanted, value: wanted == value, True),
@@ -388,7 +387,7 @@ def _text(value: object) -> str:
 
 
 def listed(value: Any) -> list[Any]:
-    """The values of an element that has one or a list of them."""
+    """The values of an element that is a single value or a list."""
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
         return [value]
     return list(value)

@@ -1,4 +1,4 @@
-"""How long a change of a role takes to hold: on AWS, IAM is eventually consistent.
+"""The delay until changes of roles take effect: on AWS, IAM is eventually consistent.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 """
@@ -17,7 +17,7 @@ LONGEST: Final = 60.0  # seconds
 
 @dataclass(frozen=True)
 class _Version:
-    """What a role allowed until a change.
+    """A role's policies before a change.
 
     Attributes:
         until: when it was changed, by the monotonic clock.
@@ -35,15 +35,15 @@ _versions: "WeakKeyDictionary[Role, list[_Version]]" = WeakKeyDictionary()
 
 
 def delay() -> float:
-    """Seconds until a change holds."""
+    """The delay in seconds until a change takes effect."""
     return _delay
 
 
 def set_delay(seconds: float) -> None:
-    """Let changes hold after so many seconds, from 0 to `LONGEST`.
+    """Set the delay, from 0 to `LONGEST` seconds.
 
     Raises:
-        ValueError: AWS does not take that long.
+        ValueError: the delay is out of range.
     """
     global _delay
     if not 0 <= seconds <= LONGEST:
@@ -53,16 +53,16 @@ def set_delay(seconds: float) -> None:
 
 
 def created(role: Role) -> None:
-    """Note that a role did not exist until now."""
+    """Record the creation of a role."""
     if _delay:
         _versions[role] = [_Version(time.monotonic(), {}, None)]
 
 
 def changes(change: Callable[..., Any]) -> Callable[..., Any]:
-    """An operation of the backend, after which what its role allowed holds for the delay.
+    """Wrap an operation so that its role's previous permissions apply during the delay.
 
     Args:
-        change: takes the role's name as `role_name`.
+        change: the operation, which takes the role's name as `role_name`.
     """
 
     @wraps(change)
@@ -80,19 +80,19 @@ def changes(change: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def policies(role: Role) -> Mapping[str, str]:
-    """The texts of a role's identity policies that hold now."""
+    """The texts of a role's identity policies in effect."""
     version = _held(role)
     return _current(role) if version is None else version.policies
 
 
 def trust(role: Role) -> str | None:
-    """The text of the trust policy that holds now; None if the role is not known everywhere."""
+    """The text of the trust policy in effect; None if the role is not in effect yet."""
     version = _held(role)
     return role.assume_role_policy_document if version is None else version.trust
 
 
 def text(policy: Any) -> str:
-    """A managed policy's text as it stands now."""
+    """A managed policy's current text."""
     versions = {version.version_id: version.document for version in policy.versions}
     return str(versions[policy.default_version_id])
 
@@ -103,7 +103,7 @@ def _current(role: Role) -> dict[str, str]:
 
 
 def _held(role: Role) -> _Version | None:
-    """The version that still holds; None if it is the current one."""
+    """The previous version, if it is still in effect; None otherwise."""
     if not _delay:
         return None
     versions = _versions.get(role, [])

@@ -1,6 +1,6 @@
-"""What a request asks for: its operation, and the parameters that moto then executes.
+"""Parses a request's operation and parameters, which moto then executes.
 
-A request that two readers could understand differently is refused.
+Ambiguous requests are refused.
 """
 
 import gzip
@@ -29,9 +29,9 @@ from local_aws.s3 import bodies
 from local_aws.s3 import operations as s3_operations
 from local_aws.validation import mistyped
 
-UNPACKED: Final = 16 * 1024**2  # bytes that a compressed body may have once it is unpacked
+UNPACKED: Final = 16 * 1024**2  # maximum bytes of a decompressed body
 
-# An operation, and the parameters that its address holds
+# An operation, and its parameters in the URL
 Matched = tuple[OperationModel, dict[str, Any]]
 
 
@@ -42,7 +42,7 @@ def drop_controls(request: Request) -> None:
 
 
 def unpack(response: BaseResponse, request: Request) -> None:
-    """Unpack a compressed body, of which moto would unpack any amount."""
+    """Decompress a body with a size limit, which moto lacks."""
     if request.content_encoding != "gzip" or not response.allow_request_decompression:
         return
     try:
@@ -61,15 +61,15 @@ def unpack(response: BaseResponse, request: Request) -> None:
 
 
 def read(service: str, request: Request) -> Matched | None:
-    """The operation that a request asks for; None if it is none.
+    """The operation of a request; None if there is none.
 
-    What moto would fail to read, or read in two ways, is refused, as an unknown operation and a
-    body that is no JSON.
+    Requests that moto cannot parse or would parse ambiguously are refused, such as unknown
+    operations and bodies that are not JSON.
     https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
     """
     model = service_model(service)
     protocol = protocol_of(model, request)
-    # kept from here on, so that nobody takes it for a form, whatever it calls itself
+    # kept as bytes, so that it is never parsed as a form, whatever its content type
     # (but not where it is compressed: moto unpacks it)
     plain = "json" in protocol and not request.headers.get("Content-Encoding")
     body = request.get_data() if plain else b""
@@ -98,7 +98,7 @@ def read(service: str, request: Request) -> Matched | None:
         elif protocol == "query":
             error = AwsError("InvalidAction", "There is no such action")
         else:
-            return None  # moto has addresses of its own, and 404 for what is none
+            return None  # moto has its own URLs, and answers 404 for others
     except ServiceException as found:
         error = found
     except ValueError as found:
@@ -112,7 +112,7 @@ def _read_document(request: Request) -> None:
     """Read the body of an S3 request that uploads no object (`LocalS3Response` detaches those).
 
     Raises:
-        ServiceException: it is larger than any document of S3's, or not the one that was signed.
+        ServiceException: it is larger than any S3 document, or does not match the signature.
     """
     if "_cached_data" in request.__dict__:
         return
@@ -121,12 +121,12 @@ def _read_document(request: Request) -> None:
     bodies.check_hash(request, request.get_data())
 
 
-# Protocols whose operation and parameters are a form's, in the body or in the query string
+# Protocols with operation and parameters in a form, in the body or the query string
 _OF_FORMS: Final = ("query", "ec2")
 
 
 def _refuse_twofold(request: Request) -> None:
-    """Refuse a form of which one reader might take one part, and another reader the other."""
+    """Refuse a form with ambiguous parts."""
     forms = [form for form in (request.args, request.form) if form]
     repeated = [name for form in forms for name, values in form.lists() if len(values) > 1]
     if len(forms) > 1:
@@ -138,7 +138,7 @@ def _refuse_twofold(request: Request) -> None:
 
 
 def _misplaced(content: Any, operation: OperationModel) -> str | None:
-    """What of a body moto would read in place of a parameter from the address or the headers."""
+    """Members of the body that moto would use instead of parameters in URL or headers."""
     if not isinstance(content, dict):
         return None
     for name in sorted(_outside_body(operation.service_model.service_name, operation.name)):
@@ -149,7 +149,7 @@ def _misplaced(content: Any, operation: OperationModel) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _outside_body(service: str, operation: str) -> frozenset[str]:
-    """The names of an operation's parameters that do not stand in its body."""
+    """The names of an operation's parameters that are not in its body."""
     shape = service_model(service).operation_model(operation).input_shape
     if shape is None:
         return frozenset()
@@ -166,9 +166,9 @@ def _outside_body(service: str, operation: str) -> frozenset[str]:
 
 
 def pin_parameters(response: BaseResponse, service: str) -> None:
-    """Let moto read parameters where the protocol has them, and nowhere else.
+    """Make moto read parameters only where the protocol has them.
 
-    moto would also take a JSON body, or the headers, for a query string.
+    moto would also read a JSON body or headers as a query string.
     """
     request = response.normalized_request
     protocol = protocol_of(service_model(service), request)
@@ -179,7 +179,7 @@ def pin_parameters(response: BaseResponse, service: str) -> None:
 
 
 def _in_json(operation: OperationModel) -> Shape | None:
-    """What the body holds, if it is JSON and not the caller's own, in whatever form."""
+    """The decoded body, if it is JSON and not an opaque payload."""
     shape = operation.input_shape
     payload = shape.serialization.get("payload") if shape else None
     if shape is None or payload is None:
@@ -213,7 +213,9 @@ def call_of(
         params=params,
         account=response.current_account,
         region=response.region,
-        partition=get_partition(response.region),  # as S3 reads the region, after its base class
+        partition=get_partition(
+            response.region
+        ),  # like S3, which reads the region after its base class
         method=request.method,
         path=request.path,
     )

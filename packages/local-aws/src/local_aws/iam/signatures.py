@@ -1,10 +1,10 @@
-"""Signatures of requests: read strictly, and verified wherever the secret is known.
+"""Request signatures: parsed strictly, and verified if the secret is known.
 
-The secrets known are those of users' access keys and of roles' sessions, which the local IAM and
-STS issued, and `local_aws.clients.OWNER`'s. Any other access key is the account's administrator's,
-whose secret the local AWS was never told: its signature cannot be verified. So this tells a program
-that it signs wrongly, as AWS would; it is no boundary against code on this machine. Form, date and
-expiry are judged for every key.
+Known secrets are those of users' access keys and roles' sessions, issued by the local IAM and STS,
+and of `local_aws.clients.OWNER`. Any other access key is the account's administrator's, whose
+secret is unknown, so its signature cannot be verified. This detects programs that sign incorrectly,
+as AWS does; it is no security boundary against code on this machine. Format, date and expiry are
+checked for every key.
 
 Signatures are computed by botocore's own signers over the request as it arrived; only those of a
 body's chunks, which botocore never makes, are computed here.
@@ -35,8 +35,8 @@ from moto.s3.utils import bucket_name_from_url
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.clients import Credentials
 
-SKEW = timedelta(minutes=15)  # how far a request's date may be from the time it arrives
-_LONGEST: Final = 604_800  # seconds that a presigned URL may be good for
+SKEW = timedelta(minutes=15)  # maximum clock difference of a request's date
+_LONGEST: Final = 604_800  # maximum validity of a presigned URL in seconds
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _TIMESTAMP: Final = "%Y%m%dT%H%M%SZ"
 _EMPTY: Final = sha256().hexdigest()
@@ -51,13 +51,13 @@ _HASH: Final = re.compile("[0-9a-f]{64}")
 _HEADER_FIELDS: Final = ("Credential", "Signature", "SignedHeaders")
 _QUERY_FIELDS: Final = ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires")
 _OLD_QUERY_FIELDS: Final = ("Signature", "Expires", "AWSAccessKeyId")
-_READ: Final = "local_aws.signed"  # where a request's environ keeps what was read of it
+_READ: Final = "local_aws.signed"  # key of the parsed signature in a request's environ
 _BODY: Final = "local_aws.body_sha256"
 _CHUNKS: Final = "local_aws.chunk_signatures"
 
 
 class SignatureError(AwsError):
-    """What is wrong with how a request is signed.
+    """A request's signature is invalid.
 
     Attributes:
         status: of the HTTP answer.
@@ -70,17 +70,17 @@ class SignatureError(AwsError):
 
 @dataclass(frozen=True)
 class Signed:
-    """How a request says that it is signed.
+    """The parsed signature of a request.
 
     Attributes:
         access_key: the access key ID.
-        signature: as it was sent.
-        token: of the session; None without.
+        signature: the signature as sent.
+        token: the session token, if any.
         scope: the credential's date, region, service and `aws4_request`; empty for version 2.
-        headers: names of the headers that version 4 signed, as they were sent.
-        moment: when it was signed; for version 2 in a query, when it expires.
+        headers: names of the signed headers in version 4, as sent.
+        moment: the time of signing; for version 2 in a query, the expiry.
         in_query: whether it is a presigned URL.
-        expires: how long a presigned URL of version 4 is good for.
+        expires: the validity of a presigned URL of version 4.
     """
 
     access_key: str
@@ -99,15 +99,15 @@ class Signed:
         return f"{self.moment:{_TIMESTAMP}}"
 
     def check(self, request: Request, credentials: Credentials | None, *, unsigned: bool) -> None:
-        """Judge the date and, where the secret is known, the signature.
+        """Check the date and, if the secret is known, the signature.
 
         Args:
-            request: what was signed.
-            credentials: of the access key; None where the secret is not known.
+            request: the signed request.
+            credentials: credentials of the access key; None if the secret is unknown.
             unsigned: whether the operation's body need not be signed.
 
         Raises:
-            SignatureError: it is not yet or no longer good, or not the request's.
+            SignatureError: it is not yet or no longer valid, or does not match the request.
         """
         self._check_time()
         payload = self._payload(request, unsigned)
@@ -155,7 +155,7 @@ class Signed:
         return SignatureError("SignatureDoesNotMatch", words)
 
     def _payload(self, request: Request, unsigned: bool) -> str:
-        """What stands for the body in what was signed; S3 compares it with the body later."""
+        """The signed hash of the body; S3 compares it with the body later."""
         stated = request.headers.get("X-Amz-Content-Sha256")
         if self.service == "s3":
             if self.in_query or not self.scope:
@@ -182,7 +182,7 @@ class Signed:
         return stated or found
 
     def _check_headers(self, request: Request) -> None:
-        """What was not signed could have been added by another."""
+        """Refuse unsigned headers, which others could have added."""
         signed = {environ_key_for_header(name) for name in self.headers}
         missing = {
             name.removeprefix("HTTP_").lower().replace("_", "-")
@@ -224,7 +224,7 @@ def _now() -> datetime:
 
 
 def mismatch(service: str) -> SignatureError:
-    """A signature is not that of what was signed."""
+    """The error of a signature that does not match."""
     more = (
         "Check your key and signing method."
         if service == "s3"
@@ -238,7 +238,7 @@ def mismatch(service: str) -> SignatureError:
 
 
 def keep_body(request: Request) -> None:
-    """Remember a body's hash before moto reads a form of it, which leaves nothing of the bytes."""
+    """Store a body's hash before moto parses a form, which discards the bytes."""
     body = request.__dict__.get("_cached_data")
     if body is None:
         body = request.stream.read()
@@ -247,20 +247,20 @@ def keep_body(request: Request) -> None:
 
 
 def chunk_signatures(request: Request) -> "ChunkSignatures | None":
-    """What verifies the chunks of a request's body; None where nothing has to, or can."""
+    """The verifier of a body's chunks; None if not required or possible."""
     found: ChunkSignatures | None = request.environ.get(_CHUNKS)
     return found
 
 
 def read(request: Request, service: str) -> Signed | None:
-    """How a request is signed; None if it is not.
+    """Parse a request's signature; None if it is unsigned.
 
     Args:
-        request: any.
-        service: its signing name, such as `s3`, which alone knows version 2.
+        request: a request.
+        service: its signing name, such as `s3`, the only service with version 2.
 
     Raises:
-        SignatureError: it says so in no way that AWS reads.
+        SignatureError: the signature is malformed.
     """
     if _READ not in request.environ:
         request.environ[_READ] = _read(request, service)
@@ -515,7 +515,7 @@ def _by_version_2(text: str, request: Request) -> Signed:
 
 @lru_cache(maxsize=1024)
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
-    """The key that version 4 derives of a secret for a day, a region and a service."""
+    """Derive the version 4 signing key from a secret for a day, region and service."""
     key = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         key = _hmac(key, part)
@@ -528,7 +528,7 @@ def _hmac(key: bytes, text: str) -> bytes:
 
 @dataclass
 class _Rebuilt:
-    """A request as botocore's signers want it."""
+    """Convert a request for botocore's signers."""
 
     method: str
     url: str
@@ -546,16 +546,16 @@ class _Headers(dict[str, str]):
 
 
 class _Version4(auth.SigV4Auth):
-    """botocore's signer, over what a request said that it signed."""
+    """botocore's signer, restricted to a request's signed parts."""
 
     def __init__(self, signed: Signed, payload: str) -> None:
         _, region, service, _ = signed.scope or ("",) * 4
-        unused: Any = None  # credentials: the key is derived once, and kept
+        unused: Any = None  # the derived key is cached by credentials
         super().__init__(unused, service, region)
         self._signed, self._payload = signed, payload
 
     def signature_of(self, request: Request, key: bytes) -> str:
-        """The right signature of a request."""
+        """Compute the signature of a request."""
         signed = self._signed
         found = request.environ
         headers = _Headers(
@@ -587,13 +587,13 @@ class _Version4(auth.SigV4Auth):
 
 
 def _path(request: Request, service: str) -> str:
-    """The path as it was sent; S3 signs it decoded and encoded again."""
+    """The path as sent; S3 signs it decoded and re-encoded."""
     path = request.raw_path
     return quote(unquote_to_bytes(path), safe="/~") if service == "s3" else path
 
 
 def _text(value: str) -> str:
-    """A header's value, which WSGI hands on as Latin-1."""
+    """A header's value, which WSGI passes as Latin-1."""
     try:
         return value.encode("latin-1").decode()
     except UnicodeError:
@@ -612,7 +612,7 @@ class _Version2(auth.HmacV1Auth):
 
 
 def _version_2(signed: Signed, request: Request, credentials: Credentials) -> str:
-    """The right signature of a request by version 2."""
+    """Compute the version 2 signature of a request."""
     names = ("content-md5", "content-type")
     headers: Any = HTTPHeaders()
     for name, value in request.headers.items():
@@ -657,18 +657,18 @@ class ChunkSignatures:
         self._scope = f"{signed.stamp}\n{'/'.join(signed.scope)}"
 
     def check(self, digest: str, signature: str) -> None:
-        """The next chunk, by the SHA-256 of its data, in hexadecimal digits.
+        """Verify the next chunk, by the hexadecimal SHA-256 of its data.
 
         Raises:
-            SignatureError: it is not the chunk that was signed.
+            SignatureError: the chunk does not match its signature.
         """
         self._check("AWS4-HMAC-SHA256-PAYLOAD", f"{_EMPTY}\n{digest}", signature)
 
     def check_trailer(self, lines: bytes, signature: str) -> None:
-        """The trailing headers, each of them as `name:value` with a line feed.
+        """Verify the trailing headers, as `name:value` lines.
 
         Raises:
-            SignatureError: they are not those that were signed.
+            SignatureError: the headers do not match their signature.
         """
         self._check("AWS4-HMAC-SHA256-TRAILER", sha256(lines).hexdigest(), signature)
 

@@ -1,4 +1,4 @@
-"""Who wants to see what policies allowed: which part of which policy let which request through."""
+"""Audit log of allowed requests and the policy statements that allowed them."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,13 +11,13 @@ from local_aws.iam.policies import Policy, Request, permissions
 
 @dataclass(frozen=True)
 class Permission:
-    """What allowed a request: an action of a statement.
+    """A statement and action that allowed a request.
 
     Attributes:
-        holder: ARN of the role, or of the bucket, that has the policy.
+        holder: ARN of the policy's role or bucket.
         policy: its name in the role, or its ARN; `trust` and `bucket` for those policies.
         statement: the statement, as JSON with its keys in order.
-        action: one of the statement's, which may have wildcards.
+        action: one of the statement's actions, which may have wildcards.
     """
 
     holder: str
@@ -28,7 +28,7 @@ class Permission:
 
 @dataclass(frozen=True)
 class Allowed:
-    """A request that was allowed, and all that allowed it."""
+    """An allowed request with all permissions that allowed it."""
 
     action: str
     resource: str
@@ -40,7 +40,7 @@ _witnesses: list[set[Allowed]] = []
 
 @contextmanager
 def witnessed() -> Iterator[set[Allowed]]:
-    """Everything that roles and services are allowed while the block runs."""
+    """Record all allowed requests of roles and services while the block runs."""
     seen: set[Allowed] = set()
     _witnesses.append(seen)
     try:
@@ -50,12 +50,11 @@ def witnessed() -> Iterator[set[Allowed]]:
 
 
 def tell(request: Request, policies: Iterable[tuple[str, str, Policy, Request]]) -> None:
-    """Show the witnesses an allowed request.
+    """Record an allowed request.
 
     Args:
-        request: what was allowed.
-        policies: the policies that had a say: holder, name, the policy, and the request as it
-            sees it.
+        request: the allowed request.
+        policies: the evaluated policies: holder, name, policy, and request context.
     """
     if not _witnesses:
         return
@@ -69,5 +68,5 @@ def tell(request: Request, policies: Iterable[tuple[str, str, Policy, Request]])
 
 
 def text_of(statement: Mapping[str, Any]) -> str:
-    """A statement as a `Permission` has it."""
+    """A statement in the form of `Permission.statement`."""
     return json.dumps(statement, sort_keys=True)

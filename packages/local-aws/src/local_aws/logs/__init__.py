@@ -1,1 +1,1 @@
-"""CloudWatch Logs: moto's, with filter patterns that look into JSON, and prefixes of streams."""
+"""CloudWatch Logs: moto's, with JSON filter patterns and prefixes of streams."""

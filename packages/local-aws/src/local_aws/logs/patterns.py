@@ -67,7 +67,7 @@ def _compiled(pattern: str) -> Callable[[str], bool]:
 
 
 def _words(pattern: str) -> Callable[[str], bool]:
-    """All the words, any of those with `?`, none of those with `-`."""
+    """Match all words, any of those with `?`, and none of those with `-`."""
     words: dict[str, list[str]] = {"": [], "?": [], "-": []}
     for sign, quoted, bare in _WORD.findall(pattern):
         words[sign].append(re.sub(r"\\(.)", r"\1", quoted) or bare)
@@ -87,7 +87,7 @@ def _parser() -> Lark:
 
 @v_args(inline=True)
 class _Conditions(Transformer[Any, Match]):
-    """From a parsed pattern to what decides whether an event matches."""
+    """Convert a parsed pattern to a predicate on events."""
 
     def pattern(self, either: Match) -> Match:
         return either

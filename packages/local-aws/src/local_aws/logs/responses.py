@@ -1,4 +1,4 @@
-"""FilterLogEvents by a prefix of the streams' names, and log groups by name or ARN."""
+"""FilterLogEvents with prefixes of stream names, and log groups by name or ARN."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from local_aws.documents import read_json
 
 
 def by_prefix(filter_log_events: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """moto's FilterLogEvents, where a prefix stands for the streams whose names begin with it."""
+    """moto's FilterLogEvents, with support for prefixes of stream names."""
 
     @wraps(filter_log_events)
     def filtered(response: Any) -> Any:
@@ -25,7 +25,9 @@ def by_prefix(filter_log_events: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 )
             group = response.logs_backend.groups.get(response._get_param("logGroupName"))
             names = [name for name in (group.streams if group else ()) if name.startswith(prefix)]
-            asked = read_json(response.body) | {"logStreamNames": names or [""]}  # "" is no stream
+            asked = read_json(response.body) | {
+                "logStreamNames": names or [""]
+            }  # "" matches no stream
             response.body = json.dumps(asked)
         return filter_log_events(response)
 
@@ -33,7 +35,7 @@ def by_prefix(filter_log_events: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def parameter(response: Any, param_name: str, if_none: Any = None) -> Any:
-    """A parameter; the name of a log group also where its identifier is told, by name or ARN."""
+    """A parameter; log groups may also be given by an identifier, a name or ARN."""
     found = BaseResponse._get_param(response, param_name, if_none)
     if param_name != "logGroupName":
         return found

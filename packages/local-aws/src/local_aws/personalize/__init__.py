@@ -1,4 +1,4 @@
-"""Amazon Personalize: datasets, training, recommendations and events, with real models behind.
+"""Amazon Personalize: datasets, training, recommendations and events, with real models.
 
-What AWS does and this does not is refused by name; `docs/personalize-coverage.md` lists it.
+Unimplemented features are refused by name; `docs/personalize-coverage.md` lists it.
 """

@@ -1,8 +1,7 @@
-"""What a job needs before it may touch S3: a role that trusts the service, and a bucket policy.
+"""Checks a job's access to S3: a role that trusts the service, and a bucket policy.
 
-Amazon Personalize reads with the role's permissions, and the bucket's own policy has to let the
-service in as well. The role's permissions are checked by S3 itself, for the calls are signed with
-its credentials.
+Amazon Personalize reads with the role's permissions, and the bucket's policy must allow the service
+as well. S3 itself checks the role's permissions, because the calls are signed with its credentials.
 """
 
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ PRINCIPAL = "personalize.amazonaws.com"
 
 
 class AccessDenied(Exception):
-    """The job may not do what it has to; the text says what is missing."""
+    """The job lacks a permission; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class JobStorage:
 
     Args:
         role_arn: the job's role.
-        job_arn: the job, which is what a policy's aws:SourceArn is compared with.
-        account_id, region: where the job runs.
+        job_arn: the job's ARN, which is compared with aws:SourceArn in policies.
+        account_id, region: the job's account and region.
     """
 
     def __init__(self, role_arn: str, job_arn: str, account_id: str, region: str) -> None:
@@ -68,7 +67,7 @@ class JobStorage:
         """Name and content of the object, or of the objects directly in the folder.
 
         Raises:
-            AccessDenied: the role or the bucket does not allow it, or nothing is there.
+            AccessDenied: the role or the bucket does not allow it, or the object does not exist.
         """
         self._context["s3:prefix"] = place.key
         self._need(place.bucket, "s3:ListBucket", f"arn:aws:s3:::{place.bucket}")
@@ -165,7 +164,7 @@ class JobStorage:
 
 
 def check_role(arn: str, job_arn: str, region: str) -> None:
-    """Make sure that there is such a role and that the service may assume it for this job.
+    """Check that the role exists and that the service may assume it for this job.
 
     Raises:
         InvalidInput: otherwise.

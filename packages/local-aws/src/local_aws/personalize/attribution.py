@@ -1,7 +1,7 @@
-"""Metric attribution: what the events that recommendations brought add up to.
+"""Metric attribution: sums of the events that follow recommendations.
 
-Events from PutEvents and incremental imports are reported to CloudWatch; imports that ask for it
-leave a report in S3.
+Events from PutEvents and incremental imports are reported to CloudWatch; imports can also write a
+report to S3.
 
 https://docs.aws.amazon.com/personalize/latest/dg/measuring-recommendation-impact.html
 """
@@ -25,7 +25,7 @@ from local_aws.personalize.errors import InvalidInput, LimitExceeded
 from local_aws.personalize.resources import Failed, Resource, now, paged
 
 METRICS = 10
-_INTERVAL = 900  # seconds that a row of a report stands for
+_INTERVAL = 900  # seconds covered by a row of a report
 _EXPRESSION: Final = re.compile(
     r"\s*(?:(SAMPLECOUNT)\(\s*\)|SUM\(\s*(Items|Interactions)\.(\w+)\s*\))\s*", re.IGNORECASE
 )
@@ -37,13 +37,13 @@ _HEADER: Final = (
 
 @dataclass(frozen=True)
 class Happened:
-    """An event as metrics see it.
+    """An event with its columns, for metrics.
 
     Attributes:
         event_type, item: names.
         timestamp: seconds since 1970.
-        source: the ARN or the name of what brought it; empty where nothing is known of that.
-        columns: of its row, EVENT_VALUE among them.
+        source: the ARN or name of its source; empty if unknown.
+        columns: the columns of its row, including EVENT_VALUE.
     """
 
     event_type: str
@@ -54,7 +54,7 @@ class Happened:
 
 
 class Attribution(DataJobs):
-    """The part of the control plane that measures."""
+    """Operations of metric attributions."""
 
     def create_metric_attribution(self, params: Params) -> Params:
         """CreateMetricAttribution: one for each group."""
@@ -145,7 +145,7 @@ class Attribution(DataJobs):
                 report(self.account_id, self.region_name, "AWS/Personalize", dimensions, values)
 
     def streamed(self, group: str, checked: list[Params], events: list[Params]) -> None:
-        """Report events from PutEvents; who answered with the recommendation is their source."""
+        """Report events from PutEvents; their source is what answered with the recommendation."""
         self.happened(
             group,
             [
@@ -162,10 +162,10 @@ class Attribution(DataJobs):
         )
 
     def imported(self, job: Resource, dataset: Resource, rows: list[dict[str, Any]]) -> None:
-        """Report what an import of interactions brought.
+        """Report the events of an import of interactions.
 
         Raises:
-            Failed: a report is asked for that cannot be written.
+            Failed: a requested report cannot be written.
         """
         events = [
             Happened(
@@ -208,10 +208,10 @@ class Attribution(DataJobs):
             raise Failed(str(error)) from None
 
     def check_publishing(self, group: str) -> None:
-        """Make sure that a report can be left in S3.
+        """Check that a report can be written to S3.
 
         Raises:
-            InvalidInput: the group's metric attribution says no place for one.
+            InvalidInput: the group's metric attribution has no output location.
         """
         found = self._active(group)
         if not found or not found[0]["metricsOutputConfig"].get("s3DataDestination"):
@@ -227,7 +227,7 @@ class Attribution(DataJobs):
     def _values(
         self, attribution: Resource, events: Iterable[Happened]
     ) -> Iterable[tuple[Params, Happened, float]]:
-        """What each event adds to each metric."""
+        """The contribution of each event to each metric."""
         data = self.data(attribution.group)
         for event in events:
             for metric in attribution.inner:
@@ -241,7 +241,7 @@ class Attribution(DataJobs):
 
 
 def _column(data: GroupData, event: Happened, dataset: str, name: str) -> float | None:
-    """A number of the event's own row, or of its item's."""
+    """A number from the event's row or its item's row."""
     row = event.columns
     if dataset.upper() == "ITEMS":
         table = data.metadata.get("ITEMS")

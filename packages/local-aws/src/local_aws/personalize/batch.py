@@ -36,11 +36,11 @@ _NEEDS = {
 
 
 class BadLine(Exception):
-    """A line of the input that cannot be answered."""
+    """An invalid line of the input."""
 
 
 class Batch(Events):
-    """The part of the control plane that recommends in bulk."""
+    """Operations of batch jobs."""
 
     def create_batch_inference_job(self, params: Params) -> Params:
         """CreateBatchInferenceJob: recommendations for every line of the input."""
@@ -59,7 +59,7 @@ class Batch(Events):
         )
 
     def create_batch_segment_job(self, params: Params) -> Params:
-        """CreateBatchSegmentJob: the users who are likeliest to take an item."""
+        """CreateBatchSegmentJob: the users who are most likely to take an item."""
         version = self.find("solutionVersion", params["solutionVersionArn"], ready=True)
         recipe = catalogue.find(version["recipeArn"])
         if recipe.type != "USER_SEGMENTATION":
@@ -131,7 +131,7 @@ def _limited(params: Params, default: int, most: int) -> int:
 
 
 def _lines(content: bytes, answer: Callable[[Params], Params]) -> bytes:
-    """Answer each line; one that cannot be answered says so in its own place."""
+    """Answer each line; invalid lines get an error in their place."""
     answered = []
     try:
         lines = content.decode("utf-8").split("\n")
@@ -155,7 +155,7 @@ def _lines(content: bytes, answer: Callable[[Params], Params]) -> bytes:
 
 
 def _check(line: Any, need: str) -> None:
-    """Raise BadLine where a line's members are not what they have to be."""
+    """Raise BadLine if a line's members are invalid."""
     if not isinstance(line, dict) or not isinstance(line.get(need), str):
         raise BadLine(f"'{need}' is missing, or is not a string")
     for name in ("userId", "itemId"):
@@ -222,7 +222,7 @@ def _segment(
                 items = items[items >= 0]
             if not len(items):
                 raise BadLine("no such item was in the training data")
-            # of users whose data were deleted, segments have none
+            # segments exclude users whose data were deleted
             allowed = ~np.isin(served.codes.users, list(data.deleted_users))
             if filtered is not None:
                 try:

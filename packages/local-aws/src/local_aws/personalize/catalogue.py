@@ -1,4 +1,4 @@
-"""The recipes that Amazon Personalize offers today, and those it has retired."""
+"""Amazon Personalize's current and retired recipes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,14 +21,14 @@ class Recipe:
         type: USER_PERSONALIZATION, RELATED_ITEMS, PERSONALIZED_RANKING, POPULAR_ITEMS or
             USER_SEGMENTATION.
         description: one line.
-        domain: set for a use case, which is run by a recommender and not by a solution.
+        domain: set for a use case, which belongs to a recommender instead of a solution.
         needs: the parameters that GetRecommendations requires.
-        datasets: the datasets that must hold data.
-        events: event type to the least number of such events that a training needs.
-        learns: event types that it learns from; empty: all.
+        datasets: the datasets that must contain data.
+        events: the minimum number of events for a training, by event type.
+        learns: event types that it is trained on; empty for all.
         exclude: event types whose items a use case never recommends to the user again.
-        scored: whether answers carry scores.
-        hyperparameters: those it knows, with their defaults.
+        scored: whether responses contain scores.
+        hyperparameters: the supported hyperparameters with their defaults.
     """
 
     name: str
@@ -271,11 +271,11 @@ _ABSENT = ("aws-next-best-action", "aws-semantic-similarity")
 
 
 def find(arn: str) -> Recipe:
-    """The recipe of that ARN.
+    """The recipe with this ARN.
 
     Raises:
-        InvalidInput: there is none, it is retired (the text says what replaces it), or the local
-            AWS does not have it.
+        InvalidInput: it does not exist, is retired (the message names the replacement), or is not
+            implemented.
     """
     recipe = RECIPES.get(arn)
     if recipe is not None:
@@ -295,7 +295,7 @@ def require_model(recipe: Recipe) -> None:
     """Refuse a recipe that no installed distribution can train.
 
     Raises:
-        NotImplementedByLocalAws: the text says what to install.
+        NotImplementedByLocalAws: the message says what to install.
     """
     if recipe.name not in plugins.personalize_models():
         raise NotImplementedByLocalAws(

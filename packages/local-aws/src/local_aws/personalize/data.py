@@ -1,7 +1,7 @@
-"""What a dataset group has learned about: interactions and metadata, in columns.
+"""The data of a dataset group: interactions and metadata, in columns.
 
-Users, items and event types have codes that never change while the group lives; the arrays hold
-codes. Reading and writing takes the group's lock.
+Users, items and event types have codes that never change while the group exists; the arrays contain
+codes. Reading and writing require the group's lock.
 """
 
 import bisect
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from local_aws.personalize.schemas import Schema
 
-_HISTORY = 2000  # the newest interactions of a user that a model is shown
+_HISTORY = 2000  # number of newest interactions of a user for a model
 
 
 class Vocabulary:
-    """Strings and their codes, in the order in which they came."""
+    """Strings and their codes, in order of appearance."""
 
     def __init__(self, fold: bool = False) -> None:
         self.names: list[str] = []
@@ -30,7 +30,7 @@ class Vocabulary:
         return len(self.names)
 
     def add(self, name: str) -> int:
-        """The code of `name`, a new one if it is new."""
+        """The code of `name`; a new name gets a new code."""
         key = name.lower() if self._fold else name
         code = self._codes.get(key)
         if code is None:
@@ -45,7 +45,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Events:
-    """Interactions, a row each.
+    """Interactions, one per row.
 
     Attributes:
         user, item: int32 codes.
@@ -66,7 +66,7 @@ class Events:
     def of(
         cls, rows: list[tuple[int, int, int, int, float]], context: dict[str, list[Any]]
     ) -> "Events":
-        """From rows of (user, item, timestamp, event type, event value)."""
+        """Build from rows of (user, item, timestamp, event type, event value)."""
         columns = list(zip(*rows, strict=True)) if rows else [()] * 5
         return cls(
             np.array(columns[0], np.int32),
@@ -81,7 +81,7 @@ class Events:
         return len(self.user)
 
     def joined(self, other: "Events") -> "Events":
-        """These and the `other` ones, in that order."""
+        """Concatenate with `other`."""
         names = list(self.context) + [n for n in other.context if n not in self.context]
         return Events(
             np.concatenate([self.user, other.user]),
@@ -97,7 +97,7 @@ class Events:
         )
 
     def sorted(self) -> "Events":
-        """By user, then by time, equal times in the order they came."""
+        """Sort by user, then by time; equal times keep their order."""
         return self.take(np.lexsort((self.timestamp, self.user)))
 
     def take(self, rows: NDArray[Any]) -> "Events":
@@ -113,7 +113,7 @@ class Events:
 
 
 class _Streamed(NamedTuple):
-    """An event as PutEvents brought it; of those that came again, trainings see none."""
+    """An event from PutEvents; repeated ones are excluded from trainings."""
 
     timestamp: int
     item: int
@@ -124,7 +124,7 @@ class _Streamed(NamedTuple):
 
 
 class Interactions:
-    """Imported interactions, and those that PutEvents brought since."""
+    """Imported interactions, and later ones from PutEvents."""
 
     def __init__(self) -> None:
         self.bulk = Events.of([], {})
@@ -133,14 +133,14 @@ class Interactions:
         self.streamed_count = 0
 
     def replace(self, events: Events) -> None:
-        """Take `events` as all that was imported."""
+        """Replace the imported interactions by `events`."""
         self.bulk = events.sorted()
         users = int(self.bulk.user.max()) + 1 if len(events) else 0
         counts = np.bincount(self.bulk.user, minlength=users)
         self._starts = np.concatenate([[0], np.cumsum(counts)])
 
     def append(self, events: Events) -> None:
-        """Take `events` as well."""
+        """Add `events`."""
         self.replace(self.bulk.joined(events))
 
     def put(
@@ -153,14 +153,14 @@ class Interactions:
         context: dict[str, Any],
         again: bool = False,
     ) -> None:
-        """One event as it happens; it stays when imports replace the rest."""
+        """Add a streamed event, which is kept when imports replace the rest."""
         rows = self._streamed.setdefault(user, [])
         event = _Streamed(timestamp, item, event_type, value, context, again)
         bisect.insort(rows, event, key=lambda row: row.timestamp)
         self.streamed_count += 1
 
     def move(self, user: int, to: int) -> None:
-        """Give the streamed events of `user` to another, who turned out to be the same person."""
+        """Move the streamed events of `user` to another id of the same person."""
         for event in self._streamed.pop(user, []):
             self.streamed_count -= 1
             self.put(
@@ -194,7 +194,7 @@ class Interactions:
         return Events(np.full(len(item), user, np.int32), item, timestamp, kind, value)
 
     def forget(self, users: set[int]) -> int:
-        """Delete all interactions of users; how many they were."""
+        """Delete all interactions of users; returns their number."""
         before = len(self.bulk) + self.streamed_count
         self.replace(self.bulk.take(np.flatnonzero(~np.isin(self.bulk.user, list(users)))))
         for user in users:
@@ -202,12 +202,12 @@ class Interactions:
         return before - len(self.bulk) - self.streamed_count
 
     def all(self) -> Events:
-        """Everything that a training may see, sorted by user and time."""
+        """All interactions for a training, sorted by user and time."""
         new = self.streamed()
         return self.bulk.joined(new).sorted() if len(new) else self.bulk
 
     def streamed(self) -> Events:
-        """What PutEvents brought, without what came again."""
+        """Interactions from PutEvents, without repeated ones."""
         rows, contexts = [], []
         for user, streamed in self._streamed.items():
             for event in streamed:
@@ -239,7 +239,7 @@ class Metadata:
         self._values: dict[str, dict[str, NDArray[np.int64]]] = {}
 
     def put(self, rows: Iterable[tuple[int, dict[str, Any]]], streamed: bool = False) -> None:
-        """Add rows; one whose id is there replaces it."""
+        """Add rows; existing ids are replaced."""
         new = dict(rows)
         self.rows.update(new)
         if streamed:
@@ -250,7 +250,7 @@ class Metadata:
         self._values.clear()
 
     def remove(self, codes: set[int] | None = None) -> int:
-        """Remove the rows of these codes, or all; how many they were."""
+        """Remove the rows with these codes, or all; returns their number."""
         gone = set(self.rows) if codes is None else codes & self.rows.keys()
         for code in gone:
             del self.rows[code]
@@ -259,7 +259,7 @@ class Metadata:
         return len(gone)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
-        """A number column over all codes, NaN where there is none."""
+        """A numeric column by code, NaN where missing."""
         column = self._numbers.get(name)
         if column is None or len(column) < len(self._ids):
             column = np.full(len(self._ids), np.nan)
@@ -270,7 +270,7 @@ class Metadata:
         return column
 
     def having(self, name: str, value: str) -> NDArray[np.int64]:
-        """The codes of the rows whose column `name` holds `value`."""
+        """The codes of the rows whose column `name` contains `value`."""
         if name not in self._values:
             field = self.schema.field(name)
             found: dict[str, list[int]] = {}
@@ -281,7 +281,7 @@ class Metadata:
         return self._values[name].get(value, np.zeros(0, np.int64))
 
     def present(self, name: str) -> NDArray[np.int64]:
-        """The codes of the rows that have any value in column `name`."""
+        """The codes of the rows with any value in column `name`."""
         return np.array([c for c, row in self.rows.items() if row.get(name) is not None], np.int64)
 
 
@@ -308,7 +308,7 @@ class GroupData:
         self.deleted_users: set[int] = set()
 
     def open(self, schema: Schema) -> None:
-        """Make room for a dataset of `schema`, or give the one that is there a new schema."""
+        """Create a dataset with `schema`, or change an existing one's schema."""
         with self.lock:
             if schema.dataset_type == "INTERACTIONS":
                 self.interactions_schema = schema
@@ -323,7 +323,7 @@ class GroupData:
             self.metadata[schema.dataset_type] = table
 
     def drop(self, dataset_type: str) -> None:
-        """Forget a dataset."""
+        """Delete a dataset."""
         with self.lock:
             if dataset_type == "INTERACTIONS":
                 self.interactions = self.interactions_schema = None
@@ -331,7 +331,7 @@ class GroupData:
                 self.metadata.pop(dataset_type, None)
 
     def schema(self, dataset_type: str) -> Schema | None:
-        """The schema of the dataset of that type, None where there is no dataset."""
+        """The schema of the dataset of this type; None without one."""
         if dataset_type == "INTERACTIONS":
             return self.interactions_schema
         table = self.metadata.get(dataset_type)
@@ -340,13 +340,13 @@ class GroupData:
     def load(
         self, dataset_type: str, rows: list[dict[str, Any]], full: bool, streamed: bool = False
     ) -> None:
-        """Take checked rows of an import, instead of (`full`) or besides those already there.
+        """Store validated rows of an import, replacing existing rows (`full`) or adding to them.
 
         Args:
-            dataset_type: whose rows.
+            dataset_type: the dataset's type.
             rows: values by field name.
-            full: whether those that are there go.
-            streamed: whether they came one by one, by PutItems or PutUsers.
+            full: whether existing rows are replaced.
+            streamed: whether they come from PutItems or PutUsers.
         """
         with self.lock:
             if dataset_type == "INTERACTIONS":
@@ -365,8 +365,8 @@ class GroupData:
         """The rows of a dataset, values by field name.
 
         Args:
-            dataset_type: whose rows.
-            mode: BULK for those of imports, PUT for those that came one by one, or ALL.
+            dataset_type: the dataset's type.
+            mode: BULK for imported rows, PUT for streamed rows, or ALL.
         """
         with self.lock:
             if dataset_type == "INTERACTIONS":
@@ -401,7 +401,7 @@ class GroupData:
         ]
 
     def forget(self, users: Iterable[str]) -> int:
-        """Delete all that is known of users; the number of records that were."""
+        """Delete all data of users; returns the number of deleted records."""
         with self.lock:
             codes = {code for user in users if (code := self.users.find(user)) >= 0}
             deleted = self.interactions.forget(codes) if self.interactions else 0
@@ -445,10 +445,10 @@ class GroupData:
         context: dict[str, Any],
         event_id: str | None = None,
     ) -> None:
-        """Take one streamed event.
+        """Store one streamed event.
 
-        Until a session has a user its id stands for one; then its events become that user's. An
-        event whose id came before is no part of trainings.
+        The session's id is used until its user is known; then its events become the user's. Events
+        with a repeated id are excluded from trainings.
         """
         with self.lock:
             assert self.interactions is not None

@@ -18,7 +18,7 @@ from local_aws.personalize.schemas import Schema
 
 
 class DataJobs(Batch):
-    """The part of the control plane that gives data back, and forgets it."""
+    """Operations of data export and deletion jobs."""
 
     def create_dataset_export_job(self, params: Params) -> Params:
         """CreateDatasetExportJob: a dataset's records as CSV into S3."""
@@ -50,7 +50,7 @@ class DataJobs(Batch):
         return {"datasetExportJobArn": arn}
 
     def create_data_deletion_job(self, params: Params) -> Params:
-        """CreateDataDeletionJob: all that is known of users whose ids a CSV file lists."""
+        """CreateDataDeletionJob: delete all data of the users in a CSV file."""
         group = self.find("datasetGroup", params["datasetGroupArn"], ready=True)
         source = Place.of(params["dataSource"].get("dataLocation") or "")
         arn = self.arn_of("dataDeletionJob", params["jobName"])
@@ -76,7 +76,7 @@ class DataJobs(Batch):
 
 
 def _table(schema: Schema, records: Iterable[dict[str, Any]]) -> bytes:
-    """Records as a CSV file; of those that are the same in all fields, one."""
+    """Format distinct records as a CSV file."""
     names = [field.name for field in schema.fields]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

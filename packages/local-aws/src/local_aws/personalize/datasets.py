@@ -21,14 +21,14 @@ Params = dict[str, Any]
 
 
 class Datasets(Registry):
-    """The part of the control plane that holds data."""
+    """Operations of dataset groups and their data."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._sources: dict[str, str] = {}
 
     def data(self, group: str) -> GroupData:
-        """The data of the dataset group with that ARN."""
+        """The data of the dataset group with this ARN."""
         inner = self.find("datasetGroup", group).inner
         assert isinstance(inner, GroupData)
         return inner
@@ -48,7 +48,7 @@ class Datasets(Registry):
         return {"datasetGroupArn": arn, **given(params, ("domain",))}
 
     def delete_dataset_group(self, params: Params) -> None:
-        """DeleteDatasetGroup: of an empty one."""
+        """DeleteDatasetGroup: the group must be empty."""
         group = self.find("datasetGroup", params["datasetGroupArn"])
         of_group = {"datasetGroupArn": group.arn}
         with self.lock:
@@ -65,7 +65,7 @@ class Datasets(Registry):
             self.delete(group, lambda: self._drop(self.all("dataDeletionJob", **of_group)))
 
     def _drop(self, jobs: list[Resource]) -> None:
-        """Forget jobs of what is deleted."""
+        """Delete the jobs of a deleted resource."""
         with self.lock:
             for job in jobs:
                 self.resources.pop(job.arn, None)
@@ -82,7 +82,7 @@ class Datasets(Registry):
         return {"schemaArn": arn}
 
     def delete_schema(self, params: Params) -> None:
-        """DeleteSchema: of one that no dataset uses. It is gone at once."""
+        """DeleteSchema: it must be unused; it is deleted at once."""
         schema = self.find("schema", params["schemaArn"])
         with self.lock:
             self.unused(schema, self.all("dataset", schemaArn=schema.arn))
@@ -128,7 +128,7 @@ class Datasets(Registry):
         return parsed
 
     def update_dataset(self, params: Params) -> Params:
-        """UpdateDataset: a schema that has the old fields, and new ones that may be null."""
+        """UpdateDataset: the schema must keep the old fields; new ones must be nullable."""
         dataset = self.find("dataset", params["datasetArn"], ready=True)
         group = self.find("datasetGroup", dataset.group)
         new = self._schema_for(params["schemaArn"], dataset["datasetType"], group)
@@ -154,7 +154,7 @@ class Datasets(Registry):
         return {"datasetArn": dataset.arn}
 
     def delete_dataset(self, params: Params) -> None:
-        """DeleteDataset: with its data, when nothing reads or fills it."""
+        """DeleteDataset: with its data; no job may be using it."""
         dataset = self.find("dataset", params["datasetArn"])
         group, kind = dataset.group, dataset["datasetType"]
         with self.lock:
@@ -228,21 +228,21 @@ class Datasets(Registry):
         data.load(kind, rows, full)
         if kind == "INTERACTIONS":
             self.imported(job, dataset, rows)
-        if told:  # the API has no other member for what a job has to say
+        if told:  # the API has no other member for a job's messages
             job.attributes["failureReason"] = f"Imported, with warnings: {' '.join(told)}"
 
     def imported(self, job: Resource, dataset: Resource, rows: list[Params]) -> None:
         """Called when interactions have been imported."""
 
     def check_publishing(self, group: str) -> None:
-        """Called when an import is to leave a report; raises why it cannot."""
+        """Called for an import with a report; raises if the report is impossible."""
 
     def source_of(self, recommendation_id: str) -> str:
-        """The ARN of what answered with that id; empty where none is remembered."""
+        """The ARN of the campaign or recommender of an answer; empty if unknown."""
         return self._sources.get(recommendation_id, "")
 
     def remember_source(self, recommendation_id: str, arn: str) -> None:
-        """Keep who answered, for events that name the answer."""
+        """Record the source of an answer, for events that refer to it."""
         with self.lock:
             self._sources[recommendation_id] = arn
             while len(self._sources) > _REMEMBERED:
@@ -268,7 +268,7 @@ class Datasets(Registry):
         return {"eventTrackerArn": arn, "trackingId": tracking}
 
     def delete_event_tracker(self, params: Params) -> None:
-        """DeleteEventTracker: the events it brought stay."""
+        """DeleteEventTracker: its events are kept."""
         self.delete(self.find("eventTracker", params["eventTrackerArn"]))
 
     def create_filter(self, params: Params) -> Params:
@@ -303,7 +303,7 @@ class Datasets(Registry):
 
 
 def enough_users(active: int, users: int) -> None:
-    """Make sure that enough users have enough interactions.
+    """Check that enough users have enough interactions.
 
     Raises:
         Failed: otherwise.
@@ -316,7 +316,7 @@ def enough_users(active: int, users: int) -> None:
 
 
 def given(params: Params, names: tuple[str, ...]) -> Params:
-    """Those of the parameters that are there."""
+    """The given parameters."""
     return {name: params[name] for name in names if params.get(name) is not None}
 
 

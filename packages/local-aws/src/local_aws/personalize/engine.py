@@ -1,4 +1,4 @@
-"""Models run as processes of their own: one to train a version, one for each that is served.
+"""Runs models in separate processes: one per training, one per served version.
 
 The programs are plug-ins; docs/plugins.md describes a version's folder, the two commands and the
 requests.
@@ -29,16 +29,16 @@ _READY = 120.0
 
 
 class TrainingFailed(Exception):
-    """The recipe could not learn; the text says why."""
+    """Training failed; the message says why."""
 
 
 class ModelFailed(Exception):
-    """The model's process did not answer, or answered with an error."""
+    """The model's process did not respond, or responded with an error."""
 
 
 @dataclass(frozen=True)
 class Codes:
-    """How a trained version's codes relate to those of its dataset group.
+    """Maps a trained version's codes to those of its dataset group.
 
     Attributes:
         users, items, event_types: the group's code of each code of the version.
@@ -58,7 +58,7 @@ class Codes:
             object.__setattr__(self, f"_{name}", back)
 
     def local(self, kind: str, codes: NDArray[Any]) -> NDArray[np.int64]:
-        """The version's codes for the group's, −1 where the version does not know them."""
+        """The version's codes for the group's codes, −1 if unknown."""
         back: NDArray[np.int64] = getattr(self, f"_{kind}")
         known = (codes >= 0) & (codes < len(back))
         local = np.full(len(codes), -1, np.int64)
@@ -66,7 +66,7 @@ class Codes:
         return local
 
     def local_one(self, kind: str, code: int) -> int:
-        """The version's code for one of the group's."""
+        """The version's code for one of the group's codes."""
         back: NDArray[np.int64] = getattr(self, f"_{kind}")
         return int(back[code]) if 0 <= code < len(back) else -1
 
@@ -78,19 +78,19 @@ def export(
     config: dict[str, Any],
     folder: Path,
 ) -> Codes:
-    """Write what a training needs into `folder`.
+    """Write the training data to `folder`.
 
     Args:
         data: the group's data.
-        events: the interactions to learn from, sorted by user and time.
-        excluded: columns to leave out, by dataset type.
-        config: becomes config.json.
-        folder: the version's folder, new.
+        events: the interactions to train on, sorted by user and time.
+        excluded: columns to exclude, by dataset type.
+        config: the content of config.json.
+        folder: the version's new folder.
     """
     tables = data.metadata
     users = _known(events.user, tables.get("USERS"))
     items = _known(events.item, tables.get("ITEMS"))
-    # those of items that are never recommended again may come after the training
+    # events of permanently excluded items may come after the training
     excluded_types = [data.event_types.add(name) for name in config["exclude_event_types"]]
     kinds = np.union1d(events.event_type[events.event_type >= 0], excluded_types).astype(np.int64)
     codes = Codes(users, items, kinds, config)
@@ -156,7 +156,7 @@ def _start(command: str, folder: Path, **streams: Any) -> Child:
     return Child(
         [*program, command, str(folder)],
         env={
-            "AWS_ENDPOINT_URL": NOWHERE,  # a model has nothing to ask of AWS
+            "AWS_ENDPOINT_URL": NOWHERE,  # a model makes no calls to AWS
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
@@ -177,10 +177,10 @@ class Training:
         self._child = _start("train", folder, stdout=self._log, stderr=subprocess.STDOUT)
 
     def result(self) -> dict[str, Any]:
-        """Wait for the end; what the recipe reports.
+        """Wait for the end; returns the recipe's report.
 
         Raises:
-            TrainingFailed: it did not end well.
+            TrainingFailed: the training failed.
         """
         status = self._child.wait()
         self._log.close()
@@ -201,7 +201,7 @@ class Training:
 
 
 class Served:
-    """A trained version that answers. Safe to ask from several threads, one is answered at a time.
+    """A served version. It is thread-safe and answers one request at a time.
 
     Raises:
         ModelFailed: it does not start.
@@ -240,13 +240,13 @@ class Served:
         return child
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send a request, wait for its answer.
+        """Send a request and wait for the response.
 
-        A process that has died is started again, as AWS replaces a machine; asking changes
-        nothing, so the request is repeated.
+        A crashed process is restarted, as AWS replaces a machine; requests have no side effects, so
+        the request is repeated.
 
         Raises:
-            ModelFailed: it answers with an error, or is gone.
+            ModelFailed: it responds with an error, or has ended.
         """
         line = json.dumps(request).encode() + b"\n"
         with self._asking:
@@ -259,14 +259,14 @@ class Served:
         return answer
 
     def _exchange(self, line: bytes) -> bytes:
-        """The process's answer; nothing if it is gone."""
+        """The process's response; empty if it has ended."""
         stdin, stdout = self._child.popen.stdin, self._child.popen.stdout
         assert stdin is not None and stdout is not None
         with suppress(OSError, ValueError):
             stdin.write(line)
             stdin.flush()
             answered: bytes = stdout.readline()
-            return answered if answered.endswith(b"\n") else b""  # it died in the middle
+            return answered if answered.endswith(b"\n") else b""  # it crashed meanwhile
         return b""
 
     def _restart(self) -> bool:
@@ -278,7 +278,7 @@ class Served:
             return True
 
     def retire(self) -> None:
-        """End the process after the last call; the caller sees to it that no other begins."""
+        """End the process after the last call; the caller must start no further calls."""
         self.calls.drain()
         self.close()
 
@@ -292,21 +292,21 @@ class Served:
 def _end(child: Child) -> None:
     child.kill()
     for stream in (child.popen.stdin, child.popen.stdout):
-        with suppress(OSError):  # the pipe's reader is gone, which is what was wanted
+        with suppress(OSError):  # the pipe's reader has ended, as intended
             if stream is not None:
                 stream.close()
 
 
 def array(values: NDArray[Any], kind: str) -> str:
-    """An array as a request carries it."""
+    """Encode an array for a request."""
     return base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode()
 
 
 def bits(mask: NDArray[np.bool_]) -> str:
-    """A mask as a request carries it."""
+    """Encode a mask for a request."""
     return base64.b64encode(np.packbits(mask).tobytes()).decode()
 
 
 def listed(codes: Iterable[int], names: list[str], forward: NDArray[np.int64]) -> list[str]:
-    """The ids that a version's codes stand for."""
+    """The ids of a version's codes."""
     return [names[forward[code]] for code in codes]

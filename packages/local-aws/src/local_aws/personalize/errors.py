@@ -4,13 +4,13 @@ from moto.core.exceptions import ServiceException
 
 
 class InvalidInput(ServiceException):
-    """The request, or what it refers to, is not usable."""
+    """The request, or something it refers to, is invalid."""
 
     code = "InvalidInputException"
 
 
 class NotFound(ServiceException):
-    """There is no resource of that ARN."""
+    """The resource does not exist."""
 
     code = "ResourceNotFoundException"
 
@@ -28,7 +28,7 @@ class AlreadyExists(ServiceException):
 
 
 class InUse(ServiceException):
-    """Something else is going on with the resource, or depends on it."""
+    """The resource is being changed, or others depend on it."""
 
     code = "ResourceInUseException"
 
@@ -40,7 +40,7 @@ class LimitExceeded(ServiceException):
 
 
 class InvalidNextToken(ServiceException):
-    """The token did not come from the call before."""
+    """The token is not from the previous call."""
 
     code = "InvalidNextTokenException"
 

@@ -1,4 +1,4 @@
-"""Amazon Personalize Events: what happens now counts in the very next answer."""
+"""Amazon Personalize Events: events take effect in the next answer."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ class Events(Runtime):
     """Amazon Personalize Events."""
 
     def put_events(self, params: Params) -> None:
-        """PutEvents: all events of the call are checked before any is kept."""
+        """PutEvents: all events of the call are validated before any is stored."""
         trackers = self.all("eventTracker", trackingId=params["trackingId"])
         if not trackers or trackers[0].status != "ACTIVE":
             raise InvalidInput(f"There is no ACTIVE event tracker with id {params['trackingId']}.")
@@ -38,7 +38,7 @@ class Events(Runtime):
         self.streamed(trackers[0].group, checked, params["eventList"])
 
     def streamed(self, group: str, checked: list[Params], events: list[Params]) -> None:
-        """Called when events have come."""
+        """Called when events were received."""
 
     def put_items(self, params: Params) -> None:
         """PutItems: metadata of up to ten items, new or known."""
@@ -87,7 +87,7 @@ def _event(position: int, event: Params, session: str, schema: Schema, wrong: li
             value = importing.value(Field("EVENT_VALUE", "float"), value)
         except ValueError as error:
             wrong.append(f"{where}: eventValue {error}")
-    # a SESSION_ID of the schema is the call's, which AWS is on record with filling in
+    # AWS fills a SESSION_ID of the schema from the call
     context = _row(schema.metadata, {"SESSIONID": session, **values}, where, wrong)
     known = {_plain(field.name) for field in schema.fields} | _OWN
     wrong += [

@@ -1,4 +1,4 @@
-"""Filters: the expression language, the rules that its meaning obeys, and its evaluation."""
+"""Filters: the expression language, its semantics, and its evaluation."""
 
 import operator
 import re
@@ -18,7 +18,7 @@ from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.schemas import Field, Schema
 
 Mask = NDArray[np.bool_]
-_RECENT = 100  # interactions of a user that a filter sees, for each event type
+_RECENT = 100  # number of interactions per user and event type that a filter considers
 _FIELDS = 10  # distinct fields of one filter
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -80,7 +80,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Expression:
-    """One part of a filter: any of `either`, each of which is all of its conditions."""
+    """One part of a filter: a disjunction of conjunctions."""
 
     include: bool
     target: str
@@ -88,7 +88,7 @@ class Expression:
     when: tuple[Condition, ...]
 
     def conditions(self) -> Iterator[Condition]:
-        """All of them, those of the IF included."""
+        """All conditions, including those of the IF."""
         for both in self.either:
             yield from both
         yield from self.when
@@ -158,11 +158,11 @@ class Filter:
 
     Args:
         text: the expression.
-        schema: gives the schema of a dataset type, None where the group has no such dataset.
-        prefix: stands before `text`; positions count from the beginning of `text`.
+        schema: returns the schema of a dataset type, None if the group has no such dataset.
+        prefix: prepended to `text`; positions count from the beginning of `text`.
 
     Raises:
-        InvalidInput: it is not valid; the text names the character (from 1) where it goes wrong.
+        InvalidInput: it is invalid; the message names the position of the error (from 1).
     """
 
     def __init__(self, text: str, schema: Callable[[str], Schema | None], prefix: str = "") -> None:
@@ -294,7 +294,7 @@ class Filter:
         return field
 
     def bind(self, given: Mapping[str, str]) -> dict[str, list[Any]]:
-        """The values of the parameters, as GetRecommendations is given them.
+        """Parse the values of the parameters of a GetRecommendations request.
 
         Raises:
             InvalidInput: one is missing, unknown, or not of its field's type.
@@ -313,7 +313,7 @@ class Filter:
     def allow(
         self, data: GroupData, values: Mapping[str, list[Any]], user: int = -1, item: int = -1
     ) -> Mask:
-        """Which codes of the group's items (or users, by target) pass.
+        """A mask of the group's items (or users, by target) that pass.
 
         Args:
             data: the group's data.
@@ -321,8 +321,8 @@ class Filter:
             user: the current user's code, −1 for an unknown one.
             item: the current item's code.
 
-        Expressions that INCLUDE are united, so are those that EXCLUDE, and what is excluded is
-        taken from what is included. An expression whose IF does not hold has no part in it.
+        INCLUDE expressions are combined by union, and so are EXCLUDE expressions, whose result is
+        removed. Expressions whose IF is false are ignored.
         """
         ask = _Asker(data, values, user, item, self.target)
         included: Mask | None = None
@@ -341,7 +341,7 @@ class Filter:
 
 
 class _Asker:
-    """Answers the conditions of one request."""
+    """Evaluates the conditions of one request."""
 
     def __init__(
         self, data: GroupData, values: Mapping[str, list[Any]], user: int, item: int, target: str
@@ -354,7 +354,7 @@ class _Asker:
         self.size = len(data.items if target == "ITEMID" else data.users)
 
     def mask(self, condition: Condition) -> Mask:
-        """Which codes the condition holds for."""
+        """A mask of the codes for which the condition is true."""
         wanted = self._wanted(condition)
         if condition.name.dataset == "interactions":
             return self._interacted(condition.operator, wanted)
@@ -377,7 +377,7 @@ class _Asker:
         return known & ~inside if condition.operator == "NOT IN" else inside
 
     def holds(self, condition: Condition) -> bool:
-        """Whether the condition holds for the current user; never, if she is unknown."""
+        """Whether the condition is true for the current user; false for an unknown user."""
         table = self._data.metadata.get("USERS")
         field = table.schema.field(condition.name.field) if table else None
         row = table.rows.get(self._user) if table else None

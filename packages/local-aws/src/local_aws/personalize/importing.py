@@ -1,10 +1,10 @@
 """Bulk import: CSV files, checked line by line against the dataset's schema.
 
-The guide says that data must match the schema, and AWS has an error for data that does not; yet
-imports are on record that AWS took with a few values of metadata that do not. So a value of a
-metadata field that is none of its type, or empty where the schema does not allow null, is taken as
-missing, as long as few rows have one; so are other spellings of columns, and columns that the
-schema does not have. The job tells of it.
+According to the guide, data must match the schema, and AWS has an error for data that do not; but
+AWS is known to accept imports with a few invalid metadata values. So a metadata value of the wrong
+type, or an empty one where the schema does not allow null, is treated as missing if few rows have
+one. Different spellings of columns and columns outside of the schema are accepted. The job reports
+all of this.
 """
 
 import csv
@@ -22,9 +22,9 @@ _ID, _CATEGORICAL, _TEXTUAL = 256, 1000, 20_000
 _WHOLE = re.compile(r" *[-+]?\d+ *", re.ASCII)
 _NUMBER = re.compile(r" *[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)? *", re.ASCII)
 _LARGEST_FLOAT = 3.4028234663852886e38
-_LONGEST = 1000  # digits of a whole number
+_LONGEST = 1000  # maximum digits of an integer
 _MILLISECONDS = 100_000_000_000  # as seconds: the year 5138
-_TOLERATED = 0.01  # share of rows; where AWS's own tolerance ends is not known
+_TOLERATED = 0.01  # share of rows; AWS's own limit is unknown
 NONCONFORMING = (
     "Input csv has rows that do not conform to the dataset schema. Please ensure all required data "
     "fields are present and that they are of the type specified in the schema."
@@ -32,19 +32,19 @@ NONCONFORMING = (
 
 
 class BadData(Exception):
-    """The file cannot be imported; the text says where and why."""
+    """The file cannot be imported; the message says where and why."""
 
 
 @dataclass
 class _Findings:
-    """What is wrong with the rows of all files.
+    """The problems of the rows of all files.
 
     Attributes:
-        hard: rows that keep the data from being imported.
-        soft: rows with values that can be taken as missing.
-        early: rows that were created before 1970.
-        shown: the first of them in words, hard and soft ones.
-        columns: what is wrong with headers, and does no harm.
+        hard: rows that prevent the import.
+        soft: rows with values that can be treated as missing.
+        early: rows created before 1970.
+        shown: messages of the first ones, hard and soft.
+        columns: harmless problems of headers.
     """
 
     hard: int = 0
@@ -68,14 +68,14 @@ def read(files: list[tuple[str, bytes]], schema: Schema) -> tuple[list[dict[str,
     """The rows of all files, values by field name in their Python types, None for null.
 
     Args:
-        files: name and content of each.
-        schema: what the columns must be.
+        files: name and content of each file.
+        schema: the dataset's schema.
 
     Returns:
-        The rows, and what the job has to tell of them.
+        The rows, and the job's message about them.
 
     Raises:
-        BadData: everything that is wrong, with file, line and field.
+        BadData: lists all problems with file, line and field.
     """
     rows: list[dict[str, Any]] = []
     found = _Findings()
@@ -181,7 +181,7 @@ def _check_header(name: str, header: list[str], schema: Schema, found: _Findings
 
 
 def _reader(field: Field, schema: Schema) -> Any:
-    """A function from a cell's text to its value; it raises ValueError with the reason."""
+    """The parser of a cell's text, which raises ValueError with the reason."""
     required = field not in schema.metadata and not field.nullable
 
     def convert(text: str) -> Any:
@@ -197,10 +197,10 @@ def _reader(field: Field, schema: Schema) -> Any:
 
 
 def value(field: Field, text: Any) -> Any:
-    """`text` as a value of `field`.
+    """Parse `text` as a value of `field`.
 
     Raises:
-        ValueError: the reason why it is none.
+        ValueError: contains the reason.
     """
     if field.type == "string":
         return _string(field, text)
@@ -222,7 +222,7 @@ def value(field: Field, text: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a number, or a text that all programs read as the same number."""
+    """Whether it is a number, or a string that all programs parse as the same number."""
     if isinstance(value, str):
         return _NUMBER.fullmatch(value) is not None
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""The backend: everything that Amazon Personalize does here, for one account in one region."""
+"""Amazon Personalize's backend for one account and region."""
 
 from local_aws.personalize import catalogue
 from local_aws.personalize.attribution import Attribution
@@ -10,8 +10,8 @@ from local_aws.personalize.resources import KINDS, TAGS, Resource, paged
 class PersonalizeBackend(Attribution):
     """Control plane, runtime and events.
 
-    A public method is an operation, named in snake case; it takes the request's parameters and
-    returns the answer, both with AWS's names.
+    Public methods are operations in snake case, from the request's parameters to the response, both
+    with AWS's names.
     """
 
     def describe(self, kind: str, params: Params) -> Params:
@@ -24,9 +24,9 @@ class PersonalizeBackend(Attribution):
         return {described.name: answer}
 
     def list_recipes(self, params: Params) -> Params:
-        """ListRecipes: of one domain, or all of them, by name.
+        """ListRecipes: of one domain or all, by name.
 
-        Of a domain, AWS is on record with a token after all of its recipes: a last page is empty.
+        For a domain, AWS returns a token after all recipes, so the last page is empty.
         """
         domain = params.get("domain")
         recipes = [r.describe() for r in catalogue.RECIPES.values() if domain in (None, r.domain)]
@@ -81,7 +81,7 @@ class PersonalizeBackend(Attribution):
         resource.tags = tags
 
     def untag_resource(self, params: Params) -> None:
-        """UntagResource: keys that are not there do no harm."""
+        """UntagResource: unknown keys are ignored."""
         resource = self._tagged(params["resourceArn"])
         for key in params["tagKeys"]:
             resource.tags.pop(key, None)

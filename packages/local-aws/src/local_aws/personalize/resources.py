@@ -1,4 +1,4 @@
-"""What the control plane keeps: named resources, their states, and the work between two states."""
+"""Named resources of the control plane, their states, and transitions between states."""
 
 import contextlib
 import logging
@@ -17,19 +17,19 @@ from local_aws.servicequotas.models import applied
 
 log = logging.getLogger("local_aws.personalize")
 _PAGE = 100
-_DELETION = 0.5  # seconds that what is being deleted waits for a Describe to see it
+_DELETION = 0.5  # seconds that a deletion waits to be seen by a Describe
 TAGS = 50
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A sort of resource, and what the API calls it.
+    """A resource type and its names in the API.
 
     Attributes:
-        name: the member of a Describe answer that holds one.
-        plural: the member of a List answer that holds many.
-        path: the first part of its ARN's resource.
-        parent: the parameter by which List narrows down.
+        name: the member of a Describe response.
+        plural: the member of a List response.
+        path: the first part of the ARN's resource.
+        parent: the filter parameter of List.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Kind:
 
     @property
     def arn(self) -> str:
-        """The parameter and attribute that holds its ARN."""
+        """The name of the ARN's parameter and attribute."""
         return f"{self.name}Arn"
 
 
@@ -68,11 +68,11 @@ KINDS = {
 
 
 class Failed(Exception):
-    """The work behind a state failed; the text becomes the failureReason."""
+    """A transition failed; the message becomes the failureReason."""
 
 
 class Stopped(Exception):
-    """The work behind a state was stopped on request."""
+    """A transition was stopped on request."""
 
 
 @dataclass(eq=False)
@@ -80,13 +80,13 @@ class Resource:
     """One resource.
 
     Attributes:
-        kind: what it is.
+        kind: the resource type.
         arn: its ARN.
-        group: the ARN of the dataset group it belongs to, "" for a schema.
-        attributes: as Describe shows them, and a few more that the API's shapes leave out.
-        tags: by key.
-        inner: what it stands for in this process, by kind.
-        seen: set when a Describe has shown that it is being deleted.
+        group: the ARN of its dataset group, "" for a schema.
+        attributes: its attributes in Describe, and a few internal ones.
+        tags: tags by key.
+        inner: the in-process implementation, by kind.
+        seen: set when a Describe has shown the deletion.
     """
 
     kind: Kind
@@ -99,7 +99,7 @@ class Resource:
 
     @property
     def deleting(self) -> bool:
-        """Whether it is on its way out."""
+        """Whether it is being deleted."""
         return self.status.startswith("DELETE")
 
     @property
@@ -109,7 +109,7 @@ class Resource:
 
     @property
     def busy(self) -> bool:
-        """Whether something is going on, its update included."""
+        """Whether a transition is in progress, including an update."""
         return any(in_progress(str(each.get("status", ""))) for each in self.layers())
 
     def layers(self) -> Iterable[dict[str, Any]]:
@@ -124,7 +124,7 @@ class Resource:
 
 
 def in_progress(status: str) -> bool:
-    """Whether a status is one on the way to another."""
+    """Whether a status is transitional."""
     return status.endswith(("PENDING", "IN_PROGRESS", "STOPPING"))
 
 
@@ -135,10 +135,10 @@ class Registry(BaseBackend):
         super().__init__(region_name, account_id)
         self.lock = threading.RLock()
         self.resources: dict[str, Resource] = {}
-        self.closing: list[Callable[[], None]] = []  # what ends when the AWS does
+        self.closing: list[Callable[[], None]] = []  # resources to close at the end
 
     def reset(self) -> None:
-        """Forget everything; end what runs."""
+        """Delete all state and end all processes."""
         for resource in list(self.resources.values()):
             if hasattr(resource.inner, "close"):
                 resource.inner.close()
@@ -147,22 +147,22 @@ class Registry(BaseBackend):
         super().reset()
 
     def arn_of(self, kind: str, *parts: str) -> str:
-        """The ARN of a resource with that name."""
+        """The ARN of a resource with this name."""
         place = f"personalize:{self.region_name}:{self.account_id}"
         name = "/".join((KINDS[kind].path, *parts))
         return f"arn:{get_partition(self.region_name)}:{place}:{name}"
 
     def find(self, kind: str, arn: str, *, ready: bool = False) -> Resource:
-        """The resource of that ARN.
+        """The resource with this ARN.
 
         Args:
-            kind: what it has to be.
+            kind: the expected resource type.
             arn: its ARN.
-            ready: it has to be ACTIVE, too.
+            ready: whether it must be ACTIVE.
 
         Raises:
             NotFound: there is none.
-            InUse, InvalidInput: it is not ready yet, or never will be.
+            InUse, InvalidInput: it is not ready yet, or has failed.
         """
         with self.lock:
             resource = self.resources.get(arn)
@@ -174,7 +174,7 @@ class Registry(BaseBackend):
         return resource
 
     def all(self, kind: str, **where: Any) -> list[Resource]:
-        """The resources of a kind whose attributes are as given, in the order of their making."""
+        """The resources of a kind with the given attributes, in order of creation."""
         with self.lock:
             return [
                 resource
@@ -186,7 +186,7 @@ class Registry(BaseBackend):
     def add(
         self, kind: str, arn: str, group: str, attributes: dict[str, Any], params: dict[str, Any]
     ) -> Resource:
-        """Make a resource; its status is still to come.
+        """Create a resource without a status.
 
         Raises:
             AlreadyExists: the ARN is taken.
@@ -210,7 +210,7 @@ class Registry(BaseBackend):
         """A List answer.
 
         Raises:
-            InvalidNextToken: the token is not one of ours.
+            InvalidNextToken: the token is invalid.
         """
         described = KINDS[kind]
         found = self.all(kind)
@@ -220,11 +220,11 @@ class Registry(BaseBackend):
         return paged(described.plural, [r.attributes for r in found], params)
 
     def quota(self, count: int, name: str) -> None:
-        """Make sure that one more is allowed.
+        """Check that one more is allowed.
 
         Args:
-            count: how many there are.
-            name: the quota's in Service Quotas.
+            count: the current number.
+            name: the quota's name in Service Quotas.
 
         Raises:
             LimitExceeded: otherwise.
@@ -245,16 +245,16 @@ class Registry(BaseBackend):
         then: Callable[[], None] | None = None,
         gate: threading.Semaphore | None = None,
     ) -> None:
-        """Go from `VERB PENDING` through `VERB IN_PROGRESS` to `done`, in a thread.
+        """Run a transition from `VERB PENDING` through `VERB IN_PROGRESS` to `done`, in a thread.
 
         Args:
-            resource: whose state it is.
-            verb: CREATE, DELETE, START, STOP…; none for a state that is one word.
-            done: the state at the end; None: the resource is gone then.
-            task: what has to be done; it raises `Failed` with the failureReason.
-            layer: the attributes that hold the state, the resource's own by default.
-            then: done in the moment of success, before the state is seen.
-            gate: how many such works may go on at once; the others are pending.
+            resource: the resource.
+            verb: CREATE, DELETE, START, STOP…; empty for single-word states.
+            done: the final state; None if the resource is deleted.
+            task: the work; it raises `Failed` with the failureReason.
+            layer: the attributes with the state, by default the resource's own.
+            then: called on success, before the state becomes visible.
+            gate: limits concurrent transitions; others are pending.
         """
         attributes = resource.attributes if layer is None else layer
         attributes["status"] = f"{verb} PENDING".strip()
@@ -262,7 +262,9 @@ class Registry(BaseBackend):
         def run() -> None:
             with gate or contextlib.nullcontext():
                 with self.lock:
-                    if attributes["status"] != f"{verb} PENDING".strip():  # stopped before it began
+                    if (
+                        attributes["status"] != f"{verb} PENDING".strip()
+                    ):  # stopped before it started
                         return
                     self.turn(attributes, f"{verb} IN_PROGRESS".strip())
                 try:
@@ -278,7 +280,7 @@ class Registry(BaseBackend):
                     attributes["failureReason"] = reason
                     self.turn(attributes, f"{verb} FAILED".strip())
                     return
-            if done is None:  # which takes AWS some time; clean-ups wait until they have seen it
+            if done is None:  # AWS takes some time, so clients wait until they have seen it
                 resource.seen.wait(_DELETION)
             with self.lock:
                 if then is not None:
@@ -300,14 +302,14 @@ class Registry(BaseBackend):
         """Begin to delete.
 
         Raises:
-            InUse: something is going on with it.
+            InUse: a transition is in progress.
         """
         with self.lock:
             self.idle(resource)
             self.work(resource, "DELETE", None, task)
 
     def idle(self, resource: Resource) -> None:
-        """Make sure that nothing is going on with the resource.
+        """Check that no transition of the resource is in progress.
 
         Raises:
             InUse: otherwise.
@@ -319,7 +321,7 @@ class Registry(BaseBackend):
             )
 
     def unused(self, resource: Resource, users: Iterable[Resource]) -> None:
-        """Make sure that nothing depends on the resource.
+        """Check that nothing depends on the resource.
 
         Raises:
             InUse: otherwise, naming what does.
@@ -343,7 +345,7 @@ def paged(name: str, entries: list[Any], params: dict[str, Any]) -> dict[str, An
 
 
 def now() -> datetime:
-    """The time, as the API's answers carry it."""
+    """The time in the API's format."""
     return datetime.now(UTC)
 
 

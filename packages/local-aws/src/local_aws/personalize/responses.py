@@ -38,7 +38,7 @@ class RuntimeResponse(_Response):
     service = "personalize-runtime"
 
     def serialized(self, action_result: ActionResult) -> TYPE_RESPONSE:
-        """The answer as JSON. It has AWS's names; moto would look up each of them again."""
+        """The response as JSON. Names are already AWS's; moto would convert each again."""
         if not isinstance(action_result.result, dict):
             return super().serialized(action_result)
         headers = {"Content-Type": "application/json", **self.response_headers}
@@ -46,7 +46,7 @@ class RuntimeResponse(_Response):
 
 
 class EventsResponse(_Response):
-    """Events, items and users as they come."""
+    """The events API."""
 
     service = "personalize-events"
 
@@ -59,7 +59,7 @@ def _call(operation: str) -> Callable[[_Response], Any]:
 
 
 def _measured(operation: str) -> Callable[[_Response], Any]:
-    """A call that CloudWatch hears of, under its campaign or recommender."""
+    """Report a call to CloudWatch under its campaign or recommender."""
     metric = {
         "get_recommendations": "GetRecommendations",
         "get_personalized_ranking": "GetPersonalizedRanking",

@@ -1,4 +1,4 @@
-"""Answers of campaigns and recommenders: filters, promotions, metadata, rankings."""
+"""Responses of campaigns and recommenders: filters, promotions, metadata, rankings."""
 
 import math
 from collections.abc import Iterator
@@ -90,7 +90,7 @@ class Runtime(Serving):
 
     @contextmanager
     def _source(self, params: Params) -> Iterator[tuple[Resource, Recipe, Served]]:
-        """What is asked, and the model that answers: it stays until it has, whatever is updated."""
+        """The request's target and its model, which is kept until it has answered."""
         campaign, recommender = params.get("campaignArn"), params.get("recommenderArn")
         if bool(campaign) == bool(recommender):
             raise InvalidInput("Exactly one of campaignArn and recommenderArn is needed.")
@@ -141,7 +141,7 @@ class Runtime(Serving):
         scored: list[tuple[int, float]],
         count: int,
     ) -> tuple[list[tuple[int, float]], dict[int, str]]:
-        """Give a share of the places to the best items that pass the promotion's filter."""
+        """Reserve a share of the list for the best items that pass the promotion's filter."""
         percent = promotion.get("percentPromotedItems")
         name = promotion.get("name")
         if not promotion.get("filterArn") or not name or not percent:
@@ -153,7 +153,7 @@ class Runtime(Serving):
         rest = [(code, score) for code, score in scored if code not in chosen]
         ranks = {code: place for place, (code, _) in enumerate(scored)}
         rest = rest[: count - len(chosen)]
-        # promoted items that would have been there keep their rank, the others are spread evenly
+        # promoted items already in the list keep their rank, the others are spread evenly
         step = max(1, count // max(1, len(chosen)))
         slots = {
             code: min(ranks.get(code, count), place * step) for place, code in enumerate(chosen)
@@ -188,7 +188,7 @@ class Runtime(Serving):
 
 
 class Asking:
-    """One request as a model is asked it.
+    """One request to a model.
 
     Args:
         data: the group's data.
@@ -204,7 +204,7 @@ class Asking:
         self.item = data.items.find(params["itemId"]) if params.get("itemId") else -1
 
     def mask(self, compiled: Filter, given: dict[str, str]) -> Mask:
-        """Which of the model's items pass a filter."""
+        """A mask of the model's items that pass a filter."""
         values = compiled.bind(given)
         with self._data.lock:
             allowed = compiled.allow(self._data, values, self.user, self.item)
@@ -224,7 +224,7 @@ class Asking:
             with data.lock:
                 history = data.interactions.history(self.user)
             items = codes.local("items", history.item)
-            known = items >= 0  # what came after the training says nothing to the model
+            known = items >= 0  # the model does not know items added after the training
             request["items"] = array(items[known], "<i4")
             request["timestamps"] = array(history.timestamp[known], "<i8")
             kinds = codes.local("event_types", history.event_type[known])

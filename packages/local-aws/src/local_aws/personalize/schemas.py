@@ -1,4 +1,4 @@
-"""Avro schemas of datasets: what Amazon Personalize accepts, and why it does not."""
+"""Avro schemas of datasets, validated as by Amazon Personalize."""
 
 import json
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Schema:
     fields: tuple[Field, ...]
 
     def field(self, name: str) -> Field | None:
-        """The field of that name; its case does not matter."""
+        """The field with this name, ignoring case."""
         for field in self.fields:
             if field.name.upper() == name.upper():
                 return field
@@ -115,7 +115,7 @@ _RESERVED_SHOP = {
         "GENDER": _GENRE,
     },
 }
-# what the fields of a domain's datasets have to be, required and reserved ones
+# the types of a domain's required and reserved fields
 _RULES = {
     None: (_REQUIRED, _RESERVED),
     VIDEO_ON_DEMAND: (_REQUIRED_VIDEO, _RESERVED_VIDEO),
@@ -126,10 +126,10 @@ _MOST = {"INTERACTIONS": 5, "ITEMS": 100, "USERS": 25}
 
 
 def parse(text: str, domain: str | None = None) -> Schema:
-    """Read an Avro schema as CreateSchema does.
+    """Parse an Avro schema as CreateSchema does.
 
     Raises:
-        InvalidInput: everything that is wrong with it.
+        InvalidInput: lists all problems.
     """
     try:
         document = read_json(text)
@@ -204,7 +204,7 @@ def _check(kind: str, fields: list[Field], domain: str | None, wrong: list[str])
     required, reserved = (rules[kind] for rules in _RULES[domain])
     by_name = {field.name: field for field in fields}
     for name, rule in required.items():
-        if name == "GENRES" and "GENRE_L1" in by_name:  # the older default schema's name for it
+        if name == "GENRES" and "GENRE_L1" in by_name:  # its name in the older default schema
             name = "GENRE_L1"
         if name not in by_name:
             also = f" in domain {domain}" if domain else ""

@@ -1,4 +1,4 @@
-"""Campaigns and recommenders: trained versions that answer."""
+"""Campaigns and recommenders, which serve trained versions."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _LATEST = "/$LATEST"
 
 
 class Recommending:
-    """What a recommender holds: its trained use case, and the process that serves it."""
+    """The implementation of a recommender: its trained use case and serving process."""
 
     def __init__(self, served: Served | None = None, trained: Trained | None = None) -> None:
         self.job = Job()
@@ -22,21 +22,21 @@ class Recommending:
         self.trained = trained
 
     def close(self) -> None:
-        """End all of it."""
+        """End the process and delete the model."""
         self.job.close()
         for each in (self.served, self.trained):
             if each is not None:
                 each.close()
 
     def retire(self) -> None:
-        """End all of it after the last call."""
+        """End the process and delete the model after the last call."""
         if self.served is not None:
             self.served.calls.drain()
         self.close()
 
 
 class Serving(Solutions):
-    """The part of the control plane that serves."""
+    """Operations of campaigns and recommenders."""
 
     def create_campaign(self, params: Params) -> Params:
         """CreateCampaign: of a version, or of the latest one (`SolutionArn/$LATEST`)."""
@@ -97,7 +97,7 @@ class Serving(Solutions):
             )
 
     def version_ready(self, solution: Resource, version: Resource) -> None:
-        """Campaigns that follow the latest version go over to this one."""
+        """Update campaigns that follow the latest version."""
         for campaign in self.all("campaign", solutionArn=solution.arn):
             follows = (campaign["campaignConfig"] or {}).get("syncWithLatestSolutionVersion")
             if follows and campaign.status == "ACTIVE" and not campaign.busy:
@@ -169,7 +169,7 @@ class Serving(Solutions):
         old.retire()
 
     def update_recommender(self, params: Params) -> Params:
-        """UpdateRecommender: new settings; new columns to learn from are learned from."""
+        """UpdateRecommender: new settings; new columns cause retraining."""
         recommender = self.find("recommender", params["recommenderArn"])
         if recommender.status not in ("ACTIVE", "INACTIVE"):
             self.find("recommender", recommender.arn, ready=True)
@@ -198,7 +198,7 @@ class Serving(Solutions):
         return {"recommenderArn": recommender.arn}
 
     def stop_recommender(self, params: Params) -> Params:
-        """StopRecommender: an ACTIVE one becomes INACTIVE and costs nothing."""
+        """StopRecommender: an ACTIVE recommender becomes INACTIVE."""
         recommender = self.find("recommender", params["recommenderArn"], ready=True)
         inner: Recommending = recommender.inner
 
@@ -214,7 +214,7 @@ class Serving(Solutions):
         return {"recommenderArn": recommender.arn}
 
     def start_recommender(self, params: Params) -> Params:
-        """StartRecommender: an INACTIVE one answers again, with the model it had."""
+        """StartRecommender: an INACTIVE recommender serves its previous model again."""
         recommender = self.find("recommender", params["recommenderArn"])
         inner: Recommending = recommender.inner
 

@@ -1,4 +1,4 @@
-"""Solutions and their versions: what is trained, how, and how well it does."""
+"""Solutions and solution versions: training and metrics."""
 
 import os
 import re
@@ -30,13 +30,15 @@ from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.resources import Failed, Resource, Stopped, now, token
 
 _RATE = re.compile(r"rate\((\d+) days?\)")
-_FIRST_TRAINING = 3600.0  # seconds after a solution is made, as AWS promises "within one hour"
+_FIRST_TRAINING = (
+    3600.0  # seconds after the creation of a solution; AWS documents "within one hour"
+)
 _TUNED = ("USER_PERSONALIZATION", "PERSONALIZED_RANKING", "RELATED_ITEMS")
 
 
 @dataclass
 class Trained:
-    """A version that was trained: where its model lies and how its codes are to be read."""
+    """A trained version: the folder of its model and the mapping of its codes."""
 
     folder: Path
     codes: Codes
@@ -57,7 +59,7 @@ class Job:
         self._lock = threading.Lock()
 
     def run(self, folder: Path) -> dict[str, Any]:
-        """Train what lies in `folder`; the recipe's report. Raises `Stopped` or `Failed`."""
+        """Train on `folder`; returns the recipe's report. Raises `Stopped` or `Failed`."""
         with self._lock:
             if self._stopped:
                 raise Stopped
@@ -78,7 +80,7 @@ class Job:
 
 
 class Solutions(Datasets):
-    """The part of the control plane that trains."""
+    """Operations of solutions and solution versions."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -160,7 +162,7 @@ class Solutions(Datasets):
         return {"solutionArn": solution.arn}
 
     def delete_solution(self, params: Params) -> None:
-        """DeleteSolution: with its versions, when none is being trained and none is served."""
+        """DeleteSolution: with its versions; none may be in training or served."""
         solution = self.find("solution", params["solutionArn"])
         with self.lock:
             self.idle(solution)
@@ -194,7 +196,7 @@ class Solutions(Datasets):
         return {"solutionVersionArn": version.arn}
 
     def train_version(self, solution: Resource, mode: str, why: str, params: Params) -> Resource:
-        """Begin to train a new version of `solution`."""
+        """Start training a new version of `solution`."""
         recipe = catalogue.find(solution["recipeArn"])
         previous = self.latest_version(solution) if mode == "UPDATE" else None
         if mode == "UPDATE" and (recipe.name != "aws-user-personalization" or previous is None):
@@ -250,7 +252,7 @@ class Solutions(Datasets):
         return version
 
     def version_ready(self, solution: Resource, version: Resource) -> None:
-        """Called when a version has become ACTIVE."""
+        """Called when a version becomes ACTIVE."""
 
     def latest_version(self, solution: Resource) -> Resource | None:
         """The newest ACTIVE version of `solution`."""
@@ -259,7 +261,7 @@ class Solutions(Datasets):
         return ready[-1] if ready else None
 
     def stop_solution_version_creation(self, params: Params) -> None:
-        """StopSolutionVersionCreation: of one that is pending or in progress."""
+        """StopSolutionVersionCreation: of a version that is pending or in progress."""
         version = self.find("solutionVersion", params["solutionVersionArn"])
         with self.lock:
             if version.status == "CREATE PENDING":
@@ -284,7 +286,7 @@ class Solutions(Datasets):
         """Train `recipe` on the data of `group`, in this thread.
 
         Raises:
-            Failed: the data is not enough, or the recipe cannot learn.
+            Failed: the data are insufficient, or training failed.
             Stopped: `job` was stopped.
         """
         data = self.data(group)
@@ -323,7 +325,7 @@ class Solutions(Datasets):
 
 
 def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
-    """The interactions to learn from.
+    """The interactions to train on.
 
     Raises:
         Failed: they are too few.
@@ -376,7 +378,7 @@ def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
 
 
 def _distinct(events: Events) -> int:
-    """How many different interactions there are; no more are counted than are needed."""
+    """The number of distinct interactions, counted only up to the required minimum."""
     rows = np.stack([events.user, events.item, events.timestamp, events.event_type])
     few = np.unique(rows[:, : 10 * INTERACTIONS], axis=1).shape[1]
     return few if few >= INTERACTIONS else int(np.unique(rows, axis=1).shape[1])
@@ -418,7 +420,7 @@ def _check_schedule(config: Params) -> None:
 
 
 class _Schedule:
-    """Automatic training: the first within an hour, then every so many days."""
+    """Automatic training: the first within an hour, then at the configured interval."""
 
     def __init__(self, solutions: Solutions, solution: Resource) -> None:
         self._solutions = solutions
@@ -426,13 +428,13 @@ class _Schedule:
         self._timer: threading.Timer | None = None
 
     def set(self) -> None:
-        """Begin anew, as the solution is set now."""
+        """Restart the schedule with the solution's current settings."""
         self.close()
         if self._solution["performAutoTraining"]:
             self._wait(_FIRST_TRAINING, first=True)
 
     def close(self) -> None:
-        """Train no more."""
+        """Stop the schedule."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -447,5 +449,5 @@ class _Schedule:
         assert match is not None
         self._wait(int(match[1]) * 86_400.0)
         versions = self._solutions.all("solutionVersion", solutionArn=self._solution.arn)
-        if not (first and versions):  # one that was made by hand stands in for the first
+        if not (first and versions):  # a manually created version replaces the first one
             self._solutions.train_version(self._solution, "FULL", "AUTOMATIC", {})

@@ -1,7 +1,7 @@
-"""Where the three APIs are found.
+"""URLs of the three APIs.
 
-Their requests are all signed for `personalize`, so a server cannot tell them apart by that; the
-paths do not overlap, so they can share one address.
+Their requests are all signed for `personalize`, so the server cannot distinguish them by signature;
+their paths do not overlap, so they share one address.
 """
 
 from local_aws.personalize.responses import EventsResponse, PersonalizeResponse, RuntimeResponse

@@ -1,1 +1,1 @@
-"""S3 with AWS's rules for who may open a bucket, and objects on disk; the rest is moto's."""
+"""S3: moto's, with AWS's rules of public access, and with objects on disk."""

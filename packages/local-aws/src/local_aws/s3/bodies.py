@@ -1,4 +1,4 @@
-"""Bodies of S3's requests: decoded, verified, and kept without ever being in memory as a whole.
+"""Bodies of S3's requests: decoded, verified and stored as streams.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
@@ -22,9 +22,9 @@ from local_aws.s3 import checksums
 from local_aws.s3.checksums import Checksum
 from local_aws.s3.storage import CHUNK, Content, Writer
 
-LARGEST: Final = 5 * 1024**3  # bytes of one PUT
-_LINE: Final = 8 * 1024  # bytes of the longest line between chunks
-_SHORTEST_CHUNK: Final = 8 * 1024  # bytes of a signed chunk that is not the last
+LARGEST: Final = 5 * 1024**3  # maximum bytes of one PUT
+_LINE: Final = 8 * 1024  # maximum bytes of a line between chunks
+_SHORTEST_CHUNK: Final = 8 * 1024  # minimum bytes of a signed chunk except the last
 _EMPTY: Final = sha256().hexdigest()
 _SIGNATURE: Final = "x-amz-trailer-signature"
 _HEADER: Final = "x-amz-checksum-"
@@ -34,7 +34,7 @@ _SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,16})((?:;[^\r\n]*)?)\r\n")
 
 
 def detached(request: Request) -> Any:
-    """The stream of a request's body, which moto then takes for empty, and so does not read."""
+    """Detach the stream of a request's body, so that moto does not read it."""
     stream = request.stream
     nothing: ImmutableMultiDict[str, str] = ImmutableMultiDict()
     request.__dict__.update(stream=BytesIO(), form=nothing, files=nothing, _cached_data=b"")
@@ -44,18 +44,18 @@ def detached(request: Request) -> Any:
 def received(
     request: Request, stream: Any, default: str = checksums.DEFAULT, *, of_body: bool = True
 ) -> Content:
-    """The body of a request, verified by all that the request says of it.
+    """Read and verify the body of a request.
 
     Args:
-        request: its headers.
-        stream: its body, as it was sent.
-        default: the checksum that is computed if the request has none.
-        of_body: whether a checksum in its headers is the body's.
+        request: the request with its headers.
+        stream: the body as sent.
+        default: the checksum to compute if the request has none.
+        of_body: whether a checksum in the headers is that of the body.
 
     Raises:
-        S3ClientError: it is too large, damaged, or not what the headers say.
-        SignatureError: a chunk is not the one that was signed.
-        NotImplementedByLocalAws: its checksum cannot be computed here.
+        S3ClientError: it is too large or damaged, or does not match the headers.
+        SignatureError: a chunk does not match its signature.
+        NotImplementedByLocalAws: its checksum is not implemented.
     """
     headers = request.headers
     in_query = request.args.get("X-Amz-Content-Sha256", "")
@@ -95,10 +95,10 @@ def received(
 
 
 def check_none(request: Request) -> None:
-    """Verify that a request without a body says so.
+    """Verify that a request without a body has no body's hash.
 
     Raises:
-        S3ClientError: it has the hash of one.
+        S3ClientError: it has.
     """
     payload = request.headers.get("X-Amz-Content-Sha256", "")
     if payload != _EMPTY and _HASH.fullmatch(payload):
@@ -106,10 +106,10 @@ def check_none(request: Request) -> None:
 
 
 def check_hash(request: Request, body: bytes) -> None:
-    """Verify that a document is the one whose hash the request states.
+    """Verify that a document matches the hash in the request.
 
     Raises:
-        S3ClientError: it is another.
+        S3ClientError: it does not.
     """
     stated = request.headers.get("X-Amz-Content-Sha256", "")
     if _HASH.fullmatch(stated) and sha256(body).hexdigest() != stated:
@@ -124,13 +124,13 @@ def _other_hash() -> S3ClientError:
 
 
 def lacks_length(request: Request) -> bool:
-    """Whether a body comes in chunks, and nothing says how long it is without them."""
+    """Whether a chunked body has no decoded length."""
     streaming = request.headers.get("X-Amz-Content-Sha256", "").startswith("STREAMING-")
     return streaming and not request.headers.get(_DECODED, "").isdecimal()
 
 
 def stated_algorithm(request: Request) -> str | None:
-    """The algorithm of the checksum that a request has in its headers or trailers."""
+    """The algorithm of the checksum in a request's headers or trailers."""
     stated = _stated(request)
     return stated[0] if stated else None
 
@@ -155,7 +155,7 @@ def _md5(header: str | None) -> bytes | None:
 
 
 def _stated(request: Request) -> tuple[str, str | None] | None:
-    """The algorithm and the text of a request's checksum; no text where it is in a trailer."""
+    """The algorithm and value of a request's checksum; no value if it is in a trailer."""
     headers, found = request.headers, list[tuple[str, str | None]]()
     for name, text in request.environ.items():
         algorithm = name.removeprefix("HTTP_X_AMZ_CHECKSUM_")
@@ -215,7 +215,7 @@ def _pieces(stream: Any) -> Iterator[bytes]:
 def _decoded(
     request: Request, stream: Any, payload: str, trailers: dict[str, str]
 ) -> Iterator[bytes]:
-    """The data of a body in chunks; its trailing headers are put into `trailers`."""
+    """Decode a chunked body; trailing headers are stored in `trailers`."""
     file = BufferedReader(stream, CHUNK)
     signed = payload.startswith("STREAMING-AWS4")
     signer = signatures.chunk_signatures(request)

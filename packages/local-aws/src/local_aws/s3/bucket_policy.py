@@ -1,4 +1,4 @@
-"""What S3 accepts as a bucket's policy.
+"""Validates bucket policies as S3 does.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html
@@ -20,11 +20,11 @@ _ARN: Final = re.compile(r"arn:(?:aws|aws-cn|aws-us-gov):s3:::([^/]+)(/.*)?", re
 
 
 def check(document: str, bucket: str) -> None:
-    """Refuse a policy that S3 would refuse to put on a bucket.
+    """Refuse a policy that PutBucketPolicy would refuse.
 
     Raises:
-        AwsError: MalformedPolicy, in S3's words.
-        NotImplementedByLocalAws: a condition's operator or key is not known here.
+        AwsError: MalformedPolicy, with S3's message.
+        NotImplementedByLocalAws: a condition's operator or key is not implemented.
     """
     if len(document.encode()) > _LARGEST:
         raise _malformed("Policy exceeds the maximum allowed document size")

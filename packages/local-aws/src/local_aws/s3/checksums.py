@@ -1,4 +1,4 @@
-"""The checksums with which S3 verifies objects.
+"""S3's checksums of objects.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 """
@@ -15,7 +15,7 @@ from moto.s3.exceptions import S3ClientError
 
 from local_aws.api import NotImplementedByLocalAws
 
-DEFAULT: Final = "CRC64NVME"  # of objects that come without a checksum
+DEFAULT: Final = "CRC64NVME"  # of objects without a checksum
 # S3's name → the model of the CRC catalogue, and its bytes
 _CRCS: Final = {
     "CRC32": ("CRC32-ISO-HDLC", 4),
@@ -41,18 +41,18 @@ class Checksum:
 
     @property
     def text(self) -> str:
-        """As headers have it."""
+        """The value in headers."""
         return base64.b64encode(self.digest).decode()
 
 
 class Running(Protocol):
-    """A checksum of what comes in parts."""
+    """An incremental checksum."""
 
     def update(self, data: bytes, /) -> None:
-        """Take more bytes."""
+        """Add bytes."""
 
     def digest(self) -> bytes:
-        """The checksum of all so far."""
+        """The checksum of all bytes so far."""
 
 
 class _Crc:
@@ -74,11 +74,11 @@ def _model(algorithm: str) -> tuple[Any, int]:
 
 
 def check_known(algorithm: str) -> None:
-    """Refuse what is no algorithm, or none that can be computed here.
+    """Refuse an unknown or unimplemented algorithm.
 
     Raises:
-        S3ClientError: S3 knows no such algorithm.
-        NotImplementedByLocalAws: it cannot be computed here.
+        S3ClientError: S3 does not support the algorithm.
+        NotImplementedByLocalAws: it is not implemented.
     """
     if algorithm in _REFUSED:
         raise NotImplementedByLocalAws(f"S3's checksum algorithm {algorithm}")
@@ -91,7 +91,7 @@ def check_known(algorithm: str) -> None:
 
 
 def running(algorithm: str) -> Running:
-    """A checksum of nothing yet."""
+    """Start a checksum."""
     check_known(algorithm)
     if algorithm in _CRCS:
         return _Crc(algorithm)
@@ -108,7 +108,7 @@ def of(algorithm: str, data: Any) -> Checksum:
 
 
 def decoded(text: str, algorithm: str) -> bytes | None:
-    """The bytes of a checksum as headers have it; None if it can be none of that algorithm."""
+    """Decode a checksum from a header; None if it is invalid for the algorithm."""
     try:
         found = base64.b64decode(text, validate=True)
     except binascii.Error:
@@ -117,18 +117,18 @@ def decoded(text: str, algorithm: str) -> bytes | None:
 
 
 def kinds(algorithm: str) -> tuple[str, ...]:
-    """The checksum types that a multipart upload may have, the default first."""
+    """The checksum types of multipart uploads, the default first."""
     if algorithm == DEFAULT:
         return ("FULL_OBJECT",)
     return ("COMPOSITE", "FULL_OBJECT") if algorithm in _CRCS else ("COMPOSITE",)
 
 
 def combined(parts: list[tuple[Checksum, int]], kind: str) -> Checksum:
-    """The checksum of an object out of those of its parts.
+    """Compute the checksum of an object from those of its parts.
 
     Args:
         parts: each part's checksum, of one algorithm, and length in bytes.
-        kind: `FULL_OBJECT`, as of all bytes, or `COMPOSITE`, of the parts' checksums.
+        kind: `FULL_OBJECT`, of all bytes, or `COMPOSITE`, of the parts' checksums.
     """
     algorithm = parts[0][0].algorithm
     if kind == "COMPOSITE":

@@ -1,4 +1,4 @@
-"""moto's S3, with objects that are kept, copied and joined without being in memory as a whole."""
+"""moto's S3, with objects that are stored, copied and joined without loading them into memory."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from local_aws.s3.bodies import LARGEST
 from local_aws.s3.checksums import Checksum
 from local_aws.s3.storage import Content
 
-# The algorithm that the request of a copy asks for, which moto's backend is not told
+# The requested algorithm of a copy, which moto does not pass to its backend
 checksum_of_copy: ContextVar[str | None] = ContextVar("checksum_of_copy", default=None)
 
 
@@ -32,7 +32,7 @@ class LocalKey(FakeKey):
     content = Content()
 
     def __new__(cls, *_: Any, **__: Any) -> "LocalKey":
-        """Not kept in moto's list of all that ever were, which would keep their files."""
+        """Excluded from moto's list of all instances, which would keep their files."""
         return object.__new__(cls)
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -44,7 +44,7 @@ class LocalKey(FakeKey):
 
     @property
     def value(self) -> bytes:
-        """All of it, for moto's other services."""
+        """The complete content, for moto's other services."""
         return bytes(self.content)
 
     @value.setter
@@ -56,18 +56,18 @@ class LocalKey(FakeKey):
 
     @property
     def etag(self) -> str:
-        """As headers have it."""
+        """The value in headers."""
         if self._etag is None:
             self._etag = self.content.hexdigest()
         return f'"{self._etag}"'
 
     def set_checksum(self, checksum: Checksum, kind: str = "FULL_OBJECT", parts: int = 1) -> None:
-        """Tell it from now on."""
+        """Set the value."""
         self.checksum_algorithm, self.checksum_value = checksum.algorithm, checksum.text
         self.checksum_type, self.checksum_parts = kind, parts
 
     def checksum_headers(self) -> dict[str, str]:
-        """What GetObject and HeadObject tell who asks for it."""
+        """The checksum headers of GetObject and HeadObject."""
         if not self.checksum_algorithm or not self.checksum_value:
             return {}
         parts = f"-{self.checksum_parts}" if self.checksum_type == "COMPOSITE" else ""
@@ -77,12 +77,12 @@ class LocalKey(FakeKey):
         }
 
     def dispose(self, garbage: bool = False) -> None:
-        """Forget the content, whose files go unless another object shares them."""
+        """Release the content; its files are deleted unless shared."""
         self.content = Content()
         self.disposed = True
 
     def __getstate__(self) -> dict[str, Any]:
-        """What lists of versions copy: all but the content."""
+        """The state copied by lists of versions, without the content."""
         state = {"_etag": self.etag.strip('"')} if not self.disposed else {}
         return {**self.__dict__, **state, "content": Content(), "lock": None}
 
@@ -91,7 +91,7 @@ class LocalKey(FakeKey):
 
 
 class Streamed:
-    """An object whose value is its content, for what of moto passes it on without looking in."""
+    """An object whose value is its content, for code of moto that only passes it on."""
 
     def __init__(self, key: Any) -> None:
         self._key = key
@@ -108,12 +108,12 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a request to complete an upload says.
+    """A request to complete an upload.
 
     Attributes:
         parts: number, ETag, and checksums by algorithm.
-        checksum: of the object, by algorithm.
-        size: of the object, in bytes; None if it does not say so.
+        checksum: the object's checksum, by algorithm.
+        size: the object's size in bytes; None if not given.
     """
 
     parts: list[tuple[int, str, dict[str, str]]]
@@ -125,7 +125,7 @@ class LocalMultipart(FakeMultipart):
     """An upload in parts."""
 
     def __new__(cls, *_: Any, **__: Any) -> "LocalMultipart":
-        """Not kept, as an object is not."""
+        """Excluded like objects."""
         return object.__new__(cls)
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -144,7 +144,7 @@ class LocalMultipart(FakeMultipart):
             )
 
     def set_part(self, part_id: int, value: Any) -> FakeKey:
-        """Keep a part, with the upload's checksum."""
+        """Store a part, with the upload's checksum."""
         content = value if isinstance(value, Content) else Content.of(value or b"")
         if content.checksum is None or content.checksum.algorithm != self.algorithm:
             content = Content.joined([content])
@@ -152,7 +152,7 @@ class LocalMultipart(FakeMultipart):
         return super().set_part(part_id, content)  # type: ignore[arg-type]
 
     def complete(self, body: Any) -> tuple[Any, str, tuple[str, str, int]]:
-        """Join the parts that are named.
+        """Join the given parts.
 
         Args:
             body: a `Completion`.
@@ -209,7 +209,7 @@ class LocalS3Backend(S3Backend):
     """moto's S3."""
 
     @property
-    def _url_module(self) -> Any:  # moto's S3 names its own
+    def _url_module(self) -> Any:  # the class in moto's S3
         return import_module("local_aws.s3.urls")
 
     def delete_object_tagging(
@@ -225,10 +225,10 @@ class LocalS3Backend(S3Backend):
         super().delete_object_tagging(bucket_name, key_name, version_id=version_id)
 
     def upload(self, bucket_name: str, upload_id: str) -> LocalMultipart:
-        """An upload that has begun.
+        """Get an upload in progress.
 
         Raises:
-            NoSuchUpload: it has not, or has ended.
+            NoSuchUpload: it does not exist or has ended.
         """
         found = self.get_bucket(bucket_name).multiparts.get(upload_id)
         if found is None:
@@ -237,7 +237,7 @@ class LocalS3Backend(S3Backend):
         return found
 
     def upload_part(self, bucket_name: str, multipart_id: str, part_id: int, value: Any) -> FakeKey:
-        """Keep a part of an upload."""
+        """Store a part of an upload."""
         return self.upload(bucket_name, multipart_id).set_part(part_id, value)
 
     def upload_part_copy(
@@ -251,7 +251,7 @@ class LocalS3Backend(S3Backend):
         start_byte: int,
         end_byte: int,
     ) -> FakeKey:
-        """Keep a part of an object as a part of an upload."""
+        """Store a range of an object as a part of an upload."""
         upload = self.upload(dest_bucket_name, multipart_id)
         source: Any = self.get_object(src_bucket_name, src_key_name, version_id=src_version_id)
         content: Content = source.content
@@ -268,7 +268,7 @@ class LocalS3Backend(S3Backend):
     def complete_multipart_upload(
         self, bucket_name: str, multipart_id: str, body: Any
     ) -> FakeKey | None:
-        """Make an object of an upload's parts."""
+        """Create an object from an upload's parts."""
         upload = self.upload(bucket_name, multipart_id)
         key = super().complete_multipart_upload(bucket_name, multipart_id, body)
         assert key is not None

@@ -1,4 +1,4 @@
-"""The tags of objects, as policies see them."""
+"""The tags of objects as condition keys."""
 
 from moto.s3.models import s3_backends
 
@@ -13,10 +13,10 @@ def condition_keys(
     """The condition keys s3:ExistingObjectTag/… of a request.
 
     Args:
-        action: such as `s3:GetObject`; those that know no such key get none.
+        action: the action, such as `s3:GetObject`; others without such keys get none.
         resource: the object's ARN.
-        account: whose bucket it is.
-        version: the object's, if the request names one.
+        account: the bucket's account.
+        version: the object's version, if given.
     """
     _, _, place = resource.partition(":::")
     bucket, _, key = place.partition("/")

@@ -1,9 +1,9 @@
-"""Which S3 operation a request is: exactly one, which moto's dispatcher then really runs.
+"""Determines the S3 operation of a request, which moto's dispatcher then executes.
 
-S3 tells its operations apart by the method, by whether there is a key, and by sub-resources in the
-query string (`?policy`). moto looks for the sub-resources that it knows in an order of its own, and
-runs the plain operation (DeleteBucket, GetObject) where it finds none. So a request is refused
-unless its sub-resources are those of one operation that moto implements.
+S3 distinguishes operations by method, presence of a key, and sub-resources in the query string
+(`?policy`). moto checks the sub-resources that it knows in its own order, and runs the plain
+operation (DeleteBucket, GetObject) if it finds none. So a request is refused unless its
+sub-resources are those of one operation that moto implements.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 """
@@ -28,7 +28,7 @@ from local_aws.iam.policies import listed
 from local_aws.validation import violations
 
 _COPY_SOURCE: Final = "x-amz-copy-source"
-_NEVER_EMPTY: Final = "versionId"  # beside the parameters by which an operation is told
+_NEVER_EMPTY: Final = "versionId"  # in addition to the parameters that identify an operation
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class CopySource:
     version: str | None
 
     def __str__(self) -> str:
-        """The one spelling that everybody reads alike."""
+        """The canonical spelling."""
         version = "" if self.version is None else f"?versionId={quote(self.version, safe='')}"
         return quote(f"{self.bucket}/{self.key}") + version
 
@@ -49,7 +49,7 @@ def copy_source(text: str) -> CopySource:
     """Read the header x-amz-copy-source: `bucket/key` or `/bucket/key`, URL-encoded.
 
     Raises:
-        AwsError: it names no bucket or no key.
+        AwsError: bucket or key is missing.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """
@@ -69,9 +69,8 @@ def check(operation: OperationModel, request: Request) -> None:
     """Refuse a request that moto might take for another operation than the one it matched.
 
     Raises:
-        AwsError: sub-resources that do not go together, or not with this method; a repeated or
-            empty parameter.
-        NotImplementedByLocalAws: moto lacks the operation.
+        AwsError: incompatible sub-resources, or a repeated or empty parameter.
+        NotImplementedByLocalAws: moto does not implement the operation.
     """
     own, told_by = _parameters(str(operation.name)), _told_by(operation)
     foreign = [name for name in request.args if name in _all_telling() - own]
@@ -100,11 +99,11 @@ def check(operation: OperationModel, request: Request) -> None:
 
 
 def pin_copy_source(response: S3Response, request: Request) -> None:
-    """Rewrite a copy's source to its one spelling, once the signature of the given one is checked.
+    """Rewrite a copy's source to the canonical spelling, after the signature was verified.
 
     Args:
-        response: what moto reads the headers of.
-        request: what the authorization reads.
+        response: moto's response object with the headers.
+        request: the request for the authorization.
     """
     if source := request.headers.get(_COPY_SOURCE):
         pinned = str(copy_source(source))
@@ -114,7 +113,7 @@ def pin_copy_source(response: S3Response, request: Request) -> None:
 
 
 def check_body(operation: OperationModel, params: Mapping[str, Any], body: bytes) -> None:
-    """Refuse an XML body that lacks what its operation needs, or that moto reads in another way.
+    """Refuse an XML body that is incomplete, or that moto would parse differently.
 
     Raises:
         AwsError: MalformedXML.
@@ -133,7 +132,7 @@ def check_body(operation: OperationModel, params: Mapping[str, Any], body: bytes
 
 
 def _to_delete(body: bytes) -> list[tuple[Any, Any]] | None:
-    """The objects as moto reads them."""
+    """The objects as parsed by moto."""
     try:
         found = xmltodict.parse(body, strip_whitespace=False)["Delete"]["Object"]
         return [(one["Key"], one.get("VersionId")) for one in listed(found)]
@@ -142,7 +141,7 @@ def _to_delete(body: bytes) -> list[tuple[Any, Any]] | None:
 
 
 def malformed() -> AwsError:
-    """S3's error of a body that is no XML, or not the operation's."""
+    """S3's error for a body that is not valid XML for the operation."""
     return AwsError(
         "MalformedXML",
         "The XML you provided was not well-formed or did not validate against our published schema",
@@ -160,7 +159,7 @@ def _headers(operation: OperationModel) -> list[str]:
 
 
 def _told_by(operation: OperationModel) -> list[str]:
-    """The query string's parameters that tell an operation from others of its method."""
+    """The query parameters that identify an operation."""
     return [*operation.http_trait.query_args, *_required(operation)]
 
 
@@ -174,7 +173,7 @@ def _all_telling() -> frozenset[str]:
 
 @lru_cache(maxsize=256)
 def _parameters(name: str) -> frozenset[str]:
-    """All that an operation takes in its query string."""
+    """All query parameters of an operation."""
     operation = get_service_model("s3").operation_model(name)
     members = operation.input_shape.members.values() if operation.input_shape else ()
     return frozenset(_told_by(operation)) | {
@@ -186,7 +185,7 @@ def _parameters(name: str) -> frozenset[str]:
 
 @lru_cache(maxsize=256)
 def _implemented(name: str) -> bool:
-    """Whether moto's dispatcher knows what tells an operation: it is one of its constants."""
+    """Whether moto's dispatcher has a constant that identifies an operation."""
     operation = get_service_model("s3").operation_model(name)
     if operation.input_shape is None:  # moto's own additions to botocore's model
         return False

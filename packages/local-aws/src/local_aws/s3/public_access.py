@@ -1,6 +1,6 @@
-"""S3's Block Public Access, and buckets whose owner has switched access control lists off.
+"""S3's Block Public Access, and buckets with disabled access control lists.
 
-Both are the state of a new bucket since April 2023.
+Both are the defaults of new buckets since April 2023.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 """
@@ -37,13 +37,13 @@ _BROADEST: Final = {4: 8, 6: 32}  # the shortest prefix that is not public, by I
 
 
 def protect(bucket: FakeBucket) -> None:
-    """Give a new bucket the settings that AWS gives it."""
+    """Apply AWS's default settings to a new bucket."""
     bucket.public_access_block = PublicAccessBlock(True, True, True, True)
     bucket.ownership_rule = _ENFORCED  # type: ignore[assignment]
 
 
 def is_public(policy: Policy) -> bool:
-    """Whether S3 calls a bucket's policy public: it allows something to everybody."""
+    """Whether a bucket's policy is public, that is, allows something to everyone."""
     return any(
         statement["Effect"] == "Allow"
         and _names_everybody(statement)
@@ -70,19 +70,19 @@ def _narrows(operator: str, key: str, value: Any) -> bool:
     if key.lower() == "aws:sourceip":
         networks = [ipaddress.ip_network(one, strict=False) for one in values]
         return all(one.is_private or one.prefixlen >= _BROADEST[one.version] for one in networks)
-    if key.lower() == "s3:dataaccesspointarn":  # whose access point may be any
+    if key.lower() == "s3:dataaccesspointarn":  # any access point
         values = [":".join(one.split(":")[:5]) for one in values]
     return not any("*" in one or "?" in one or "${" in one for one in values)
 
 
 def restricts(bucket: FakeBucket, policy: Policy) -> bool:
-    """Whether a bucket lets in only its own account and AWS's services."""
+    """Whether a bucket is restricted to its own account and AWS's services."""
     block = bucket.public_access_block
     return block is not None and bool(block.restrict_public_buckets) and is_public(policy)
 
 
 def refused_policy(bucket: FakeBucket, policy: Policy) -> str | None:
-    """Why a policy may not be put on a bucket; None if it may."""
+    """The reason why a policy is not allowed on a bucket; None if it is."""
     block = bucket.public_access_block
     if block is None or not block.block_public_policy or not is_public(policy):
         return None
@@ -93,10 +93,10 @@ def refused_policy(bucket: FakeBucket, policy: Policy) -> str | None:
 
 
 def refused_acl(bucket: FakeBucket | None, operation: str, params: Mapping[str, Any]) -> str | None:
-    """Why a call may not set an access control list; None if it may, or sets none.
+    """The reason why a call may not set an access control list; None if it may or sets none.
 
     Raises:
-        AwsError: the bucket has no such lists.
+        AwsError: access control lists are disabled.
     """
     acl = params.get("ACL")
     granted = any(params.get(name) for name in (*_GRANTS, "AccessControlPolicy"))

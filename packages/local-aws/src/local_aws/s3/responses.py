@@ -1,4 +1,4 @@
-"""S3's HTTP side: moto's, with bodies and answers that are never in memory as a whole."""
+"""S3's API: moto's, with streamed bodies and responses."""
 
 from io import BytesIO
 from typing import Any, Final
@@ -26,7 +26,7 @@ from local_aws.s3.models import (
 )
 from local_aws.s3.storage import Content
 
-# What a PUT of a key sets beside the object, and whose body is no object
+# Sub-resources of a PUT of a key whose body is not an object
 _BESIDE: Final = frozenset({"acl", "legal-hold", "retention", "tagging"})
 _COPIES: Final = "x-amz-copy-source"
 
@@ -36,15 +36,15 @@ class LocalS3Response(S3Response):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stream: Any = None  # of an object that is uploaded
-        self._checksum: dict[str, str] = {}  # what is answered of it
+        self._stream: Any = None  # the content of an uploaded object
+        self._checksum: dict[str, str] = {}  # the headers of the response
 
     def key_response(self, request: Any, full_url: str, headers: Any) -> TYPE_RESPONSE:
-        """Answer a request for an object; one that brings an object is read once it may."""
+        """Answer a request for an object; an upload is read after its authorization."""
         named = _BESIDE.isdisjoint(request.args) and _COPIES not in request.headers
         if request.method == "PUT" and named:
             self._stream = bodies.detached(request)
-        if bodies.lacks_length(request):  # moto would not answer it
+        if bodies.lacks_length(request):  # moto does not answer it
             error = S3ClientError(
                 "MissingContentLength", "You must provide the Content-Length HTTP header."
             )
@@ -75,7 +75,7 @@ class LocalS3Response(S3Response):
         return super()._bucket_response(request, full_url)
 
     def _receive(self, request: Request) -> None:
-        """Verify the body, and keep that of an object."""
+        """Verify the body, and store an object's content."""
         if self._stream is None and not self.raw_body:
             bodies.check_none(request)
             return
@@ -100,7 +100,7 @@ class LocalS3Response(S3Response):
         self.body = bodies.received(request, self._stream, default)
 
     def _upload(self) -> LocalMultipart | None:
-        """The upload to which a request brings a part."""
+        """The upload of a request's part."""
         upload_id = self.querystring.get("uploadId")
         if not upload_id:
             return None
@@ -123,7 +123,7 @@ class LocalS3Response(S3Response):
         return found.algorithm, found.text
 
     def put_object(self) -> TYPE_RESPONSE:
-        """Answer what was verified, too."""
+        """Return the verified checksum too."""
         status, headers, body = super().put_object()
         headers["x-amz-checksum-type"] = "FULL_OBJECT"
         return status, headers, body
@@ -136,7 +136,7 @@ class LocalS3Response(S3Response):
     def head_object(
         self, bucket_name: str, query: dict[str, Any], key_name: str, headers: Any
     ) -> TYPE_RESPONSE:
-        """Tell the checksum as GetObject does."""
+        """Return the checksum as GetObject does."""
         status, answered, body = super().head_object(bucket_name, query, key_name, headers)
         if status == 200 and headers.get("x-amz-checksum-mode") == "ENABLED":
             version = query.get("versionId", [None])[0]
@@ -145,9 +145,9 @@ class LocalS3Response(S3Response):
         return status, answered, body
 
     def copy_object(self) -> TYPE_RESPONSE:
-        """Have the checksum that is asked for computed where the object is copied.
+        """Compute the requested checksum while the object is copied.
 
-        moto reads the whole copy into memory for it.
+        moto would read the whole copy into memory for it.
         """
         algorithm = self.headers.get("x-amz-checksum-algorithm")
         if not algorithm:
@@ -162,7 +162,7 @@ class LocalS3Response(S3Response):
             checksum_of_copy.reset(token)
 
     def _complete_multipart_body(self, body: bytes) -> Any:
-        """All that a completion says, for `LocalMultipart.complete`."""
+        """Parse a completion for `LocalMultipart.complete`."""
         parts: list[tuple[int, str, dict[str, str]]] = []
         for fields in _parts(body):
             number, etag = fields.get("PartNumber") or "", fields.get("ETag")
@@ -185,7 +185,7 @@ class LocalS3Response(S3Response):
         return Completion(parts, checksum, int(size) if size.isdecimal() else None)
 
     def serialized(self, action_result: ActionResult) -> TYPE_RESPONSE:
-        """Tell the checksum of a completed upload, which moto leaves out."""
+        """Return the checksum of a completed upload, which moto omits."""
         result = action_result.result
         if self._get_action() == "CompleteMultipartUpload" and isinstance(result, dict):
             key: Any = self.backend.get_object(result["Bucket"], result["Key"])
@@ -196,7 +196,7 @@ class LocalS3Response(S3Response):
 
 
 def _parts(body: bytes) -> list[dict[str, str | None]]:
-    """The parts that a completion names."""
+    """The parts of a completion."""
     try:
         found = xmltodict.parse(body, force_list=("Part",))["CompleteMultipartUpload"]["Part"]
     except (ExpatError, KeyError, TypeError, ValueError):

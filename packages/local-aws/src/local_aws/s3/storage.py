@@ -1,4 +1,4 @@
-"""Where the bytes of objects are: small ones in memory, others in files, opened when used."""
+"""Storage of objects: small ones in memory, others in files, opened when used."""
 
 import os
 import tempfile
@@ -13,12 +13,12 @@ from typing import Final
 from local_aws import state
 from local_aws.s3.checksums import Checksum
 
-IN_MEMORY: Final = 64 * 1024  # bytes up to which an object is kept in memory
-CHUNK: Final = 256 * 1024  # bytes that are read at a time
+IN_MEMORY: Final = 64 * 1024  # maximum bytes of an object kept in memory
+CHUNK: Final = 256 * 1024  # bytes read at a time
 
 
 class _File:
-    """A file that goes with the last content that has a part of it."""
+    """A file that is deleted with the last content that uses it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,13 +48,13 @@ class _Part:
 
 
 class Content:
-    """Bytes that never change, and of which only those that are asked for come into memory.
+    """Immutable bytes, of which only requested parts are loaded into memory.
 
-    A slice, a copy and several joined share the files of what they are made of.
+    Slices, copies and concatenations share the files of their sources.
 
     Attributes:
-        md5: of all, in hexadecimal digits; None where it was not computed.
-        checksum: of all; None where it was not computed.
+        md5: the hexadecimal MD5; None if not computed.
+        checksum: the checksum; None if not computed.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Content:
 
     @classmethod
     def of(cls, data: bytes) -> "Content":
-        """What is in memory already, kept as objects are."""
+        """Store bytes from memory."""
         with Writer() as writer:
             writer.write(data)
             return writer.content()
 
     @classmethod
     def joined(cls, contents: Iterable["Content"]) -> "Content":
-        """One after another."""
+        """Concatenate contents."""
         return cls(part for content in contents for part in content._parts)
 
     def __len__(self) -> int:
@@ -101,7 +101,7 @@ class Content:
         return b"".join(self)
 
     def hexdigest(self) -> str:
-        """The MD5 of all, computed if it has not been."""
+        """The MD5, computed if necessary."""
         if self.md5 is None:
             digest = md5(usedforsecurity=False)
             for chunk in self:
@@ -111,7 +111,7 @@ class Content:
 
 
 class Writer:
-    """Takes bytes one after another; what was not made a content is gone after the block."""
+    """Writes bytes incrementally; they are discarded after the block unless made a content."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -147,7 +147,7 @@ class Writer:
         _write(self._file, data)
 
     def content(self, md5: str | None = None, checksum: Checksum | None = None) -> Content:
-        """All that was written."""
+        """The written bytes as a content."""
         source: bytes | _File = bytes(self._held)
         if self._path is not None:
             source = _File(self._path)

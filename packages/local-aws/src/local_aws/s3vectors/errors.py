@@ -1,23 +1,23 @@
-"""Amazon S3 Vectors' errors, by its own codes and, where they are known, in its own words."""
+"""Amazon S3 Vectors' errors, with its codes and, if known, its messages."""
 
 from moto.core.exceptions import ServiceException
 
 
 class Invalid(ServiceException):
-    """The request is at fault."""
+    """The request is invalid."""
 
     code = "ValidationException"
 
 
 class InvalidVector(Invalid):
-    """One of a request's vectors is."""
+    """One of a request's vectors is invalid."""
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(f"Invalid record for key '{key}': {why}")
 
 
 class NotFound(ServiceException):
-    """There is no such vector bucket, index or resource."""
+    """The vector bucket, index or resource does not exist."""
 
     code = "NotFoundException"
 

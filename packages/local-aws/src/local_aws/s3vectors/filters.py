@@ -1,9 +1,9 @@
-"""Metadata filters: which vectors a query looks at.
+"""Metadata filters of queries.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-metadata-filtering.html
 
-What that page leaves open is refused: what `$ne` and `$nin` say of a list or of a vector without
-the key, and whether an object with several keys means all of them.
+What that page does not define is refused: `$ne` and `$nin` on lists or missing keys, and objects
+with several keys.
 """
 
 import operator
@@ -16,7 +16,7 @@ from local_aws.s3vectors.errors import Invalid
 Metadata = Mapping[str, Any]
 Predicate = Callable[[Metadata], bool]
 
-MOST: Final = 100  # constraints in one filter
+MOST: Final = 100  # maximum constraints of a filter
 _ORDERED: Final = {
     "$gt": operator.gt,
     "$gte": operator.ge,
@@ -27,15 +27,15 @@ _OPERATORS: Final = ("$eq", "$ne", *_ORDERED, "$in", "$nin", "$exists", "$starts
 
 
 def predicate(document: object, non_filterable: frozenset[str]) -> Predicate:
-    """What a filter says of a vector's metadata.
+    """Compile a filter to a predicate on a vector's metadata.
 
     Args:
         document: the filter.
-        non_filterable: the index's keys that no filter may name.
+        non_filterable: the index's keys that filters must not use.
 
     Raises:
-        Invalid: it is none.
-        NotImplementedByLocalAws: its meaning is not documented; also by the predicate.
+        Invalid: the filter is invalid.
+        NotImplementedByLocalAws: its meaning is undocumented; also raised by the predicate.
     """
     return _Reader(non_filterable).read(document)
 
@@ -128,7 +128,7 @@ def _same(one: object, other: object) -> bool:
 
 
 def _listed(metadata: Metadata, key: str) -> list[Any]:
-    """The key's values: those of a list, one, or none."""
+    """The key's values: a list, a single value, or none."""
     value = metadata.get(key, [])
     return value if isinstance(value, list) else [value]
 

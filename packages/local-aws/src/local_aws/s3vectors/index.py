@@ -1,4 +1,4 @@
-"""A vector index: what it holds, and the exact search in it."""
+"""A vector index with exact search."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ from local_aws.s3vectors.filters import predicate
 
 Vectors = NDArray[np.float32]
 
-FILTERABLE_BYTES: Final = 2048  # of metadata, a vector
+FILTERABLE_BYTES: Final = 2048  # maximum bytes of metadata per vector
 METADATA_BYTES: Final = 40 << 10
 METADATA_KEYS: Final = 50
 
@@ -33,8 +33,8 @@ class Index:
     """An index, and the vectors in it.
 
     Attributes:
-        shown: as GetIndex shows it.
-        vectors: by key.
+        shown: its description in GetIndex.
+        vectors: vectors by key.
     """
 
     shown: dict[str, Any]
@@ -46,21 +46,21 @@ class Index:
 
     @property
     def created(self) -> datetime:
-        """When it was."""
+        """The creation time."""
         created: datetime = self.shown["creationTime"]
         return created
 
     @property
     def non_filterable(self) -> frozenset[str]:
-        """Metadata that is kept, and that no query may ask for."""
+        """The keys of non-filterable metadata."""
         configuration = self.shown.get("metadataConfiguration", {})
         return frozenset(configuration.get("nonFilterableMetadataKeys", ()))
 
     def put(self, records: list[dict[str, Any]]) -> None:
-        """Add vectors, or replace those of the same keys: all or none.
+        """Add or replace vectors atomically.
 
         Raises:
-            InvalidVector: one of them does not fit.
+            InvalidVector: one of them is invalid.
         """
         vectors = [self._checked(record) for record in records]
         with self._lock:
@@ -68,7 +68,7 @@ class Index:
             self._matrix = None
 
     def delete(self, keys: list[str]) -> None:
-        """Remove vectors; keys that are not there do no harm."""
+        """Remove vectors; unknown keys are ignored."""
         with self._lock:
             for key in keys:
                 self.vectors.pop(key, None)
@@ -77,12 +77,12 @@ class Index:
     def nearest(
         self, query: list[float], count: int, filter_: object | None
     ) -> list[tuple[Vector, float]]:
-        """The vectors nearest to one, nearest first, and their distances.
+        """The nearest vectors, nearest first, with distances.
 
-        The distance is Euclid's, or one less the cosine of the angle between two vectors.
+        The distance is Euclidean, or one minus the cosine similarity.
 
         Raises:
-            Invalid: the query does not fit, or the filter is none.
+            Invalid: the query or the filter is invalid.
         """
         wanted = _float32(query)
         if self._fault(wanted):
@@ -136,7 +136,7 @@ class Index:
 
 
 def _float32(values: list[float]) -> Vectors:
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
+    with np.errstate(over="ignore"):  # too large values become infinite and are refused
         return np.array(values, dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""The backend: an account's vector buckets in one region, their indexes, and the queries' pages.
+"""The backend of an account and region: vector buckets, indexes, and pages of queries.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-limitations.html
 """
@@ -24,14 +24,14 @@ from local_aws.s3vectors.index import Index, Vector
 Params = dict[str, Any]
 
 TOP_K: Final = 10_000
-QUERY_PAGE: Final = 100  # results of a query that come at once
-_QUERIES: Final = 100  # queries whose further pages are kept
+QUERY_PAGE: Final = 100  # maximum results of a query per page
+_QUERIES: Final = 100  # number of queries whose further pages are kept
 _PAGE: Final = 500
-_PAGE_BYTES: Final = 1 << 20  # of vectors that are listed at once
+_PAGE_BYTES: Final = 1 << 20  # maximum bytes of a page of vectors
 _TAGS: Final = 50
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]*[a-z0-9]")
 _BUCKET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]")
-# what GetIndex shows; a new bucket's indexes filter before they search
+# in GetIndex; a new bucket's indexes filter before they search
 _MODE: Final = "ENHANCED"
 
 
@@ -153,13 +153,13 @@ class S3VectorsBackend(BaseBackend):
         self._index(params).put(params["vectors"])
 
     def get_vectors(self, params: Params) -> Params:
-        """GetVectors: those that are there, in no order that is promised."""
+        """GetVectors: existing vectors, in undefined order."""
         vectors = self._index(params).vectors
         found = [vectors[key] for key in dict.fromkeys(params["keys"]) if key in vectors]
         return {"vectors": [_vector(vector, params) for vector in found]}
 
     def delete_vectors(self, params: Params) -> None:
-        """DeleteVectors: keys that are not there do no harm."""
+        """DeleteVectors: unknown keys are ignored."""
         self._index(params).delete(params["keys"])
 
     def list_vectors(self, params: Params) -> Params:
@@ -223,7 +223,7 @@ class S3VectorsBackend(BaseBackend):
         self._tag(arn, {**self.tags.get(arn, {}), **params["tags"]})
 
     def untag_resource(self, params: Params) -> None:
-        """UntagResource: keys that are not there do no harm."""
+        """UntagResource: unknown keys are ignored."""
         tags = self.tags.setdefault(self._known(params["resourceArn"]), {})
         for key in params["tagKeys"]:
             tags.pop(key, None)
@@ -237,7 +237,7 @@ class S3VectorsBackend(BaseBackend):
             raise Invalid(f"A resource may have at most {_TAGS} tags")
         self.tags[arn] = dict(tags)
 
-    # Finding -------------------------------------------------------------------------------------
+    # Look-up -------------------------------------------------------------------------------------
 
     def _known(self, arn: str) -> str:
         for bucket in self.buckets.values():
@@ -268,7 +268,7 @@ class S3VectorsBackend(BaseBackend):
         raise NotFound("index")
 
 
-# botocore does not say where the service is: take the regions in which S3 is
+# botocore lacks the service's regions: use those of S3
 _session = botocore.session.Session()
 s3vectors_backends = BackendDict(
     S3VectorsBackend,

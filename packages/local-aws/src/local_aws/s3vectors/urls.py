@@ -1,4 +1,4 @@
-"""Where the requests of Amazon S3 Vectors arrive: a path each, and one for tags."""
+"""URLs of Amazon S3 Vectors: one path per operation, and one for tags."""
 
 from moto.core.utils import get_service_model
 

@@ -1,4 +1,4 @@
-"""A kind of SageMaker resource: its names, ARNs, look-up, listing and tags."""
+"""Collections of SageMaker resources: names, ARNs, look-up, listing and tags."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -11,20 +11,20 @@ from local_aws.sagemaker.errors import ValidationException
 
 
 def now() -> datetime:
-    """This moment, to the millisecond, which is as fine as the API tells times."""
+    """The current time in milliseconds, the API's resolution."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 class Resource(Protocol):
-    """What a collection needs to know of its members; `summary` has AWS's names."""
+    """The interface of a collection's members; `summary` has AWS's names."""
 
     name: str
     arn: str
     tags: dict[str, str]
 
     def summary(self) -> dict[str, Any]:
-        """The resource as List… shows it."""
+        """The resource's summary in List…."""
 
 
 Item = TypeVar("Item", bound=Resource)
@@ -35,11 +35,11 @@ class Collection(Generic[Item]):
     """The resources of one kind in one account and region.
 
     Args:
-        kind: as in an ARN, such as `training-job`.
+        kind: its name in ARNs, such as `training-job`.
         prefix: `arn:PARTITION:sagemaker:REGION:ACCOUNT`.
-        label: as in the members of a summary, such as `TrainingJob` (Name, Arn, Status).
-        taken, missing: the errors for a name that exists, and for one that does not.
-        descending: whether a listing's default order is the newest first.
+        label: the prefix of a summary's members, such as `TrainingJob` (Name, Arn, Status).
+        taken, missing: the errors for an existing and a missing name.
+        descending: whether listings are newest first by default.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Collection(Generic[Item]):
         self._lock = threading.Lock()
 
     def arn(self, name: str) -> str:
-        """The ARN that a resource of this name has."""
+        """The ARN of a resource with this name."""
         return f"{self._prefix}:{self.kind}/{name}"
 
     def check_free(self, name: str) -> None:
@@ -62,24 +62,24 @@ class Collection(Generic[Item]):
             raise self._taken(self.arn(name))
 
     def add(self, item: Item) -> None:
-        """Put a resource in; AWS's error if its name is taken."""
+        """Add a resource; AWS's error if its name is taken."""
         with self._lock:
             self.check_free(item.name)
             self._items[item.name] = item
 
     def get(self, name: str) -> Item:
-        """The resource called `name`; AWS's error if there is none."""
+        """The resource `name`; AWS's error if it does not exist."""
         item = self._items.get(name)
         if item is None:
             raise self._missing(self.arn(name))
         return item
 
     def find(self, name: str) -> Item | None:
-        """The resource called `name`, or None."""
+        """The resource `name`, or None."""
         return self._items.get(name)
 
     def remove(self, name: str) -> None:
-        """Forget the resource called `name`; AWS's error if there is none."""
+        """Delete the resource `name`; AWS's error if it does not exist."""
         with self._lock:
             self.get(name)
             del self._items[name]
@@ -88,9 +88,9 @@ class Collection(Generic[Item]):
         return iter(list(self._items.values()))
 
     def page(self, params: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-        """The summaries that a List… request asks for, and its NextToken if there are more.
+        """The summaries for a List… request, and the NextToken if there are more.
 
-        Honours the filters, the order and the paging that SageMaker's List… operations share.
+        Applies the filters, order and paging common to SageMaker's List… operations.
         """
         summaries = [item.summary() for item in self]
         return listing(summaries, params, self._label, descending=self._descending)

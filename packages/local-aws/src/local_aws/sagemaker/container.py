@@ -1,4 +1,4 @@
-"""A container's program as a process on this machine, under SageMaker's container contract."""
+"""Runs a container's program as a process, with SageMaker's container contract."""
 
 import os
 import subprocess
@@ -26,17 +26,17 @@ class Container:
     """One run of an image's program.
 
     Args:
-        program: what to run.
+        program: the program to run.
         command: `train` or `serve`.
-        root: the folder that the program sees as /opt/ml.
-        environment: the container's variables, beside those of the machine and of the role.
-        role: with whose credentials it may call AWS.
-        isolated: it may not call anything; it has no credentials then.
-        threads: how many cores the program may take for its numerics.
+        root: the folder that replaces /opt/ml.
+        environment: the container's variables, in addition to those of the machine and the role.
+        role: the role whose credentials it uses.
+        isolated: whether it runs without network access and credentials.
+        threads: the number of threads for numerical libraries.
         on_line: called with each line of its output, from a thread.
 
     Raises:
-        Failed: the role is gone.
+        Failed: the role no longer exists.
     """
 
     def __init__(
@@ -73,17 +73,17 @@ class Container:
         self._reader.start()
 
     def wait(self, seconds: float | None = None) -> int | None:
-        """The exit status when it has ended and its output is read; None after `seconds`."""
+        """Wait for the end and all output; returns the exit status, or None after `seconds`."""
         try:
             status = self._child.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
-        self._child.kill()  # whatever the program left running
+        self._child.kill()  # remaining descendants
         self._reader.join()
         return status
 
     def terminate(self, grace: float) -> int:
-        """SIGTERM, and SIGKILL after `grace` seconds; the exit status."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds; returns the exit status."""
         status = self._child.terminate(grace)
         self._reader.join()
         return status
@@ -100,5 +100,5 @@ def _read(output: IO[bytes], on_line: Callable[[str], None]) -> None:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What goes wrong: refusals of a request, and the reasons for which a job or an endpoint fails."""
+"""Exceptions: refused requests, and failures of jobs and endpoints."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from local_aws.api import NotImplementedByLocalAws
 
 
 class ValidationException(ServiceException):
-    """The request is at fault."""
+    """The request is invalid."""
 
     code = "ValidationException"
 
@@ -27,17 +27,17 @@ class ResourceNotFound(ServiceException):
 
 
 class ResourceLimitExceeded(ServiceException):
-    """A quota of the account is used up."""
+    """A quota of the account is exceeded."""
 
     code = "ResourceLimitExceeded"
 
 
 class Failed(Exception):
-    """A job or a deployment cannot go on; the text is its FailureReason."""
+    """A job or a deployment failed; the message is its FailureReason."""
 
 
 def refuse_members(value: Mapping[str, Any], names: Iterable[str], where: str) -> None:
-    """Refuse the members of a request that AWS would honour and this local AWS would not.
+    """Refuse members of a request that the local AWS does not implement.
 
     Raises:
         NotImplementedByLocalAws: names the members that are set.

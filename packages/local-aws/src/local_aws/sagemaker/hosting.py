@@ -1,4 +1,4 @@
-"""Endpoint configurations, and endpoints that answer from processes."""
+"""Endpoint configurations, and endpoints that run as processes."""
 
 import logging
 import random
@@ -18,7 +18,7 @@ from local_aws.sagemaker.serving import Model, ModelServer
 
 log = logging.getLogger(__name__)
 
-_STARTUP = 240  # seconds in which a container must answer /ping, unless its variant says otherwise
+_STARTUP = 240  # default timeout in seconds for a container to answer /ping
 _GRACE = 30  # seconds between a serving container's SIGTERM and SIGKILL
 _UNSUPPORTED = (
     "AsyncInferenceConfig",
@@ -34,17 +34,17 @@ _UNSUPPORTED_OF_VARIANTS = (
     "CapacityReservationConfig",
     "AcceleratorPartitionLayouts",
 )
-_LONGEST_PAUSE = 10.0  # seconds between two attempts to bring a dying container back
+_LONGEST_PAUSE = 10.0  # seconds between attempts to restart a container
 
 
 class EndpointConfig:
     """An endpoint configuration: the variants to host.
 
     Args:
-        has_model: whether there is a model of that name; AWS's error if there is none.
+        has_model: checks that a model exists; raises AWS's error if not.
 
     Raises:
-        ServiceException: the request cannot be honoured.
+        ServiceException: the request is invalid or not implemented.
     """
 
     def __init__(
@@ -108,9 +108,9 @@ class EndpointConfig:
 
 
 class Variant:
-    """A hosted production variant: a model server that is kept alive, and the calls in flight.
+    """A hosted production variant: a model server that is kept running, and its in-flight calls.
 
-    One process stands in for all of a variant's instances; their number is bookkeeping.
+    A single process represents all of a variant's instances; their number is only recorded.
     """
 
     def __init__(self, settings: dict[str, Any], model: Model, endpoint: str) -> None:
@@ -137,7 +137,7 @@ class Variant:
         """Start the server and return when it is healthy.
 
         Raises:
-            Failed: it cannot; the text is in AWS's words.
+            Failed: it cannot; with AWS's message.
         """
         stream = f"{self.name}/i-{uuid.uuid4().hex[:17]}"
         self._stream = LogStream(self._model.role.client("logs"), self.log_group, stream)
@@ -150,7 +150,7 @@ class Variant:
         self._keeper.start()
 
     def close(self) -> None:
-        """End the server, and deliver what it wrote."""
+        """End the server, and deliver its output."""
         self._closed.set()
         self.server.close(_GRACE)
         if self._keeper.is_alive():
@@ -159,14 +159,14 @@ class Variant:
             self._stream.close()
 
     def abandon(self) -> None:
-        """End the server at once. What it wrote last is lost: nobody is left to deliver it to."""
+        """End the server at once; pending output is discarded."""
         self._closed.set()
         self.server.close(grace=0)
         if self._stream is not None:
             self._stream.abandon()
 
     def sized(self) -> dict[str, Any]:
-        """Its settings, with the present number of instances."""
+        """Its settings, with the current number of instances."""
         count = {} if self.instances is None else {"InitialInstanceCount": self.instances}
         return {**self.settings, **count}
 
@@ -175,7 +175,7 @@ class Variant:
             self._stream.write(line)
 
     def _keep_alive(self) -> None:
-        """Start the server again whenever it ends, as SageMaker replaces an instance."""
+        """Restart the server whenever it ends, as SageMaker replaces an instance."""
         pause = 0.1
         while True:
             status = self.server.wait()
@@ -189,7 +189,7 @@ Deployment = dict[str, Variant]  # by variant name
 
 
 class Endpoint:
-    """A hosted endpoint: its status, and the deployment that answers."""
+    """A hosted endpoint: its status and active deployment."""
 
     def __init__(self, params: dict[str, Any], arn: str, config: EndpointConfig) -> None:
         self.name: str = params["EndpointName"]
@@ -205,7 +205,7 @@ class Endpoint:
         self._lock = threading.RLock()
         self._deployment: Deployment = {}
         self._pending: Deployment = {}
-        self._coming: list[dict[str, Any]] = []  # the variants that are being brought up
+        self._coming: list[dict[str, Any]] = []  # the variants being deployed
         self._abandoned = False
 
     @property
@@ -215,16 +215,16 @@ class Endpoint:
 
     @property
     def use(self) -> quotas.Use:
-        """What it takes of the account's quotas now; during an update, both deployments count."""
+        """Its current use of quotas; during an update, both deployments count."""
         with self._lock:
             hosted = [variant.sized() for variant in self._deployment.values()]
             return quotas.of_variants(hosted) + quotas.of_variants(self._coming)
 
     def replacement(self, config: EndpointConfig) -> quotas.Use:
-        """What more it takes of them to be updated to another configuration.
+        """The additional use of quotas by an update to another configuration.
 
-        Instances are replaced while the present ones answer; of a serverless endpoint only what
-        the new one has more is counted.
+        New instances run in addition to the current ones; for a serverless endpoint only the
+        difference counts.
         """
         use, serverless = (
             quotas.of_variants(config.variants),
@@ -233,7 +233,7 @@ class Endpoint:
         return use - self.use if serverless else use
 
     def growth(self, desired: list[dict[str, Any]]) -> quotas.Use:
-        """What more it takes of them with other instance counts of its variants."""
+        """The additional use of quotas with other instance counts of its variants."""
         counts = {each["VariantName"]: each.get("DesiredInstanceCount") for each in desired}
         with self._lock:
             variants = [variant.sized() for variant in self._deployment.values()]
@@ -263,10 +263,10 @@ class Endpoint:
         return {**shown, "ProductionVariants": variants} if variants else shown
 
     def enter(self, name: str | None) -> Variant:
-        """The variant that answers the next call: `name`, or by weight. The caller leaves it.
+        """The variant for the next call: `name`, or by weight. The caller must leave it.
 
         Raises:
-            LookupError: the endpoint does not answer calls now, or has no variant of that name.
+            LookupError: the endpoint is not in service, or has no variant with this name.
         """
         with self._lock:
             if not self._deployment or self.status == "Deleting":
@@ -287,14 +287,14 @@ class Endpoint:
             return variant
 
     def has(self, variant: str) -> bool:
-        """Whether a variant of that name is hosted."""
+        """Whether a variant with this name is hosted."""
         return variant in self._deployment
 
     def begin(self, status: str) -> None:
-        """Go from a settled status to `status`.
+        """Change from a stable status to `status`.
 
         Raises:
-            ValidationException: another operation is under way, or the endpoint has failed.
+            ValidationException: another operation is in progress, or the endpoint has failed.
         """
         settled = ("InService", "Failed") if status == "Deleting" else ("InService",)
         with self._lock:
@@ -307,13 +307,13 @@ class Endpoint:
                 self._facts.pop("FailureReason", None)
 
     def deploy(self, config: EndpointConfig, models: Mapping[str, Model], retain: bool) -> None:
-        """Bring `config` up beside what answers now, switch, and drain the old; in a thread.
+        """Deploy `config`, switch to it, and drain the old deployment, in a thread.
 
-        Where it cannot be brought up, what answered before goes on answering.
+        If the new deployment fails, the old one remains active.
 
         Args:
             models: the models of the configuration's variants by name.
-            retain: keep the present weights and instance counts of variants of the same name.
+            retain: keep the current weights and instance counts of variants with the same name.
         """
         with self._lock:
             self._coming = config.variants
@@ -364,7 +364,7 @@ class Endpoint:
         threading.Thread(target=work, args=arguments, name=name, daemon=True).start()
 
     def delete(self, gone: Callable[[], None]) -> None:
-        """End every process, then call `gone`; in a thread."""
+        """End all processes, then call `gone`, in a thread."""
         self._in_background(self._delete, gone)
 
     def _delete(self, gone: Callable[[], None]) -> None:
@@ -397,7 +397,7 @@ class Endpoint:
             self._facts["LastModifiedTime"] = now()
 
     def abandon(self) -> None:
-        """End every process at once, because this AWS ends."""
+        """End all processes at once, because the server stops."""
         with self._lock:
             self._abandoned = True
             for variant in (*self._deployment.values(), *self._pending.values()):

@@ -1,4 +1,4 @@
-"""Which program of this machine runs in place of which container image."""
+"""Maps container images to programs on this machine."""
 
 import json
 import re
@@ -19,12 +19,12 @@ _URI = re.compile(
 
 @dataclass(frozen=True)
 class Program:
-    """A program that keeps SageMaker's container contract.
+    """A program with SageMaker's container contract.
 
     It is started as `python *command train|serve algorithm`. `metrics` are a built-in algorithm's
     definitions (Name, Regex) by which its log lines become the training job's metrics, and empty
-    where the job brings its own; `tag` is the image's; `table` names the part of the SageMaker
-    SDK's tables in which its versions stand.
+    if the job defines its own; `tag` is the image's; `table` names the part of the SageMaker SDK's
+    tables with its versions.
     """
 
     algorithm: str
@@ -35,17 +35,17 @@ class Program:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What may stand after the image's name; only a built-in algorithm has a latest."""
+        """The allowed tags of an image; only built-in algorithms have latest."""
         return (self.tag, "latest") if self.metrics else (self.tag,)
 
     def registries(self) -> Mapping[str, str]:
-        """By region, the account that holds the image."""
+        """The image's registry account by region."""
         return _registries(self.table or (self.algorithm,), self.tag.split("-")[0])
 
 
 @cache
 def _registries(table: tuple[str, ...], version: str) -> Mapping[str, str]:
-    # Found without importing the SDK, which takes seconds.
+    # Located without importing the SDK, which takes seconds.
     package = find_spec("sagemaker")
     assert package is not None and package.submodule_search_locations
     folder = Path(package.submodule_search_locations[0]) / "core" / "image_uri_config"
@@ -82,10 +82,10 @@ def _wanted(uri: re.Match[str] | None) -> str:
 
 
 def find(image: str, region: str) -> Program:
-    """The program behind an image's URI in `region`.
+    """The program for an image's URI in `region`.
 
     Raises:
-        ValidationException: no image of that URI can run here; the text lists those that can.
+        ValidationException: the image is not available; the message lists those that are.
     """
     uri = _URI.fullmatch(image)
     program = PROGRAMS.get(uri["repository"]) if uri else None

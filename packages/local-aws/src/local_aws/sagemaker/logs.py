@@ -11,15 +11,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 log = logging.getLogger(__name__)
 
-_INTERVAL = 0.25  # seconds in which lines gather before they are delivered
-_BATCH, _LINE = 100, 8192  # lines a delivery, characters a line: together below the API's 1 MiB
+_INTERVAL = 0.25  # seconds for which lines are collected before delivery
+_BATCH, _LINE = 100, 8192  # lines per delivery, characters per line: together below the API's 1 MiB
 
 
 class LogStream:
-    """A log stream that lines are written to as they come; delivery is in the background.
+    """A log stream with delivery in the background.
 
-    A role that may not write logs, or a group that is removed meanwhile, loses the lines and not
-    the job, as in AWS. A removed group is not made again.
+    As on AWS, lines are lost without failing the job if the role may not write logs or the group is
+    deleted meanwhile. A deleted group is not recreated.
     """
 
     def __init__(self, logs: Any, group: str, name: str) -> None:
@@ -32,21 +32,21 @@ class LogStream:
         self._thread.start()
 
     def write(self, line: str) -> None:
-        """Append one line, stamped with the time of now. An empty line is no event."""
+        """Append one line with the current time. Empty lines are skipped."""
         if line:
             with self._changed:
                 self._events.append({"timestamp": int(time.time() * 1000), "message": line[:_LINE]})
                 self._changed.notify()
 
     def close(self) -> None:
-        """Deliver what is left; return when it is readable."""
+        """Deliver the remaining lines and wait for the delivery."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join()
 
     def abandon(self) -> None:
-        """Deliver no more, and do not wait for what is on its way."""
+        """Stop delivery without waiting."""
         with self._changed:
             self._events.clear()
             self._closed = True
@@ -65,7 +65,7 @@ class LogStream:
                 alive = alive and self._attempt(self._put, events[start : start + _BATCH])
 
     def _create(self) -> None:
-        with suppress(ClientError):  # it is there already, which a role may do without
+        with suppress(ClientError):  # it exists already; the role need not be allowed to create it
             self._logs.create_log_group(logGroupName=self.group)
         self._logs.create_log_stream(logGroupName=self.group, logStreamName=self.name)
 

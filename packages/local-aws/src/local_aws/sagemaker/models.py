@@ -1,4 +1,4 @@
-"""What SageMaker holds in one account and region."""
+"""SageMaker's backend of one account and region."""
 
 import threading
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ from local_aws.sagemaker.tuning import TuningJob
 
 
 class SageMakerBackend(SageMakerModelBackend):
-    """moto's SageMaker, whose training, hosting and notebook instances are ours.
+    """moto's SageMaker with local training, hosting and notebook instances.
 
-    moto's own collections stay for what is bookkeeping in AWS too, such as experiments.
+    moto's collections remain for resources that are only records on AWS too, such as experiments.
     """
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -105,10 +105,10 @@ class SageMakerBackend(SageMakerModelBackend):
 
     @contextmanager
     def within_quotas(self, more: quotas.Use) -> Iterator[None]:
-        """Do what takes more of the account's quotas, and no other such thing meanwhile.
+        """Run an operation that uses quotas, exclusively.
 
         Raises:
-            ResourceLimitExceeded: it does not fit beside what is in use.
+            ResourceLimitExceeded: a quota would be exceeded.
         """
         with self._sizing:
             used = quotas.Use()
@@ -132,7 +132,7 @@ class SageMakerBackend(SageMakerModelBackend):
         return job
 
     def reset(self) -> None:
-        """Forget everything and end what runs."""
+        """Delete all state and end all processes."""
         for tuning in self.tunings:
             tuning.abandon()
         for job in self.jobs:
@@ -144,16 +144,16 @@ class SageMakerBackend(SageMakerModelBackend):
         super().reset()
 
     def forget_deleted_instances(self) -> None:
-        """Let go of the notebook instances whose deletion is over."""
+        """Remove notebook instances whose deletion is complete."""
         for instance in self.instances:
             if instance.status is None:
                 self.instances.remove(instance.name)
 
     def tagged(self, arn: str) -> dict[str, str] | None:
-        """The tags of one of our resources, to be read and changed; None if `arn` is not ours.
+        """The mutable tags of a local resource; None if `arn` is not of a local kind.
 
         Raises:
-            ServiceException: the ARN is of a kind of ours, and there is no such resource.
+            ServiceException: the ARN is of a local kind, but the resource does not exist.
         """
         kind, _, name = arn.rpartition(":")[2].partition("/")
         for collection in self._collections():

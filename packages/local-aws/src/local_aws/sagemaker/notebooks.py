@@ -1,4 +1,4 @@
-"""Notebook instances and their lifecycle configurations: AWS's states, with no machine behind."""
+"""Notebook instances and lifecycle configurations: AWS's states without a machine."""
 
 import time
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import ValidationException, refuse_members
 from local_aws.sagemaker.roles import Role
 
-# What the state leads to by itself, and after how many seconds; None is the end of the instance.
+# Automatic transitions of states and their delays in seconds; None is the end of the instance.
 _LEADS_TO: Final[Mapping[str, tuple[str | None, float]]] = {
     "Pending": ("InService", 0.5),
     "Updating": ("Stopped", 0.2),
@@ -24,7 +24,7 @@ _DEFAULTS: Final = {
     "PlatformIdentifier": "notebook-al2023-v1",
     "InstanceMetadataServiceConfiguration": {"MinimumInstanceMetadataServiceVersion": "1"},
 }
-# what takes a setting away from an instance
+# parameters that remove a setting from an instance
 _DISASSOCIATE: Final = {
     "LifecycleConfigName": "DisassociateLifecycleConfig",
     "DefaultCodeRepository": "DisassociateDefaultCodeRepository",
@@ -38,7 +38,7 @@ _REPOSITORIES: Final = ("DefaultCodeRepository", "AdditionalCodeRepositories")
 
 
 class LifecycleConfig:
-    """Scripts for instances, which nothing here runs."""
+    """Lifecycle scripts, which are not run."""
 
     def __init__(self, params: Mapping[str, Any], arn: str) -> None:
         self.name: str = params["NotebookInstanceLifecycleConfigName"]
@@ -48,7 +48,7 @@ class LifecycleConfig:
         self._created = self._modified = now()
 
     def update(self, params: Mapping[str, Any]) -> None:
-        """Take other scripts."""
+        """Replace the scripts."""
         self._scripts |= {hook: params[hook] for hook in self._scripts if hook in params}
         self._modified = now()
 
@@ -67,16 +67,16 @@ class LifecycleConfig:
 
 
 class NotebookInstance:
-    """An instance that goes through AWS's states by the clock: nothing starts or stops.
+    """An instance that changes AWS's states by time, without a machine.
 
     Args:
-        params: of CreateNotebookInstance.
-        arn: the instance's.
-        region: where.
+        params: the parameters of CreateNotebookInstance.
+        arn: the instance's ARN.
+        region: the instance's region.
 
     Raises:
-        ValidationException: AWS would not make it.
-        NotImplementedByLocalAws: it asks for what would have to be pretended.
+        ValidationException: the parameters are invalid.
+        NotImplementedByLocalAws: a requested feature is not implemented.
     """
 
     def __init__(self, params: Mapping[str, Any], arn: str, region: str) -> None:
@@ -96,13 +96,13 @@ class NotebookInstance:
 
     @property
     def status(self) -> str | None:
-        """The state by now; None once a deleted instance is gone."""
+        """The current state; None once deletion is complete."""
         then, seconds = _LEADS_TO.get(self._state, (self._state, 0.0))
         return then if time.monotonic() - self._since >= seconds else self._state
 
     @property
     def use(self) -> quotas.Use:
-        """What it takes of the account's quotas now: a stopped one has no machine."""
+        """Its current use of quotas: none while stopped."""
         use = quotas.of_notebook_instance(self.machine)
         if self.status not in ("Pending", "InService", "Stopping"):
             del use[f"{self.machine} for notebook instance usage"]
@@ -114,7 +114,7 @@ class NotebookInstance:
         return str(self._settings["InstanceType"])
 
     def begin(self, state: str, *, of: tuple[str, ...]) -> None:
-        """Change from one of the states `of` into another.
+        """Change from one of the states `of` to another.
 
         Raises:
             ValidationException: the instance is in none of them.
@@ -131,8 +131,8 @@ class NotebookInstance:
         """Change the settings of a stopped instance.
 
         Raises:
-            ValidationException: it is not stopped, or AWS would not have it so.
-            NotImplementedByLocalAws: as when it was made.
+            ValidationException: it is not stopped, or the settings are invalid.
+            NotImplementedByLocalAws: as at creation.
         """
         settings = self._settings | {
             name: value
@@ -174,7 +174,7 @@ class NotebookInstance:
 
 
 def _check(settings: Mapping[str, Any]) -> None:
-    """Raise what AWS, or we, say of an instance's settings."""
+    """Raise an error if an instance's settings are invalid or not implemented."""
     refuse_members(settings, _REFUSED, "NotebookInstance")
     default, others = (settings.get(name) for name in _REPOSITORIES)
     for repository in (*([default] if default else []), *(others or [])):

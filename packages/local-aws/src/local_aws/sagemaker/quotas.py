@@ -1,4 +1,4 @@
-"""SageMaker's quotas: what a request adds to what is in use must fit into them.
+"""SageMaker's quotas, checked against current and requested use.
 
 The names are Service Quotas'; their values are in `local_aws/servicequotas/quotas.csv`.
 """
@@ -16,11 +16,11 @@ _CONCURRENCY: Final = (
 )
 _UNITS: Final = {_SERVERLESS: "Endpoints", _CONCURRENCY: "Concurrency"}
 Use = Counter[str]
-"""How much of each quota, by its name."""
+"""Use of quotas by name."""
 
 
 def of_training_job(request: Mapping[str, Any]) -> Use:
-    """What CreateTrainingJob's parameters take of the quotas while the job runs."""
+    """The use of quotas by a training job, from CreateTrainingJob's parameters."""
     machines = request["ResourceConfig"]
     spot = "spot " if request.get("EnableManagedSpotTraining") else ""
     return _instances(
@@ -32,7 +32,7 @@ def of_training_job(request: Mapping[str, Any]) -> Use:
 
 
 def of_transform_job(request: Mapping[str, Any]) -> Use:
-    """What CreateTransformJob's parameters take of the quotas while the job runs."""
+    """The use of quotas by a transform job, from CreateTransformJob's parameters."""
     machines = request["TransformResources"]
     return _instances(
         "transform job",
@@ -43,12 +43,12 @@ def of_transform_job(request: Mapping[str, Any]) -> Use:
 
 
 def of_notebook_instance(machine: str) -> Use:
-    """What a notebook instance of a type takes of the quotas."""
+    """The use of quotas by a notebook instance of a type."""
     return _instances("notebook instance", "Total number of notebook instances", machine, 1)
 
 
 def of_variants(variants: Iterable[Mapping[str, Any]]) -> Use:
-    """What an endpoint's production variants take of the quotas."""
+    """The use of quotas by an endpoint's production variants."""
     use: Use = Counter()
     for variant in variants:
         if serverless := variant.get("ServerlessConfig"):
@@ -64,10 +64,10 @@ def of_variants(variants: Iterable[Mapping[str, Any]]) -> Use:
 
 
 def check(more: Use, used: Use, account: str, region: str) -> None:
-    """Make sure that something more fits beside what is in use.
+    """Check that additional use fits into the quotas.
 
     Raises:
-        ResourceLimitExceeded: it does not; the message names the first quota that it exceeds.
+        ResourceLimitExceeded: it does not; the message names the first exceeded quota.
     """
     for name, delta in more.items():
         limit = applied("sagemaker", name, account, region)

@@ -1,4 +1,4 @@
-"""Records of batch transform: split out of objects, filtered, and joined with what they led to.
+"""Records of batch transform: splitting, filtering, and joining with predictions.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html
 """
@@ -25,7 +25,7 @@ _Select = Callable[[Any], Any]
 
 
 def lines(content: bytes) -> list[bytes]:
-    """The lines of an object that hold anything."""
+    """The non-empty lines of an object."""
     return [line for line in content.splitlines(keepends=True) if line.strip()]
 
 
@@ -33,7 +33,7 @@ def frames(content: bytes) -> list[bytes]:
     """The records of an object in RecordIO, each with its frame.
 
     Raises:
-        Failed: it is none.
+        Failed: it is not RecordIO.
     """
     found, at = [], 0
     while at < len(content):
@@ -49,10 +49,10 @@ def frames(content: bytes) -> list[bytes]:
 
 
 class Path:
-    """The part of JSONPath that batch transform knows.
+    """The part of JSONPath that batch transform supports.
 
     Raises:
-        ValidationException: the text is none.
+        ValidationException: the expression is invalid.
     """
 
     def __init__(self, text: str) -> None:
@@ -77,10 +77,10 @@ class Path:
         return not self._steps
 
     def of(self, value: Any) -> Any:
-        """What it selects.
+        """Select from a value.
 
         Raises:
-            Failed: there is no such thing.
+            Failed: the path does not exist.
         """
         try:
             for step in self._steps:
@@ -117,13 +117,13 @@ def _listed(value: Any) -> list[Any]:
 
 
 class Format:
-    """Records of a content type, read and written.
+    """Parses and formats records of a content type.
 
     Args:
-        content_type: of the input.
+        content_type: the input's content type.
 
     Raises:
-        ValidationException: batch transform filters and joins no such records.
+        ValidationException: batch transform does not support this content type here.
     """
 
     def __init__(self, content_type: str) -> None:
@@ -136,7 +136,7 @@ class Format:
         self.csv = kind == "text/csv"
 
     def read(self, record: bytes) -> Any:
-        """A record's value.
+        """Parse a record.
 
         Raises:
             Failed: it is not in this format.
@@ -151,7 +151,7 @@ class Format:
         return row
 
     def write(self, value: Any) -> bytes:
-        """A value as a line without its end."""
+        """Format a value as a line without a line end."""
         if not self.csv:
             return json.dumps(value).encode()
         text = io.StringIO(newline="")
@@ -161,7 +161,7 @@ class Format:
         return text.getvalue().encode()
 
     def joined(self, record: Any, answer: Any) -> Any:
-        """A record with what the model said of it."""
+        """Join a record with its prediction."""
         if self.csv:
             return [*record, *(answer if isinstance(answer, list) else [answer])]
         if isinstance(record, dict):

@@ -17,8 +17,8 @@ from local_aws.sagemaker.serving import Model
 from local_aws.sagemaker.transform import TransformJob
 from local_aws.sagemaker.tuning import TuningJob
 
-# moto does these as AWS does: they only keep what they are told. Everything else that moto answers
-# (processing jobs, pipelines, AutoML, clusters, tuning, …) it pretends, and so it is refused.
+# Operations that only store records, in moto as on AWS. All others that moto mocks (processing
+# jobs, pipelines, AutoML, clusters, tuning, …) are refused.
 BOOKKEEPING = frozenset(
     f"{verb}{noun}"
     for noun, verbs in {
@@ -50,11 +50,11 @@ class SageMakerResponse(LocalResponse):
 
     @property
     def backend(self) -> SageMakerBackend:
-        """What this account holds in this region."""
+        """The backend of the caller's account and region."""
         return cast(SageMakerBackend, sagemaker_backends[self.current_account][self.region])
 
     def call_action(self) -> TYPE_RESPONSE:
-        """Answer, or let moto answer what it does honestly."""
+        """Answer, or let moto answer operations that it implements fully."""
         if self._get_action() in BOOKKEEPING or self._is_tagging_of_moto():
             response: TYPE_RESPONSE = MotoResponse.dispatch(
                 self.normalized_request, self.uri, self.headers
@@ -68,7 +68,7 @@ class SageMakerResponse(LocalResponse):
         return f"Create{kind.title().replace('-', '')}" in BOOKKEEPING
 
     def create_training_job(self) -> dict[str, Any]:
-        """Begin a training job."""
+        """Create a training job."""
         return {"TrainingJobArn": self.backend.train(self.params).arn}
 
     def describe_training_job(self) -> dict[str, Any]:
@@ -76,16 +76,16 @@ class SageMakerResponse(LocalResponse):
         return self.backend.jobs.get(self.params["TrainingJobName"]).description()
 
     def list_training_jobs(self) -> dict[str, Any]:
-        """A page of jobs, the oldest first."""
+        """A page of jobs, oldest first."""
         entries, token = self.backend.jobs.page(self.params)
         return {"TrainingJobSummaries": entries, **token}
 
     def stop_training_job(self) -> None:
-        """Ask a running job to end."""
+        """Stop a running job."""
         self.backend.jobs.get(self.params["TrainingJobName"]).stop()
 
     def delete_training_job(self) -> None:
-        """Forget a job that has ended."""
+        """Delete a finished job."""
         job = self.backend.jobs.get(self.params["TrainingJobName"])
         if job.status not in training.TERMINAL:
             raise ResourceInUse(
@@ -136,7 +136,7 @@ class SageMakerResponse(LocalResponse):
         return self.backend.tunings.get(self.params["HyperParameterTuningJobName"])
 
     def create_transform_job(self) -> dict[str, Any]:
-        """Begin a batch transform."""
+        """Create a batch transform."""
         transforms = self.backend.transforms
         name = self.params["TransformJobName"]
         transforms.check_free(name)
@@ -152,16 +152,16 @@ class SageMakerResponse(LocalResponse):
         return self.backend.transforms.get(self.params["TransformJobName"]).description()
 
     def list_transform_jobs(self) -> dict[str, Any]:
-        """A page of batch transforms, the newest first."""
+        """A page of batch transforms, newest first."""
         entries, token = self.backend.transforms.page(self.params)
         return {"TransformJobSummaries": entries, **token}
 
     def stop_transform_job(self) -> None:
-        """Ask a running batch transform to end."""
+        """Stop a running batch transform."""
         self.backend.transforms.get(self.params["TransformJobName"]).stop()
 
     def create_model(self) -> dict[str, Any]:
-        """Name an image and its artifact."""
+        """Create a model."""
         models = self.backend.hosted_models
         name = self.params["ModelName"]
         models.check_free(name)
@@ -173,16 +173,16 @@ class SageMakerResponse(LocalResponse):
         return self.backend.hosted_models.get(self.params["ModelName"]).description()
 
     def list_models(self) -> dict[str, Any]:
-        """A page of models, the newest first."""
+        """A page of models, newest first."""
         entries, token = self.backend.hosted_models.page(self.params)
         return {"Models": entries, **token}
 
     def delete_model(self) -> None:
-        """Forget a model; what serves it goes on."""
+        """Delete a model; endpoints that serve it keep running."""
         self.backend.hosted_models.remove(self.params["ModelName"])
 
     def create_endpoint_config(self) -> dict[str, Any]:
-        """Name the variants to host."""
+        """Create an endpoint configuration."""
         configs = self.backend.configs
         name = self.params["EndpointConfigName"]
         configs.check_free(name)
@@ -195,16 +195,16 @@ class SageMakerResponse(LocalResponse):
         return self.backend.configs.get(self.params["EndpointConfigName"]).description()
 
     def list_endpoint_configs(self) -> dict[str, Any]:
-        """A page of configurations, the newest first."""
+        """A page of configurations, newest first."""
         entries, token = self.backend.configs.page(self.params)
         return {"EndpointConfigs": entries, **token}
 
     def delete_endpoint_config(self) -> None:
-        """Forget a configuration; what serves it goes on."""
+        """Delete a configuration; its endpoints keep running."""
         self.backend.configs.remove(self.params["EndpointConfigName"])
 
     def create_endpoint(self) -> dict[str, Any]:
-        """Begin to host a configuration."""
+        """Create an endpoint."""
         self._check_deployment_policy()
         endpoints = self.backend.hosted
         name = self.params["EndpointName"]
@@ -218,7 +218,7 @@ class SageMakerResponse(LocalResponse):
         return {"EndpointArn": endpoint.arn}
 
     def update_endpoint(self) -> dict[str, Any]:
-        """Begin to host another configuration; calls go on being answered."""
+        """Update an endpoint to another configuration without losing calls."""
         self._check_deployment_policy()
         if self.params.get("ExcludeRetainedVariantProperties"):
             raise NotImplementedByLocalAws("ExcludeRetainedVariantProperties")
@@ -232,7 +232,7 @@ class SageMakerResponse(LocalResponse):
         return {"EndpointArn": endpoint.arn}
 
     def update_endpoint_weights_and_capacities(self) -> dict[str, Any]:
-        """Change how calls are shared out."""
+        """Change weights and instance counts."""
         endpoint = self.backend.hosted.get(self.params["EndpointName"])
         desired = self.params["DesiredWeightsAndCapacities"]
         with self.backend.within_quotas(endpoint.growth(desired)):
@@ -244,12 +244,12 @@ class SageMakerResponse(LocalResponse):
         return self.backend.hosted.get(self.params["EndpointName"]).description()
 
     def list_endpoints(self) -> dict[str, Any]:
-        """A page of endpoints, the newest first."""
+        """A page of endpoints, newest first."""
         entries, token = self.backend.hosted.page(self.params)
         return {"Endpoints": entries, **token}
 
     def delete_endpoint(self) -> None:
-        """Begin to take an endpoint away."""
+        """Delete an endpoint."""
         endpoints = self.backend.hosted
         endpoint = endpoints.get(self.params["EndpointName"])
         endpoint.begin("Deleting")
@@ -272,7 +272,7 @@ class SageMakerResponse(LocalResponse):
             )
 
     def create_notebook_instance(self) -> dict[str, Any]:
-        """Begin to start an instance."""
+        """Create an instance."""
         self._find_lifecycle_config()
         instances, name = self._instances, self.params["NotebookInstanceName"]
         instances.check_free(name)
@@ -294,14 +294,14 @@ class SageMakerResponse(LocalResponse):
         return {"NotebookInstances": entries, **token}
 
     def start_notebook_instance(self) -> None:
-        """Begin to start a stopped instance."""
+        """Start a stopped instance."""
         instance = self._instances.get(self.params["NotebookInstanceName"])
         machine = quotas.of_notebook_instance(instance.machine) - instance.use
         with self.backend.within_quotas(machine):
             instance.begin("Pending", of=("Stopped", "Failed"))
 
     def stop_notebook_instance(self) -> None:
-        """Begin to stop an instance."""
+        """Stop an instance."""
         instance = self._instances.get(self.params["NotebookInstanceName"])
         instance.begin("Stopping", of=("InService",))
 
@@ -311,7 +311,7 @@ class SageMakerResponse(LocalResponse):
         self._instances.get(self.params["NotebookInstanceName"]).update(self.params)
 
     def delete_notebook_instance(self) -> None:
-        """Begin to delete a stopped instance."""
+        """Delete a stopped instance."""
         instance = self._instances.get(self.params["NotebookInstanceName"])
         instance.begin("Deleting", of=("Stopped", "Failed"))
 
@@ -325,7 +325,7 @@ class SageMakerResponse(LocalResponse):
             self.backend.lifecycle_configs.get(self.params["LifecycleConfigName"])
 
     def create_notebook_instance_lifecycle_config(self) -> dict[str, Any]:
-        """Name scripts."""
+        """Create a lifecycle configuration."""
         configs, name = self.backend.lifecycle_configs, self._lifecycle_config_name
         config = LifecycleConfig(self.params, configs.arn(name))
         configs.add(config)
@@ -336,16 +336,16 @@ class SageMakerResponse(LocalResponse):
         return self.backend.lifecycle_configs.get(self._lifecycle_config_name).description()
 
     def list_notebook_instance_lifecycle_configs(self) -> dict[str, Any]:
-        """A page of lifecycle configurations, the oldest first."""
+        """A page of lifecycle configurations, oldest first."""
         entries, token = self.backend.lifecycle_configs.page(self.params)
         return {"NotebookInstanceLifecycleConfigs": entries, **token}
 
     def update_notebook_instance_lifecycle_config(self) -> None:
-        """Take other scripts, for an instance's next start."""
+        """Replace the scripts, for an instance's next start."""
         self.backend.lifecycle_configs.get(self._lifecycle_config_name).update(self.params)
 
     def delete_notebook_instance_lifecycle_config(self) -> None:
-        """Forget a lifecycle configuration."""
+        """Delete a lifecycle configuration."""
         self.backend.lifecycle_configs.remove(self._lifecycle_config_name)
 
     @property
@@ -363,7 +363,7 @@ class SageMakerResponse(LocalResponse):
         return {"Tags": _listed(self._tags())}
 
     def delete_tags(self) -> None:
-        """Take tags off a resource."""
+        """Remove tags from a resource."""
         tags = self._tags()
         for key in self.params["TagKeys"]:
             tags.pop(key, None)

@@ -1,4 +1,4 @@
-"""Execution roles: whether SageMaker may assume one, and clients that act with its credentials."""
+"""Execution roles: trust of SageMaker, and clients with the role's credentials."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from local_aws.sts.models import AccessDenied, assume
 
 
 class Role:
-    """An execution role as SageMaker uses it in one region.
+    """An execution role in one region.
 
     Args:
         arn: the role.
@@ -16,7 +16,7 @@ class Role:
         region: where.
 
     Raises:
-        ValidationException: it does not exist, or does not trust SageMaker.
+        ValidationException: the role does not exist, or does not trust SageMaker.
     """
 
     def __init__(self, arn: str, source_arn: str, region: str) -> None:
@@ -36,9 +36,9 @@ class Role:
         """A boto3 client for `service` with this role's credentials.
 
         Raises:
-            Failed: the local AWS that the role belongs to has ended, or the role is gone.
+            Failed: the server has stopped, or the role no longer exists.
         """
-        if clients.endpoint_url() != self._endpoint:  # never call another AWS from a late thread
+        if clients.endpoint_url() != self._endpoint:  # a late thread must not call another AWS
             raise Failed("the local AWS was stopped")
         try:
             return clients.client(service, self.region, self._credentials())
@@ -46,10 +46,10 @@ class Role:
             raise Failed(f"Could not assume role {self.arn}.") from None
 
     def environment(self) -> dict[str, str]:
-        """The variables by which a container that may call AWS does so as this role.
+        """The environment variables for a container that calls AWS as this role.
 
         Raises:
-            Failed: the role is gone.
+            Failed: the role no longer exists.
         """
         try:
             return self._credentials().environment()

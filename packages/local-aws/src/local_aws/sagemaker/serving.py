@@ -31,7 +31,7 @@ _UNSUPPORTED = (
     "ImageConfig",
 )
 
-# What a program says once it listens, on a port that the machine has given it
+# Printed by a program once it listens, with its port
 _SERVING = re.compile(r"serving .* on 127\.0\.0\.1:(\d+)")
 
 
@@ -39,7 +39,7 @@ class Model:
     """A model: an image, its artifact, and the role that may read it.
 
     Raises:
-        ServiceException: the request cannot be honoured.
+        ServiceException: the request is invalid or not implemented.
     """
 
     def __init__(self, params: dict[str, Any], arn: str, region: str) -> None:
@@ -99,17 +99,17 @@ def _artifact(container: Mapping[str, Any]) -> Location | None:
 
 
 class Unavailable(Exception):
-    """The server cannot be asked just now."""
+    """The server is currently unavailable."""
 
 
 class ModelServer:
-    """A model's program, serving on a port of its own.
+    """A model's program, serving on a separate port.
 
     Args:
         root: its folder; removed when it is closed.
         on_line: called with each line of its output.
-        patience: seconds in which it must answer /ping after its start.
-        environment: variables beside those of the model.
+        patience: timeout in seconds for /ping after the start.
+        environment: variables in addition to those of the model.
     """
 
     def __init__(
@@ -125,17 +125,17 @@ class ModelServer:
         self._on_line, self._patience = on_line, patience
         self._environment = {**model.container.get("Environment", {}), **(environment or {})}
         self._s3 = model.role.client("s3")
-        self._lock = threading.Lock()  # held while the process is started or ended
+        self._lock = threading.Lock()  # held while the process starts or ends
         self._closed = False
         self._healthy = False
         self._container: Container | None = None
         self._pool: urllib3.HTTPConnectionPool | None = None
 
     def fetch(self) -> None:
-        """Bring the model's artifact into the folder.
+        """Download the model's artifact to the folder.
 
         Raises:
-            Failed: it is not there, or is no archive; in AWS's words.
+            Failed: it does not exist or is not an archive; with AWS's message.
         """
         folder = self._root / "model"
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,7 +164,7 @@ class ModelServer:
         archive.unlink()
 
     def start(self) -> bool:
-        """Start the process (again); whether it became healthy."""
+        """Start or restart the process; returns whether it became healthy."""
         with self._lock:
             if self._closed:
                 return False
@@ -175,7 +175,7 @@ class ModelServer:
                     ports.put(int(told[1]))
                 self._on_line(line)
 
-            # a port chosen for it might be another's by the time it takes it; so it takes any
+            # a preselected port could be taken meanwhile, so the program chooses one
             try:
                 self._container = container = Container(
                     self._model.program,
@@ -206,7 +206,7 @@ class ModelServer:
         return False
 
     def wait(self) -> int:
-        """Wait until the process ends; its exit status."""
+        """Wait until the process ends; returns its exit status."""
         assert self._container is not None
         status = self._container.wait()
         self._healthy = False
@@ -214,11 +214,11 @@ class ModelServer:
         return status
 
     def invoke(self, body: bytes, headers: Mapping[str, str], seconds: float) -> Any:
-        """The answer to POST /invocations, as urllib3 gives it.
+        """Send POST /invocations; returns urllib3's response.
 
         Raises:
-            Unavailable: the server is down, or goes down during the call.
-            TimeoutError: no answer in `seconds`.
+            Unavailable: the server is down, or ends during the call.
+            TimeoutError: no response in `seconds`.
         """
         pool = self._pool
         if pool is None or not self._healthy:
@@ -236,7 +236,7 @@ class ModelServer:
             except urllib3.exceptions.ReadTimeoutError:
                 raise TimeoutError from None
             except urllib3.exceptions.HTTPError:
-                # a kept connection may have been closed at the moment of its reuse
+                # a kept connection may just have been closed
                 if last:
                     raise Unavailable from None
         raise AssertionError

@@ -1,4 +1,4 @@
-"""S3 as jobs and endpoints use it: prefixes in, artifacts out, archives packed."""
+"""S3 access of jobs and endpoints: input prefixes, artifacts, archives."""
 
 import gzip
 import re
@@ -28,10 +28,10 @@ class Location:
 
     @classmethod
     def of(cls, uri: str) -> "Location":
-        """The place that `s3://bucket/key` names (or S3's https form of it).
+        """Parse `s3://bucket/key` or S3's https form of it.
 
         Raises:
-            ValidationException: it names none.
+            ValidationException: the address is invalid.
         """
         match = _URI.fullmatch(uri)
         if match is None:
@@ -41,7 +41,7 @@ class Location:
         return cls(match["bucket"], match["key"])
 
     def child(self, name: str) -> "Location":
-        """The place `name` below this one."""
+        """The location `name` below this one."""
         return Location(self.bucket, f"{self.key.rstrip('/')}/{name}".lstrip("/"))
 
     def __str__(self) -> str:
@@ -51,11 +51,11 @@ class Location:
 def objects(s3: Any, prefix: Location) -> Iterator[tuple[Location, str]]:
     """Every object below `prefix`, with its path relative to the prefix's folder.
 
-    As SageMaker does, `s3://b/a/train` matches by the letter, so both `a/train/x` and
-    `a/train_r.jsonl` belong to it; markers of empty folders do not count.
+    As in SageMaker, `s3://b/a/train` is a string prefix that matches both `a/train/x` and
+    `a/train_r.jsonl`; markers of empty folders are ignored.
 
     Raises:
-        botocore.exceptions.ClientError: S3 refuses.
+        botocore.exceptions.ClientError: S3 refused the request.
     """
     folder = prefix.key if prefix.key.endswith("/") or not prefix.key else None
     for page in s3.get_paginator("list_objects_v2").paginate(
@@ -81,7 +81,7 @@ _LONGEST_MANIFEST = 64 << 20  # bytes
 def listed(s3: Any, source: Location, kind: str) -> Iterator[tuple[Location, str]]:
     """The objects of a data source, each with its path below the channel's folder.
 
-    A ManifestFile is a JSON list: `{"prefix": "s3://bucket/folder/"}`, and what follows it.
+    A ManifestFile is a JSON list: `{"prefix": "s3://bucket/folder/"}`, followed by relative keys.
 
     Args:
         s3: a client.
@@ -89,8 +89,8 @@ def listed(s3: Any, source: Location, kind: str) -> Iterator[tuple[Location, str
         kind: one of KINDS.
 
     Raises:
-        botocore.exceptions.ClientError: S3 refuses.
-        ValueError: the manifest is none; the text says why.
+        botocore.exceptions.ClientError: S3 refused the request.
+        ValueError: the manifest is invalid; the message says why.
     """
     if kind == "S3Prefix":
         yield from objects(s3, source)
@@ -111,7 +111,7 @@ def listed(s3: Any, source: Location, kind: str) -> Iterator[tuple[Location, str
 
 
 def exists(s3: Any, location: Location) -> bool:
-    """Whether there is an object at `location` that the client may read."""
+    """Whether `location` is an object that the client may read."""
     try:
         s3.head_object(Bucket=location.bucket, Key=location.key)
     except ClientError:
@@ -123,7 +123,7 @@ def download(s3: Any, location: Location, folder: Path, relative: str) -> None:
     """Save the object at `location` as `folder`/`relative`.
 
     Raises:
-        botocore.exceptions.ClientError: S3 refuses.
+        botocore.exceptions.ClientError: S3 refused the request.
         UnsafePath: the path would leave the folder.
     """
     path = inside(folder, relative)
@@ -135,7 +135,7 @@ def download(s3: Any, location: Location, folder: Path, relative: str) -> None:
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Write `folder`'s content as a tar.gz; the same content always gives the same bytes."""
+    """Write `folder`'s content as a deterministic tar.gz."""
     with (
         archive.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,

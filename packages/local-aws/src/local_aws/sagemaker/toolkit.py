@@ -1,9 +1,9 @@
-"""What AWS's PyTorch containers do around a user's script, as a process on this machine.
+"""Emulates AWS's PyTorch containers: runs a user's script as a process on this machine.
 
 `python -m local_aws.sagemaker.toolkit train training` and `… serve inference` keep the documented
 contract of SageMaker's Training and Inference Toolkits (https://github.com/aws/
 sagemaker-training-toolkit, …/sagemaker-inference-toolkit); the latter's own package does the
-serving. There is no PyTorch, and nothing is installed: what a script requires must be here.
+serving. PyTorch is not available and nothing is installed: a script's requirements must be present.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from typing import Any
 from local_aws.paths import inside, untar
 
 _CODE = "/opt/ml/model/code"
-_LONGEST = 8192  # characters of a line that are read at once
-_TOLD = 20  # lines of a script's last words
+_LONGEST = 8192  # characters of a line read at a time
+_TOLD = 20  # last lines of a script's output
 
 
 class _ScriptError(Exception):
-    """The script could not be run, or failed; the text is in the toolkit's form."""
+    """The script could not be run, or failed; the message has the toolkit's format."""
 
     def __init__(self, kind: str, text: str, status: int = 1) -> None:
         super().__init__(f"{kind}:\n{text}")
@@ -38,7 +38,7 @@ class _ScriptError(Exception):
 
 
 def main() -> int:
-    """Train or serve; returns the exit status."""
+    """Train or serve. Return the exit status."""
     command, image = sys.argv[1:]
     root = Path(os.environ.pop("CONTAINER_ROOT"))
     if (command, image) not in (("train", "training"), ("serve", "inference")):
@@ -84,7 +84,7 @@ def _train(root: Path) -> None:
 
 
 def _decoded(value: str) -> Any:
-    """A hyperparameter's value: JSON, or what is not JSON as it is."""
+    """Parse a hyperparameter's value: JSON, or otherwise the string itself."""
     try:
         return json.loads(value)
     except ValueError:
@@ -106,14 +106,14 @@ def _fetch(source: str, archive: Path, code: Path) -> None:
         else:
             archive = inside(archive.parent, str(Path(source).relative_to("/opt/ml")))
         untar(archive, code)
-    except Exception as error:  # of S3, the archive or the path: all are the user's to mend
+    except Exception as error:  # errors of S3, the archive or the path are the user's
         raise _ScriptError("ClientError", f"{source} cannot be unpacked: {error}") from None
 
 
 def _variables(
     root: Path, own: Mapping[str, Any], arguments: list[str], program: str
 ) -> dict[str, str]:
-    """The script's environment, by the names that the Training Toolkit documents."""
+    """The script's environment, as documented by the Training Toolkit."""
     config = root / "input" / "config"
     channels = json.loads((config / "inputdataconfig.json").read_text("utf-8"))
     resources = json.loads((config / "resourceconfig.json").read_text("utf-8"))
@@ -142,7 +142,7 @@ def _variables(
 
 
 def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None:
-    """Run the script to its end; SIGTERM is passed on to it."""
+    """Run the script; SIGTERM is passed on to it."""
     child = subprocess.Popen(
         command,
         cwd=folder,
@@ -169,7 +169,7 @@ def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None
 
 
 def _check_requirements(code: Path) -> None:
-    """What requirements.txt names must be installed here; another version is told of."""
+    """Check that the requirements are installed; other versions are logged."""
     from packaging.requirements import Requirement
 
     path = code / "requirements.txt"
@@ -197,7 +197,7 @@ def _check_requirements(code: Path) -> None:
 
 
 class _Context:
-    """A request as TorchServe shows it to a handler."""
+    """TorchServe's request context for a handler."""
 
     def __init__(self, model: Path, headers: Mapping[str, str]) -> None:
         self.system_properties = {"model_dir": str(model)}
@@ -211,11 +211,11 @@ class _Context:
         return self._headers
 
     def set_response_status(self, code: int, phrase: str) -> None:
-        """Set the answer's status; its phrase is HTTP's."""
+        """Set the response's status, with HTTP's phrase."""
         self.status = code
 
     def set_response_content_type(self, _: int, value: str) -> None:
-        """Set the answer's content type."""
+        """Set the response's content type."""
         self.content_type = value
 
 
@@ -259,13 +259,13 @@ def _serve(root: Path) -> None:
             self.wfile.write(content)
 
         def log_request(self, code: object = "-", size: object = "-") -> None:
-            """Say nothing of requests that went well."""
+            """Do not log successful requests."""
 
     address = ("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"]))
     server = ThreadingHTTPServer(address, Handler)
 
     def stop(*_: object) -> None:
-        # shutdown() waits for serve_forever(), which this very thread is running.
+        # shutdown() waits for serve_forever(), which runs in this thread.
         threading.Thread(target=server.shutdown).start()
 
     signal.signal(signal.SIGTERM, stop)

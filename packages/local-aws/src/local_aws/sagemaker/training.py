@@ -1,4 +1,4 @@
-"""Training jobs: a process under the container contract, reported as SageMaker reports it."""
+"""Training jobs: processes with the container contract, described as by SageMaker."""
 
 import json
 import logging
@@ -31,14 +31,14 @@ log = logging.getLogger(__name__)
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 TERMINAL = ("Completed", "Failed", "Stopped")
 _GRACE = 120  # seconds between SIGTERM and SIGKILL
-_CATCH_UP = 30.0  # seconds for the metrics of a job's last lines
+_CATCH_UP = 30.0  # timeout in seconds for the metrics of a job's last lines
 _DEFAULT_RUNTIME = 86_400
 _REASON_LENGTH = 1024
 _OUT_OF_MEMORY = (
     "Please use an instance type with more memory, or reduce the size of training data processed "
     "on an instance."
 )
-# what AWS would act upon and a process on this machine would not
+# features of AWS that a local process does not have
 _UNSUPPORTED = (
     "CheckpointConfig",
     "DebugRuleConfigurations",
@@ -69,7 +69,7 @@ class TrainingJob:
     """One training job, from CreateTrainingJob's parameters to its artifact.
 
     Raises:
-        ServiceException: the request cannot be honoured.
+        ServiceException: the request is invalid or not implemented.
     """
 
     def __init__(self, params: dict[str, Any], arn: str, region: str) -> None:
@@ -91,7 +91,7 @@ class TrainingJob:
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._grace = _GRACE
-        self._metrics: dict[str, dict[str, Any]] = {}  # the last value of each
+        self._metrics: dict[str, dict[str, Any]] = {}  # the last value of each metric
         self._series: list[dict[str, Any]] = []  # every value, for CloudWatch
         self._tail: deque[str] = deque(maxlen=5)
         created = now()
@@ -113,12 +113,12 @@ class TrainingJob:
 
     @property
     def use(self) -> quotas.Use:
-        """What it takes of the account's quotas now."""
+        """Its current use of quotas."""
         ended = self.status in TERMINAL
         return quotas.Use() if ended else quotas.of_training_job(self._request)
 
     def start(self) -> None:
-        """Begin, or wait for one's turn; returns at once."""
+        """Start or queue the job; returns at once."""
         self._root = state.folder("training", f"{self.name}-{time.time_ns()}")
         with self._lock:
             if JOBS.full:
@@ -126,7 +126,7 @@ class TrainingJob:
             self._cancel = JOBS.submit(self._run)
 
     def stop(self) -> None:
-        """Ask a running job to end; what it has learnt so far is kept.
+        """Stop a running job; its current model is kept.
 
         Raises:
             ValidationException: it has ended.
@@ -139,7 +139,7 @@ class TrainingJob:
             self._facts["TrainingJobStatus"] = "Stopping"
             self._enter("Stopping", "Stopping the training job")
         self._stop.set()
-        if self._cancel():  # it waited for its turn
+        if self._cancel():  # it was queued
             self._finish("Stopped", "Stopped", "Training job stopped")
 
     def tuned_by(self, arn: str) -> None:
@@ -148,7 +148,7 @@ class TrainingJob:
             self._facts["TuningJobArn"] = arn
 
     def abandon(self) -> None:
-        """Let it end without a trace, because this AWS ends."""
+        """End it without output, because the server stops."""
         self._grace = 0
         self._stop.set()
         self._cancel()
@@ -181,7 +181,7 @@ class TrainingJob:
             }
 
     def _with_defaults(self) -> dict[str, Any]:
-        """What was asked for, with the members that SageMaker fills in where it was not told."""
+        """The request, completed with SageMaker's defaults."""
         output = {"KmsKeyId": "", "CompressionType": "GZIP", **self._request["OutputDataConfig"]}
         if "InputDataConfig" not in self._request:
             return {"OutputDataConfig": output}
@@ -226,7 +226,9 @@ class TrainingJob:
         with self._lock:
             moment = now()
             if self._transitions:
-                moment = max(moment, self._transitions[-1]["StartTime"])  # a clock may be set back
+                moment = max(
+                    moment, self._transitions[-1]["StartTime"]
+                )  # the clock may be set back
                 self._transitions[-1].setdefault("EndTime", moment)
             self._transitions.append(
                 {"Status": status, "StartTime": moment, "StatusMessage": message}
@@ -246,7 +248,7 @@ class TrainingJob:
             self._finish(*ending)
 
     def _work(self) -> tuple[str, str, str]:
-        """Do it all; the status, the secondary status and the message to end with."""
+        """Run the job; returns the final status, secondary status and message."""
         with self._lock:
             if self._facts["SecondaryStatus"] == "Pending":
                 self._enter("Starting", "Starting the training job")
@@ -366,10 +368,10 @@ class TrainingJob:
         return "Completed", "Completed", "Training job completed"
 
     def _observe(self, moment: float, index: int, text: str | None) -> None:
-        """Note a metric's value that a line of the log tells."""
+        """Record a metric's value from a log line."""
         try:
             value = float(text)  # type: ignore[arg-type]
-        except (TypeError, ValueError):  # no group, or not of a number
+        except (TypeError, ValueError):  # no group, or not a number
             return
         name = self._definitions[index]["Name"]
         point = {
@@ -384,7 +386,7 @@ class TrainingJob:
         )
 
     def _publish(self) -> None:
-        """Send the metrics' history to CloudWatch; a role that may not loses it, and no more."""
+        """Send the metrics' history to CloudWatch; a missing permission does not fail the job."""
         with suppress(ClientError, BotoCoreError):
             for start in range(0, len(self._series), 1000):
                 self._role.client("cloudwatch").put_metric_data(
@@ -398,13 +400,13 @@ class TrainingJob:
             text = _OUT_OF_MEMORY if status == -9 else "\n".join(self._tail)
         if text.startswith("ClientError"):
             return text[:_REASON_LENGTH]
-        # a shell's way to say that a signal ended it
+        # the shell's exit status for a signal
         ending = f", exit code: {status if status > 0 else 128 - status}"
         text = text.removeprefix("AlgorithmError: ")
         return f"AlgorithmError: {text[: _REASON_LENGTH - 40]}{ending}"
 
     def _keep(self) -> None:
-        """Upload what the program wrote: the model, and its further output if there is any."""
+        """Upload the program's files: the model, and further output if any."""
         kept = [
             (folder, archive)
             for folder, archive in (
@@ -448,7 +450,7 @@ class TrainingJob:
 
 
 def _checked(params: dict[str, Any], region: str) -> images.Program:
-    """The program that a CreateTrainingJob request runs, once everything is checked that can be."""
+    """Validate a CreateTrainingJob request, and return its program."""
     refuse_members(params, _UNSUPPORTED, "CreateTrainingJob")
     algorithm = params["AlgorithmSpecification"]
     refuse_members(algorithm, _UNSUPPORTED_OF_ALGORITHM, "AlgorithmSpecification")

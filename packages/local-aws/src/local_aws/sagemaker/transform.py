@@ -1,4 +1,4 @@
-"""Batch transform: a model server asked with a bucket's objects, its answers put beside them."""
+"""Batch transform: sends a bucket's objects to a model server and stores its responses."""
 
 import gzip
 import io
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _TERMINAL = ("Completed", "Failed", "Stopped")
-_STARTUP = 600  # seconds in which the container must answer /ping
-_UNPACKED = 1 << 30  # bytes that a compressed object may have
+_STARTUP = 600  # timeout in seconds for /ping
+_UNPACKED = 1 << 30  # maximum bytes of a decompressed object
 _DEFAULT_PAYLOAD, _DEFAULT_SECONDS, _DEFAULT_RETRIES = 6, 600, 3
 _UNSUPPORTED = ("DataCaptureConfig", "ExperimentConfig")
 
@@ -35,7 +35,7 @@ class TransformJob:
     """One batch transform job, from CreateTransformJob's parameters to its `.out` objects.
 
     Raises:
-        ServiceException: the request cannot be honoured.
+        ServiceException: the request is invalid or not implemented.
     """
 
     def __init__(self, params: dict[str, Any], arn: str, model: Model) -> None:
@@ -69,16 +69,16 @@ class TransformJob:
 
     @property
     def use(self) -> quotas.Use:
-        """What it takes of the account's quotas now."""
+        """Its current use of quotas."""
         ended = self._facts["TransformJobStatus"] in _TERMINAL
         return quotas.Use() if ended else quotas.of_transform_job(self._request)
 
     def start(self) -> None:
-        """Begin, or wait for one's turn; returns at once."""
+        """Start or queue the job; returns at once."""
         self._cancel = JOBS.submit(self._run)
 
     def stop(self) -> None:
-        """Ask a running job to end after the request in hand.
+        """Stop a running job after the current request.
 
         Raises:
             ValidationException: it has ended.
@@ -91,12 +91,12 @@ class TransformJob:
                 )
             self._facts.update(TransformJobStatus="Stopping", LastModifiedTime=now())
         self._stop.set()
-        if self._cancel():  # it waited for its turn
+        if self._cancel():  # it was queued
             self._server.close(grace=0)
             self._end("Stopped")
 
     def abandon(self) -> None:
-        """End at once, because this AWS ends."""
+        """End at once, because the server stops."""
         self._stop.set()
         self._cancel()
         self._server.close(grace=0)
@@ -252,14 +252,14 @@ _SPLITS: dict[str, Callable[[bytes], list[bytes]]] = {
 
 
 class _Processing:
-    """What is done to records before and after a model is asked (DataProcessing).
+    """Processing of records before and after prediction (DataProcessing).
 
     Args:
-        settings: as CreateTransformJob has them.
-        content_type: of the records.
+        settings: the settings of CreateTransformJob.
+        content_type: the records' content type.
 
     Raises:
-        ServiceException: it cannot be done.
+        ServiceException: the settings are invalid or not implemented.
     """
 
     def __init__(self, settings: dict[str, Any], content_type: str) -> None:
@@ -273,22 +273,22 @@ class _Processing:
 
     @classmethod
     def of(cls, params: dict[str, Any]) -> "_Processing":
-        """That of a CreateTransformJob request."""
+        """Build from a CreateTransformJob request."""
         content_type = params["TransformInput"].get("ContentType", "application/json")
         return cls(params.get("DataProcessing") or {}, content_type)
 
     def asked(self, record: bytes) -> bytes:
-        """What the model gets of a record."""
+        """The part of a record that is sent to the model."""
         if self._ask.whole:
             return record
         kept = self._format.write(self._ask.of(self._format.read(record)))
         return kept + (b"\n" if record.endswith(b"\n") else b"")
 
     def told(self, asked: list[bytes], answer: bytes) -> bytes:
-        """What is kept of an answer to records.
+        """The stored part of a response to records.
 
         Raises:
-            Failed: it is not an answer to each of them.
+            Failed: the number of predictions does not match.
         """
         if not self._joins and self._tell.whole:
             return answer

@@ -209,7 +209,7 @@ class TuningJob:
         launch: makes and begins a training job from CreateTrainingJob's parameters.
 
     Raises:
-        ServiceException: the request cannot be honoured.
+        ServiceException: the request is invalid or not implemented.
     """
 
     def __init__(self, params: dict[str, Any], arn: str, region: str, launch: Launch) -> None:
@@ -317,7 +317,7 @@ class TuningJob:
         self._stop.set()
 
     def abandon(self) -> None:
-        """Let it end without a trace, because this AWS ends."""
+        """End it without output, because the server stops."""
         self._abandoned = True
         self._stop.set()
 

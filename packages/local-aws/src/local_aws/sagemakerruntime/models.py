@@ -1,7 +1,7 @@
-"""The data plane holds nothing: the endpoints are the control plane's."""
+"""The data plane's backend, which is empty: endpoints belong to the control plane."""
 
 from moto.core.base_backend import BaseBackend
 
 
 class SageMakerRuntimeBackend(BaseBackend):
-    """Where moto finds this service's addresses."""
+    """The service's URLs for moto."""

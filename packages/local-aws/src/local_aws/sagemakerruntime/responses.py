@@ -1,4 +1,4 @@
-"""InvokeEndpoint: the request's bytes to the endpoint's process, its answer's bytes back."""
+"""InvokeEndpoint: passes requests to the endpoint's process and returns its responses."""
 
 import time
 from typing import Any, cast
@@ -40,19 +40,19 @@ _TIMED_OUT = (
 
 
 class ValidationError(ServiceException):
-    """The request is at fault."""
+    """The request is invalid."""
 
     code = "ValidationError"
 
 
 class TooLarge(ServiceException):
-    """The request's body is over the limit."""
+    """The request's body exceeds the limit."""
 
     code = "413"
 
 
 class ModelError(ServiceException):
-    """The container answered with an error, or not at all."""
+    """The container responded with an error, or not at all."""
 
     code = "ModelError"
 
@@ -79,12 +79,12 @@ class SageMakerRuntimeResponse(LocalResponse):
     use_raw_body = True
 
     def setup_class(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Read the request; its body is bytes, even if its content type calls it a form."""
+        """Read the request; its body is bytes, even with a form's content type."""
         request.get_data()
         super().setup_class(request, *args, **kwargs)
 
     def parse_parameters(self, request: Request) -> None:
-        """Take the parameters from the headers, and the body as it is."""
+        """Read the parameters from the headers, and keep the body unparsed."""
         operation = get_service_model(self.service).operation_model(self._get_action())
         named = {
             name: request.headers.get(shape.serialization["name"])
@@ -99,13 +99,13 @@ class SageMakerRuntimeResponse(LocalResponse):
         return "rest-json"
 
     def _get_action(self) -> str:
-        # by hand, because moto asks four times a request, and its router takes its time
+        # directly, because moto looks it up four times per request with a slow router
         _, name, path = self.normalized_request.path.rsplit("/", 2)
         self.uri_match = {"EndpointName": name}
         return _ACTIONS[path]
 
     def serialized(self, action_result: ActionResult) -> TYPE_RESPONSE:
-        """An error as moto words it; the container's answer as it is, its content type included."""
+        """An error in moto's format; the container's response unchanged, with its content type."""
         answer = action_result.result
         if not isinstance(answer, dict):
             status, headers, body = super().serialized(action_result)
@@ -114,7 +114,7 @@ class SageMakerRuntimeResponse(LocalResponse):
         return 200, {**self.response_headers, **answer}, body
 
     def invoke_endpoint(self) -> dict[str, Any]:
-        """Ask the endpoint."""
+        """Invoke the endpoint."""
         refuse_members(self.params, _UNSUPPORTED, "InvokeEndpoint")
         name = self.params["EndpointName"]
         backend = sagemaker_backends[self.current_account][self.region]
@@ -171,7 +171,7 @@ class SageMakerRuntimeResponse(LocalResponse):
         if answer.status >= 400:
             text = answer.data.decode(errors="replace")[:1024]
             raise ModelError(answer.status, text, self, variant.log_group)
-        # of a response, the guide limits serverless endpoints' alone
+        # the guide limits only serverless endpoints' responses
         if variant.serverless and len(answer.data) > limit:
             text = f"The response of {len(answer.data)} bytes is over the limit of {limit} bytes."
             raise ModelError(500, text, self, variant.log_group)

@@ -1,4 +1,4 @@
-"""Where calls of endpoints arrive."""
+"""The URLs of endpoint calls."""
 
 from local_aws.sagemakerruntime.responses import SageMakerRuntimeResponse
 

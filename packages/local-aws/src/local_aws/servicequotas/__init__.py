@@ -1,1 +1,1 @@
-"""Service Quotas: how much of everything an account may have, told and enforced."""
+"""Service Quotas: reported and enforced quotas."""

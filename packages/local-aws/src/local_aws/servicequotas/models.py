@@ -1,4 +1,4 @@
-"""The quotas of one account in one region: what applies, and what more was requested."""
+"""The quotas of one account and region: applied values and requested increases."""
 
 import uuid
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ SERVICES: Final = {
 
 
 class ServiceQuotasBackend(BaseBackend):
-    """Applied quotas: those of the running server's profile, and what was granted since."""
+    """Applied quotas: those of the server's profile, and granted increases."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -29,9 +29,9 @@ class ServiceQuotasBackend(BaseBackend):
         self._granted: dict[tuple[str, str], float] = {}
 
     def value(self, service: str, name: str) -> float:
-        """What the account may have by a quota; 0 if it is not in the table.
+        """The applied value of a quota; 0 if it is not in the table.
 
-        So it is on AWS with an instance type for which nothing was requested.
+        On AWS, instance types without a requested increase also have 0.
         """
         found = table.quotas().get((service, name))
         if found is None:
@@ -39,20 +39,20 @@ class ServiceQuotasBackend(BaseBackend):
         return self._granted.get((service, name), found.applied[table.profile()])
 
     def listed(self, service: str) -> list[Quota]:
-        """The quotas of a service that Service Quotas knows.
+        """The quotas of a service.
 
         Raises:
-            AwsError: it knows no such service.
+            AwsError: the service is unknown.
         """
         if service not in SERVICES:
             raise _no_such("service", service)
         return [one for one in table.quotas().values() if one.service == service and one.code]
 
     def find(self, service: str, code: str) -> Quota:
-        """One of them by its code.
+        """A quota by its code.
 
         Raises:
-            AwsError: there is none.
+            AwsError: the quota does not exist.
         """
         for one in self.listed(service):
             if one.code == code:
@@ -60,10 +60,10 @@ class ServiceQuotasBackend(BaseBackend):
         raise _no_such("quota", code)
 
     def request(self, service: str, code: str, desired: float) -> dict[str, Any]:
-        """Request more. It is granted at once; on AWS that takes minutes to days.
+        """Request an increase. It is granted at once; on AWS that takes minutes to days.
 
         Raises:
-            AwsError: the quota cannot be changed, or is that much already.
+            AwsError: the quota is not adjustable, or is not increased.
         """
         quota = self.find(service, code)
         if not quota.adjustable:
@@ -102,7 +102,7 @@ class ServiceQuotasBackend(BaseBackend):
 
 
 def applied(service: str, name: str, account: str, region: str) -> float:
-    """What an account may have in a region by a quota; 0 if the table does not have it."""
+    """The applied value of a quota in an account and region; 0 if it is not in the table."""
     backend: Any = servicequotas_backends[account][region]
     assert isinstance(backend, ServiceQuotasBackend)
     return backend.value(service, name)

@@ -19,7 +19,7 @@ class ServiceQuotasResponse(LocalResponse):
 
     @property
     def backend(self) -> ServiceQuotasBackend:
-        """What applies to the caller's account and region."""
+        """The quotas of the caller's account and region."""
         return cast(ServiceQuotasBackend, servicequotas_backends[self.current_account][self.region])
 
     def list_services(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class ServiceQuotasResponse(LocalResponse):
         return {"Quota": self._default(self._named())}
 
     def request_service_quota_increase(self) -> dict[str, Any]:
-        """Ask for more."""
+        """Request an increase."""
         self._account_level_only()
         asked = self.backend.request(
             self.params["ServiceCode"], self.params["QuotaCode"], self.params["DesiredValue"]
@@ -66,7 +66,7 @@ class ServiceQuotasResponse(LocalResponse):
         )
 
     def list_requested_service_quota_change_history(self) -> dict[str, Any]:
-        """Every request, or those for one service."""
+        """All requests, or those for one service."""
         return self._requests("ServiceCode", "Status")
 
     def list_requested_service_quota_change_history_by_quota(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The quotas that are enforced here: one table, with a source and a date for each number."""
+"""The table of enforced quotas, with a source and a date for each number."""
 
 import csv
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Final
 
 PROFILES: Final = ("ordinary", "new-account")
-"""Accounts: one whose requests for more have been granted, and one that has just been opened."""
+"""Profiles: an account with granted increases, and a newly opened account."""
 
 _profile = PROFILES[0]
 
@@ -18,14 +18,14 @@ class Quota:
     """One row of `quotas.csv`.
 
     Attributes:
-        service: as Service Quotas calls it, such as `sagemaker`.
+        service: its code in Service Quotas, such as `sagemaker`.
         code: Service Quotas' code; "" for a documented limit that is not listed there.
         name: Service Quotas' name, such as `ml.m5.large for endpoint usage`.
         default: AWS's default value.
-        applied: what accounts have, by profile.
-        adjustable: whether more can be requested.
-        as_of: when it was so: a day, a month or a year.
-        source: where it is written. The `ordinary` values of instances are assumptions.
+        applied: applied values by profile.
+        adjustable: whether increases can be requested.
+        as_of: the date of the value: a day, a month or a year.
+        source: the publication that states it. The `ordinary` values of instances are assumptions.
     """
 
     service: str
@@ -40,7 +40,7 @@ class Quota:
 
 @cache
 def quotas() -> Mapping[tuple[str, str], Quota]:
-    """Every quota of the table, by service and name."""
+    """All quotas of the table, by service and name."""
     text = files("local_aws.servicequotas").joinpath("quotas.csv").read_text("utf-8")
     found = {}
     for row in csv.DictReader(text.splitlines()):
@@ -62,11 +62,11 @@ def quotas() -> Mapping[tuple[str, str], Quota]:
 
 
 def use(profile: str) -> None:
-    """Give every account the quotas of this one of `PROFILES` from now on."""
+    """Apply one of `PROFILES` to all accounts."""
     global _profile
     _profile = profile
 
 
 def profile() -> str:
-    """The profile that accounts have now."""
+    """The current profile."""
     return _profile

@@ -1,1 +1,1 @@
-"""Amazon SNS: moto's, whose topics call no other function than the one that subscribed."""
+"""Amazon SNS: moto's, with topics that call exactly the subscribed functions."""

@@ -1,1 +1,1 @@
-"""Amazon SQS: moto's, with queues that keep their policies."""
+"""Amazon SQS: moto's, with persistent queue policies."""

@@ -1,4 +1,4 @@
-"""moto's Step Functions interpreter, so that the waiter of CDK's Provider framework runs."""
+"""moto's Step Functions interpreter, with fixes for the waiter of CDK's Provider framework."""
 
 import uuid
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from local_aws.sts.models import AccessDenied, assume
 
 
 class LocalStepFunctionsBackend(StepFunctionsParserBackend):
-    """moto's interpreting backend, mended."""
+    """moto's interpreting backend with fixes."""
 
     def start_execution(
         self,
@@ -21,18 +21,18 @@ class LocalStepFunctionsBackend(StepFunctionsParserBackend):
         execution_input: Any = None,
         trace_header: Any = None,
     ) -> Any:
-        """Start an execution, under a name of its own if it is given none."""
+        """Start an execution, with a unique name by default."""
         return super().start_execution(
             state_machine_arn, name or str(uuid.uuid4()), execution_input, trace_header
         )
 
     def delete_state_machine(self, arn: str) -> None:
-        """Delete a state machine and stop what it runs."""
+        """Delete a state machine and stop its executions."""
         self._stop(arn)
         super().delete_state_machine(arn)
 
     def reset(self) -> None:
-        """Stop what runs, forget the rest."""
+        """Stop all executions and delete all state."""
         self._stop()
         super().reset()
 
@@ -44,7 +44,7 @@ class LocalStepFunctionsBackend(StepFunctionsParserBackend):
 
 
 def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
-    """A task's client: it calls this AWS as the state machine's role, in its region."""
+    """A task's client with the state machine's role and region."""
     if state_credentials is None:
         return clients.client(service, region)
     try:

@@ -1,1 +1,1 @@
-"""Sessions of roles: trust checked, and what each may do remembered."""
+"""Sessions of roles, with checked trust and stored permissions."""

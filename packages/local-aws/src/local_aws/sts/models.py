@@ -1,4 +1,4 @@
-"""Sessions: what a role's temporary credentials stand for, and services that act with a role."""
+"""Sessions of roles and of services that act with a role."""
 
 import threading
 import time
@@ -14,12 +14,12 @@ from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.iam import propagation, witness
 from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed
 
-# How long the session of a service lasts. AWS renews a container's credentials; here they outlast
-# the longest training, of 30 days: half of this time at least is left when they are handed out.
+# The duration of a service's session. AWS renews a container's credentials; here they outlast the
+# longest training of 30 days: at least half of this time is left when they are issued.
 _SERVICE_SECONDS = 60 * 86_400
 
 
-# Services that document, for roles that they assume, aws:SourceArn and aws:SourceAccount. SageMaker
+# Services that document aws:SourceArn and aws:SourceAccount for roles that they assume. SageMaker
 # does so for training, inference and transforms (not for notebook instances); Lambda does not.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
 # https://docs.aws.amazon.com/personalize/latest/dg/cross-service-confused-deputy-prevention.html
@@ -28,19 +28,19 @@ _NAMES_ITS_SOURCE = frozenset({"personalize", "sagemaker", "states"})
 
 
 class AccessDenied(AwsError):
-    """A principal may not do what it asked for."""
+    """The principal is not authorized."""
 
     code = "AccessDenied"
 
 
 @dataclass(frozen=True)
 class Session:
-    """Somebody who acts as a role.
+    """A session of a role.
 
     Attributes:
-        role_id: another role of the same name is another role.
-        policy: text of the session's own policy, which narrows the role's; None without.
-        ends: when, by the clock that nobody sets and that stands still while a laptop sleeps.
+        role_id: the role's id, because a recreated role has the same name.
+        policy: text of the session policy, which restricts the role's; None without.
+        ends: the expiry in monotonic time, which stops while a laptop sleeps.
     """
 
     assumed: AssumedRole
@@ -56,17 +56,17 @@ class Session:
 
     @property
     def credentials(self) -> clients.Credentials:
-        """What signs the session's requests."""
+        """The session's credentials."""
         here = self.assumed
         return clients.Credentials(here.access_key_id, here.secret_access_key, here.session_token)
 
     def lasts(self, seconds: float = 0) -> bool:
-        """Whether it is still good after so many seconds."""
+        """Whether it is still valid after the given number of seconds."""
         return self.ends > time.monotonic() + seconds
 
 
 class LocalSTSBackend(STSBackend):
-    """moto's STS, which remembers what each session may do. Trust was checked before."""
+    """moto's STS, which stores each session. Trust is checked before."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -83,10 +83,10 @@ class LocalSTSBackend(STSBackend):
         duration: int,
         external_id: str,
     ) -> AssumedRole:
-        """A session of a role.
+        """Create a session of a role.
 
         Raises:
-            AccessDenied: there is no such role.
+            AccessDenied: the role does not exist.
         """
         role = find_role(role_arn, region_name)
         assumed = super().assume_role(
@@ -98,7 +98,7 @@ class LocalSTSBackend(STSBackend):
         return assumed
 
     def get_session_token(self, duration: int) -> Token:
-        """Refused, as are the others of which nobody would know what they may do."""
+        """Refused, like other sessions whose permissions would be unknown."""
         raise NotImplementedByLocalAws("sts:GetSessionToken")
 
     def get_federation_token(self, name: str | None, duration: int) -> Token:
@@ -114,12 +114,12 @@ class LocalSTSBackend(STSBackend):
         raise NotImplementedByLocalAws("sts:AssumeRoleWithSAML")
 
     def get_assumed_role_from_access_key(self, access_key_id: str) -> AssumedRole | None:
-        """The session with that key."""
+        """The session with this access key."""
         session = self.sessions.get(access_key_id)
         return session.assumed if session else None
 
     def session_of_service(self, role: Role, service: str, name: str, region: str) -> Session:
-        """A session of a service's own, the same one as long as it is fresh."""
+        """A service's session, reused while it is fresh."""
         key = (role.id, service, name)
         with self._lock:
             session = self._of_services.get(key)
@@ -130,7 +130,7 @@ class LocalSTSBackend(STSBackend):
 
 
 def find_session(access_key_id: str, account_id: str, region: str) -> Session | None:
-    """The session with that key; None where the key is no session's."""
+    """The session with this access key; None if there is none."""
     backend: Any = sts_backends[account_id][get_partition(region)]
     found: Session | None = backend.sessions.get(access_key_id)
     return found
@@ -140,7 +140,7 @@ def find_role(arn: str, region: str) -> Role:
     """The role of that ARN.
 
     Raises:
-        AccessDenied: there is none, which STS does not tell apart from a role without trust.
+        AccessDenied: it does not exist, which STS does not distinguish from missing trust.
     """
     parts = arn.split(":")
     try:
@@ -150,7 +150,7 @@ def find_role(arn: str, region: str) -> Role:
 
 
 def trust_policy(role: Role) -> Policy:
-    """Who may assume a role."""
+    """The trust policy of a role."""
     document = propagation.trust(role)
     if document is None:
         return {"Statement": []}
@@ -158,7 +158,7 @@ def trust_policy(role: Role) -> Policy:
 
 
 def trusts(role_arn: str, service: str, region: str, source_arn: str | None = None) -> bool:
-    """Whether there is such a role, and it trusts a service.
+    """Whether the role exists and trusts a service.
 
     Args:
         service: such as `lambda`.

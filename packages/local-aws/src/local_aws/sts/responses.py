@@ -1,4 +1,4 @@
-"""STS's HTTP side: moto's, with what bounds a session checked."""
+"""STS's API: moto's, with checks of session limits."""
 
 from moto.core.responses import ActionResult
 from moto.core.utils import get_service_model
@@ -16,7 +16,7 @@ class LocalTokenResponse(CheckedResponse, TokenResponse):
     """Answers STS's operations."""
 
     def check(self, action: str) -> None:
-        """Refuse a session that AWS would refuse.
+        """Refuse an invalid session.
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
         """
@@ -44,7 +44,7 @@ class LocalTokenResponse(CheckedResponse, TokenResponse):
             grammar.check(policy, grammar.IDENTITY)
 
     def assume_role(self) -> ActionResult:
-        """A role's session."""
+        """Create a role's session."""
         answer = super().assume_role()
         if identity := self.params.get("SourceIdentity"):
             answer.result["SourceIdentity"] = identity  # type: ignore[index]

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class StandIn:
-    """How CDK's function is known, and the handler that stands for it."""
+    """How a CDK function is recognized, and the handler that replaces it."""
 
     handlers: dict[str, str]
     file: str
@@ -50,7 +50,7 @@ _ALL = (
 
 
 def stand_in(handler: str, code: bytes) -> str | None:
-    """The handler (in `FOLDER`) that stands for CDK's function with this code, if it is one."""
+    """The handler (in `FOLDER`) that replaces the CDK function with this code, if any."""
     candidates = [one for one in _ALL if handler in one.handlers]
     if not candidates:
         return None

@@ -1,7 +1,8 @@
-"""The resource types that the stack engine knows, one module a service.
+"""The resource types of the stack engine, one module per service.
 
-A new type is a `Handler` with the properties that it honours, listed in its module's HANDLERS. What
-replaces, what is required and what Fn::GetAtt may ask for comes from CloudFormation's own schemas.
+A new type is a `Handler` with its supported properties, listed in its module's HANDLERS.
+Replacement, required properties and attributes of Fn::GetAtt come from CloudFormation's own
+schemas.
 """
 
 from local_aws.cloudformation.resources import (
@@ -61,7 +62,7 @@ _HANDLERS: dict[str, Handler] = {
 
 
 def find(resource_type: str) -> Handler | None:
-    """The handler of a resource type, or None where the local AWS has none."""
+    """The handler of a resource type, or None if the type is not supported."""
     if is_custom(resource_type):
         return _HANDLERS[custom.CustomResource.type]
     return _HANDLERS.get(resource_type)

@@ -36,12 +36,12 @@ class Api(Handler):
         return _attributes(answer)
 
     def delete(self, call: Call) -> None:
-        """Delete the API with all that belongs to it."""
+        """Delete the API with its parts."""
         call.client("apigatewayv2").delete_api(ApiId=call.physical_id)
 
 
 class _Part(Handler):
-    """A part of an API, which its service calls `noun`."""
+    """A part of an API, named `noun` in its service."""
 
     gone_codes = _GONE
     noun: ClassVar[str]

@@ -32,7 +32,7 @@ class ScalableTarget(Handler):
         return {"Id": target}
 
     def update(self, call: Call) -> Attributes:
-        """Register the target anew."""
+        """Update the target."""
         self._register(call)
         self._schedule(call)
         return {"Id": call.physical_id}
@@ -86,7 +86,7 @@ class ScalingPolicy(Handler):
         return {"Arn": arn}
 
     def update(self, call: Call) -> Attributes:
-        """Put the policy anew."""
+        """Update the policy."""
         return {"Arn": self._put(call)}
 
     def delete(self, call: Call) -> None:

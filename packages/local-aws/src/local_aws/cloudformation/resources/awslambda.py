@@ -18,7 +18,7 @@ from local_aws.cloudformation.resources.base import (
     texts,
 )
 
-# what each setting falls back to when it goes from the template
+# default of each setting when it is removed from the template
 _DEFAULTS: Properties = {
     "Description": "",
     "Environment": {"Variables": {}},
@@ -171,7 +171,7 @@ class Version(Handler):
     gone_codes = frozenset({"ResourceNotFoundException"})
 
     def create(self, call: Call) -> Attributes:
-        """Publish the function as it stands."""
+        """Publish the function's current state."""
         request = pick(call.properties, ["CodeSha256", "Description", "FunctionName"])
         answer = call.client("lambda").publish_version(**request)
         call.identify(answer["FunctionArn"])
@@ -192,19 +192,19 @@ class Alias(Handler):
     gone_codes = frozenset({"ResourceNotFoundException"})
 
     def create(self, call: Call) -> Attributes:
-        """Name a version."""
+        """Create the alias."""
         answer = call.client("lambda").create_alias(**call.properties)
         call.identify(answer["AliasArn"])
         return {"AliasArn": answer["AliasArn"]}
 
     def update(self, call: Call) -> Attributes:
-        """Point the name elsewhere."""
+        """Update the alias."""
         request = {"Description": "", **call.properties}
         answer = call.client("lambda").update_alias(**request)
         return {"AliasArn": answer["AliasArn"]}
 
     def delete(self, call: Call) -> None:
-        """Delete the name."""
+        """Delete the alias."""
         request = pick(call.properties, ["FunctionName", "Name"])
         call.client("lambda").delete_alias(**request)
 
@@ -267,12 +267,12 @@ class EventInvokeConfig(Handler):
         return {}
 
     def update(self, call: Call) -> Attributes:
-        """Put the settings anew."""
+        """Update the settings."""
         self._put(call)
         return {}
 
     def delete(self, call: Call) -> None:
-        """Go back to the defaults."""
+        """Restore the defaults."""
         call.client("lambda").delete_function_event_invoke_config(
             FunctionName=call.properties["FunctionName"]
         )
@@ -311,6 +311,6 @@ def _code(properties: Properties) -> dict[str, Any]:
         files["cfnresponse.py"] = resources.read_text("local_aws.cloudformation", "cfnresponse.py")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for name, text in files.items():  # with a fixed date: the same text is the same code
+        for name, text in files.items():  # with a fixed date, so that equal source gives equal code
             zipped.writestr(zipfile.ZipInfo(name), text)
     return {**code, "ZipFile": archive.getvalue()}

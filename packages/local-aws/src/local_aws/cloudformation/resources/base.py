@@ -1,4 +1,4 @@
-"""What every resource type's handler is: create, update and delete through the service's API."""
+"""Base class of handlers: create, update and delete a resource through its service's API."""
 
 import random
 import string
@@ -17,7 +17,7 @@ Attributes = dict[str, Any]
 
 @dataclass
 class Call:
-    """One request to a handler: what is wanted, what was, and the means to bring it about.
+    """One request to a handler: desired properties, previous properties, and a client.
 
     `properties` are evaluated and in their schema's types; `old` are those of the last success.
     `physical_id` is None until the handler calls `identify`; `attributes` are those of the last
@@ -46,16 +46,16 @@ class Call:
         self.on_identified(self)
 
     def pause(self, seconds: float) -> None:
-        """Sleep between two looks at something slow.
+        """Wait for one poll interval.
 
         Raises:
-            Cancelled: the operation was given up meanwhile.
+            Cancelled: the operation was cancelled meanwhile.
         """
         if self.cancelled.wait(seconds):
             raise Cancelled
 
     def changed(self, *names: str) -> bool:
-        """Whether one of these properties differs from the last success."""
+        """Whether one of these properties has changed."""
         return any(self.properties.get(name) != self.old.get(name) for name in names)
 
     def generated_name(self, longest: int = 64, *, lower: bool = False) -> str:
@@ -76,7 +76,7 @@ def random_suffix() -> str:
 
 
 class Handler:
-    """One resource type. Requests are validated by botocore; `supported` is what is honoured.
+    """One resource type. Requests are validated by botocore; `supported` lists its properties.
 
     Every method raises `botocore.exceptions.ClientError` or `ResourceFailed` on failure.
     """
@@ -84,19 +84,19 @@ class Handler:
     type: ClassVar[str]
     supported: ClassVar[frozenset[str]]
     gone_codes: ClassVar[frozenset[str]] = frozenset()
-    # attributes that the documentation promises and the published schema forgets
+    # documented attributes that are missing in the published schema
     further_attributes: ClassVar[frozenset[str]] = frozenset()
 
     def create(self, call: Call) -> Attributes:
-        """Make the resource, `call.identify` it, and return what Fn::GetAtt may ask for."""
+        """Create the resource, call `call.identify`, and return its attributes."""
         raise NotImplementedError
 
     def update(self, call: Call) -> Attributes:
-        """Change the resource from `call.old` to `call.properties` where it stands."""
+        """Update the resource in place from `call.old` to `call.properties`."""
         raise NotImplementedError
 
     def delete(self, call: Call) -> None:
-        """Remove the resource `call.physical_id`; `call.properties` are its last ones."""
+        """Delete the resource `call.physical_id`; `call.properties` are its last properties."""
         raise NotImplementedError
 
     def has_attribute(self, name: str) -> bool:
@@ -104,7 +104,7 @@ class Handler:
         return False
 
     def gone(self, error: ClientError) -> bool:
-        """Whether a delete's error says that there is nothing left to delete."""
+        """Whether a delete's error means that the resource does not exist."""
         return error.response["Error"]["Code"] in self.gone_codes
 
 
@@ -117,7 +117,7 @@ def renamed(properties: Mapping[str, Any], names: Mapping[str, str], where: str)
     """Properties under the API's names; one without an entry in `names` is refused.
 
     Raises:
-        ResourceFailed: naming what is not implemented.
+        ResourceFailed: names the unsupported properties.
     """
     unknown = sorted(set(properties) - set(names))
     if unknown:

@@ -4,7 +4,7 @@ from local_aws.cloudformation.resources.base import Attributes, Call, Handler
 
 
 class Metadata(Handler):
-    """AWS::CDK::Metadata: CDK's usage report, which stays where it is."""
+    """AWS::CDK::Metadata: CDK's usage report, which is not sent."""
 
     type = "AWS::CDK::Metadata"
     supported = frozenset({"Analytics", "Modules"})
@@ -23,7 +23,7 @@ class Metadata(Handler):
 
 
 class WaitConditionHandle(Metadata):
-    """AWS::CloudFormation::WaitConditionHandle: CDK's empty stacks hold one and never use it."""
+    """AWS::CloudFormation::WaitConditionHandle: an unused resource of CDK's empty stacks."""
 
     type = "AWS::CloudFormation::WaitConditionHandle"
     supported = frozenset()

@@ -42,7 +42,7 @@ class Alarm(Handler):
         return self._put(call)
 
     def update(self, call: Call) -> Attributes:
-        """Put the alarm anew, and change its tags."""
+        """Update the alarm and its tags."""
         attributes = self._put(call)
         retag(call, call.client("cloudwatch"), ResourceARN=attributes["Arn"])
         return attributes
@@ -72,7 +72,7 @@ class Dashboard(Handler):
         return self.update(call)
 
     def update(self, call: Call) -> Attributes:
-        """Put the dashboard anew."""
+        """Update the dashboard."""
         call.client("cloudwatch").put_dashboard(
             DashboardName=call.physical_id, DashboardBody=call.properties["DashboardBody"]
         )

@@ -1,4 +1,4 @@
-"""AWS::CloudFormation::CustomResource and Custom::*: a function of the user's makes them."""
+"""AWS::CloudFormation::CustomResource and Custom::*: created by the user's functions."""
 
 import json
 import time
@@ -13,18 +13,18 @@ from local_aws.documents import read_json
 
 _LONGEST_ANSWER = 4096
 _DEFAULT_TIMEOUT = 3600
-_GRACE = 10.0  # seconds that a cancelled request may take to name what it has made
-_GLANCE = 0.1  # seconds between two looks at whether the function is still alive
+_GRACE = 10.0  # seconds for a cancelled request to report its physical id
+_GLANCE = 0.1  # seconds between checks of the function's status
 
 
 class CustomResource(Handler):
-    """The documented contract: an event to the function, an answer at its ResponseURL."""
+    """The documented contract: an event to the function, a response to its ResponseURL."""
 
     type = "AWS::CloudFormation::CustomResource"
-    supported = frozenset()  # whatever the function wants
+    supported = frozenset()  # any properties
 
     def create(self, call: Call) -> Attributes:
-        """Send Create. A failed one gets a Delete with the id of its answer, or with ours."""
+        """Send Create; after a failure, send Delete with the response's or a generated id."""
         fallback = call.generated_name()
         try:
             answer = self._ask(call, "Create")
@@ -38,7 +38,7 @@ class CustomResource(Handler):
         return self._attributes(call, answer)
 
     def update(self, call: Call) -> Attributes:
-        """Send Update; another id in the answer means that the old one is to be deleted."""
+        """Send Update; another id in the response means replacement."""
         answer = self._ask(call, "Update")
         call.physical_id = answer["PhysicalResourceId"]
         return self._attributes(call, answer)
@@ -89,7 +89,7 @@ class CustomResource(Handler):
             if body is not None:
                 return body
             if call.cancelled.is_set():
-                # what is being made will have to be deleted: better by its own id than by ours
+                # wait for the id of a resource in creation, which has to be deleted
                 raise _Cancelled(_physical_id(answer.wait(_GRACE)))
             outcome = async_outcome(invocation)
             if outcome and outcome.status == "failed" and answer.wait(_GLANCE) is None:
@@ -105,7 +105,7 @@ class CustomResource(Handler):
 
 
 class _Refused(ResourceFailed):
-    """No success; `physical_id` is what the function called the resource all the same."""
+    """A failed request; `physical_id` is the id in the response, if any."""
 
     def __init__(self, reason: str, physical_id: str | None = None) -> None:
         super().__init__(reason)
@@ -113,7 +113,7 @@ class _Refused(ResourceFailed):
 
 
 class _Cancelled(Cancelled):
-    """Given up; `physical_id` is what the function has called the resource meanwhile."""
+    """A cancelled request; `physical_id` is the id reported meanwhile, if any."""
 
     def __init__(self, physical_id: str | None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""AWS::DynamoDB: tables, filled from S3 where they are to be."""
+"""AWS::DynamoDB: tables, optionally imported from S3."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ class Table(Handler):
         return {"Arn": arn}
 
     def update(self, call: Call) -> Attributes:
-        """Change what can be changed where the table stands."""
+        """Apply changes that are possible in place."""
         dynamodb = call.client("dynamodb")
         changes: dict[str, Any] = {}
         if call.changed("BillingMode", "ProvisionedThroughput"):

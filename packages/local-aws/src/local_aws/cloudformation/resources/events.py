@@ -1,4 +1,4 @@
-"""AWS::Events: rules by the clock and by a pattern."""
+"""AWS::Events: scheduled rules and rules with event patterns."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ class Rule(Handler):
         return self._put(call, Tags=tag_list(call.properties.get("Tags")))
 
     def update(self, call: Call) -> Attributes:
-        """Put the rule anew, and change targets and tags."""
+        """Update the rule, its targets and tags."""
         attributes = self._put(call)
         events = call.client("events")
         kept = {target["Id"] for target in call.properties.get("Targets", [])}
@@ -39,7 +39,7 @@ class Rule(Handler):
         return attributes
 
     def delete(self, call: Call) -> None:
-        """Take the targets away, then the rule."""
+        """Remove the targets, then the rule."""
         events = call.client("events")
         ids = [target["Id"] for target in call.properties.get("Targets", [])]
         if ids:

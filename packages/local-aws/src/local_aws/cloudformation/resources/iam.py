@@ -48,7 +48,7 @@ class Role(Handler):
         )
         call.identify(name)
         self._policies(call)
-        call.pause(propagation.delay())  # a new role is complete when services know it
+        call.pause(propagation.delay())  # a new role is complete when services accept it
         return self._attributes(call)
 
     def update(self, call: Call) -> Attributes:
@@ -80,7 +80,7 @@ class Role(Handler):
         return self._attributes(call)
 
     def delete(self, call: Call) -> None:
-        """Take off the policies that the template put on, then delete the role."""
+        """Remove the template's policies, then delete the role."""
         iam = call.client("iam")
         role = {"RoleName": call.physical_id}
         attached = iam.list_attached_role_policies(**role)["AttachedPolicies"]
@@ -134,18 +134,18 @@ class Policy(Handler):
     gone_codes = frozenset({"NoSuchEntity"})
 
     def create(self, call: Call) -> Attributes:
-        """Put the policy into every holder."""
+        """Put the policy on every principal."""
         call.identify(call.generated_name(30))
         self._place(call, call.properties, {})
         return {"Id": call.physical_id}
 
     def update(self, call: Call) -> Attributes:
-        """Put the new text, and take the policy off those that no longer hold it."""
+        """Update the policy, and remove it from principals that left the list."""
         self._place(call, call.properties, call.old)
         return {"Id": call.physical_id}
 
     def delete(self, call: Call) -> None:
-        """Take the policy off every holder."""
+        """Remove the policy from every principal."""
         self._place(call, {}, call.properties)
 
     def _place(self, call: Call, new: dict[str, Any], old: dict[str, Any]) -> None:
@@ -163,7 +163,7 @@ class Policy(Handler):
                     try:
                         delete(**{parameter: holder}, PolicyName=old["PolicyName"])
                     except iam.exceptions.NoSuchEntityException:
-                        continue  # the holder went before
+                        continue  # the principal was deleted before
 
 
 class ManagedPolicy(Handler):
@@ -188,13 +188,13 @@ class ManagedPolicy(Handler):
         return self._attributes(call)
 
     def update(self, call: Call) -> Attributes:
-        """Make a new default version, and change where the policy is attached."""
+        """Create a new default version, and update attachments."""
         iam = call.client("iam")
         arn = call.physical_id
         if call.changed("PolicyDocument"):
             versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
             spare = [v for v in versions if not v["IsDefaultVersion"]]
-            if len(versions) >= 5:  # IAM keeps five
+            if len(versions) >= 5:  # IAM allows five versions
                 oldest = min(spare, key=lambda v: int(v["VersionId"][1:]))
                 iam.delete_policy_version(PolicyArn=arn, VersionId=oldest["VersionId"])
             iam.create_policy_version(

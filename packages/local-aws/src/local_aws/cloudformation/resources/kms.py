@@ -69,7 +69,7 @@ class Key(Handler):
         return call.attributes
 
     def delete(self, call: Call) -> None:
-        """Schedule the deletion, as AWS does: a key is never gone at once."""
+        """Schedule the deletion, as AWS does."""
         days = call.properties.get("PendingWindowInDays", 30)
         kms = call.client("kms")
         kms.schedule_key_deletion(KeyId=call.physical_id, PendingWindowInDays=days)
@@ -97,18 +97,18 @@ class Alias(Handler):
     gone_codes = frozenset({"NotFoundException"})
 
     def create(self, call: Call) -> Attributes:
-        """Name a key."""
+        """Create the alias."""
         call.client("kms").create_alias(**call.properties)
         call.identify(call.properties["AliasName"])
         return {}
 
     def update(self, call: Call) -> Attributes:
-        """Name another key."""
+        """Update the alias."""
         call.client("kms").update_alias(**call.properties)
         return {}
 
     def delete(self, call: Call) -> None:
-        """Forget the name."""
+        """Delete the alias."""
         call.client("kms").delete_alias(AliasName=call.physical_id)
 
 

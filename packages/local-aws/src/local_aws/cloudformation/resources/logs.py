@@ -64,7 +64,7 @@ class LogGroup(Handler):
 
 
 class ResourcePolicy(Handler):
-    """AWS::Logs::ResourcePolicy: what AWS's services may write, in the whole account."""
+    """AWS::Logs::ResourcePolicy: an account-wide policy for AWS's services."""
 
     type = "AWS::Logs::ResourcePolicy"
     supported = frozenset({"PolicyDocument", "PolicyName"})
@@ -77,7 +77,7 @@ class ResourcePolicy(Handler):
         return {}
 
     def update(self, call: Call) -> Attributes:
-        """Put it anew."""
+        """Update it."""
         self._put(call)
         return {}
 

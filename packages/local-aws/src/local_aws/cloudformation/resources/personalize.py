@@ -19,7 +19,7 @@ _GONE = "ResourceNotFoundException"
 
 
 class _Resource(Handler):
-    """What Personalize's resources have in common: an ARN for their id, states, tags."""
+    """Base class of Personalize's resources: ARN as id, states, tags."""
 
     noun: str  # as in create_dataset_group
     key: str  # as in datasetGroupArn
@@ -35,12 +35,12 @@ class _Resource(Handler):
         return self._attributes(self._settled(call))
 
     def update(self, call: Call) -> Attributes:
-        """Change the tags; whatever else changes in place is the type's own."""
+        """Change the tags; other in-place changes are the type's own."""
         retag(call, call.client("personalize"), _tag_list, resourceArn=call.physical_id)
         return self._attributes(self._described(call))
 
     def delete(self, call: Call) -> None:
-        """Delete it once nothing happens to it, and wait until it is gone."""
+        """Delete it once it is stable, and wait until it no longer exists."""
         self._settled(call, failed=False)
         personalize = call.client("personalize")
         getattr(personalize, f"delete_{self.noun}")(**{f"{self.key}Arn": call.physical_id})
@@ -53,7 +53,7 @@ class _Resource(Handler):
         return request
 
     def _attributes(self, shown: Properties) -> Attributes:
-        """What Fn::GetAtt may ask for, from a description."""
+        """The attributes from a description."""
         name = f"{self.key[0].upper()}{self.key[1:]}Arn"
         return {name: shown[f"{self.key}Arn"]}
 
@@ -63,11 +63,11 @@ class _Resource(Handler):
         return shown
 
     def _settled(self, call: Call, *, failed: bool = True, layer: str = "") -> Properties:
-        """Wait until nothing changes any more.
+        """Wait for a stable status.
 
         Args:
-            failed: whether one that has failed is an error.
-            layer: the member that holds the status of an update.
+            failed: whether a failed status is an error.
+            layer: the member with the status of an update.
         """
         while True:
             shown = self._described(call)
@@ -99,7 +99,7 @@ class Schema(_Resource):
 
 
 class Dataset(_Resource):
-    """AWS::Personalize::Dataset: there when its import is done."""
+    """AWS::Personalize::Dataset: complete when its import is done."""
 
     type = "AWS::Personalize::Dataset"
     noun, key = "dataset", "dataset"
@@ -114,7 +114,7 @@ class Dataset(_Resource):
         return attributes
 
     def update(self, call: Call) -> Attributes:
-        """Import again if the job is another one."""
+        """Import again if the job has changed."""
         attributes = super().update(call)
         if call.changed("DatasetImportJob"):
             self._import(call)
@@ -148,7 +148,7 @@ class Dataset(_Resource):
 
 
 class Campaign(_Resource):
-    """AWS::Personalize::Campaign: changes its version, rate and settings where it stands."""
+    """AWS::Personalize::Campaign: updates version, rate and settings in place."""
 
     type = "AWS::Personalize::Campaign"
     noun, key = "campaign", "campaign"
@@ -157,7 +157,7 @@ class Campaign(_Resource):
     )
 
     def update(self, call: Call) -> Attributes:
-        """Bring up the new version beside the old one and switch."""
+        """Deploy the new version, then switch to it."""
         super().update(call)
         if call.changed("CampaignConfig", "MinProvisionedTPS", "SolutionVersionArn"):
             request = self._request(call.properties)

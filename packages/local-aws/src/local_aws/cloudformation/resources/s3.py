@@ -46,7 +46,7 @@ class Bucket(Handler):
         if call.region != "us-east-1":
             request["CreateBucketConfiguration"] = {"LocationConstraint": call.region}
         elif _exists(s3, name):
-            # us-east-1 answers 200 to the owner of an existing bucket; a stack may not take it
+            # us-east-1 answers 200 for the owner's existing bucket, which a stack must not adopt
             raise ResourceFailed(f"{name} already exists")
         s3.create_bucket(**request)
         call.identify(name)
@@ -59,7 +59,7 @@ class Bucket(Handler):
         return _attributes(call)
 
     def delete(self, call: Call) -> None:
-        """Delete the bucket; AWS refuses while it holds an object."""
+        """Delete the bucket; AWS refuses this if it contains objects."""
         call.client("s3").delete_bucket(Bucket=call.physical_id)
 
     def _configure(self, call: Call) -> None:
@@ -121,7 +121,7 @@ class BucketPolicy(Handler):
         return {}
 
     def delete(self, call: Call) -> None:
-        """Take the policy off."""
+        """Remove the policy."""
         call.client("s3").delete_bucket_policy(Bucket=call.properties["Bucket"])
 
     def _put(self, call: Call) -> None:
@@ -137,7 +137,7 @@ def _exists(s3: Any, name: str) -> bool:
     try:
         s3.head_bucket(Bucket=name)
     except ClientError as error:
-        # 403: somebody else has it
+        # 403: the name belongs to another account
         return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] == 403)
     return True
 

@@ -11,7 +11,7 @@ from local_aws.cloudformation.resources.base import (
 
 
 class _Named(Handler):
-    """What both have in common: an ARN by which they go, tags, and nothing else that changes."""
+    """Base class of both: identified by ARN; only tags can change."""
 
     gone_codes = frozenset({"NotFoundException"})
 

@@ -22,7 +22,7 @@ _BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Del
 
 
 class _Named(Handler):
-    """What SageMaker's resources have in common: a name, an ARN, tags."""
+    """Base class of SageMaker's resources: a name, an ARN, tags."""
 
     noun: str  # as in create_model
     key: str  # as in ModelName, ModelArn
@@ -40,7 +40,7 @@ class _Named(Handler):
         return attributes
 
     def update(self, call: Call) -> Attributes:
-        """Change the tags; nothing else of it changes in place."""
+        """Change the tags; nothing else can change in place."""
         client = call.client("sagemaker")
         new, removed = tag_changes(call)
         if new:
@@ -54,7 +54,7 @@ class _Named(Handler):
         getattr(call.client("sagemaker"), f"delete_{self.noun}")(**self._name(call))
 
     def gone(self, error: ClientError) -> bool:
-        """SageMaker has one code for everything that is wrong with a request."""
+        """Whether the resource does not exist, by the message: SageMaker has one error code."""
         told = error.response["Error"].get("Message", "")
         return any(words in told for words in ("Could not find", "RecordNotFound", _NO_CONFIG))
 
@@ -117,7 +117,7 @@ class EndpointConfig(_Named):
 
 
 class Endpoint(_Named):
-    """AWS::SageMaker::Endpoint: there when it is InService, changed blue/green."""
+    """AWS::SageMaker::Endpoint: complete when InService, updated blue/green."""
 
     type = "AWS::SageMaker::Endpoint"
     noun, key = "endpoint", "Endpoint"
@@ -141,10 +141,10 @@ class Endpoint(_Named):
         return attributes
 
     def update(self, call: Call) -> Attributes:
-        """Bring the new configuration up beside the old one and switch."""
+        """Deploy the new configuration, then switch to it."""
         super().update(call)
         wanted = {name: value for name, value in call.properties.items() if name != "Tags"}
-        # after a failed update, too: the configuration in service says what is to be done
+        # also after a failed update: compare with the configuration in service
         shown = self._settle(call, failed=False)
         if shown.get("EndpointConfigName") != wanted["EndpointConfigName"] or call.changed(
             "DeploymentConfig"
@@ -157,7 +157,7 @@ class Endpoint(_Named):
         return call.attributes
 
     def delete(self, call: Call) -> None:
-        """Delete the endpoint, once nothing else happens to it, and wait until it is gone."""
+        """Delete the endpoint once it is stable, and wait until it no longer exists."""
         self._settle(call, failed=False)
         super().delete(call)
         client = call.client("sagemaker")
@@ -178,10 +178,10 @@ class Endpoint(_Named):
         )
 
     def _settle(self, call: Call, *, failed: bool = True) -> dict[str, Any]:
-        """Wait until nothing changes any more.
+        """Wait for a stable status.
 
         Args:
-            failed: whether an endpoint that has failed is an error.
+            failed: whether a failed endpoint is an error.
         """
         client = call.client("sagemaker")
         while True:
@@ -215,7 +215,7 @@ class LifecycleConfig(_Named):
 
 
 class NotebookInstance(_Named):
-    """AWS::SageMaker::NotebookInstance: there when it is InService, stopped to be changed."""
+    """AWS::SageMaker::NotebookInstance: complete when InService, stopped for updates."""
 
     type = "AWS::SageMaker::NotebookInstance"
     noun, key = "notebook_instance", "NotebookInstance"
@@ -274,7 +274,7 @@ class NotebookInstance(_Named):
         return super().update(call)
 
     def delete(self, call: Call) -> None:
-        """Stop the instance, delete it, and wait until it is gone."""
+        """Stop and delete the instance, and wait until it no longer exists."""
         self._stop(call)
         super().delete(call)
         while True:
@@ -282,7 +282,7 @@ class NotebookInstance(_Named):
             call.pause(0.1)
 
     def _stop(self, call: Call) -> None:
-        """Stop it, unless it is."""
+        """Stop it unless it is stopped."""
         if self._wait(call, "InService", "Stopped", "Failed", "Deleting") == "InService":
             call.client("sagemaker").stop_notebook_instance(**self._name(call))
             self._wait(call, "Stopped")

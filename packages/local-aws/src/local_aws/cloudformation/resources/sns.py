@@ -1,4 +1,4 @@
-"""AWS::SNS: topics, their policies, who is told."""
+"""AWS::SNS: topics, policies and subscriptions."""
 
 import json
 
@@ -31,7 +31,7 @@ class Topic(Handler):
         return {"TopicArn": arn, "TopicName": name}
 
     def update(self, call: Call) -> Attributes:
-        """Change how it is shown, its key and its tags."""
+        """Change its display name, key and tags."""
         sns = call.client("sns")
         for name in filter(call.changed, _ATTRIBUTES):
             sns.set_topic_attributes(
@@ -61,12 +61,12 @@ class TopicPolicy(Handler):
         return {"Id": call.physical_id}
 
     def update(self, call: Call) -> Attributes:
-        """Put the policy anew."""
+        """Update the policy."""
         self._put(call)
         return call.attributes
 
     def delete(self, call: Call) -> None:
-        """Leave the topics to their owner alone, as AWS's default policy does."""
+        """Restore AWS's default policy, which allows only the owner."""
         for topic in call.properties["Topics"]:
             owner = {
                 "Version": "2008-10-17",

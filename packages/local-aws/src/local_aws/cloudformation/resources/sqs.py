@@ -83,13 +83,13 @@ class QueuePolicy(Handler):
         return {"Id": call.physical_id}
 
     def update(self, call: Call) -> Attributes:
-        """Put the policy anew, and take it from queues that it is no longer of."""
+        """Update the policy, and remove it from queues that left the list."""
         self._clear(call, set(call.old["Queues"]) - set(call.properties["Queues"]))
         self._put(call)
         return call.attributes
 
     def delete(self, call: Call) -> None:
-        """Leave the queues to their owner alone."""
+        """Remove the policy, so that only the owner has access."""
         self._clear(call, set(call.properties["Queues"]))
 
     def _put(self, call: Call) -> None:

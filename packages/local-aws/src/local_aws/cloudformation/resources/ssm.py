@@ -21,7 +21,7 @@ class Parameter(Handler):
     gone_codes = frozenset({"ParameterNotFound"})
 
     def create(self, call: Call) -> Attributes:
-        """Put a parameter whose name is free."""
+        """Create the parameter."""
         name = call.properties.get("Name") or f"CFN-{call.logical_id}-{random_suffix()}"
         request = pick(
             call.properties, ["AllowedPattern", "DataType", "Description", "Tier", "Type", "Value"]
@@ -33,7 +33,7 @@ class Parameter(Handler):
         return {}
 
     def update(self, call: Call) -> Attributes:
-        """Put the new value and description, and change the tags."""
+        """Update value, description and tags."""
         ssm = call.client("ssm")
         request = pick(
             call.properties, ["AllowedPattern", "DataType", "Description", "Tier", "Type", "Value"]

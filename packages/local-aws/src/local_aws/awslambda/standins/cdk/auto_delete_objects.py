@@ -33,7 +33,7 @@ def _handle(event: Event) -> str:
     current: str = event.get("PhysicalResourceId") or event["RequestId"]
     bucket = event.get("ResourceProperties", {}).get("BucketName")
     if event["RequestType"] == "Update":
-        # another bucket is another resource: CloudFormation then deletes, so empties, the old one
+        # another bucket is another resource: CloudFormation then deletes and empties the old one
         return bucket or event.get("OldResourceProperties", {}).get("BucketName") or current
     if event["RequestType"] == "Delete":
         if not bucket:

@@ -23,7 +23,7 @@ logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
 _OWNER_TAG = "aws-cdk:cr-owned"
-# the options of `aws s3 sync` that system metadata becomes
+# options of `aws s3 sync` for system metadata
 _SYSTEM_METADATA = {
     "content-type": "ContentType",
     "content-language": "ContentLanguage",
@@ -123,7 +123,7 @@ def _fetch(
             continue
         _s3().download_file(bucket, key, str(archive))
         with ZipFile(archive) as zipped:
-            # extract tells where an entry lies, which its name need not: that may be absolute
+            # extract returns an entry's path, because its name may be absolute
             extracted = [Path(zipped.extract(entry, contents)) for entry in zipped.infolist()]
         if tokens:
             for path in extracted:
@@ -152,7 +152,7 @@ def _sync(contents: Path, bucket: str, folder: str, props: dict[str, Any]) -> No
             continue
         wanted.add(name)
         guessed, encoding = mimetypes.guess_type(name)
-        # `aws s3` says nothing of the type of what is compressed
+        # `aws s3` sets no content type for compressed files
         typed = {"ContentType": guessed} if guessed and not encoding else {}
         _s3().upload_file(str(path), bucket, folder + name, ExtraArgs={**typed, **settings})
         logger.info("| upload: s3://%s/%s%s", bucket, folder, name)
@@ -201,7 +201,7 @@ def _delete(bucket: str, keys: Sequence[str]) -> None:
 
 
 def _owned_by_another(bucket: str, props: dict[str, Any]) -> bool:
-    """Another deployment tagged the bucket as its own: then nothing in it is deleted."""
+    """Whether another deployment owns the bucket by tag: then nothing is deleted."""
     prefix = props.get("DestinationBucketKeyPrefix", "").removeprefix("/")
     tag = f"{_OWNER_TAG}:{prefix}" if prefix else _OWNER_TAG
     try:

@@ -1,4 +1,4 @@
-"""The answer of a custom resource to CloudFormation: a PUT to the request's ResponseURL."""
+"""Sends a custom resource's response to CloudFormation: a PUT to the ResponseURL."""
 
 import json
 import logging
@@ -43,7 +43,7 @@ def submit(
 
 
 def put(url: str, answer: Mapping[str, Any]) -> None:
-    """PUT the answer, patiently."""
+    """PUT the response, with retries."""
     request = urllib.request.Request(
         url, json.dumps(answer).encode(), {"Content-Type": ""}, method="PUT"
     )
@@ -58,7 +58,7 @@ def put(url: str, answer: Mapping[str, Any]) -> None:
 
 
 def hidden(event: Mapping[str, Any]) -> Event:
-    """The event without its ResponseURL, for it is a credential."""
+    """The event without its ResponseURL, which is a credential."""
     return {**event, "ResponseURL": "..."}
 
 
@@ -70,12 +70,12 @@ def redacted(payload: Mapping[str, Any]) -> Event:
 
 
 def is_delete_of_failed_create(event: Mapping[str, Any]) -> bool:
-    """A Delete that CloudFormation sends for what was never made; it is answered SUCCESS."""
+    """Whether this is a Delete of a resource that was never created."""
     return event["RequestType"] == "Delete" and event.get("PhysicalResourceId") == CREATE_FAILED
 
 
 def with_failed_id(event: Event) -> Event:
-    """The event with an id to answer FAILED under: after a Create, one that marks the failure."""
+    """The event with an id for a FAILED response: after a Create, one that marks the failure."""
     if not event.get("PhysicalResourceId") and event["RequestType"] == "Create":
         log.info(
             "CREATE failed, responding with a marker physical resource id so that the subsequent "

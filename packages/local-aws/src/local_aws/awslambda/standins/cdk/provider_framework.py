@@ -1,4 +1,4 @@
-"""`custom_resources.Provider`: calls the user's functions, waits if asked to, and answers."""
+"""`custom_resources.Provider`: calls the user's functions, waits if configured, and responds."""
 
 import json
 import os
@@ -12,11 +12,11 @@ from botocore.config import Config
 from . import cfn_response
 from .cfn_response import Event, hidden, redacted
 
-_PATIENT = Config(read_timeout=900)  # as long as a function may run
+_PATIENT = Config(read_timeout=900)  # the maximum duration of a function
 
 
 class Retry(Exception):
-    """Not complete yet; the waiter's state machine calls again. Carries the event as JSON."""
+    """Not complete yet; the waiter's state machine calls again. Contains the event as JSON."""
 
 
 def on_event(event: Event, _context: Any) -> None:
@@ -25,12 +25,12 @@ def on_event(event: Event, _context: Any) -> None:
 
 
 def is_complete(event: Event, _context: Any) -> None:
-    """`framework.isComplete`: called by the waiter, with what `on_event` handed it."""
+    """`framework.isComplete`: called by the waiter with the data of `on_event`."""
     _answering_failure(event, _is_complete)
 
 
 def on_timeout(event: Event, _context: Any) -> None:
-    """`framework.onTimeout`: the waiter's last word, with the last `Retry` as its cause."""
+    """`framework.onTimeout`: the waiter's timeout, with the last `Retry` as its cause."""
     _log("timeoutHandler", event)
     request = json.loads(json.loads(event["Cause"])["errorMessage"])
     cfn_response.submit("FAILED", request, reason="Operation timed out")
@@ -101,7 +101,7 @@ def _call(variable: str, event: Event) -> Any:
     functions = _client("lambda")
     try:
         answer = functions.invoke(FunctionName=arn, Payload=payload)
-    except Exception:  # it may be on its way to become active
+    except Exception:  # it may become active soon
         functions.get_waiter("function_active_v2").wait(FunctionName=arn)
         answer = functions.invoke(FunctionName=arn, Payload=payload)
     text = answer["Payload"].read().decode()
