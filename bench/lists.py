@@ -119,7 +119,10 @@ def _speed(
     for first in range(0, len(events), _BATCH):
         _invoke(outputs["EventsFunctionName"], {"events": events[first : first + _BATCH]})
     aws = boto3.client("lambda")
-    aws.update_function_configuration(FunctionName=lists, Description=f"for {what}")
+    environment = aws.get_function_configuration(FunctionName=lists)["Environment"]["Variables"]
+    aws.update_function_configuration(  # other variables need new execution environments
+        FunctionName=lists, Environment={"Variables": {**environment, "BENCH": what}}
+    )
     aws.get_waiter("function_updated_v2").wait(FunctionName=lists)
     began = time.perf_counter()
     answer, report = _invoke(lists, {"user": user})
