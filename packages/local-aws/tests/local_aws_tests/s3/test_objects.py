@@ -503,6 +503,7 @@ def peak(process: psutil.Process) -> int:
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
 
 
+@pytest.mark.slow
 def test_large_upload_takes_little_memory(apart: tuple[psutil.Process, Any]) -> None:
     process, s3 = apart
     place: dict[str, Any] = {"Bucket": "books", "Key": "big"}
@@ -526,6 +527,7 @@ def test_large_upload_takes_little_memory(apart: tuple[psutil.Process, Any]) -> 
     assert peak(process) - before < 64 * MB
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_large_unsigned_form_takes_little_memory(
     apart: tuple[psutil.Process, Any], tally: Tally, method: str
