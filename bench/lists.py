@@ -9,6 +9,7 @@ and memory are those that Lambda reports; the client's times include the local A
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,8 @@ def run(data: MovieLens, rows: Rows, quick: bool) -> None:
         command = [sys.executable, "-m", "local_aws", "--port", "0", "--"]
         command += [sys.executable, "-m", "bench.lists", str(data.folder), scratch]
         subprocess.run([*command, *(["quick"] if quick else [])], check=True)
+        if not Path(scratch, "done").exists():
+            raise RuntimeError("the lists could not be measured; see above")
         for line in Path(scratch, "rows.jsonl").read_text("utf-8").splitlines():
             rows.add(**json.loads(line))
 
@@ -200,10 +203,14 @@ def _client() -> Any:
 
 def main(folder: str, scratch: str, quick: str = "") -> None:
     """Measure within the local AWS's environment; rows go to a file."""
-    with Path(scratch, "rows.jsonl").open("w", encoding="utf-8") as file:
-        for row in _measure(MovieLens(Path(folder)), Path(scratch), bool(quick)):
-            print(json.dumps(row), file=file, flush=True)
-            print(json.dumps(row), file=sys.stderr, flush=True)
+    try:
+        with Path(scratch, "rows.jsonl").open("w", encoding="utf-8") as file:
+            for row in _measure(MovieLens(Path(folder)), Path(scratch), bool(quick)):
+                print(json.dumps(row), file=file, flush=True)
+                print(json.dumps(row), file=sys.stderr, flush=True)
+        Path(scratch, "done").touch()
+    finally:
+        os.kill(os.getppid(), signal.SIGINT)  # the local AWS ends, for nothing else ends it
 
 
 if __name__ == "__main__":
