@@ -73,7 +73,8 @@ class PersonalizeStack(cdk.Stack):
             if solution.campaign_arn:
                 self._output(f"{title}{name}CampaignArn", solution.campaign_arn)
         for use_case in group.recommenders:
-            name = _title(use_case)
+            # trending-now is a recipe and a use case
+            name = _title(use_case) + "Recommender" * (use_case in group.solutions)
             recommender = Recommender(made, name, config=config, use_case=use_case, trainer=trainer)
             self._output(f"{title}{name}RecommenderArn", recommender.attribute("Arn"))
             self._output(f"{title}{name}Metrics", recommender.attribute("Metrics"))

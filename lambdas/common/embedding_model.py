@@ -117,7 +117,8 @@ class Model:
                 EndpointName=self.endpoint,
                 ContentType="application/jsonlines",
                 Accept="application/jsonlines",
-                Body=request.getvalue().encode(),
+                # as the SageMaker SDK's serializer writes it: no line break ends the last line
+                Body=request.getvalue().rstrip("\n").encode(),
             )
             text = reply["Body"].read()
         except ClientError as error:

@@ -72,11 +72,18 @@ class Index:
         return _title(own[0]), sorted(found, key=lambda one: (one.distance, one.movie))
 
     def _nearest(self, vector: Mapping[str, Any], count: int) -> list[str]:
-        pages = self._s3vectors.get_paginator("query_vectors").paginate(
-            indexArn=self._arn, topK=count, queryVector=vector["data"]
-        )
-        with explained(self._arn):
-            return [one["key"] for page in pages for one in page["vectors"]]
+        # not by boto3's paginator, which the boto3 of Lambda's runtimes may be too old to have
+        found: list[str] = []
+        page: dict[str, Any] = {}
+        while True:
+            with explained(self._arn):
+                answer: Mapping[str, Any] = self._s3vectors.query_vectors(
+                    indexArn=self._arn, topK=count, queryVector=vector["data"], **page
+                )
+            found += [one["key"] for one in answer["vectors"]]
+            if not answer.get("nextToken"):
+                return found
+            page = {"nextToken": answer["nextToken"]}
 
     def _vectors(self, keys: list[str]) -> "list[GetOutputVectorTypeDef]":
         found = []

@@ -58,7 +58,7 @@ class _Rule:
 
 _STRING, _LONG = _Rule("string", categorical=False), _Rule("long")
 _FLOAT = _Rule("float", nullable=True)
-_GENRE = _Rule("string", nullable=True, categorical=True)
+_GENRE = _Rule("string", categorical=True)  # required, and documented without null
 _REQUIRED = {
     "INTERACTIONS": {"USER_ID": _STRING, "ITEM_ID": _STRING, "TIMESTAMP": _LONG},
     "ITEMS": {"ITEM_ID": _STRING},

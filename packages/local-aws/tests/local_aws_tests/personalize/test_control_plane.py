@@ -358,7 +358,7 @@ class TestQuotas:
             recipeArn=RECIPE + "aws-sims",
         )
         assert code == "LimitExceededException"
-        assert "10 solutions of a dataset group" in message
+        assert "'Active solutions per dataset group' of 10" in message
         world.personalize.delete_solution(solutionArn=arns[0])
         world.gone("solution", arns[0])
         world.solution(fresh, "aws-sims")

@@ -29,17 +29,27 @@ from recsys.datasets.text import spelled, write_rows
 
 GROUPS: Final = ("custom", "domain")
 _SPAN: Final = re.compile(r"\(\d{4}\s*[-–]\s*(\d{4})?\)\s*$")
-_ITEMS: Final = (
-    ("ITEM_ID", "string"),
-    ("GENRES", "categorical"),
-    ("YEAR", "int?"),
-    ("CREATION_TIMESTAMP", "long"),
-)
+_ITEMS: Final = {
+    "custom": (
+        ("ITEM_ID", "string"),
+        ("GENRES", "categorical?"),
+        ("YEAR", "int?"),
+        ("CREATION_TIMESTAMP", "long"),
+    ),
+    # the domain requires genres, whose documented type has no null
+    "domain": (
+        ("ITEM_ID", "string"),
+        ("GENRES", "categorical"),
+        ("YEAR", "int?"),
+        ("CREATION_TIMESTAMP", "long"),
+    ),
+}
+NO_GENRE: Final = "unknown"  # the genre of a domain's item that has none
 _USERS: Final = (
     ("USER_ID", "string"),
     ("AGE", "int?"),
-    ("GENDER", "categorical"),
-    ("OCCUPATION", "categorical"),
+    ("GENDER", "categorical?"),
+    ("OCCUPATION", "categorical?"),
 )
 _INTERACTIONS: Final = {
     "custom": (
@@ -77,8 +87,10 @@ def export(data: DataSet, bucket: Path) -> None:
         folder.mkdir(parents=True)
         _write_schema(folder, "Interactions", _INTERACTIONS[group])
         _write_interactions(folder / "interactions.csv", data, rows, group)
-        _write_schema(folder, "Items", _ITEMS)
-        _write_table(folder / "items.csv", _ITEMS, items)
+        _write_schema(folder, "Items", _ITEMS[group])
+        without = NO_GENRE if group == "domain" else ""
+        rows_of_items = ((item, genres or without, *rest) for item, genres, *rest in items)
+        _write_table(folder / "items.csv", _ITEMS[group], rows_of_items)
         if users:
             _write_schema(folder, "Users", _USERS)
             _write_table(folder / "users.csv", _USERS, users)
@@ -205,9 +217,8 @@ def _write_schema(folder: Path, kind: str, fields: Sequence[tuple[str, str]]) ->
 
 
 def _field(name: str, form: str) -> dict[str, Any]:
-    """One field; `?` ends a type that may be null, `categorical` is a text that may be null."""
-    if form == "categorical":
-        return {"name": name, "type": ["null", "string"], "categorical": True}
-    if form.endswith("?"):
-        return {"name": name, "type": ["null", form.removesuffix("?")]}
-    return {"name": name, "type": form}
+    """One field; `?` ends a type that may be null, `categorical` is a string with categories."""
+    plain = form.removesuffix("?")
+    kind = "string" if plain == "categorical" else plain
+    field: dict[str, Any] = {"name": name, "type": ["null", kind] if form != plain else kind}
+    return {**field, "categorical": True} if plain == "categorical" else field

@@ -58,14 +58,17 @@ def test_a_watch_is_a_click_too_and_a_1_is_neither(tmp_path: Path) -> None:
 
 def test_items_exist_since_their_first_rating(tmp_path: Path) -> None:
     personalize.export(data_set(), tmp_path)
-    for group in ("custom", "domain"):
+    for group, none in (("custom", ""), ("domain", "unknown")):
         assert written(tmp_path, group, "items") == [
             "ITEM_ID,GENRES,YEAR,CREATION_TIMESTAMP",
             "1,Drama|War,1999,10",
-            "2,,2006,30",
+            f"2,{none},2006,30",
             "3,A/B|C D,,20",
-            "4,,2001,10",
+            f"4,{none},2001,10",
         ]
+        schema = json.loads((tmp_path / "personalize" / group / "items.schema.json").read_text())
+        genres = {"name": "GENRES", "type": ["null", "string"], "categorical": True}
+        assert schema["fields"][1] == (genres if none == "" else {**genres, "type": "string"})
         assert not (tmp_path / "personalize" / group / "users.csv").exists()
 
 
