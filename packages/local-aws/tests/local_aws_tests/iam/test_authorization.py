@@ -390,11 +390,11 @@ def test_secret_tags_and_service_names_decide_as_managed_policies_ask() -> None:
     clients.client("iam", REGION).attach_role_policy(
         RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
     )
-    assert (
-        _as(role, "secretsmanager").get_secret_value(SecretId="open")["SecretString"] == "x"
-    )  # pragma: allowlist secret
+    caller = _as(role, "secretsmanager")
+    found = caller.get_secret_value(SecretId="open")  # pragma: allowlist secret
+    assert found["SecretString"] == "x"
     with pytest.raises(ClientError, match="AccessDenied"):
-        _as(role, "secretsmanager").get_secret_value(SecretId="closed")  # pragma: allowlist secret
+        caller.get_secret_value(SecretId="closed")  # pragma: allowlist secret
     named = {
         "StringEquals": {"iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"}
     }
