@@ -33,7 +33,7 @@ def test_long_line_is_split_to_the_event_size() -> None:
 
 
 def test_endless_line_takes_linear_time() -> None:
-    """64 MB in parts of 64 KB: copied anew with each part, it would be 32 GB."""
+    """64 MB in parts of 64 KB: copied again with each part, it would be 32 GB."""
     lines = Lines()
     done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a function is told as Lambda tells it."""
+"""Errors of functions are reported as by Lambda."""
 
 from typing import Any
 

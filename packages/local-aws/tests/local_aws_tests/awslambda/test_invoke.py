@@ -334,7 +334,7 @@ def test_event_that_is_not_json_is_refused(aws: Any, probe: str) -> None:
 
 
 def test_other_sdk_clients_can_call_it(aws: Any, probe: str) -> None:
-    """Any credentials do, as nobody checks them yet; the path's ARN is escaped by the client."""
+    """Any credentials are accepted; the client escapes the ARN in the path."""
     stranger = boto3.client(
         "lambda",
         region_name="eu-west-1",

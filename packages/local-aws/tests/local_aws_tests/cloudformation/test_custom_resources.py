@@ -13,7 +13,7 @@ from local_aws.cloudformation.errors import ResourceFailed
 from local_aws.cloudformation.resources import custom
 from local_aws_tests.cloudformation.conftest import Stacks, broken, parameter, role
 
-# answers as its properties say, and keeps every event that it got in a parameter of its own
+# responds according to its properties, and stores each event in a separate parameter
 SOURCE = """
 import json, urllib.request, boto3
 ssm = boto3.client("ssm")

@@ -158,7 +158,7 @@ def test_unsigned_request_is_anonymous() -> None:
             call(**place)
     with pytest.raises(ClientError, match="Missing Authentication Token"):
         _unsigned("sagemaker").list_training_jobs()
-    with pytest.raises(ClientError, match="NotImplementedByLocalAws"):  # which nobody need sign
+    with pytest.raises(ClientError, match="NotImplementedByLocalAws"):  # which need no signature
         _unsigned("sts").assume_role_with_web_identity(
             RoleArn=_arn("any"), RoleSessionName="me", WebIdentityToken="a token"
         )

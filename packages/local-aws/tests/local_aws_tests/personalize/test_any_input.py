@@ -1,4 +1,4 @@
-"""Whatever a file, an event or a line of a batch holds, it is taken rightly or refused in words."""
+"""Any file, event or batch line is processed or refused with a message."""
 
 import csv
 import io

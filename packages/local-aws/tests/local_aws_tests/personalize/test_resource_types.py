@@ -25,7 +25,7 @@ Plan = tuple[str, int, str]  # operation, number of the call, moment
 
 
 class Impatient(threading.Event):
-    """Nobody gives up, and nobody sleeps long between two looks."""
+    """Waits never time out, and poll intervals are short."""
 
     def wait(self, timeout: float | None = None) -> bool:
         return super().wait(min(timeout or 0, 0.02))

@@ -23,7 +23,7 @@ def made(aws: Any, **settings: Any) -> dict[str, Any]:
 
 
 def states(aws: Any, last: str | None) -> list[str]:
-    """The states that an instance goes through until the last one, or until it is gone."""
+    """The states of an instance until the last one, or until its deletion."""
     found: list[str] = []
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
