@@ -45,7 +45,7 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
 
 
 def _models(run: Rehearsal) -> Iterator[str]:
-    """The models' metrics beside their baselines', and a verdict."""
+    """Compare the models' metrics with their baselines'."""
     yield "MODELS    " + _columns("this run", "bias only", "baseline")
     baselines = run.data["baselines"]
     rating, recommendation = baselines["rating_mse"], baselines["recommendation_accuracy"]

@@ -23,7 +23,7 @@ class Server:
         temporary: where it keeps its files.
         options: of `tests/chaos/server.py`.
         before: a command that runs it.
-        variables: beside those of this process.
+        variables: in addition to those of this process.
     """
 
     def __init__(

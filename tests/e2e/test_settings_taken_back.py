@@ -22,7 +22,7 @@ def _deploy(workbench: Workbench, *settings: str) -> None:
 
 
 def _names(kind: str) -> list[str]:
-    """What there is of a kind in Personalize, without the hashes at the ends."""
+    """The Personalize resources of a kind, without the hashes at the ends."""
     found = getattr(boto3.client("personalize"), f"list_{kind}")()
     (listed,) = (value for key, value in found.items() if key != "ResponseMetadata")
     return sorted(one["name"].rsplit("-", 1)[0] for one in listed)

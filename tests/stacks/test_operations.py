@@ -89,7 +89,7 @@ def test_api_alarms_are_in_its_own_stack(variant: Callable[[str], Deployment]) -
         if one["Properties"]["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": api}}]
     }
     assert seen == {("team-a-anna-api-5xx", "5xx"), ("team-a-anna-api-latency", "Latency")}
-    assert all("AlarmActions" not in one["Properties"] for one in alarms), "there is nobody to tell"
+    assert all("AlarmActions" not in one["Properties"] for one in alarms), "no one is notified"
 
 
 def test_index_import_has_no_alarm(

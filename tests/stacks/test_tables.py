@@ -92,7 +92,7 @@ LEARNERS = {
     "deep_mf": (DEEP_MF, fields(deep_mf.Hyperparameters)),
     "factorization_machines": (FACTORIZATION_MACHINES, fields(machines.Hyperparameters)),
 }
-# What comes in a channel of its own, which the stacks do not have, how a machine is used, and what
+# What comes in a separate channel, which the stacks do not have, how a machine is used, and what
 # the data tells.
 FILES = {
     f"{side}_{file}_file" for side in ("enc0", "enc1") for file in ("vocab", "pretrained_embedding")

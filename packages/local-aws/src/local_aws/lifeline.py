@@ -1,6 +1,6 @@
 """Runs a program that exits when its parent exits: `lifeline.py FD (-m MODULE | FILE | --) …`.
 
-This process supervises: the program runs in a child of it, in a session of its own; a Python
+This process supervises: the program runs in a child of it, in a new session; a Python
 program in the same interpreter, and what follows `--` as a command. FD is one end of a pair of
 sockets that the parent holds the other end of. This process writes the program's process id to
 it; a byte from there is passed on as SIGTERM to the program's group, and its end, which is also

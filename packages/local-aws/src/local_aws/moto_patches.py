@@ -168,7 +168,7 @@ def _patch_error_codes() -> None:
 
 
 def _patch_authorization() -> None:
-    """moto has no signatures and enforces policies only as an option of its own, for some
+    """moto has no signatures and enforces policies only as an option, for some
     services; and may execute another operation than the one that a router found."""
     if hasattr(BaseResponse.setup_class, "__wrapped__"):
         return

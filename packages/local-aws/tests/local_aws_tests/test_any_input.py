@@ -1,4 +1,4 @@
-"""Whatever a template, filter, schema or log pattern holds, it is read or refused in words."""
+"""Any template, filter, schema or log pattern is parsed or refused with a message."""
 
 import json
 from collections.abc import Iterator

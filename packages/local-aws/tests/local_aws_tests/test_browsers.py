@@ -114,13 +114,13 @@ def describe(aws: LocalAws, **headers: str) -> tuple[int, dict[str, str], str]:
         "cloudformation.us-east-1.amazonaws.com:443",
     ],
 )
-def test_host_of_ours_or_of_aws_is_answered(aws: LocalAws, host: str) -> None:
+def test_own_and_aws_hosts_are_accepted(aws: LocalAws, host: str) -> None:
     status, _, told = describe(aws, Host=host.format(port=port(aws)))
     assert status == 200, told
 
 
 @pytest.mark.parametrize("host", ["books.s3.amazonaws.com", "books.s3.us-east-1.amazonaws.com"])
-def test_bucket_is_answered_by_its_own_host(aws: LocalAws, host: str) -> None:
+def test_virtual_hosted_bucket_is_accepted(aws: LocalAws, host: str) -> None:
     status, _, told = ask(aws, "GET", "/a.txt", signed("s3") | {"Host": host})
     assert (status, told) == (200, "secret words")
 
@@ -155,7 +155,7 @@ def test_foreign_host_is_refused(aws: LocalAws, tally: Tally, host: str) -> None
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_whole_url_as_target_counts_more_than_the_host(aws: LocalAws) -> None:
+def test_absolute_target_overrides_the_host(aws: LocalAws) -> None:
     own = signed("s3")
     status, _, told = ask(aws, "GET", f"http://127.0.0.1:{port(aws)}/books", own)
     assert (status, LISTED in told) == (200, True)
@@ -196,7 +196,7 @@ def test_request_of_a_web_page_is_refused(
     assert not [name for name in answered if name.startswith("access-control-")]
 
 
-def test_error_has_the_form_of_the_service(aws: LocalAws) -> None:
+def test_error_has_the_services_format(aws: LocalAws) -> None:
     foreign = {"Origin": "http://evil.example"}
     _, _, told = ask(aws, "GET", "/books", foreign)
     assert "<Error><Code>AccessDenied</Code>" in told
@@ -264,7 +264,7 @@ def test_pages_of_moto_are_not_served(
     assert not Path("moto_recording").exists()
 
 
-def test_preflight_is_nobody(aws: LocalAws) -> None:
+def test_preflight_is_refused(aws: LocalAws) -> None:
     """Without an Origin, as no browser sends it: it is unsigned, and no administrator."""
     asked = {"Access-Control-Request-Method": "POST"}
     assert ask(aws, "OPTIONS", "/", asked)[0] == 403
@@ -273,7 +273,7 @@ def test_preflight_is_nobody(aws: LocalAws) -> None:
     assert ask(aws, "OPTIONS", "/books/a.txt", asked)[0] in (403, 501)
 
 
-def test_bucket_with_cors_rules_answers_no_page(aws: LocalAws) -> None:
+def test_bucket_cors_rules_are_not_applied(aws: LocalAws) -> None:
     s3 = client(aws, "s3")
     rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}
     s3.put_bucket_cors(Bucket="books", CORSConfiguration={"CORSRules": [rule]})
@@ -363,7 +363,7 @@ FETCH = """async ([url, options]) => {
     ],
     ids=["signed POST", "simple POST", "simple GET", "DELETE"],
 )  # fmt: skip
-def test_fetch_of_a_foreign_page_reaches_nothing(
+def test_cross_site_fetch_is_refused(
     aws: LocalAws, foreign: "Tab", tally: Tally, name: str, options: dict[str, Any]
 ) -> None:
     tally("faults injected", "attacks by a page in Chromium")
@@ -377,7 +377,7 @@ def test_fetch_of_a_foreign_page_reaches_nothing(
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("path", ["moto-api/reset", "books?delete", ""])
-def test_form_of_a_foreign_page_changes_nothing(
+def test_cross_site_form_is_refused(
     aws: LocalAws, foreign: "Tab", tally: Tally, name: str, path: str
 ) -> None:
     tally("faults injected", "attacks by a page in Chromium")
@@ -393,7 +393,7 @@ def test_form_of_a_foreign_page_changes_nothing(
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_picture_and_socket_of_a_foreign_page_reach_nothing(
+def test_cross_site_image_and_socket_are_refused(
     aws: LocalAws, foreign: "Tab", tally: Tally
 ) -> None:
     tally("faults injected", "attacks by a page in Chromium", 2)
@@ -415,7 +415,7 @@ def test_picture_and_socket_of_a_foreign_page_reach_nothing(
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_rebound_name_reaches_nothing(aws: LocalAws, open_tab: Any, tally: Tally) -> None:
+def test_rebound_name_is_refused(aws: LocalAws, open_tab: Any, tally: Tally) -> None:
     """The page's own name leads to the local AWS: all is one origin for the browser."""
     tally("faults injected", "attacks by a page in Chromium")
     tab = open_tab()

@@ -1,4 +1,4 @@
-"""What comes over a connection, however broken, slow or large, harms nobody else."""
+"""Broken, slow or large requests do not affect other clients."""
 
 import http.client
 import os

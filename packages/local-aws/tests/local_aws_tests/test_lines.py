@@ -12,14 +12,14 @@ parts = st.lists(st.binary(max_size=30) | st.sampled_from([b"\n", b"a\nb", "ü�
 
 
 @given(parts)
-def test_lines_of_any_parts_are_those_of_the_whole(given_parts: list[bytes]) -> None:
+def test_lines_do_not_depend_on_the_parts(given_parts: list[bytes]) -> None:
     lines = Lines()
     found = [line for part in given_parts for line in lines.feed(part)] + lines.rest()
     whole = b"".join(given_parts).decode("utf-8", "replace").split("\n")
     assert found == (whole if whole[-1] else whole[:-1])
 
 
-def test_line_of_any_length_comes_in_parts_that_an_event_can_hold() -> None:
+def test_long_line_is_split_to_the_event_size() -> None:
     text = "€" * 1_000_000  # three bytes each, and the limit is no multiple of three
     content = text.encode()
     lines = Lines()
@@ -32,8 +32,8 @@ def test_line_of_any_length_comes_in_parts_that_an_event_can_hold() -> None:
     assert max(len(line.encode()) for line in found) <= LONGEST
 
 
-def test_line_without_an_end_takes_time_by_its_length_alone() -> None:
-    """64 MB in parts of 64 KB: copied anew with each part, it would be 32 GB."""
+def test_endless_line_takes_linear_time() -> None:
+    """64 MB in parts of 64 KB: copied again with each part, it would be 32 GB."""
     lines = Lines()
     done = threading.Event()
 

@@ -21,7 +21,7 @@ from local_aws_tests.awslambda.conftest import TRUST, Lambda
 from tests.reliability import Tally
 
 LINUX = sys.platform == "linux"
-# starts a sleep that belongs to nobody any more, and says its process id in the file
+# starts a detached sleep, and writes its process id to the file
 DETACHES = """
 import os, subprocess, sys, time
 def detach(path):

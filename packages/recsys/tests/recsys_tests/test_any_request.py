@@ -1,4 +1,4 @@
-"""Whatever a model server or a training is sent, it answers rightly or refuses in words."""
+"""Any input of a model server or a training is answered correctly or refused with a message."""
 
 import http.client
 import json

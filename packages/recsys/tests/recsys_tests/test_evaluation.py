@@ -39,7 +39,7 @@ def test_rating_in_the_upper_part_is_liked() -> None:
 def test_lists_exclude_rated_items() -> None:
     """Scored by its number, 13 comes first, then 12, 11, 10.
 
-    User 1 has rated 10 and 11: her list is 13, 12, and 12 is the hit. User 2 has rated 10 and 12:
+    User 1 has rated 10 and 11: the list is 13, 12, and 12 is the hit. User 2 has rated 10 and 12:
     13, 11, both hits. User 7 is new: 13, 12 of all, and no hit, for 10 is fourth. User 9 has
     nothing in the test part.
     """

@@ -32,7 +32,7 @@ log = logging.getLogger("local_aws.lambda")
 _INSTALL_SECONDS = 300.0
 _waiting = threading.Lock()
 _locks: dict[Path, threading.Lock] = {}  # by folder in preparation
-_image = ("boto3",)  # the root of what Lambda's Python image carries beside the standard library
+_image = ("boto3",)  # the packages of Lambda's Python image in addition to the standard library
 
 
 class CannotReplace(Exception):

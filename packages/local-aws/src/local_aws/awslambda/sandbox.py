@@ -60,7 +60,7 @@ class Sandbox:
     """A started process; its first invocation waits for the initialisation.
 
     Args:
-        paths: what the function imports from, beside the standard library.
+        paths: folders to import from, in addition to the standard library.
         task_root: the function's own code, also its working directory.
         variables: the process's whole environment.
         timeout: seconds that an invocation may last.

@@ -202,7 +202,7 @@ _ALL = [
     Recipe(
         "aws-vod-top-picks",
         "USER_PERSONALIZATION",
-        "What a user will like best, without the videos she has watched.",
+        "Recommends what a user will like best, without watched videos.",
         VIDEO_ON_DEMAND,
         _USER,
         ("INTERACTIONS", "ITEMS"),

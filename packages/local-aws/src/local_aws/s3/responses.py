@@ -58,7 +58,7 @@ class LocalS3Response(S3Response):
     def _answered(self, request: Request, answer: Any, *arguments: Any) -> TYPE_RESPONSE:
         try:
             status, headers, body = answer(request, *arguments)
-        except ServiceException as error:  # which moto does not answer by itself
+        except ServiceException as error:  # moto does not handle this exception
             raise refusal(request, "s3", error, 400) from None
         except ExpatError:
             raise refusal(request, "s3", MalformedXML(), 400) from None

@@ -131,7 +131,7 @@ def ask(
     return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, text)
 
 
-def test_a_function_gets_the_request_in_format_2(aws: Aws) -> None:
+def test_request_reaches_the_function_in_format_2(aws: Aws) -> None:
     name, url = aws.api("POST /films/{film}/views")
     got = ask(
         f"{url}/films/a%20b/views?tag=x&tag=y&q=1",
@@ -163,7 +163,7 @@ def test_a_function_gets_the_request_in_format_2(aws: Aws) -> None:
     assert "authorizer" not in context
 
 
-def test_a_functions_answer_becomes_http(aws: Aws) -> None:
+def test_function_result_becomes_an_http_response(aws: Aws) -> None:
     _, url = aws.api("POST /say")
 
     def say(answer: Any) -> Answer:
@@ -186,14 +186,14 @@ def test_a_functions_answer_becomes_http(aws: Aws) -> None:
     assert (failed.status, failed.json) == (500, {"message": "Internal Server Error"})
 
 
-def test_a_body_above_the_documented_quota_is_refused(aws: Aws) -> None:
+def test_body_above_the_quota_is_refused(aws: Aws) -> None:
     _, url = aws.api("POST /say")
     refused = ask(f"{url}/say", b"{}" + b" " * 10 * 1024**2, "POST")
     assert (refused.status, refused.json) == (413, {"message": "Request Entity Too Large"})
     assert ask(f"{url}/say", {"answer": "ok"}, "POST").body == "ok"
 
 
-def test_the_most_specific_route_answers(aws: Aws) -> None:
+def test_most_specific_route_answers(aws: Aws) -> None:
     keys = ("GET /a/{x}", "ANY /a/b", "GET /a/b", "GET /{rest+}", "$default")
     _, url = aws.api(*keys)
     for method, path, key in (
@@ -210,7 +210,7 @@ def test_the_most_specific_route_answers(aws: Aws) -> None:
     assert ask(f"{url.rsplit('/', 1)[0]}/nosuchapi/only").status == 404
 
 
-def test_a_route_with_iam_wants_a_signature(aws: Aws) -> None:
+def test_iam_route_requires_a_signature(aws: Aws) -> None:
     _, url = aws.api("GET /mine as AWS_IAM")
     assert (ask(f"{url}/mine").status, ask(f"{url}/mine").json) == (403, {"message": "Forbidden"})
     got = ask(f"{url}/mine", signed=clients.OWNER)
@@ -221,7 +221,7 @@ def test_a_route_with_iam_wants_a_signature(aws: Aws) -> None:
     assert ask(f"{url}/mine", signed=wrong).status == 403
 
 
-def test_a_signer_needs_the_permission(aws: Aws) -> None:
+def test_iam_route_requires_the_permission(aws: Aws) -> None:
     name, url = aws.api("GET /films/{film} as AWS_IAM")
     iam = clients.client("iam", REGION)
     iam.create_user(UserName="anna")
@@ -241,7 +241,7 @@ def test_a_signer_needs_the_permission(aws: Aws) -> None:
     assert ask(f"{url}/films/2", signed=anna).status == 403
 
 
-def test_the_function_has_to_let_the_route_in(aws: Aws) -> None:
+def test_route_requires_the_functions_permission(aws: Aws) -> None:
     name, url = aws.api("GET /open", "GET /shut", source="*/*/open")
     assert ask(f"{url}/open").status == 200
     aws.gateway.create_route(ApiId=name, RouteKey="GET /idle")  # leads nowhere
@@ -250,7 +250,7 @@ def test_the_function_has_to_let_the_route_in(aws: Aws) -> None:
         assert (got.status, got.json) == (500, {"message": "Internal Server Error"})
 
 
-def test_more_than_the_burst_is_refused_and_all_is_logged(aws: Aws) -> None:
+def test_requests_above_the_burst_are_refused_and_logged(aws: Aws) -> None:
     form = '{"at":"$context.routeKey","status":$context.status,"why":"$context.error.message"}'
     name, url = aws.api(
         "GET /a",
@@ -275,7 +275,7 @@ def test_more_than_the_burst_is_refused_and_all_is_logged(aws: Aws) -> None:
     assert aws.gateway.get_stage(ApiId=name, StageName="$default")["AccessLogSettings"]
 
 
-def test_what_could_not_be_honoured_is_refused_by_name(aws: Aws) -> None:
+def test_unsupported_settings_are_refused_by_name(aws: Aws) -> None:
     name, _ = aws.api()
     calls: list[tuple[str, dict[str, Any]]] = [
         ("create_api", {"Name": "x", "ProtocolType": "WEBSOCKET"}),
@@ -291,7 +291,7 @@ def test_what_could_not_be_honoured_is_refused_by_name(aws: Aws) -> None:
         assert caught.value.response["Error"]["Code"] == "NotImplementedByLocalAws", call
 
 
-def test_cloudwatch_hears_of_each_request(aws: Aws) -> None:
+def test_requests_are_counted_in_cloudwatch(aws: Aws) -> None:
     name, url = aws.api("POST /films")
     for body, path in (({}, "films"), ({"fail": "now"}, "films"), ({}, "nowhere")):
         ask(f"{url}/{path}", body, "POST")
@@ -313,7 +313,7 @@ def test_cloudwatch_hears_of_each_request(aws: Aws) -> None:
     assert total("Latency") > 0
 
 
-def test_api_gateways_first_version_answers_at_the_same_address(aws: Aws) -> None:
+def test_rest_api_operations_share_the_host(aws: Aws) -> None:
     second, first = aws.gateway, clients.client("apigateway", REGION)
     made = second.create_api(Name="second", ProtocolType="HTTP")["ApiId"]
     rest = first.create_rest_api(name="first")["id"]

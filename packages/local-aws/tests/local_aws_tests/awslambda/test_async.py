@@ -34,7 +34,7 @@ def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("local_aws.awslambda.models.ASYNC_RETRY_SECONDS", (0.1, 0.2))
 
 
-def test_an_event_is_accepted_before_it_is_done(aws: Any) -> None:
+def test_event_is_accepted_before_its_execution(aws: Any) -> None:
     name = aws.deploy("import time\ndef handler(e, c):\n    time.sleep(1)\n    print('done', e)\n")
     request_id = send(aws, name, 7)
     assert async_outcome(request_id) == AsyncOutcome("pending")
@@ -43,7 +43,7 @@ def test_an_event_is_accepted_before_it_is_done(aws: Any) -> None:
     assert async_outcome("unknown") is None
 
 
-def test_a_failing_event_is_tried_three_times_under_one_id(aws: Any) -> None:
+def test_failing_event_is_tried_three_times_with_one_id(aws: Any) -> None:
     name = aws.deploy("def handler(e, c):\n    raise ValueError('always')\n")
     request_id = send(aws, name)
     assert settled(request_id) == AsyncOutcome("failed", "ValueError: always", 3)
@@ -51,13 +51,13 @@ def test_a_failing_event_is_tried_three_times_under_one_id(aws: Any) -> None:
     assert starts == [f"START RequestId: {request_id} Version: $LATEST"] * 3
 
 
-def test_the_retries_can_be_set(aws: Any) -> None:
+def test_retries_are_configurable(aws: Any) -> None:
     name = aws.deploy("def handler(e, c):\n    raise ValueError('always')\n")
     aws.client("lambda").put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
     assert settled(send(aws, name)).attempts == 1
 
 
-def test_a_function_that_cannot_run_fails_with_the_reason(aws: Any) -> None:
+def test_unrunnable_function_fails_with_the_reason(aws: Any) -> None:
     name = aws.deploy({"index.js": ""}, Runtime="nodejs24.x")
     outcome = settled(send(aws, name))
     assert outcome.status == "failed"

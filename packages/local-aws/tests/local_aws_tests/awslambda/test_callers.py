@@ -86,7 +86,7 @@ def test_service_calls_no_function_of_the_same_name_elsewhere(
     assert called == []
 
 
-def test_message_for_a_function_that_is_gone_is_published(aws: Any) -> None:
+def test_message_for_a_deleted_function_is_published(aws: Any) -> None:
     name = aws.deploy("def handler(event, context): pass")
     topic = aws.client("sns").create_topic(Name="gone")["TopicArn"]
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"

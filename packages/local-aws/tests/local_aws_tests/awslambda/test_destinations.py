@@ -61,7 +61,7 @@ def send(aws: Any, name: str, event: Any) -> str:
     return request_id
 
 
-def test_a_failed_event_is_told_to_a_queue(aws: Any, tally: Tally) -> None:
+def test_failed_event_is_sent_to_a_queue(aws: Any, tally: Tally) -> None:
     url, arn = queue(aws)
     name = aws.deploy(FAILING, Role=role(aws, "sqs:SendMessage"))
     configure(aws, name, arn, MaximumRetryAttempts=1)
@@ -88,7 +88,7 @@ def test_a_failed_event_is_told_to_a_queue(aws: Any, tally: Tally) -> None:
     tally("faults injected", "asynchronous events")
 
 
-def test_a_failed_event_is_told_to_a_topic(aws: Any, tally: Tally) -> None:
+def test_failed_event_is_sent_to_a_topic(aws: Any, tally: Tally) -> None:
     url, arn = queue(aws)
     sns = aws.client("sns")
     topic = sns.create_topic(Name=f"failed-{uuid.uuid4()}")["TopicArn"]
@@ -106,7 +106,7 @@ def test_a_failed_event_is_told_to_a_topic(aws: Any, tally: Tally) -> None:
     tally("faults injected", "asynchronous events", 2)
 
 
-def test_an_event_that_is_processed_is_told_to_nobody(aws: Any) -> None:
+def test_successful_event_is_not_sent(aws: Any) -> None:
     url, arn = queue(aws)
     name = aws.deploy(
         "def handler(e, c):\n    if e: raise ValueError('bad')\n",
@@ -118,7 +118,7 @@ def test_an_event_that_is_processed_is_told_to_nobody(aws: Any) -> None:
     assert received(aws, url)["requestContext"]["requestId"] == bad
 
 
-def test_a_function_that_may_not_send_counts_what_was_not_delivered(aws: Any, tally: Tally) -> None:
+def test_failed_delivery_without_permission_is_counted(aws: Any, tally: Tally) -> None:
     url, arn = queue(aws)
     name = aws.deploy(FAILING, Role=role(aws))
     configure(aws, name, arn, MaximumRetryAttempts=0)

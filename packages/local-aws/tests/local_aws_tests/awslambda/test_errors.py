@@ -1,4 +1,4 @@
-"""What goes wrong in a function is told as Lambda tells it."""
+"""Errors of functions are reported as by Lambda."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 
-def test_an_exception_is_described(aws: Any) -> None:
+def test_exception_is_described(aws: Any) -> None:
     name = aws.deploy("def handler(e, c):\n    inner()\ndef inner():\n    raise KeyError('k')\n")
     answer = aws.invoke(name)
     assert answer.error == "Unhandled"
@@ -53,7 +53,7 @@ def test_an_exception_is_described(aws: Any) -> None:
     ],
     ids=["import", "handler", "syntax", "name", "module"],
 )
-def test_a_failed_initialisation_is_described(
+def test_failed_initialisation_is_described(
     aws: Any, source: str, handler: str, error_type: str, message: str
 ) -> None:
     name = aws.deploy(source, Handler=handler)
@@ -65,7 +65,7 @@ def test_a_failed_initialisation_is_described(
     assert any(line.startswith("INIT_REPORT Init Duration: ") for line in lines)
 
 
-def test_an_answer_must_be_json(aws: Any) -> None:
+def test_result_that_is_not_json_is_refused(aws: Any) -> None:
     name = aws.deploy("def handler(e, c):\n    return {1, 2}\n")
     answer = aws.invoke(name)
     assert answer.payload["errorType"] == "Runtime.MarshalError"
@@ -74,7 +74,7 @@ def test_an_answer_must_be_json(aws: Any) -> None:
     )
 
 
-def test_a_timeout_ends_the_process(aws: Any) -> None:
+def test_timeout_ends_the_process(aws: Any) -> None:
     source = (
         "import time\n"
         "CALLS = []\n"
@@ -99,7 +99,7 @@ def test_a_timeout_ends_the_process(aws: Any) -> None:
     assert aws.invoke(name, 0).payload == 1  # a new process, which remembers nothing
 
 
-def test_too_much_memory_ends_the_process(aws: Any) -> None:
+def test_exceeded_memory_ends_the_process(aws: Any) -> None:
     source = (
         "import time\n"
         "def handler(e, c):\n"
@@ -123,7 +123,7 @@ def test_too_much_memory_ends_the_process(aws: Any) -> None:
         ("os.kill(os.getpid(), 11)", "Runtime exited with error: signal: segmentation fault"),
     ],
 )
-def test_an_exit_is_told(aws: Any, how: str, words: str) -> None:
+def test_exit_is_reported(aws: Any, how: str, words: str) -> None:
     name = aws.deploy(f"import os, sys\ndef handler(e, c):\n    print('last', end='')\n    {how}\n")
     answer = aws.invoke(name)
     assert answer.payload == {
@@ -134,7 +134,7 @@ def test_an_exit_is_told(aws: Any, how: str, words: str) -> None:
         assert "\nlast\n" in answer.log  # what was written before is not lost
 
 
-def test_a_slow_start_counts_against_the_timeout(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_start_counts_against_the_timeout(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("local_aws.awslambda.sandbox.INIT_SECONDS", 0.5)
     name = aws.deploy("import time\ntime.sleep(60)\ndef handler(e, c):\n    pass\n", Timeout=1)
     answer = aws.invoke(name)
@@ -174,7 +174,7 @@ def test_a_slow_start_counts_against_the_timeout(aws: Any, monkeypatch: pytest.M
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_function_is_checked_when_it_is_made(
+def test_invalid_function_is_refused_at_creation(
     aws: Any, settings: dict[str, Any], code: str, words: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
@@ -184,7 +184,7 @@ def test_a_function_is_checked_when_it_is_made(
     assert words in error["Message"]
 
 
-def test_code_must_be_a_zip_file_that_is_there(aws: Any) -> None:
+def test_missing_or_invalid_zip_is_refused(aws: Any) -> None:
     client = aws.client("lambda")
     settings = {"Role": aws.role, "Runtime": "python3.13", "Handler": "a.b"}
     with pytest.raises(client.exceptions.InvalidParameterValueException, match="unzip"):
@@ -203,7 +203,7 @@ def test_code_must_be_a_zip_file_that_is_there(aws: Any) -> None:
     assert client.list_layers()["Layers"] == []
 
 
-def test_what_cannot_be_honoured_is_refused(aws: Any) -> None:
+def test_unsupported_settings_are_refused(aws: Any) -> None:
     name = aws.deploy("")
     client = aws.client("lambda")
     destination = {"OnSuccess": {"Destination": "arn:aws:sqs:eu-west-1:123456789012:q"}}

@@ -58,7 +58,7 @@ def probe(aws: Any) -> str:
     return name
 
 
-def test_answers_with_what_the_handler_of_a_package_returned(aws: Any) -> None:
+def test_invoke_returns_the_handlers_result(aws: Any) -> None:
     name = aws.deploy(
         {
             "app/__init__.py": "",
@@ -71,7 +71,7 @@ def test_answers_with_what_the_handler_of_a_package_returned(aws: Any) -> None:
     assert (answer.payload, answer.error) == ({"twice": 42}, None)
 
 
-def test_context_tells_about_the_invocation(aws: Any, probe: str) -> None:
+def test_context_describes_the_invocation(aws: Any, probe: str) -> None:
     answer = aws.invoke(probe, {"do": "context"}, ClientContext="eyJjdXN0b20iOiB7ImEiOiAxfX0=")
     told = answer.payload
     assert told.pop("id") == answer.request_id
@@ -88,7 +88,7 @@ def test_context_tells_about_the_invocation(aws: Any, probe: str) -> None:
     }
 
 
-def test_environment_is_the_functions_own(
+def test_environment_contains_only_the_functions_variables(
     aws: Any, probe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_OF_THE_USER", "x")
@@ -112,17 +112,19 @@ def test_environment_is_the_functions_own(
     ("name", "there"),
     [("boto3", True), ("dateutil", True), ("moto", False), ("numpy", False), ("local_aws", False)],
 )
-def test_imports_only_what_lambda_has(aws: Any, probe: str, name: str, there: bool) -> None:
+def test_imports_are_limited_to_lambdas_packages(
+    aws: Any, probe: str, name: str, there: bool
+) -> None:
     assert (aws.invoke(probe, {"do": "import", "name": name}).payload == name) is there
 
 
-def test_calls_this_aws_as_its_role_in_its_region(aws: Any, probe: str) -> None:
+def test_function_calls_aws_as_its_role_in_its_region(aws: Any, probe: str) -> None:
     told = aws.invoke(probe, {"do": "identity"}).payload
     assert told["arn"].startswith("arn:aws:sts::123456789012:assumed-role/functions/")
     assert told["region"] == "eu-west-1"
 
 
-def test_log_has_lambdas_lines_and_the_functions(aws: Any) -> None:
+def test_log_contains_lambdas_and_the_functions_lines(aws: Any) -> None:
     name = aws.deploy(PROBE)
     answer = aws.invoke(name, {"do": "log"})
     lines = aws.log(f"/aws/lambda/{name}")
@@ -150,7 +152,7 @@ def test_log_has_lambdas_lines_and_the_functions(aws: Any) -> None:
     assert "Init Duration" not in aws.invoke(name, {"do": "log"}).log  # warm
 
 
-def test_tail_is_the_last_four_kilobytes(aws: Any) -> None:
+def test_log_tail_is_the_last_four_kilobytes(aws: Any) -> None:
     name = aws.deploy("def handler(e, c):\n    print('a' * 5000)\n    print('end')\n")
     tail = aws.invoke(name).log
     assert len(tail) == 4096
@@ -198,7 +200,7 @@ def test_structured_logs_go_to_their_group_by_level(aws: Any) -> None:
         aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")
 
 
-def test_a_group_deleted_during_a_call_stays_deleted(aws: Any) -> None:
+def test_log_group_deleted_during_a_call_stays_deleted(aws: Any) -> None:
     source = (
         "import boto3\n"
         "def handler(delete, c):\n"
@@ -221,7 +223,7 @@ def test_a_group_deleted_during_a_call_stays_deleted(aws: Any) -> None:
     assert "said" in aws.log(group)
 
 
-def test_a_process_serves_one_call_at_a_time_and_is_used_again(aws: Any, probe: str) -> None:
+def test_process_is_reused_for_one_call_at_a_time(aws: Any, probe: str) -> None:
     first = aws.invoke(probe, {"do": "process"}).payload
     assert aws.invoke(probe, {"do": "process"}).payload == first
     with ThreadPoolExecutor() as pool:
@@ -231,7 +233,7 @@ def test_a_process_serves_one_call_at_a_time_and_is_used_again(aws: Any, probe: 
     assert first[0] in processes
 
 
-def test_new_code_and_configuration_get_a_new_process(aws: Any) -> None:
+def test_changed_code_or_configuration_starts_a_new_process(aws: Any) -> None:
     source = "import os\nBIRTH = os.getpid()\ndef handler(e, c):\n    return [BIRTH, {!r}]\n"
     name = aws.deploy(source.format("old"))
     client = aws.client("lambda")
@@ -301,14 +303,14 @@ def test_reserved_concurrency_throttles(aws: Any, tmp_path: Path) -> None:
     assert aws.invoke(name).payload == 1
 
 
-def test_dry_run_runs_nothing(aws: Any, probe: str) -> None:
+def test_dry_run_does_not_run_the_function(aws: Any, probe: str) -> None:
     answer = aws.client("lambda").invoke(FunctionName=probe, InvocationType="DryRun")
     assert answer["StatusCode"] == 204
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         aws.client("lambda").invoke(FunctionName="nobody", InvocationType="DryRun")
 
 
-def test_payload_limits(aws: Any) -> None:
+def test_payload_limits_are_enforced(aws: Any) -> None:
     name = aws.deploy("def handler(e, c):\n    return 'x' * e if isinstance(e, int) else len(e)\n")
     client = aws.client("lambda")
     limit = 6_291_556
@@ -325,14 +327,14 @@ def test_payload_limits(aws: Any) -> None:
     assert answer.payload["errorType"] == "Function.ResponseSizeTooLarge"
 
 
-def test_an_event_must_be_json(aws: Any, probe: str) -> None:
+def test_event_that_is_not_json_is_refused(aws: Any, probe: str) -> None:
     client = aws.client("lambda")
     with pytest.raises(client.exceptions.InvalidRequestContentException):
         client.invoke(FunctionName=probe, Payload=b"{not json")
 
 
 def test_other_sdk_clients_can_call_it(aws: Any, probe: str) -> None:
-    """Any credentials do, as nobody checks them yet; the path's ARN is escaped by the client."""
+    """Any credentials are accepted; the client escapes the ARN in the path."""
     stranger = boto3.client(
         "lambda",
         region_name="eu-west-1",
@@ -346,7 +348,7 @@ def test_other_sdk_clients_can_call_it(aws: Any, probe: str) -> None:
     assert answer["ExecutedVersion"] == "$LATEST"
 
 
-def test_function_is_found_by_name_by_arn_and_by_a_part_of_it(aws: Any) -> None:
+def test_function_is_found_by_name_arn_and_partial_arn(aws: Any) -> None:
     name = aws.deploy("def handler(event, context): return 'here'")
     client = aws.client("lambda")
     arn = client.get_function_configuration(FunctionName=name)["FunctionArn"]

@@ -57,7 +57,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return wheels
 
 
-def test_a_pure_package_is_used_as_it_is(aws: Any) -> None:
+def test_pure_package_is_used_unchanged(aws: Any) -> None:
     pure = distribution("plain", "9.9", "py3-none-any", "__version__ = '9.9'\n")
     name = aws.deploy(REPORT.format("plain"), Layers=[layer(aws, pure)])
     version, path = aws.invoke(name).payload
@@ -65,7 +65,7 @@ def test_a_pure_package_is_used_as_it_is(aws: Any) -> None:
     assert "/layers-" in path
 
 
-def test_a_native_package_is_replaced_by_the_installed_same_version(aws: Any) -> None:
+def test_native_package_is_replaced_by_the_installed_version(aws: Any) -> None:
     here = importlib.metadata.version("numpy")
     native = distribution("numpy", here, FOREIGN, "raise ImportError('built for another machine')")
     source = "import numpy\ndef handler(e, c):\n    return float(numpy.arange(5).sum())\n"
@@ -73,7 +73,7 @@ def test_a_native_package_is_replaced_by_the_installed_same_version(aws: Any) ->
     assert aws.invoke(name).payload == 10.0
 
 
-def test_another_version_is_installed_once_into_the_cache(aws: Any, offline: Path) -> None:
+def test_other_version_is_installed_once_into_the_cache(aws: Any, offline: Path) -> None:
     native = distribution("native_thing", "1.5", FOREIGN, "raise ImportError")
     ours = distribution("native_thing", "1.5", "py3-none-any", "__version__ = '1.5'\n")
     wheel = offline / "native_thing-1.5-py3-none-any.whl"
@@ -87,7 +87,7 @@ def test_another_version_is_installed_once_into_the_cache(aws: Any, offline: Pat
     assert "/code-" in path  # in the function's own zip this time
 
 
-def test_what_cannot_be_replaced_is_told(aws: Any, offline: Path) -> None:
+def test_irreplaceable_package_is_reported(aws: Any, offline: Path) -> None:
     native = distribution("native_thing", "2.5", FOREIGN, "")
     name = aws.deploy(REPORT.format("native_thing"), Layers=[layer(aws, native)])
     with pytest.raises(ClientError) as caught:
@@ -98,7 +98,7 @@ def test_what_cannot_be_replaced_is_told(aws: Any, offline: Path) -> None:
     assert "native" in error["Message"].partition("failed: ")[2]
 
 
-def test_later_layers_win_and_the_function_wins_over_all(aws: Any) -> None:
+def test_later_layers_and_the_function_take_precedence(aws: Any) -> None:
     first = layer(aws, {"a.py": "N = 1\n", "b.py": "N = 1\n", "c.py": "N = 1\n"})
     second = layer(aws, {"b.py": "N = 2\n", "c.py": "N = 2\n"})
     deep = layer(aws, {"d.py": "N = 3\n"}, prefix="python/lib/python3.14/site-packages/")
@@ -107,9 +107,7 @@ def test_later_layers_win_and_the_function_wins_over_all(aws: Any) -> None:
     assert aws.invoke(name).payload == [1, 2, 0, 3]
 
 
-def test_layer_is_imported_from_the_folders_of_the_functions_runtime_alone(
-    aws: Any, offline: Path
-) -> None:
+def test_layer_is_imported_from_the_runtimes_folders_only(aws: Any, offline: Path) -> None:
     old = "python/lib/python3.6/site-packages/"
     native = distribution("native_thing", "3.5", FOREIGN, "")
     other = layer(aws, {"of36.py": "N = 1\n", **native}, prefix=old)
@@ -143,7 +141,7 @@ def test_layer_is_found_by_name_and_by_arn(aws: Any) -> None:
         client.get_layer_version_by_arn(Arn=f"{arn}:7")
 
 
-def test_a_deleted_layer_version_stays_with_its_functions(aws: Any) -> None:
+def test_deleted_layer_version_is_kept_by_its_functions(aws: Any) -> None:
     arn = layer(aws, {"kept.py": "__version__ = '1'\n"})
     name = aws.deploy(REPORT.format("kept"), Layers=[arn])
     _, layer_name, version = arn.rsplit(":", 2)
@@ -153,7 +151,7 @@ def test_a_deleted_layer_version_stays_with_its_functions(aws: Any) -> None:
     assert aws.invoke(name).payload[0] == "1"
 
 
-def test_the_account_counts_its_functions_and_what_they_and_layers_weigh(aws: Any) -> None:
+def test_account_settings_count_functions_and_code_size(aws: Any) -> None:
     client = aws.client("lambda")
     before = client.get_account_settings()
     arn = layer(aws, {"counted.py": "__version__ = 'counted'\n"})

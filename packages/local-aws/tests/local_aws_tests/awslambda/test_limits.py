@@ -90,7 +90,7 @@ def test_event_that_a_halted_function_does_not_read_times_out(aws: Any, tally: T
     assert "Task timed out" in answers[0].payload["errorMessage"]
 
 
-def test_one_of_many_who_create_the_same_function_succeeds(aws: Any, tally: Tally) -> None:
+def test_concurrent_creations_of_a_function_succeed_once(aws: Any, tally: Tally) -> None:
     code = aws.zipped({"index.py": ""})
 
     def create(name: str) -> str:
@@ -117,7 +117,7 @@ def test_one_of_many_who_create_the_same_function_succeeds(aws: Any, tally: Tall
             assert [each["Version"] for each in versions] == ["$LATEST", "1"]
 
 
-def test_versions_that_are_published_at_once_are_different(aws: Any) -> None:
+def test_concurrently_published_versions_differ(aws: Any) -> None:
     content = [aws.zipped({"a.py": f"N = {number}"}) for number in range(16)]
 
     def publish(code: bytes) -> int:
@@ -142,7 +142,7 @@ def test_versions_that_are_published_at_once_are_different(aws: Any) -> None:
     ],
     ids=["open", "closed", "objects", "just too deep", "NaN", "not UTF-8"],
 )
-def test_payload_that_is_no_json_is_refused(aws: Any, tally: Tally, payload: bytes) -> None:
+def test_payload_that_is_not_json_is_refused(aws: Any, tally: Tally, payload: bytes) -> None:
     tally("inputs tried", "JSON that is none, or too deep")
     name = aws.deploy("def handler(event, context):\n    return 1\n")
     for kind in ("RequestResponse", "Event"):
@@ -152,14 +152,14 @@ def test_payload_that_is_no_json_is_refused(aws: Any, tally: Tally, payload: byt
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
-def test_payload_as_deep_as_is_allowed_is_answered(aws: Any) -> None:
+def test_payload_at_the_maximum_depth_is_answered(aws: Any) -> None:
     name = aws.deploy("def handler(event, context):\n    return event\n")
     payload = "[" * DEPTH + "]" * DEPTH
     answer = aws.client("lambda").invoke(FunctionName=name, Payload=payload)
     assert answer["Payload"].read().decode() == payload
 
 
-def test_many_events_run_so_many_at_once_and_none_is_lost(
+def test_many_events_are_queued_without_loss(
     aws: Any, backend: LocalLambdaBackend, monkeypatch: pytest.MonkeyPatch, tally: Tally
 ) -> None:
     monkeypatch.setattr(backend, "_events", Workers(3, "few-events"))
@@ -192,7 +192,7 @@ def test_many_events_run_so_many_at_once_and_none_is_lost(
     assert sorted(told) == sorted(f"done {number}" for number in range(60))
 
 
-def test_throttled_event_is_tried_again_and_one_that_is_too_old_is_not(
+def test_throttled_event_is_retried_unless_too_old(
     aws: Any, backend: LocalLambdaBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models, "_THROTTLED_RETRY_SECONDS", 0.05)
@@ -213,7 +213,7 @@ def test_throttled_event_is_tried_again_and_one_that_is_too_old_is_not(
     )
 
 
-def test_client_context_of_any_depth_is_no_error(aws: Any, tally: Tally) -> None:
+def test_client_context_of_any_depth_is_accepted(aws: Any, tally: Tally) -> None:
     tally("inputs tried", "JSON that is none, or too deep")
     name = aws.deploy("def handler(event, context):\n    return str(context.client_context)\n")
     deep = base64.b64encode(b"[" * 2_000).decode()

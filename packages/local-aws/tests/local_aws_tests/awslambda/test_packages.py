@@ -55,7 +55,7 @@ def foreign(name: str = "numpy", version: str = HERE, record: str = "") -> dict[
         "''/../..,,",
     ],
 )
-def test_record_of_a_package_removes_nothing_outside_its_folder(
+def test_package_record_cannot_remove_files_outside_its_folder(
     tmp_path: Path, removed: list[str], tally: Tally, line: str
 ) -> None:
     tally("inputs tried", "packages whose RECORD is hostile")
@@ -66,7 +66,7 @@ def test_record_of_a_package_removes_nothing_outside_its_folder(
 
 
 @pytest.mark.parametrize("line", ["\n", 'a,"b\n', "a,b,c,d,e\n", "a,b,many\n"])
-def test_record_that_cannot_be_read_is_told(tmp_path: Path, tally: Tally, line: str) -> None:
+def test_unreadable_package_record_is_reported(tmp_path: Path, tally: Tally, line: str) -> None:
     tally("inputs tried", "packages whose RECORD is hostile")
     folder = written(tmp_path / "code", foreign(record=line))
     with suppress(packages.CannotReplace):  # or it is read, and that is all
@@ -84,7 +84,7 @@ def test_record_that_cannot_be_read_is_told(tmp_path: Path, tally: Tally, line: 
         ("", ""),
     ],
 )
-def test_metadata_with_no_valid_name_or_version_reach_no_command(
+def test_invalid_package_metadata_do_not_reach_a_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally, name: str, version: str
 ) -> None:
     tally("inputs tried", "packages whose METADATA are hostile")
@@ -97,7 +97,7 @@ def test_metadata_with_no_valid_name_or_version_reach_no_command(
     assert ran == []
 
 
-def test_replaced_package_leaves_its_namesakes_neighbours(tmp_path: Path) -> None:
+def test_replaced_package_keeps_other_packages_files(tmp_path: Path) -> None:
     """Two distributions share a namespace folder; only one of them is for another machine."""
     files = foreign()
     del files["numpy/__init__.py"]
@@ -131,7 +131,7 @@ def test_zip_with_an_entry_outside_is_refused(aws: Any, tally: Tally, name: str)
         aws.deploy({"index.py": "", name: ""})
 
 
-def test_zip_whose_entries_contradict_each_other_is_told(aws: Any) -> None:
+def test_zip_with_contradictory_entries_is_reported(aws: Any) -> None:
     name = aws.deploy({"index.py": "", "a": "file", "a/b": "in a file"})
     with pytest.raises(ClientError, match="its zip file cannot be extracted"):
         aws.invoke(name)
@@ -151,7 +151,7 @@ def encrypted(files: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("change", [damaged, encrypted])
-def test_zip_that_cannot_be_extracted_is_refused(aws: Any, tally: Tally, change: Any) -> None:
+def test_corrupt_zip_is_refused(aws: Any, tally: Tally, change: Any) -> None:
     tally("inputs tried", "archives that cannot be extracted")
     code = change(aws.zipped({"index.py": "def handler(event, context): pass"}))
     client = aws.client("lambda")
@@ -165,7 +165,7 @@ def test_zip_that_cannot_be_extracted_is_refused(aws: Any, tally: Tally, change:
     assert aws.invoke(name).payload == 1
 
 
-def test_install_that_never_ends_holds_up_no_other_function(
+def test_endless_install_does_not_block_other_functions(
     aws: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

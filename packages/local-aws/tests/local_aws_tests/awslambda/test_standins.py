@@ -188,7 +188,7 @@ def provider(aws: Any, cdk_code: Any) -> Provider:
     return Provider(aws, cdk_code)
 
 
-def test_provider_answers_with_the_users_id_and_data(
+def test_provider_responds_with_the_users_id_and_data(
     cloudformation: CloudFormation, provider: Provider
 ) -> None:
     props = {"OnEvent": json.dumps({"PhysicalResourceId": "mine", "Data": {"Size": "3"}})}
@@ -278,7 +278,7 @@ def test_provider_fails_when_completion_does(
     assert answer["PhysicalResourceId"] == "mine"
 
 
-def test_provider_log_never_shows_the_response_url(
+def test_provider_log_does_not_contain_the_response_url(
     aws: Any, cloudformation: CloudFormation, provider: Provider
 ) -> None:
     cloudformation.request(provider.plain, "Create")
@@ -293,7 +293,7 @@ def emptier(aws: Any, cdk_code: Any) -> str:
     return name
 
 
-def test_a_tagged_bucket_is_emptied_of_every_version(
+def test_tagged_bucket_is_emptied_of_all_versions(
     cloudformation: CloudFormation, emptier: str
 ) -> None:
     bucket = cloudformation.new_bucket(versioned=True, tagged=True)
@@ -309,7 +309,7 @@ def test_a_tagged_bucket_is_emptied_of_every_version(
     assert "Versions" not in left and "DeleteMarkers" not in left
 
 
-def test_an_untagged_bucket_is_left_alone(cloudformation: CloudFormation, emptier: str) -> None:
+def test_untagged_bucket_is_not_emptied(cloudformation: CloudFormation, emptier: str) -> None:
     bucket = cloudformation.new_bucket()
     cloudformation.s3.put_object(Bucket=bucket, Key="a", Body=b"x")
     answer = cloudformation.request(
@@ -319,14 +319,14 @@ def test_an_untagged_bucket_is_left_alone(cloudformation: CloudFormation, emptie
     assert cloudformation.keys(bucket) == ["a"]
 
 
-def test_a_bucket_that_is_gone_is_no_error(cloudformation: CloudFormation, emptier: str) -> None:
+def test_missing_bucket_is_ignored(cloudformation: CloudFormation, emptier: str) -> None:
     answer = cloudformation.request(
         emptier, "Delete", PhysicalResourceId="p", ResourceProperties={"BucketName": "long-gone"}
     )
     assert answer["Status"] == "SUCCESS"
 
 
-def test_another_bucket_is_another_resource(cloudformation: CloudFormation, emptier: str) -> None:
+def test_changed_bucket_is_a_replacement(cloudformation: CloudFormation, emptier: str) -> None:
     answer = cloudformation.request(
         emptier,
         "Update",
@@ -396,7 +396,7 @@ def test_deployment_copies_types_and_prunes(
     assert head["ContentType"] == "text/html"
 
 
-def test_deployment_honours_markers_filters_and_metadata(
+def test_deployment_applies_markers_filters_and_metadata(
     cloudformation: CloudFormation, deployment: Deployment
 ) -> None:
     bucket = cloudformation.new_bucket()
@@ -420,7 +420,7 @@ def test_deployment_honours_markers_filters_and_metadata(
     assert (head["CacheControl"], head["Metadata"]) == ("no-cache", {"stage": "test"})
 
 
-def test_deployment_replaces_markers_in_what_it_extracted_only(
+def test_deployment_replaces_markers_only_in_extracted_files(
     cloudformation: CloudFormation, deployment: Deployment, tmp_path: Path, tally: Tally
 ) -> None:
     tally("inputs tried", "archives that lead out of a folder")
@@ -461,7 +461,7 @@ def test_deployment_is_deleted_unless_retained(
     assert cloudformation.keys(bucket) == left
 
 
-def test_deployment_leaves_a_bucket_that_another_one_owns(
+def test_deployment_keeps_objects_of_another_deployment(
     cloudformation: CloudFormation, deployment: Deployment
 ) -> None:
     bucket = cloudformation.new_bucket()
@@ -494,7 +494,7 @@ def test_deployment_moves_on_update(cloudformation: CloudFormation, deployment: 
     assert cloudformation.keys(bucket) == ["new/a"]
 
 
-def test_deployment_says_what_is_missing(
+def test_deployment_names_missing_properties(
     cloudformation: CloudFormation, deployment: Deployment
 ) -> None:
     answer = cloudformation.request(deployment.name, "Create", ResourceProperties={})

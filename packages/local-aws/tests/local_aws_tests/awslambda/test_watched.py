@@ -27,7 +27,7 @@ def metric(aws: Any, function: str, name: str, statistic: str = "Sum") -> float:
     return float(sum(point[statistic] for point in found))
 
 
-def test_calls_errors_and_throttles_are_counted(aws: Any) -> None:
+def test_metrics_count_calls_errors_and_throttles(aws: Any) -> None:
     function = aws.deploy("def handler(event, _):\n    return 1 / event")
     for event in (1, 2, 0):
         aws.invoke(function, event)
@@ -42,7 +42,7 @@ def test_calls_errors_and_throttles_are_counted(aws: Any) -> None:
     assert 0 < metric(aws, function, "Duration", "Maximum") < 20_000
 
 
-def test_a_schedule_comes_round_again_and_again_until_it_is_disabled(aws: Any) -> None:
+def test_schedule_fires_repeatedly_until_disabled(aws: Any) -> None:
     function = aws.deploy("def handler(event, _):\n    print('by the clock', event['source'])")
     arn = aws.client("lambda").get_function(FunctionName=function)["Configuration"]["FunctionArn"]
     events = aws.client("events")
@@ -143,7 +143,7 @@ def test_events_that_match_a_pattern_reach_functions_queues_and_topics(aws: Any)
         {"Arn": f"arn:aws:sns:{REGION}:123456789012:t", "RetryPolicy": {"MaximumRetryAttempts": 1}},
     ],
 )
-def test_target_that_a_pattern_cannot_reach_is_refused(aws: Any, target: Any) -> None:
+def test_unsupported_target_of_a_pattern_is_refused(aws: Any, target: Any) -> None:
     events = aws.client("events")
     events.put_rule(Name="refusing", EventPattern='{"source": ["films"]}')
     with pytest.raises(ClientError, match="NotImplementedByLocalAws"):

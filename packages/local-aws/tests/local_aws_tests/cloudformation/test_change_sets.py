@@ -41,7 +41,7 @@ def named(name: Any, value: Any = "v") -> dict[str, Any]:
     return {"Type": "AWS::SSM::Parameter", "Properties": properties}
 
 
-def test_a_new_stack_begins_in_review(stacks: Stacks) -> None:
+def test_new_stack_with_a_change_set_is_in_review(stacks: Stacks) -> None:
     shown = propose(
         stacks, "reviewed", {"P": parameter("1")}, "CREATE", Outputs={"N": {"Value": {"Ref": "P"}}}
     )
@@ -59,7 +59,7 @@ def test_a_new_stack_begins_in_review(stacks: Stacks) -> None:
         propose(stacks, "reviewed", {"P": parameter("1")}, "CREATE")
 
 
-def test_an_empty_change_set_fails_in_the_words_that_the_cdk_looks_for(stacks: Stacks) -> None:
+def test_empty_change_set_fails_with_the_message_for_the_cdk(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")})
     shown = propose(stacks, stack["StackName"], {"P": parameter("1")})
     assert shown["Status"] == "FAILED"
@@ -70,7 +70,7 @@ def test_an_empty_change_set_fails_in_the_words_that_the_cdk_looks_for(stacks: S
     assert error.value.response["Error"]["Code"] == "InvalidChangeSetStatus"
 
 
-def test_outputs_alone_are_a_change(stacks: Stacks) -> None:
+def test_changed_outputs_are_a_change(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")})
     shown = propose(
         stacks, stack["StackName"], {"P": parameter("1")}, Outputs={"N": {"Value": {"Ref": "P"}}}
@@ -81,7 +81,7 @@ def test_outputs_alone_are_a_change(stacks: Stacks) -> None:
     assert "N" in stacks.outputs(stacks.settled(stack["StackName"]))
 
 
-def test_what_changes_and_what_is_replaced(stacks: Stacks) -> None:
+def test_change_set_lists_changes_and_replacements(stacks: Stacks) -> None:
     stack = stacks.create(
         {
             "InPlace": parameter("1"),
@@ -150,7 +150,7 @@ def test_what_changes_and_what_is_replaced(stacks: Stacks) -> None:
     assert stacks.physical_id(stack, "FollowsByName") == "/cs/cs/two"
 
 
-def test_metadata_is_a_change_of_its_own_scope(stacks: Stacks) -> None:
+def test_changed_metadata_has_the_scope_metadata(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")})
     shown = propose(
         stacks, stack["StackName"], {"P": parameter("1", Metadata={"aws:cdk:path": "x"})}
@@ -159,7 +159,7 @@ def test_metadata_is_a_change_of_its_own_scope(stacks: Stacks) -> None:
     assert changes(shown)["P"]["Replacement"] == "False"
 
 
-def test_secrets_are_not_shown(stacks: Stacks) -> None:
+def test_change_set_masks_secrets(stacks: Stacks) -> None:
     secret = [{"ParameterKey": "S", "ParameterValue": "hush-hush"}]
     declared = {"S": {"Type": "String", "NoEcho": True}}
     resources = {"P": parameter({"Fn::Sub": "the ${S}"})}
@@ -169,7 +169,7 @@ def test_secrets_are_not_shown(stacks: Stacks) -> None:
     assert "the ****" in text
 
 
-def test_a_change_set_can_be_deleted(stacks: Stacks) -> None:
+def test_change_set_is_deleted(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")})
     shown = propose(stacks, stack["StackName"], {"P": parameter("2")})
     with pytest.raises(ClientError, match="AlreadyExists"):
@@ -183,13 +183,13 @@ def test_a_change_set_can_be_deleted(stacks: Stacks) -> None:
     assert error.value.response["Error"]["Code"] == "ChangeSetNotFound"
 
 
-def test_a_missing_import_fails_the_change_set(stacks: Stacks) -> None:
+def test_change_set_with_a_missing_import_fails(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")})
     shown = propose(stacks, stack["StackName"], {"P": parameter({"Fn::ImportValue": "nowhere"})})
     assert (shown["Status"], shown["StatusReason"]) == ("FAILED", "No export named nowhere found.")
 
 
-def test_failure_of_an_executed_change_set(stacks: Stacks) -> None:
+def test_executed_change_set_with_a_failure_is_described(stacks: Stacks) -> None:
     shown = propose(stacks, "doomed", {"Bad": broken(), "P": parameter("1")}, "CREATE")
     stacks.api.execute_change_set(ChangeSetName=shown["ChangeSetId"], DisableRollback=True)
     assert stacks.settled("doomed")["StackStatus"] == "CREATE_FAILED"

@@ -13,7 +13,7 @@ from local_aws.cloudformation.errors import ResourceFailed
 from local_aws.cloudformation.resources import custom
 from local_aws_tests.cloudformation.conftest import Stacks, broken, parameter, role
 
-# answers as its properties say, and keeps every event that it got in a parameter of its own
+# responds according to its properties, and stores each event in a separate parameter
 SOURCE = """
 import json, urllib.request, boto3
 ssm = boto3.client("ssm")
@@ -121,7 +121,7 @@ def handler(event, context):
     stacks.delete(stack)
 
 
-def test_the_events_of_a_life(stacks: Stacks, token: str) -> None:
+def test_lifecycle_sends_the_documented_events(stacks: Stacks, token: str) -> None:
     def resources(value: str) -> dict[str, Any]:
         thing = resource(token, Value=value, Number=30, Flag=True, Nested={"List": [1, False]})
         return {"Life": thing, "P": parameter({"Fn::Sub": "${Life} ${Life.Echo} ${Life.Number}"})}
@@ -156,7 +156,7 @@ def test_the_events_of_a_life(stacks: Stacks, token: str) -> None:
     assert delete == {**known, "RequestType": "Delete", "ResourceProperties": two}
 
 
-def test_another_id_on_update_is_a_replacement(stacks: Stacks, token: str) -> None:
+def test_update_with_another_id_is_a_replacement(stacks: Stacks, token: str) -> None:
     def resources(name: str) -> dict[str, Any]:
         return {"Moves": resource(token, Id=name), "P": parameter({"Ref": "Moves"})}
 
@@ -186,7 +186,7 @@ def test_rollback_sends_the_old_properties(stacks: Stacks, token: str) -> None:
     assert events[2]["OldResourceProperties"]["Value"] == "new"
 
 
-def test_rollback_of_a_replacement_deletes_the_new_one(stacks: Stacks, token: str) -> None:
+def test_rollback_of_a_replacement_deletes_the_new_resource(stacks: Stacks, token: str) -> None:
     stack = stacks.create({"Swap": resource(token, Id="old")})
     stacks.update(
         stack["StackName"],
@@ -197,7 +197,7 @@ def test_rollback_of_a_replacement_deletes_the_new_one(stacks: Stacks, token: st
     assert stacks.physical_id(stack, "Swap") == "old"
 
 
-def test_a_failed_create_is_followed_by_a_delete_with_its_id(stacks: Stacks, token: str) -> None:
+def test_failed_create_is_followed_by_a_delete_with_its_id(stacks: Stacks, token: str) -> None:
     stack = stacks.create({"Fails": resource(token, Fail="Create", Id="half-made")})
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     reason = stacks.reason(stack, "Fails", "CREATE_FAILED")
@@ -208,7 +208,9 @@ def test_a_failed_create_is_followed_by_a_delete_with_its_id(stacks: Stacks, tok
     assert told == [("Create", None), ("Delete", "half-made")]
 
 
-def test_a_failed_update_goes_back_and_a_failed_delete_stays(stacks: Stacks, token: str) -> None:
+def test_failed_update_rolls_back_and_failed_delete_keeps_the_stack(
+    stacks: Stacks, token: str
+) -> None:
     stack = stacks.create({"Stays": resource(token, Value="1")})
     updated = stacks.update(stack["StackName"], {"Stays": resource(token, Fail="Update")})
     assert updated["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
@@ -219,7 +221,7 @@ def test_a_failed_update_goes_back_and_a_failed_delete_stays(stacks: Stacks, tok
     assert stacks.delete(stack, RetainResources=["Stays"])["StackStatus"] == "DELETE_COMPLETE"
 
 
-def test_a_rollback_that_fails_can_be_continued(stacks: Stacks, token: str) -> None:
+def test_failed_rollback_can_be_continued(stacks: Stacks, token: str) -> None:
     stack = stacks.create({"Stuck": resource(token, Fail="Update", Value="1"), "P": parameter("1")})
     updated = stacks.update(
         stack["StackName"],
@@ -235,7 +237,7 @@ def test_a_rollback_that_fails_can_be_continued(stacks: Stacks, token: str) -> N
     assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
 
 
-def test_a_missing_attribute_is_an_error(stacks: Stacks, token: str) -> None:
+def test_missing_attribute_is_an_error(stacks: Stacks, token: str) -> None:
     stack = stacks.create(
         {"Lacks": resource(token), "P": parameter({"Fn::GetAtt": ["Lacks", "Nothing"]})}
     )
@@ -246,7 +248,7 @@ def test_a_missing_attribute_is_an_error(stacks: Stacks, token: str) -> None:
     )
 
 
-def test_hidden_attributes_are_not_shown_in_events(stacks: Stacks, token: str) -> None:
+def test_no_echo_attributes_are_masked_in_events(stacks: Stacks, token: str) -> None:
     stack = stacks.create(
         {
             "Hides": resource(token, Hidden="true", Value="top-secret-value"),
@@ -260,7 +262,7 @@ def test_hidden_attributes_are_not_shown_in_events(stacks: Stacks, token: str) -
     assert "top-secret-value" not in json.dumps(later, default=str)
 
 
-def test_a_service_token_cannot_change(stacks: Stacks, token: str) -> None:
+def test_changed_service_token_is_refused(stacks: Stacks, token: str) -> None:
     stack = stacks.create({"Fixed": resource(token)})
     updated = stacks.update(stack["StackName"], {"Fixed": resource(token + ":$LATEST")})
     assert updated["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
@@ -268,7 +270,7 @@ def test_a_service_token_cannot_change(stacks: Stacks, token: str) -> None:
     assert reason == "Modifying service token is not allowed."
 
 
-def test_a_function_that_died_is_not_waited_for(
+def test_crashed_function_fails_at_once(
     stacks: Stacks, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(functions, "ASYNC_RETRY_SECONDS", (0.0, 0.0))
@@ -282,7 +284,7 @@ def test_a_function_that_died_is_not_waited_for(
     assert events[-1]["PhysicalResourceId"].startswith(f"{stack['StackName']}-Dies-")
 
 
-def test_no_answer_within_the_service_timeout(stacks: Stacks) -> None:
+def test_missing_response_times_out(stacks: Stacks) -> None:
     silent = {
         "Type": "AWS::Lambda::Function",
         "Properties": {
@@ -306,7 +308,7 @@ def test_no_answer_within_the_service_timeout(stacks: Stacks) -> None:
     assert reason.startswith("CloudFormation did not receive a response from your Custom Resource.")
 
 
-def test_what_can_be_no_service_token(stacks: Stacks) -> None:
+def test_invalid_service_token_is_refused(stacks: Stacks) -> None:
     stack = stacks.create({"X": resource("arn:aws:sns:us-east-1:123456789012:topic")})
     assert "does not implement custom resources behind" in stacks.reason(
         stack, "X", "CREATE_FAILED"
@@ -331,12 +333,12 @@ EVENT = {"StackId": "s", "RequestId": "r", "LogicalResourceId": "l"}
         ({**EVENT, "Status": "SUCCESS", "PhysicalResourceId": "p" * 4096}, "too long"),
     ],
 )
-def test_answers_that_are_none(answer: dict[str, Any], message: str) -> None:
+def test_invalid_responses_are_refused(answer: dict[str, Any], message: str) -> None:
     with pytest.raises(ResourceFailed, match=message):
         custom._checked(json.dumps(answer).encode(), EVENT)
 
 
-def test_an_answer_counts_once_and_only_while_it_is_awaited() -> None:
+def test_response_is_accepted_once_while_expected() -> None:
     with answers.Answer("us-east-1") as answer:
         token = answer.url.rsplit("/", 1)[1]
         assert answer.wait(0) is None

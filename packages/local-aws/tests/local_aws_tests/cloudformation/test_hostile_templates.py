@@ -34,9 +34,7 @@ Resources:
         'Description: "\\x1b[0m"\nResources: {A: {Type: AWS::SSM::Parameter}}',
     ],
 )
-def test_template_with_a_character_that_no_answer_carries_is_refused(
-    tally: Tally, body: str
-) -> None:
+def test_template_with_a_character_invalid_in_xml_is_refused(tally: Tally, body: str) -> None:
     tally("inputs tried", "templates")
     with pytest.raises(ServiceException, match=r"Template format error: the character U\+"):
         template.parse(body)
@@ -69,13 +67,13 @@ def draw(pattern: str, value: str) -> None:
     blueprint.draw(body, parameters, [], [], "us-east-1")
 
 
-def test_parameter_is_held_against_its_pattern() -> None:
+def test_parameter_is_checked_against_its_pattern() -> None:
     draw("[a-z]+", "abc")
     with pytest.raises(ServiceException, match=r"must match pattern \[a-z\]\+"):
         draw("[a-z]+", "abc1")
 
 
-def test_pattern_that_never_ends_is_told(tally: Tally) -> None:
+def test_endless_pattern_is_reported(tally: Tally) -> None:
     tally("inputs tried", "regular expressions that never end")
     with pytest.raises(ServiceException, match="Parameter 'P' cannot be checked"):
         draw("(a+)+b", "a" * 60)
@@ -117,16 +115,16 @@ def nested(depth: int) -> Any:
     ],
     ids=["Sub", "Join", "Base64", "Split", "many"],
 )
-def test_template_whose_text_grows_without_end_is_refused(tally: Tally, value: Any) -> None:
+def test_template_with_exponential_text_is_refused(tally: Tally, value: Any) -> None:
     tally("inputs tried", "templates")
     assert "its functions may make texts of 4,194,304 characters" in deployed({"Value": value})
 
 
-def test_template_may_make_a_text_as_long_as_the_longest_property() -> None:
+def test_template_with_the_longest_property_is_accepted() -> None:
     assert len(deployed({"Value": {"Fn::Sub": "${AWS::Region}" * 1000}})) == 4_096_000
 
 
-def test_conditions_are_evaluated_however_many_depend_on_each_other() -> None:
+def test_long_chains_of_conditions_are_evaluated() -> None:
     conditions: dict[str, Any] = {
         f"C{i}": {"Fn::And": [{"Condition": f"C{i - 1}"}] * 2} for i in range(1, 500)
     }
@@ -145,7 +143,7 @@ def test_conditions_are_evaluated_however_many_depend_on_each_other() -> None:
         ({"A": {"Condition": "B"}}, "Unresolved condition dependency B"),
     ],
 )
-def test_condition_that_cannot_be_decided_is_refused(
+def test_circular_or_invalid_condition_is_refused(
     tally: Tally, conditions: dict[str, Any], told: str
 ) -> None:
     tally("inputs tried", "templates")
@@ -154,7 +152,7 @@ def test_condition_that_cannot_be_decided_is_refused(
 
 
 @pytest.mark.parametrize("value", [{"Fn::FindInMap": ["M", "a", "b"]}, [{"Ref": "AWS::Region"}]])
-def test_mapping_holds_nothing_to_evaluate(tally: Tally, value: Any) -> None:
+def test_mapping_with_functions_is_refused(tally: Tally, value: Any) -> None:
     tally("inputs tried", "templates")
     with pytest.raises(ServiceException, match="every Mappings attribute must be a String or"):
         deployed({"Value": "x"}, Mappings={"M": {"a": {"b": value}}})

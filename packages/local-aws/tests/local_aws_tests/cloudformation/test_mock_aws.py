@@ -31,7 +31,7 @@ def _query_vectors() -> None:
     assert answer["vectors"] == [{"key": "2"}]
 
 
-def test_a_stack_under_mock_aws() -> None:
+def test_stack_under_mock_aws_is_created() -> None:
     install()
     with mock_aws():
         api = boto3.client("cloudformation", region_name="eu-west-1")

@@ -20,7 +20,7 @@ CDK_PARAMETERS = {
 }
 
 
-def test_a_cdk_template_before_bootstrap_says_what_is_missing(stacks: Stacks) -> None:
+def test_cdk_template_before_bootstrap_names_what_is_missing(stacks: Stacks) -> None:
     """moto: AttributeError: 'NoneType' object has no attribute 'value'."""
     with pytest.raises(ClientError) as error:
         stacks.create({"P": parameter("1")}, Declared=CDK_PARAMETERS)
@@ -30,7 +30,7 @@ def test_a_cdk_template_before_bootstrap_says_what_is_missing(stacks: Stacks) ->
     )
 
 
-def test_unknown_types_are_all_named_and_nothing_is_made(stacks: Stacks) -> None:
+def test_unknown_types_are_named_before_creation(stacks: Stacks) -> None:
     """moto: a warning, skipped, and the stack completes."""
     with pytest.raises(ClientError) as error:
         stacks.create(
@@ -68,7 +68,7 @@ def test_unknown_and_unsupported_properties_are_named(stacks: Stacks) -> None:
     assert "the local AWS does not implement ReplicationConfiguration" in message
 
 
-def test_wrong_values_inside_a_property_fail_the_resource(stacks: Stacks) -> None:
+def test_invalid_values_inside_a_property_fail_the_resource(stacks: Stacks) -> None:
     stack = stacks.create(
         {
             "B": {
@@ -83,7 +83,7 @@ def test_wrong_values_inside_a_property_fail_the_resource(stacks: Stacks) -> Non
     assert "#/VersioningConfiguration/Status: On is not a valid enum value" in reason
 
 
-def test_types_that_moto_skips_are_made(stacks: Stacks) -> None:
+def test_types_skipped_by_moto_are_created(stacks: Stacks) -> None:
     """moto: no model of a bucket's policy or of CDK's metadata: skipped."""
     statement = {
         "Effect": "Deny",
@@ -112,7 +112,7 @@ def test_types_that_moto_skips_are_made(stacks: Stacks) -> None:
     assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
 
 
-def test_get_att_of_what_is_not_there_is_an_error(stacks: Stacks) -> None:
+def test_get_att_of_a_missing_attribute_is_an_error(stacks: Stacks) -> None:
     """moto: 'NoneType' object has no attribute 'has_cfn_attr'."""
     for attribute, message in (
         ("B.Nonsense", "resource B does not support attribute type Nonsense in Fn::GetAtt"),
@@ -200,7 +200,7 @@ def models(stacks: Stacks, monkeypatch: pytest.MonkeyPatch) -> str:
     return "s3://models"
 
 
-def test_an_endpoint_follows_its_replaced_configuration(stacks: Stacks, models: str) -> None:
+def test_endpoint_follows_its_replaced_configuration(stacks: Stacks, models: str) -> None:
     """moto: the name is ignored, and the endpoint points to the deleted old configuration."""
     sagemaker = stacks.client("sagemaker")
     trust = {
@@ -261,7 +261,7 @@ def test_an_endpoint_follows_its_replaced_configuration(stacks: Stacks, models: 
     assert left == []
 
 
-def test_outputs_survive_a_deployment_by_change_set(stacks: Stacks) -> None:
+def test_outputs_remain_after_a_change_set(stacks: Stacks) -> None:
     """moto: lost, because the outputs are worked out before the template is there."""
     body = stacks.body({"P": parameter("1")}, {"Outputs": {"O": {"Value": {"Ref": "P"}}}})
     made = stacks.api.create_change_set(
@@ -275,7 +275,7 @@ def test_outputs_survive_a_deployment_by_change_set(stacks: Stacks) -> None:
     assert "O" in stacks.outputs(stacks.settled("outputs"))
 
 
-def test_code_that_is_not_there_fails_the_function(stacks: Stacks) -> None:
+def test_missing_code_fails_the_function(stacks: Stacks) -> None:
     function = {
         "Type": "AWS::Lambda::Function",
         "Properties": {

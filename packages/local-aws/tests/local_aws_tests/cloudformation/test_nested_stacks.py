@@ -42,7 +42,7 @@ def alive(stacks: Stacks) -> list[str]:
     return [stack["StackName"] for stack in found]
 
 
-def test_nested_stack_is_made_changed_and_deleted_with_its_parent(
+def test_nested_stack_is_created_updated_and_deleted_with_its_parent(
     stacks: Stacks, bucket: str
 ) -> None:
     url = put(stacks, "child.json", CHILD)
@@ -76,7 +76,7 @@ def test_nested_stack_is_made_changed_and_deleted_with_its_parent(
     assert stacks.parameter(outputs["Name"]) is None
 
 
-def test_failure_of_a_nested_stack_rolls_its_parent_back(stacks: Stacks, bucket: str) -> None:
+def test_nested_stack_failure_rolls_back_the_parent(stacks: Stacks, bucket: str) -> None:
     url = put(stacks, "broken.json", {"Resources": {"Good": parameter("x"), "Bad": broken()}})
     before = alive(stacks)
     stack = stacks.create({"Child": nested(url)})
@@ -100,7 +100,7 @@ def test_nested_stack_has_the_capabilities_of_its_parent(stacks: Stacks, bucket:
     stacks.delete(stack)
 
 
-def test_stack_that_is_within_itself_ends(stacks: Stacks, bucket: str) -> None:
+def test_recursive_nested_stack_fails(stacks: Stacks, bucket: str) -> None:
     url = "https://templates.s3.amazonaws.com/endless.json"
     assert put(stacks, "endless.json", {"Resources": {"Child": nested(url)}}) == url
     before = alive(stacks)

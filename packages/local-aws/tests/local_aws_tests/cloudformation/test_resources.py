@@ -18,7 +18,7 @@ PASS = {
 }
 
 
-def test_every_supported_property_is_one_that_aws_has() -> None:
+def test_supported_properties_exist_in_awss_schemas() -> None:
     for name, handler in known._HANDLERS.items():
         if name == "AWS::CloudFormation::CustomResource":
             continue
@@ -106,7 +106,7 @@ def test_bucket_settings(stacks: Stacks) -> None:
     assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
 
 
-def test_an_existing_bucket_is_not_taken_over(stacks: Stacks) -> None:
+def test_existing_bucket_is_not_adopted(stacks: Stacks) -> None:
     stacks.client("s3").create_bucket(Bucket="taken")
     stack = stacks.create({"B": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "taken"}}})
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
@@ -419,7 +419,7 @@ def test_queues_with_their_policies_and_a_topic_with_its_key(stacks: Stacks) -> 
     assert "QueueUrls" not in sqs.list_queues() and not sns.list_topics()["Topics"]
 
 
-def test_what_watches_over_a_deployment(stacks: Stacks) -> None:
+def test_alarms_dashboards_and_budgets_are_created(stacks: Stacks) -> None:
     def resources(threshold: int, seconds: int) -> dict[str, Any]:
         topic = {"Ref": "T"}
         allow = {
@@ -526,7 +526,7 @@ def test_what_watches_over_a_deployment(stacks: Stacks) -> None:
     assert not budgets.describe_budgets(AccountId=ACCOUNT)["Budgets"]
 
 
-def test_rules_by_a_pattern_are_made_and_those_that_nothing_would_fire_are_refused(
+def test_pattern_rules_are_created_and_unfireable_ones_refused(
     stacks: Stacks,
 ) -> None:
     def rule(**properties: Any) -> dict[str, Any]:
@@ -549,7 +549,7 @@ def test_rules_by_a_pattern_are_made_and_those_that_nothing_would_fire_are_refus
     assert "schedules other than rate" in stacks.reason(stack, "R", "CREATE_FAILED")
 
 
-def test_vector_index_is_replaced_by_another_dimension_and_goes_with_its_bucket(
+def test_vector_index_with_another_dimension_is_replaced(
     stacks: Stacks,
 ) -> None:
     def resources(dimension: int, **more: Any) -> dict[str, Any]:

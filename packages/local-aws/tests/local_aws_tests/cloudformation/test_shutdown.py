@@ -12,7 +12,7 @@ from local_aws_tests.cloudformation.conftest import CAPABILITIES, Stacks, role
 pytestmark = pytest.mark.slow
 
 
-def test_the_server_stops_while_a_stack_is_being_made() -> None:
+def test_server_stops_during_a_stack_creation() -> None:
     resources = {
         "Role": role(),
         "Silent": {

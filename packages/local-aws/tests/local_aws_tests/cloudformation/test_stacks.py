@@ -44,7 +44,7 @@ def test_order_follows_references_and_depends_on(stacks: Stacks) -> None:
     assert stacks.parameter(middle) is None
 
 
-def test_events_come_newest_first_by_pages_and_never_share_a_moment(stacks: Stacks) -> None:
+def test_events_are_newest_first_with_unique_times(stacks: Stacks) -> None:
     stack = stacks.create({f"P{i}": parameter(str(i)) for i in range(40)})
     page = stacks.api.describe_stack_events(StackName=stack["StackName"])
     assert len(page["StackEvents"]) == 100
@@ -57,7 +57,7 @@ def test_events_come_newest_first_by_pages_and_never_share_a_moment(stacks: Stac
     assert len({event["EventId"] for event in events}) == len(events)
 
 
-def test_independent_resources_are_made_in_parallel(stacks: Stacks) -> None:
+def test_independent_resources_are_created_in_parallel(stacks: Stacks) -> None:
     stack = stacks.create({f"R{i}": role() for i in range(6)})
     states = [
         e["ResourceStatus"] for e in stacks.events(stack) if e["LogicalResourceId"].startswith("R")
@@ -127,7 +127,7 @@ def test_update_in_place_keeps_the_resource(stacks: Stacks) -> None:
     assert last == ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE"]
 
 
-def test_nothing_to_update_is_said_in_awss_words(stacks: Stacks) -> None:
+def test_update_without_changes_has_awss_message(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")})
     with pytest.raises(ClientError) as error:
         stacks.update(stack["StackName"], {"P": parameter("1")}, Description="other words")
@@ -138,7 +138,7 @@ def test_nothing_to_update_is_said_in_awss_words(stacks: Stacks) -> None:
     }
 
 
-def test_replacement_updates_dependents_and_then_deletes_the_old(stacks: Stacks) -> None:
+def test_replacement_updates_dependents_before_deletion(stacks: Stacks) -> None:
     def resources(name: str) -> dict[str, Any]:
         return {
             "P": {
@@ -161,7 +161,7 @@ def test_replacement_updates_dependents_and_then_deletes_the_old(stacks: Stacks)
     )
 
 
-def test_a_custom_name_stands_in_the_way_of_replacement(stacks: Stacks) -> None:
+def test_replacement_with_a_custom_name_is_refused(stacks: Stacks) -> None:
     def resources(path: str) -> dict[str, Any]:
         return {"R": role(RoleName="custom-named", Path=path)}
 
@@ -175,7 +175,7 @@ def test_a_custom_name_stands_in_the_way_of_replacement(stacks: Stacks) -> None:
     stacks.delete(stack)
 
 
-def test_failed_update_goes_back_to_what_was(stacks: Stacks) -> None:
+def test_failed_update_restores_the_previous_state(stacks: Stacks) -> None:
     first = {
         "P": parameter("1"),
         "N": {
@@ -220,7 +220,7 @@ def test_failed_update_goes_back_to_what_was(stacks: Stacks) -> None:
     assert again["StackStatus"] == "UPDATE_COMPLETE"
 
 
-def test_update_left_as_it_failed_can_be_rolled_back_or_repaired(stacks: Stacks) -> None:
+def test_kept_failed_update_can_be_rolled_back_or_repaired(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")})
     p = stacks.physical_id(stack, "P")
     bad = {"P": parameter("2"), "Bad": broken()}
@@ -235,7 +235,7 @@ def test_update_left_as_it_failed_can_be_rolled_back_or_repaired(stacks: Stacks)
     assert repaired["StackStatus"] == "UPDATE_COMPLETE"
 
 
-def test_retained_resources_stay(stacks: Stacks) -> None:
+def test_retained_resources_are_kept(stacks: Stacks) -> None:
     stack = stacks.create(
         {
             "Kept": parameter("k", DeletionPolicy="Retain"),
@@ -277,7 +277,7 @@ def test_update_replace_policy_keeps_the_old(stacks: Stacks) -> None:
     assert stacks.parameter("/policy/two") == "v"
 
 
-def test_a_bucket_with_objects_is_not_deleted(stacks: Stacks) -> None:
+def test_bucket_with_objects_is_not_deleted(stacks: Stacks) -> None:
     stack = stacks.create({"B": {"Type": "AWS::S3::Bucket"}, "P": parameter("1")})
     bucket = stacks.physical_id(stack, "B")
     s3 = stacks.client("s3")
@@ -298,7 +298,7 @@ def test_a_bucket_with_objects_is_not_deleted(stacks: Stacks) -> None:
     s3.head_bucket(Bucket=bucket)
 
 
-def test_what_is_gone_already_does_not_stop_a_deletion(stacks: Stacks) -> None:
+def test_missing_resources_do_not_stop_a_deletion(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")})
     stacks.client("ssm").delete_parameter(Name=stacks.physical_id(stack, "P"))
     assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE"
@@ -399,7 +399,9 @@ def test_parameters_conditions_and_mappings(stacks: Stacks) -> None:
         ([("N", "11")], "Parameter 'N' must be a number not greater than 10"),
     ],
 )
-def test_bad_parameters(stacks: Stacks, given: list[tuple[str, str]], message: str) -> None:
+def test_invalid_parameters_are_refused(
+    stacks: Stacks, given: list[tuple[str, str]], message: str
+) -> None:
     with pytest.raises(ClientError, match=message):
         stacks.create(
             {"P": parameter("1")},
@@ -431,7 +433,7 @@ def test_rules_are_evaluated(stacks: Stacks) -> None:
         stacks.create({"P": parameter("1")}, Parameters=low, **template)
 
 
-def test_the_stacks_tags_reach_its_resources(stacks: Stacks) -> None:
+def test_stack_tags_are_applied_to_resources(stacks: Stacks) -> None:
     def tags_of(name: str) -> dict[str, str]:
         answer = stacks.client("ssm").list_tags_for_resource(
             ResourceType="Parameter", ResourceId=name
@@ -451,7 +453,7 @@ def test_the_stacks_tags_reach_its_resources(stacks: Stacks) -> None:
     assert stacks.physical_id(stack, "P") == name
 
 
-def test_a_protected_stack_stays(stacks: Stacks) -> None:
+def test_protected_stack_is_not_deleted(stacks: Stacks) -> None:
     stack = stacks.create({"P": parameter("1")}, EnableTerminationProtection=True)
     with pytest.raises(ClientError, match="while TerminationProtection is enabled"):
         stacks.delete(stack)
@@ -479,7 +481,7 @@ def test_names_and_ids(stacks: Stacks) -> None:
         stacks.create({"P": parameter("1")}, StackName="1-bad_name")
 
 
-def test_iam_needs_the_callers_word(stacks: Stacks) -> None:
+def test_iam_resources_require_the_capability(stacks: Stacks) -> None:
     for resource, capability in ((role(), "IAM"), (role(RoleName="x"), "NAMED_IAM")):
         with pytest.raises(
             ClientError, match=rf"Requires capabilities : \[CAPABILITY_{capability}"
@@ -489,7 +491,7 @@ def test_iam_needs_the_callers_word(stacks: Stacks) -> None:
             )
 
 
-def test_a_role_does_the_work_when_one_is_given(stacks: Stacks) -> None:
+def test_execution_role_creates_the_resources(stacks: Stacks) -> None:
     trust = role()["Properties"]["AssumeRolePolicyDocument"]
     trust["Statement"][0]["Principal"] = {"Service": "cloudformation.amazonaws.com"}
     arn = stacks.client("iam").create_role(
@@ -514,14 +516,14 @@ def test_a_role_does_the_work_when_one_is_given(stacks: Stacks) -> None:
         stacks.create({"P": parameter("1")}, RoleARN=nobody)
 
 
-def test_what_is_not_implemented_is_refused_by_name(stacks: Stacks) -> None:
+def test_unimplemented_features_are_refused_by_name(stacks: Stacks) -> None:
     with pytest.raises(ClientError, match="cloudformation:DetectStackDrift"):
         stacks.api.detect_stack_drift(StackName="x")
     with pytest.raises(ClientError, match="express deployments"):
         stacks.create({"P": parameter("1")}, DeploymentConfig={"Mode": "EXPRESS"})
 
 
-def test_a_template_from_s3_by_any_address(stacks: Stacks) -> None:
+def test_template_from_s3_is_read_by_any_address(stacks: Stacks) -> None:
     s3 = stacks.client("s3")
     s3.create_bucket(Bucket="templates")
     body = json.dumps({"Resources": {"P": parameter("1")}})
@@ -542,7 +544,7 @@ def test_a_template_from_s3_by_any_address(stacks: Stacks) -> None:
             stacks.api.validate_template(TemplateURL=url)
 
 
-def test_a_stack_can_be_deleted_while_it_is_created(stacks: Stacks) -> None:
+def test_stack_can_be_deleted_during_its_creation(stacks: Stacks) -> None:
     name = stacks.name()
     body = json.dumps(
         {

@@ -46,7 +46,7 @@ def upload(stacks: Stacks, bucket: str, key: str, rows: list[tuple[str, str]]) -
     s3.put_object(Bucket=bucket, Key=key, Body=gzip.compress("\n".join(lines).encode()))
 
 
-def test_a_table_is_filled_from_s3_changed_and_deleted(stacks: Stacks) -> None:
+def test_table_is_imported_updated_and_deleted(stacks: Stacks) -> None:
     upload(stacks, "histories", "a/part-0.json.gz", [("anna", "2"), ("anna", "1"), ("bert", "9")])
     settings = {
         **imported("histories", "a/"),
@@ -96,7 +96,7 @@ def test_a_table_is_filled_from_s3_changed_and_deleted(stacks: Stacks) -> None:
     assert name not in dynamodb.list_tables()["TableNames"]
 
 
-def test_another_source_is_another_table(stacks: Stacks) -> None:
+def test_changed_source_replaces_the_table(stacks: Stacks) -> None:
     upload(stacks, "sources", "a/0.gz", [("anna", "1")])
     upload(stacks, "sources", "b/0.gz", [("bert", "1"), ("bert", "2")])
     stack = stacks.create(table(**imported("sources", "a/")))
@@ -117,9 +117,7 @@ def test_another_source_is_another_table(stacks: Stacks) -> None:
         (imported("broken", "a/", InputFormat="CSV"), "does not implement imports of CSV"),
     ],
 )
-def test_an_import_that_fails_rolls_back_and_says_why(
-    stacks: Stacks, source: Any, words: str
-) -> None:
+def test_failed_import_rolls_back_with_the_reason(stacks: Stacks, source: Any, words: str) -> None:
     s3 = stacks.client("s3")
     s3.create_bucket(Bucket="broken")
     line = json.dumps({"Item": {"user": {"S": "anna"}}})  # it lacks the sort key
@@ -131,7 +129,7 @@ def test_an_import_that_fails_rolls_back_and_says_why(
     assert stacks.client("dynamodb").list_tables()["TableNames"] == before
 
 
-def test_a_query_sees_its_partition_alone_and_makes_none(stacks: Stacks) -> None:
+def test_query_reads_only_its_partition(stacks: Stacks) -> None:
     dynamodb = stacks.client("dynamodb")
     dynamodb.create_table(TableName="plain", **KEYS)
     for user in ("anna", "bert"):

@@ -98,7 +98,7 @@ def test_yaml_with_short_functions() -> None:
         ({"Fn::Select": [0, {"Fn::GetAZs": {"Ref": "AWS::Region"}}]}, "eu-west-1a"),
     ],
 )
-def test_functions(value: Any, expected: Any) -> None:
+def test_functions_are_evaluated(value: Any, expected: Any) -> None:
     assert evaluate(value, Mappings={"M": {"a": {"b": "found"}}}) == expected
 
 
@@ -114,7 +114,7 @@ def test_functions(value: Any, expected: Any) -> None:
         ({"Fn::GetAZs": "moon-1"}, "there is no region moon-1"),
     ],
 )
-def test_misused_functions(value: Any, message: str) -> None:
+def test_misused_functions_are_refused(value: Any, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         evaluate(value, Mappings={"M": {"a": {"b": "found"}}})
 
@@ -154,18 +154,18 @@ def refer(name: str) -> dict[str, Any]:
         ),
     ],
 )
-def test_broken_templates(document: dict[str, Any], message: str) -> None:
+def test_invalid_templates_are_refused(document: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         template.parse(json.dumps(document))
 
 
-def test_not_a_template() -> None:
+def test_other_documents_are_refused() -> None:
     for body in ("[1]", "{", "a: [", ""):
         with pytest.raises(ValidationError, match="Template format error"):
             template.parse(body)
 
 
-def test_values_are_brought_into_their_schemas_types() -> None:
+def test_values_are_converted_to_the_schemas_types() -> None:
     """CloudFormation takes "30" for 30 and "true" for true, and the reverse."""
     function = schemas.schema("AWS::Lambda::Function", "us-east-1")
     value, faults = function.coerce(
@@ -182,7 +182,7 @@ def test_values_are_brought_into_their_schemas_types() -> None:
     assert value["Description"] == "7"
 
 
-def test_every_violation_of_a_schema_is_listed() -> None:
+def test_schema_violations_are_all_listed() -> None:
     _, faults = schemas.schema("AWS::Logs::LogGroup", "us-east-1").coerce(
         {"RetentionInDays": 8, "LogGroupName": "", "Tags": "none", "KmsKeyId": ["x"]}
     )
@@ -192,7 +192,7 @@ def test_every_violation_of_a_schema_is_listed() -> None:
     assert "#/KmsKeyId: expected type: String, found: JSONArray" in faults
 
 
-def test_schemas_say_what_replaces_and_what_can_be_asked() -> None:
+def test_schemas_define_replacement_and_attributes() -> None:
     endpoint = schemas.schema("AWS::SageMaker::Endpoint", "us-east-1")
     old = {"EndpointName": "e", "EndpointConfigName": "a"}
     assert endpoint.replaces(old, {**old, "EndpointConfigName": "b"}) == set()
@@ -205,7 +205,7 @@ def test_schemas_say_what_replaces_and_what_can_be_asked() -> None:
     assert not schemas.exists("AWS::Nonsense::Thing", "us-east-1")
 
 
-def test_template_with_a_snapshot_where_aws_takes_one_is_read() -> None:
+def test_template_with_a_supported_snapshot_policy_is_accepted() -> None:
     database = {"Type": "AWS::RDS::DBInstance", "DeletionPolicy": "Snapshot", "Properties": {}}
     read = template.parse(json.dumps({"Resources": {"D": database}}))
     assert read.resources["D"].deletion_policy == "Snapshot"

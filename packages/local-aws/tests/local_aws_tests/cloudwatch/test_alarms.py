@@ -63,7 +63,7 @@ def state(cloudwatch: Any) -> str:
     return str(alarm["StateValue"])
 
 
-def test_an_alarm_goes_through_its_states(cloudwatch: Any) -> None:
+def test_alarm_changes_its_states(cloudwatch: Any) -> None:
     put_alarm(cloudwatch)
     assert state(cloudwatch) == "INSUFFICIENT_DATA"
     put(cloudwatch, 1)
@@ -83,13 +83,15 @@ def test_an_alarm_goes_through_its_states(cloudwatch: Any) -> None:
         ("ignore", "INSUFFICIENT_DATA"),
     ],
 )
-def test_missing_data(cloudwatch: Any, treated: str, expected: str) -> None:
+def test_missing_data_are_treated_as_configured(
+    cloudwatch: Any, treated: str, expected: str
+) -> None:
     put_alarm(cloudwatch, TreatMissingData=treated)
     put(cloudwatch, 9, minutes_ago=2)
     assert state(cloudwatch) == expected
 
 
-def test_enough_of_the_periods_must_cross(cloudwatch: Any) -> None:
+def test_alarm_requires_enough_breaching_periods(cloudwatch: Any) -> None:
     put_alarm(cloudwatch, EvaluationPeriods=3, DatapointsToAlarm=2, TreatMissingData="notBreaching")
     put(cloudwatch, 2, minutes_ago=2.5)
     assert state(cloudwatch) == "OK"
@@ -99,7 +101,7 @@ def test_enough_of_the_periods_must_cross(cloudwatch: Any) -> None:
     assert state(cloudwatch) == "ALARM"
 
 
-def test_other_dimensions_names_and_namespaces_do_not_count(cloudwatch: Any) -> None:
+def test_alarm_ignores_other_metrics(cloudwatch: Any) -> None:
     put_alarm(cloudwatch)
     put(cloudwatch, 9, Dimensions=DIMENSIONS[:1])
     put(cloudwatch, 9, MetricName="Others")
@@ -111,7 +113,7 @@ def test_other_dimensions_names_and_namespaces_do_not_count(cloudwatch: Any) -> 
     assert state(cloudwatch) == "ALARM"
 
 
-def test_a_percentile(cloudwatch: Any) -> None:
+def test_alarm_on_a_percentile_is_evaluated(cloudwatch: Any) -> None:
     cloudwatch.put_metric_alarm(
         AlarmName="a",
         Namespace="N",
@@ -130,7 +132,7 @@ def test_a_percentile(cloudwatch: Any) -> None:
     assert state(cloudwatch) == "ALARM"
 
 
-def test_what_services_report_is_read_in_any_order_of_dimensions(cloudwatch: Any) -> None:
+def test_metrics_are_read_in_any_order_of_dimensions(cloudwatch: Any) -> None:
     for _ in range(3):
         report(
             ACCOUNT, REGION, "N", {"VariantName": "V", "EndpointName": "e"}, {"M": (2.0, "None")}
@@ -147,7 +149,7 @@ def test_what_services_report_is_read_in_any_order_of_dimensions(cloudwatch: Any
         assert result["Values"] == [6.0]
 
 
-def test_what_is_not_evaluated_is_refused(cloudwatch: Any) -> None:
+def test_unsupported_alarms_are_refused(cloudwatch: Any) -> None:
     metric = {"Namespace": "N", "MetricName": "M"}
     query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
     with pytest.raises(ClientError, match="does not implement alarms on metric math"):
@@ -160,7 +162,7 @@ def test_what_is_not_evaluated_is_refused(cloudwatch: Any) -> None:
         )
 
 
-def test_all_filters_count(cloudwatch: Any) -> None:
+def test_describe_alarms_applies_all_filters(cloudwatch: Any) -> None:
     put_alarm(cloudwatch, AlarmName="ab", AlarmActions=["arn:aws:sns:us-east-1:1:t"])
     put_alarm(cloudwatch, AlarmName="ac", Threshold=9)
     put_alarm(cloudwatch, AlarmName="b", Dimensions=DIMENSIONS[:1])

@@ -80,7 +80,7 @@ def _refused(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, str]:
     return told["Code"], told["Message"]
 
 
-def test_what_no_policy_allows_is_refused_in_the_words_of_the_services_protocol() -> None:
+def test_implicitly_denied_request_has_the_services_error_format() -> None:
     role = _role(_allow("s3:GetObject", on="arn:aws:s3:::books/b/*"))
     who = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/me is not authorized to perform:"
     why = "because no identity-based policy allows the"
@@ -99,7 +99,7 @@ def test_what_no_policy_allows_is_refused_in_the_words_of_the_services_protocol(
     )
 
 
-def test_a_policy_allows_its_actions_on_its_resources_under_its_conditions() -> None:
+def test_policy_allows_its_actions_resources_and_conditions() -> None:
     s3 = _as(
         _role(
             _allow("s3:Get*", on="arn:aws:s3:::books/a/*"),
@@ -117,13 +117,13 @@ def test_a_policy_allows_its_actions_on_its_resources_under_its_conditions() -> 
         s3.delete_objects(Bucket="books", Delete={"Objects": [{"Key": "a/2"}]})
 
 
-def test_an_explicit_deny_wins() -> None:
+def test_explicit_deny_overrides_allow() -> None:
     deny = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::books/a/*"}
     with pytest.raises(ClientError, match="with an explicit deny in an identity-based policy"):
         _as(_role(_allow("*"), deny), "s3").get_object(Bucket="books", Key="a/1")
 
 
-def test_a_bucket_may_let_a_role_in_and_refuse_even_the_administrator() -> None:
+def test_bucket_policy_allows_a_role_and_denies_the_administrator() -> None:
     s3, role = clients.client("s3", REGION), _role()
     s3.create_bucket(Bucket="shared")
     s3.put_object(Bucket="shared", Key="x", Body=b"x")
@@ -140,7 +140,7 @@ def test_a_bucket_may_let_a_role_in_and_refuse_even_the_administrator() -> None:
         s3.put_object(Bucket="shared", Key="y", Body=b"y")
 
 
-def test_who_does_not_sign_may_do_what_a_bucket_lets_everybody() -> None:
+def test_unsigned_request_is_anonymous() -> None:
     s3, nobody = clients.client("s3", REGION), _unsigned("s3")
     s3.create_bucket(Bucket="open")
     s3.put_object(Bucket="open", Key="a/1", Body=b"1")
@@ -158,13 +158,13 @@ def test_who_does_not_sign_may_do_what_a_bucket_lets_everybody() -> None:
             call(**place)
     with pytest.raises(ClientError, match="Missing Authentication Token"):
         _unsigned("sagemaker").list_training_jobs()
-    with pytest.raises(ClientError, match="NotImplementedByLocalAws"):  # which nobody need sign
+    with pytest.raises(ClientError, match="NotImplementedByLocalAws"):  # which need no signature
         _unsigned("sts").assume_role_with_web_identity(
             RoleArn=_arn("any"), RoleSessionName="me", WebIdentityToken="a token"
         )
 
 
-def test_each_object_of_a_call_counts_with_its_version_and_what_is_set_beside_it() -> None:
+def test_authorization_covers_every_object_version_and_setting() -> None:
     admin = clients.client("s3", REGION)
     admin.create_bucket(Bucket="versions")
     versions = {"Status": "Enabled"}
@@ -199,7 +199,7 @@ def test_each_object_of_a_call_counts_with_its_version_and_what_is_set_beside_it
     s3.delete_objects(Bucket="versions", Delete={"Objects": [{"Key": "b"}]})
 
 
-def test_a_text_that_is_an_arn_stands_in_for_nothing() -> None:
+def test_arn_in_free_text_is_not_a_resource() -> None:
     """It may be a tag's, or that of what else a call is about."""
     jobs, functions = (
         f"{JOB.rpartition('/')[0]}/mine",
@@ -237,7 +237,7 @@ def test_a_text_that_is_an_arn_stands_in_for_nothing() -> None:
             lambda_.add_permission(FunctionName=mine, **permission)
 
 
-def test_an_access_key_that_is_switched_off_or_deleted_is_nobodys() -> None:
+def test_inactive_or_deleted_access_key_is_refused() -> None:
     iam = clients.client("iam", REGION)
     iam.create_user(UserName="reader")
     iam.put_user_policy(
@@ -259,7 +259,7 @@ def test_an_access_key_that_is_switched_off_or_deleted_is_nobodys() -> None:
         iam.create_user(UserName="bounded", PermissionsBoundary=_arn("any"))
 
 
-def test_a_missing_object_is_told_to_those_who_may_list() -> None:
+def test_missing_object_is_reported_only_with_list_permission() -> None:
     reads = _allow("s3:GetObject")
     with pytest.raises(ClientError, match="s3:ListBucket"):
         _as(_role(reads), "s3").get_object(Bucket="books", Key="none")
@@ -267,7 +267,7 @@ def test_a_missing_object_is_told_to_those_who_may_list() -> None:
         _as(_role(reads, _allow("s3:ListBucket")), "s3").get_object(Bucket="books", Key="none")
 
 
-def test_a_role_is_assumed_by_those_it_trusts_who_may() -> None:
+def test_assume_role_requires_trust_and_permission() -> None:
     closed = _role(principal={"Service": "lambda.amazonaws.com"})
     with pytest.raises(ClientError, match=r"AccessDenied.*sts:AssumeRole"):
         _as(closed, "s3")
@@ -278,7 +278,7 @@ def test_a_role_is_assumed_by_those_it_trusts_who_may() -> None:
     _as(may, "sts").assume_role(RoleArn=_arn(second), RoleSessionName="me")
 
 
-def test_a_role_is_passed_by_those_who_may_to_the_service_that_they_may() -> None:
+def test_pass_role_requires_permission_for_the_service() -> None:
     passed = _role(principal={"Service": "lambda.amazonaws.com"})
     job = _allow("lambda:CreateFunction")
     arguments = {
@@ -296,7 +296,7 @@ def test_a_role_is_passed_by_those_who_may_to_the_service_that_they_may() -> Non
         _as(_role(job, *grant), "lambda").create_function(**arguments)
 
 
-def test_boundaries_and_session_policies_narrow() -> None:
+def test_boundaries_and_session_policies_restrict() -> None:
     reads, lists = _allow("s3:GetObject"), _allow("s3:ListBucket")
     boundary = clients.client("iam", REGION).create_policy(
         PolicyName="boundary", PolicyDocument=_document(reads)
@@ -309,7 +309,7 @@ def test_boundaries_and_session_policies_narrow() -> None:
             s3.list_objects_v2(Bucket="books")
 
 
-def test_what_is_not_known_is_never_let_through() -> None:
+def test_unknown_elements_are_never_allowed() -> None:
     everything = _role(_allow("*"))
     for s3 in (_as(everything, "s3"), clients.client("s3", REGION)):
         with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*s3:DeleteBucketRepl"):
@@ -326,7 +326,7 @@ def test_what_is_not_known_is_never_let_through() -> None:
         _as(everything, "s3", PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}])
 
 
-def test_managed_policies_of_the_workshops_let_a_role_read_any_object() -> None:
+def test_workshop_managed_policies_allow_reading_objects() -> None:
     s3 = clients.client("s3", REGION)
     s3.create_bucket(Bucket="my-sagemaker-bucket")
     s3.put_object(Bucket="my-sagemaker-bucket", Key="k", Body=b"2")
@@ -351,7 +351,7 @@ def test_managed_policies_of_the_workshops_let_a_role_read_any_object() -> None:
         _as(role, "s3").get_object(Bucket="books", Key="a/1")
 
 
-def test_object_tags_decide_who_may_read_an_object_and_which_version() -> None:
+def test_object_tags_control_access_by_version() -> None:
     s3 = clients.client("s3", REGION)
     s3.create_bucket(Bucket="tagged")
     s3.put_bucket_versioning(Bucket="tagged", VersioningConfiguration={"Status": "Enabled"})
@@ -380,7 +380,7 @@ def test_object_tags_decide_who_may_read_an_object_and_which_version() -> None:
             getattr(mine, operation)(**parameters)
 
 
-def test_secret_tags_and_service_names_decide_as_managed_policies_ask() -> None:
+def test_secret_tags_and_service_names_are_condition_keys() -> None:
     secrets = clients.client("secretsmanager", REGION)
     for name, tag in (("open", "true"), ("closed", "false")):
         secrets.create_secret(
@@ -404,7 +404,7 @@ def test_secret_tags_and_service_names_decide_as_managed_policies_ask() -> None:
         iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
 
 
-def test_a_session_ends_with_its_role() -> None:
+def test_session_ends_with_its_role() -> None:
     role = _role()
     sagemaker, iam = _as(role, "sagemaker"), clients.client("iam", REGION)
     iam.delete_role(RoleName=role)
@@ -412,7 +412,7 @@ def test_a_session_ends_with_its_role() -> None:
         sagemaker.list_training_jobs()
 
 
-def test_a_batch_of_dynamodb_is_for_the_tables_that_it_names() -> None:
+def test_dynamodb_batch_requires_permission_on_each_table() -> None:
     owner = clients.client("dynamodb", REGION)
     for name in ("mine", "other"):
         owner.create_table(
@@ -433,7 +433,7 @@ def test_a_batch_of_dynamodb_is_for_the_tables_that_it_names() -> None:
     assert owner.scan(TableName="other")["Count"] == 0
 
 
-def test_code_from_a_bucket_is_for_those_who_may_read_it() -> None:
+def test_code_from_s3_requires_read_permission() -> None:
     """Else Lambda would hand out what it alone may read."""
     function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:code"
     runs = _role(principal={"Service": "lambda.amazonaws.com"})
@@ -466,7 +466,7 @@ def test_code_from_a_bucket_is_for_those_who_may_read_it() -> None:
         call(sees)
 
 
-def test_bucket_of_another_than_the_expected_owner_is_refused() -> None:
+def test_bucket_with_another_expected_owner_is_refused() -> None:
     s3 = clients.client("s3", REGION)
     place: dict[str, Any] = {"Bucket": "books", "Key": "a/1"}
     assert s3.get_object(**place, ExpectedBucketOwner=ACCOUNT)["ContentLength"] == 1
@@ -485,13 +485,13 @@ def test_bucket_of_another_than_the_expected_owner_is_refused() -> None:
     assert s3.get_object(**place)["Body"].read() == b"1"
 
 
-def test_code_of_an_mfa_device_is_not_believed() -> None:
+def test_mfa_code_is_refused() -> None:
     device = f"arn:aws:iam::{ACCOUNT}:mfa/me"
     with pytest.raises(ClientError, match="NotImplementedByLocalAws"):
         _as(_role(), "s3", SerialNumber=device, TokenCode="123456")
 
 
-def test_access_key_goes_with_its_user() -> None:
+def test_access_key_follows_its_renamed_user() -> None:
     iam = clients.client("iam", REGION)
     for name in ("ann", "eve"):
         iam.create_user(UserName=name)
@@ -510,7 +510,7 @@ def test_access_key_goes_with_its_user() -> None:
     iam.delete_user(UserName="bob")
 
 
-def test_queue_is_the_one_of_its_url() -> None:
+def test_queue_is_identified_by_its_url() -> None:
     sqs = clients.client("sqs", REGION)
     for name in ("mine", "theirs"):
         sqs.create_queue(QueueName=name)

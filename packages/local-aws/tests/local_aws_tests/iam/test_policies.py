@@ -30,11 +30,11 @@ def _policy(**statement: Any) -> dict[str, Any]:
         ({"Action": "*", "Resource": "arn:aws:s3:::films/[i]nput/*"}, Decision.NEUTRAL),
     ],
 )
-def test_action_and_resource(statement: dict[str, Any], decision: Decision) -> None:
+def test_action_and_resource_patterns_match(statement: dict[str, Any], decision: Decision) -> None:
     assert evaluate([_policy(**statement)], READ) is decision
 
 
-def test_a_denial_wins_wherever_it_stands() -> None:
+def test_deny_overrides_allow_in_any_order() -> None:
     allow = _policy(Action="*", Resource="*")
     deny = _policy(Effect="Deny", Action="s3:*", Resource="*")
     assert evaluate([allow, deny], READ) is Decision.DENY
@@ -101,7 +101,7 @@ def test_conditions(condition: dict[str, Any], met: bool) -> None:
     assert (evaluate([policy], request) is Decision.ALLOW) is met
 
 
-def test_an_unknown_operator_is_refused_rather_than_ignored() -> None:
+def test_unknown_operator_is_refused() -> None:
     policy = _policy(Action="*", Resource="*", Condition={"BinaryEquals": {"key": "QQ=="}})
     with pytest.raises(NotImplementedByLocalAws, match="BinaryEquals"):
         evaluate([policy], READ)
@@ -130,7 +130,7 @@ _UNKNOWN = {"StringEquals": {"aws:PrincipalTag/team": "films"}}
         ([{"NotResource": "arn:aws:s3:::${aws:username}/*", "Resource": None}], None),
     ],
 )
-def test_evaluate_statement_of_unknown_condition_decides_only_where_it_matters(
+def test_unknown_condition_matters_only_if_decisive(
     statements: list[dict[str, Any]], decision: Decision | None
 ) -> None:
     policy = {

@@ -55,22 +55,22 @@ LINE = json.dumps(
         ("ERROR -timeout", False),
     ],
 )
-def test_a_line_matches_or_not(pattern: str, matches: bool) -> None:
+def test_pattern_matches_lines(pattern: str, matches: bool) -> None:
     assert FilterPattern(pattern).matches(LINE) is matches
 
 
 @pytest.mark.parametrize("line", ["START RequestId: a", "[1]", "3", "{"])
-def test_what_is_no_object_never_matches_conditions(line: str) -> None:
+def test_line_that_is_not_an_object_never_matches_conditions(line: str) -> None:
     assert not FilterPattern("{ $.nothing NOT EXISTS }").matches(line)
 
 
 @pytest.mark.parametrize("pattern", ["{ level = 3 }", "{ $.a = }", "{ $.a < b }", "{ $.a = 1"])
-def test_malformed_patterns_are_told(pattern: str) -> None:
+def test_malformed_patterns_are_reported(pattern: str) -> None:
     with pytest.raises(AwsError, match="Invalid filter pattern"):
         FilterPattern(pattern)
 
 
 @pytest.mark.parametrize("pattern", ["[ip, user, ...]", "%ERROR.*%", "{ $.a = %b% }"])
-def test_what_is_not_implemented_is_refused(pattern: str) -> None:
+def test_unimplemented_patterns_are_refused(pattern: str) -> None:
     with pytest.raises(NotImplementedByLocalAws):
         FilterPattern(pattern)

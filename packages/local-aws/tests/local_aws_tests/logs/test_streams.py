@@ -30,7 +30,7 @@ def messages(logs: Any, **asked: Any) -> list[str]:
     return [event["message"] for event in found["events"]]
 
 
-def test_a_prefix_chooses_the_streams(logs: Any) -> None:
+def test_prefix_selects_streams(logs: Any) -> None:
     assert messages(logs, logStreamNamePrefix="train-") == [
         "from train-1/algo-1",
         "from train-2/algo-1",
@@ -44,7 +44,7 @@ def test_a_prefix_chooses_the_streams(logs: Any) -> None:
     assert len(messages(logs)) == 3
 
 
-def test_names_and_a_prefix_exclude_each_other(logs: Any) -> None:
+def test_names_with_a_prefix_are_refused(logs: Any) -> None:
     with pytest.raises(ClientError, match="mutually exclusive") as error:
         messages(logs, logStreamNamePrefix="t", logStreamNames=["transform"])
     assert error.value.response["Error"]["Code"] == "InvalidParameterException"

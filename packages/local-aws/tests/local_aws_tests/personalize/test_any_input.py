@@ -1,4 +1,4 @@
-"""Whatever a file, an event or a line of a batch holds, it is taken rightly or refused in words."""
+"""Any file, event or batch line is processed or refused with a message."""
 
 import csv
 import io
@@ -66,7 +66,7 @@ cells = st.fixed_dictionaries(
 
 
 @given(st.lists(cells, max_size=3), st.permutations(COLUMNS), st.sampled_from(["\n", "\r\n"]))
-def test_imported_rows(
+def test_any_imported_rows_are_stored(
     tally: Tally, rows: list[dict[str, str]], columns: list[str], end: str
 ) -> None:
     """Every cell is what its text says, in the plain spelling of numbers."""
@@ -130,7 +130,7 @@ GOOD = ",".join(COLUMNS).encode() + b"\nu,i,Watch,1.5,1600000000,7,2,good,true\n
 @example(b"a" * 200_000 + GOOD)  # longer than a field may be, in the header
 @example(b"USER\rID\n" + GOOD)
 @example(b"".join(b"a%d," % number for number in range(9_999)) + GOOD)
-def test_damaged_import(tally: Tally, content: bytes) -> None:
+def test_any_damaged_import_is_reported(tally: Tally, content: bytes) -> None:
     tally("inputs tried", "imports of Personalize")
     found, refusal = attempt(
         lambda: importing.read([("f.csv", content)], INTERACTIONS), importing.BadData
@@ -172,7 +172,7 @@ PROPERTIES = b'{"itemId": "i1", "age": 7, "weight": 1.5, "mood": "good", "new": 
 @example('{"itemId": "a", "mood": NaN}', None)
 @example("[" * 100_000, None)
 @example('{"itemId": "a"}', 1e300)
-def test_event(tally: Tally, text: str, value: float | None) -> None:
+def test_any_event_is_stored_or_refused(tally: Tally, text: str, value: float | None) -> None:
     tally("inputs tried", "events of Personalize")
     given = {"eventType": "Watch", "sentAt": 1_600_000_000, "properties": text}
     if value is not None:
@@ -257,7 +257,7 @@ BATCH = '{"userId": "u1", "itemId": "i1", "itemList": ["i2", "i\u2028\x85"]}\n'.
 @example(b'{"userId": "u1", "itemList": [{}]}')
 @example(b'{"userId": "u1", "x": NaN}')
 @example(b'{"userId": "u1", "x": ' + b"9" * 5_000 + b"}")
-def test_batch(tally: Tally, content: bytes) -> None:
+def test_any_batch_line_is_answered_or_reported(tally: Tally, content: bytes) -> None:
     tally("inputs tried", "batches of Personalize", len(ANSWERS))
     data: Any = group()
     served: Any = Echo()

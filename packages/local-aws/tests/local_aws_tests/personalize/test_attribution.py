@@ -53,7 +53,7 @@ HEAD = "USER_ID,ITEM_ID,EVENT_TYPE,EVENT_VALUE,EVENT_ATTRIBUTION_SOURCE,TIMESTAM
 
 
 def history() -> str:
-    """30 of 1,200 events from `mail`: i2, i3 or i4 bought for 10 each; the others name nobody."""
+    """30 of 1,200 events from `mail`: i2, i3, i4 bought for 10 each; others have no source."""
     lines = [
         f"u{user},i{n},{'Buy' if n in (2, 3, 4) and user < 10 else 'See'},"
         f"{'10' if n in (2, 3, 4) else ''},{'mail' if n in (2, 3, 4) else ''},"

@@ -24,13 +24,13 @@ RECIPE = "arn:aws:personalize:::recipe/"
 BUCKET = "ratings"
 
 
-def test_the_coverage_table_is_current() -> None:
+def test_coverage_table_is_current() -> None:
     assert COVERAGE.read_text("utf-8") == coverage.table(), (
         f"run python -m local_aws.personalize.coverage > {COVERAGE}"
     )
 
 
-def test_a_whole_life_touches_every_operation(world: Any) -> None:
+def test_lifecycle_uses_every_operation(world: Any) -> None:
     api, runtime, events = world.personalize, world.runtime, world.events
     group = world.filled(DOMAIN)
     datasets = {d["datasetType"]: d["datasetArn"] for d in _all(api, "list_datasets", "datasets")}
@@ -207,7 +207,7 @@ def test_a_whole_life_touches_every_operation(world: Any) -> None:
     not plugins.personalize_models(),
     reason="needs a distribution that provides Personalize models, such as recsys",
 )
-def test_nothing_is_left_after_a_whole_life(world: Any) -> None:
+def test_lifecycle_leaves_nothing(world: Any) -> None:
     for operation, key in (
         ("list_dataset_groups", "datasetGroups"),
         ("list_datasets", "datasets"),
@@ -224,7 +224,7 @@ def test_nothing_is_left_after_a_whole_life(world: Any) -> None:
     assert world.personalize.list_data_deletion_jobs()["dataDeletionJobs"] == []
 
 
-def test_it_works_under_mock_aws_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lifecycle_works_under_mock_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the caller's process, without a server; the data planes have hosts of their own."""
     from local_aws import clients
     from local_aws_tests.personalize.conftest import INTERACTIONS, World, interactions

@@ -21,7 +21,7 @@ ARN = "arn:aws:personalize:us-east-1:123456789012"
     not plugins.personalize_models(),
     reason="needs a distribution that provides Personalize models, such as recsys",
 )
-def test_a_documented_program_runs_and_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documented_program_runs_and_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
     # its minutes pass in a blink
     quick: Any = SimpleNamespace(time=time.time, sleep=lambda seconds: time.sleep(seconds / 1000))
     monkeypatch.setattr(documented, "time", quick)

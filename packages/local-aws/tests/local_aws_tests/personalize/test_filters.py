@@ -18,7 +18,7 @@ def schema(name: str, *fields: tuple[str, object, str | None]) -> schemas.Schema
 
 @pytest.fixture
 def data() -> GroupData:
-    """Five items, two users; u has watched a twice and clicked b, v is nobody's customer."""
+    """Five items, two users; u has watched a twice and clicked b, v has no events."""
     group = GroupData()
     group.open(
         schema(

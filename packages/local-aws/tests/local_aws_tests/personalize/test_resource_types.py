@@ -25,7 +25,7 @@ Plan = tuple[str, int, str]  # operation, number of the call, moment
 
 
 class Impatient(threading.Event):
-    """Nobody gives up, and nobody sleeps long between two looks."""
+    """Waits never time out, and poll intervals are short."""
 
     def wait(self, timeout: float | None = None) -> bool:
         return super().wait(min(timeout or 0, 0.02))
@@ -163,7 +163,7 @@ def cases(world: World) -> Iterator[dict[str, Case]]:
 
 
 @pytest.mark.parametrize("noun", [handler.noun for handler in types.HANDLERS])
-def test_a_fault_anywhere_leaves_nothing_and_loses_nothing(
+def test_fault_at_any_call_leaves_and_loses_nothing(
     world: World, cases: dict[str, Case], tally: Tally, noun: str
 ) -> None:
     case, saboteur, before = cases[noun], Saboteur(world), _everything(world)

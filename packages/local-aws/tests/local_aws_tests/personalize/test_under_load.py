@@ -33,9 +33,7 @@ def versions(world: Any, fresh: str) -> tuple[str, str]:
     return made[0], made[1]
 
 
-def test_an_update_of_a_campaign_loses_no_call(
-    world: Any, versions: tuple[str, str], tally: Tally
-) -> None:
+def test_campaign_update_loses_no_call(world: Any, versions: tuple[str, str], tally: Tally) -> None:
     old, new = versions
     campaign = world.campaign(old)
     runtime = world.client("personalize-runtime", config=ONCE)

@@ -467,7 +467,7 @@ sys.exit(main(["--port", "0"]))
 
 @pytest.fixture
 def apart(tmp_path: Path) -> Iterator[tuple[psutil.Process, Any]]:
-    """A server in a process of its own, which may open few files, and a client of it."""
+    """A server in a separate process with a low limit of open files, and a client of it."""
     popen = subprocess.Popen(
         [sys.executable, "-c", SERVER],
         cwd=PROJECT,

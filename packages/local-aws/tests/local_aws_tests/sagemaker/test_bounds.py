@@ -136,7 +136,7 @@ def test_job_with_an_endless_expression_keeps_to_its_time(aws: Any, tally: Tally
     assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
 
 
-def test_line_of_any_length_is_no_burden(aws: Any, tally: Tally) -> None:
+def test_line_of_any_length_is_processed(aws: Any, tally: Tally) -> None:
     tally("faults injected", "a container writes a line without end")
     source = archive(aws, "long.tar.gz", train__py="print('x' * 50_000_000)")
     aws.train(
@@ -151,7 +151,7 @@ def test_line_of_any_length_is_no_burden(aws: Any, tally: Tally) -> None:
 
 
 @pytest.mark.parametrize("name", ["..", ".", "..."])
-def test_channel_of_dots(aws: Any, tally: Tally, name: str) -> None:
+def test_channel_named_with_dots_stays_inside_the_folder(aws: Any, tally: Tally, name: str) -> None:
     tally("inputs tried", "names that lead out of a folder")
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://data-bucket/input/train"}
     channels = [{"ChannelName": name, "DataSource": {"S3DataSource": source}}]

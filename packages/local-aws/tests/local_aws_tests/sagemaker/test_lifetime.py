@@ -1,4 +1,4 @@
-"""Where it runs: beside a server that ends, inside `mock_aws`, and with the real algorithm."""
+"""Lifetime: with a server that ends, inside `mock_aws`, and with the real algorithm."""
 
 import json
 import threading

@@ -23,7 +23,7 @@ def made(aws: Any, **settings: Any) -> dict[str, Any]:
 
 
 def states(aws: Any, last: str | None) -> list[str]:
-    """The states that an instance goes through until the last one, or until it is gone."""
+    """The states of an instance until the last one, or until its deletion."""
     found: list[str] = []
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -47,7 +47,7 @@ def refusal(call: Any, **parameters: Any) -> str:
     return str(caught.value.response["Error"]["Message"])
 
 
-def test_a_life(aws: Any) -> None:
+def test_instance_is_created_stopped_changed_and_deleted(aws: Any) -> None:
     sagemaker = aws.sagemaker
     made(aws, Tags=[{"Key": "k", "Value": "v"}], VolumeSizeInGB=20)
     assert "Cannot create a duplicate" in refusal(
@@ -120,13 +120,13 @@ def test_code_repositories_of_an_instance_are_kept_and_taken_away(aws: Any) -> N
         ({"AdditionalCodeRepositories": ["https://a", "b"]}, "the code repository b"),
     ],
 )
-def test_what_is_refused_is_not_made(aws: Any, settings: dict[str, Any], told: str) -> None:
+def test_refused_instance_is_not_created(aws: Any, settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ClientError, match=told):
         made(aws, **settings)
     assert aws.sagemaker.list_notebook_instances()["NotebookInstances"] == []
 
 
-def test_nobody_can_open_what_does_not_run(aws: Any) -> None:
+def test_presigned_url_is_refused(aws: Any) -> None:
     assert "does not implement" in refusal(aws.sagemaker.create_presigned_notebook_instance_url)
 
 

@@ -1,4 +1,4 @@
-"""A second aim of a recipe beside what users like: a number that an item has, such as its price.
+"""A second objective of a recipe in addition to relevance: a numeric column, such as a price.
 
 How much each sensitivity weighs is ours: Amazon Personalize says that a higher one puts more weight
 on the objective.

@@ -97,7 +97,7 @@ def test_events_excluded_by_the_use_case_are_always_excluded() -> None:
 
 
 def test_evaluated_users_are_not_trained_on() -> None:
-    """Every user is judged once in ten folds, and the model has seen nothing of her."""
+    """Every user is judged once in ten folds, and the model has seen nothing of that user."""
     data = small([(user, item) for item in range(3) for user in range(25)], 26, 3)
     folds = held_out(data, 10, seed=3)
     assert sorted(np.concatenate(folds).tolist()) == list(range(25))  # user 25 did nothing
@@ -109,7 +109,7 @@ def test_evaluated_users_are_not_trained_on() -> None:
 
 
 def test_popularity_recommends_the_common_last_item() -> None:
-    """Every user takes 0 … 8 and then 9: whoever is judged, 9 is hidden, and most popular left."""
+    """Every user takes 0 … 8 and then 9: for each evaluated user 9 is hidden, and most popular."""
     data: Dataset = small([(user, item) for item in range(10) for user in range(20)], 20, 12)
     metrics = evaluate(Popular(), data, Config("aws-popularity-count"))
     assert metrics["mean_reciprocal_rank_at_25"] == 1.0

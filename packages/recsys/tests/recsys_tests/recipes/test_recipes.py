@@ -45,7 +45,7 @@ def test_history_of_a_colour_recommends_that_colour(name: str) -> None:
         taken = [item for item in range(colour, SIZE, 2) if item != colour + 6]
         scores = model.score(ask(*taken))
         assert scores.argmax() == colour + 6
-        assert scores[taken].max() < np.delete(scores, taken).min()  # what she had comes last
+        assert scores[taken].max() < np.delete(scores, taken).min()  # the history comes last
 
 
 @pytest.mark.parametrize("name", RELATED)
@@ -125,7 +125,7 @@ def test_context_changes_the_answer() -> None:
 
 
 def with_genres(*new: str) -> Dataset:
-    """The checkerboard, with colours for genres and `new` items that nobody has taken."""
+    """The checkerboard, with colours for genres and `new` items without events."""
     genres = category(*["Black", "White"] * 6, *new)
     names = [f"i{n}" for n in range(SIZE + len(new))]
     return replace(BOARD, items=names, item_columns={"GENRES": genres})
@@ -252,7 +252,7 @@ def test_hyperparameter_problems_are_all_reported(capsys: pytest.CaptureFixture[
 
 
 def test_tuning_detects_that_order_matters() -> None:
-    """Everybody goes round a ring from a place of her own: only what comes next tells anything."""
+    """All users go round a ring from different places: only the order is informative."""
     ring = 30
     pairs = [(u, (7 * u + step) % ring) for step in range(10) for u in range(60)]
     data = small(pairs, 60, ring)

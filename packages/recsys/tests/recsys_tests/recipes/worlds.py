@@ -66,7 +66,8 @@ SIZE = 12
 def checkerboard() -> Dataset:
     """Even users take even items, odd users odd ones, in turn; none takes item 11 − its number.
 
-    So the item that fits a user best, and that she has not had, is 11 − … of the other colour's
+    So the item that fits a user best, and that the user has not had, is 11 − … of the other
+    colour's
     mirror: each user u leaves out item (u + 2) mod 12.
     """
     pairs = [
