@@ -71,6 +71,11 @@ with moto.mock_aws():
         ExpressionAttributeValues={":k": {"S": key}})["Count"] for key in "ac"]
 told = found == [1, 0] and max(map(len, seen)) == 1
 """,
+    "_patch_dynamodb_imports": """
+from py_partiql_parser import JsonParser
+read = JsonParser.parse('{"title": "M' + chr(92) + 'u00fcller"}')
+told = list(read) == [{"title": "M" + chr(252) + "ller"}]
+""",
     "_patch_error_codes": """
 from moto.core import errors
 told = "SignatureDoesNotMatch" in errors.COMMON_ERROR_CODES
