@@ -51,7 +51,7 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json $(PACKAGES:%=%/
 	@npm ci --silent --no-progress
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop] [PERSONALIZE=off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines] [IAM_DELAY=30]
+rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop|taught] [PERSONALIZE=fit|off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines] [IAM_DELAY=30]
 	@python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" --iam-delay $(IAM_DELAY) -- $(PREPARED)
 
 demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C [PAGE=8080] [ENGINES=lists,deep_mf]

@@ -56,7 +56,10 @@ def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
         for what, all_of_it in small.items():
             hourly = sum(charge.hourly for charge in all_of_it)
             yield _row(f"  {len(all_of_it)} × {what}", hourly, 0.0)
-    yield _row("in all", estimate.hourly, estimate.once)
+    if estimate.hourly or estimate.once:
+        yield _row("in all", estimate.hourly, estimate.once)
+    else:
+        yield "nothing by the hour, nothing for training"
     if estimate.by_use:
         yield ""
         yield "By usage, not included in these sums:"

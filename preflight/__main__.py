@@ -51,16 +51,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _report(folder: Path, account: Account) -> int:
     missing = unknown = 0
+    requested = False
     for finding in Preflight(folder, account).findings():
         missing += finding.verdict is Verdict.MISSING
         unknown += finding.verdict is Verdict.UNKNOWN
+        requested |= "request-service-quota-increase" in (finding.command or "")
         print(f"{finding.verdict.value:<12}{finding.text}", flush=True)
         if finding.command:
             print(f"{'':<12}{finding.command}")
     print(f"\n{summary(of_assembly(folder), account.region)}\n")
     counted = f"{missing} missing" + (f", {unknown} not checked" if unknown else "")
     advice = (
-        ". AWS grants an increase within minutes to days; run this again then" if missing else ""
+        ". AWS grants quota increases within minutes to days; run this again then"
+        if missing and requested
+        else ""
     )
     print(f"{counted}{advice}.")
     return 1 if missing else 0

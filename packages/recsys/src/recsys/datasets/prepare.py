@@ -152,15 +152,15 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
     rows, scale = data.ratings, data.scale
     liked = scale.likes(rows.rating).mean()
     what = "pairs" if data.events else "ratings"
-    first, last = (
-        f"{datetime.fromtimestamp(int(stamp), UTC):%B %Y}"
-        for stamp in (rows.timestamp.min(), rows.timestamp.max())
-    )
+    begin, end = int(rows.timestamp.min()), int(rows.timestamp.max())
+    months = [f"{datetime.fromtimestamp(stamp, UTC):%B %Y}" for stamp in (begin, end)]
+    # without times, all count as of one moment, which a note tells
+    when = "" if begin == end else f", {' to '.join(dict.fromkeys(months))}"
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     lines = [
         f"{out}: {data.source}",
-        f"  {len(rows):,} {what} by {manifest['users']:,} users of {manifest['items']:,} items, "
-        f"{first} to {last}",
+        f"  {len(rows):,} {what} by {manifest['users']:,} users of {manifest['items']:,} items"
+        f"{when}",
         _EVENTS
         if data.events
         else f"  ratings {scale}; {scale.liked:g} or more is liked: {liked:.0%} of them",

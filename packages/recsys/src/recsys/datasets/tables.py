@@ -48,7 +48,9 @@ _SPELLINGS = {
     "item": "item itemid movie movieid book bookid isbn asin parentasin product productid sku "
     "article articleid artist artistid track trackid song songid game gameid joke jokeid",
     "rating": "rating ratings overall bookrating score stars",
-    "timestamp": "timestamp time date datetime unixtime unixreviewtime eventtime createdat ts",
+    "timestamp": "timestamp time date datetime unixtime unixreviewtime eventtime eventdate ts "
+    "createdat purchasedat purchasedate orderedat orderdate invoicedate transactiondate boughtat "
+    "viewedat watchedat playedat listenedat readat ratedat reviewedat reviewdate addedat startedat",
     "event": "event eventtype action",
     "value": "value count quantity plays playcount weight",
     "title": "title name booktitle",

@@ -12,7 +12,7 @@ def test_a_summary_and_the_files(
     out = tmp_path / "out"
     assert main(["prepare", "--data", str(ml_100k), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "24 ratings by 6 users of 4 items, November 1997 to November 1997" in said
+    assert "24 ratings by 6 users of 4 items, November 1997\n" in said
     assert "ratings from 1 to 5 in steps of 1; 4 or more is liked: 42% of them" in said
     mse = json.loads((out / "manifest.json").read_text())["baselines"]["rating_mse"]
     assert f"biases {mse['bias']:.4f}" in said

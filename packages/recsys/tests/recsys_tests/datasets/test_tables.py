@@ -94,6 +94,13 @@ def test_every_form_of_text_gives_the_same_rows(tmp_path: Path, text: str) -> No
     assert read(path) == ROWS
 
 
+@pytest.mark.parametrize("name", ["purchased_at", "OrderDate", "Invoice date", "viewed_at"])
+def test_times_of_a_shop_are_recognised_by_their_columns_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text(table().replace("timestamp", name), "utf-8")
+    assert read(path) == ROWS
+
+
 @pytest.mark.parametrize("zone", ["+02:00", "+0200", "+02"])
 def test_times_of_a_zone_are_brought_to_utc(tmp_path: Path, zone: str) -> None:
     path = tmp_path / "mine.csv"
