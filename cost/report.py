@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from cost.estimate import Charge, Estimate, of_templates
-from cost.prices import HOURS, REGION
+from cost.prices import HOURS, REGION, Price
 
 _WORKSHOPS = Path(__file__).with_name("workshops.json")
 _WIDTH = 62
@@ -64,7 +64,10 @@ def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
         yield ""
         yield "By usage, not included in these sums:"
         for words, prices in sorted(estimate.by_use.items()):
-            rates = " and ".join(f"${_exact(price.usd)} per {price.per}" for price in prices)
+            rates = ", ".join(
+                f"${_exact(price.usd)} per {price.per}" + _of(price) * (len(prices) > 2)
+                for price in prices
+            )
             yield f"  {words}: {rates or 'no price in the table'}"
     if estimate.unpriced:
         yield ""
@@ -99,4 +102,11 @@ def _region(region: str | None) -> str:
 
 
 def _exact(usd: float) -> str:
+    if usd == round(usd, 2):
+        return f"{usd:.2f}"
     return f"{usd:.10f}".rstrip("0") if usd < 0.01 else f"{usd:.10g}"
+
+
+def _of(price: Price) -> str:
+    """What a price is for, where a resource has several in the same units."""
+    return f" ({price.item.rsplit('/', 1)[-1]})"
