@@ -38,6 +38,15 @@ _UNSIGNED_FORM: Final = (
 )  # bytes; the longest form, AssumeRoleWithSAML's, has 100,000 characters
 
 
+# moto's services whose main answers (a model's, a query's) are canned
+_INVENTED: Final = frozenset(
+    {
+        *("athena", "bedrockruntime", "comprehend", "polly", "rdsdata", "redshiftdata"),
+        *("rekognition", "textract", "timestreamquery", "transcribe"),
+    }
+)
+
+
 class PortInUse(RuntimeError):
     """Another program listens on the requested port."""
 
@@ -86,6 +95,10 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
             raise AwsError(
                 "InvalidSignatureException",
                 f"Credential should be scoped to a service: there is none called '{service}'.",
+            )
+        if backend in _INVENTED:
+            raise NotImplementedByLocalAws(
+                f"the service {service}: moto would invent what AWS computes"
             )
         if not _offered(backend, region):
             raise NotImplementedByLocalAws(f"{service} in {region}, where AWS has no such service")

@@ -252,7 +252,8 @@ def test_command_beside_the_local_aws_finds_the_local_credentials(
 ) -> None:
     told = tmp_path / "told"
     variables = {"AWS_ENDPOINT_URL": str(aws.url), **clients.OWNER.environment()}
-    with command_line._beside([sys.executable, str(writing(tmp_path))], variables):
+    command = [sys.executable, str(writing(tmp_path))]
+    with command_line._beside(command, variables, lambda _: None):
         deadline = time.monotonic() + 60
         while not told.exists():
             assert time.monotonic() < deadline

@@ -1,5 +1,7 @@
 """The server itself."""
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -18,6 +20,24 @@ def test_there_is_one_at_a_time_in_a_process() -> None:
         clients.client("s3", "us-east-1").create_bucket(Bucket="books")
     with LocalAws():
         assert clients.client("s3", "us-east-1").list_buckets()["Buckets"] == []
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "request_"),
+    [
+        ("bedrock-runtime", "invoke_model", {"modelId": "any", "body": b"{}"}),
+        ("athena", "start_query_execution", {"QueryString": "SELECT 1"}),
+        ("comprehend", "detect_sentiment", {"Text": "good", "LanguageCode": "en"}),
+    ],
+)
+def test_service_whose_answers_would_be_invented_is_refused(
+    service: str, operation: str, request_: dict[str, Any]
+) -> None:
+    with LocalAws():
+        client = clients.client(service, "us-east-1")
+        with pytest.raises(ClientError, match="would invent") as error:
+            getattr(client, operation)(**request_)
+        assert error.value.response["Error"]["Code"] == "NotImplementedByLocalAws"
 
 
 def test_service_that_aws_has_not_in_a_region_is_refused_there() -> None:
