@@ -59,21 +59,21 @@ demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C 
 
 test: $(SETUP) ## run all tests
 	@rm -rf build/tally
-	@python -m pytest -q -n 2 --dist loadfile tests packages/recsys $(NEED_PLUGINS)
+	@python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests packages/recsys $(NEED_PLUGINS)
 	@$(MAKE) --no-print-directory test-local-aws
 	@python tests/reliability.py --check
 
 test-local-aws: $(SETUP) ## run local-aws's tests in an environment without the project and recsys
 	@uv venv --quiet --clear --python $(BIN)/python $(ALONE)
 	@uv pip install --quiet --python $(ALONE)/bin/python --constraints requirements.txt --refresh-package local-aws ./packages/local-aws hypothesis playwright pytest pytest-xdist
-	@$(ALONE)/bin/python -m pytest -q -n 2 --dist loadfile --override-ini pythonpath=". packages/local-aws/tests" --ignore packages/local-aws/tests/local_aws_tests/test_credentials.py packages/local-aws
+	@$(ALONE)/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --override-ini pythonpath=". packages/local-aws/tests" --ignore packages/local-aws/tests/local_aws_tests/test_credentials.py packages/local-aws
 
 test-fast: $(SETUP) ## run unit tests and a smoke test of the CDK app, in a minute
-	@python -m pytest -q -n 2 --dist loadfile -m "not (slow or integration or e2e or browser)"
+	@python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not (slow or integration or e2e or browser)"
 
 reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliability.md
 	@rm -rf build/tally
-	@python -m pytest -q -n 2 --dist loadfile -m tallied --hypothesis-profile=thorough
+	@python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m tallied --hypothesis-profile=thorough
 	@python tests/reliability.py
 
 data: $(SETUP) ## prepare build/data [DATA=folder or file] [COLUMNS=user=…,item=…] [ITEMS=file] [ENCODING=cp1252] [LIKED=7]
