@@ -448,7 +448,9 @@ def test_fault_at_any_call_leaves_nothing(
         world.refused = 0
         story.tell()
         assert times[0] < fault.times, f"{target} was not made"
-        assert fault.told or not world.refused, f"{name} at {target} failed the request"
+        # the other kinds' roles allow the same from the beginning to the end
+        told = fault.told or ("IAM" in name and kind not in kinds.KINDS)
+        assert told or not world.refused, f"{name} at {target} failed the request"
         left = story.left()
         tally("faults injected", f"custom resources: {name}")
         tally("leftovers found", "custom resources", len(left))

@@ -58,7 +58,7 @@ class _Rule:
 
 _STRING, _LONG = _Rule("string", categorical=False), _Rule("long")
 _FLOAT = _Rule("float", nullable=True)
-_GENRE = _Rule("string", categorical=True)  # required, and documented without null
+_CATEGORY = _Rule("string", nullable=True, categorical=True)
 _REQUIRED = {
     "INTERACTIONS": {"USER_ID": _STRING, "ITEM_ID": _STRING, "TIMESTAMP": _LONG},
     "ITEMS": {"ITEM_ID": _STRING},
@@ -66,7 +66,12 @@ _REQUIRED = {
 }
 _REQUIRED_VIDEO = {
     "INTERACTIONS": {**_REQUIRED["INTERACTIONS"], "EVENT_TYPE": _Rule("string", categorical=False)},
-    "ITEMS": {"ITEM_ID": _STRING, "CREATION_TIMESTAMP": _LONG, "GENRES": _GENRE},
+    "ITEMS": {
+        "ITEM_ID": _STRING,
+        "CREATION_TIMESTAMP": _LONG,
+        # required, and documented without null
+        "GENRES": _Rule("string", categorical=True),
+    },
     "USERS": {"USER_ID": _STRING},
 }
 _RESERVED = {
@@ -85,14 +90,14 @@ _RESERVED_VIDEO = {
     "ITEMS": {
         "PRICE": _FLOAT,
         "DURATION": _FLOAT,
-        "GENRE_L2": _GENRE,
-        "GENRE_L3": _GENRE,
+        "GENRE_L2": _CATEGORY,
+        "GENRE_L3": _CATEGORY,
         "AVERAGE_RATING": _FLOAT,
         "PRODUCT_DESCRIPTION": _Rule("string", nullable=True, textual=True),
-        "CONTENT_OWNER": _GENRE,
-        "CONTENT_CLASSIFICATION": _GENRE,
+        "CONTENT_OWNER": _CATEGORY,
+        "CONTENT_CLASSIFICATION": _CATEGORY,
     },
-    "USERS": {"SUBSCRIPTION_MODEL": _GENRE},
+    "USERS": {"SUBSCRIPTION_MODEL": _CATEGORY},
 }
 _REQUIRED_SHOP = {
     "INTERACTIONS": _REQUIRED_VIDEO["INTERACTIONS"],
@@ -106,13 +111,13 @@ _REQUIRED_SHOP = {
 _RESERVED_SHOP = {
     **_RESERVED,
     "ITEMS": {
-        "CATEGORY_L2": _GENRE,
-        "CATEGORY_L3": _GENRE,
+        "CATEGORY_L2": _CATEGORY,
+        "CATEGORY_L3": _CATEGORY,
         "PRODUCT_DESCRIPTION": _Rule("string", nullable=True, textual=True),
         "CREATION_TIMESTAMP": _Rule("long", nullable=True),
-        "AGE_GROUP": _GENRE,
-        "ADULT": _GENRE,
-        "GENDER": _GENRE,
+        "AGE_GROUP": _CATEGORY,
+        "ADULT": _CATEGORY,
+        "GENDER": _CATEGORY,
     },
 }
 # the types of a domain's required and reserved fields

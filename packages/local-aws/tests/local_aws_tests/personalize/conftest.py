@@ -1,5 +1,6 @@
 import json
 import random
+import re
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -231,11 +232,17 @@ class World:
         ]
 
     def filled(self, domain: str | None = None) -> str:
-        """A dataset group with all three datasets."""
+        """A dataset group with all three datasets; a domain's items all have genres."""
         group = self.group(domain)
+        schema_of_items, content_of_items = ITEMS, items()
+        if domain:
+            schema_of_items = ITEMS.replace(
+                '["null", "string"], "categorical"', '"string", "categorical"'
+            )
+            content_of_items = re.sub(r"^(i\d+),,", r"\1,unknown,", content_of_items, flags=re.M)
         for kind, schema, content in (
             ("Interactions", INTERACTIONS, interactions(80 if domain else 60)),
-            ("Items", ITEMS, items()),
+            ("Items", schema_of_items, content_of_items),
             ("Users", USERS, users()),
         ):
             job = self.load(self.dataset(group, kind, schema, domain), content)
