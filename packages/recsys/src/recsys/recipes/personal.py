@@ -82,7 +82,8 @@ class PersonalModel:
         preferences: preferences of users and contexts, over the learned items.
         interest: the weights of events.
         returns: whether users take items again.
-        lift: what an objective adds to the score of each item, float64[items].
+        lift: what an objective adds to the score of each item, in standard deviations of the
+            user's scores, float64[items].
         place: index of each item in `learned`, int64[items], −1 for items not in the model.
     """
 
@@ -138,7 +139,7 @@ class PersonalModel:
             scores[self._unknown] = self.attributes.carried_over(
                 learned, self.learned, self._unknown
             )
-        scores += self.lift
+        scores += self.lift * scores.std()
         if self.mix.exploration:
             now = min(query.now, self.end)
             new = ~(self.born < now - self.mix.new_days * _DAY)
