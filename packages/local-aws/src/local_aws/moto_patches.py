@@ -26,7 +26,7 @@ from moto.backend_index import backend_url_patterns
 from moto.core import errors
 from moto.core.config import default_user_config
 from moto.core.responses import BaseResponse
-from moto.events.models import events_backends
+from moto.events.models import EventPattern, events_backends
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import iam_backends
 from moto.logs.responses import LogsResponse
@@ -47,6 +47,7 @@ from local_aws.awslambda.models import LocalLambdaBackend
 from local_aws.cloudformation.models import cloudformation_backends
 from local_aws.cloudwatch.models import CloudWatchBackend
 from local_aws.eventbridge.models import EventsBackend
+from local_aws.eventbridge.patterns import of_wildcards
 from local_aws.eventbridge.rules import Rule
 from local_aws.iam import authorization, reading
 from local_aws.iam import errors as iam_errors
@@ -186,6 +187,11 @@ def _patch_event_rules() -> None:
     moto.events.models.Rule = Rule  # type: ignore[misc]
 
 
+def _patch_event_wildcards() -> None:
+    """moto matches wildcards of patterns by a regular expression that may never end."""
+    EventPattern._wildcard_match = staticmethod(of_wildcards)  # type: ignore[method-assign]
+
+
 def _patch_log_filter_patterns() -> None:
     """For moto's filter, every pattern that it cannot read matches each event."""
     moto.logs.models.EventMessageFilter = FilterPattern  # type: ignore[attr-defined,assignment]
@@ -299,6 +305,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_error_codes,
     _patch_authorization,
     _patch_event_rules,
+    _patch_event_wildcards,
     _patch_log_filter_patterns,
     _patch_log_stream_prefixes,
     _patch_log_group_identifiers,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.core.exceptions import ServiceException
 
+from local_aws import clients
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.cloudformation import blueprint, template
 from local_aws.logs.patterns import FilterPattern
@@ -94,7 +95,7 @@ def _has(place: Any, key: Any) -> bool:
 
 def drawn(body: str) -> None:
     with suppress(ServiceException, NotImplementedByLocalAws):
-        blueprint.draw(body, [], [], ["CAPABILITY_NAMED_IAM"], REGION)
+        blueprint.draw(body, [], [], ["CAPABILITY_NAMED_IAM"], REGION, clients.OWNER)
 
 
 @given(templates())

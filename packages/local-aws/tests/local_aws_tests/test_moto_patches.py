@@ -97,6 +97,10 @@ with moto.mock_aws():
     events.put_events(Entries=[{"Source": "mine", "DetailType": "x", "Detail": "{}"}])
     told = "Messages" not in sqs.receive_message(QueueUrl=url)
 """,
+    "_patch_event_wildcards": """
+from moto.events.models import EventPattern
+told = EventPattern._wildcard_match.__module__.startswith("local_aws.")
+""",
     "_patch_log_filter_patterns": """
 told = matched("{ $.level = 9 }", '{"level": 1}') == []
 """,

@@ -154,6 +154,25 @@ def _answered(visit: _Visit, stage: Stage) -> Response:
     return _response(done)
 
 
+def _variables(template: str, path: str) -> dict[str, str] | None:
+    """The values of a route's variables in a path; None if the route does not match it.
+
+    A variable is a whole segment; a greedy one is the last and takes all that is left.
+    """
+    wanted, given = template.split("/"), path.split("/")
+    values: dict[str, str] = {}
+    for at, part in enumerate(wanted):
+        name = part[1:-1] if part.startswith("{") and part.endswith("}") else None
+        if name and name.endswith("+"):
+            values[name[:-1]] = "/".join(given[at:])
+            return values if at == len(wanted) - 1 and values[name[:-1]] else None
+        if at >= len(given) or (not given[at] if name else part != given[at]):
+            return None
+        if name:
+            values[name] = given[at]
+    return values if len(wanted) == len(given) else None
+
+
 def _route(api: Api, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     """The most specific route that matches, and its parameters."""
     found: list[tuple[tuple[int, int, bool], Route, dict[str, str]]] = []
@@ -163,20 +182,10 @@ def _route(api: Api, method: str, path: str) -> tuple[Route, dict[str, str]] | N
             default = (route, dict[str, str]())
             continue
         verb, _, template = route.route_key.partition(" ")
-        # every second part is a parameter name
-        parts = re.split(r"\{([^}]+)\}", template)
-        names = parts[1::2]
-        pattern = "".join(
-            (("(.+)" if part.endswith("+") else "([^/]+)") if at % 2 else re.escape(part))
-            for at, part in enumerate(parts)
-        )
-        match = re.fullmatch(pattern, path)
-        if match and verb in (method, "ANY"):
-            greedy = sum(name.endswith("+") for name in names)
-            values = {
-                name.rstrip("+"): value for name, value in zip(names, match.groups(), strict=True)
-            }
-            found.append(((greedy, len(names), verb == "ANY"), route, values))
+        values = _variables(template, path)
+        if values is not None and verb in (method, "ANY"):
+            greedy = int(template.endswith("+}"))
+            found.append(((greedy, len(values), verb == "ANY"), route, values))
     if not found:
         return default
     _, best, values = min(found, key=lambda one: one[0])

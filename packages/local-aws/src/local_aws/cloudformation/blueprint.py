@@ -57,6 +57,7 @@ def draw(
     tags: Sequence[Mapping[str, str]],
     capabilities: Sequence[str],
     region: str,
+    credentials: clients.Credentials,
     previous: Blueprint | None = None,
 ) -> Blueprint:
     """Check a template and its parameters, and find the parameters' values.
@@ -67,6 +68,7 @@ def draw(
         tags: the stack's tags as the API takes them.
         capabilities: what the caller acknowledges.
         region: the stack's region.
+        credentials: with which parameters are read from SSM's store.
         previous: the stack's current blueprint, for an update.
 
     Raises:
@@ -82,14 +84,14 @@ def draw(
     _check_attributes(parsed, region)
     texts = _parameters(parsed, given, previous)
     values = {
-        name: _value(name, text, parsed.parameters[name]["Type"], region)
+        name: _value(name, text, parsed.parameters[name]["Type"], region, credentials)
         for name, text in texts.items()
     }
     Evaluator(parsed, _Inputs(values)).check_rules()
     return Blueprint(parsed, texts, values, {tag["Key"]: tag["Value"] for tag in tags})
 
 
-def fetch(url: str, region: str) -> str:
+def fetch(url: str, region: str, credentials: clients.Credentials) -> str:
     """The template at an S3 address, path-style or virtual-hosted, of AWS's S3 or of this one.
 
     Raises:
@@ -113,14 +115,15 @@ def fetch(url: str, region: str) -> str:
     if not bucket or not key:
         raise ValidationError("TemplateURL must be a supported URL.")
     try:
-        answer = clients.client("s3", region).get_object(Bucket=bucket, Key=key)
+        answer = clients.client("s3", region, credentials).get_object(Bucket=bucket, Key=key)
     except ClientError as error:
         raise ValidationError(f"S3 error: {error.response['Error']['Message']} ({url})") from None
-    body: bytes = answer["Body"].read()
-    if len(body) > _LONGEST_FILE:
+    if answer["ContentLength"] > _LONGEST_FILE:
         raise ValidationError(
-            f"Template may not exceed {_LONGEST_FILE} bytes in size; this one has {len(body)}."
+            f"Template may not exceed {_LONGEST_FILE} bytes in size; this one has "
+            f"{answer['ContentLength']}."
         )
+    body: bytes = answer["Body"].read()
     return body.decode()
 
 
@@ -308,12 +311,12 @@ def _faults(name: str, text: str, declaration: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _value(name: str, text: str, kind: str, region: str) -> Any:
+def _value(name: str, text: str, kind: str, region: str, credentials: clients.Credentials) -> Any:
     stored = _STORED.fullmatch(kind)
     if stored:
         kind = stored[1]
         try:
-            answer = clients.client("ssm", region).get_parameter(Name=text)
+            answer = clients.client("ssm", region, credentials).get_parameter(Name=text)
         except ClientError:
             raise ValidationError(
                 f"Unable to fetch parameters [{text}] from parameter store for this account."

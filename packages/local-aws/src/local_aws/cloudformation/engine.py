@@ -603,12 +603,13 @@ class Deployment(Resolution):
             old=old,
             physical_id=physical_id,
             attributes=dict(resource.attributes),
-            client=self._client,
+            client=self.client,
             cancelled=self._cancelled,
             on_identified=on_identified,
         )
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
+        """A boto3 client with the stack's credentials."""
         return clients.client(service, self.stack.region, self._credentials)
 
     def _explain(self, error: Exception, cancelled: str) -> str:

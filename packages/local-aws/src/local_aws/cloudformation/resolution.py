@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from local_aws import clients
 from local_aws.cloudformation import resources, schemas
 from local_aws.cloudformation.errors import ValidationError
 from local_aws.cloudformation.intrinsics import NO_VALUE, Evaluator
@@ -32,6 +31,10 @@ class Resolution:
         self.wanted = wanted
         self.imports: set[str] = set()
         self.evaluator = Evaluator(wanted.template, self)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with the credentials with which the stack is made."""
+        raise NotImplementedError
 
     def resource_reference(self, name: str) -> Any:
         """The value of Ref for a resource."""
@@ -70,10 +73,9 @@ class Resolution:
 
     def dynamic(self, service: str, key: str) -> str:
         """The value of `{{resolve:ssm:NAME}}` and its like."""
-        region = self.stack.region
         try:
             if service in ("ssm", "ssm-secure"):
-                answer = clients.client("ssm", region).get_parameter(
+                answer = self.client("ssm").get_parameter(
                     Name=key, WithDecryption=service == "ssm-secure"
                 )
                 return str(answer["Parameter"]["Value"])

@@ -28,7 +28,7 @@ from local_aws.cloudformation.models import (
     cloudformation_backends,
     now,
 )
-from local_aws.sts.models import find_session, trusts
+from local_aws.sts.models import AccessDenied, assume, find_session, issued_to, trusts
 
 _PAGE = 100
 _NO_CHANGES = (
@@ -431,7 +431,7 @@ class CloudFormationResponse(LocalResponse):
         if body and url:
             raise ValidationError("You may not specify both TemplateBody and TemplateURL")
         if url:
-            return blueprint.fetch(url, self.region)
+            return blueprint.fetch(url, self.region, self._caller())
         if not body:
             raise ValidationError("Either Template URL or Template Body must be specified.")
         blueprint.check_length(body)
@@ -448,6 +448,7 @@ class CloudFormationResponse(LocalResponse):
             tags or [],
             self.params.get("Capabilities", []),
             self.region,
+            self._acting(stack),
             previous,
         )
 
@@ -481,7 +482,22 @@ class CloudFormationResponse(LocalResponse):
 
     def _caller(self) -> clients.Credentials:
         session = find_session(self.access_key, self.current_account, self.region)
-        return session.credentials if session else clients.OWNER
+        return session.credentials if session else issued_to(self.access_key, self.current_account)
+
+    def _acting(self, stack: Stack | None) -> clients.Credentials:
+        """The credentials with which a stack is made: its service role's, or else the caller's."""
+        role = self.params.get("RoleARN") or (stack.role_arn if stack else None)
+        if not role:
+            return self._caller()
+        try:
+            return assume(
+                role,
+                service="cloudformation",
+                session_name="AWSCloudFormation",
+                region=self.region,
+            )
+        except AccessDenied:
+            raise ValidationError(f"Role {role} is invalid or cannot be assumed") from None
 
     def _settings(self, stack: Stack) -> None:
         self._assume(stack)

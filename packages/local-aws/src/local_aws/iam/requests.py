@@ -231,7 +231,10 @@ def needed(call: Call) -> list[Request]:
     if call.prefix not in ("iam", "sts") and _level(call.prefix, action) not in ("List", "Read"):
         service = {**context, "iam:PassedToService": f"{call.prefix}.amazonaws.com"}
         requests += [Request("iam:PassRole", role, context=service) for role in _roles(call.params)]
-    requests += [Request(one, arn, context=context) for one, arn in _code_of_a_function(call)]
+    requests += [
+        Request(one, arn, context=context)
+        for one, arn in (*_code_of_a_function(call), *_files_of_a_table(call))
+    ]
     return requests
 
 
@@ -272,6 +275,20 @@ def _code_of_a_function(call: Call) -> Iterator[tuple[str, str]]:
         if told.get("S3Bucket") and told.get("S3Key"):
             action = "GetObjectVersion" if told.get("S3ObjectVersion") else "GetObject"
             yield f"s3:{action}", f"arn:{call.partition}:s3:::{told['S3Bucket']}/{told['S3Key']}"
+
+
+def _files_of_a_table(call: Call) -> Iterator[tuple[str, str]]:
+    """What DynamoDB reads and writes in S3 for its caller, who must be able to do the same."""
+    if call.prefix != "dynamodb":
+        return
+    bucket = f"arn:{call.partition}:s3:::"
+    if call.operation == "ImportTable":
+        source = call.params.get("S3BucketSource", {})
+        yield "s3:ListBucket", f"{bucket}{source.get('S3Bucket')}"
+        yield "s3:GetObject", f"{bucket}{source.get('S3Bucket')}/{source.get('S3KeyPrefix', '')}*"
+    if call.operation == "ExportTableToPointInTime":
+        prefix = call.params.get("S3Prefix", "")
+        yield "s3:PutObject", f"{bucket}{call.params.get('S3Bucket')}/{prefix}*"
 
 
 def to_list(call: Call) -> Request:

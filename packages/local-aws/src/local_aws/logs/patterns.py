@@ -11,6 +11,7 @@ from typing import Any, Final
 from lark import Lark, Transformer, v_args
 from lark.exceptions import UnexpectedInput, VisitError
 
+from local_aws import wildcards
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
 
@@ -114,13 +115,13 @@ class _Conditions(Transformer[Any, Match]):
             return lambda event: _is_number(found := _at(event, selector)) and order(found, number)
         if sign not in ("=", "!="):
             raise ValueError(f"{sign} compares numbers, not {text}")
-        wanted = re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
+        parts = text.split("*")
 
         def matches(event: Any) -> bool:
             found = _at(event, selector)
             if not isinstance(found, str):
                 return False
-            return (wanted.fullmatch(found) is not None) == (sign == "=")
+            return wildcards.matches(parts, found) == (sign == "=")
 
         return matches
 

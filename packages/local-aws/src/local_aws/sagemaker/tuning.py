@@ -134,15 +134,27 @@ class Space:
             for part, end in zip(self.parts, ends, strict=True)
         }
 
+    def combinations(self) -> int:
+        """The number of combinations.
+
+        Raises:
+            ValidationException: a range is not categorical.
+        """
+        return math.prod(len(part.values) for part in self._choices())
+
+    def _choices(self) -> "list[_Choice]":
+        choices = [part for part in self.parts if isinstance(part, _Choice)]
+        if len(choices) < len(self.parts):
+            raise ValidationException("The Grid strategy supports only CategoricalParameterRanges.")
+        return choices
+
     def grid(self) -> Iterator[dict[str, str]]:
         """Every combination.
 
         Raises:
             ValidationException: a range is not categorical.
         """
-        choices = [part for part in self.parts if isinstance(part, _Choice)]
-        if len(choices) < len(self.parts):
-            raise ValidationException("The Grid strategy supports only CategoricalParameterRanges.")
+        choices = self._choices()
         names = [part.name for part in choices]
         for values in itertools.product(*(part.values for part in choices)):
             yield dict(zip(names, values, strict=True))
@@ -230,9 +242,9 @@ class TuningJob:
         self._objective: dict[str, str] = self._config["HyperParameterTuningJobObjective"]
         self._sign = -1.0 if self._objective["Type"] == "Maximize" else 1.0
         self._rng = np.random.default_rng(self._config.get("RandomSeed"))
-        grid = list(self._space.grid()) if self._config["Strategy"] == "Grid" else None
-        self._grid = iter(grid) if grid is not None else None
-        self._limits = self._limited(len(grid) if grid is not None else None)
+        grid = self._config["Strategy"] == "Grid"
+        self._grid = self._space.grid() if grid else None
+        self._limits = self._limited(self._space.combinations() if grid else None)
         self._trials: list[_Trial] = []
         self._lock = threading.RLock()
         self._stop, self._abandoned = threading.Event(), False

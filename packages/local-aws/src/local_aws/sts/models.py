@@ -136,6 +136,15 @@ def find_session(access_key_id: str, account_id: str, region: str) -> Session | 
     return found
 
 
+def issued_to(access_key_id: str, account_id: str) -> clients.Credentials:
+    """The credentials of an access key that is no session's: an IAM user's, or the owner's."""
+    backend: Any = iam_backends[account_id]["aws"]
+    issued = backend.access_keys.get(access_key_id)
+    if issued is None:
+        return clients.OWNER
+    return clients.Credentials(access_key_id, issued.secret_access_key)
+
+
 def find_role(arn: str, region: str) -> Role:
     """The role of that ARN.
 

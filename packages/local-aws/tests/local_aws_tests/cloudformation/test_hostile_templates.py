@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from moto.core.exceptions import ServiceException
 
+from local_aws import clients
 from local_aws.cloudformation import blueprint, template
 from local_aws.cloudformation.intrinsics import Evaluator
 from local_aws.documents import DEPTH
@@ -64,7 +65,7 @@ def test_template_nested_too_deeply_is_refused(tally: Tally, body: str) -> None:
 def draw(pattern: str, value: str) -> None:
     body = TEMPLATE.format(pattern=pattern)
     parameters = [{"ParameterKey": "P", "ParameterValue": value}]
-    blueprint.draw(body, parameters, [], [], "us-east-1")
+    blueprint.draw(body, parameters, [], [], "us-east-1", clients.OWNER)
 
 
 def test_parameter_is_checked_against_its_pattern() -> None:

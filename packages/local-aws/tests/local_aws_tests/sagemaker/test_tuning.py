@@ -205,3 +205,10 @@ def test_bayesian_search_looks_where_losses_fall() -> None:
     losses = (tried[:, 0] - 0.55) ** 2
     candidates = np.linspace(0, 1, 101)[:, None]
     assert candidates[promising(tried, losses, candidates)][0] == pytest.approx(0.55, abs=0.1)
+
+
+def test_grid_is_counted_before_it_is_made() -> None:
+    ranges = [{"Name": f"p{n}", "Values": [str(v) for v in range(30)]} for n in range(30)]
+    space = Space({"CategoricalParameterRanges": ranges})
+    assert space.combinations() == 30**30
+    assert next(space.grid()) == {f"p{n}": "0" for n in range(30)}
