@@ -3,9 +3,8 @@
 import argparse
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
-from cost.assembly import synthesized
+from cost.assembly import add_arguments, synthesized
 from cost.estimate import of_assembly
 from cost.report import lines
 
@@ -13,15 +12,7 @@ from cost.report import lines
 def main(arguments: list[str] | None = None) -> int:
     """Print the report. Return 0 unless the settings or the assembly are invalid."""
     parser = argparse.ArgumentParser(prog="cost", description=__doc__)
-    parser.add_argument(
-        "-c",
-        dest="settings",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a setting, as in `cdk deploy`",
-    )
-    parser.add_argument("--app", type=Path, help="a cloud assembly, instead of synthesizing one")
+    add_arguments(parser)
     options = parser.parse_args(arguments)
     region = dict(one.partition("=")[::2] for one in options.settings).get("region")
     try:

@@ -3,12 +3,26 @@
 import json
 import subprocess
 import tempfile
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments that choose an assembly: `settings`, a list of NAME=VALUE, and `app`."""
+    parser.add_argument(
+        "-c",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting, as in `cdk deploy`",
+    )
+    parser.add_argument("--app", type=Path, help="a cloud assembly, instead of synthesizing one")
 
 
 @contextmanager

@@ -6,13 +6,15 @@ silently.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from cost.assembly import templates
 from cost.prices import HOURS, Price, read
+from cost.template import Template
 
 Resource = dict[str, Any]
 
@@ -112,6 +114,7 @@ class _Pricer:
         estimate: Estimate,
     ) -> None:
         self._stack, self._resources, self._prices = stack, resources, prices
+        self._template = Template(resources)
         self._estimate = estimate
 
     def price(self, name: str) -> None:
@@ -129,24 +132,15 @@ class _Pricer:
             self._unpriced(kind, name)
 
     def endpoint(self, name: str, properties: Resource) -> None:
-        config = next(self._referred(properties["EndpointConfigName"]), name)
-        for variant in self._resources[config].get("Properties", {}).get("ProductionVariants", []):
+        for variant in self._template.variants(name):
             if "ServerlessConfig" in variant:
                 self._by_use("serverless endpoints", "sagemaker/serverless")
             else:
-                count, most = variant["InitialInstanceCount"], self._most_machines(name)
+                count, most = variant["InitialInstanceCount"], self._template.most_instances(name)
                 machine = variant["InstanceType"]
                 scales = f", up to {most} under load" if most else ""
                 item = f"sagemaker/{machine}"
                 self._add(name, f"{count} × {machine}{scales}", float(count), item)
-
-    def _most_machines(self, endpoint: str) -> int | None:
-        for resource in self._resources.values():
-            if resource["Type"] == "AWS::ApplicationAutoScaling::ScalableTarget" and (
-                endpoint in self._referred(resource["Properties"])
-            ):
-                return int(resource["Properties"]["MaxCapacity"])
-        return None
 
     def notebook(self, name: str, properties: Resource) -> None:
         machine, volume = properties["InstanceType"], properties.get("VolumeSizeInGB", 5)
@@ -270,28 +264,11 @@ class _Pricer:
 
     def _is_v2(self, name: str) -> bool:
         """Whether the recipe of the nearest solution is billed as version 2."""
-        waiting, seen = [name], {name}
-        while waiting:
-            found = self._resources[waiting.pop(0)]
-            if found.get("Properties", {}).get("Kind") == "Solution":
-                return '-v2"' in json.dumps(found["Properties"]["Request"]["recipeArn"])
-            for other in self._referred(found.get("Properties")):
-                if other not in seen:
-                    seen.add(other)
-                    waiting.append(other)
+        for near in chain([name], self._template.reached(self._resources[name].get("Properties"))):
+            properties = self._resources[near].get("Properties", {})
+            if properties.get("Kind") == "Solution":
+                return '-v2"' in json.dumps(properties["Request"]["recipeArn"])
         return False
-
-    def _referred(self, value: Any) -> Iterator[str]:
-        """The logical ids of the resources that a value refers to."""
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                target = inner[0] if key == "Fn::GetAtt" else inner
-                if key in ("Ref", "Fn::GetAtt") and target in self._resources:
-                    yield target
-                yield from self._referred(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                yield from self._referred(inner)
 
 
 _PRICERS: Final[Mapping[str, Callable[[_Pricer, str, Resource], None]]] = {

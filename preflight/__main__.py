@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 
-from cost.assembly import synthesized
+from cost.assembly import add_arguments, synthesized
 from cost.estimate import of_assembly
 from cost.report import summary
 from preflight.account import Account, Refused
@@ -21,15 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         0 if nothing is missing, 1 if something is, 2 if the checks could not begin.
     """
     parser = argparse.ArgumentParser(prog="preflight", description=__doc__)
-    parser.add_argument(
-        "-c",
-        dest="settings",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a setting, as in `cdk deploy`",
-    )
-    parser.add_argument("--app", type=Path, help="a cloud assembly, instead of synthesizing one")
+    add_arguments(parser)
     options = parser.parse_args(arguments)
     settings = dict(one.partition("=")[::2] for one in options.settings)
     session = boto3.Session()

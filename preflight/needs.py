@@ -1,9 +1,11 @@
 """What the resources of CloudFormation templates need of an account's service quotas."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from cost.template import Template
 
 Use = Counter[str]
 """How much of each quota, by its name in Service Quotas."""
@@ -110,13 +112,13 @@ class _Stack:
     """One template's resources."""
 
     def __init__(self, resources: Mapping[str, Any], needs: Needs) -> None:
-        self._resources, self._needs = resources, needs
+        self._template, self._needs = Template(resources), needs
         self._update: Use = Counter()
 
     def read(self) -> None:
         training: Use = Counter()
         started = 0
-        for logical, resource in self._resources.items():
+        for logical, resource in self._template.resources.items():
             properties = resource.get("Properties", {})
             match resource["Type"]:
                 case "AWS::SageMaker::Endpoint":
@@ -136,17 +138,8 @@ class _Stack:
         self._needs.functions = max(self._needs.functions, _FUNCTIONS * started)
 
     def _endpoint(self, logical: str, properties: Mapping[str, Any]) -> None:
-        config = next(iter(self._referred(properties["EndpointConfigName"])))
-        variants = self._resources[config]["Properties"]["ProductionVariants"]
-        most = next(
-            (
-                int(other["Properties"]["MaxCapacity"])
-                for other in self._resources.values()
-                if other["Type"] == "AWS::ApplicationAutoScaling::ScalableTarget"
-                and logical in self._referred(other["Properties"])
-            ),
-            None,
-        )
+        variants = self._template.variants(logical)
+        most = self._template.most_instances(logical)
         name = _literal(properties.get("EndpointName"))
         self._needs.standing.append(Standing(name=name, use=of_variants(variants, most)))
         machines = [variant for variant in variants if "ServerlessConfig" not in variant]
@@ -155,35 +148,12 @@ class _Stack:
     def _group(self, logical: str, properties: Mapping[str, Any]) -> None:
         self._needs.groups.append(_literal(properties.get("Name")))
         use: Use = Counter()
-        for resource in self._resources.values():
+        for resource in self._template.resources.values():
             properties = resource.get("Properties", {})
             quota = _PER_GROUP.get((resource["Type"], properties.get("Kind", "")))
-            if quota and self._belongs(properties, logical):
+            if quota and logical in self._template.reached(properties):
                 use[quota] += 1
         self._needs.per_group |= use
-
-    def _belongs(self, properties: Mapping[str, Any], group: str) -> bool:
-        """Whether a resource refers to a dataset group, itself or by what it refers to."""
-        waiting, seen = list(self._referred(properties)), set[str]()
-        while waiting:
-            logical = waiting.pop()
-            if logical == group:
-                return True
-            if logical not in seen:
-                seen.add(logical)
-                waiting += self._referred(self._resources[logical].get("Properties"))
-        return False
-
-    def _referred(self, value: Any) -> Iterator[str]:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                target = inner[0] if key == "Fn::GetAtt" else inner
-                if key in ("Ref", "Fn::GetAtt") and target in self._resources:
-                    yield target
-                yield from self._referred(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                yield from self._referred(inner)
 
 
 # By type, and for a trained resource by kind
