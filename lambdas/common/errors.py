@@ -88,6 +88,11 @@ def is_transient(error: ClientError | BotoCoreError) -> bool:
     return isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError))
 
 
+def is_denied(error: ClientError | BotoCoreError) -> bool:
+    """Whether no policy allows the call."""
+    return code_of(error) in ("AccessDenied", "AccessDeniedException")
+
+
 def failure(error: ClientError | BotoCoreError, message: str) -> FunctionError:
     """What to raise for an error of AWS: a `BusyError` if it is transient."""
     return (BusyError if is_transient(error) else FunctionError)(message)

@@ -1,10 +1,10 @@
 """The function behind an HTTP API: `POST /events` and `DELETE /users/{id}`."""
 
-import base64
 from typing import Any, Final
 
+from common import http
 from common.openapi import content, operation, parameter, record
-from common.text import LONGEST_ID, decoded
+from common.text import LONGEST_ID
 
 from events.request import MOST, EventsError
 
@@ -58,13 +58,7 @@ def event_in(request: dict[str, Any]) -> Any:
     """
     if request["routeKey"].startswith("DELETE "):
         return {"forget": (request.get("pathParameters") or {}).get("id")}
-    body = request.get("body") or ""
-    try:
-        if request.get("isBase64Encoded"):
-            body = base64.b64decode(body)
-        content = decoded(body)
-    except ValueError as error:  # of base64 too
-        raise EventsError(f"Bad request: its body is not JSON: {error}.") from None
-    if isinstance(content, dict) and "forget" in content:
+    event = http.body(request, EventsError)
+    if isinstance(event, dict) and "forget" in event:
         raise EventsError("Bad request: users are forgotten by DELETE /users/{id}.")
-    return content
+    return event

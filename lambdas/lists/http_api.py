@@ -4,7 +4,6 @@ GET /users/{id}/recommendations, GET /items/{id}/similar, POST /users/{id}/ranki
 GET /openapi.json, which describes all of the API.
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Collection
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 from common import http
 from common.openapi import content, operation, parameter, record
-from common.text import LONGEST_ID, decoded, names
+from common.text import LONGEST_ID, names
 
 from lists.request import MOST, MOST_ITEMS, ListsError
 
@@ -198,13 +197,7 @@ def response(request: dict[str, Any], answer: dict[str, Any], model: str) -> dic
 
 
 def _body(request: dict[str, Any]) -> dict[str, Any]:
-    body = request.get("body") or ""
-    try:
-        if request.get("isBase64Encoded"):
-            body = base64.b64decode(body)
-        content = decoded(body)
-    except ValueError as error:  # of base64 too
-        raise ListsError(f"Bad request: its body is not JSON: {error}.") from None
+    content = http.body(request, ListsError)
     if not isinstance(content, dict) or "user" in content:
         raise ListsError(
             'Bad request: its body must be a JSON object such as {"items": ["50", "181"]}, without '

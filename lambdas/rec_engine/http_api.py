@@ -1,10 +1,9 @@
 """The function's HTTP API: `POST /rating` and `POST /recommendation`, with events as bodies."""
 
-import base64
 from typing import Any, Final
 
+from common import http
 from common.openapi import content, operation, record
-from common.text import decoded
 
 from rec_engine.logic import MAX_ID, MAX_INSTANCES, POPULARITY_ADJUSTED, RecommendationError
 
@@ -55,13 +54,7 @@ def event_in(request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         RecommendationError: the body is not a JSON object, or contains `type`.
     """
-    body = request.get("body") or ""
-    try:
-        if request.get("isBase64Encoded"):
-            body = base64.b64decode(body)
-        event = decoded(body)
-    except ValueError as error:  # also raised by base64
-        raise RecommendationError(f"Bad request: its body is not JSON: {error}.") from None
+    event = http.body(request, RecommendationError)
     if not isinstance(event, dict) or "type" in event:
         raise RecommendationError(
             'Bad request: its body must be a JSON object such as {"user": 789, "movies": [286]}, '

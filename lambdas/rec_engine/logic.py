@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from botocore.exceptions import BotoCoreError, ClientError
-from common.errors import FunctionError, code_of, is_throttled, text_of
+from common.errors import FunctionError, code_of, is_denied, is_throttled, text_of
 from common.text import decoded, listed, names, shown
 
 from rec_engine.ranking import clipped_logit, popularity_adjusted
@@ -324,7 +324,7 @@ def _explained(error: ClientError, endpoint: str) -> str:
         return f"Endpoint {endpoint} is still loading its model; try again in a moment. ({text})"
     if is_throttled(error):
         return f"Endpoint {endpoint} is too busy to answer now; try again in a moment. ({text})"
-    if code in ("AccessDeniedException", "AccessDenied"):
+    if is_denied(error):
         return f"This function's role may not invoke endpoint {endpoint}: {text}"
     if code in ("ValidationError", "ValidationException"):
         return (

@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from common.clients import client
 from common.custom_resource import COMPLETE, WAITING
-from common.errors import code_of, is_transient
+from common.errors import is_denied, is_transient
 
 from trained_resource.kinds import (
     KINDS,
@@ -80,7 +80,7 @@ def proceed(event: Event) -> dict[str, Any]:
         return _ensure(event)
     except (ClientError, BotoCoreError) as error:
         # CloudFormation changes this function's role just before the call
-        if is_transient(error) or (_is_denied(error) and _settles(event)):
+        if is_transient(error) or (is_denied(error) and _settles(event)):
             _log.warning("will be tried again: %s", error)
             return WAITING
         raise TrainedResourceError(str(error)) from None
@@ -221,10 +221,6 @@ _IN_USE = ("ResourceInUse", "ResourceInUseException", "ResourceAlreadyExistsExce
 def _settles(event: Event) -> bool:
     """Whether an IAM change made with the request may not have propagated yet."""
     return time.time() < float(event.get("Begun", 0)) + SETTLING
-
-
-def _is_denied(error: ClientError | BotoCoreError) -> bool:
-    return code_of(error) in ("AccessDenied", "AccessDeniedException")
 
 
 _USED_UP = re.compile(
