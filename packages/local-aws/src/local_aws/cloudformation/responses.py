@@ -448,7 +448,7 @@ class CloudFormationResponse(LocalResponse):
             tags or [],
             self.params.get("Capabilities", []),
             self.region,
-            self._acting(stack),
+            self._stack_credentials(stack),
             previous,
         )
 
@@ -466,7 +466,7 @@ class CloudFormationResponse(LocalResponse):
     def _check_role(self) -> None:
         role = self.params.get("RoleARN")
         if role and not trusts(role, "cloudformation", self.region):
-            raise ValidationError(f"Role {role} is invalid or cannot be assumed")
+            raise _not_assumable(role)
 
     def _refuse_express(self) -> None:
         if self.params.get("DeploymentConfig", {}).get("Mode", "STANDARD") != "STANDARD":
@@ -484,8 +484,8 @@ class CloudFormationResponse(LocalResponse):
         session = find_session(self.access_key, self.current_account, self.region)
         return session.credentials if session else issued_to(self.access_key, self.current_account)
 
-    def _acting(self, stack: Stack | None) -> clients.Credentials:
-        """The credentials with which a stack is made: its service role's, or else the caller's."""
+    def _stack_credentials(self, stack: Stack | None) -> clients.Credentials:
+        """The credentials for a stack's operations: its service role's, or else the caller's."""
         role = self.params.get("RoleARN") or (stack.role_arn if stack else None)
         if not role:
             return self._caller()
@@ -497,7 +497,7 @@ class CloudFormationResponse(LocalResponse):
                 region=self.region,
             )
         except AccessDenied:
-            raise ValidationError(f"Role {role} is invalid or cannot be assumed") from None
+            raise _not_assumable(role) from None
 
     def _settings(self, stack: Stack) -> None:
         self._assume(stack)
@@ -735,3 +735,7 @@ def _declarations(parsed: template.Template, *, summary: bool) -> dict[str, Any]
             f"The following resource(s) require capabilities: [{', '.join(sorted(types))}]"
         )
     return answer
+
+
+def _not_assumable(role: str) -> ValidationError:
+    return ValidationError(f"Role {role} is invalid or cannot be assumed")

@@ -43,30 +43,30 @@ class LocalIAMBackend(IAMBackend):
         propagation.created(role)
         return role
 
-    @propagation.changes
     def update_assume_role_policy(self, role_name: str, policy_document: str) -> None:
         """Change who may assume a role."""
-        super().update_assume_role_policy(role_name, policy_document)
+        with propagation.change(self, role_name):
+            super().update_assume_role_policy(role_name, policy_document)
 
-    @propagation.changes
     def put_role_policy(self, role_name: str, policy_name: str, policy_json: str) -> None:
         """Put an inline policy."""
-        super().put_role_policy(role_name, policy_name, policy_json)
+        with propagation.change(self, role_name):
+            super().put_role_policy(role_name, policy_name, policy_json)
 
-    @propagation.changes
     def delete_role_policy(self, role_name: str, policy_name: str) -> None:
         """Delete an inline policy."""
-        super().delete_role_policy(role_name, policy_name)
+        with propagation.change(self, role_name):
+            super().delete_role_policy(role_name, policy_name)
 
-    @propagation.changes
     def attach_role_policy(self, policy_arn: str, role_name: str) -> None:
         """Attach a managed policy."""
-        super().attach_role_policy(policy_arn, role_name)
+        with propagation.change(self, role_name):
+            super().attach_role_policy(policy_arn, role_name)
 
-    @propagation.changes
     def detach_role_policy(self, policy_arn: str, role_name: str) -> None:
         """Detach a managed policy."""
-        super().detach_role_policy(policy_arn, role_name)
+        with propagation.change(self, role_name):
+            super().detach_role_policy(policy_arn, role_name)
 
     def delete_access_key_by_name(self, name: str) -> None:
         """Delete a key, and record it, because it must not become the administrator's."""

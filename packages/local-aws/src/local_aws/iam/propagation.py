@@ -4,9 +4,9 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -58,25 +58,21 @@ def created(role: Role) -> None:
         _versions[role] = [_Version(time.monotonic(), {}, None)]
 
 
-def changes(change: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap an operation so that its role's previous permissions apply during the delay.
+@contextmanager
+def change(backend: Any, role_name: str) -> Iterator[None]:
+    """Let what a role allowed before a change hold for the delay.
 
     Args:
-        change: the operation, which takes the role's name as `role_name`.
+        backend: moto's IAM, in which the role is.
+        role_name: the role's name.
     """
-
-    @wraps(change)
-    def noted(backend: Any, *arguments: Any, **named: Any) -> Any:
-        if not _delay:
-            return change(backend, *arguments, **named)
-        bound = dict(zip(change.__code__.co_varnames[1:], arguments, strict=False)) | named
-        role = backend.get_role(bound["role_name"])
-        before = _Version(time.monotonic(), _current(role), role.assume_role_policy_document)
-        answer = change(backend, *arguments, **named)
-        _versions.setdefault(role, []).append(before)
-        return answer
-
-    return noted
+    if not _delay:
+        yield
+        return
+    role = backend.get_role(role_name)
+    before = _Version(time.monotonic(), _current(role), role.assume_role_policy_document)
+    yield
+    _versions.setdefault(role, []).append(before)
 
 
 def policies(role: Role) -> Mapping[str, str]:
