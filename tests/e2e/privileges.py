@@ -51,7 +51,9 @@ _UNSEEN: Final = {
 
 # Whether a deletion meets a running training depends on how fast the machine is.
 _BY_CHANCE: Final = {
-    ("*-TrainerIsCompleteRole*", "*:Stop*"): "a deletion during the training",
+    ("*-TrainerIsCompleteRole*", "personalize:StopSolutionVersionCreation"): (
+        "a deletion during the training"
+    ),
 }
 
 
