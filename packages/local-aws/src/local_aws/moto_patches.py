@@ -47,7 +47,7 @@ from local_aws.awslambda.models import LocalLambdaBackend
 from local_aws.cloudformation.models import cloudformation_backends
 from local_aws.cloudwatch.models import CloudWatchBackend
 from local_aws.eventbridge.models import EventsBackend
-from local_aws.eventbridge.patterns import of_wildcards
+from local_aws.eventbridge.patterns import matches_wildcards
 from local_aws.eventbridge.rules import Rule
 from local_aws.iam import authorization, reading
 from local_aws.iam import errors as iam_errors
@@ -189,7 +189,7 @@ def _patch_event_rules() -> None:
 
 def _patch_event_wildcards() -> None:
     """moto matches wildcards of patterns by a regular expression that may never end."""
-    EventPattern._wildcard_match = staticmethod(of_wildcards)  # type: ignore[method-assign]
+    EventPattern._wildcard_match = staticmethod(matches_wildcards)  # type: ignore[method-assign]
 
 
 def _patch_log_filter_patterns() -> None:

@@ -1,7 +1,6 @@
-"""Wildcards: those of logs, of events, and of routes end in linear time."""
+"""Wildcards of log and event patterns, and variables of routes, without backtracking."""
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from local_aws import wildcards
 from local_aws.apigatewayv2.gateway import _variables
-from local_aws.eventbridge.patterns import of_wildcards
+from local_aws.eventbridge.patterns import matches_wildcards
 from local_aws.logs.patterns import _compiled
 
 LONG = "a" * 60
@@ -36,17 +35,15 @@ def test_wildcards_match_as_a_regular_expression_does(pattern: str, text: str) -
     ],
 )
 def test_event_pattern_has_wildcards_and_escapes(pattern: str, text: str, matches: bool) -> None:
-    assert of_wildcards(text, pattern) is matches
-    assert of_wildcards(1, "*") is False
+    assert matches_wildcards(text, pattern) is matches
+    assert matches_wildcards(1, "*") is False
 
 
 def test_patterns_that_would_backtrack_end() -> None:
-    began = time.monotonic()
-    assert not of_wildcards(LONG, MANY)
+    assert not matches_wildcards(LONG, MANY)
     assert not _compiled(f'{{ $.a = "{MANY}" }}')(f'{{"a": "{LONG}"}}')
     variables = "/" + "x".join(f"{{{name}+}}" for name in "abcdefgh") + "y"
     assert _variables(variables, "/" + "x" * 60) is None
-    assert time.monotonic() - began < 30  # it would take years
 
 
 @pytest.mark.parametrize(

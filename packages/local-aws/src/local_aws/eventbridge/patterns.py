@@ -9,7 +9,7 @@ from typing import Any
 from local_aws import wildcards
 
 
-def of_wildcards(item: Any, pattern: str) -> bool:
+def matches_wildcards(item: Any, pattern: str) -> bool:
     """Whether a value of an event is a text that matches, where `*` stands for any characters.
 
     Args:

@@ -7,16 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_aws_tests.personalize.conftest import avro
+from local_aws_tests.personalize.conftest import INTERACTIONS, avro
 
 RECIPE = "arn:aws:personalize:::recipe/aws-ecomm-"
-INTERACTIONS = avro(
-    "Interactions",
-    ("USER_ID", "string"),
-    ("ITEM_ID", "string"),
-    ("EVENT_TYPE", "string"),
-    ("TIMESTAMP", "long"),
-)
 ITEMS = avro(
     "Items",
     ("ITEM_ID", "string"),
