@@ -1,4 +1,4 @@
-"""The checks of a preflight: each tells what it found, and how to mend what is missing."""
+"""The checks of a preflight: each reports what it found, and how to fix what is missing."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ class Finding:
     Attributes:
         verdict: `MISSING` is what the deployment would fail for.
         text: what was found.
-        command: what mends it; "" where no command does.
+        command: the command that fixes it; "" if there is none.
     """
 
     verdict: Verdict
@@ -243,7 +243,7 @@ class Preflight:
             quota = self._quota(PERSONALIZE, name)
             needed = f"{count} needed" + (f", {used} used by others" if used else "")
             if quota is None:  # Service Quotas has only those that can be raised
-                yield Finding(Verdict.NOTE, f"{name}: {needed}; Service Quotas does not tell it")
+                yield Finding(Verdict.NOTE, f"{name}: {needed}; Service Quotas does not list it")
             elif count + used > quota.value:
                 yield self._missing(PERSONALIZE, name, quota, needed, count + used)
             else:

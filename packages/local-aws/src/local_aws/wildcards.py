@@ -1,14 +1,14 @@
-"""The wildcard `*`, matched in linear time, where a regular expression might never end."""
+"""Matching of the wildcard `*` without backtracking."""
 
 from collections.abc import Sequence
 
 
 def matches(parts: Sequence[str], text: str) -> bool:
-    """Whether a text consists of these parts in this order, with anything between them.
+    """Whether a text matches a pattern as a whole.
 
     Args:
-        parts: of a pattern, split at its wildcards.
-        text: is matched as a whole.
+        parts: the pattern, split at its wildcards.
+        text: the text.
     """
     first, *others = parts
     if not others:

@@ -10,11 +10,11 @@ from local_aws import wildcards
 
 
 def matches_wildcards(item: Any, pattern: str) -> bool:
-    """Whether a value of an event is a text that matches, where `*` stands for any characters.
+    """Whether an event's value is a string that matches a pattern with the wildcard `*`.
 
     Args:
         item: the value.
-        pattern: in which a backslash takes the meaning from `*` and from a backslash.
+        pattern: the pattern; a backslash escapes `*` and itself.
     """
     parts = [""]
     for escaped, plain in re.findall(r"\\([*\\])|(.)", pattern, re.DOTALL):

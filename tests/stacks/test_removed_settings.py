@@ -1,4 +1,4 @@
-"""The functions of trained resources may delete what the settings no longer name."""
+"""The functions of trained resources may delete the resources of removed settings."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,6 @@
-"""What a changed setting takes out of a stack is gone; a failed addition leaves nothing.
+"""Resources of removed settings are deleted, and a failed addition leaves nothing behind.
 
-All of it while changes in IAM take as long as they may on AWS.
+Changes in IAM take effect after a delay, as on AWS.
 """
 
 import boto3
@@ -75,5 +75,5 @@ def test_resources_of_removed_settings_are_deleted(
     assert _skipped_deletions() == []
 
     workbench.cdk("destroy", *STACKS, "--force", "-c", "personalize.groups=custom")
-    tally("leftovers found", "after settings were taken back", len(inventory() - before))
+    tally("leftovers found", "after settings were removed", len(inventory() - before))
     assert inventory() == before
