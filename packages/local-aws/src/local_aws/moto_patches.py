@@ -24,7 +24,9 @@ from moto.apigatewayv2.models import apigatewayv2_backends
 from moto.awslambda.models import lambda_backends
 from moto.backend_index import backend_url_patterns
 from moto.core import errors
+from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import BaseResponse
 from moto.events.models import EventPattern, events_backends
 from moto.iam.access_control import PermissionResult
@@ -42,6 +44,7 @@ from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
 from wrapt import when_imported
 
+from local_aws.api import AwsError
 from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
 from local_aws.awslambda.models import LocalLambdaBackend
 from local_aws.cloudformation.models import cloudformation_backends
@@ -90,6 +93,31 @@ def install() -> None:
         backends.backend = local
     for patch in PATCHES:
         patch()
+
+
+def _patch_accounts() -> None:
+    """moto creates another account as soon as an ARN names it, with over a thousand managed
+    policies, and looks there for what an account here may not see."""
+    BackendDict._create_account_specific_backend = _of_this_account(  # type: ignore[method-assign]
+        BackendDict._create_account_specific_backend
+    )
+
+
+def _of_this_account(create: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+    if hasattr(create, "__wrapped__"):
+        return create
+
+    @wraps(create)
+    def of_this_account(backends: Any, account_id: str) -> None:
+        if account_id != DEFAULT_ACCOUNT_ID:
+            raise AwsError(
+                "AccessDeniedException",
+                f"Nothing of account {account_id} is accessible: this AWS has the account "
+                f"{DEFAULT_ACCOUNT_ID} only",
+            )
+        create(backends, account_id)
+
+    return of_this_account
 
 
 def _patch_application_autoscaling() -> None:
@@ -295,6 +323,7 @@ class _AnyCharacter(RegexConverter):
 
 
 PATCHES: Final[tuple[Callable[[], None], ...]] = (
+    _patch_accounts,
     _patch_application_autoscaling,
     _patch_api_gateway_paths,
     _patch_cloudformation,

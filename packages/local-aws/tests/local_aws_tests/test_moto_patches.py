@@ -21,6 +21,13 @@ print(*(name for name in sys.argv[1:] if name in sys.modules))
 # For each patch, code that sets `told`: false with moto as it is, true with moto as patched.
 # For a lazy patch, it imports the module that the patch waits for.
 EFFECTS = {
+    "_patch_accounts": """
+from moto.iam.models import iam_backends
+try:
+    iam_backends["999999999999"]
+except Exception as error:
+    told = error.code == "AccessDeniedException"
+""",
     "_patch_application_autoscaling": """
 import moto.applicationautoscaling.models as m
 told = m.applicationautoscaling_backends.backend.__module__.startswith("local_aws.")

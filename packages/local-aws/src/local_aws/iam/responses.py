@@ -3,8 +3,10 @@
 from typing import Final
 
 from moto.core.responses import ActionResult
+from moto.core.utils import get_service_model
 from moto.iam.responses import IamResponse
 
+from local_aws import validation
 from local_aws.api import AwsError, CheckedResponse, NotImplementedByLocalAws
 from local_aws.iam import access, grammar
 from local_aws.iam.policies import Decision, Request
@@ -22,22 +24,37 @@ class LocalIamResponse(CheckedResponse, IamResponse):
                 grammar.check(document, kind)
 
     def simulate_principal_policy(self) -> ActionResult:
-        """What a role's or a user's policies say of actions.
+        """What a role's or a user's policies say of actions, a page at a time.
 
         Raises:
-            AwsError: there is no such role or user.
-            NotImplementedByLocalAws: policies of the request, or keys of a context, take part.
+            AwsError: the request is invalid, or there is no such role or user.
+            NotImplementedByLocalAws: a group, resources of other accounts, policies of the
+                request, or keys of a context take part.
         """
+        asked = {name: self._get_param(name) for name in _SIMULATED}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        model = get_service_model("iam").operation_model("SimulatePrincipalPolicy")
+        if broken := validation.violations(asked, model.input_shape):
+            raise AwsError("ValidationError", validation.message(broken))
         if given := [name for name in _NOT_SIMULATED if self._get_param(name)]:
             raise NotImplementedByLocalAws(f"iam:SimulatePrincipalPolicy with {', '.join(given)}")
-        principal = self._get_param("PolicySourceArn")
-        asked = [
-            Request(action, resource)
-            for action in self._get_param("ActionNames")
-            for resource in self._get_param("ResourceArns") or ["*"]
+        principal, actions = asked["PolicySourceArn"], asked["ActionNames"]
+        resources = asked.get("ResourceArns") or ["*"]
+        if others := [arn for arn in resources if _owner(arn) not in ("", self.current_account)]:
+            raise NotImplementedByLocalAws(
+                f"iam:SimulatePrincipalPolicy with a resource of another account, {others[0]}"
+            )
+        if ":group/" in principal:
+            raise NotImplementedByLocalAws("iam:SimulatePrincipalPolicy of a group")
+        count = len(actions) * len(resources)
+        start = _position(asked.get("Marker", "0"), count)
+        end = min(count, start + asked.get("MaxItems", _PAGE))
+        page = [
+            Request(actions[at // len(resources)], resources[at % len(resources)])
+            for at in range(start, end)
         ]
         try:
-            decisions = access.simulated(principal, asked, self.region)
+            decisions = access.simulated(principal, page, self.region)
         except (IndexError, LookupError):
             raise AwsError("NoSuchEntity", f"The entity {principal} cannot be found.") from None
         results = [
@@ -48,16 +65,36 @@ class LocalIamResponse(CheckedResponse, IamResponse):
                 "MatchedStatements": [],
                 "MissingContextValues": [],
             }
-            for request, decision in zip(asked, decisions, strict=True)
+            for request, decision in zip(page, decisions, strict=True)
         ]
-        return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+        more = {"Marker": str(end)} if end < count else {}
+        return ActionResult({"EvaluationResults": results, "IsTruncated": bool(more), **more})
 
 
+def _owner(arn: str) -> str:
+    """The account that an ARN names, if any."""
+    owner = arn.split(":", 5)[4] if arn.count(":") > 4 else ""
+    return owner if owner.isdigit() else ""
+
+
+def _position(marker: str, count: int) -> int:
+    """The number of results before a page.
+
+    Raises:
+        AwsError: an earlier page has not given this marker.
+    """
+    if not (marker.isascii() and marker.isdigit() and int(marker[:20]) <= count):
+        raise AwsError("InvalidInput", f"Invalid Marker: {marker}")
+    return int(marker)
+
+
+_PAGE: Final = 100  # results, unless MaxItems says so
 _DECISIONS: Final = {
     Decision.ALLOW: "allowed",
     Decision.DENY: "explicitDeny",
     Decision.NEUTRAL: "implicitDeny",
 }
+_SIMULATED: Final = ("PolicySourceArn", "ActionNames", "ResourceArns", "MaxItems", "Marker")
 _NOT_SIMULATED: Final = (
     *("CallerArn", "ContextEntries", "PermissionsBoundaryPolicyInputList", "PolicyInputList"),
     *("ResourceHandlingOption", "ResourceOwner", "ResourcePolicy"),
