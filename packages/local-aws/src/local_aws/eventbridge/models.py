@@ -13,21 +13,25 @@ from typing import Any, Final
 
 from moto.awslambda.models import lambda_backends
 from moto.core.exceptions import ServiceException
+from moto.events.models import EventBus, Rule
 from moto.events.models import EventsBackend as MotoBackend
-from moto.events.models import Rule
 from moto.utilities.arns import parse_arn
 
-from local_aws.api import NotImplementedByLocalAws
-from local_aws.eventbridge.rules import check, check_pattern
+from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.eventbridge.rules import check, check_pattern, sending
 
 _log = logging.getLogger("local_aws.events")
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
 _RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _TICK: Final = 1.0
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+_MOST_BUSES, _MOST_RULES, _MOST_TARGETS = 100, 300, 5
+_ENTRIES_BYTES: Final = 1 << 20  # of one PutEvents
+_TIME_BYTES: Final = 14
 
 
 class EventsBackend(MotoBackend):
-    """moto's backend, with functions called on schedules, `rate(…)` only."""
+    """moto's backend, with AWS's quotas and functions called on schedules, `rate(…)` only."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -40,6 +44,9 @@ class EventsBackend(MotoBackend):
         if schedule and not _RATE.fullmatch(schedule):
             raise NotImplementedByLocalAws(f"schedules other than rate(…): {schedule}")
         check_pattern(settings.get("event_pattern"))
+        bus = self.event_buses.get(self._normalize_event_bus_arn(settings.get("event_bus_arn")))
+        if bus and name not in bus.rules and len(bus.rules) >= _MOST_RULES:
+            raise _exceeded(f"an event bus has up to {_MOST_RULES} rules")
         rule = super().put_rule(name, *arguments, **settings)
         self._due.pop(rule.arn, None)
         if schedule:
@@ -59,7 +66,25 @@ class EventsBackend(MotoBackend):
                 raise NotImplementedByLocalAws("a rule with both a schedule and a pattern")
             elif parse_arn(target["Arn"]).service != "lambda":
                 raise NotImplementedByLocalAws(f"a rule that calls {target['Arn']} by a schedule")
+        if len({one["Id"] for one in (*rule.targets, *targets)}) > _MOST_TARGETS:
+            raise _exceeded(f"a rule has up to {_MOST_TARGETS} targets")
         super().put_targets(name, event_bus_arn, targets)
+
+    def create_event_bus(self, *arguments: Any, **settings: Any) -> EventBus:
+        """Create an event bus."""
+        if len(self.event_buses) >= _MOST_BUSES:
+            raise _exceeded(f"there are up to {_MOST_BUSES} event buses")
+        return super().create_event_bus(*arguments, **settings)
+
+    def put_events(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Send events to the targets of the rules that match them."""
+        if sum(map(_size, events)) >= _ENTRIES_BYTES:
+            raise AwsError(
+                "ValidationException",
+                "Total size of the entries in the request is over the limit.",
+            )
+        with sending():
+            return super().put_events(events)
 
     def tick(self) -> None:
         """Call the targets that are due."""
@@ -70,6 +95,20 @@ class EventsBackend(MotoBackend):
                     self._due[rule.arn] = due + _seconds(rule.scheduled_expression or "")
                     if rule.state == "ENABLED":
                         _fire(rule)
+
+
+def _size(entry: dict[str, Any]) -> int:
+    """The bytes of an entry, as EventBridge counts them."""
+    texts = (entry.get("Source"), entry.get("DetailType"), entry.get("Detail"))
+    counted = sum(len(text.encode()) for text in (*texts, *entry.get("Resources", ())) if text)
+    return counted + _TIME_BYTES * ("Time" in entry)
+
+
+def _exceeded(quota: str) -> AwsError:
+    return AwsError(
+        "LimitExceededException",
+        f"The requested resource exceeds the maximum number allowed: {quota}.",
+    )
 
 
 def _seconds(expression: str) -> int:

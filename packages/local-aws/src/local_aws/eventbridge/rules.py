@@ -1,15 +1,19 @@
-"""Rules by a pattern: what they send to functions, queues and topics."""
+"""Rules by a pattern: what they send to functions, queues, topics and event buses."""
 
 import copy
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from moto.awslambda.models import lambda_backends
-from moto.core.exceptions import ServiceException
+from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.events.models import Rule as MotoRule
+from moto.events.models import events_backends
 from moto.events.utils import EventTemplateParser
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
@@ -18,10 +22,41 @@ from moto.utilities.arns import parse_arn
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.documents import read_json
 
+_IGNORED: Final = ("InputPath", "RetryPolicy", "DeadLetterConfig")  # settings of a target
 _INGESTED: Final = "ingestion-time"  # which an input transformer alone gets to see
+_MOST_SENT: Final = 18_750  # by one request; AWS's highest quota of invocations in a second
 _log = logging.getLogger("local_aws.events")
 
 Event = dict[str, Any]
+
+
+@dataclass
+class _Request:
+    """One call of PutEvents.
+
+    Attributes:
+        sent: how often its events were sent to a target.
+        passed_on: whether a rule has sent the current event to another bus.
+    """
+
+    sent: int = 0
+    passed_on: bool = False
+
+
+_request: ContextVar[_Request] = ContextVar("request")
+
+
+@contextmanager
+def sending() -> Iterator[None]:
+    """The time in which the events of one request are sent, also to rules of other buses."""
+    if _request.get(None) is not None:
+        yield
+        return
+    token = _request.set(_Request())
+    try:
+        yield
+    finally:
+        _request.reset(token)
 
 
 class Rule(MotoRule):
@@ -29,22 +64,71 @@ class Rule(MotoRule):
 
     def send_to_targets(self, original_event: Any, transform_input: bool = True) -> None:
         """Send an event to the targets, if it matches; one that is gone gets none."""
-        if self.state != "ENABLED" or not self.event_pattern.matches_event(original_event):
-            return
+        if self.state == "ENABLED" and self.event_pattern.matches_event(original_event):
+            with sending():  # a replay sends events without a request
+                self._send(original_event, transform_input)
+
+    def _send(self, original_event: Any, transform_input: bool) -> None:
         rest = copy.copy(self)
         rest.targets = []
         for target in self.targets:
-            arn = parse_arn(target["Arn"])
-            send = SENDERS.get(arn.service)
-            if send is None:
-                rest.targets.append(target)
-                continue
+            _count()
+            send = SENDERS.get(parse_arn(target["Arn"]).service)
             try:
-                send(target, _text(target, _told(original_event)).encode())
-            except ServiceException as error:
+                if send:
+                    send(target, _text(target, _told(original_event)).encode())
+                elif ":event-bus/" in target["Arn"]:
+                    self._pass_on(target["Arn"], _told(original_event))
+                else:
+                    rest.targets.append(target)
+            except _TooManySent:
+                raise
+            except (JsonRESTError, ServiceException) as error:
                 _log.warning("%s: %s", self.name, error)
         if rest.targets:
             MotoRule.send_to_targets(rest, original_event, transform_input)
+
+    def _pass_on(self, bus: str, event: Event) -> None:
+        """Send an event to another bus, unless it came from one.
+
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-bus-to-bus.html
+        """
+        request = _request.get()
+        if request.passed_on:
+            _log.warning(
+                "%s: %s does not get an event that was sent on by a rule: EventBridge sends none "
+                "to a third event bus",
+                *(self.name, bus),
+            )
+            return
+        place = parse_arn(bus)
+        entry = {
+            "Source": event["source"],
+            "DetailType": event["detail-type"],
+            "Detail": json.dumps(event["detail"]),
+            "EventBusName": place.resource_id,
+            "Resources": event["resources"],
+            "Time": event["time"],
+        }
+        request.passed_on = True
+        try:
+            events_backends[place.account][place.region].put_events([entry])
+        finally:
+            request.passed_on = False
+
+
+class _TooManySent(NotImplementedByLocalAws):
+    """The rules multiply an event too often."""
+
+
+def _count() -> None:
+    request = _request.get()
+    request.sent += 1
+    if request.sent > _MOST_SENT:
+        raise _TooManySent(
+            f"more than {_MOST_SENT:,} deliveries to targets by one call of PutEvents; send fewer "
+            "events, or let fewer rules match them"
+        )
 
 
 def check_pattern(text: str | None) -> None:
@@ -74,10 +158,12 @@ def check(target: dict[str, Any]) -> None:
             f"a rule that sends to {target['Arn']}: functions, SQS queues, SNS topics, log groups "
             "and event buses can be targets"
         )
-    if service in SENDERS:
-        for setting in ("InputPath", "RetryPolicy", "DeadLetterConfig"):
-            if setting in target:
-                raise NotImplementedByLocalAws(f"{setting} of the rule's target {target['Arn']}")
+    ignored = _IGNORED if service in SENDERS else ()
+    if service == "events":
+        ignored = (*_IGNORED, "Input", "InputTransformer")
+    for setting in ignored:
+        if setting in target:
+            raise NotImplementedByLocalAws(f"{setting} of the rule's target {target['Arn']}")
 
 
 def _told(event: Any) -> Event:
