@@ -8,8 +8,8 @@ import io
 import json
 import re
 import struct
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Final
 
 from local_aws.documents import read_json
 from local_aws.sagemaker.errors import Failed, ValidationException
@@ -24,28 +24,68 @@ _STEP: Final = re.compile(
 _Select = Callable[[Any], Any]
 
 
-def lines(content: bytes) -> list[bytes]:
-    """The non-empty lines of an object."""
-    return [line for line in content.splitlines(keepends=True) if line.strip()]
+class TooLong(Exception):
+    """A record is longer than a request may be."""
 
 
-def frames(content: bytes) -> list[bytes]:
-    """The records of an object in RecordIO, each with its frame.
+def lines(file: BinaryIO, longest: int) -> Iterator[bytes]:
+    """The non-empty lines of an object, read one by one.
+
+    Args:
+        file: the object.
+        longest: the most bytes of a line.
+
+    Raises:
+        TooLong: a line is longer.
+    """
+    while line := file.readline(longest + 1):
+        for part in line.splitlines(keepends=True):
+            if len(part) > longest:
+                raise TooLong
+            if part.strip():
+                yield part
+
+
+def frames(file: BinaryIO, longest: int) -> Iterator[bytes]:
+    """The records of an object in RecordIO, each with its frame, read one by one.
+
+    Args:
+        file: the object.
+        longest: the most bytes of a frame.
 
     Raises:
         Failed: it is not RecordIO.
+        TooLong: a frame is longer.
     """
-    found, at = [], 0
-    while at < len(content):
-        if len(content) < at + 8:
+    at = 0
+    while head := file.read(8):
+        if len(head) < 8:
             raise Failed("ClientError: the object is not in RecordIO: it ends within a record")
-        magic, length = struct.unpack_from("<II", content, at)
-        end = at + 8 + (length + 3) // 4 * 4
-        if magic != _MAGIC or end > len(content):
+        magic, length = struct.unpack("<II", head)
+        size = (length + 3) // 4 * 4
+        if magic == _MAGIC and len(head) + size > longest:
+            raise TooLong
+        content = file.read(size) if magic == _MAGIC else b""
+        if magic != _MAGIC or len(content) < size:
             raise Failed(f"ClientError: the object is not in RecordIO (at byte {at})")
-        found.append(content[at:end])
-        at = end
-    return found
+        yield head + content
+        at += len(head) + size
+
+
+def whole(file: BinaryIO, longest: int) -> Iterator[bytes]:
+    """An object as one record.
+
+    Args:
+        file: the object.
+        longest: the most bytes that it may have.
+
+    Raises:
+        TooLong: it has more.
+    """
+    content = file.read(longest + 1)
+    if len(content) > longest:
+        raise TooLong
+    yield content
 
 
 class Path:

@@ -75,7 +75,13 @@ def objects(s3: Any, prefix: Location) -> Iterator[tuple[Location, str]]:
 
 
 KINDS = ("S3Prefix", "ManifestFile")
-_LONGEST_MANIFEST = 64 << 20  # bytes
+_LONGEST_MANIFEST = 16 << 20  # bytes
+_MOST_NAMES = 100_000  # of a manifest
+_LONGEST_URI = 1024  # characters; S3Uri's, by the service's model
+_TEXT = rb'("(?:[^"\\]|\\.)*+")\s*'
+_FIRST = re.compile(rb'\s*\[\s*\{\s*"prefix"\s*:\s*' + _TEXT + rb"\}\s*", re.DOTALL)
+_NEXT = re.compile(rb",\s*" + _TEXT, re.DOTALL)
+_LAST = re.compile(rb"\]\s*")
 
 
 def listed(s3: Any, source: Location, kind: str) -> Iterator[tuple[Location, str]]:
@@ -95,19 +101,47 @@ def listed(s3: Any, source: Location, kind: str) -> Iterator[tuple[Location, str
     if kind == "S3Prefix":
         yield from objects(s3, source)
         return
-    body = s3.get_object(Bucket=source.bucket, Key=source.key)["Body"].read(_LONGEST_MANIFEST)
-    manifest = read_json(body)
-    prefix = (
-        manifest[0].get("prefix")
-        if isinstance(manifest, list) and manifest and isinstance(manifest[0], dict)
-        else None
-    )
-    if not isinstance(prefix, str) or not all(isinstance(name, str) for name in manifest[1:]):
+    body = s3.get_object(Bucket=source.bucket, Key=source.key)["Body"].read(_LONGEST_MANIFEST + 1)
+    if len(body) > _LONGEST_MANIFEST:
+        raise ValueError(
+            f"the manifest {source} is larger than {_LONGEST_MANIFEST} bytes, the most that the "
+            "local AWS reads"
+        )
+    prefix, *names = _names(body, source)
+    longest = len(prefix) + max(map(len, names), default=0)
+    if longest > _LONGEST_URI:
+        raise ValueError(
+            f"the manifest {source} names an S3 URI of {longest} characters; {_LONGEST_URI} are "
+            "allowed"
+        )
+    if not _URI.fullmatch(prefix):
+        raise ValueError(f"the prefix of the manifest {source} must be s3://bucket/folder/")
+    for name in names:
+        yield Location.of(prefix + name), name
+
+
+def _names(manifest: bytes, source: Location) -> list[str]:
+    """The prefix of a manifest and its names, and nothing else that JSON could be.
+
+    Raises:
+        ValueError: the manifest is invalid.
+    """
+    found = []
+    match = _FIRST.match(manifest)
+    while match:
+        found.append(read_json(match[1]))
+        if len(found) > _MOST_NAMES + 1:
+            raise ValueError(
+                f"the manifest {source} has more than {_MOST_NAMES} names, the most that the "
+                "local AWS reads"
+            )
+        at = match.end()
+        match = _NEXT.match(manifest, at)
+    if not found or not _LAST.fullmatch(manifest, at):
         raise ValueError(
             f'the manifest {source} must be [{{"prefix": "s3://bucket/folder/"}}, "name", …]'
         )
-    for name in manifest[1:]:
-        yield Location.of(prefix + name), name
+    return found
 
 
 def exists(s3: Any, location: Location) -> bool:

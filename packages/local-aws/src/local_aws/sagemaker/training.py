@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -84,9 +84,8 @@ class TrainingJob:
         ]
         self._role = Role(params["RoleArn"], arn, region)
         self._region = region
-        self._channels = [
-            (channel, self._objects_of(channel)) for channel in params.get("InputDataConfig", [])
-        ]
+        for channel in params.get("InputDataConfig", []):
+            self._check_objects(channel)
         self._output = Location.of(params["OutputDataConfig"]["S3OutputPath"])
         self._lock = threading.RLock()
         self._stop = threading.Event()
@@ -201,26 +200,29 @@ class TrainingJob:
             **self._request.get("StoppingCondition", {}),
         }
 
-    def _objects_of(self, channel: dict[str, Any]) -> list[tuple[Location, str]]:
+    def _objects_of(self, channel: dict[str, Any]) -> Iterator[tuple[Location, str]]:
         source = channel["DataSource"]["S3DataSource"]
-        uri = source["S3Uri"]
+        prefix = Location.of(source["S3Uri"])
+        return storage.listed(self._role.client("s3"), prefix, source["S3DataType"])
+
+    def _check_objects(self, channel: dict[str, Any]) -> None:
+        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
         prefix = Location.of(uri)
         try:
-            found = list(storage.listed(self._role.client("s3"), prefix, source["S3DataType"]))
+            found = next(self._objects_of(channel), None)
             cause = ""
         except ValueError as error:
             raise ValidationException(f"Invalid InputDataConfig: {error}.") from None
         except ClientError as error:
-            found = []
+            found = None
             cause = f" Error message from S3: {error.response['Error'].get('Message')}"
-        if not found:
+        if found is None:
             raise ValidationException(
                 f'No S3 objects found under S3 URL "{uri}" given in input data source. Please '
                 f"ensure that the bucket exists in the selected region ({self._region}), that "
                 f'objects exist under that S3 prefix, and that the role "{self._role.arn}" has '
                 f'"s3:ListBucket" permissions on bucket "{prefix.bucket}".{cause}'
             )
-        return found
 
     def _enter(self, status: str, message: str) -> None:
         with self._lock:
@@ -274,21 +276,22 @@ class TrainingJob:
     def _stage(self) -> None:
         s3 = self._role.client("s3")
         channels = {}
-        for channel, found in self._channels:
+        for channel in self._request.get("InputDataConfig", []):
             name = channel["ChannelName"]
             folder = self._root / "input" / "data" / name
             folder.mkdir(parents=True)
             source = channel["DataSource"]["S3DataSource"]
-            for location, path in found:
-                try:
-                    storage.download(s3, location, folder, path)
-                except ClientError as error:
-                    code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
-                    raise Failed(
-                        f"ClientError: Data download failed:{code}: {text} ({location})"
-                    ) from None
-                except (OSError, ValueError) as error:
-                    raise Failed(f"ClientError: Data download failed:{error}") from None
+            place = source["S3Uri"]
+            try:
+                for place, path in self._objects_of(channel):
+                    storage.download(s3, place, folder, path)
+            except ClientError as error:
+                code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
+                raise Failed(
+                    f"ClientError: Data download failed:{code}: {text} ({place})"
+                ) from None
+            except (OSError, ValueError) as error:
+                raise Failed(f"ClientError: Data download failed:{error}") from None
             channels[name] = {
                 "TrainingInputMode": "File",
                 "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),

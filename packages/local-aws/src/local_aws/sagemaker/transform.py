@@ -3,11 +3,14 @@
 import gzip
 import io
 import logging
+import shutil
 import threading
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -27,6 +30,8 @@ LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _TERMINAL = ("Completed", "Failed", "Stopped")
 _STARTUP = 600  # timeout in seconds for /ping
 _UNPACKED = 1 << 30  # maximum bytes of a decompressed object
+_LARGEST_REQUEST = 100 << 20  # bytes, where MaxPayloadInMB sets no limit; its greatest is as large
+_MOST_RECORDS = 1_000_000  # of a request
 _DEFAULT_PAYLOAD, _DEFAULT_SECONDS, _DEFAULT_RETRIES = 6, 600, 3
 _UNSUPPORTED = ("DataCaptureConfig", "ExperimentConfig")
 
@@ -155,12 +160,9 @@ class TransformJob:
             self._facts["TransformStartTime"] = now()
         self._stream = LogStream(self._logs, LOG_GROUP, f"{self.name}/{self._instance}")
         try:
-            try:
-                kind = self._request["TransformInput"]["DataSource"]["S3DataSource"]["S3DataType"]
-                found = list(storage.listed(self._s3, self._source, kind))
-            except (ClientError, ValueError) as error:
-                raise Failed(f"ClientError: {error}") from None
-            if not found:
+            found = self._objects()
+            first = next(found, None)
+            if first is None:
                 raise Failed(f"ClientError: No S3 objects found under S3 URL {self._source}")
             self._server.fetch()
             if not self._server.start():
@@ -168,7 +170,7 @@ class TransformJob:
                     "The primary container did not pass the ping health check. Please check "
                     "CloudWatch logs for this transform job."
                 )
-            for location, relative in found:
+            for location, relative in chain([first], found):
                 if self._stop.is_set():
                     return
                 self._transform(location, f"{relative}.out")
@@ -176,47 +178,73 @@ class TransformJob:
             self._server.close(grace=30)
             self._stream.close()
 
+    def _objects(self) -> Iterator[tuple[Location, str]]:
+        kind = self._request["TransformInput"]["DataSource"]["S3DataSource"]["S3DataType"]
+        try:
+            yield from storage.listed(self._s3, self._source, kind)
+        except (ClientError, ValueError) as error:
+            raise Failed(f"ClientError: {error}") from None
+
     def _transform(self, location: Location, name: str) -> None:
-        body = self._s3.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
-        if self._request["TransformInput"].get("CompressionType") == "Gzip":
-            body = _unpacked(body, location)
+        """Transform an object, which passes through files: in memory is a request at a time."""
+        folder = state.folder("transform", f"{self.name}-{self._instance}-object")
+        try:
+            source = self._fetched(location, folder)
+            with source.open("rb") as file, (folder / "output").open("w+b") as answers:
+                self._answer(file, answers, location)
+                if not self._stop.is_set():
+                    self._store(answers, self._target.child(name))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _fetched(self, location: Location, folder: Path) -> Path:
+        try:
+            storage.download(self._s3, location, folder, "input")
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise Failed(f"ClientError: Download of {location} failed: {error}") from None
+        if self._request["TransformInput"].get("CompressionType") != "Gzip":
+            return folder / "input"
+        _unpack(folder / "input", folder / "unpacked", location)
+        return folder / "unpacked"
+
+    def _answer(self, file: BinaryIO, answers: BinaryIO, location: Location) -> None:
         assembled = self._request["TransformOutput"].get("AssembleWith", "None") == "Line"
-        answers = []
-        for batch in self._batches(body, location):
+        for batch in self._batches(file, location):
             payload = b"".join(map(self._processing.asked, batch))
             answer = self._processing.told(batch, self._ask(payload, location))
             if assembled and not answer.endswith(b"\n"):
                 answer += b"\n"
-            answers.append(answer)
+            answers.write(answer)
             if self._stop.is_set():
                 return
-        output = self._target.child(name)
+
+    def _store(self, answers: BinaryIO, output: Location) -> None:
+        answers.seek(0)
         try:
-            self._s3.put_object(Bucket=output.bucket, Key=output.key, Body=b"".join(answers))
+            self._s3.put_object(Bucket=output.bucket, Key=output.key, Body=answers)
         except (ClientError, BotoCoreError) as error:
             raise Failed(f"ClientError: Upload to {output} failed: {error}") from None
 
-    def _batches(self, body: bytes, location: Location) -> Iterator[list[bytes]]:
+    def _batches(self, file: BinaryIO, location: Location) -> Iterator[list[bytes]]:
         """The records of each request: the object itself, one line of it, or as many as fit."""
         limit = self._request.get("MaxPayloadInMB", _DEFAULT_PAYLOAD) << 20
-        pieces = _SPLITS[self._request["TransformInput"].get("SplitType", "None")](body)
-        for piece in pieces:
-            if limit and len(piece) > limit:
-                raise Failed(
-                    f"ClientError: {location}: a record of {len(piece)} bytes is over "
-                    f"MaxPayloadInMB, {limit >> 20}"
-                )
-        if self._request.get("BatchStrategy", "MultiRecord") == "SingleRecord":
-            yield from ([piece] for piece in pieces)
-            return
+        longest, why = limit or _LARGEST_REQUEST, f"MaxPayloadInMB, {limit >> 20}"
+        if not limit:
+            why = f"{longest} bytes, the most that the local AWS sends at once"
+        single = self._request.get("BatchStrategy", "MultiRecord") == "SingleRecord"
         batch: list[bytes] = []
         size = 0
-        for piece in pieces:
-            if batch and limit and size + len(piece) > limit:
-                yield batch
-                batch, size = [], 0
-            batch.append(piece)
-            size += len(piece)
+        split = _SPLITS[self._request["TransformInput"].get("SplitType", "None")]
+        try:
+            for piece in split(file, longest):
+                full = single or size + len(piece) > longest or len(batch) == _MOST_RECORDS
+                if batch and full:
+                    yield batch
+                    batch, size = [], 0
+                batch.append(piece)
+                size += len(piece)
+        except records.TooLong:
+            raise Failed(f"ClientError: {location}: a record is over {why}") from None
         if batch:
             yield batch
 
@@ -244,8 +272,8 @@ class TransformJob:
         raise Failed(f"ClientError: See job logs for more information: {location}: {text}")
 
 
-_SPLITS: dict[str, Callable[[bytes], list[bytes]]] = {
-    "None": lambda body: [body],
+_SPLITS: dict[str, Callable[[BinaryIO, int], Iterator[bytes]]] = {
+    "None": records.whole,
     "Line": records.lines,
     "RecordIO": records.frames,
 }
@@ -292,7 +320,9 @@ class _Processing:
         """
         if not self._joins and self._tell.whole:
             return answer
-        answers = [answer] if len(asked) == 1 else records.lines(answer)
+        answers = [answer]
+        if len(asked) > 1:
+            answers = list(records.lines(io.BytesIO(answer), len(answer)))
         if len(answers) != len(asked):
             raise Failed(
                 f"ClientError: the model gave {len(answers)} answers to {len(asked)} records; "
@@ -307,15 +337,20 @@ class _Processing:
         return b"\n".join(told)
 
 
-def _unpacked(body: bytes, location: Location) -> bytes:
+def _unpack(packed: Path, target: Path, location: Location) -> None:
+    size = 0
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
-            content = packed.read(_UNPACKED + 1)
+        with gzip.open(packed) as source, target.open("wb") as file:
+            while chunk := source.read(1 << 20):
+                size += len(chunk)
+                if size > _UNPACKED:
+                    raise Failed(
+                        f"ClientError: {location} is larger than {_UNPACKED} bytes unpacked, the "
+                        "most that the local AWS unpacks"
+                    )
+                file.write(chunk)
     except (OSError, EOFError, zlib.error) as error:
         raise Failed(f"ClientError: {location} is not gzip: {error}") from None
-    if len(content) > _UNPACKED:
-        raise Failed(f"ClientError: {location} is larger than {_UNPACKED} bytes unpacked")
-    return content
 
 
 def _check(params: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.reliability import Tally
+
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
 
@@ -86,7 +88,7 @@ def test_description_of_a_job_has_what_sagemaker_fills_in(aws: Any) -> None:
     )
 
 
-def test_channel_of_a_manifest_has_the_files_that_it_lists(aws: Any) -> None:
+def test_channel_of_a_manifest_has_the_files_that_it_lists(aws: Any, tally: Tally) -> None:
     def put(manifest: Any) -> None:
         body = json.dumps(manifest).encode()
         aws.s3.put_object(Bucket="data-bucket", Key="lists/train.manifest", Body=body)
@@ -101,12 +103,26 @@ def test_channel_of_a_manifest_has_the_files_that_it_lists(aws: Any) -> None:
     [files] = [event["message"] for event in events if event["message"].startswith("files ")]
     assert "input/data/train/deep/b.jsonl" in files
     assert "a.jsonl" not in files
-    wrongs: list[Any] = [{}, [], ["a"], [{"prefix": 1}], [{"prefix": "s3://data-bucket/"}, 2]]
-    for wrong in wrongs:
+    prefix = {"prefix": "s3://data-bucket/"}
+    wrongs: list[Any] = [{}, [], ["a"], [{"prefix": 1}], [prefix, 2], [prefix, "a", []]]
+    wrongs += [[prefix, "a", {}], [{**prefix, "more": [[]]}, "a"], [prefix, "a"] * 2]
+    must = "must be"
+    bounds: list[tuple[Any, str]] = [
+        ([prefix, *["a"] * 100_001], "has more than 100000 names"),
+        ([prefix, "a", "b" * 1020], "names an S3 URI of 1037 characters; 1024 are allowed"),
+        ([{"prefix": "films/"}, "a"], "must be s3://bucket/folder/"),
+        ([prefix, "a" * (16 << 20)], "is larger than 16777216 bytes"),
+    ]
+    for wrong, words in (*((one, must) for one in wrongs), *bounds):
         put(wrong)
         code, message = refusal(aws, "manifest-2", InputDataConfig=[channel])
         assert code == "ValidationException"
-        assert "the manifest s3://data-bucket/lists/train.manifest must be" in message
+        assert "the manifest s3://data-bucket/lists/train.manifest" in message or "films" in message
+        assert words in message
+        tally("inputs tried", "manifests of a channel")
+    put([prefix, 'Wörter "\\n/'])
+    told = aws.trained("manifest-3", InputDataConfig=[channel])["FailureReason"]
+    assert 's3://data-bucket/Wörter "\\n/' in told
 
 
 def test_every_value_of_a_metric_is_in_cloudwatch(aws: Any) -> None:

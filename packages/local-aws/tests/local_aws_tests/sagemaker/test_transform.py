@@ -5,10 +5,17 @@ import json
 import re
 import struct
 import time
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from local_aws import state
+from local_aws.sagemaker import records, transform
+from local_aws.sagemaker.storage import Location
+from tests.reliability import Tally
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +241,51 @@ def test_compressed_objects_are_unpacked(aws: Any, model: str) -> None:
     plain = of(aws, "packed/b.txt", b"ab\n", CompressionType="Gzip")
     job = transformed(aws, "no-gzip", TransformInput=plain)
     assert "b.txt is not gzip" in job["FailureReason"]
+
+
+def test_object_that_unpacks_beyond_the_limit_fails_the_job(
+    aws: Any, model: str, monkeypatch: pytest.MonkeyPatch, tally: Tally
+) -> None:
+    monkeypatch.setattr(transform, "_UNPACKED", 3 << 20)
+    bomb = gzip.compress(b"a\n" * (2 << 20))
+    assert len(bomb) < 20_000
+    packed = of(aws, "packed/bomb.gz", bomb, CompressionType="Gzip")
+    job = transformed(aws, "bomb", TransformInput=packed)
+    assert job["TransformJobStatus"] == "Failed"
+    assert "bomb.gz is larger than 3145728 bytes unpacked, the most" in job["FailureReason"]
+    assert outputs(aws, "bomb") == {}
+    assert list(state.folder("transform").iterdir()) == []
+    tally("inputs tried", "archives that unpack beyond a limit")
+
+
+@pytest.mark.parametrize("split", ["None", "Line"])
+@pytest.mark.parametrize(
+    ("payload", "words"), [(1, "MaxPayloadInMB, 1"), (0, "1048576 bytes, the most that")]
+)
+def test_record_beyond_the_payload_fails_the_job(
+    aws: Any, model: str, monkeypatch: pytest.MonkeyPatch, split: str, payload: int, words: str
+) -> None:
+    monkeypatch.setattr(transform, "_LARGEST_REQUEST", 1 << 20)
+    long = of(aws, "large/line.txt", b"x" * (1 << 20) + b"\n", SplitType=split)
+    job = transformed(aws, f"long-{split}-{payload}", MaxPayloadInMB=payload, TransformInput=long)
+    assert job["TransformJobStatus"] == "Failed"
+    assert f"large/line.txt: a record is over {words}" in job["FailureReason"]
+
+
+def test_object_is_unpacked_and_split_without_being_in_memory(tmp_path: Path) -> None:
+    line = b"x" * 1023 + b"\n"
+    packed, unpacked = tmp_path / "in", tmp_path / "out"
+    packed.write_bytes(gzip.compress(line * (32 << 10), compresslevel=1))
+    tracemalloc.start()
+    try:
+        transform._unpack(packed, unpacked, Location("b", "k"))
+        with unpacked.open("rb") as file:
+            found = sum(len(one) for one in records.lines(file, 1024))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == unpacked.stat().st_size == 32 << 20
+    assert peak < 8 << 20
 
 
 def test_records_of_recordio_are_asked_frame_by_frame(aws: Any, model: str) -> None:
