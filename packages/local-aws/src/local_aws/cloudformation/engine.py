@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -28,6 +29,8 @@ from local_aws.sts.models import assume
 log = logging.getLogger("local_aws.cloudformation")
 
 _PARALLEL = 16
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+_MOST_NESTED = 2500  # resources that an operation creates and updates with nested stacks
 _REPLACING = (
     "Requested update requires the creation of a new physical resource; hence creating one."
 )
@@ -61,6 +64,7 @@ class Deployment(Resolution):
         self._abandoned = threading.Event()
         self._credentials = stack.caller
         self._thread: threading.Thread | None = None
+        self._changed = 0  # resources, with those of nested stacks
 
     # ---- lifecycle
 
@@ -153,6 +157,7 @@ class Deployment(Resolution):
         """Restore the snapshot taken before the update."""
         stack = self.stack
         assert stack.snapshot
+        self._changed = 0
         self._status("UPDATE_ROLLBACK_IN_PROGRESS", reason)
         failed = self._restore(frozenset(skip))
         if failed:
@@ -311,6 +316,7 @@ class Deployment(Resolution):
 
         call = self._call(resource, properties, {}, None, identified)
         try:
+            self._count()
             resource.attributes = handler.create(call)
         except Exception as error:
             reason = self._explain(error, "Resource creation cancelled")
@@ -378,6 +384,7 @@ class Deployment(Resolution):
         call = self._call(resource, properties, resource.properties, resource.physical_id)
         resource.attempted = properties
         try:
+            self._count()
             attributes = _handler(resource.type).update(call)
         except Exception as error:
             reason = self._explain(error, "Resource update cancelled")
@@ -392,6 +399,22 @@ class Deployment(Resolution):
                 self.stack.doomed.append(before)
         self._note(resource, "UPDATE_COMPLETE", None, properties)
         return True
+
+    def _count(self) -> None:
+        """Count a resource that is created or updated, also for the outermost stack.
+
+        Raises:
+            ResourceFailed: there are more than an operation may have.
+        """
+        root = self.stack.root
+        whole = root.operation if root.busy and root.operation else self
+        with root.lock:
+            whole._changed += 1
+            if whole._changed > _MOST_NESTED:
+                raise ResourceFailed(
+                    f"An operation creates or updates up to {_MOST_NESTED} resources, with those "
+                    "of its nested stacks"
+                )
 
     # ---- clean-up and rollback
 
@@ -606,6 +629,7 @@ class Deployment(Resolution):
             client=self.client,
             cancelled=self._cancelled,
             on_identified=on_identified,
+            nesting=partial(self.backend.nesting, stack),
         )
 
     def client(self, service: str) -> Any:

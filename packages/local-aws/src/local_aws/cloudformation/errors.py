@@ -21,6 +21,15 @@ class AlreadyExists(ServiceException):
         super().__init__(message)
 
 
+class LimitExceeded(ServiceException):
+    """A quota is exhausted."""
+
+    code = "LimitExceededException"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
 class ChangeSetNotFound(ServiceException):
     """The stack has no change set with this name."""
 

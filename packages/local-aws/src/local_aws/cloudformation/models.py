@@ -3,6 +3,8 @@
 import re
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,12 +18,17 @@ from local_aws.cloudformation.changes import Change
 from local_aws.cloudformation.errors import (
     AlreadyExists,
     ChangeSetNotFound,
+    LimitExceeded,
+    ResourceFailed,
     ValidationError,
 )
 from local_aws.cloudformation.template import Template
 
 _STACK_NAME = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,127}")
 DELETED = "DELETE_COMPLETE"
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+_MOST_STACKS = 2000
+_DEEPEST = 10  # stacks in each other; AWS documents no limit
 
 
 def now() -> datetime:
@@ -101,10 +108,25 @@ class ChangeSet:
 
 
 class Stack:
-    """A stack: its blueprint, its resources and its history."""
+    """A stack: its blueprint, its resources and its history.
 
-    def __init__(self, name: str, region: str, account_id: str, partition: str) -> None:
+    Attributes:
+        parent: the stack that it is a resource of, if any.
+        content: what a nested stack is made from: the address of its template, and parameters.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        account_id: str,
+        partition: str,
+        parent: "Stack | None" = None,
+        content: Any = None,
+    ) -> None:
         self.name = name
+        self.parent = parent
+        self.content = content
         self.region = region
         self.account_id = account_id
         self.partition = partition
@@ -135,6 +157,19 @@ class Stack:
         self.doomed: list[Resource] = []
         self.operation: Any = None  # the deployment in progress
         self.lock = threading.RLock()
+
+    @property
+    def path(self) -> "list[Stack]":
+        """The stack, the one that it is in, and so on, to the outermost."""
+        found = [self]
+        while found[-1].parent is not None:
+            found.append(found[-1].parent)
+        return found
+
+    @property
+    def root(self) -> "Stack":
+        """The outermost stack that it is in."""
+        return self.path[-1]
 
     @property
     def exists(self) -> bool:
@@ -229,6 +264,28 @@ class CloudFormationBackend(BaseBackend):
         super().__init__(region_name, account_id)
         self.stacks: dict[str, Stack] = {}
         self.lock = threading.RLock()
+        self._nested: dict[str, tuple[Stack, Any]] = {}  # which are about to be created
+
+    @contextmanager
+    def nesting(self, parent: Stack, name: str, content: Any) -> Iterator[None]:
+        """Let a new stack of this name be within another one while the block runs.
+
+        Raises:
+            ResourceFailed: that would have no end, or be too deep.
+        """
+        above = parent.path
+        if any(stack.content == content for stack in above):
+            raise ResourceFailed(
+                "The template contains itself, with the same parameters: its stacks would have no "
+                "end"
+            )
+        if len(above) > _DEEPEST:
+            raise ResourceFailed(f"Stacks are within stacks deeper than {_DEEPEST}")
+        self._nested[name] = parent, content
+        try:
+            yield
+        finally:
+            del self._nested[name]
 
     def reset(self) -> None:
         """Cancel all operations and delete all state."""
@@ -264,6 +321,7 @@ class CloudFormationBackend(BaseBackend):
 
         Raises:
             AlreadyExists: the name is taken.
+            LimitExceeded: there are as many stacks as AWS allows.
             ValidationError: the name is invalid.
         """
         if not _STACK_NAME.fullmatch(name):
@@ -275,7 +333,10 @@ class CloudFormationBackend(BaseBackend):
         with self.lock:
             if self.find(name):
                 raise AlreadyExists(f"Stack [{name}] already exists")
-            stack = Stack(name, self.region_name, self.account_id, self.partition)
+            if sum(stack.exists for stack in self.stacks.values()) >= _MOST_STACKS:
+                raise LimitExceeded(f"Limit for stack has been exceeded: {_MOST_STACKS}")
+            parent, content = self._nested.get(name, (None, None))
+            stack = Stack(name, self.region_name, self.account_id, self.partition, parent, content)
             self.stacks[stack.id] = stack
             return stack
 

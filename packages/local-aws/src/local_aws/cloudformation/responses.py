@@ -622,6 +622,8 @@ def _stack(stack: Stack) -> dict[str, Any]:
         "LastUpdatedTime": stack.updated,
         "DeletionTime": stack.deleted,
         "RoleARN": stack.role_arn,
+        "ParentId": stack.parent.id if stack.parent else None,
+        "RootId": stack.root.id if stack.parent else None,
     }
     return {**shown, **{key: value for key, value in optional.items() if value is not None}}
 
@@ -636,7 +638,7 @@ def _stack_summary(stack: Stack) -> dict[str, Any]:
         "DeletionTime",
         "StackStatus",
     ]
-    names += ["StackStatusReason", "DriftInformation"]
+    names += ["StackStatusReason", "DriftInformation", "ParentId", "RootId"]
     summary = {name: described[name] for name in names if name in described}
     if stack.template and stack.template.description:
         summary["TemplateDescription"] = stack.template.description

@@ -53,6 +53,7 @@ FUNCTIONS = frozenset(
 RULE_FUNCTIONS = frozenset(
     f"Fn::{name}" for name in ["Contains", "EachMemberEquals", "EachMemberIn"]
 )
+_MOST_RESOURCES = 500
 _SECTIONS = frozenset(
     [
         "AWSTemplateFormatVersion",
@@ -168,6 +169,11 @@ def parse(body: str) -> Template:
     if not isinstance(declared, dict) or not declared:
         raise ValidationError(
             "Template format error: At least one Resources member must be defined."
+        )
+    if len(declared) > _MOST_RESOURCES:
+        raise ValidationError(
+            f"Template format error: Number of resources, {len(declared)}, is greater than maximum "
+            f"allowed, {_MOST_RESOURCES}"
         )
     template = Template(
         body=body,

@@ -4,6 +4,7 @@ import random
 import string
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,7 +22,8 @@ class Call:
 
     `properties` are evaluated and in their schema's types; `old` are those of the last success.
     `physical_id` is None until the handler calls `identify`; `attributes` are those of the last
-    success.
+    success. While the block of `nesting(name, content)` runs, a new stack of this name is within
+    this one.
     """
 
     stack_name: str
@@ -37,6 +39,7 @@ class Call:
     client: Callable[[str], Any]
     cancelled: threading.Event
     on_identified: Callable[["Call"], None] = lambda _: None
+    nesting: Callable[[str, Any], AbstractContextManager[None]] = lambda *_: nullcontext()
     no_echo: bool = False
 
     def identify(self, physical_id: str, attributes: Attributes | None = None) -> None:

@@ -8,7 +8,6 @@ from local_aws.cloudformation.errors import ResourceFailed
 from local_aws.cloudformation.resources.base import Attributes, Call, Handler, tag_list, texts
 
 _OUTPUTS = "Outputs."
-_DEEPEST = 10
 
 
 class NestedStack(Handler):
@@ -17,20 +16,15 @@ class NestedStack(Handler):
     type = "AWS::CloudFormation::Stack"
     supported = frozenset({"Parameters", "Tags", "TemplateURL"})
 
-    def __init__(self) -> None:
-        self._depths: dict[str, int] = {}  # of nested stacks, by ARN without its last part
-
     def has_attribute(self, name: str) -> bool:
         """Whether Fn::GetAtt may ask for it: for whatever output the nested template has."""
         return name.startswith(_OUTPUTS)
 
     def create(self, call: Call) -> Attributes:
         """Create the stack and wait until it is there."""
-        name, depth = call.generated_name(128), self._depths.get(_named(call.stack_id), 0) + 1
-        if depth > _DEEPEST:  # such as a template that names itself
-            raise ResourceFailed(f"Stacks are within stacks deeper than {_DEEPEST}")
-        self._depths[f"{_named(call.stack_id).rpartition('/')[0]}/{name}"] = depth
-        answer = call.client("cloudformation").create_stack(StackName=name, **self._request(call))
+        name, request = call.generated_name(128), self._request(call)
+        with call.nesting(name, (request["TemplateURL"], request["Parameters"])):
+            answer = call.client("cloudformation").create_stack(StackName=name, **request)
         call.identify(answer["StackId"])
         return self._settled(call, "CREATE_COMPLETE", "created")
 
@@ -83,11 +77,6 @@ class NestedStack(Handler):
             if not stack["StackStatus"].endswith("IN_PROGRESS"):
                 return {"Outputs": [], **stack}
             call.pause(0.1)
-
-
-def _named(stack_id: str) -> str:
-    """A stack's ARN as far as its name."""
-    return stack_id.rpartition("/")[0]
 
 
 def _told(value: Any) -> str:
