@@ -56,7 +56,7 @@ from local_aws.iam import authorization, reading
 from local_aws.iam import errors as iam_errors
 from local_aws.iam.models import LocalIAMBackend
 from local_aws.logs.patterns import FilterPattern
-from local_aws.logs.responses import by_prefix, parameter
+from local_aws.logs.responses import by_prefix, no_exports, parameter
 from local_aws.personalize.models import PersonalizeBackend
 from local_aws.s3 import public_access
 from local_aws.s3.models import LocalKey, LocalMultipart, LocalS3Backend
@@ -220,6 +220,11 @@ def _patch_event_wildcards() -> None:
     EventPattern._wildcard_match = staticmethod(matches_wildcards)  # type: ignore[method-assign]
 
 
+def _patch_log_exports() -> None:
+    """moto exports logs to any bucket, whether its policy lets CloudWatch Logs write or not."""
+    LogsResponse.create_export_task = no_exports  # type: ignore[method-assign]
+
+
 def _patch_log_filter_patterns() -> None:
     """For moto's filter, every pattern that it cannot read matches each event."""
     moto.logs.models.EventMessageFilter = FilterPattern  # type: ignore[attr-defined,assignment]
@@ -335,6 +340,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_authorization,
     _patch_event_rules,
     _patch_event_wildcards,
+    _patch_log_exports,
     _patch_log_filter_patterns,
     _patch_log_stream_prefixes,
     _patch_log_group_identifiers,

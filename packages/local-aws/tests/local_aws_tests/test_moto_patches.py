@@ -108,6 +108,16 @@ with moto.mock_aws():
 from moto.events.models import EventPattern
 told = EventPattern._wildcard_match.__module__.startswith("local_aws.")
 """,
+    "_patch_log_exports": """
+with moto.mock_aws():
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="exports")
+    logs = boto3.client("logs", region_name="us-east-1")
+    logs.create_log_group(logGroupName="g")
+    try:
+        logs.create_export_task(logGroupName="g", fromTime=0, to=1, destination="exports")
+    except Exception as error:
+        told = "FilterLogEvents" in str(error)
+""",
     "_patch_log_filter_patterns": """
 told = matched("{ $.level = 9 }", '{"level": 1}') == []
 """,

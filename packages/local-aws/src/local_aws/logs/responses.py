@@ -1,4 +1,4 @@
-"""FilterLogEvents with prefixes of stream names, and log groups by name or ARN."""
+"""FilterLogEvents with prefixes of stream names, log groups by name or ARN, and no exports."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.core.responses import BaseResponse
 
-from local_aws.api import AwsError
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
 
 
@@ -49,3 +49,14 @@ def parameter(response: Any, param_name: str, if_none: Any = None) -> Any:
         )
     kind, _, name = identifier.partition(":log-group:")
     return name.removesuffix(":*") if name else kind
+
+
+def no_exports(_: Any) -> str:
+    """Refuse CreateExportTask.
+
+    Raises:
+        NotImplementedByLocalAws: always.
+    """
+    raise NotImplementedByLocalAws(
+        "logs:CreateExportTask; read the events with FilterLogEvents and put them into the bucket"
+    )

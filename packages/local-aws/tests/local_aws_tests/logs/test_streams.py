@@ -64,3 +64,13 @@ def test_group_is_found_by_its_name_and_by_its_arn(logs: Any) -> None:
         ]
     with pytest.raises(ClientError, match="cannot be specified at the same time"):
         logs.filter_log_events(logGroupName="jobs", logGroupIdentifier=arn)
+
+
+def test_export_to_a_bucket_is_refused_and_writes_nothing(logs: Any) -> None:
+    s3: Any = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="exports")
+    with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*logs:CreateExportTask"):
+        logs.create_export_task(
+            logGroupName="jobs", fromTime=0, to=int(time.time() * 1000), destination="exports"
+        )
+    assert s3.list_objects_v2(Bucket="exports")["KeyCount"] == 0
