@@ -38,11 +38,15 @@ _UNSIGNED_FORM: Final = (
 )  # bytes; the longest form, AssumeRoleWithSAML's, has 100,000 characters
 
 
-# moto's services whose main answers (a model's, a query's) are canned
-_INVENTED: Final = frozenset(
+# The services that are moto's with the checks and fixes of this distribution, by moto's names. Of
+# others, moto invents answers, acts on buckets and containers without permissions, or only keeps
+# records.
+_IMPLEMENTED: Final = frozenset(
     {
-        *("athena", "bedrockruntime", "comprehend", "polly", "rdsdata", "redshiftdata"),
-        *("rekognition", "textract", "timestreamquery", "transcribe"),
+        *("apigateway", "apigatewayv2", "applicationautoscaling", "awslambda", "budgets"),
+        *("cloudformation", "cloudwatch", "dynamodb", "ecr", "events", "iam", "kms", "logs"),
+        *("personalize", "s3", "s3vectors", "sagemaker", "sagemakerruntime", "secretsmanager"),
+        *("servicequotas", "sns", "sqs", "ssm", "stepfunctions", "sts", "xray"),
     }
 )
 
@@ -96,9 +100,9 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
                 "InvalidSignatureException",
                 f"Credential should be scoped to a service: there is none called '{service}'.",
             )
-        if backend in _INVENTED:
+        if backend not in _IMPLEMENTED:
             raise NotImplementedByLocalAws(
-                f"the service {service}: moto would invent what AWS computes"
+                f"the service {service}; use it in an AWS account, or replace its client in tests"
             )
         if not _offered(backend, region):
             raise NotImplementedByLocalAws(f"{service} in {region}, where AWS has no such service")

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from local_aws import clients
 from local_aws.server import LocalAws
 from local_aws_tests import raw
+from tests.reliability import Tally
 
 pytestmark = pytest.mark.slow
 
@@ -22,22 +23,23 @@ def test_there_is_one_at_a_time_in_a_process() -> None:
         assert clients.client("s3", "us-east-1").list_buckets()["Buckets"] == []
 
 
-@pytest.mark.parametrize(
-    ("service", "operation", "request_"),
-    [
+def test_service_that_is_motos_alone_is_refused(tally: Tally) -> None:
+    calls: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("bedrock-runtime", "invoke_model", {"modelId": "any", "body": b"{}"}),
         ("athena", "start_query_execution", {"QueryString": "SELECT 1"}),
         ("comprehend", "detect_sentiment", {"Text": "good", "LanguageCode": "en"}),
-    ],
-)
-def test_service_whose_answers_would_be_invented_is_refused(
-    service: str, operation: str, request_: dict[str, Any]
-) -> None:
+        ("firehose", "list_delivery_streams", {}),
+        ("batch", "describe_job_queues", {}),
+        ("ec2", "describe_vpcs", {}),
+    )
     with LocalAws():
-        client = clients.client(service, "us-east-1")
-        with pytest.raises(ClientError, match="would invent") as error:
-            getattr(client, operation)(**request_)
-        assert error.value.response["Error"]["Code"] == "NotImplementedByLocalAws"
+        for service, operation, request in calls:
+            client = clients.client(service, "us-east-1")
+            name = client.meta.service_model.signing_name
+            with pytest.raises(ClientError, match=f"the service {name}; use it in an") as error:
+                getattr(client, operation)(**request)
+            assert error.value.response["Error"]["Code"] == "NotImplementedByLocalAws"
+            tally("inputs tried", "services that are moto's alone")
 
 
 def test_service_that_aws_has_not_in_a_region_is_refused_there() -> None:
