@@ -98,9 +98,8 @@ def install() -> None:
 def _patch_accounts() -> None:
     """moto creates another account as soon as an ARN names it, with over a thousand managed
     policies, and looks there for what an account here may not see."""
-    BackendDict._create_account_specific_backend = _of_this_account(  # type: ignore[method-assign]
-        BackendDict._create_account_specific_backend
-    )
+    create: Any = _of_this_account(BackendDict._create_account_specific_backend)
+    BackendDict._create_account_specific_backend = create  # type: ignore[method-assign]
 
 
 def _of_this_account(create: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
@@ -222,7 +221,7 @@ def _patch_event_wildcards() -> None:
 
 def _patch_log_exports() -> None:
     """moto exports logs to any bucket, whether its policy lets CloudWatch Logs write or not."""
-    LogsResponse.create_export_task = no_exports  # type: ignore[method-assign]
+    LogsResponse.create_export_task = no_exports  # type: ignore[method-assign,assignment]
 
 
 def _patch_log_filter_patterns() -> None:

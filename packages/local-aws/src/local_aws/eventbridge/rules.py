@@ -158,7 +158,7 @@ def check(target: dict[str, Any]) -> None:
             f"a rule that sends to {target['Arn']}: functions, SQS queues, SNS topics, log groups "
             "and event buses can be targets"
         )
-    ignored = _IGNORED if service in SENDERS else ()
+    ignored: tuple[str, ...] = _IGNORED if service in SENDERS else ()
     if service == "events":
         ignored = (*_IGNORED, "Input", "InputTransformer")
     for setting in ignored:
