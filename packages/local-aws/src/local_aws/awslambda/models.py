@@ -50,6 +50,7 @@ __all__ = ["AsyncOutcome", "Invocation", "LocalFunction", "LocalLambdaBackend", 
 log = logging.getLogger("local_aws.lambda")
 
 SYNC_PAYLOAD_BYTES = 6_291_556  # request and response, as in AWS's messages
+QUEUED_BYTES = 256 * 1024**2  # of an account's asynchronous events in a region; our limit
 ASYNC_PAYLOAD_BYTES = 1_048_576  # 1 MB since October 2025
 ASYNC_RETRY_SECONDS = (60.0, 120.0)  # AWS's delays before an event's second and third attempt
 _THROTTLED_RETRY_SECONDS = 1.0  # after the first throttle; doubled each time
@@ -275,6 +276,8 @@ class LocalLambdaBackend(LambdaBackend):
         self._lambdas = _Functions(region_name, account_id)
         self.engine = Engine()
         self._events = Workers(EVENTS_AT_ONCE, "lambda-events")
+        self._queueing = threading.Lock()
+        self._queued = 0  # bytes of the events that are queued or being processed
         self._naming = threading.RLock()  # held while names and versions are looked up and given
 
     def reset(self) -> None:
@@ -484,6 +487,10 @@ class LocalLambdaBackend(LambdaBackend):
             return Invocation(request_id, version)
         arn = _invoked_arn(function, function_name, qualifier)
         if not sync:
+            with self._queueing:
+                if self._queued + len(event) > QUEUED_BYTES:
+                    raise TooManyRequests("CallerRateLimitExceeded")
+                self._queued += len(event)
             remember(request_id, AsyncOutcome("pending"))
             waiting = _Event(function, request_id, event, arn, client_context)
             self._events.submit(lambda: self._deliver(waiting))
@@ -559,6 +566,7 @@ class LocalLambdaBackend(LambdaBackend):
                 event.attempts += 1
                 if answer.error_type is None:
                     remember(event.request_id, AsyncOutcome("succeeded", attempts=event.attempts))
+                    self._done(event)
                     return
                 event.answer = answer.payload
                 event.reason = _reason(answer.payload)
@@ -569,6 +577,7 @@ class LocalLambdaBackend(LambdaBackend):
         if wait is not None:
             self._events.submit(lambda: self._deliver(event), after=wait)
             return
+        self._done(event)
         on_failure = (config.get("DestinationConfig") or {}).get("OnFailure") or {}
         if destination := on_failure.get("Destination"):
             failure = destinations.Failure(
@@ -582,6 +591,10 @@ class LocalLambdaBackend(LambdaBackend):
                 event.answer,
             )
             destinations.tell(destination, failure)
+
+    def _done(self, event: "_Event") -> None:
+        with self._queueing:
+            self._queued -= len(event.payload)
 
     def get_function(
         self, function_name_or_arn: str, qualifier: str | None = None

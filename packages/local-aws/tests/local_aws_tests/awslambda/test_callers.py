@@ -99,3 +99,14 @@ def test_message_for_a_deleted_function_is_published(aws: Any) -> None:
         logGroupName="gone", logStreamName="s", logEvents=[event]
     )
     assert put["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+@pytest.mark.parametrize("protocol", ["http", "https"])
+def test_topic_sends_to_no_address(aws: Any, protocol: str) -> None:
+    topic = aws.client("sns").create_topic(Name="addressed")["TopicArn"]
+    with pytest.raises(ClientError, match="NotImplementedByLocalAws"):
+        aws.client("sns").subscribe(
+            TopicArn=topic, Protocol=protocol, Endpoint=f"{protocol}://127.0.0.1:9/"
+        )
+    found = aws.client("sns").list_subscriptions_by_topic(TopicArn=topic)
+    assert found["Subscriptions"] == []

@@ -192,6 +192,18 @@ def test_many_events_are_queued_without_loss(
     assert sorted(told) == sorted(f"done {number}" for number in range(60))
 
 
+def test_events_beyond_the_queue_are_refused(
+    aws: Any, backend: LocalLambdaBackend, monkeypatch: pytest.MonkeyPatch, tally: Tally
+) -> None:
+    monkeypatch.setattr(models, "QUEUED_BYTES", 10)
+    name = aws.deploy("def handler(event, context): pass\n")
+    tally("faults injected", "more events than are queued")
+    with pytest.raises(ClientError, match="TooManyRequestsException"):
+        send(aws, name, "12345678901")
+    for _ in range(3):  # a delivered event leaves its place to the next
+        assert settled(send(aws, name, "123456")).status == "succeeded"
+
+
 def test_throttled_event_is_retried_unless_too_old(
     aws: Any, backend: LocalLambdaBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
