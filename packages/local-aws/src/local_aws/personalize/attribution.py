@@ -19,12 +19,19 @@ from local_aws.cloudwatch.metrics import report
 from local_aws.iam import access
 from local_aws.personalize.access import AccessDenied, JobStorage, Place, check_role
 from local_aws.personalize.data import GroupData
-from local_aws.personalize.data_jobs import DataJobs
-from local_aws.personalize.datasets import Params, given
 from local_aws.personalize.errors import InvalidInput, LimitExceeded
-from local_aws.personalize.resources import Failed, Resource, now, paged
+from local_aws.personalize.resources import (
+    Failed,
+    Params,
+    Registry,
+    Resource,
+    given,
+    now,
+    paged,
+)
 
 METRICS = 10
+_REMEMBERED = 100_000  # recommendations
 _INTERVAL = 900  # seconds covered by a row of a report
 _EXPRESSION: Final = re.compile(
     r"\s*(?:(SAMPLECOUNT)\(\s*\)|SUM\(\s*(Items|Interactions)\.(\w+)\s*\))\s*", re.IGNORECASE
@@ -53,37 +60,43 @@ class Happened:
     columns: dict[str, Any]
 
 
-class Attribution(DataJobs):
-    """Operations of metric attributions."""
+class Attribution:
+    """Operations of metric attributions, and the source of each answer."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._sources: dict[str, str] = {}
 
     def create_metric_attribution(self, params: Params) -> Params:
         """CreateMetricAttribution: one for each group."""
-        group = self.find("datasetGroup", params["datasetGroupArn"], ready=True)
-        arn = self.arn_of("metricAttribution", params["name"])
+        group = self._registry.find("datasetGroup", params["datasetGroupArn"], ready=True)
+        arn = self._registry.arn_of("metricAttribution", params["name"])
         self._check_output(params["metricsOutputConfig"], arn)
-        metrics = self._checked(self.data(group.arn), params["metrics"])
+        metrics = self._checked(self._registry.data(group.arn), params["metrics"])
         attributes = given(params, ("name", "datasetGroupArn", "metricsOutputConfig"))
-        with self.lock:
-            there = self.all("metricAttribution", datasetGroupArn=group.arn)
-            if there and arn not in self.resources:
+        with self._registry.lock:
+            there = self._registry.all("metricAttribution", datasetGroupArn=group.arn)
+            if there and arn not in self._registry.resources:
                 raise LimitExceeded(
                     f"Dataset group {group.arn} has a metric attribution: {there[0].arn}."
                 )
-            made = self.add("metricAttribution", arn, group.arn, attributes, params)
+            made = self._registry.add("metricAttribution", arn, group.arn, attributes, params)
             made.inner = metrics
-            self.work(made, "CREATE", "ACTIVE")
+            self._registry.work(made, "CREATE", "ACTIVE")
         return {"metricAttributionArn": arn}
 
     def update_metric_attribution(self, params: Params) -> Params:
         """UpdateMetricAttribution: metrics to add and to remove, and where reports go."""
-        found = self.find("metricAttribution", params.get("metricAttributionArn") or "", ready=True)
+        found = self._registry.find(
+            "metricAttribution", params.get("metricAttributionArn") or "", ready=True
+        )
         removed = set(params.get("removeMetrics") or [])
-        with self.lock:
+        with self._registry.lock:
             if unknown := sorted(removed - {metric["metricName"] for metric in found.inner}):
                 raise InvalidInput(f"{found.arn} has no metric {', '.join(unknown)}.")
             kept = [metric for metric in found.inner if metric["metricName"] not in removed]
             metrics = self._checked(
-                self.data(found.group), [*kept, *(params.get("addMetrics") or [])]
+                self._registry.data(found.group), [*kept, *(params.get("addMetrics") or [])]
             )
             if output := params.get("metricsOutputConfig"):
                 self._check_output(output, found.arn)
@@ -94,15 +107,17 @@ class Attribution(DataJobs):
 
     def delete_metric_attribution(self, params: Params) -> None:
         """DeleteMetricAttribution."""
-        self.delete(self.find("metricAttribution", params["metricAttributionArn"]))
+        self._registry.delete(
+            self._registry.find("metricAttribution", params["metricAttributionArn"])
+        )
 
     def list_metric_attribution_metrics(self, params: Params) -> Params:
         """ListMetricAttributionMetrics."""
-        found = self.find("metricAttribution", params.get("metricAttributionArn") or "")
+        found = self._registry.find("metricAttribution", params.get("metricAttributionArn") or "")
         return paged("metrics", found.inner, params)
 
     def _check_output(self, output: Params, arn: str) -> None:
-        check_role(output["roleArn"], arn, self.region_name)
+        check_role(output["roleArn"], arn, self._registry.region_name)
         if destination := output.get("s3DataDestination"):
             Place.of(destination["path"])
 
@@ -129,11 +144,24 @@ class Attribution(DataJobs):
             raise InvalidInput(f"Invalid metrics: {'; '.join(wrong)}.")
         return metrics
 
+    def source_of(self, recommendation_id: str) -> str:
+        """The ARN of the campaign or recommender of an answer; empty if unknown."""
+        return self._sources.get(recommendation_id, "")
+
+    def remember_source(self, recommendation_id: str, arn: str) -> None:
+        """Record the source of an answer, for events that refer to it."""
+        with self._registry.lock:
+            self._sources[recommendation_id] = arn
+            while len(self._sources) > _REMEMBERED:
+                del self._sources[next(iter(self._sources))]
+
     def happened(self, group: str, events: Iterable[Happened]) -> None:
         """Report events to CloudWatch, if the group has a metric attribution and its role may."""
         for attribution in self._active(group):
             role = attribution["metricsOutputConfig"]["roleArn"]
-            if not access.service_may(role, "cloudwatch:PutMetricData", "*", self.region_name):
+            if not access.service_may(
+                role, "cloudwatch:PutMetricData", "*", self._registry.region_name
+            ):
                 continue
             sums: dict[tuple[str, str], float] = {}
             for metric, event, value in self._values(attribution, events):
@@ -142,7 +170,13 @@ class Attribution(DataJobs):
             for (name, source), value in sums.items():
                 dimensions = {"EVENT_ATTRIBUTION_SOURCE": source} if source else {}
                 values = {name: (value, "None")}
-                report(self.account_id, self.region_name, "AWS/Personalize", dimensions, values)
+                report(
+                    self._registry.account_id,
+                    self._registry.region_name,
+                    "AWS/Personalize",
+                    dimensions,
+                    values,
+                )
 
     def streamed(self, group: str, checked: list[Params], events: list[Params]) -> None:
         """Report events from PutEvents; their source is what answered with the recommendation."""
@@ -200,7 +234,9 @@ class Attribution(DataJobs):
         for (name, kind, function, source, moment), value in sorted(sums.items()):
             writer.writerow((name, kind, value, function, source, moment))
         name = f"AggregatedAttributionMetrics-{job['importMode']}-{int(time.time())}.csv"
-        storage = JobStorage(output["roleArn"], job.arn, self.account_id, self.region_name)
+        storage = JobStorage(
+            output["roleArn"], job.arn, self._registry.account_id, self._registry.region_name
+        )
         try:
             place = Place.of(output["s3DataDestination"]["path"])
             storage.write(place, name, text.getvalue().encode())
@@ -221,14 +257,14 @@ class Attribution(DataJobs):
             )
 
     def _active(self, group: str) -> list[Resource]:
-        found = self.all("metricAttribution", datasetGroupArn=group)
+        found = self._registry.all("metricAttribution", datasetGroupArn=group)
         return [one for one in found if one.status == "ACTIVE"]
 
     def _values(
         self, attribution: Resource, events: Iterable[Happened]
     ) -> Iterable[tuple[Params, Happened, float]]:
         """The contribution of each event to each metric."""
-        data = self.data(attribution.group)
+        data = self._registry.data(attribution.group)
         for event in events:
             for metric in attribution.inner:
                 if metric["eventType"].lower() != event.event_type.lower():

@@ -12,12 +12,10 @@ from local_aws.personalize import catalogue
 from local_aws.personalize.access import AccessDenied, JobStorage, Place, check_role
 from local_aws.personalize.catalogue import Recipe
 from local_aws.personalize.data import GroupData
-from local_aws.personalize.datasets import Params, given
 from local_aws.personalize.engine import ModelFailed, Served, array, bits
 from local_aws.personalize.errors import InvalidInput
-from local_aws.personalize.events import Events
 from local_aws.personalize.filters import Filter
-from local_aws.personalize.resources import KINDS, Failed, Resource
+from local_aws.personalize.resources import KINDS, Failed, Params, Registry, Resource, given
 from local_aws.personalize.runtime import Asking
 
 _QUOTAS = {
@@ -39,8 +37,11 @@ class BadLine(Exception):
     """An invalid line of the input."""
 
 
-class Batch(Events):
+class Batch:
     """Operations of batch jobs."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
 
     def create_batch_inference_job(self, params: Params) -> Params:
         """CreateBatchInferenceJob: recommendations for every line of the input."""
@@ -48,7 +49,7 @@ class Batch(Events):
             raise NotImplementedByLocalAws("batch inference with themes (THEME_GENERATION)")
         if (params.get("batchInferenceJobConfig") or {}).get("rankingInfluence"):
             raise NotImplementedByLocalAws("rankingInfluence of a batch inference job")
-        version = self.find("solutionVersion", params["solutionVersionArn"], ready=True)
+        version = self._registry.find("solutionVersion", params["solutionVersionArn"], ready=True)
         recipe = catalogue.find(version["recipeArn"])
         if recipe.type not in _NEEDS or recipe.name in _NO_BATCH:
             raise InvalidInput(f"{recipe.name} does not support batch inference jobs.")
@@ -60,7 +61,7 @@ class Batch(Events):
 
     def create_batch_segment_job(self, params: Params) -> Params:
         """CreateBatchSegmentJob: the users who are most likely to take an item."""
-        version = self.find("solutionVersion", params["solutionVersionArn"], ready=True)
+        version = self._registry.find("solutionVersion", params["solutionVersionArn"], ready=True)
         recipe = catalogue.find(version["recipeArn"])
         if recipe.type != "USER_SEGMENTATION":
             raise InvalidInput(f"{recipe.name} makes no user segments; use aws-item-affinity.")
@@ -73,7 +74,7 @@ class Batch(Events):
     def _filter(self, params: Params, version: Resource, target: str) -> Filter | None:
         if not params.get("filterArn"):
             return None
-        resource = self.find("filter", params["filterArn"], ready=True)
+        resource = self._registry.find("filter", params["filterArn"], ready=True)
         compiled: Filter = resource.inner
         if resource.group != version.group or compiled.target != target:
             raise InvalidInput(f"{resource.arn} cannot filter what {version.arn} recommends.")
@@ -90,36 +91,36 @@ class Batch(Events):
         source = Place.of(params["jobInput"]["s3DataSource"]["path"])
         target = Place.of(params["jobOutput"]["s3DataDestination"]["path"])
         role = params["roleArn"]
-        arn = self.arn_of(kind, params["jobName"])
-        check_role(role, arn, self.region_name)
+        arn = self._registry.arn_of(kind, params["jobName"])
+        check_role(role, arn, self._registry.region_name)
         names = ("jobName", "solutionVersionArn", "filterArn", "jobInput", "jobOutput", "roleArn")
         attributes = given(params, (*names, "batchInferenceJobConfig")) | {"numResults": count}
         if kind == "batchInferenceJob":
             attributes["batchInferenceJobMode"] = "BATCH_INFERENCE"
-        storage = JobStorage(role, arn, self.account_id, self.region_name)
-        with self.lock:
-            running = [job for job in self.all(kind) if job.busy]
-            self.quota(len(running), _QUOTAS[kind])
-            job = self.add(kind, arn, version.group, attributes, params)
-            data = self.data(version.group)
+        storage = JobStorage(role, arn, self._registry.account_id, self._registry.region_name)
+        with self._registry.lock:
+            running = [job for job in self._registry.all(kind) if job.busy]
+            self._registry.quota(len(running), _QUOTAS[kind])
+            job = self._registry.add(kind, arn, version.group, attributes, params)
+            data = self._registry.data(version.group)
 
             def task() -> None:
                 trained = version.inner
                 try:
                     files = storage.read(source)
                     served = Served(trained.folder, trained.codes)
-                    self.closing.append(served.close)
+                    self._registry.closing.append(served.close)
                     try:
                         for name, content in files:
                             output = _lines(content, lambda line: answer(data, served, line))
                             storage.write(target, f"{name.rpartition('/')[2]}.out", output)
                     finally:
-                        self.closing.remove(served.close)
+                        self._registry.closing.remove(served.close)
                         served.close()
                 except (AccessDenied, ModelFailed) as error:
                     raise Failed(str(error)) from None
 
-            self.work(job, "CREATE", "ACTIVE", task)
+            self._registry.work(job, "CREATE", "ACTIVE", task)
         return {KINDS[kind].arn: arn}
 
 

@@ -10,27 +10,30 @@ from collections.abc import Iterable
 from typing import Any
 
 from local_aws.personalize.access import AccessDenied, JobStorage, Place, check_role
-from local_aws.personalize.batch import Batch
 from local_aws.personalize.data import GroupData
-from local_aws.personalize.datasets import Params, given
-from local_aws.personalize.resources import Failed
+from local_aws.personalize.resources import Failed, Params, Registry, given
 from local_aws.personalize.schemas import Schema
 
 
-class DataJobs(Batch):
+class DataJobs:
     """Operations of data export and deletion jobs."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
 
     def create_dataset_export_job(self, params: Params) -> Params:
         """CreateDatasetExportJob: a dataset's records as CSV into S3."""
-        dataset = self.find("dataset", params["datasetArn"], ready=True)
+        dataset = self._registry.find("dataset", params["datasetArn"], ready=True)
         target = Place.of(params["jobOutput"]["s3DataDestination"]["path"])
-        arn = self.arn_of("datasetExportJob", params["jobName"])
-        check_role(params["roleArn"], arn, self.region_name)
+        arn = self._registry.arn_of("datasetExportJob", params["jobName"])
+        check_role(params["roleArn"], arn, self._registry.region_name)
         mode = params.get("ingestionMode", "PUT")
         attributes = given(params, ("jobName", "datasetArn", "roleArn", "jobOutput"))
         attributes["ingestionMode"] = mode
-        storage = JobStorage(params["roleArn"], arn, self.account_id, self.region_name)
-        data = self.data(dataset.group)
+        storage = JobStorage(
+            params["roleArn"], arn, self._registry.account_id, self._registry.region_name
+        )
+        data = self._registry.data(dataset.group)
 
         def task() -> None:
             schema = data.schema(dataset["datasetType"])
@@ -42,22 +45,24 @@ class DataJobs(Batch):
             except AccessDenied as error:
                 raise Failed(str(error)) from None
 
-        with self.lock:
-            running = [job for job in self.all("datasetExportJob") if job.busy]
-            self.quota(len(running), "Pending or In Progress dataset export jobs")
-            job = self.add("datasetExportJob", arn, dataset.group, attributes, params)
-            self.work(job, "CREATE", "ACTIVE", task)
+        with self._registry.lock:
+            running = [job for job in self._registry.all("datasetExportJob") if job.busy]
+            self._registry.quota(len(running), "Pending or In Progress dataset export jobs")
+            job = self._registry.add("datasetExportJob", arn, dataset.group, attributes, params)
+            self._registry.work(job, "CREATE", "ACTIVE", task)
         return {"datasetExportJobArn": arn}
 
     def create_data_deletion_job(self, params: Params) -> Params:
         """CreateDataDeletionJob: delete all data of the users in a CSV file."""
-        group = self.find("datasetGroup", params["datasetGroupArn"], ready=True)
+        group = self._registry.find("datasetGroup", params["datasetGroupArn"], ready=True)
         source = Place.of(params["dataSource"].get("dataLocation") or "")
-        arn = self.arn_of("dataDeletionJob", params["jobName"])
-        check_role(params["roleArn"], arn, self.region_name)
+        arn = self._registry.arn_of("dataDeletionJob", params["jobName"])
+        check_role(params["roleArn"], arn, self._registry.region_name)
         attributes = given(params, ("jobName", "datasetGroupArn", "dataSource", "roleArn"))
-        storage = JobStorage(params["roleArn"], arn, self.account_id, self.region_name)
-        data: GroupData = self.data(group.arn)
+        storage = JobStorage(
+            params["roleArn"], arn, self._registry.account_id, self._registry.region_name
+        )
+        data: GroupData = self._registry.data(group.arn)
 
         def task() -> None:
             try:
@@ -67,11 +72,11 @@ class DataJobs(Batch):
             users = {user for name, content in files for user in _users(name, content)}
             job.attributes["numDeleted"] = data.forget(users)
 
-        with self.lock:
-            running = [job for job in self.all("dataDeletionJob") if job.busy]
-            self.quota(len(running), "Pending or In Progress data deletion jobs")
-            job = self.add("dataDeletionJob", arn, group.arn, attributes, params)
-            self.work(job, "", "COMPLETED", task)
+        with self._registry.lock:
+            running = [job for job in self._registry.all("dataDeletionJob") if job.busy]
+            self._registry.quota(len(running), "Pending or In Progress data deletion jobs")
+            job = self._registry.add("dataDeletionJob", arn, group.arn, attributes, params)
+            self._registry.work(job, "", "COMPLETED", task)
         return {"dataDeletionJobArn": arn}
 
 

@@ -5,24 +5,28 @@ from typing import Any
 
 from local_aws.documents import read_json
 from local_aws.personalize import importing
+from local_aws.personalize.attribution import Attribution
 from local_aws.personalize.data import GroupData
-from local_aws.personalize.datasets import Params
 from local_aws.personalize.errors import InvalidInput
-from local_aws.personalize.runtime import Runtime
+from local_aws.personalize.resources import Params, Registry
 from local_aws.personalize.schemas import Field, Schema
 
 _OWN = {"ITEMID", "EVENTTYPE", "EVENTVALUE", "IMPRESSION", "RECOMMENDATIONID"}
 
 
-class Events(Runtime):
+class Events:
     """Amazon Personalize Events."""
+
+    def __init__(self, registry: Registry, attribution: Attribution) -> None:
+        self._registry = registry
+        self._attribution = attribution
 
     def put_events(self, params: Params) -> None:
         """PutEvents: all events of the call are validated before any is stored."""
-        trackers = self.all("eventTracker", trackingId=params["trackingId"])
+        trackers = self._registry.all("eventTracker", trackingId=params["trackingId"])
         if not trackers or trackers[0].status != "ACTIVE":
             raise InvalidInput(f"There is no ACTIVE event tracker with id {params['trackingId']}.")
-        data = self.data(trackers[0].group)
+        data = self._registry.data(trackers[0].group)
         schema = data.interactions_schema
         if schema is None:
             raise InvalidInput("The dataset group has no Interactions dataset.")
@@ -35,10 +39,7 @@ class Events(Runtime):
             raise InvalidInput(f"Invalid events: {'; '.join(wrong)}.")
         for event in checked:
             data.put_event(params.get("userId"), params["sessionId"], **event)
-        self.streamed(trackers[0].group, checked, params["eventList"])
-
-    def streamed(self, group: str, checked: list[Params], events: list[Params]) -> None:
-        """Called when events were received."""
+        self._attribution.streamed(trackers[0].group, checked, params["eventList"])
 
     def put_items(self, params: Params) -> None:
         """PutItems: metadata of up to ten items, new or known."""
@@ -49,10 +50,10 @@ class Events(Runtime):
         self._put("USERS", "USER_ID", "userId", params["users"], params["datasetArn"])
 
     def _put(self, kind: str, key: str, member: str, rows: list[Params], arn: str) -> None:
-        dataset = self.find("dataset", arn, ready=True)
+        dataset = self._registry.find("dataset", arn, ready=True)
         if dataset["datasetType"] != kind:
             raise InvalidInput(f"{arn} is not a dataset of type {kind}.")
-        data: GroupData = self.data(dataset.group)
+        data: GroupData = self._registry.data(dataset.group)
         schema = data.schema(kind)
         assert schema is not None
         wrong: list[str] = []

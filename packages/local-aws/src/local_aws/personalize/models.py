@@ -1,23 +1,48 @@
 """Amazon Personalize's backend for one account and region."""
 
+from moto.core.base_backend import BaseBackend
+
 from local_aws.personalize import catalogue
 from local_aws.personalize.attribution import Attribution
-from local_aws.personalize.datasets import Params
+from local_aws.personalize.batch import Batch
+from local_aws.personalize.data_jobs import DataJobs
+from local_aws.personalize.datasets import Datasets
 from local_aws.personalize.errors import InvalidInput, NotFound, TooManyTags
-from local_aws.personalize.resources import KINDS, TAGS, Resource, paged
+from local_aws.personalize.events import Events
+from local_aws.personalize.resources import KINDS, TAGS, Params, Registry, Resource, paged
+from local_aws.personalize.runtime import Runtime
+from local_aws.personalize.serving import Serving
+from local_aws.personalize.solutions import Solutions
 
 
-class PersonalizeBackend(Attribution):
+class PersonalizeBackend(BaseBackend):
     """Control plane, runtime and events.
 
-    Public methods are operations in snake case, from the request's parameters to the response, both
-    with AWS's names.
+    The public methods of its parts, and its own, are operations in snake case, from the request's
+    parameters to the response, both with AWS's names.
     """
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.registry = Registry(region_name, account_id)
+        self.attribution = Attribution(self.registry)
+        self.datasets = Datasets(self.registry, self.attribution)
+        self.data_jobs = DataJobs(self.registry)
+        self.solutions = Solutions(self.registry)
+        self.serving = Serving(self.registry, self.solutions)
+        self.runtime = Runtime(self.registry, self.attribution)
+        self.events = Events(self.registry, self.attribution)
+        self.batch = Batch(self.registry)
+
+    def reset(self) -> None:
+        """Delete all state and end all processes."""
+        self.registry.close()
+        super().reset()
 
     def describe(self, kind: str, params: Params) -> Params:
         """Any Describe operation."""
         described = KINDS[kind]
-        resource = self.find(kind, params[described.arn])
+        resource = self.registry.find(kind, params[described.arn])
         answer = dict(resource.attributes)
         if resource.deleting:
             resource.seen.set()
@@ -87,7 +112,7 @@ class PersonalizeBackend(Attribution):
             resource.tags.pop(key, None)
 
     def _tagged(self, arn: str) -> Resource:
-        resource = self.resources.get(arn)
+        resource = self.registry.resources.get(arn)
         if resource is None:
             raise NotFound(arn)
         if resource.kind.name == "schema":

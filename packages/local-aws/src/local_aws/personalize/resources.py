@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.core.base_backend import BaseBackend
 from moto.utilities.utils import get_partition
 
 from local_aws.personalize import errors
+from local_aws.personalize.data import GroupData
 from local_aws.servicequotas.models import applied
+
+Params = dict[str, Any]  # of a request or a response, by AWS's names
 
 log = logging.getLogger("local_aws.personalize")
 _PAGE = 100
@@ -128,23 +130,23 @@ def in_progress(status: str) -> bool:
     return status.endswith(("PENDING", "IN_PROGRESS", "STOPPING"))
 
 
-class Registry(BaseBackend):
-    """All resources of one account in one region."""
+class Registry:
+    """All resources of one account in one region, and their transitions."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
-        super().__init__(region_name, account_id)
+        self.region_name = region_name
+        self.account_id = account_id
         self.lock = threading.RLock()
         self.resources: dict[str, Resource] = {}
         self.closing: list[Callable[[], None]] = []  # resources to close at the end
 
-    def reset(self) -> None:
-        """Delete all state and end all processes."""
+    def close(self) -> None:
+        """End all processes."""
         for resource in list(self.resources.values()):
             if hasattr(resource.inner, "close"):
                 resource.inner.close()
         for close in list(self.closing):
             close()
-        super().reset()
 
     def arn_of(self, kind: str, *parts: str) -> str:
         """The ARN of a resource with this name."""
@@ -172,6 +174,12 @@ class Registry(BaseBackend):
             error = errors.InUse if in_progress(resource.status) else errors.InvalidInput
             raise error(f"{arn} is in status {resource.status}; it must be ACTIVE.")
         return resource
+
+    def data(self, group: str) -> GroupData:
+        """The data of the dataset group with this ARN."""
+        inner = self.find("datasetGroup", group).inner
+        assert isinstance(inner, GroupData)
+        return inner
 
     def all(self, kind: str, **where: Any) -> list[Resource]:
         """The resources of a kind with the given attributes, in order of creation."""
@@ -342,6 +350,11 @@ def paged(name: str, entries: list[Any], params: dict[str, Any]) -> dict[str, An
     if last < len(entries):
         answer["nextToken"] = str(last)
     return answer
+
+
+def given(params: Params, names: tuple[str, ...]) -> Params:
+    """The given parameters."""
+    return {name: params[name] for name in names if params.get(name) is not None}
 
 
 def now() -> datetime:

@@ -8,20 +8,24 @@ from typing import Any
 import numpy as np
 
 from local_aws.personalize import catalogue
+from local_aws.personalize.attribution import Attribution
 from local_aws.personalize.catalogue import Recipe
 from local_aws.personalize.data import GroupData
-from local_aws.personalize.datasets import Params
 from local_aws.personalize.engine import Served, array, bits
 from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.filters import Filter, Mask
-from local_aws.personalize.resources import Resource, token
-from local_aws.personalize.serving import Recommending, Serving
+from local_aws.personalize.resources import Params, Registry, Resource, token
+from local_aws.personalize.serving import Recommending
 
 _DEFAULT, _MOST, _WITH_METADATA = 25, 500, 50
 
 
-class Runtime(Serving):
+class Runtime:
     """Amazon Personalize Runtime."""
+
+    def __init__(self, registry: Registry, attribution: Attribution) -> None:
+        self._registry = registry
+        self._attribution = attribution
 
     def get_recommendations(self, params: Params) -> Params:
         """GetRecommendations: items for a user, or like an item."""
@@ -36,9 +40,9 @@ class Runtime(Serving):
         missing = [name for name in recipe.needs if not params.get(name)]
         if missing:
             raise InvalidInput(f"{recipe.name} needs {' and '.join(missing)}.")
-        columns = _columns(params, source, self.data(source.group))
+        columns = _columns(params, source, self._registry.data(source.group))
         count = _count(params, bool(columns))
-        data = self.data(source.group)
+        data = self._registry.data(source.group)
         asking = Asking(data, served.codes, params)
         allow = self._allowed(params, source, asking, recipe)
         best = served.ask(asking.request("recommend", allow=_packed(allow), k=count))
@@ -62,7 +66,7 @@ class Runtime(Serving):
     def _rank(self, params: Params, source: Resource, recipe: Recipe, served: Served) -> Params:
         if recipe.type != "PERSONALIZED_RANKING":
             raise InvalidInput(f"{recipe.name} does not rank: call GetRecommendations.")
-        data = self.data(source.group)
+        data = self._registry.data(source.group)
         columns = _columns(params, source, data)
         given = list(dict.fromkeys(params["inputList"]))
         if columns and len(given) > _WITH_METADATA:
@@ -85,7 +89,7 @@ class Runtime(Serving):
 
     def _answered(self, source: Resource) -> str:
         identity = _request_id()
-        self.remember_source(identity, source.arn)
+        self._attribution.remember_source(identity, source.arn)
         return identity
 
     @contextmanager
@@ -94,13 +98,13 @@ class Runtime(Serving):
         campaign, recommender = params.get("campaignArn"), params.get("recommenderArn")
         if bool(campaign) == bool(recommender):
             raise InvalidInput("Exactly one of campaignArn and recommenderArn is needed.")
-        with self.lock:
+        with self._registry.lock:
             if campaign:
-                source = self.find("campaign", campaign)
-                version = self.resources.get(source["solutionVersionArn"])
+                source = self._registry.find("campaign", campaign)
+                version = self._registry.resources.get(source["solutionVersionArn"])
                 served, recipe_arn = source.inner, version["recipeArn"] if version else ""
             else:
-                source = self.find("recommender", recommender or "")
+                source = self._registry.find("recommender", recommender or "")
                 inner: Recommending = source.inner
                 served, recipe_arn = inner.served, source["recipeArn"]
             if source.status != "ACTIVE" or not isinstance(served, Served):
@@ -119,7 +123,7 @@ class Runtime(Serving):
             if params.get("filterValues"):
                 raise InvalidInput("filterValues need a filterArn.")
             return None
-        resource = self.find("filter", arn, ready=True)
+        resource = self._registry.find("filter", arn, ready=True)
         if resource.group != source.group:
             raise InvalidInput(f"{arn} belongs to another dataset group.")
         compiled: Filter = resource.inner

@@ -4,10 +4,9 @@ from typing import Any
 
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.personalize import catalogue
-from local_aws.personalize.datasets import Params, given
 from local_aws.personalize.engine import ModelFailed, Served
 from local_aws.personalize.errors import InvalidInput
-from local_aws.personalize.resources import Failed, Resource, now
+from local_aws.personalize.resources import Failed, Params, Registry, Resource, given, now
 from local_aws.personalize.solutions import Job, Solutions, Trained
 
 _LATEST = "/$LATEST"
@@ -35,8 +34,13 @@ class Recommending:
         self.close()
 
 
-class Serving(Solutions):
+class Serving:
     """Operations of campaigns and recommenders."""
+
+    def __init__(self, registry: Registry, solutions: Solutions) -> None:
+        self._registry = registry
+        self._solutions = solutions
+        solutions.on_ready.append(self._version_ready)
 
     def create_campaign(self, params: Params) -> Params:
         """CreateCampaign: of a version, or of the latest one (`SolutionArn/$LATEST`)."""
@@ -47,24 +51,26 @@ class Serving(Solutions):
             raise InvalidInput(
                 f"{recipe.name} makes user segments in batch jobs; it has no campaign."
             )
-        arn = self.arn_of("campaign", params["name"])
+        arn = self._registry.arn_of("campaign", params["name"])
         attributes = given(params, ("name",)) | {
             "solutionVersionArn": version.arn,
             "solutionArn": version["solutionArn"],
             "minProvisionedTPS": params.get("minProvisionedTPS", 1),
             "campaignConfig": config,
         }
-        with self.lock:
-            there = [c for c in self.all("campaign") if c.group == version.group]
-            if arn not in self.resources:
-                self.quota(len(there), "Active campaigns per dataset group")
-            campaign = self.add("campaign", arn, version.group, attributes, params)
-            self.work(campaign, "CREATE", "ACTIVE", lambda: self._serve(campaign, version))
+        with self._registry.lock:
+            there = [c for c in self._registry.all("campaign") if c.group == version.group]
+            if arn not in self._registry.resources:
+                self._registry.quota(len(there), "Active campaigns per dataset group")
+            campaign = self._registry.add("campaign", arn, version.group, attributes, params)
+            self._registry.work(
+                campaign, "CREATE", "ACTIVE", lambda: self._serve(campaign, version)
+            )
         return {"campaignArn": arn}
 
     def update_campaign(self, params: Params) -> Params:
         """UpdateCampaign: the old version answers until the new one does."""
-        campaign = self.find("campaign", params["campaignArn"], ready=True)
+        campaign = self._registry.find("campaign", params["campaignArn"], ready=True)
         config = params.get("campaignConfig")
         asked = params.get("solutionVersionArn") or campaign["solutionVersionArn"]
         if config is not None:
@@ -84,10 +90,10 @@ class Serving(Solutions):
             "campaignConfig": campaign["campaignConfig"] if config is None else config,
         }
         update = {**changed, "creationDateTime": now()}
-        with self.lock:
-            self.idle(campaign)
+        with self._registry.lock:
+            self._registry.idle(campaign)
             campaign.attributes["latestCampaignUpdate"] = update
-            self.work(
+            self._registry.work(
                 campaign,
                 "CREATE",
                 "ACTIVE",
@@ -96,45 +102,45 @@ class Serving(Solutions):
                 then=lambda: campaign.attributes.update(changed, lastUpdatedDateTime=now()),
             )
 
-    def version_ready(self, solution: Resource, version: Resource) -> None:
+    def _version_ready(self, solution: Resource, version: Resource) -> None:
         """Update campaigns that follow the latest version."""
-        for campaign in self.all("campaign", solutionArn=solution.arn):
+        for campaign in self._registry.all("campaign", solutionArn=solution.arn):
             follows = (campaign["campaignConfig"] or {}).get("syncWithLatestSolutionVersion")
             if follows and campaign.status == "ACTIVE" and not campaign.busy:
                 self._switch(campaign, version, None, None)
 
     def _version(self, arn: str) -> Resource:
         if not arn.endswith(_LATEST):
-            found = self.resources.get(arn)
+            found = self._registry.resources.get(arn)
             if found is not None and found.kind.name == "solution":
-                newest = self.latest_version(found)
+                newest = self._solutions.latest_version(found)
                 such = f", such as {newest.arn}" if newest else ""
                 raise InvalidInput(
                     f"{arn} is a solution: give the ARN of one of its versions{such}, or "
                     f"{arn}{_LATEST} for the latest one."
                 )
-            return self.find("solutionVersion", arn, ready=True)
-        solution = self.find("solution", arn.removesuffix(_LATEST))
-        version = self.latest_version(solution)
+            return self._registry.find("solutionVersion", arn, ready=True)
+        solution = self._registry.find("solution", arn.removesuffix(_LATEST))
+        version = self._solutions.latest_version(solution)
         if version is None:
             raise InvalidInput(f"{solution.arn} has no ACTIVE version yet.")
         return version
 
     def _serve(self, campaign: Resource, version: Resource) -> None:
         served = _start(version.inner)
-        with self.lock:
+        with self._registry.lock:
             old, campaign.inner = campaign.inner, served
         if old is not None:
             old.retire()
 
     def delete_campaign(self, params: Params) -> None:
         """DeleteCampaign."""
-        campaign = self.find("campaign", params["campaignArn"])
-        self.delete(campaign, lambda: campaign.inner.retire() if campaign.inner else None)
+        campaign = self._registry.find("campaign", params["campaignArn"])
+        self._registry.delete(campaign, lambda: campaign.inner.retire() if campaign.inner else None)
 
     def create_recommender(self, params: Params) -> Params:
         """CreateRecommender: trains and serves a domain use case."""
-        group = self.find("datasetGroup", params["datasetGroupArn"], ready=True)
+        group = self._registry.find("datasetGroup", params["datasetGroupArn"], ready=True)
         recipe = catalogue.find(params["recipeArn"])
         if not recipe.domain:
             raise InvalidInput(
@@ -143,16 +149,22 @@ class Serving(Solutions):
         if group["domain"] != recipe.domain:
             raise InvalidInput(f"{recipe.name} needs a dataset group of domain {recipe.domain}.")
         catalogue.require_model(recipe)
-        arn = self.arn_of("recommender", params["name"])
+        arn = self._registry.arn_of("recommender", params["name"])
         attributes = given(params, ("name", "datasetGroupArn", "recipeArn"))
         attributes["recommenderConfig"] = _with_rate(params.get("recommenderConfig") or {})
-        with self.lock:
-            there = self.all("recommender", datasetGroupArn=group.arn)
-            if arn not in self.resources:
-                self.quota(len(there), "Active recommenders per dataset group")
-            made = self.add("recommender", arn, group.arn, attributes, params)
+        with self._registry.lock:
+            there = self._registry.all("recommender", datasetGroupArn=group.arn)
+            if arn not in self._registry.resources:
+                self._registry.quota(len(there), "Active recommenders per dataset group")
+            made = self._registry.add("recommender", arn, group.arn, attributes, params)
             made.inner = Recommending()
-            self.work(made, "CREATE", "ACTIVE", lambda: self._train_and_serve(made), gate=self.gate)
+            self._registry.work(
+                made,
+                "CREATE",
+                "ACTIVE",
+                lambda: self._train_and_serve(made),
+                gate=self._solutions.gate,
+            )
         return {"recommenderArn": arn}
 
     def _train_and_serve(self, recommender: Resource, config: Params | None = None) -> None:
@@ -160,9 +172,9 @@ class Serving(Solutions):
         config = recommender["recommenderConfig"] if config is None else config
         asked = {"config": {"trainingDataConfig": config.get("trainingDataConfig")}}
         recipe = catalogue.find(recommender["recipeArn"])
-        trained = self.train(recipe, recommender.group, asked, inner.job)
+        trained = self._solutions.train(recipe, recommender.group, asked, inner.job)
         served = _start(trained)
-        with self.lock:
+        with self._registry.lock:
             old = Recommending(inner.served, inner.trained)
             inner.served, inner.trained = served, trained
             recommender.attributes["modelMetrics"] = trained.metrics
@@ -170,22 +182,22 @@ class Serving(Solutions):
 
     def update_recommender(self, params: Params) -> Params:
         """UpdateRecommender: new settings; new columns cause retraining."""
-        recommender = self.find("recommender", params["recommenderArn"])
+        recommender = self._registry.find("recommender", params["recommenderArn"])
         if recommender.status not in ("ACTIVE", "INACTIVE"):
-            self.find("recommender", recommender.arn, ready=True)
+            self._registry.find("recommender", recommender.arn, ready=True)
         config = _with_rate({**recommender["recommenderConfig"], **params["recommenderConfig"]})
         retrain = config.get("trainingDataConfig") != recommender["recommenderConfig"].get(
             "trainingDataConfig"
         )
         update = {"recommenderConfig": config, "creationDateTime": now()}
-        with self.lock:
-            self.idle(recommender)
+        with self._registry.lock:
+            self._registry.idle(recommender)
             if retrain and recommender.status == "INACTIVE":
                 raise InvalidInput(
                     f"{recommender.arn} is INACTIVE; start it before it is trained anew."
                 )
             recommender.attributes["latestRecommenderUpdate"] = update
-            self.work(
+            self._registry.work(
                 recommender,
                 "CREATE",
                 "ACTIVE",
@@ -199,41 +211,41 @@ class Serving(Solutions):
 
     def stop_recommender(self, params: Params) -> Params:
         """StopRecommender: an ACTIVE recommender becomes INACTIVE."""
-        recommender = self.find("recommender", params["recommenderArn"], ready=True)
+        recommender = self._registry.find("recommender", params["recommenderArn"], ready=True)
         inner: Recommending = recommender.inner
 
         def task() -> None:
-            with self.lock:
+            with self._registry.lock:
                 served, inner.served = inner.served, None
             if served is not None:
                 served.retire()
 
-        with self.lock:
-            self.idle(recommender)
-            self.work(recommender, "STOP", "INACTIVE", task)
+        with self._registry.lock:
+            self._registry.idle(recommender)
+            self._registry.work(recommender, "STOP", "INACTIVE", task)
         return {"recommenderArn": recommender.arn}
 
     def start_recommender(self, params: Params) -> Params:
         """StartRecommender: an INACTIVE recommender serves its previous model again."""
-        recommender = self.find("recommender", params["recommenderArn"])
+        recommender = self._registry.find("recommender", params["recommenderArn"])
         inner: Recommending = recommender.inner
 
         def task() -> None:
             inner.served = _start(inner.trained)
 
-        with self.lock:
-            self.idle(recommender)
+        with self._registry.lock:
+            self._registry.idle(recommender)
             if recommender.status != "INACTIVE":
                 raise InvalidInput(
                     f"{recommender.arn} is in status {recommender.status}, not INACTIVE."
                 )
-            self.work(recommender, "START", "ACTIVE", task)
+            self._registry.work(recommender, "START", "ACTIVE", task)
         return {"recommenderArn": recommender.arn}
 
     def delete_recommender(self, params: Params) -> None:
         """DeleteRecommender."""
-        recommender = self.find("recommender", params["recommenderArn"])
-        self.delete(recommender, recommender.inner.retire)
+        recommender = self._registry.find("recommender", params["recommenderArn"])
+        self._registry.delete(recommender, recommender.inner.retire)
 
 
 def _start(trained: Any) -> Served:

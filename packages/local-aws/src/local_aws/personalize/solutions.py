@@ -6,6 +6,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,20 @@ from local_aws.personalize.data import Events, GroupData
 from local_aws.personalize.datasets import (
     INTERACTIONS,
     USER_INTERACTIONS,
-    Datasets,
-    Params,
     enough_users,
-    given,
 )
 from local_aws.personalize.engine import Codes, Training, TrainingFailed, export
 from local_aws.personalize.errors import InvalidInput
-from local_aws.personalize.resources import Failed, Resource, Stopped, now, token
+from local_aws.personalize.resources import (
+    Failed,
+    Params,
+    Registry,
+    Resource,
+    Stopped,
+    given,
+    now,
+    token,
+)
 
 _RATE = re.compile(r"rate\((\d+) days?\)")
 _FIRST_TRAINING = (
@@ -79,16 +86,22 @@ class Job:
                 self._training.stop()
 
 
-class Solutions(Datasets):
-    """Operations of solutions and solution versions."""
+class Solutions:
+    """Operations of solutions and solution versions.
 
-    def __init__(self, region_name: str, account_id: str) -> None:
-        super().__init__(region_name, account_id)
+    Attributes:
+        gate: limits concurrent trainings, of solution versions and recommenders.
+        on_ready: called with a solution and its version that has become ACTIVE.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self.on_ready: list[Callable[[Resource, Resource], None]] = []
         self.gate = threading.Semaphore(max(1, os.cpu_count() or 1))
 
     def create_solution(self, params: Params) -> Params:
         """CreateSolution: a recipe, its settings, and when to train."""
-        group = self.find("datasetGroup", params["datasetGroupArn"], ready=True)
+        group = self._registry.find("datasetGroup", params["datasetGroupArn"], ready=True)
         if params.get("performAutoML"):
             raise InvalidInput(
                 "AutoML chose among the HRNN recipes, which are no longer available. Use recipeArn "
@@ -103,7 +116,7 @@ class Solutions(Datasets):
         _check_config(recipe, params, config)
         self._check_objective(recipe, group.arn, config.get("optimizationObjective"))
         catalogue.require_model(recipe)
-        arn = self.arn_of("solution", params["name"])
+        arn = self._registry.arn_of("solution", params["name"])
         attributes = given(
             params, ("name", "recipeArn", "datasetGroupArn", "eventType", "solutionConfig")
         )
@@ -111,13 +124,13 @@ class Solutions(Datasets):
         attributes["performHPO"] = bool(params.get("performHPO"))
         attributes["performAutoTraining"] = params.get("performAutoTraining", True)
         attributes["performIncrementalUpdate"] = False
-        with self.lock:
-            if arn not in self.resources:
-                there = self.all("solution", datasetGroupArn=group.arn)
-                self.quota(len(there), "Active solutions per dataset group")
-            solution = self.add("solution", arn, group.arn, attributes, params)
-            solution.inner = _Schedule(self, solution)
-            self.work(solution, "CREATE", "ACTIVE", then=solution.inner.set)
+        with self._registry.lock:
+            if arn not in self._registry.resources:
+                there = self._registry.all("solution", datasetGroupArn=group.arn)
+                self._registry.quota(len(there), "Active solutions per dataset group")
+            solution = self._registry.add("solution", arn, group.arn, attributes, params)
+            solution.inner = _Schedule(self._registry, self, solution)
+            self._registry.work(solution, "CREATE", "ACTIVE", then=solution.inner.set)
         return {"solutionArn": arn}
 
     def _check_objective(self, recipe: Recipe, group: str, objective: Params | None) -> None:
@@ -129,7 +142,7 @@ class Solutions(Datasets):
                 "recipes do."
             )
         name = objective.get("itemAttribute")
-        schema = self.data(group).schema("ITEMS")
+        schema = self._registry.data(group).schema("ITEMS")
         field = schema.field(name) if schema and name else None
         if field is None or not field.numeric:
             raise InvalidInput(
@@ -139,7 +152,7 @@ class Solutions(Datasets):
 
     def update_solution(self, params: Params) -> Params:
         """UpdateSolution: automatic training, its schedule, and the events' weights."""
-        solution = self.find("solution", params["solutionArn"], ready=True)
+        solution = self._registry.find("solution", params["solutionArn"], ready=True)
         if params.get("performIncrementalUpdate"):
             raise NotImplementedByLocalAws("incremental updates (performIncrementalUpdate)")
         changes = params.get("solutionUpdateConfig") or {}
@@ -155,40 +168,44 @@ class Solutions(Datasets):
                 solution.attributes["solutionConfig"] = {**config, **changes}
             solution.inner.set()
 
-        with self.lock:
-            self.idle(solution)
+        with self._registry.lock:
+            self._registry.idle(solution)
             solution.attributes["latestSolutionUpdate"] = update
-            self.work(solution, "CREATE", "ACTIVE", layer=update, then=then)
+            self._registry.work(solution, "CREATE", "ACTIVE", layer=update, then=then)
         return {"solutionArn": solution.arn}
 
     def delete_solution(self, params: Params) -> None:
         """DeleteSolution: with its versions; none may be in training or served."""
-        solution = self.find("solution", params["solutionArn"])
-        with self.lock:
-            self.idle(solution)
-            versions = self.all("solutionVersion", solutionArn=solution.arn)
-            self.unused(solution, [version for version in versions if version.busy])
-            self.unused(solution, self.all("campaign", solutionArn=solution.arn))
-            jobs = self.all("batchInferenceJob") + self.all("batchSegmentJob")
+        solution = self._registry.find("solution", params["solutionArn"])
+        with self._registry.lock:
+            self._registry.idle(solution)
+            versions = self._registry.all("solutionVersion", solutionArn=solution.arn)
+            self._registry.unused(solution, [version for version in versions if version.busy])
+            self._registry.unused(
+                solution, self._registry.all("campaign", solutionArn=solution.arn)
+            )
+            jobs = self._registry.all("batchInferenceJob") + self._registry.all("batchSegmentJob")
             arns = {version.arn for version in versions}
-            self.unused(solution, [j for j in jobs if j.busy and j["solutionVersionArn"] in arns])
+            self._registry.unused(
+                solution, [j for j in jobs if j.busy and j["solutionVersionArn"] in arns]
+            )
 
             def task() -> None:
                 solution.inner.close()
-                with self.lock:
+                with self._registry.lock:
                     for version in versions:
                         if version.inner is not None:
                             version.inner.close()
-                        self.resources.pop(version.arn, None)
+                        self._registry.resources.pop(version.arn, None)
                     for job in jobs:
                         if job["solutionVersionArn"] in arns:
-                            self.resources.pop(job.arn, None)
+                            self._registry.resources.pop(job.arn, None)
 
-            self.delete(solution, task)
+            self._registry.delete(solution, task)
 
     def create_solution_version(self, params: Params) -> Params:
         """CreateSolutionVersion: train now."""
-        solution = self.find("solution", params["solutionArn"], ready=True)
+        solution = self._registry.find("solution", params["solutionArn"], ready=True)
         mode = params.get("trainingMode", "FULL")
         if mode == "AUTOTRAIN":
             raise InvalidInput("trainingMode AUTOTRAIN is the service's own; use FULL or UPDATE.")
@@ -214,12 +231,12 @@ class Solutions(Datasets):
         attributes |= given(params, ("name",))
         attributes |= {"trainingMode": mode, "trainingType": why}
         job = Job()
-        with self.lock:
-            running = [version for version in self.all("solutionVersion") if version.busy]
-            self.quota(len(running), "Pending or In Progress solution versions")
+        with self._registry.lock:
+            running = [version for version in self._registry.all("solutionVersion") if version.busy]
+            self._registry.quota(len(running), "Pending or In Progress solution versions")
             name = params.get("name") or token()
-            arn = self.arn_of("solutionVersion", solution["name"], name)
-            version = self.add("solutionVersion", arn, solution.group, attributes, params)
+            arn = self._registry.arn_of("solutionVersion", solution["name"], name)
+            version = self._registry.add("solutionVersion", arn, solution.group, attributes, params)
             version.inner = job
             solution.attributes["latestSolutionVersion"] = version.attributes
             asked = {
@@ -238,48 +255,49 @@ class Solutions(Datasets):
                     version.attributes["tunedHPOParams"] = {
                         "algorithmHyperParameters": trained.tuned
                     }
-                with self.lock:
+                with self._registry.lock:
                     version.inner = trained
 
-            self.work(
+            self._registry.work(
                 version,
                 "CREATE",
                 "ACTIVE",
                 task,
                 gate=self.gate,
-                then=lambda: self.version_ready(solution, version),
+                then=lambda: self._ready(solution, version),
             )
         return version
 
-    def version_ready(self, solution: Resource, version: Resource) -> None:
-        """Called when a version becomes ACTIVE."""
+    def _ready(self, solution: Resource, version: Resource) -> None:
+        for each in self.on_ready:
+            each(solution, version)
 
     def latest_version(self, solution: Resource) -> Resource | None:
         """The newest ACTIVE version of `solution`."""
-        versions = self.all("solutionVersion", solutionArn=solution.arn)
+        versions = self._registry.all("solutionVersion", solutionArn=solution.arn)
         ready = [v for v in versions if isinstance(v.inner, Trained)]
         return ready[-1] if ready else None
 
     def stop_solution_version_creation(self, params: Params) -> None:
         """StopSolutionVersionCreation: of a version that is pending or in progress."""
-        version = self.find("solutionVersion", params["solutionVersionArn"])
-        with self.lock:
+        version = self._registry.find("solutionVersion", params["solutionVersionArn"])
+        with self._registry.lock:
             if version.status == "CREATE PENDING":
-                self.turn(version.attributes, "CREATE STOPPED")
+                self._registry.turn(version.attributes, "CREATE STOPPED")
                 return
             if version.status != "CREATE IN_PROGRESS":
                 raise InvalidInput(
                     f"{version.arn} is in status {version.status}; only a version that is "
                     "pending or in progress can be stopped."
                 )
-            self.turn(version.attributes, "CREATE STOPPING")
+            self._registry.turn(version.attributes, "CREATE STOPPING")
         job = version.inner
         if isinstance(job, Job):
             threading.Thread(target=job.close, daemon=True).start()
 
     def get_solution_metrics(self, params: Params) -> Params:
         """GetSolutionMetrics: of an ACTIVE version."""
-        version = self.find("solutionVersion", params["solutionVersionArn"], ready=True)
+        version = self._registry.find("solutionVersion", params["solutionVersionArn"], ready=True)
         return {"solutionVersionArn": version.arn, "metrics": version.inner.metrics}
 
     def train(self, recipe: Recipe, group: str, asked: dict[str, Any], job: Job) -> Trained:
@@ -289,9 +307,9 @@ class Solutions(Datasets):
             Failed: the data are insufficient, or training failed.
             Stopped: `job` was stopped.
         """
-        data = self.data(group)
+        data = self._registry.data(group)
         config = asked["config"]
-        folder = state.folder("personalize", self.region_name) / secrets.token_hex(8)
+        folder = state.folder("personalize", self._registry.region_name) / secrets.token_hex(8)
         with data.lock:
             events = _selected(recipe, data, asked)
             weights = {
@@ -422,7 +440,8 @@ def _check_schedule(config: Params) -> None:
 class _Schedule:
     """Automatic training: the first within an hour, then at the configured interval."""
 
-    def __init__(self, solutions: Solutions, solution: Resource) -> None:
+    def __init__(self, registry: Registry, solutions: Solutions, solution: Resource) -> None:
+        self._registry = registry
         self._solutions = solutions
         self._solution = solution
         self._timer: threading.Timer | None = None
@@ -448,6 +467,6 @@ class _Schedule:
         match = _RATE.fullmatch(config.get("schedulingExpression") or "rate(7 days)")
         assert match is not None
         self._wait(int(match[1]) * 86_400.0)
-        versions = self._solutions.all("solutionVersion", solutionArn=self._solution.arn)
+        versions = self._registry.all("solutionVersion", solutionArn=self._solution.arn)
         if not (first and versions):  # a manually created version replaces the first one
             self._solutions.train_version(self._solution, "FULL", "AUTOMATIC", {})
