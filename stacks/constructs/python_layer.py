@@ -4,6 +4,8 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +16,9 @@ from constructs import Construct
 
 from stacks.constructs.python_function import RUNTIME, architecture
 
-_LAYERS: Final = Path(__file__).resolve().parents[2] / "layers"
+_PROJECT: Final = Path(__file__).resolve().parents[2]
+_LAYERS: Final = _PROJECT / "layers"
+_BUILT: Final = _PROJECT / "build" / "layers"  # archives, by the layer's hash
 _PYTHON: Final = RUNTIME.name.removeprefix("python")
 # Lambda's Python runs on Amazon Linux 2023, glibc 2.34.
 _PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
@@ -28,20 +32,35 @@ class LayerBuildError(RuntimeError):
 
 
 @jsii.implements(cdk.ILocalBundling)
-class _Installer:
-    """Installs the requirements with uv for Lambda's platform."""
+class _Archive:
+    """A layer's archive, which is built once for all deployments.
 
-    def __init__(self, requirements: Path, architecture_name: str) -> None:
+    The CDK would compress a folder again for every deployment.
+    """
+
+    def __init__(self, requirements: Path, architecture_name: str, archive: Path) -> None:
         self._requirements = requirements
         self._platform = _PLATFORMS[architecture_name]
+        self._archive = archive
 
     def try_bundle(self, output_dir: str, options: Any = None, **_: Any) -> bool:
-        """Fill the layer's folder. Never falls back to Docker.
+        """Put the archive into a folder. Never falls back to Docker.
 
         Raises:
             LayerBuildError: uv failed.
         """
-        target = Path(output_dir) / "python"
+        if not self._archive.exists():
+            self._archive.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._archive.parent) as folder:
+                target = Path(folder) / "python"
+                self._install(target)
+                built = _compressed(target, Path(folder) / "built.zip")
+                built.replace(self._archive)  # at once: others may build the same
+        shutil.copyfile(self._archive, Path(output_dir) / "layer.zip")
+        return True
+
+    def _install(self, target: Path) -> None:
+        """Install the requirements with uv for Lambda's platform."""
         command = [
             *(sys.executable, "-m", "uv", "pip", "install", "--quiet"),
             *("--requirements", str(self._requirements), "--require-hashes"),
@@ -68,7 +87,18 @@ class _Installer:
                     shutil.rmtree(path)
                 else:
                     path.unlink()
-        return True
+
+
+def _compressed(folder: Path, archive: Path) -> Path:
+    """An archive of a folder, the same for the same files."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                name = path.relative_to(folder.parent).as_posix()
+                entry = zipfile.ZipInfo(name)  # dated 1980
+                entry.external_attr = (path.stat().st_mode & 0xFFFF) << 16
+                file.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return archive
 
 
 class PythonLayer(lambda_.LayerVersion):
@@ -85,6 +115,9 @@ class PythonLayer(lambda_.LayerVersion):
         """
         requirements = _LAYERS / name / "requirements.txt"
         recipe = (requirements.read_text(encoding="utf-8"), _PYTHON, architecture_name, _STRIPPED)
+        # Known before the installation, so that an unchanged layer is not rebuilt.
+        digest = hashlib.sha256(repr(recipe).encode()).hexdigest()
+        archive = _Archive(requirements, architecture_name, _BUILT / f"{name}-{digest[:16]}.zip")
         super().__init__(
             scope,
             id,
@@ -94,10 +127,11 @@ class PythonLayer(lambda_.LayerVersion):
             removal_policy=cdk.RemovalPolicy.DESTROY,
             code=lambda_.Code.from_asset(
                 str(requirements.parent),
-                # Known before the installation, so that an unchanged layer is not rebuilt.
-                asset_hash=hashlib.sha256(repr(recipe).encode()).hexdigest(),
+                asset_hash=digest,
                 bundling=cdk.BundlingOptions(
-                    image=RUNTIME.bundling_image, local=_Installer(requirements, architecture_name)
+                    image=RUNTIME.bundling_image,
+                    local=archive,
+                    output_type=cdk.BundlingOutput.ARCHIVED,
                 ),
             ),
         )

@@ -1,5 +1,6 @@
 """A local AWS with prepared data in it, driven by the real CDK CLI."""
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,22 +14,62 @@ from local_aws.server import LocalAws
 from local_aws.servicequotas.table import PROFILES
 from rehearsal.cdk import PROJECT, cdk
 
+_SYNTHESIZING = ("deploy", "destroy", "synth")
+
 
 @dataclass(frozen=True)
 class Workbench:
-    """Runs the CDK CLI on the project, always with the same data and working folders."""
+    """Runs the CDK CLI on the project, always with the same working folder.
+
+    Attributes:
+        folder: the working folder.
+        data: the folder of the prepared data.
+        quick: settings of every command.
+    """
 
     folder: Path
+    data: Path
     quick: tuple[str, ...]
 
     def cdk(self, *arguments: str) -> None:
-        """Run a CDK command; `CdkError` carries the end of its output."""
-        cdk(*arguments, *self.quick, log=self.log)
+        """Run a CDK command; `CdkError` carries the end of its output.
+
+        The app is synthesized once for the same settings and data.
+        """
+        command, app = arguments, ()
+        if arguments[0] in _SYNTHESIZING:
+            command = _without_settings(arguments)
+            assembly = self.assembly(*arguments)
+            if (assembly / "manifest.json").exists():
+                app = ("--app", str(assembly))
+            else:
+                command, app = arguments, (*self._settings, "--output", str(assembly))
+        cdk(*command, *app, log=self.log)
+
+    def assembly(self, *arguments: str) -> Path:
+        """The folder of the cloud assembly of these settings and the present data."""
+        digest = hashlib.sha256()
+        given = [word for word in arguments if word not in _without_settings(arguments)]
+        digest.update(repr((given, self._settings)).encode())
+        for file in sorted(self.data.rglob("*")):
+            if file.is_file():
+                digest.update(str(file).encode() + file.read_bytes())
+        return self.folder / "cdk.out" / digest.hexdigest()[:16]
+
+    @property
+    def _settings(self) -> tuple[str, ...]:
+        return ("-c", f"data={self.data}", *self.quick)
 
     @property
     def log(self) -> Path:
         """All that the CLI said so far."""
         return self.folder / "cdk.log"
+
+
+def _without_settings(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """A command without its `-c NAME=VALUE`."""
+    words = iter(arguments)
+    return tuple(word for word in words if word != "-c" or not next(words))
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +92,8 @@ def workbench(
             monkeypatch_module.setenv(name, value)
         yield Workbench(
             folder,
+            folder / "data",
             (
-                *("--output", str(folder / "cdk.out")),
-                *("-c", f"data={folder / 'data'}"),
                 *("-c", "rating.epochs=2"),
                 *("-c", "recommendation.epochs=2"),
                 *("-c", "retrieval.epochs=1"),

@@ -96,7 +96,9 @@ def test_a_new_model_takes_over_without_a_lost_call(
     popular = items(ask(LISTS, {"user": "loyal"}))
     watch("loyal", popular[0])
     client = boto3.client("lambda", config=ONCE)
-    with Load(lambda: items(ask(LISTS, {"user": "loyal"}, client))[0], callers=4) as load:
+    with Load(
+        lambda: items(ask(LISTS, {"user": "loyal"}, client))[0], callers=4, pause=0.1
+    ) as load:
         load.wait(10)
         workbench.cdk(
             *("deploy", "--all", "--require-approval=never"),
@@ -130,8 +132,7 @@ def test_other_data_get_another_table_and_no_live_event_is_lost(
     )
     popular = items(ask(LISTS, {"user": "steady"}))
     watch("steady", popular[0])
-    changed = [word.replace(str(workbench.folder / "data"), str(other)) for word in workbench.quick]
-    replace(workbench, quick=tuple(changed)).cdk("deploy", "--all", "--require-approval=never")
+    replace(workbench, data=other).cdk("deploy", "--all", "--require-approval=never")
     table = outputs.by_stack()["recommender-Lists"]["HistoriesTableName"]
     assert table != life.table
     assert life.table not in boto3.client("dynamodb").list_tables()["TableNames"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stacks.constructs.python_layer import LayerBuildError, _Installer
+from stacks.constructs.python_layer import LayerBuildError, _Archive
 
 
 @pytest.fixture
@@ -35,27 +35,47 @@ def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_layer_contains_the_functions_imports(requirements: Path, tmp_path: Path) -> None:
-    assert _Installer(requirements, "arm64").try_bundle(str(tmp_path / "out")) is True
+def build(requirements: Path, tmp_path: Path, architecture: str = "arm64") -> Path:
+    """The archive in the folder that the CDK gives, from what is kept in `kept`."""
     out = tmp_path / "out"
-    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    assert "python/stone/__init__.py" in files
+    out.mkdir(exist_ok=True)
+    kept = tmp_path / "kept" / "stone.zip"
+    assert _Archive(requirements, architecture, kept).try_bundle(str(out)) is True
+    (archive,) = out.iterdir()  # with one archive there, the CDK uploads it as it is
+    return archive
+
+
+def test_layer_contains_the_functions_imports(requirements: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(build(requirements, tmp_path)) as archive:
+        files = set(archive.namelist())
+        assert archive.read("python/stone/__init__.py") == b"weight = 3\n"
+        assert archive.getinfo("python/stone/__init__.py").external_attr >> 16 & 0o444 == 0o444
     assert "python/stone-1.0.dist-info/METADATA" in files  # tells which versions it holds
     assert not any("tests" in file or file.endswith(".pyi") or ".lock" in file for file in files)
+
+
+def test_layer_is_built_once(
+    requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build(requirements, tmp_path).read_bytes()
+    monkeypatch.setattr(subprocess, "run", None)  # nothing is installed again
+    assert build(requirements, tmp_path).read_bytes() == first
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["stone.zip"]
 
 
 def test_wheel_for_another_platform_is_refused_with_a_message(
     requirements: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(LayerBuildError, match=r"The layer stone could not be built for x86_64"):
-        _Installer(requirements, "x86_64").try_bundle(str(tmp_path / "out"))
+        build(requirements, tmp_path, "x86_64")
+    assert not (tmp_path / "kept" / "stone.zip").exists()
 
 
 def test_tampered_wheel_is_refused(requirements: Path, tmp_path: Path) -> None:
     text = requirements.read_text()
     requirements.write_text(text[:-5] + "0000\n" if text[-5:] != "0000\n" else text[:-5] + "1111\n")
     with pytest.raises(LayerBuildError, match=r"(?i)hash"):
-        _Installer(requirements, "arm64").try_bundle(str(tmp_path / "out"))
+        build(requirements, tmp_path)
 
 
 def test_unresponsive_index_times_out(
@@ -66,4 +86,4 @@ def test_unresponsive_index_times_out(
 
     monkeypatch.setattr(subprocess, "run", never)
     with pytest.raises(LayerBuildError, match=r"The layer stone .* uv says:\nnothing, for 600"):
-        _Installer(requirements, "arm64").try_bundle(str(tmp_path / "out"))
+        build(requirements, tmp_path)
