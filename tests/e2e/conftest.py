@@ -36,15 +36,14 @@ class Workbench:
 
         The app is synthesized once for the same settings and data.
         """
-        command, app = arguments, ()
+        command = arguments
         if arguments[0] in _SYNTHESIZING:
-            command = _without_settings(arguments)
             assembly = self.assembly(*arguments)
             if (assembly / "manifest.json").exists():
-                app = ("--app", str(assembly))
+                command = (*_without_settings(arguments), "--app", str(assembly))
             else:
-                command, app = arguments, (*self._settings, "--output", str(assembly))
-        cdk(*command, *app, log=self.log)
+                command = (*arguments, *self._settings, "--output", str(assembly))
+        cdk(*command, log=self.log)
 
     def assembly(self, *arguments: str) -> Path:
         """The folder of the cloud assembly of these settings and the present data."""

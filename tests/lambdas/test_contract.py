@@ -19,6 +19,7 @@ from common.clients import client
 from list_training.handler import ListTrainingError
 from moto import mock_aws
 from moto.core.models import botocore_stubber
+from moto.s3.models import s3_backends
 from movie_index import handler as movie_index
 from movie_index.handler import MovieIndexError
 from trained_resource import handler, kinds, resource
@@ -178,8 +179,7 @@ def new_world(clients: None) -> Iterator[Callable[[], World]]:
 
     def anew() -> World:
         now[0] = World()
-        for one in s3.list_objects_v2(Bucket="movies").get("Contents", []):
-            s3.delete_object(Bucket="movies", Key=one["Key"])
+        s3_backends["123456789012"]["aws"].buckets["movies"].keys.clear()
         for group in logs.describe_log_groups()["logGroups"]:
             logs.delete_log_group(logGroupName=group["logGroupName"])
         s3.put_object(Bucket="movies", Key=CATALOGUE, Body=catalogue(TITLES).encode())

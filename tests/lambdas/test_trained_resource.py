@@ -12,6 +12,8 @@ from botocore.exceptions import ConnectionClosedError
 from common.clients import client
 from moto import mock_aws
 from moto.core.models import botocore_stubber
+from moto.logs.models import logs_backends
+from moto.s3.models import s3_backends
 from trained_resource import handler, kinds, resource
 from trained_resource.request import TrainedResourceError, name_of
 
@@ -244,11 +246,11 @@ def leave_traces(name: str) -> None:
 
 
 def traces() -> list[str]:
-    keys = client("s3").list_objects_v2(Bucket="movies").get("Contents", [])
-    logs = client("logs")
-    groups = logs.describe_log_groups(logGroupNamePrefix=LOGS)["logGroups"]
-    streams = logs.describe_log_streams(logGroupName=LOGS)["logStreams"] if groups else []
-    return [one["Key"] for one in keys] + [one["logStreamName"] for one in streams]
+    """Keys in the bucket and log streams, as moto has them: asked for thousands of times."""
+    account, region = "123456789012", "us-east-1"
+    bucket = s3_backends[account]["aws"].buckets.get("movies")
+    group = logs_backends[account][region].groups.get(LOGS)
+    return [*sorted(bucket.keys if bucket else ()), *sorted(group.streams if group else ())]
 
 
 class TestName:

@@ -20,6 +20,7 @@ import moto.events.models
 import moto.logs.models
 import moto.s3vectors
 import moto.sagemakerruntime.models
+from botocore.session import Session
 from moto.apigatewayv2.models import apigatewayv2_backends
 from moto.awslambda.models import lambda_backends
 from moto.backend_index import backend_url_patterns
@@ -152,6 +153,28 @@ def _patch_cloudformation() -> None:
         assert spec is not None
         sys.modules[name] = moto.cloudformation = module_from_spec(spec)  # type: ignore[attr-defined]
     moto.cloudformation.cloudformation_backends = cloudformation_backends  # type: ignore[attr-defined]
+
+
+def _patch_regions_of_ec2() -> None:
+    """moto, whose SSM needs its EC2, asks three sessions for EC2's regions, each of which reads a
+    model of over ten megabytes to learn that its endpoints are called ec2."""
+    Session.get_available_regions = _regions(  # type: ignore[method-assign]
+        Session.get_available_regions
+    )
+
+
+def _regions(find: Any) -> Any:
+    if hasattr(find, "__wrapped__"):
+        return find
+
+    @wraps(find)
+    def regions(session: Any, service_name: str, *arguments: Any, **named: Any) -> Any:
+        if service_name != "ec2":
+            return find(session, service_name, *arguments, **named)
+        endpoints = session._get_internal_component("endpoint_resolver")
+        return endpoints.get_available_endpoints("ec2", *arguments, **named)
+
+    return regions
 
 
 def _patch_managed_policies() -> None:
@@ -331,6 +354,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_application_autoscaling,
     _patch_api_gateway_paths,
     _patch_cloudformation,
+    _patch_regions_of_ec2,
     _patch_managed_policies,
     _patch_decompression,
     _patch_dynamodb_imports,

@@ -41,6 +41,14 @@ told = bool(urls.url_paths) and urls.url_paths.items() <= m.url_paths.items()
 import moto.cloudformation
 told = "moto.cloudformation.parsing" not in sys.modules
 """,
+    "_patch_regions_of_ec2": """
+from botocore.loaders import Loader
+from botocore.session import Session
+load, read = Loader.load_service_model, []
+Loader.load_service_model = lambda *told, **more: read.append(told) or load(*told, **more)
+found = Session().get_available_regions("ec2", partition_name="aws-cn")
+told = found == ["cn-north-1", "cn-northwest-1"] and read == []
+""",
     "_patch_managed_policies": """
 import boto3
 from moto.iam.models import iam_backends
