@@ -18,6 +18,9 @@ _JOURNEYS = {"e2e", "chaos", "deployment"}
 # fixtures that start a local AWS or synthesize the app
 _SERVICES = {"aws", "client_of", "page", "stacks", "synthesize", "world"}
 
+# files and folders of files that run for minutes: started last, one would keep all waiting
+_LONGEST = {"e2e", "test_book_shop.py", "test_contract.py", "test_notebooks.py", "test_page.py"}
+
 
 @pytest.fixture(scope="module")
 def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
@@ -29,7 +32,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they need, and files that use `tally`."""
+    """Mark tests by what they need, and files that use `tally`; the longest files go first."""
     files = {item.path for item in items if "tally" in _fixtures(item)}
     for item in items:
         if item.path in files:
@@ -42,6 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
         if _SERVICES & _fixtures(item):
             item.add_marker("integration")
+    items.sort(key=lambda item: not _LONGEST & {*item.path.parts[-2:]})
 
 
 def _fixtures(item: pytest.Item) -> set[str]:
