@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common.errors import code_of, failure, is_transient, text_of
+from common.errors import BusyError, code_of, failure, is_transient, text_of
 
 
 @contextmanager
@@ -33,4 +33,5 @@ def explained(arn: str) -> Iterator[None]:
             told = f"Index {name} does not exist; deploy the functions' stack again."
         else:
             told = f"Index {name} refused the request: {code}: {text}"
-        raise failure(error, told) from None
+        # of an index that another call creates at this moment
+        raise BusyError(told) if code == "ConflictException" else failure(error, told) from None

@@ -1,15 +1,16 @@
 """The two Lambda functions behind CDK's Provider for `Custom::IndexedMovies`.
 
-Properties: IndexArn, an index of Amazon S3 Vectors; Endpoint, which embeds the movies; Bucket,
-which lists them. Attributes: IndexArn and Movies, their number.
+Properties: IndexArn, the ARN of the index to create, in an existing bucket of Amazon S3 Vectors;
+Endpoint, which embeds the movies; Bucket, which lists them. Attributes: IndexArn and Movies, their
+number.
 
 Environment: CATALOGUE_KEY, the key of catalogue.json in the bucket, and EMBEDDINGS_PREFIX, the
 prefix under which the progress is stored.
 
 Permissions: `on_event` needs none, because it makes no calls. `is_complete` needs
-sagemaker:DescribeEndpoint and InvokeEndpoint on the endpoint; s3vectors:PutVectors on the index; of
-the bucket, s3:GetObject on CATALOGUE_KEY, and s3:GetObject, PutObject and DeleteObject below
-EMBEDDINGS_PREFIX.
+sagemaker:DescribeEndpoint and InvokeEndpoint on the endpoint; s3vectors:GetIndex, CreateIndex,
+DeleteIndex and PutVectors on the index; of the bucket, s3:GetObject on CATALOGUE_KEY, and
+s3:GetObject, PutObject and DeleteObject below EMBEDDINGS_PREFIX.
 """
 
 import logging
@@ -19,7 +20,7 @@ from typing import Any
 from common.custom_resource import COMPLETE, WAITING, failing
 from common.errors import BusyError, FunctionError
 
-from movie_index.logic import Import
+from movie_index.logic import Import, forget
 
 PROPERTIES = ("IndexArn", "Endpoint", "Bucket")
 
@@ -45,22 +46,21 @@ def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Continue the import, or delete its progress.
+    """Continue the import, or delete the index and the progress.
 
     Raises:
         MovieIndexError: the import failed permanently; the message says why.
     """
     deleting = event["RequestType"] == "Delete"
     properties, index = event["ResourceProperties"], event["PhysicalResourceId"]
-    if deleting and not (_is_index(index) and _names_bucket(properties)):
-        # the id is CloudFormation's own, or there is no bucket: nothing was started
-        return COMPLETE
+    if deleting and not _is_index(index):
+        return COMPLETE  # the id is CloudFormation's own: nothing was started
     with failing(MovieIndexError, event, context):
-        one = Import(properties["Bucket"], properties.get("Endpoint", ""), index)
         try:
             if deleting:
-                one.forget()
+                forget(index, _bucket_in(properties))
                 return COMPLETE
+            one = Import(properties["Bucket"], properties["Endpoint"], index)
             return one.proceed(context.get_remaining_time_in_millis)
         except BusyError as error:
             _log.warning("will be tried again: %s", error)
@@ -68,9 +68,12 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _is_index(arn: str) -> bool:
-    return ":s3vectors:" in arn and arn.count("/") >= 3
+    return (
+        re.fullmatch(r"arn:[^:]+:s3vectors:[^:]*:[^:]*:bucket/[^/]+/index/[^/]+", arn) is not None
+    )
 
 
-def _names_bucket(properties: object) -> bool:
+def _bucket_in(properties: object) -> str | None:
     bucket = properties.get("Bucket") if isinstance(properties, dict) else None
-    return isinstance(bucket, str) and re.fullmatch(r"[a-z0-9.-]{3,63}", bucket) is not None
+    valid = isinstance(bucket, str) and re.fullmatch(r"[a-z0-9.-]{3,63}", bucket)
+    return bucket if valid else None

@@ -111,9 +111,11 @@ class World:
         self.personalize.things.clear()
         for each in (*notes(), *models()):
             client("s3").delete_object(Bucket="movies", Key=each)
+        for arn in indexes():
+            client("s3vectors").delete_index(indexArn=arn)
 
     def all(self) -> list[str]:
-        return [*self.sagemaker.jobs, *self.personalize.things, *notes(), *models()]
+        return [*self.sagemaker.jobs, *self.personalize.things, *notes(), *models(), *indexes()]
 
     def left(self) -> list[str]:
         """What exists and would cost or be in the way, or is being made."""
@@ -125,12 +127,18 @@ class World:
             or thing["status"] in ("CREATE PENDING", "CREATE STOPPING")
         ]
         left = [one for one in traces() if one not in (CATALOGUE, *LEARNED)]
-        return [*self.sagemaker.jobs, *left, *kept]
+        return [*self.sagemaker.jobs, *left, *kept, *indexes()]
 
 
 def notes() -> list[str]:
     """Which imports into an index there are."""
     return [one for one in traces() if "/embeddings/" in one]
+
+
+def indexes() -> list[str]:
+    """Which indexes there are."""
+    found = client("s3vectors").list_indexes(vectorBucketName="vectors")
+    return [index["indexArn"] for index in found["indexes"]]
 
 
 def models() -> list[str]:
@@ -154,14 +162,6 @@ def clients() -> Iterator[None]:
         s3, s3vectors = client("s3"), client("s3vectors")
         s3.create_bucket(Bucket="movies")
         s3vectors.create_vector_bucket(vectorBucketName="vectors")
-        for inputs in "abc":
-            s3vectors.create_index(
-                vectorBucketName="vectors",
-                indexName=f"movies-{inputs}",
-                dataType="float32",
-                dimension=2,
-                distanceMetric="euclidean",
-            )
         yield
 
 
@@ -180,6 +180,8 @@ def new_world(clients: None) -> Iterator[Callable[[], World]]:
         now[0] = World()
         for one in s3.list_objects_v2(Bucket="movies").get("Contents", []):
             s3.delete_object(Bucket="movies", Key=one["Key"])
+        for arn in indexes():
+            client("s3vectors").delete_index(indexArn=arn)
         for group in logs.describe_log_groups()["logGroups"]:
             logs.delete_log_group(logGroupName=group["logGroupName"])
         s3.put_object(Bucket="movies", Key=CATALOGUE, Body=catalogue(TITLES).encode())
