@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common.errors import BusyError, code_of, failure, is_transient, text_of
+from common.errors import BusyError, code_of, failure, is_denied, is_transient, text_of
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def explained(arn: str) -> Iterator[None]:
         code, text = code_of(error), text_of(error)
         if is_transient(error):
             told = f"Index {name} is too busy to answer now; try again in a moment. ({text})"
-        elif "AccessDenied" in code:
+        elif is_denied(error):
             told = f"This function's role may not use index {name}: {text}"
         elif code == "NotFoundException":
             told = f"Index {name} does not exist; deploy the functions' stack again."

@@ -13,18 +13,15 @@ DeleteIndex and PutVectors on the index; of the bucket, s3:GetObject on CATALOGU
 s3:GetObject, PutObject and DeleteObject below EMBEDDINGS_PREFIX.
 """
 
-import logging
 import re
 from typing import Any
 
-from common.custom_resource import COMPLETE, WAITING, failing
-from common.errors import BusyError, FunctionError
+from common.custom_resource import COMPLETE, named, polled
+from common.errors import FunctionError
 
 from movie_index.logic import Import, forget
 
 PROPERTIES = ("IndexArn", "Endpoint", "Bucket")
-
-_log = logging.getLogger("movie_index")
 
 
 class MovieIndexError(FunctionError):
@@ -38,11 +35,11 @@ def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         MovieIndexError: a property is missing.
     """
     if event["RequestType"] == "Delete":
-        return {"PhysicalResourceId": event["PhysicalResourceId"]}
+        return named(event["PhysicalResourceId"])
     properties = event["ResourceProperties"]
     if missing := [name for name in PROPERTIES if not properties.get(name)]:
         raise MovieIndexError(f"{event['LogicalResourceId']} needs {', '.join(missing)}.")
-    return {"PhysicalResourceId": properties["IndexArn"]}
+    return named(properties["IndexArn"])
 
 
 def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -55,16 +52,15 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
     properties, index = event["ResourceProperties"], event["PhysicalResourceId"]
     if deleting and not _is_index(index):
         return COMPLETE  # the id is CloudFormation's own: nothing was started
-    with failing(MovieIndexError, event, context):
-        try:
-            if deleting:
-                forget(index, _bucket_in(properties))
-                return COMPLETE
-            one = Import(properties["Bucket"], properties["Endpoint"], index)
-            return one.proceed(context.get_remaining_time_in_millis)
-        except BusyError as error:
-            _log.warning("will be tried again: %s", error)
-            return WAITING
+
+    def work() -> dict[str, Any]:
+        if deleting:
+            forget(index, _bucket_in(properties))
+            return COMPLETE
+        one = Import(properties["Bucket"], properties["Endpoint"], index)
+        return one.proceed(context.get_remaining_time_in_millis)
+
+    return polled(MovieIndexError, event, context, work)
 
 
 def _is_index(arn: str) -> bool:

@@ -19,7 +19,7 @@ from common.catalogue import Bucket, Version
 from common.clients import client
 from common.custom_resource import WAITING
 from common.embedding_model import Model, NothingKnownError
-from common.errors import FunctionError, code_of, failure
+from common.errors import FunctionError, code_of, failure, may_be_absent
 from common.vector_index import explained
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ class Import:
             left: returns the remaining milliseconds.
 
         Raises:
-            BusyError: a transient error of AWS.
-            FunctionError: the import failed permanently.
+            FunctionError: the import failed, or AWS cannot answer now.
         """
         dimension = self._dimension()
         before = self._noted() if dimension else None
@@ -159,8 +158,7 @@ class Import:
         try:
             body = self._s3.get_object(**self._note)["Body"].read()
         except (ClientError, BotoCoreError) as error:
-            # without s3:ListBucket, S3 returns 403 for a missing key
-            if code_of(error) in ("NoSuchKey", "AccessDenied", "403"):
+            if may_be_absent(error):
                 return None
             raise _explained(error, self._note) from None
         return Progress(**json.loads(body))
@@ -181,7 +179,6 @@ def forget(arn: str, bucket: str | None) -> None:
         bucket: the bucket that stores the progress; None if it is not known.
 
     Raises:
-        BusyError: a transient error of AWS.
         FunctionError: AWS refused the request.
     """
     _delete_index(client("s3vectors"), arn)
