@@ -119,6 +119,7 @@ format: $(SETUP) ## format and fix the code with ruff
 lock: ## compile requirements.txt files from requirements.in files
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.txt requirements.in
 	@echo 'uv==0.13.9' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements-uv.txt -
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file packages/local-aws/src/local_aws/awslambda/requirements.txt packages/local-aws/src/local_aws/awslambda/requirements.in
 	@for each in scripts/*/requirements.in notebooks/instance/requirements.in; do $(BIN)/uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --constraints requirements.txt --output-file $${each%.in}.txt $$each; done
 
 clean: ## remove build results (installed packages stay)
