@@ -16,7 +16,7 @@ settings.load_profile("ci")
 # folders and a fixture of tests that use the CDK CLI or kill servers
 _JOURNEYS = {"e2e", "chaos", "deployment"}
 # fixtures that start a local AWS or synthesize the app
-_SERVICES = {"aws", "client_of", "page", "stacks", "synthesize", "world"}
+_SERVICES = {"aws", "client_of", "cloud", "page", "stacks", "synthesize", "world"}
 
 
 @pytest.fixture(scope="module")
