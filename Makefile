@@ -14,6 +14,8 @@ PERSONALIZE ?= fit
 ENGINES ?= lists
 SECTIONS ?=
 IAM_DELAY ?= 0
+PROFILE ?=
+TIERS ?=
 PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
@@ -32,7 +34,7 @@ export PYTHONHASHSEED := 0
 # container images set it to keep layers small, but then each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
+.PHONY: contract help setup rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -107,6 +109,9 @@ check: $(SETUP) ## run ruff, mypy, import contracts, and checks for vulnerabilit
 preflight: $(SETUP) ## check the AWS account for what a deployment needs, changing nothing [SETTINGS='prefix=anna kms=true']
 	@python -m preflight $(foreach one,$(SETTINGS),-c $(one))
 
+contract: $(SETUP) ## ask the local AWS, and an account, for what AWS documents, and compare [PROFILE=the account's] [TIERS=cheap,training]
+	@python -m tests.contract $(if $(PROFILE),--profile "$(PROFILE)") $(if $(TIERS),--tiers "$(TIERS)")
+
 sbom: $(SETUP) ## write software bills of materials (CycloneDX) into build/sbom
 	@mkdir -p build/sbom
 	@cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o build/sbom/python.json
@@ -119,6 +124,7 @@ format: $(SETUP) ## format and fix the code with ruff
 lock: ## compile requirements.txt files from requirements.in files
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.txt requirements.in
 	@echo 'uv==0.13.9' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements-uv.txt -
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file packages/local-aws/src/local_aws/awslambda/requirements.txt packages/local-aws/src/local_aws/awslambda/requirements.in
 	@for each in scripts/*/requirements.in notebooks/instance/requirements.in; do $(BIN)/uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --constraints requirements.txt --output-file $${each%.in}.txt $$each; done
 
 clean: ## remove build results (installed packages stay)

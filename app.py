@@ -22,6 +22,17 @@ from stacks.personalize import PersonalizeStack
 
 # The optional engines, by their names in the setting `engines`.
 ENGINES: Final = {"deep_mf": DeepMfStack, "factorization_machines": FactorizationMachinesStack}
+# Every stack that settings can deploy, and those that it can depend on.
+_FEATURES: Final = (
+    *("Lists", "Object2Vec", "Functions", "DeepMf", "FactorizationMachines"),
+    *("Personalize", "Notebook"),
+)
+STACKS: Final = {
+    "Data": (),
+    **dict.fromkeys(_FEATURES, ("Data",)),
+    "Functions": ("Data", "Object2Vec", "Lists"),
+    "Operations": ("Data", *_FEATURES),
+}
 
 
 def build(app: cdk.App, config: Config) -> None:
@@ -72,6 +83,21 @@ def build(app: cdk.App, config: Config) -> None:
     cdk.RemovalPolicies.of(app).destroy()
 
 
+def complete(app: cdk.App, config: Config) -> None:
+    """Add the stacks that only other settings deploy, empty, so that they can be destroyed."""
+    env = cdk.Environment(account=config.account, region=config.region)
+    chosen = {child.stack_name for child in app.node.children if isinstance(child, cdk.Stack)}
+    stacks = {
+        part: app.node.try_find_child(config.name(part))
+        or cdk.Stack(app, config.name(part), description="Not part of these settings", env=env)
+        for part in STACKS
+    }
+    for part, others in STACKS.items():
+        for other in others:
+            if not {config.name(part), config.name(other)} <= chosen:
+                stacks[part].node.add_dependency(stacks[other])
+
+
 def main() -> None:
     """Write the cloud assembly, or report invalid settings."""
     # The tests check CloudFormation's rules, for every kind of configuration: here they would
@@ -84,8 +110,14 @@ def main() -> None:
     except ConfigError as error:
         sys.exit("\n".join(["Invalid settings:", *(f"  {e}" for e in error.errors)]))
     build(app, config)
+    # By this the CLI says that its command does not deploy: `destroy`, for one. A deployment would
+    # delete what an empty stack's template no longer contains.
+    deploys = app.node.try_get_context("aws:cdk:bundling-stacks") != []
+    if not deploys:
+        complete(app, config)
     assembly = Path(app.synth().directory)
-    print(summary(of_assembly(assembly), config.region), file=sys.stderr)
+    if deploys:
+        print(summary(of_assembly(assembly), config.region), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ settings.load_profile("ci")
 # folders and a fixture of tests that use the CDK CLI or kill servers
 _JOURNEYS = {"e2e", "chaos", "deployment"}
 # fixtures that start a local AWS or synthesize the app
-_SERVICES = {"aws", "client_of", "page", "stacks", "synthesize", "world"}
+_SERVICES = {"aws", "client_of", "cloud", "page", "stacks", "synthesize", "world"}
 
 # files and folders of files that run for minutes: started last, one would keep all waiting
 _LONGEST = {"e2e", "test_book_shop.py", "test_contract.py", "test_notebooks.py", "test_page.py"}

@@ -291,7 +291,7 @@ _BY_USE: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "AWS::SNS::Topic": ("e-mails", ("sns/email",)),
     "AWS::SQS::Queue": ("queues", ("sqs/requests",)),
     "AWS::StepFunctions::StateMachine": ("state machines", ("states/transitions",)),
-    "AWS::S3Vectors::Index": (
+    "AWS::S3Vectors::VectorBucket": (
         "vector indexes (queries also by the data that they search)",
         ("s3vectors/storage", "s3vectors/put", "s3vectors/queries"),
     ),
@@ -320,7 +320,6 @@ _FREE: Final = frozenset(
         "AWS::Personalize::Filter",
         "AWS::Personalize::Schema",
         "AWS::S3::BucketPolicy",
-        "AWS::S3Vectors::VectorBucket",
         "AWS::S3Vectors::VectorBucketPolicy",
         "AWS::SNS::Subscription",
         "AWS::SNS::TopicPolicy",

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common.errors import FunctionError, code_of, failure, text_of
+from common.errors import (
+    DeniedError,
+    FunctionError,
+    code_of,
+    failure,
+    is_absent,
+    is_denied,
+    text_of,
+)
 from common.text import decoded, listed, shown
 
 if TYPE_CHECKING:
@@ -107,12 +115,12 @@ class Bucket:
         code = code_of(error)
         if code == "NoSuchBucket":
             return FunctionError(f"Bucket {self.name} does not exist.")
-        if code in ("NoSuchKey", "404"):
+        if is_absent(error):
             return FunctionError(
                 f"{self._path} does not exist: upload the prepared data to this key."
             )
-        if code in ("AccessDenied", "403"):
-            return FunctionError(
+        if is_denied(error):
+            return DeniedError(
                 f"{self._path} does not exist, or this function may not read it: "
                 "its role reads the project's own bucket only."
             )

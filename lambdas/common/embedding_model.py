@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common.errors import FunctionError, code_of, failure, is_throttled, text_of
+from common.errors import FunctionError, code_of, failure, is_denied, is_throttled, text_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -151,7 +151,7 @@ class Model:
             return f"The model of endpoint {name} {verb}: {model.get('OriginalMessage') or text}"
         if is_throttled(error):
             return f"Endpoint {name} is too busy to answer now; try again in a moment. ({text})"
-        if "AccessDenied" in code:
+        if is_denied(error):
             return f"This function's role may not use endpoint {name}: {text}"
         if code in ("ValidationError", "ValidationException"):
             return f"Endpoint {name} cannot be used; does it exist, is it in service? ({text})"

@@ -17,6 +17,10 @@ class BusyError(FunctionError):
     """AWS could not answer now; it may in a moment."""
 
 
+class DeniedError(FunctionError):
+    """No policy allows the call; a change in IAM may not have propagated yet."""
+
+
 E = TypeVar("E", bound=FunctionError)
 
 # What botocore's standard mode takes for throttling, but for LimitExceededException: SageMaker and
@@ -90,12 +94,27 @@ def is_transient(error: ClientError | BotoCoreError) -> bool:
 
 def is_denied(error: ClientError | BotoCoreError) -> bool:
     """Whether no policy allows the call."""
-    return code_of(error) in ("AccessDenied", "AccessDeniedException")
+    return code_of(error) in ("AccessDenied", "AccessDeniedException", "403")
+
+
+def is_absent(error: ClientError | BotoCoreError) -> bool:
+    """Whether S3 has no object with this key.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    return code_of(error) in ("NoSuchKey", "404")
+
+
+def may_be_absent(error: ClientError | BotoCoreError) -> bool:
+    """Whether S3 has no such object, or denies to say so, as it does without s3:ListBucket."""
+    return is_absent(error) or is_denied(error)
 
 
 def failure(error: ClientError | BotoCoreError, message: str) -> FunctionError:
-    """What to raise for an error of AWS: a `BusyError` if it is transient."""
-    return (BusyError if is_transient(error) else FunctionError)(message)
+    """What to raise for an error of AWS: a `BusyError` if transient, a `DeniedError` if denied."""
+    if is_transient(error):
+        return BusyError(message)
+    return (DeniedError if is_denied(error) else FunctionError)(message)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common.errors import code_of, failure, is_transient, text_of
+from common.errors import BusyError, code_of, failure, is_denied, is_transient, text_of
 
 
 @contextmanager
@@ -27,10 +27,11 @@ def explained(arn: str) -> Iterator[None]:
         code, text = code_of(error), text_of(error)
         if is_transient(error):
             told = f"Index {name} is too busy to answer now; try again in a moment. ({text})"
-        elif "AccessDenied" in code:
+        elif is_denied(error):
             told = f"This function's role may not use index {name}: {text}"
         elif code == "NotFoundException":
             told = f"Index {name} does not exist; deploy the functions' stack again."
         else:
             told = f"Index {name} refused the request: {code}: {text}"
-        raise failure(error, told) from None
+        # of an index that another call creates at this moment
+        raise BusyError(told) if code == "ConflictException" else failure(error, told) from None

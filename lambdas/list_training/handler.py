@@ -18,12 +18,11 @@ import hashlib
 import json
 import logging
 import re
-import time
 from typing import Any
 
 from common import clients
-from common.custom_resource import COMPLETE, WAITING, failing
-from common.errors import BusyError, FunctionError
+from common.custom_resource import COMPLETE, WAITING, named, polled
+from common.errors import FunctionError
 
 from list_training import handover
 
@@ -54,13 +53,13 @@ def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         ListTrainingError: a property is missing or malformed. Nothing was made.
     """
     if event["RequestType"] == "Delete":
-        return {"PhysicalResourceId": event["PhysicalResourceId"]}
+        return named(event["PhysicalResourceId"])
     if event["ResourceType"] == HANDOVER:
         if not event["ResourceProperties"].get("Table"):
             raise ListTrainingError(f"{event['LogicalResourceId']}: Table is missing")
         # always the same, so that CloudFormation updates it and never replaces it
         name = f"{event['StackId'].split('/')[1]}-{event['LogicalResourceId']}"
-        return {"PhysicalResourceId": name, "Begun": time.time()}
+        return named(name)
     properties = {name: event["ResourceProperties"].get(name) for name in PROPERTIES}
     problems = [f"{name} is missing" for name, value in properties.items() if not value]
     if properties["Validation"] not in ("newest", "random", None):
@@ -71,7 +70,7 @@ def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         raise ListTrainingError(f"{event['LogicalResourceId']}: {'; '.join(problems)}")
     content = json.dumps([properties, event["StackId"], event["LogicalResourceId"]])
     name = hashlib.sha256(content.encode()).hexdigest()[:16]
-    return {"PhysicalResourceId": f"s3://{properties['Bucket']}/{properties['Output']}{name}.npz"}
+    return named(f"s3://{properties['Bucket']}/{properties['Output']}{name}.npz")
 
 
 def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -86,22 +85,20 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event["RequestType"] == "Delete" and not place:
         return COMPLETE  # the id is CloudFormation's own: nothing was begun
     assert place, "on_event has named it"
-    with failing(ListTrainingError, event, context):
+    bucket, key = place.groups()
+
+    def work() -> dict[str, Any]:
         from list_training import logic  # numpy and scipy; naming a model takes neither
 
-        one = logic.Training(clients.client("s3"), *place.groups())
-        try:
-            if event["RequestType"] == "Delete":
-                one.forget()
-                return COMPLETE
-            metrics = one.ensure(event["ResourceProperties"])
-        except BusyError as error:
-            _log.warning("will be tried again: %s", error)
-            return WAITING
-    told = json.dumps(metrics)
-    _log.info("trained", extra={"model": event["PhysicalResourceId"], "metrics": metrics})
-    data = {"ModelKey": place[2], "Metrics": told[:_METRICS]}
-    return COMPLETE | {"Data": data}
+        one = logic.Training(clients.client("s3"), bucket, key)
+        if event["RequestType"] == "Delete":
+            one.forget()
+            return COMPLETE
+        metrics = one.ensure(event["ResourceProperties"])
+        _log.info("trained", extra={"model": event["PhysicalResourceId"], "metrics": metrics})
+        return COMPLETE | {"Data": {"ModelKey": key, "Metrics": json.dumps(metrics)[:_METRICS]}}
+
+    return polled(ListTrainingError, event, context, work)
 
 
 def _handed_over(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -113,11 +110,10 @@ def _handed_over(event: dict[str, Any], context: Any) -> dict[str, Any]:
     old = (event.get("OldResourceProperties") or {}).get("Table", new)
     if old == new:
         return COMPLETE
-    with failing(ListTrainingError, event, context):
-        try:
-            count = handover.carry(clients.client("dynamodb"), old, new)
-        except BusyError as error:
-            _log.warning("will be tried again: %s", error)
-            return WAITING
-    _log.info("carried", extra={"events": count, "from": old, "to": new})
-    return COMPLETE
+
+    def work() -> dict[str, Any]:
+        count = handover.carry(clients.client("dynamodb"), old, new)
+        _log.info("carried", extra={"events": count, "from": old, "to": new})
+        return COMPLETE
+
+    return polled(ListTrainingError, event, context, work)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from botocore.exceptions import BotoCoreError, ClientError
-from common.errors import FunctionError, code_of, failure, text_of
+from common.errors import FunctionError, code_of, failure, may_be_absent, text_of
 from common.text import decoded
 
 from recsys.errors import InputError
@@ -97,8 +97,7 @@ class Training:
         try:
             return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except (ClientError, BotoCoreError) as error:
-            # without s3:ListBucket, S3 says 403 of a missing key
-            if missing and code_of(error) in ("NoSuchKey", "404", "AccessDenied", "403"):
+            if missing and may_be_absent(error):
                 return None
             raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
 

@@ -1,9 +1,10 @@
 """Imports a bucket's movies into an index of Amazon S3 Vectors, step by step.
 
-Each step embeds movies and puts them into the index, in ascending order of ids, for as long as a
-function may run, and stores its progress in the bucket, so it can be interrupted, repeated and run
-twice at the same time. If the endpoint or the catalogue changes meanwhile, the import restarts. A
-complete index is never changed, so a rollback finds it unchanged.
+The first embeddings tell how long the index's vectors are, so the import creates the index, and its
+deletion deletes it. Each step embeds movies and puts them into the index, in ascending order of
+ids, for as long as a function may run, and stores its progress in the bucket, so it can be
+interrupted, repeated and run twice at the same time. If the endpoint or the catalogue changes
+meanwhile, the import restarts. A complete index is never changed, so a rollback finds it unchanged.
 """
 
 import json
@@ -18,7 +19,7 @@ from common.catalogue import Bucket, Version
 from common.clients import client
 from common.custom_resource import WAITING
 from common.embedding_model import Model, NothingKnownError
-from common.errors import FunctionError, code_of, failure
+from common.errors import FunctionError, code_of, failure, may_be_absent
 from common.vector_index import explained
 
 if TYPE_CHECKING:
@@ -57,11 +58,8 @@ class Import:
         self._model = Model(client("sagemaker"), client("sagemaker-runtime"), endpoint)
         self._files = Bucket(self._s3, bucket, os.environ["CATALOGUE_KEY"])
         self._arn = arn
-        _, vector_bucket, _, index = arn.rsplit("/", 3)
-        self._note = {
-            "Bucket": bucket,
-            "Key": f"{os.environ['EMBEDDINGS_PREFIX']}{vector_bucket}/{index}.json",
-        }
+        self._vector_bucket, self._name = arn.split("/index/")
+        self._note = _note(bucket, arn)
 
     def proceed(self, left: Callable[[], int]) -> dict[str, Any]:
         """Put movies into the index until it is complete or the time is over.
@@ -70,10 +68,10 @@ class Import:
             left: returns the remaining milliseconds.
 
         Raises:
-            BusyError: a transient error of AWS.
-            FunctionError: the import failed permanently.
+            FunctionError: the import failed, or AWS cannot answer now.
         """
-        before = self._noted()
+        dimension = self._dimension()
+        before = self._noted() if dimension else None
         if before and before.whole:
             return self._done(before)
         config, steady = self._model.version()
@@ -90,6 +88,9 @@ class Import:
                 if self._model.version() != (config, True):
                     _log.warning("the endpoint changed its model: restarting the import")
                     return WAITING
+                if not now.movies and vectors.shape[1] != dimension:
+                    self._create(vectors.shape[1], exists=dimension is not None)
+                    dimension = vectors.shape[1]
                 self._put(some, vectors, titles)
                 now = replace(now, last=some[-1], movies=now.movies + len(some))
                 self._write(now)
@@ -103,18 +104,31 @@ class Import:
         self._write(now)
         return self._done(now)
 
-    def forget(self) -> None:
-        """Delete the progress of an index that is being deleted.
+    def _dimension(self) -> int | None:
+        """The length of the index's vectors; None if there is no index."""
+        with explained(self._arn):
+            try:
+                index = self._s3vectors.get_index(indexArn=self._arn)["index"]
+            except ClientError as error:
+                if code_of(error) == "NotFoundException":
+                    return None
+                raise
+        return int(index["dimension"])
 
-        Raises:
-            FunctionError: S3 refused the request.
-        """
-        try:
-            self._s3.delete_object(**self._note)
-        except (ClientError, BotoCoreError) as error:
-            if code_of(error) == "NoSuchBucket":
-                return
-            raise self._explained(error) from None
+    def _create(self, dimension: int, *, exists: bool) -> None:
+        """Create the index for vectors of this length, in place of an incomplete one."""
+        if exists:
+            _delete_index(self._s3vectors, self._arn)
+        with explained(self._arn):
+            self._s3vectors.create_index(
+                vectorBucketArn=self._vector_bucket,
+                indexName=self._name,
+                dataType="float32",
+                dimension=dimension,
+                # as the search in memory
+                distanceMetric="euclidean",
+                metadataConfiguration={"nonFilterableMetadataKeys": ["title"]},
+            )
 
     def _put(
         self, movies: list[int], vectors: "npt.NDArray[np.float32]", titles: dict[int, str | None]
@@ -144,10 +158,9 @@ class Import:
         try:
             body = self._s3.get_object(**self._note)["Body"].read()
         except (ClientError, BotoCoreError) as error:
-            # without s3:ListBucket, S3 returns 403 for a missing key
-            if code_of(error) in ("NoSuchKey", "AccessDenied", "403"):
+            if may_be_absent(error):
                 return None
-            raise self._explained(error) from None
+            raise _explained(error, self._note) from None
         return Progress(**json.loads(body))
 
     def _write(self, progress: Progress) -> None:
@@ -155,7 +168,45 @@ class Import:
         try:
             self._s3.put_object(Body=body, **self._note)
         except (ClientError, BotoCoreError) as error:
-            raise self._explained(error) from None
+            raise _explained(error, self._note) from None
 
-    def _explained(self, error: ClientError | BotoCoreError) -> FunctionError:
-        return failure(error, f"s3://{self._note['Bucket']}/{self._note['Key']}: {error}")
+
+def forget(arn: str, bucket: str | None) -> None:
+    """Delete an index, and the progress of its import.
+
+    Args:
+        arn: the index's ARN.
+        bucket: the bucket that stores the progress; None if it is not known.
+
+    Raises:
+        FunctionError: AWS refused the request.
+    """
+    _delete_index(client("s3vectors"), arn)
+    if bucket is None:
+        return
+    note = _note(bucket, arn)
+    try:
+        client("s3").delete_object(**note)
+    except (ClientError, BotoCoreError) as error:
+        if code_of(error) != "NoSuchBucket":
+            raise _explained(error, note) from None
+
+
+def _delete_index(s3vectors: Any, arn: str) -> None:
+    with explained(arn):
+        try:
+            s3vectors.delete_index(indexArn=arn)
+        except ClientError as error:
+            if code_of(error) != "NotFoundException":
+                raise
+
+
+def _note(bucket: str, arn: str) -> dict[str, str]:
+    """Where the progress of an import into this index is stored."""
+    _, vector_bucket, _, index = arn.rsplit("/", 3)
+    key = f"{os.environ['EMBEDDINGS_PREFIX']}{vector_bucket}/{index}.json"
+    return {"Bucket": bucket, "Key": key}
+
+
+def _explained(error: ClientError | BotoCoreError, note: dict[str, str]) -> FunctionError:
+    return failure(error, f"s3://{note['Bucket']}/{note['Key']}: {error}")

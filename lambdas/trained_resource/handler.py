@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from common.custom_resource import failing
+from common.custom_resource import polled
 
 from trained_resource import resource
 from trained_resource.request import TrainedResourceError
@@ -33,8 +33,7 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _answered(
     work: Callable[[dict[str, Any]], dict[str, Any]], event: dict[str, Any], context: Any
 ) -> dict[str, Any]:
-    with failing(TrainedResourceError, event, context):
-        answer = work(event)
+    answer = polled(TrainedResourceError, event, context, lambda: work(event))
     told = {
         "request": event.get("RequestType"),
         "resource": event.get("LogicalResourceId"),

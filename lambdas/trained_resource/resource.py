@@ -7,15 +7,14 @@ calls; it only determines the name. So the framework knows the physical id befor
 created, and forwards the Delete that follows a failed Create.
 """
 
-import logging
 import re
 import time
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from common.clients import client
-from common.custom_resource import COMPLETE, WAITING
-from common.errors import is_denied, is_transient
+from common.custom_resource import COMPLETE, WAITING, named, settles
+from common.errors import failure
 
 from trained_resource.kinds import (
     KINDS,
@@ -31,9 +30,6 @@ from trained_resource.request import TrainedResourceError, name_of, parameters_o
 START = "Custom::TrainedStart"
 WAIT = "Custom::TrainedWait"
 LONGEST_WAIT = 3000  # seconds; CloudFormation's timeout of a custom resource is 3600
-SETTLING = 120  # seconds that a change in IAM may take to propagate
-
-_log = logging.getLogger("trained_resource")
 Event = dict[str, Any]
 
 
@@ -44,23 +40,16 @@ def begin(event: Event) -> dict[str, Any]:
         TrainedResourceError: the properties are invalid. Nothing was created.
     """
     if event["RequestType"] == "Delete":
-        return {"PhysicalResourceId": event["PhysicalResourceId"], "Begun": time.time()}
+        return named(event["PhysicalResourceId"])
     properties = event["ResourceProperties"]
     if event["ResourceType"] == START:
         thing = _described(properties, event["StackId"])
         parameters_of(thing.kind, thing.name, properties["Request"])
-        return {
-            "PhysicalResourceId": thing.arn,
-            "Data": {"Name": thing.name, "Arn": thing.arn},
-            "Begun": time.time(),
-        }
+        return named(thing.arn, Data={"Name": thing.name, "Arn": thing.arn})
     if event["ResourceType"] == WAIT:
         seconds = _wait_properties(properties)
-        return {
-            "PhysicalResourceId": f"{event['StackId'].split('/')[1]}-{event['LogicalResourceId']}",
-            "Deadline": time.time() + seconds,
-            "Begun": time.time(),
-        }
+        name = f"{event['StackId'].split('/')[1]}-{event['LogicalResourceId']}"
+        return named(name, Deadline=time.time() + seconds)
     raise TrainedResourceError(
         f"Resource type {event['ResourceType']} is unknown; known are {START} and {WAIT}"
     )
@@ -70,7 +59,7 @@ def proceed(event: Event) -> dict[str, Any]:
     """Answer `is_complete`: do the next step, or report completion.
 
     Raises:
-        TrainedResourceError: a permanent failure; the message says why.
+        FunctionError: a failure, permanent or not; the message says why.
     """
     try:
         if event["ResourceType"] == WAIT:
@@ -79,11 +68,7 @@ def proceed(event: Event) -> dict[str, Any]:
             return COMPLETE if _remove(event) else WAITING
         return _ensure(event)
     except (ClientError, BotoCoreError) as error:
-        # CloudFormation changes this function's role just before the call
-        if is_transient(error) or (is_denied(error) and _settles(event)):
-            _log.warning("will be tried again: %s", error)
-            return WAITING
-        raise TrainedResourceError(str(error)) from None
+        raise failure(error, str(error)) from None
 
 
 # Start -------------------------------------------------------------------------------------------
@@ -112,7 +97,7 @@ def _ensure(event: Event) -> dict[str, Any]:
             return WAITING  # a concurrent call created it: the next call finds it
         if kind.queues and _ends_by_waiting(error):
             return WAITING
-        if _role_is_settling(error) and _settles(event):
+        if _role_is_settling(error) and settles(event):
             return WAITING
         raise
     return COMPLETE if kind.running else WAITING
@@ -216,11 +201,6 @@ def _wait_properties(properties: dict[str, Any]) -> int:
 # Shared helpers ---------------------------------------------------------------------------------
 
 _IN_USE = ("ResourceInUse", "ResourceInUseException", "ResourceAlreadyExistsException")
-
-
-def _settles(event: Event) -> bool:
-    """Whether an IAM change made with the request may not have propagated yet."""
-    return time.time() < float(event.get("Begun", 0)) + SETTLING
 
 
 _USED_UP = re.compile(

@@ -18,7 +18,8 @@ from stacks.constructs.roles import Permission
 class MovieIndex(Construct):
     """A vector bucket with one index for one model's embeddings.
 
-    A new model gets a new index. It is complete before it is used, and the old one is used until
+    The import creates the index, because only the model's answers tell how long its vectors are. A
+    new model gets a new index. It is complete before it is used, and the old one is used until
     then.
 
     Attributes:
@@ -37,7 +38,7 @@ class MovieIndex(Construct):
         layers: Sequence[lambda_.LayerVersion],
         permissions: Sequence[Permission],
     ) -> None:
-        """Create the bucket, the index and the import.
+        """Create the bucket and the import.
 
         Args:
             scope: the parent.
@@ -55,18 +56,6 @@ class MovieIndex(Construct):
             "Bucket",
             encryption_configuration=s3vectors.CfnVectorBucket.EncryptionConfigurationProperty(
                 sse_type="aws:kms" if key else "AES256", kms_key_arn=key
-            ),
-        )
-        index = s3vectors.CfnIndex(
-            self,
-            "Index",
-            vector_bucket_arn=bucket.attr_vector_bucket_arn,
-            index_name=f"movies-{_digest(config)}",
-            data_type="float32",
-            dimension=int(config.hyperparameters[config.places_movies]["enc_dim"]),
-            distance_metric="euclidean",
-            metadata_configuration=s3vectors.CfnIndex.MetadataConfigurationProperty(
-                non_filterable_metadata_keys=["title"]
             ),
         )
 
@@ -91,7 +80,12 @@ class MovieIndex(Construct):
         )
         provider.allow(
             *permissions,
-            on_indexes("s3vectors:PutVectors"),
+            on_indexes(
+                "s3vectors:GetIndex",
+                "s3vectors:CreateIndex",
+                "s3vectors:DeleteIndex",
+                "s3vectors:PutVectors",
+            ),
             *_with_key(key, "kms:Decrypt", "kms:GenerateDataKey"),
         )
         movies = cdk.CustomResource(
@@ -100,7 +94,8 @@ class MovieIndex(Construct):
             service_token=provider.service_token,
             resource_type="Custom::IndexedMovies",
             properties={
-                "IndexArn": index.attr_index_arn,
+                # not the name up to version 0.2.0, where the stack deletes its own index
+                "IndexArn": f"{bucket.attr_vector_bucket_arn}/index/catalogue-{_digest(config)}",
                 "Endpoint": endpoint,
                 "Bucket": store.bucket_name,
             },

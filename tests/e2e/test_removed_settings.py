@@ -3,6 +3,8 @@
 Changes in IAM take effect after a delay, as on AWS.
 """
 
+from collections.abc import Sequence
+
 import boto3
 import pytest
 
@@ -17,8 +19,8 @@ STACKS = ("recommender-Data", "recommender-Personalize")
 DOMAIN = ("-c", "personalize.groups=domain", "-c", "personalize.domain_solutions=")
 
 
-def _deploy(workbench: Workbench, *settings: str) -> None:
-    workbench.cdk("deploy", *STACKS, "--require-approval=never", *settings)
+def _deploy(workbench: Workbench, *settings: str, stacks: Sequence[str] = STACKS) -> None:
+    workbench.cdk("deploy", *stacks, "--require-approval=never", *settings)
 
 
 def _names(kind: str) -> list[str]:
@@ -69,11 +71,16 @@ def test_resources_of_removed_settings_are_deleted(
     assert _names("recommenders") == ["recommender-top-picks"]
     assert _skipped_deletions() == []
 
-    _deploy(workbench, "-c", "personalize.groups=custom")
+    _deploy(
+        workbench,
+        *("-c", "personalize.groups=custom", "-c", "notebook.enabled=true"),
+        stacks=(*STACKS, "recommender-Notebook"),
+    )
     assert _names("recommenders") == []
     assert _names("dataset_groups") == ["recommender-custom"]
     assert _skipped_deletions() == []
 
-    workbench.cdk("destroy", *STACKS, "--force", "-c", "personalize.groups=custom")
+    # no setting tells it that there is a notebook instance, nor a dataset group
+    workbench.cdk("destroy", "--all", "--force", "-c", "personalize.groups=off")
     tally("leftovers found", "after settings were removed", len(inventory() - before))
     assert inventory() == before

@@ -13,7 +13,7 @@ import boto3
 import numpy as np
 import pytest
 from common import clients
-from common.errors import BusyError, FunctionError
+from common.errors import BusyError, DeniedError, FunctionError
 from common.histories import Event, Histories
 from events.logic import Taker
 from events.request import EventsError
@@ -325,7 +325,7 @@ def test_a_table_that_never_takes_all_is_busy(aws: None) -> None:
         ("ThrottlingException", BusyError),
         ("InternalServerError", BusyError),
         ("ResourceNotFoundException", FunctionError),
-        ("AccessDeniedException", FunctionError),
+        ("AccessDeniedException", DeniedError),
     ],
 )
 def test_dynamodbs_errors_are_told_apart(code: str, kind: Any, tally: Tally) -> None:
@@ -424,7 +424,7 @@ def test_a_replaced_tracker_is_looked_up_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [("ThrottlingException", BusyError), ("AccessDeniedException", FunctionError)]
+    ("code", "kind"), [("ThrottlingException", BusyError), ("AccessDeniedException", DeniedError)]
 )
 def test_what_personalize_refuses_is_told_with_the_remedy(code: str, kind: Any) -> None:
     taking = taker(Outputs({"CustomTrackingId": "one"}), Personalize("one", fails=code))

@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -58,16 +59,11 @@ def endpoint(aws: None, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
 @pytest.fixture
 def arn(aws: None, request: pytest.FixtureRequest) -> Iterator[str]:
     api = boto3.client("s3vectors")
-    found = api.create_index(
-        vectorBucketName="vectors",
-        indexName=f"movies-{abs(hash(request.node.name))}",
-        dataType="float32",
-        dimension=PLACES.shape[1],
-        distanceMetric="euclidean",
-        metadataConfiguration={"nonFilterableMetadataKeys": ["title"]},
-    )["indexArn"]
+    bucket = api.get_vector_bucket(vectorBucketName="vectors")["vectorBucket"]["vectorBucketArn"]
+    found = f"{bucket}/index/movies-{abs(hash(request.node.name))}"
     yield found
-    api.delete_index(indexArn=found)
+    with suppress(api.exceptions.NotFoundException):
+        api.delete_index(indexArn=found)
 
 
 class Context:
@@ -114,6 +110,11 @@ def held(arn: str) -> dict[int, tuple[list[float], dict[str, str]]]:
     }
 
 
+def indexes() -> list[str]:
+    found = boto3.client("s3vectors").list_indexes(vectorBucketName="vectors")
+    return [index["indexArn"] for index in found["indexes"]]
+
+
 def notes() -> list[str]:
     found = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=EMBEDDINGS)
     return [one["Key"] for one in found.get("Contents", [])]
@@ -158,8 +159,9 @@ class TestNeighbours:
             assert found == same
 
     def test_neighbours_of_an_unknown_movie_are_refused(
-        self, function: ModuleType, arn: str
+        self, function: ModuleType, arn: str, endpoint: Endpoint
     ) -> None:
+        imported(arn)
         asked = {"bucket_name": BUCKET, "movie_id_to_examine": 999}
         told = refusal(function, asked)
         assert told.startswith("Movie 999 is not in the index of s3://movies")
@@ -213,10 +215,9 @@ class TestImport:
 
         endpoint.invoke_endpoint = switching  # type: ignore[method-assign]
         assert not is_complete(event(arn), Context(9))["IsComplete"]
-        assert held(arn) == {}
         endpoint.status = "Updating"
         assert not is_complete(event(arn), Context(9))["IsComplete"]
-        assert held(arn) == {}
+        assert arn not in indexes()
 
     def test_import_does_not_change_a_complete_index(self, arn: str, endpoint: Endpoint) -> None:
         """A stack that rolls back asks for its old index, while the endpoint has a new model."""
@@ -227,13 +228,60 @@ class TestImport:
         assert imported(arn, "Update")["Movies"] == "240"
         assert (held(arn), endpoint.asked) == (before, [])
 
-    def test_delete_removes_the_progress(self, arn: str, endpoint: Endpoint) -> None:
+    def test_index_has_the_dimension_of_the_models_answers(
+        self, arn: str, endpoint: Endpoint
+    ) -> None:
+        endpoint.places = {movie: [float(movie)] * 9 for movie in range(241)}
+        imported(arn)
+        index = boto3.client("s3vectors").get_index(indexArn=arn)["index"]
+        assert (index["dataType"], index["dimension"], index["distanceMetric"]) == (
+            "float32",
+            9,
+            "euclidean",
+        )
+        assert index["metadataConfiguration"] == {"nonFilterableMetadataKeys": ["title"]}
+
+    def test_index_of_an_incomplete_import_is_replaced_when_the_dimension_changes(
+        self, arn: str, endpoint: Endpoint
+    ) -> None:
+        assert not is_complete(event(arn), Context(2))["IsComplete"]
+        assert held(arn)
+        endpoint.config = "config-2"
+        endpoint.places = {movie: [float(movie)] * 4 for movie in range(241)}
+        assert imported(arn)["Movies"] == "240"
+        assert {movie: place for movie, (place, _) in held(arn).items()} == {
+            movie: [float(movie)] * 4 for movie in MOVIES
+        }
+
+    def test_index_deleted_during_the_import_is_filled_again(
+        self, arn: str, endpoint: Endpoint
+    ) -> None:
+        assert not is_complete(event(arn), Context(2))["IsComplete"]
+        boto3.client("s3vectors").delete_index(indexArn=arn)
+        assert imported(arn)["Movies"] == "240"
+        assert sorted(held(arn)) == MOVIES
+
+    def test_index_that_another_call_creates_is_waited_for(
+        self, arn: str, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        imported(arn)
+        refuse = client_error("NotFoundException", "The specified index could not be found")
+
+        def missing(**_: Any) -> None:
+            raise refuse
+
+        monkeypatch.setattr(client("s3vectors"), "get_index", missing)
+        assert is_complete(event(arn), Context(9)) == {"IsComplete": False}
+
+    def test_delete_removes_the_index_and_the_progress(self, arn: str, endpoint: Endpoint) -> None:
         before = notes()
         imported(arn)
         assert len(notes()) == len(before) + 1
+        assert arn in indexes()
         for _ in range(2):
             assert is_complete(event(arn, "Delete"), Context(1)) == {"IsComplete": True}
             assert notes() == before
+            assert arn not in indexes()
         for never in ("made by CloudFormation", "arn:aws:s3vectors:nonsense"):
             told = event(arn, "Delete") | {"PhysicalResourceId": never}
             assert is_complete(told, Context(1)) == {"IsComplete": True}
@@ -254,7 +302,8 @@ class TestImport:
         assert imported(arn)["Movies"] == "240"
 
     def test_import_failure_is_reported(self, arn: str, endpoint: Endpoint) -> None:
-        endpoint.places = {movie: [1.0, 2.0] for movie in range(241)}
+        lengths = {movie: [1.0] * (6 if movie <= 16 else 2) for movie in range(241)}
+        endpoint.places = lengths
         with pytest.raises(MovieIndexError) as caught:
             imported(arn)
         told = str(caught.value)

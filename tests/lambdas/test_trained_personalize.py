@@ -552,7 +552,7 @@ class TestFaults:
     def test_denied_call_is_reported(
         self, personalize: Personalize, monkeypatch: pytest.MonkeyPatch, operation: str
     ) -> None:
-        monkeypatch.setattr(resource, "SETTLING", 0)
+        monkeypatch.setattr("common.custom_resource.SETTLING", 0)
         personalize.faults[operation] = [denied]
         with pytest.raises(TrainedResourceError, match="is not authorized to perform"):
             life(personalize)

@@ -352,7 +352,7 @@ class TestCreate:
     ) -> None:
         text = f"Could not assume role {ROLE}"
         sagemaker.faults["CreateTrainingJob"] = [lambda: refusal("ValidationException", text)] * 9
-        monkeypatch.setattr(resource, "SETTLING", 0)
+        monkeypatch.setattr("common.custom_resource.SETTLING", 0)
         with pytest.raises(TrainedResourceError, match="Could not assume role"):
             stack.run("Create", PROPERTIES)
 
@@ -624,7 +624,7 @@ class TestFaults:
         monkeypatch: pytest.MonkeyPatch,
         operation: str,
     ) -> None:
-        monkeypatch.setattr(resource, "SETTLING", 0)
+        monkeypatch.setattr("common.custom_resource.SETTLING", 0)
         sagemaker.faults[operation] = [denied]
         with pytest.raises(TrainedResourceError, match=r"RatingTraining: .*not authorized"):
             stack.run("Create", PROPERTIES)
@@ -642,7 +642,7 @@ class TestFaults:
         monkeypatch: pytest.MonkeyPatch,
         operation: str,
     ) -> None:
-        monkeypatch.setattr(resource, "SETTLING", 0)
+        monkeypatch.setattr("common.custom_resource.SETTLING", 0)
         stack.run("Create", PROPERTIES)
         sagemaker.faults[operation] = [denied]
         with pytest.raises(TrainedResourceError, match="not authorized"):
@@ -722,7 +722,7 @@ class TestFaults:
         monkeypatch: pytest.MonkeyPatch,
         service: str,
     ) -> None:
-        monkeypatch.setattr(resource, "SETTLING", 0)
+        monkeypatch.setattr("common.custom_resource.SETTLING", 0)
         stack.run("Create", PROPERTIES)
         sagemaker.finish(NAME)
         leave_traces(NAME)

@@ -41,8 +41,39 @@ def test_settings_in_cdk_json_are_read() -> None:
     assert settings["notices"] is False
 
 
+def dependencies(out: Path) -> dict[str, set[str]]:
+    """By stack, those that it depends on."""
+    artifacts = json.loads((out / "manifest.json").read_text("utf-8"))["artifacts"]
+    stacks = {name for name, one in artifacts.items() if one["type"] == "aws:cloudformation:stack"}
+    return {name: stacks & set(artifacts[name].get("dependencies", [])) for name in stacks}
+
+
+def test_command_that_does_not_deploy_knows_the_stacks_of_all_settings(
+    data: Path, tmp_path: Path
+) -> None:
+    """So `cdk destroy --all` removes those that were deployed with other settings."""
+    lists = {"data": str(data), "profile": "lists"}
+    done = start({**lists, "aws:cdk:bundling-stacks": []}, tmp_path / "destroy")
+    assert done.returncode == 0, done.stderr
+    features = (
+        *("Lists", "Object2Vec", "Functions", "DeepMf", "FactorizationMachines"),
+        *("Personalize", "Notebook"),
+    )
+    names = {f"recommender-{one}" for one in features}
+    assert dependencies(tmp_path / "destroy") == {
+        "recommender-Data": set(),
+        **{name: {"recommender-Data"} for name in names},
+        "recommender-Functions": {f"recommender-{one}" for one in ("Data", "Object2Vec", "Lists")},
+        "recommender-Operations": {"recommender-Data", *names},
+    }
+    # an empty template in a deployment would delete the stack
+    done = start({**lists, "aws:cdk:bundling-stacks": ["no stack"]}, tmp_path / "deploy")
+    assert done.returncode == 0, done.stderr
+    assert set(dependencies(tmp_path / "deploy")) == {"recommender-Data", "recommender-Lists"}
+
+
 def test_app_prints_the_cost_first(data: Path, tmp_path: Path) -> None:
-    done = start({"data": str(data), "aws:cdk:bundling-stacks": []}, tmp_path / "out")
+    done = start({"data": str(data), "aws:cdk:bundling-stacks": ["no stack"]}, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "On AWS this costs $" in done.stderr
     assert "On AWS" not in done.stdout

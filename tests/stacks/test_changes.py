@@ -105,14 +105,11 @@ def test_index_with_a_new_model_or_titles_is_replaced(
     if titles := settings.get("titles"):
         settings = {"data": str(write_data(tmp_path, titles=titles))}
     found = changed(before, synthesize(VARIANTS["every engine"] | settings))["Functions"]
-    index = before.resources("Functions", "AWS::S3Vectors::Index")
-    assert found == (set(index) if anew else set())
+    imported = before.resources("Functions", "Custom::IndexedMovies")
+    assert found == (set(imported) if anew else set())
     if anew:
         # the function changes over last, when the import has ended
-        assert dependents(before.templates["Functions"], found) == {
-            "Custom::IndexedMovies",
-            "AWS::Lambda::Function",
-        }
+        assert dependents(before.templates["Functions"], found) == {"AWS::Lambda::Function"}
 
 
 def test_changed_endpoint_type_keeps_models_and_names(

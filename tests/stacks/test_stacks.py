@@ -407,17 +407,12 @@ def test_neighbours_by_default_use_memory(default: Deployment) -> None:
 
 def test_function_depends_on_the_filled_index(variant: Variant) -> None:
     deployment = variant("every engine")
-    index = only(deployment.resources("Functions", "AWS::S3Vectors::Index"))
     (bucket,) = deployment.resources("Functions", "AWS::S3Vectors::VectorBucket")
-    assert index["VectorBucketArn"] == {"Fn::GetAtt": [bucket, "VectorBucketArn"]}
-    # the default preset's model has 16 dimensions, and the function in memory is Euclid's, too
-    assert (index["DataType"], index["Dimension"], index["DistanceMetric"]) == (
-        "float32",
-        16,
-        "euclidean",
-    )
-    assert index["MetadataConfiguration"] == {"NonFilterableMetadataKeys": ["title"]}
-    (movies,) = deployment.resources("Functions", "Custom::IndexedMovies")
+    assert not deployment.resources("Functions", "AWS::S3Vectors::Index"), "the import creates it"
+    ((movies, imported),) = deployment.resources("Functions", "Custom::IndexedMovies").items()
+    place, name = imported["Properties"]["IndexArn"]["Fn::Join"][1]
+    assert place == {"Fn::GetAtt": [bucket, "VectorBucketArn"]}
+    assert re.fullmatch(r"/index/catalogue-[0-9a-f]{10}", name)
     retrieval = functions(deployment)["recommender-Movie_Retrieval_Object2Vec"]
     assert retrieval["Environment"]["Variables"] == {
         "INDEX_ARN": {"Fn::GetAtt": [movies, "IndexArn"]},
@@ -441,6 +436,9 @@ def test_index_permissions_separate_reading_and_writing(variant: Variant) -> Non
         "s3:GetObject",
         "s3:PutObject",
         "s3:DeleteObject",
+        "s3vectors:GetIndex",
+        "s3vectors:CreateIndex",
+        "s3vectors:DeleteIndex",
         "s3vectors:PutVectors",
     }
     for role in (retrieval, importing):

@@ -71,7 +71,7 @@ def test_images_equal_those_of_the_sagemaker_package(
     ("kind", "named"),
     [
         ("AWS::Budgets::Budget", REGIONS_WITHOUT_BUDGETS),
-        ("AWS::S3Vectors::Index", REGIONS_WITHOUT_S3_VECTORS),
+        ("AWS::S3Vectors::VectorBucket", REGIONS_WITHOUT_S3_VECTORS),
     ],
 )
 def test_personalize_regions_equal_those_of_the_registry(kind: str, named: tuple[str, ...]) -> None:

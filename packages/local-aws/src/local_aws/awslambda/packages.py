@@ -6,6 +6,7 @@ AWS if it has exactly that version, otherwise installed into the user's cache.
 """
 
 import csv
+import hashlib
 import importlib.metadata
 import io
 import logging
@@ -17,7 +18,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from email.parser import HeaderParser
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
@@ -32,7 +33,9 @@ log = logging.getLogger("local_aws.lambda")
 _INSTALL_SECONDS = 300.0
 _waiting = threading.Lock()
 _locks: dict[Path, threading.Lock] = {}  # by folder in preparation
-_image = ("boto3",)  # the packages of Lambda's Python image in addition to the standard library
+# the packages of Lambda's Python image in addition to the standard library
+_image = ("boto3",)
+_RUNTIME = Path(__file__).with_name("requirements.txt")
 
 
 class CannotReplace(Exception):
@@ -96,13 +99,36 @@ def _prepared(target: Path, fill: Callable[[Path], None]) -> Path:
 
 
 def runtime_root() -> Path:
-    """A folder of links to boto3 and its dependencies only."""
+    """A folder with boto3 and its dependencies only, in the versions of Lambda's image.
 
-    def fill(folder: Path) -> None:
-        for distribution in _with_requirements(_image):
-            _link(distribution, folder)
+    Without a network, it has this environment's versions.
+    """
+    return _runtime_in_cache() or _prepared(state.folder("lambda") / "runtime", _link_runtime)
 
-    return _prepared(state.folder("lambda") / "runtime", fill)
+
+@cache
+def _runtime_in_cache() -> Path | None:
+    digest = hashlib.sha256(_RUNTIME.read_bytes()).hexdigest()[:12]
+
+    def fill(building: Path) -> None:
+        _install(building, "--require-hashes", "--requirement", str(_RUNTIME))
+
+    try:
+        return _prepared(_cached(f"runtime-{digest}"), fill)
+    except _NotInstalled as error:
+        log.warning(
+            "functions run with boto3 %s, which may be newer than Lambda's: installing the "
+            "packages in %s failed: %s",
+            importlib.metadata.version("boto3"),
+            _RUNTIME,
+            error,
+        )
+        return None
+
+
+def _link_runtime(folder: Path) -> None:
+    for distribution in _with_requirements(_image):
+        _link(distribution, folder)
 
 
 def _with_requirements(names: Iterable[str]) -> list[importlib.metadata.Distribution]:
@@ -204,39 +230,55 @@ def _our_distribution(name: str, version: Version) -> importlib.metadata.Distrib
 
 
 def _installed_in_cache(name: str, version: Version) -> importlib.metadata.Distribution:
-    python = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
-    folder = state.cache() / "local-aws" / "packages" / python
-
     def fill(building: Path) -> None:
-        uv = Path(sys.executable).with_name("uv")
-        installer = (
-            [str(uv), "pip", "install", "--python", sys.executable]
-            if uv.exists()
-            else [sys.executable, "-m", "pip", "install", "--no-input", "--quiet"]
-        )
-        wanted = ["--no-deps", "--only-binary", ":all:", "--target", str(building)]
         try:
-            done = subprocess.run(
-                [*installer, *wanted, "--", f"{name}=={version}"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=_INSTALL_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            reason = f"it took longer than {_INSTALL_SECONDS:.0f} seconds"
-        else:
-            if done.returncode == 0:
-                return
-            reason = " ".join(done.stderr.split())[-600:]
-        raise CannotReplace(
-            f"{name} {version} is built for Lambda's platform, and installing the same "
-            f"version for this machine's Python {sys.version_info.major}."
-            f"{sys.version_info.minor} failed: {reason}"
-        )
+            _install(building, "--", f"{name}=={version}")
+        except _NotInstalled as error:
+            raise CannotReplace(
+                f"{name} {version} is built for Lambda's platform, and installing the same "
+                f"version for this machine's Python {sys.version_info.major}."
+                f"{sys.version_info.minor} failed: {error}"
+            ) from None
 
-    target = _prepared(inside(folder, f"{canonicalize_name(name)}-{version}"), fill)
+    target = _prepared(_cached(f"{canonicalize_name(name)}-{version}"), fill)
     return next(iter(importlib.metadata.distributions(name=name, path=[str(target)])))
+
+
+def _cached(name: str) -> Path:
+    """A folder of the user's cache for this machine's Python."""
+    python = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
+    return inside(state.cache() / "local-aws" / "packages" / python, name)
+
+
+class _NotInstalled(Exception):
+    """Packages could not be installed; the message says why."""
+
+
+def _install(target: Path, *wanted: str) -> None:
+    """Install packages into a folder, without their dependencies.
+
+    Raises:
+        _NotInstalled: it failed.
+    """
+    uv = Path(sys.executable).with_name("uv")
+    installer = (
+        [str(uv), "pip", "install", "--python", sys.executable]
+        if uv.exists()
+        else [sys.executable, "-m", "pip", "install", "--no-input", "--quiet"]
+    )
+    options = ["--no-deps", "--only-binary", ":all:", "--target", str(target)]
+    try:
+        done = subprocess.run(
+            [*installer, *options, *wanted],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise _NotInstalled(f"it took longer than {_INSTALL_SECONDS:.0f} seconds") from None
+    if done.returncode != 0:
+        raise _NotInstalled(" ".join(done.stderr.split())[-600:])
 
 
 def _link(distribution: importlib.metadata.Distribution, target: Path) -> None:

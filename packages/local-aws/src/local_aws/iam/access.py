@@ -14,7 +14,7 @@ from moto.utilities.utils import get_partition
 from local_aws.iam import propagation, witness
 from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed, weigh
 from local_aws.s3 import object_tags, public_access
-from local_aws.sts.models import AccessDenied, Session, find_role, trust_policy
+from local_aws.sts.models import AccessDenied, Session, administrator_arn, find_role, trust_policy
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ ANONYMOUS: Final = Caller("anonymous", "", (), {})
 
 def administrator(account: str, region: str) -> Caller:
     """The account's administrator: the principal of credentials that IAM has not issued."""
-    arn = f"arn:{get_partition(region)}:sts::{account}:user/moto"  # its name in moto's STS
+    arn = administrator_arn(account, region)
     return Caller(arn, account, (arn,), None)
 
 

@@ -65,6 +65,11 @@ class Session:
         return self.ends > time.monotonic() + seconds
 
 
+def administrator_arn(account: str, region: str) -> str:
+    """The ARN of the account's administrator: a user, as the root user cannot assume roles."""
+    return f"arn:{get_partition(region)}:iam::{account}:user/administrator"
+
+
 class LocalSTSBackend(STSBackend):
     """moto's STS, which stores each session. Trust is checked before."""
 
@@ -73,6 +78,13 @@ class LocalSTSBackend(STSBackend):
         self.sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._of_services: dict[tuple[str, str, str], Session] = {}
+
+    def get_caller_identity(self, access_key_id: str, region: str) -> tuple[str, str, str]:
+        """The user id, ARN and account of a key's principal."""
+        user_id, arn, account = super().get_caller_identity(access_key_id, region)
+        if arn.endswith(":user/moto"):  # of credentials that IAM has not issued
+            return "AIDAIOSFODNN7EXAMPLE", administrator_arn(account, region), account
+        return user_id, arn, account
 
     def assume_role(
         self,

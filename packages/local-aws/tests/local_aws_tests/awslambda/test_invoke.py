@@ -58,6 +58,19 @@ def probe(aws: Any) -> str:
     return name
 
 
+def test_function_has_the_boto3_of_lambdas_runtime(aws: Any) -> None:
+    """Not this environment's, which has a paginator that Lambda's has not."""
+    name = aws.deploy(
+        "import boto3, botocore\n"
+        "def handler(e, c):\n"
+        "    client = boto3.client('s3vectors')\n"
+        "    paginated = client.can_paginate('query_vectors')\n"
+        "    return [boto3.__version__, botocore.__version__, paginated]\n"
+    )
+    assert aws.invoke(name, {}).payload == ["1.42.97", "1.42.97", False]
+    assert boto3.client("s3vectors", region_name="eu-west-1").can_paginate("query_vectors")
+
+
 def test_invoke_returns_the_handlers_result(aws: Any) -> None:
     name = aws.deploy(
         {

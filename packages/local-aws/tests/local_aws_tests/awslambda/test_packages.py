@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws import state
 from local_aws.awslambda import packages
 from local_aws_tests.awslambda.test_layers import FOREIGN, distribution
 from tests.reliability import Tally
@@ -197,3 +198,27 @@ def call(aws: Any, name: str, tell: Callable[[str], None]) -> None:
         aws.invoke(name)
     except ClientError as error:
         tell(str(error))
+
+
+def test_runtime_that_cannot_be_installed_is_this_environments(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a machine without a network."""
+
+    def unreachable(*_: Any) -> None:
+        raise packages._NotInstalled("no route to host")
+
+    monkeypatch.setattr(packages, "_install", unreachable)
+    monkeypatch.setattr(state, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(state, "folder", lambda *parts: tmp_path.joinpath(*parts))
+    packages._runtime_in_cache.cache_clear()
+    try:
+        (tmp_path / "lambda").mkdir()
+        found = packages.runtime_root()
+    finally:
+        packages._runtime_in_cache.cache_clear()
+    assert (found / "boto3" / "__init__.py").is_file()
+    ours = importlib.metadata.version("boto3")
+    assert (found / f"boto3-{ours}.dist-info").is_dir()
+    assert f"functions run with boto3 {ours}, which may be newer than Lambda's" in caplog.text
+    assert "no route to host" in caplog.text

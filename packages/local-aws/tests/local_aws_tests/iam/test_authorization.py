@@ -491,6 +491,11 @@ def test_mfa_code_is_refused() -> None:
         _as(_role(), "s3", SerialNumber=device, TokenCode="123456")
 
 
+def test_administrator_is_a_user_of_iam() -> None:
+    told = clients.client("sts", REGION).get_caller_identity()
+    assert told["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/administrator"
+
+
 def test_access_key_follows_its_renamed_user() -> None:
     iam = clients.client("iam", REGION)
     for name in ("ann", "eve"):
