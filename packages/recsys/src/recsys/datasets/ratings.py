@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.datasets.nouns import Nouns
 from recsys.datasets.scale import Scale
 from recsys.datasets.tables import MAX_ID
 
@@ -206,6 +207,7 @@ class DataSet:
         notes: what a person should know about how the data was read.
         liked: the least rating of a liked item, where a person says so.
         events: whether `ratings` are no ratings: how often, or how much, something happened.
+        nouns: what items, users and events are called.
     """
 
     ratings: Ratings
@@ -218,6 +220,7 @@ class DataSet:
     notes: tuple[str, ...] = ()
     liked: float | None = None
     events: bool = False
+    nouns: Nouns = field(default_factory=Nouns)
 
     @cached_property
     def scale(self) -> Scale:

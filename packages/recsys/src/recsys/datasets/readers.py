@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from recsys.datasets.nouns import Nouns, counted
 from recsys.datasets.problems import DataError, Problem
 from recsys.datasets.ratings import GENRES, DataSet, Ids, MovieTable, Ratings
 from recsys.datasets.tables import (
@@ -18,6 +19,7 @@ from recsys.datasets.tables import (
     Form,
     Source,
     Table,
+    heading,
     id_fault,
     is_table,
     lines,
@@ -148,7 +150,12 @@ def _load_tables(
     name, format_ = _named(files, tables, about, len(rows))
     data = _assemble(rows, users, items, known, name, format_, path)
     notes = (*dict.fromkeys(note for table in tables for note in table.notes), *notes)
-    return replace(data, notes=(*data.notes, *notes), events=not _has(tables, "rating"))
+    return replace(
+        data,
+        notes=(*data.notes, *notes),
+        events=not _has(tables, "rating"),
+        nouns=Nouns() if format_ == "ml-1m" else _nouns(tables[0].names, columns),
+    )
 
 
 # Which files
@@ -218,6 +225,11 @@ def _named(
     if list(tables[0].names) == _MOVIELENS and about and about.name == "movies.csv":
         return "MovieLens", "ml-csv"
     return ("your ratings" if _has(tables, "rating") else "your events"), "csv"
+
+
+def _nouns(header: Sequence[str], columns: Mapping[str, str]) -> Nouns:
+    """What a table's header calls its items and users."""
+    return Nouns.of_columns(*(heading(header, name, columns) for name in ("item", "user")))
 
 
 # Rows of tables
@@ -311,7 +323,7 @@ def _assemble(
     ]
     notes = []
     if len(nameless):
-        notes.append(f"{len(nameless):,} items have no title, so their ids stand for it")
+        notes.append(f"{counted(len(nameless), 'item')} without a title: ids stand for titles")
     if mapped := [kind for kind, ids in (("user", users), ("item", items)) if ids.labels]:
         notes.append(
             f"{' and '.join(mapped)} ids are not small whole numbers, so they are numbered"
