@@ -92,15 +92,15 @@ def _groups(chosen: str) -> str:
 def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) -> None:
     with run.deployed(out, *settings):
         run.stacks = by_stack()
-        outputs = Outputs.of(run.stacks)
+        outputs, catalogue = Outputs.of(run.stacks), Catalogue.read(DATA)
         run.training = training_jobs(outputs)
         with run.step("the workshop's test events"):
-            run.calls = workshop_calls(outputs, run.data["sample"])
-            run.milliseconds = median_milliseconds(outputs, run.data["sample"])
+            run.calls = workshop_calls(outputs, run.data["sample"], catalogue)
+            run.milliseconds = median_milliseconds(outputs, run.data["sample"], catalogue)
         with run.step("a list, an event, the changed list"):
-            run.lists = lists.ask(run.stacks, Catalogue.read(DATA), run.data["sample"])
+            run.lists = lists.ask(run.stacks, catalogue, run.data["sample"])
         with run.step("queries to Amazon Personalize"):
-            run.personalize = ask(outputs, Catalogue.read(DATA), run.data["sample"])
+            run.personalize = ask(outputs, catalogue, run.data["sample"])
         if page is not None:
             _show_page(page)
 

@@ -11,21 +11,22 @@ from rehearsal.run import Rehearsal
 
 def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
     """Format the report as lines of text; the catalogue describes Amazon Personalize's items."""
-    data = run.data
+    data, nouns = run.data, run.data["nouns"]
     yield ""
     yield f"DATA      {data['source']}"
-    users, movies, ratings = data["users"], data["items"], data["ratings"]
-    yield f"          {ratings:,} ratings of {movies:,} movies by {users:,} users"
+    what = counted(data["ratings"], "pair" if data["scale"]["events"] else "rating")
+    items = counted(data["items"], nouns["item"], nouns["items"])
+    yield f"          {what} of {items} by {counted(data['users'], nouns['user'], nouns['users'])}"
     yield f"          {data['train']:,} for training, {data['validation']:,} for validation"
     yield ""
     if data["baselines"]:
         yield from _models(run)
     yield "ANSWERS"
     for call in run.calls:
-        yield f"  {call.function}  {json.dumps(call.event)}"
+        yield f"  {call.function}  {json.dumps(call.event, ensure_ascii=False)}"
         yield from (f"    {line}" for line in _answer(call, catalogue))
     yield ""
-    yield from lists.lines(run.lists)
+    yield from lists.lines(run.lists, nouns)
     yield from personalize.lines(run.personalize, catalogue)
     yield "SPEED     median of 30 warm calls"
     for name, milliseconds in _speeds(run).items():
@@ -42,6 +43,11 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
         yield from (f"  {entry}" for entry in run.leftovers)
     else:
         yield "LEFT BEHIND   nothing"
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number with its noun: `1 user`, `1,200 users`."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def _models(run: Rehearsal) -> Iterator[str]:
@@ -98,5 +104,5 @@ def _answer(call: Call, catalogue: personalize.Catalogue) -> Iterator[str]:
     body: Any = json.loads(answer["body"])
     yield body["sentence"]
     for place, movie in enumerate(body["neighbours"], 1):
-        genres = catalogue.kind(catalogue.item(movie["movie_id"]))
+        genres = catalogue.kind(str(movie["movie_id"]))
         yield f"{place:>3}. {movie['title']:<50} {movie['distance']:<9.3f} {genres}".rstrip()

@@ -6,8 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 WORDS = 200
 """The maximum length of a search or name in a request."""
+LONGEST_ID = 256
+"""The maximum length of a user's or an item's id."""
 NUMBER = 2**31 - 1
-"""The maximum number of a user, movie or year in a request."""
+"""The maximum number of a page or a year in a request."""
 
 
 class Answer(BaseModel):
@@ -40,6 +42,16 @@ class User(Answer):
     number: int = Field(description="the integer that the models use")
     id: str = Field(description="their id in your data; the same if that is an integer")
     ratings: int = Field(description="their number of ratings")
+
+
+class Nouns(Answer):
+    """The words for items, users and what users do, from the data."""
+
+    item: str = "movie"
+    items: str = "movies"
+    user: str = "user"
+    users: str = "users"
+    event: str = Field(default="watched", description="the participle: watched, read, bought")
 
 
 class Scale(Answer):
