@@ -1,6 +1,7 @@
 """Sends the workshop's test events and other requests to a deployed engine, using AWS's APIs."""
 
 import json
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +12,9 @@ import boto3
 
 from outputs import Outputs
 from rehearsal.personalize import Catalogue
+
+_METRIC = re.compile(r"#quality_metric: .*epoch=(\d+), (\w+) (\w+) <\w+>=(\S+)")
+_LOSSES = ("mean_squared_error", "cross_entropy", "mse")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,7 @@ def median_milliseconds(
 
 
 def training_jobs(outputs: Outputs) -> dict[str, dict[str, Any]]:
-    """Each training job's image, duration in seconds and final metrics."""
+    """Each training job's duration in seconds, final metrics, and losses by channel and epoch."""
     sagemaker = boto3.client("sagemaker")
     found = {}
     names = {
@@ -93,8 +97,27 @@ def training_jobs(outputs: Outputs) -> dict[str, dict[str, Any]]:
                 metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]
             },
             "hyperparameters": job["HyperParameters"],
+            "curves": _curves(name),
         }
     return found
+
+
+def _curves(job: str) -> dict[str, list[tuple[int, float]]]:
+    """The losses in a training job's log, by channel: epoch and value, in order."""
+    logs = boto3.client("logs")
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for page in logs.get_paginator("filter_log_events").paginate(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/"
+    ):
+        for event in page["events"]:
+            if said := _METRIC.search(event["message"]):
+                epoch, channel, metric, value = said.groups()
+                # repeated for the epoch that is kept: the same value
+                found.setdefault(metric, {}).setdefault(channel, {})[int(epoch)] = float(value)
+    for metric in _LOSSES:
+        if metric in found:
+            return {channel: sorted(points.items()) for channel, points in found[metric].items()}
+    return {}
 
 
 def _invoke(function: str, event: dict[str, Any]) -> Call:

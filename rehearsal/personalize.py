@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import boto3
 from botocore.exceptions import ClientError
@@ -18,7 +18,7 @@ Question = dict[str, Any]
 
 _UNSEEN = ("Unrated", "Unwatched")
 _SHOWN = 3
-_METRICS = {
+METRICS: Final = {
     "MRR@25": "mean_reciprocal_rank_at_25",
     "NDCG@10": "normalized_discounted_cumulative_gain_at_10",
     "NDCG@25": "normalized_discounted_cumulative_gain_at_25",
@@ -167,9 +167,9 @@ def lines(found: Personalized, catalogue: Catalogue) -> Iterator[str]:
     """Format the report's section on Amazon Personalize."""
     if not found.models:
         return
-    yield f"{'PERSONALIZE':<38}" + "".join(f"{name:>10}" for name in _METRICS)
+    yield f"{'PERSONALIZE':<38}" + "".join(f"{name:>10}" for name in METRICS)
     for model in found.models:
-        figures = (model.metrics.get(name) for name in _METRICS.values())
+        figures = (model.metrics.get(name) for name in METRICS.values())
         yield f"  {f'{model.recipe} ({model.group})':<36}" + "".join(
             f"{'–' if figure is None else f'{figure:.4f}':>10}" for figure in figures
         )

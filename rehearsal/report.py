@@ -7,6 +7,7 @@ from typing import Any
 from rehearsal import lists, personalize
 from rehearsal.calls import Call
 from rehearsal.run import Rehearsal
+from rehearsal.verdicts import verdicts
 
 
 def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
@@ -19,17 +20,16 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
     yield f"          {what} of {items} by {counted(data['users'], nouns['user'], nouns['users'])}"
     yield f"          {data['train']:,} for training, {data['validation']:,} for validation"
     yield ""
-    if data["baselines"]:
-        yield from _models(run)
+    yield from _models(run)
     yield "ANSWERS"
     for call in run.calls:
         yield f"  {call.function}  {json.dumps(call.event, ensure_ascii=False)}"
-        yield from (f"    {line}" for line in _answer(call, catalogue))
+        yield from (f"    {line}" for line in answer_lines(call, catalogue))
     yield ""
     yield from lists.lines(run.lists, nouns)
     yield from personalize.lines(run.personalize, catalogue)
     yield "SPEED     median of 30 warm calls"
-    for name, milliseconds in _speeds(run).items():
+    for name, milliseconds in speeds(run).items():
         yield f"  {name:<46}{milliseconds:>9.1f} ms"
     yield ""
     yield "TIME"
@@ -52,48 +52,28 @@ def counted(number: int, one: str, several: str | None = None) -> str:
 
 def _models(run: Rehearsal) -> Iterator[str]:
     """Compare the models' metrics with their baselines'."""
-    yield "MODELS    " + _columns("this run", "bias only", "baseline")
-    baselines = run.data["baselines"]
-    rating, recommendation = baselines["rating_mse"], baselines["recommendation_accuracy"]
-    mse = _metric(run, "rating", "validation:mean_squared_error")
-    accuracy = _metric(run, "recommendation", "validation:accuracy")
-    rows = (
-        ("rating, mean squared error", mse, rating["bias"], rating["global_mean"]),
-        (
-            "recommendation, accuracy",
-            accuracy,
-            recommendation["bias"],
-            recommendation["majority"],
-        ),
-    )
-    for name, *figures in rows:
-        yield f"  {name:<30}" + _columns(*figures)
-    if mse is not None and mse >= min(rating["bias"], rating["global_mean"]):
-        yield "  The rating model is no better than biases: it needs more ratings of each user."
-    if accuracy is not None and accuracy <= max(recommendation.values()):
+    found = list(verdicts(run))
+    if not found:
+        return
+    yield f"{'MODELS':<30}{'this run':>12}{'95 %':>10}{'best baseline':>16}"
+    for one in found:
         yield (
-            "  The recommendation model is no better than its baselines: it needs more ratings, or "
-            "another LIKED."
+            f"  {one.model:<28}{one.value:>12.4f}{f'± {one.margin:.4f}':>10}{one.best:>16.4f}"
+            f"  {one.metric}"
         )
+    for one in found:
+        if one.state != "better":
+            yield f"  {one.model}: {one.words}."
     yield ""
 
 
-def _speeds(run: "Rehearsal") -> dict[str, float]:
+def speeds(run: Rehearsal) -> dict[str, float]:
+    """All medians of warm calls, in milliseconds."""
     return run.milliseconds | run.lists.milliseconds | run.personalize.milliseconds
 
 
-def _columns(*values: str | float | None) -> str:
-    return "".join(
-        f"{value:>12.4f}" if isinstance(value, float) else f"{value or '–':>12}" for value in values
-    )
-
-
-def _metric(run: Rehearsal, task: str, name: str) -> float | None:
-    value = run.training.get(task, {}).get("metrics", {}).get(name)
-    return None if value is None else float(value)
-
-
-def _answer(call: Call, catalogue: personalize.Catalogue) -> Iterator[str]:
+def answer_lines(call: Call, catalogue: personalize.Catalogue) -> Iterator[str]:
+    """A function's answer as lines of text."""
     answer = call.answer
     if call.error:
         yield f"FAILED: {answer.get('errorMessage', answer)}"
