@@ -27,6 +27,9 @@ class Movie(Answer):
     name: str = Field(description="in natural word order: `The Terminator`")
     year: int | None
     genres: tuple[str, ...]
+    attributes: dict[str, tuple[str, ...]] = Field(
+        default={}, description="what else your data tell of it: values by name"
+    )
     ratings: int = Field(description="its number of ratings")
     mean: float | None = Field(description="the mean rating; null without ratings")
 

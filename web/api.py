@@ -47,7 +47,7 @@ class UsersQuery(Query):
 class MoviesQuery(Query):
     """Which movies."""
 
-    q: str = Field("", max_length=WORDS, description="words of the title")
+    q: str = Field("", max_length=WORDS, description="words of the title or of attributes")
     genre: str | None = Field(None, max_length=WORDS, description="only this genre")
     decade: int | None = Field(None, ge=0, le=NUMBER, description="its first year, such as 1990")
     count: int = Field(20, ge=1, le=1_000, description="the maximum number of results")

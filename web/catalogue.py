@@ -179,7 +179,7 @@ class Catalogue:
         return sorted(found, key=lambda user: user.id.casefold() != words)
 
     def find_movies(self, words: str, genre: str | None, decade: int | None) -> list[Movie]:
-        """Movies with all words in their title, optionally of a genre and decade."""
+        """Movies with all words in title or attributes, optionally of a genre and decade."""
         wanted = set(words.casefold().split())
         return [
             movie
@@ -204,7 +204,10 @@ def fits(movie: Movie, genre: str | None, decade: int | None) -> bool:
 
 
 def _has_words(movie: Movie, words: set[str]) -> bool:
-    text = f"{movie.name} {movie.title}".casefold() if words else ""
+    if not words:
+        return True
+    told = (value for values in movie.attributes.values() for value in values)
+    text = " ".join((movie.name, movie.title, *told)).casefold()
     return all(word in text for word in words)
 
 
@@ -227,6 +230,7 @@ def _movie(item: Mapping[str, Any], mean: float | None) -> Movie:
         name=name,
         year=item["year"] if year is None else year,
         genres=tuple(item["genres"]),
+        attributes=item.get("attributes", {}),
         ratings=item["ratings"],
         mean=mean,
     )

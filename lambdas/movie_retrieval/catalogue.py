@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from common.catalogue import Bucket, Version
 from common.embedding_model import Model
 from common.errors import FunctionError
+from common.text import told_id
 
 from movie_retrieval.embeddings import Embeddings, Neighbour
 from movie_retrieval.errors import NoNeighboursError
@@ -59,7 +60,15 @@ class Catalogue:
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        return {self._id(movie): movie for movie in self.embeddings.movies.tolist()}
+        return {own: movie for movie, own in self.ids.items() if movie in self.embeddings}
+
+    def _number(self, own: str) -> int | None:
+        """The engines' number of an own id; None if there is no such movie."""
+        if own in self._numbers:
+            return self._numbers[own]
+        number = told_id(own)
+        known = isinstance(number, int) and number in self.embeddings and number not in self.ids
+        return int(number) if known else None
 
     def _id(self, movie: int) -> str:
         return self.ids.get(movie, str(movie))
@@ -77,11 +86,12 @@ class Catalogue:
         Raises:
             NoNeighboursError: the movie is not in the catalogue.
         """
-        number = self._numbers.get(movie)
+        number = self._number(movie)
         if number is None:
-            first, *_, last = self._numbers if len(self._numbers) > 1 else [*self._numbers] * 2
+            movies = self.embeddings.movies
+            first, last = self._id(int(movies[0])), self._id(int(movies[-1]))
             raise NoNeighboursError(
-                f"Movie {movie} is not among the {len(self._numbers):,} movies that are in "
+                f"Movie {movie} is not among the {len(movies):,} movies that are in "
                 f"s3://{self.bucket} and known to the model; ids range from {first} to {last}."
             )
         return self._title(number), [

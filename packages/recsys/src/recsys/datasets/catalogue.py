@@ -17,7 +17,8 @@ def write(path: Path, data: DataSet, train: Ratings) -> None:
     `scale` is that of the ratings: `least`, `most`, `step` and `liked`; `nouns` are the words for
     items, users and events. Items are ordered by the engines' integers; of each there are
     `item`, the engines' integer; `id`, the data's own; `title` as in the data; `year`, null where
-    it is not known; `genres`; and `ratings`, how many of `train` it has.
+    it is not known; `genres`; `attributes`, what else the data tell: lists of texts by name; and
+    `ratings`, how many of `train` it has.
 
     Args:
         path: the file.
@@ -58,5 +59,6 @@ def _entries(data: DataSet, train: Ratings) -> Iterator[dict[str, Any]]:
             "title": title,
             "year": year or None,
             "genres": named(row),
+            "attributes": dict(movies.attributes.get(item, {})),
             "ratings": int(counts[item]),
         }
