@@ -69,8 +69,8 @@ def shelves(
     by_activity = numbers[np.argsort(counts, kind="stable")]
     wanted = [manifest["sample"]["user"]]
     wanted += [int(by_activity[int(share * (len(numbers) - 1))]) for share in (0.5, 0.9)]
-    fame = np.bincount(item)
-    known = np.argsort(-fame, kind="stable")[: _MOST + int(counts.max())].tolist()
+    items, fame = np.unique(item, return_counts=True)
+    known = items[np.argsort(-fame, kind="stable")][: _MOST + int(counts.max())].tolist()
     engines = dict(_engines(outputs, catalogue, manifest))
     found = []
     for number in dict.fromkeys(wanted):
