@@ -18,6 +18,13 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Attribute(Answer):
+    """What the data tell of a movie beyond genres and year, such as its author."""
+
+    name: str
+    values: tuple[str, ...]
+
+
 class Movie(Answer):
     """A movie of the catalogue."""
 
@@ -27,8 +34,8 @@ class Movie(Answer):
     name: str = Field(description="in natural word order: `The Terminator`")
     year: int | None
     genres: tuple[str, ...]
-    attributes: dict[str, tuple[str, ...]] = Field(
-        default={}, description="what else your data tell of it: values by name"
+    attributes: tuple[Attribute, ...] = Field(
+        default=(), description="what else your data tell of it"
     )
     ratings: int = Field(description="its number of ratings")
     mean: float | None = Field(description="the mean rating; null without ratings")

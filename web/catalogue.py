@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from web.answers import Choices, Movie, Nouns, Rated, Scale, User
+from web.answers import Attribute, Choices, Movie, Nouns, Rated, Scale, User
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -206,7 +206,7 @@ def fits(movie: Movie, genre: str | None, decade: int | None) -> bool:
 def _has_words(movie: Movie, words: set[str]) -> bool:
     if not words:
         return True
-    told = (value for values in movie.attributes.values() for value in values)
+    told = (value for one in movie.attributes for value in one.values)
     text = " ".join((movie.name, movie.title, *told)).casefold()
     return all(word in text for word in words)
 
@@ -230,7 +230,10 @@ def _movie(item: Mapping[str, Any], mean: float | None) -> Movie:
         name=name,
         year=item["year"] if year is None else year,
         genres=tuple(item["genres"]),
-        attributes=item.get("attributes", {}),
+        attributes=tuple(
+            Attribute(name=name, values=values)
+            for name, values in item.get("attributes", {}).items()
+        ),
         ratings=item["ratings"],
         mean=mean,
     )

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 SCALE = {"least": 1, "most": 10, "step": 1, "liked": 7}
 NOUNS = {"item": "book", "items": "books", "user": "reader", "users": "readers", "event": "read"}
 ITEMS = [
-    {"item": 1, "id": "1", "title": "Invented, The (1984)", "year": 1984, "genres": ["Action"]},
+    {
+        "item": 1,
+        "id": "1",
+        "title": "Invented, The (1984)",
+        "year": 1984,
+        "genres": ["Action"],
+        "attributes": {"author": ["Лев Толстой", "A & B"]},
+    },
     {"item": 2, "id": "2", "title": "Made Up (1999)", "year": 1999, "genres": ["Comedy"]},
 ]
 
@@ -441,3 +448,11 @@ def test_oversized_body_is_refused(url: str, aws: Aws) -> None:
     status, _, _ = ask(url, "/api/users/7/watched", JSON, method="POST", body=body)
     assert status == 413
     assert aws.events == 0
+
+
+def test_movie_page_shows_the_attributes_of_the_data(url: str) -> None:
+    status, text, _ = ask(url, "/movies/1?user=7")
+    assert (status, "<dt>Author</dt><dd>Лев Толстой, A &amp; B</dd>" in text) == (200, True)
+    status, text, _ = ask(url, "/movies?q=%D1%82%D0%BE%D0%BB%D1%81%D1%82%D0%BE%D0%B9")
+    assert (status, "The Invented" in text, "Made Up" in text) == (200, True, False)
+    assert "1 book, the best known first." in text

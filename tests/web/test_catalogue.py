@@ -98,7 +98,9 @@ def test_movies_are_found_by_their_attributes() -> None:
     found = Catalogue([first, *ITEMS[1:]], [RATINGS], {}, SCALE)
     assert [one.number for one in found.find_movies("толстой WAR", None, None)] == [1]
     assert found.find_movies("толстой peace", None, None) == []
-    assert found.movies[1].attributes["author"] == ("Лев Толстой",)
+    author, tags = found.movies[1].attributes
+    assert (author.name, author.values, tags.values) == ("author", ("Лев Толстой",), ("a", "war"))
+    assert len({found.movies[1], found.movies[2]}) == 2  # answers are kept by their movie
 
 
 def test_users_and_movies_are_found_by_their_own_ids(catalogue: Catalogue) -> None:
