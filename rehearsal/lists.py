@@ -90,7 +90,7 @@ def lines(found: Listed, nouns: Mapping[str, str]) -> Iterator[str]:
     yield from _items(found.before)
     if found.event:
         title = found.before["items"][0]["title"]
-        yield f"  after {nouns['event']}: {title or found.event['events'][0]['item']}"
+        yield f"  after {title or found.event['events'][0]['item']} is {nouns['event']}"
         yield from _items(found.after)
     reached = {
         name: found.metrics[f"validation_ndcg@10{name}"]

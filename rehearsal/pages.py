@@ -1,5 +1,6 @@
 """The rehearsal's report as one HTML file that needs no other, and no network."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,10 @@ def page(run: Rehearsal, catalogue: Catalogue, when: str) -> str:
         verdicts=list(verdicts(run)),
         figures=list(_figures(run.training)),
         personalize_metrics=METRICS,
-        answers=[(call, list(answer_lines(call, catalogue))) for call in run.calls],
+        answers=[
+            (call, json.dumps(call.event, ensure_ascii=False), list(answer_lines(call, catalogue)))
+            for call in run.calls
+        ],
         speeds=speeds(run),
         count=COUNT,
     )
