@@ -9,6 +9,7 @@ COLUMNS ?=
 ITEMS ?=
 ENCODING ?=
 LIKED ?=
+NOUNS ?=
 PRESET ?= default
 PERSONALIZE ?= fit
 ENGINES ?= lists
@@ -20,7 +21,7 @@ PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
 # options of `recsys prepare`
-PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(ENCODING),--encoding "$(ENCODING)") $(if $(LIKED),--liked "$(LIKED)")
+PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(ENCODING),--encoding "$(ENCODING)") $(if $(LIKED),--liked "$(LIKED)") $(if $(NOUNS),--nouns "$(NOUNS)")
 PACKAGES := packages/recsys packages/local-aws
 # local-aws's tests run in an environment without the project and recsys; these need one of them
 ALONE := .venv-local-aws
@@ -78,7 +79,7 @@ reliability: $(SETUP) ## count faults, inputs and leftovers into docs/reliabilit
 	@python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m tallied --hypothesis-profile=thorough
 	@python tests/reliability.py
 
-data: $(SETUP) ## prepare build/data [DATA=folder or file] [COLUMNS=user=…,item=…] [ITEMS=file] [ENCODING=cp1252] [LIKED=7]
+data: $(SETUP) ## prepare build/data [DATA=folder or file] [COLUMNS=user=…,item=…] [ITEMS=file] [ENCODING=cp1252] [LIKED=7] [NOUNS=item=book,user=reader,event=read]
 	@python -m recsys prepare $(PREPARED)
 
 local: $(SETUP) ## serve the local AWS and the page, until Ctrl-C [PORT=4566] [PAGE=8080]

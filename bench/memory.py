@@ -77,7 +77,7 @@ def _measure(folder: Path, movies: int, dimensions: int) -> None:
     before = psutil.Process().memory_info().rss
     found = Library(s3, endpoint, endpoint, "endpoint", layout.CATALOGUE, "").catalogue("bucket")
     after = psutil.Process().memory_info().rss
-    assert len(found.around(1, 10)[1]) == 10
+    assert len(found.around("1", 10)[1]) == 10
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print((after - before) // movies, (most - before) // movies)
 

@@ -129,7 +129,7 @@ def _retrieval(rows: Rows, data: MovieLens, ask: Ask, quick: bool) -> None:
     movies = _movies(ratings)
     vectors = np.array(_embedded(ask, movies), np.float32)
     titles = dict(zip(data.movies.item.tolist(), data.movies.title, strict=True))
-    catalogue = Catalogue("bucket", titles, Embeddings(movies, vectors))
+    catalogue = Catalogue("bucket", titles, {}, Embeddings(movies, vectors))
     event = {"bucket_name": "bucket", "movie_id_to_examine": 195}
     with clock() as timed:
         found = _times(lambda: answer(parse(event), catalogue), 100 if quick else 2000)

@@ -8,20 +8,25 @@ import argparse
 import contextlib
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 from outputs import Outputs, by_stack
 from rehearsal import lists
 from rehearsal.calls import median_milliseconds, training_jobs, workshop_calls
 from rehearsal.cdk import PROJECT
+from rehearsal.pages import page
 from rehearsal.personalize import Catalogue, ask
 from rehearsal.report import lines
 from rehearsal.run import Rehearsal
-from rehearsal.steps import DATA, add_preparation, on_local_aws, prepare
+from rehearsal.steps import DATA, AlreadyRunning, add_preparation, alone, on_local_aws, prepare
+from rehearsal.suggestions import shelves
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,8 +55,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--page", type=int, help="serve the page on this port before the end")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
     options = parser.parse_args(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        with alone():
+            return _rehearsed(options)
+    except AlreadyRunning as error:
+        print(error, file=sys.stderr)
+        return 1
 
+
+def _rehearsed(options: argparse.Namespace) -> int:
+    """Prepare the data, rehearse and report. Return the exit status."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    when = datetime.now()
     began = time.monotonic()
     status = prepare(options)
     if status != 0:
@@ -73,11 +88,30 @@ def main(arguments: list[str] | None = None) -> int:
     if status != 0:
         return status
     run.seconds["total"] = round(time.monotonic() - began, 2)
-    report = options.out / "report.json"
-    report.write_text(json.dumps(asdict(run), indent=2, ensure_ascii=False) + "\n", "utf-8")
     print("\n".join(lines(run, Catalogue.read(DATA))))
-    print(f"\nThis report as JSON: {os.path.relpath(report)}")
+    kept = _keep(run, options.out, when)
+    print(
+        f"\nThis report as a page: {os.path.relpath(kept / 'report.html')}, and as JSON beside it"
+    )
     return 0 if run.succeeded else 1
+
+
+def _keep(run: Rehearsal, out: Path, when: datetime) -> Path:
+    """Write the reports and the CLI's log into a new folder of this run, and return that."""
+    folder = out / f"{when:%Y-%m-%dT%H-%M-%S}"
+    folder.mkdir(parents=True, exist_ok=True)
+    report = json.dumps(asdict(run), indent=2, ensure_ascii=False)
+    (folder / "report.json").write_text(report + "\n", "utf-8")
+    text = page(run, Catalogue.read(DATA), f"{when:%-d %B %Y, %H:%M}")
+    (folder / "report.html").write_text(text, "utf-8")
+    shutil.copy(out / "cdk.log", folder)
+    return folder
+
+
+def _cost(log: Path) -> str:
+    """What the app said of the cost when it was synthesized."""
+    said = re.search(r"^On AWS this costs.*\n(?:  .*\n)*", log.read_text("utf-8"), re.MULTILINE)
+    return said[0].strip() if said else ""
 
 
 def _groups(chosen: str) -> str:
@@ -91,16 +125,18 @@ def _groups(chosen: str) -> str:
 
 def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) -> None:
     with run.deployed(out, *settings):
-        run.stacks = by_stack()
-        outputs = Outputs.of(run.stacks)
+        run.stacks, run.cost = by_stack(), _cost(out / "cdk.log")
+        outputs, catalogue = Outputs.of(run.stacks), Catalogue.read(DATA)
         run.training = training_jobs(outputs)
         with run.step("the workshop's test events"):
-            run.calls = workshop_calls(outputs, run.data["sample"])
-            run.milliseconds = median_milliseconds(outputs, run.data["sample"])
+            run.calls = workshop_calls(outputs, run.data["sample"], catalogue)
+            run.milliseconds = median_milliseconds(outputs, run.data["sample"], catalogue)
         with run.step("a list, an event, the changed list"):
-            run.lists = lists.ask(run.stacks, Catalogue.read(DATA), run.data["sample"])
+            run.lists = lists.ask(run.stacks, catalogue, run.data["sample"])
         with run.step("queries to Amazon Personalize"):
-            run.personalize = ask(outputs, Catalogue.read(DATA), run.data["sample"])
+            run.personalize = ask(outputs, catalogue, run.data["sample"])
+        with run.step(f"suggestions for three {catalogue.nouns['users']}"):
+            run.shelves = shelves(outputs, catalogue, DATA, run.data)
         if page is not None:
             _show_page(page)
 

@@ -1,15 +1,20 @@
 """Sends the workshop's test events and other requests to a deployed engine, using AWS's APIs."""
 
 import json
+import re
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 
 from outputs import Outputs
+from rehearsal.personalize import Catalogue
+
+_METRIC = re.compile(r"#quality_metric: .*epoch=(\d+), (\w+) (\w+) <\w+>=(\S+)")
+_LOSSES = ("mean_squared_error", "cross_entropy", "mse")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,18 +28,26 @@ class Call:
     milliseconds: float
 
 
-def workshop_calls(outputs: Outputs, sample: dict[str, int]) -> list[Call]:
-    """Send the workshop's events to both functions, for the sample's user and movies."""
-    instances = json.dumps({"instances": [{"in0": [sample["user"]], "in1": [sample["movie"]]}]})
+def workshop_calls(outputs: Outputs, sample: Mapping[str, int], catalogue: Catalogue) -> list[Call]:
+    """Send the workshop's events to both functions, for the sample's user and movies.
+
+    Where the data's own ids are no small integers, the events have them in the functions' other
+    form.
+    """
+    user, movie = catalogue.user(sample["user"]), catalogue.item(sample["movie"])
+    near = catalogue.item(sample["neighbour_movie"])
+    pair: dict[str, Any] = {"user": user, "movies": [movie], "format": "sentence"}
+    if (user, movie) == (str(sample["user"]), str(sample["movie"])):
+        pair = {"data": json.dumps({"instances": [{"in0": [int(user)], "in1": [int(movie)]}]})}
     engine = outputs["RecommendationEngineFunctionName"]
     retrieval = outputs["MovieRetrievalFunctionName"]
     neighbours = {
         "bucket_name": outputs["BucketName"],
-        "movie_id_to_examine": sample["neighbour_movie"],
+        "movie_id_to_examine": int(near) if near == str(sample["neighbour_movie"]) else near,
     }
     kinds = [kind for kind in ("rating", "recommendation") if _rates(outputs, kind)]
     return [
-        *(_invoke(engine, {"data": instances, "type": kind}) for kind in kinds),
+        *(_invoke(engine, {**pair, "type": kind}) for kind in kinds),
         _invoke(retrieval, neighbours),
     ]
 
@@ -45,11 +58,11 @@ def _rates(outputs: Outputs, kind: str) -> bool:
 
 
 def median_milliseconds(
-    outputs: Outputs, sample: dict[str, int], repeats: int = 30
+    outputs: Outputs, sample: Mapping[str, int], catalogue: Catalogue, repeats: int = 30
 ) -> dict[str, float]:
     """Measure the median duration of warm calls, in milliseconds, at the client."""
     runtime = boto3.client("sagemaker-runtime")
-    *_, neighbours = calls = workshop_calls(outputs, sample)
+    *_, neighbours = calls = workshop_calls(outputs, sample, catalogue)
     measured: dict[str, Callable[[], Any]] = {
         "function, movie retrieval": lambda: _invoke(neighbours.function, neighbours.event)
     }
@@ -67,7 +80,7 @@ def median_milliseconds(
 
 
 def training_jobs(outputs: Outputs) -> dict[str, dict[str, Any]]:
-    """Each training job's image, duration in seconds and final metrics."""
+    """Each training job's duration in seconds, final metrics, and losses by channel and epoch."""
     sagemaker = boto3.client("sagemaker")
     found = {}
     names = {
@@ -84,8 +97,27 @@ def training_jobs(outputs: Outputs) -> dict[str, dict[str, Any]]:
                 metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]
             },
             "hyperparameters": job["HyperParameters"],
+            "curves": _curves(name),
         }
     return found
+
+
+def _curves(job: str) -> dict[str, list[tuple[int, float]]]:
+    """The losses in a training job's log, by channel: epoch and value, in order."""
+    logs = boto3.client("logs")
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for page in logs.get_paginator("filter_log_events").paginate(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/"
+    ):
+        for event in page["events"]:
+            if said := _METRIC.search(event["message"]):
+                epoch, channel, metric, value = said.groups()
+                # repeated for the epoch that is kept: the same value
+                found.setdefault(metric, {}).setdefault(channel, {})[int(epoch)] = float(value)
+    for metric in _LOSSES:
+        if metric in found:
+            return {channel: sorted(points.items()) for channel, points in found[metric].items()}
+    return {}
 
 
 def _invoke(function: str, event: dict[str, Any]) -> Call:

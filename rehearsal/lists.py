@@ -51,7 +51,7 @@ def ask(
     if "ListsFunctionName" not in outputs:
         return Listed()
     lists, events = outputs["ListsFunctionName"], outputs["EventsFunctionName"]
-    user = catalogue.users.get(sample["user"], str(sample["user"]))
+    user = catalogue.user(sample["user"])
     found = Listed(user=user, metrics=json.loads(outputs["ListsMetrics"]))
     question = {"user": user, "count": 10}
     try:
@@ -80,17 +80,17 @@ def ask(
     return found
 
 
-def lines(found: Listed) -> Iterator[str]:
+def lines(found: Listed, nouns: Mapping[str, str]) -> Iterator[str]:
     """The report's lines."""
     if not found.user:
         return
-    yield f"LISTS     for user {found.user}"
+    yield f"LISTS     for {nouns['user']} {found.user}"
     if found.error:
         yield f"  FAILED: {found.error}"
     yield from _items(found.before)
     if found.event:
         title = found.before["items"][0]["title"]
-        yield f"  after {title or found.event['events'][0]['item']}"
+        yield f"  after {title or found.event['events'][0]['item']} is {nouns['event']}"
         yield from _items(found.after)
     reached = {
         name: found.metrics[f"validation_ndcg@10{name}"]
@@ -99,7 +99,7 @@ def lines(found: Listed) -> Iterator[str]:
     }
     if len(reached) == 2:
         yield (
-            f"  nDCG@10 on held-out events {reached['']:.4f}, of the most popular items "
+            f"  nDCG@10 on held-out events {reached['']:.4f}, of the most popular "
             f"{reached['_popular']:.4f}; trained in {found.metrics['seconds']:.1f} s"
         )
     yield ""

@@ -21,7 +21,15 @@ from pygments.formatters import HtmlFormatter
 from tqdm import tqdm
 
 from rehearsal.cdk import PROJECT
-from rehearsal.steps import DATA, Steps, add_preparation, on_local_aws, prepare
+from rehearsal.steps import (
+    DATA,
+    AlreadyRunning,
+    Steps,
+    add_preparation,
+    alone,
+    on_local_aws,
+    prepare,
+)
 
 NOTEBOOKS = PROJECT / "notebooks"
 SETTINGS = (
@@ -49,6 +57,16 @@ def main(arguments: list[str] | None = None) -> int:
     add_preparation(parser)
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "notebooks")
     options = parser.parse_args(arguments)
+    try:
+        with alone():
+            return _report(options)
+    except AlreadyRunning as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _report(options: argparse.Namespace) -> int:
+    """Prepare the data, run the notebooks and report. Return the exit status."""
     run = Run()
     began = time.monotonic()
     status = prepare(options) or on_local_aws(

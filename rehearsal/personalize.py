@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import boto3
 from botocore.exceptions import ClientError
@@ -18,7 +18,7 @@ Question = dict[str, Any]
 
 _UNSEEN = ("Unrated", "Unwatched")
 _SHOWN = 3
-_METRICS = {
+METRICS: Final = {
     "MRR@25": "mean_reciprocal_rank_at_25",
     "NDCG@10": "normalized_discounted_cumulative_gain_at_10",
     "NDCG@25": "normalized_discounted_cumulative_gain_at_25",
@@ -72,6 +72,7 @@ class Catalogue:
         items: original item ids by integer.
         titles, genres, years: by original item id.
         liked: the minimum rating of a liked item.
+        nouns: the words for items, users and events.
     """
 
     users: dict[int, str]
@@ -80,6 +81,7 @@ class Catalogue:
     genres: dict[str, list[str]]
     years: dict[str, int]
     liked: float
+    nouns: Mapping[str, str]
 
     @classmethod
     def read(cls, data: Path) -> "Catalogue":
@@ -97,11 +99,16 @@ class Catalogue:
             genres={item["id"]: item["genres"] for item in items},
             years={item["id"]: item["year"] for item in items if item["year"]},
             liked=known["scale"]["liked"],
+            nouns=known["nouns"],
         )
 
     def title(self, item: str) -> str:
         """An item's title, or its id if it has none."""
         return self.titles.get(item, item)
+
+    def user(self, number: int) -> str:
+        """The original id of an engine's integer for a user."""
+        return self.users.get(number, str(number))
 
     def item(self, number: int) -> str:
         """The original id of an engine's integer."""
@@ -123,8 +130,8 @@ def ask(
         sample: the engines' integers of the user and the items to query.
         repeats: the number of repetitions of each timed call.
     """
-    user = catalogue.users.get(sample["user"], str(sample["user"]))
-    item = catalogue.item(sample["movie"])
+    user = catalogue.user(sample["user"])
+    item, nouns = catalogue.item(sample["movie"]), catalogue.nouns
     found = Personalized()
     for served in outputs.served():
         group = served.group
@@ -135,14 +142,16 @@ def ask(
         endpoint = {served.target: served.arn}
         match recipe["recipeType"]:
             case "PERSONALIZED_RANKING":
-                model.answers.append(_ranked(endpoint, user, list(catalogue.titles)[:10]))
+                some = list(catalogue.titles)[:10]
+                words = f"{len(some)} {nouns['items']} ranked for {nouns['user']} {user}"
+                model.answers.append(_ranked(endpoint, user, some, words))
             case "RELATED_ITEMS":
                 question = endpoint | {"userId": user, "itemId": item}
                 words = f"like {catalogue.title(item)}, {catalogue.kind(item) or 'without genre'}"
                 model.answers.append(_answer(words, question))
             case "USER_PERSONALIZATION":
                 question = endpoint | {"userId": user}
-                model.answers.append(_answer(f"for user {user}", question))
+                model.answers.append(_answer(f"for {nouns['user']} {user}", question))
                 for words, filtered in _filters(outputs, group, catalogue, item):
                     model.answers.append(_answer(words, question | filtered))
                     timed = f"{model.recipe}, {words}"
@@ -158,9 +167,9 @@ def lines(found: Personalized, catalogue: Catalogue) -> Iterator[str]:
     """Format the report's section on Amazon Personalize."""
     if not found.models:
         return
-    yield f"{'PERSONALIZE':<38}" + "".join(f"{name:>10}" for name in _METRICS)
+    yield f"{'PERSONALIZE':<38}" + "".join(f"{name:>10}" for name in METRICS)
     for model in found.models:
-        figures = (model.metrics.get(name) for name in _METRICS.values())
+        figures = (model.metrics.get(name) for name in METRICS.values())
         yield f"  {f'{model.recipe} ({model.group})':<36}" + "".join(
             f"{'–' if figure is None else f'{figure:.4f}':>10}" for figure in figures
         )
@@ -225,9 +234,8 @@ def _answer(words: str, question: Question) -> Answer:
     return Answer(question=words, items=items, error=None if items else "an empty list")
 
 
-def _ranked(endpoint: Question, user: str, items: list[str]) -> Answer:
+def _ranked(endpoint: Question, user: str, items: list[str], words: str) -> Answer:
     """Items ranked for the user."""
-    words = f"{len(items)} items ranked for user {user}"
     try:
         answer = boto3.client("personalize-runtime").get_personalized_ranking(
             **endpoint, userId=user, inputList=items

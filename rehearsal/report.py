@@ -7,28 +7,29 @@ from typing import Any
 from rehearsal import lists, personalize
 from rehearsal.calls import Call
 from rehearsal.run import Rehearsal
+from rehearsal.verdicts import verdicts
 
 
 def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
     """Format the report as lines of text; the catalogue describes Amazon Personalize's items."""
-    data = run.data
+    data, nouns = run.data, run.data["nouns"]
     yield ""
     yield f"DATA      {data['source']}"
-    users, movies, ratings = data["users"], data["items"], data["ratings"]
-    yield f"          {ratings:,} ratings of {movies:,} movies by {users:,} users"
+    what = counted(data["ratings"], "pair" if data["scale"]["events"] else "rating")
+    items = counted(data["items"], nouns["item"], nouns["items"])
+    yield f"          {what} of {items} by {counted(data['users'], nouns['user'], nouns['users'])}"
     yield f"          {data['train']:,} for training, {data['validation']:,} for validation"
     yield ""
-    if data["baselines"]:
-        yield from _models(run)
+    yield from _models(run)
     yield "ANSWERS"
     for call in run.calls:
-        yield f"  {call.function}  {json.dumps(call.event)}"
-        yield from (f"    {line}" for line in _answer(call, catalogue))
+        yield f"  {call.function}  {json.dumps(call.event, ensure_ascii=False)}"
+        yield from (f"    {line}" for line in answer_lines(call, catalogue))
     yield ""
-    yield from lists.lines(run.lists)
+    yield from lists.lines(run.lists, nouns)
     yield from personalize.lines(run.personalize, catalogue)
     yield "SPEED     median of 30 warm calls"
-    for name, milliseconds in _speeds(run).items():
+    for name, milliseconds in speeds(run).items():
         yield f"  {name:<46}{milliseconds:>9.1f} ms"
     yield ""
     yield "TIME"
@@ -44,50 +45,35 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
         yield "LEFT BEHIND   nothing"
 
 
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number with its noun: `1 user`, `1,200 users`."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def _models(run: Rehearsal) -> Iterator[str]:
     """Compare the models' metrics with their baselines'."""
-    yield "MODELS    " + _columns("this run", "bias only", "baseline")
-    baselines = run.data["baselines"]
-    rating, recommendation = baselines["rating_mse"], baselines["recommendation_accuracy"]
-    mse = _metric(run, "rating", "validation:mean_squared_error")
-    accuracy = _metric(run, "recommendation", "validation:accuracy")
-    rows = (
-        ("rating, mean squared error", mse, rating["bias"], rating["global_mean"]),
-        (
-            "recommendation, accuracy",
-            accuracy,
-            recommendation["bias"],
-            recommendation["majority"],
-        ),
-    )
-    for name, *figures in rows:
-        yield f"  {name:<30}" + _columns(*figures)
-    if mse is not None and mse >= min(rating["bias"], rating["global_mean"]):
-        yield "  The rating model is no better than biases: it needs more ratings of each user."
-    if accuracy is not None and accuracy <= max(recommendation.values()):
+    found = list(verdicts(run))
+    if not found:
+        return
+    yield f"{'MODELS':<30}{'this run':>12}{'95 %':>10}{'best baseline':>16}"
+    for one in found:
         yield (
-            "  The recommendation model is no better than its baselines: it needs more ratings, or "
-            "another LIKED."
+            f"  {one.model:<28}{one.value:>12.4f}{f'± {one.margin:.4f}':>10}{one.best:>16.4f}"
+            f"  {one.metric}"
         )
+    for one in found:
+        if one.state != "better":
+            yield f"  {one.model}: {one.words}."
     yield ""
 
 
-def _speeds(run: "Rehearsal") -> dict[str, float]:
+def speeds(run: Rehearsal) -> dict[str, float]:
+    """All medians of warm calls, in milliseconds."""
     return run.milliseconds | run.lists.milliseconds | run.personalize.milliseconds
 
 
-def _columns(*values: str | float | None) -> str:
-    return "".join(
-        f"{value:>12.4f}" if isinstance(value, float) else f"{value or '–':>12}" for value in values
-    )
-
-
-def _metric(run: Rehearsal, task: str, name: str) -> float | None:
-    value = run.training.get(task, {}).get("metrics", {}).get(name)
-    return None if value is None else float(value)
-
-
-def _answer(call: Call, catalogue: personalize.Catalogue) -> Iterator[str]:
+def answer_lines(call: Call, catalogue: personalize.Catalogue) -> Iterator[str]:
+    """A function's answer as lines of text."""
     answer = call.answer
     if call.error:
         yield f"FAILED: {answer.get('errorMessage', answer)}"
@@ -98,5 +84,5 @@ def _answer(call: Call, catalogue: personalize.Catalogue) -> Iterator[str]:
     body: Any = json.loads(answer["body"])
     yield body["sentence"]
     for place, movie in enumerate(body["neighbours"], 1):
-        genres = catalogue.kind(catalogue.item(movie["movie_id"]))
+        genres = catalogue.kind(str(movie["movie_id"]))
         yield f"{place:>3}. {movie['title']:<50} {movie['distance']:<9.3f} {genres}".rstrip()

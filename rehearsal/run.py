@@ -7,6 +7,7 @@ from rehearsal.calls import Call
 from rehearsal.lists import Listed
 from rehearsal.personalize import Personalized
 from rehearsal.steps import Steps
+from rehearsal.suggestions import Shelf
 
 
 @dataclass(kw_only=True)
@@ -15,7 +16,8 @@ class Rehearsal(Steps):
 
     `seconds` has each step's duration, `training` each job's metrics, `milliseconds` the medians of
     repeated warm calls, `personalize` the answers of Amazon Personalize, `lists` what the lists
-    answered, and `leftovers` the resources that remained after the removal.
+    answered, `shelves` what each engine suggests to three users, `cost` what the deployment would
+    cost on AWS, in words, and `leftovers` the resources that remained after the removal.
     """
 
     data: dict[str, Any]
@@ -26,6 +28,8 @@ class Rehearsal(Steps):
     milliseconds: dict[str, float] = field(default_factory=dict)
     personalize: Personalized = field(default_factory=Personalized)
     lists: Listed = field(default_factory=Listed)
+    shelves: list[Shelf] = field(default_factory=list)
+    cost: str = ""
 
     @property
     def succeeded(self) -> bool:
@@ -33,4 +37,4 @@ class Rehearsal(Steps):
         failed = (
             self.personalize.failed or self.lists.error or any(call.error for call in self.calls)
         )
-        return not self.leftovers and not failed
+        return not self.leftovers and not failed and not any(one.errors for one in self.shelves)

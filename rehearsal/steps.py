@@ -1,6 +1,7 @@
 """Steps common to all runs; each is announced and timed."""
 
 import argparse
+import fcntl
 import logging
 import os
 import subprocess
@@ -81,6 +82,35 @@ def _led(variables: Mapping[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+class AlreadyRunning(Exception):
+    """Another process runs in this folder; the message says which and what to do."""
+
+
+@contextmanager
+def alone(lock: Path = PROJECT / "build" / ".running") -> Iterator[None]:
+    """Refuse to run beside another process, which would use the same data and assembly.
+
+    The lock ends with this process, however that ends.
+
+    Raises:
+        AlreadyRunning: another process holds the lock.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise AlreadyRunning(
+                f"Process {file.read().strip() or '?'} already runs in {lock.parent}: wait until "
+                "it has ended, or use another copy of the project."
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def add_preparation(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """The workshops' functions: predicted ratings of movies, and similar movies."""
 
-from typing import Any
+from typing import Any, Final
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -12,6 +12,8 @@ from stacks.constructs.private_bucket import Store
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.python_layer import PythonLayer
 from stacks.constructs.roles import Permission
+
+_IDS_MEMORY: Final = 5_000  # ids for whose numbers a function needs another MB
 
 
 class FunctionsStack(cdk.Stack):
@@ -38,6 +40,10 @@ class FunctionsStack(cdk.Stack):
         }
         places, keys = config.name(f"{config.places_movies}Model"), config.data.keys
 
+        own_ids = {"IDS_KEY": keys.ids} if config.data.own_ids else {}
+        memory = 256
+        if own_ids:
+            memory += (config.data.users + config.data.items) // _IDS_MEMORY
         name = config.name("Recommendation_Engine_Object2Vec")
         engine = PythonFunction(
             self,
@@ -47,15 +53,16 @@ class FunctionsStack(cdk.Stack):
             description="Predicts a user's rating of a movie, or whether to recommend it",
             architecture_name=config.architecture,
             tracing=config.operations.tracing,
-            memory_mb=256,
+            memory_mb=memory,
             timeout_seconds=30,
             log_group=self._logs("RecommendationEngineLogs", name, config),
             permissions=[
                 self._on_endpoints("sagemaker:InvokeEndpoint", *rates.values(), places),
-                *store.reads(keys.catalogue),
+                *store.reads(keys.catalogue, *own_ids.values()),
             ],
             environment={
                 **rates,
+                **own_ids,
                 "ENDPOINT_NAME_RANKING": places,
                 "BUCKET_NAME": store.bucket_name,
                 "CATALOGUE_KEY": keys.catalogue,

@@ -73,6 +73,7 @@ class PreparedData:
         folder: the folder that becomes the bucket's content.
         keys: the keys of its files.
         items, ratings, users: the numbers of items, ratings and users.
+        own_ids: whether the data's own ids are not the engines' numbers.
         train: the number of ratings that models are trained on.
         spread: the difference between the highest and the lowest rating.
         vocabulary: the vocabulary size of each of Object2Vec's encoders, by hyperparameter.
@@ -86,6 +87,7 @@ class PreparedData:
     items: int
     ratings: int
     users: int
+    own_ids: bool
     train: int
     spread: float
     vocabulary: dict[str, int]
@@ -108,6 +110,7 @@ class PreparedData:
             items, ratings, users, train = (
                 int(manifest[name]) for name in ("items", "ratings", "users", "train")
             )
+            own_ids = bool(manifest["ids"])
             spread = float(manifest["scale"]["most"] - manifest["scale"]["least"])
             vocabulary = {
                 name: int(manifest["object2vec"][name])
@@ -129,6 +132,7 @@ class PreparedData:
             items=items,
             ratings=ratings,
             users=users,
+            own_ids=own_ids,
             train=train,
             spread=spread,
             vocabulary=vocabulary,

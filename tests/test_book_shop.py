@@ -33,9 +33,10 @@ PRESETS = json.loads(
     (Path(__file__).resolve().parents[1] / "stacks" / "presets.json").read_text("utf-8")
 )["default"]
 JUDGED = 60  # readers
-LEAST = {"recommendation": 0.45}
-"""The share of the favourite genre, where it is not three quarters: a network of likes and dislikes
-alone finds less of it than those of ratings, but four times as much as chance."""
+LEAST = {"recommendation": 0.6}
+"""The share of the favourite genre, where it is not three quarters. The model of likes learns from
+one bit for each of some twenty books of a reader, and its validation loss is least long before it
+knows every reader's taste; the models of ratings know more of each book."""
 RATED = {"recommendation", "deep_mf", "factorization_machines"}
 
 Scores = Callable[[int], NDArray[Any]]
@@ -167,10 +168,12 @@ ENGINES: dict[str, Callable[[Prepared], Scores]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
-def test_lists_hold_the_readers_favourite_genre_and_nothing_read(
-    prepared: Prepared, engine: str
-) -> None:
-    """Three quarters of each list at least, where chance gives an eighth; and many books in all."""
+def test_lists_hold_the_readers_favourite_genre(prepared: Prepared, engine: str) -> None:
+    """Of the lists of 60 readers, the mean share of the favourite genre is at least that of LEAST.
+
+    Chance gives an eighth. The lists are the ten best of all books, without those of the reader,
+    which the test leaves out as the page does; at least 100 different books are in them.
+    """
     if engine in RATED and prepared.manifest["scale"]["events"]:
         pytest.skip("there are no ratings to learn from")
     shop, score = prepared.shop, ENGINES[engine](prepared)

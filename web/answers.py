@@ -6,14 +6,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 WORDS = 200
 """The maximum length of a search or name in a request."""
+LONGEST_ID = 256
+"""The maximum length of a user's or an item's id."""
 NUMBER = 2**31 - 1
-"""The maximum number of a user, movie or year in a request."""
+"""The maximum number of a page or a year in a request."""
 
 
 class Answer(BaseModel):
     """Base class of answers, which are immutable."""
 
     model_config = ConfigDict(frozen=True)
+
+
+class Attribute(Answer):
+    """What the data tell of a movie beyond genres and year, such as its author."""
+
+    name: str
+    values: tuple[str, ...]
 
 
 class Movie(Answer):
@@ -25,6 +34,9 @@ class Movie(Answer):
     name: str = Field(description="in natural word order: `The Terminator`")
     year: int | None
     genres: tuple[str, ...]
+    attributes: tuple[Attribute, ...] = Field(
+        default=(), description="what else your data tell of it"
+    )
     ratings: int = Field(description="its number of ratings")
     mean: float | None = Field(description="the mean rating; null without ratings")
 
@@ -40,6 +52,16 @@ class User(Answer):
     number: int = Field(description="the integer that the models use")
     id: str = Field(description="their id in your data; the same if that is an integer")
     ratings: int = Field(description="their number of ratings")
+
+
+class Nouns(Answer):
+    """The words for items, users and what users do, from the data."""
+
+    item: str = "movie"
+    items: str = "movies"
+    user: str = "user"
+    users: str = "users"
+    event: str = Field(default="watched", description="the participle: watched, read, bought")
 
 
 class Scale(Answer):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.exceptions import UnsupportedMediaType
 
 from web.answers import (
+    LONGEST_ID,
     NUMBER,
     WORDS,
     About,
@@ -46,7 +47,7 @@ class UsersQuery(Query):
 class MoviesQuery(Query):
     """Which movies."""
 
-    q: str = Field("", max_length=WORDS, description="words of the title")
+    q: str = Field("", max_length=WORDS, description="words of the title or of attributes")
     genre: str | None = Field(None, max_length=WORDS, description="only this genre")
     decade: int | None = Field(None, ge=0, le=NUMBER, description="its first year, such as 1990")
     count: int = Field(20, ge=1, le=1_000, description="the maximum number of results")
@@ -66,8 +67,8 @@ class RecommendationsQuery(Query):
 class MovieQuery(Query):
     """The user, and the number of similar movies."""
 
-    user: int | None = Field(
-        None, ge=0, le=NUMBER, description="the user whose rating is predicted"
+    user: str | None = Field(
+        None, max_length=LONGEST_ID, description="the id of the user whose rating is predicted"
     )
     count: int = Field(10, ge=1, le=100, description="the maximum number of movies per list")
 
@@ -77,7 +78,10 @@ class Watch(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    movie: int = Field(ge=0, le=NUMBER, description="its number")
+    movie: (
+        Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+        | Annotated[int, Field(ge=0, lt=2**63)]
+    ) = Field(description="its id; a number where it is written as one")
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Operation:
     @property
     def rule(self) -> str:
         """The path in Flask's syntax."""
-        return self.path.replace("{", "<int:").replace("}", ">")
+        return self.path.replace("{", "<id:").replace("}", ">")
 
 
 def _engines(service: Service, _: Nothing) -> Engines:
@@ -112,16 +116,16 @@ def _users(service: Service, query: UsersQuery) -> Users:
     return Users(found=len(found), users=tuple(found[: query.count]))
 
 
-def _history(service: Service, _: Nothing, user: int) -> History:
+def _history(service: Service, _: Nothing, user: str) -> History:
     return service.history(user)
 
 
-def _recommendations(service: Service, query: RecommendationsQuery, user: int) -> Recommendations:
+def _recommendations(service: Service, query: RecommendationsQuery, user: str) -> Recommendations:
     return service.recommendations(user, **query.model_dump())
 
 
-def _watch(service: Service, _: Nothing, body: Watch, user: int) -> Taken:
-    return service.watch(user, body.movie)
+def _watch(service: Service, _: Nothing, body: Watch, user: str) -> Taken:
+    return service.watch(user, str(body.movie))
 
 
 def _movies(service: Service, query: MoviesQuery) -> Movies:
@@ -129,7 +133,7 @@ def _movies(service: Service, query: MoviesQuery) -> Movies:
     return Movies(found=len(found), movies=tuple(found[: query.count]))
 
 
-def _movie(service: Service, query: MovieQuery, movie: int) -> About:
+def _movie(service: Service, query: MovieQuery, movie: str) -> About:
     return service.about(movie, query.user, query.count)
 
 
@@ -178,7 +182,7 @@ def blueprint(service: Service) -> Blueprint:
 
 
 def _view(service: Service, operation: Operation) -> Callable[..., Response]:
-    def view(**path: int) -> Response:
+    def view(**path: str) -> Response:
         query = operation.query.model_validate(request.args.to_dict())
         given: dict[str, Any] = {}
         if operation.body:
@@ -218,8 +222,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Recommendation engine",
             "version": "1",
-            "description": "The page's data as JSON. Users and movies are identified by the "
-            "models' integers; answers also contain their ids in your data.",
+            "description": "The page's data as JSON. Users and movies are identified by their ids "
+            "in your data, percent-encoded; write %252F for a slash.",
         },
         "paths": paths,
         "components": {"schemas": schemas["$defs"]},
@@ -230,7 +234,7 @@ def _described(operation: Operation, references: dict[Any, Any]) -> dict[str, An
     in_path = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     query = operation.query.model_json_schema()
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in in_path
     ] + [
         {

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, g, render_template, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -13,6 +13,7 @@ from web.access import Guard
 from web.answers import Problem
 from web.deployment import NothingDeployed
 from web.engines import EngineFailed
+from web.own_ids import OwnId
 from web.posters import Omdb
 from web.server import BODY
 from web.service import NoSuchChoice, Service, Unknown
@@ -42,6 +43,7 @@ def create_app(service: Service, omdb: Omdb, secret: bytes, host: str = "127.0.0
     )
     app.wsgi_app = Guard(app.wsgi_app, host)  # type: ignore[method-assign]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.url_map.converters["id"] = OwnId
     app.register_blueprint(pages.blueprint(service, omdb))
     app.register_blueprint(api.blueprint(service))
 
@@ -63,6 +65,7 @@ def create_app(service: Service, omdb: Omdb, secret: bytes, host: str = "127.0.0
         problem = Problem(status=status, message=message)
         if request.path.startswith("/api/"):
             return api.answered(problem, status)
+        g.user = None  # who may not exist
         return render_template("problem.html", problem=problem), status
 
     return app

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from web.answers import Choices, Movie, Rated, Scale, User
+from web.answers import Attribute, Choices, Movie, Nouns, Rated, Scale, User
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -54,6 +54,7 @@ class Catalogue:
         ratings: blocks of ratings, with rows of user, item, rating and time.
         users: original user ids by integer, where they differ.
         scale: the rating scale.
+        nouns: the words for items, users and events; by default, those of movies.
     """
 
     def __init__(
@@ -62,8 +63,9 @@ class Catalogue:
         ratings: "list[npt.NDArray[np.float64]]",
         users: Mapping[int, str],
         scale: Scale,
+        nouns: Nouns | None = None,
     ) -> None:
-        self.scale = scale
+        self.scale, self.nouns = scale, nouns or Nouns()
         table = np.concatenate([part.reshape(-1, 4) for part in ratings] or [np.empty((0, 4))])
         table = table[np.lexsort((-table[:, 3], table[:, 0]))]  # by user, newest first
         self._item = table[:, 1].astype(np.int32)
@@ -86,6 +88,7 @@ class Catalogue:
             self.movies[number] = _movie(item, mean)
         self._numbers = {movie.id: movie.number for movie in self.movies.values()}
         self._labels = users
+        self._users = {self._label(user): user for user in self._rows}
 
     @classmethod
     def read(
@@ -116,7 +119,8 @@ class Catalogue:
             users = {}
         labels = {number: label for label, number in users.items()}
         known = content(catalogue)
-        return cls(known["items"], parts, labels, Scale(**known["scale"]))
+        scale, nouns = Scale(**known["scale"]), Nouns(**known["nouns"])
+        return cls(known["items"], parts, labels, scale, nouns)
 
     @cached_property
     def users(self) -> list[User]:
@@ -136,9 +140,10 @@ class Catalogue:
         decades = {movie.decade for movie in self.movies.values() if movie.decade is not None}
         return Choices(genres=tuple(sorted(genres)), decades=tuple(sorted(decades, reverse=True)))
 
-    def user(self, number: int) -> User | None:
-        """The user with this integer, or None."""
-        return self._user(number) if number in self._rows else None
+    def user(self, id: str) -> User | None:  # noqa: A002
+        """The user with this original id, or None."""
+        number = self._users.get(id)
+        return None if number is None else self._user(number)
 
     def by_id(self, id: str) -> Movie | None:  # noqa: A002
         """The movie with this original id, or None."""
@@ -174,7 +179,7 @@ class Catalogue:
         return sorted(found, key=lambda user: user.id.casefold() != words)
 
     def find_movies(self, words: str, genre: str | None, decade: int | None) -> list[Movie]:
-        """Movies with all words in their title, optionally of a genre and decade."""
+        """Movies with all words in title or attributes, optionally of a genre and decade."""
         wanted = set(words.casefold().split())
         return [
             movie
@@ -183,8 +188,10 @@ class Catalogue:
         ]
 
     def _user(self, number: int) -> User:
-        label = self._labels.get(number, str(number))
-        return User(number=number, id=label, ratings=self._count(number))
+        return User(number=number, id=self._label(number), ratings=self._count(number))
+
+    def _label(self, user: int) -> str:
+        return self._labels.get(user, str(user))
 
     def _count(self, user: int) -> int:
         rows = self._rows[user]
@@ -197,7 +204,10 @@ def fits(movie: Movie, genre: str | None, decade: int | None) -> bool:
 
 
 def _has_words(movie: Movie, words: set[str]) -> bool:
-    text = f"{movie.name} {movie.title}".casefold() if words else ""
+    if not words:
+        return True
+    told = (value for one in movie.attributes for value in one.values)
+    text = " ".join((movie.name, movie.title, *told)).casefold()
     return all(word in text for word in words)
 
 
@@ -220,6 +230,10 @@ def _movie(item: Mapping[str, Any], mean: float | None) -> Movie:
         name=name,
         year=item["year"] if year is None else year,
         genres=tuple(item["genres"]),
+        attributes=tuple(
+            Attribute(name=name, values=values)
+            for name, values in item.get("attributes", {}).items()
+        ),
         ratings=item["ratings"],
         mean=mean,
     )

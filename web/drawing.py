@@ -2,6 +2,7 @@
 
 import random
 import textwrap
+import zlib
 from collections.abc import Callable
 from html import escape
 from typing import Final
@@ -30,10 +31,14 @@ _HUES: Final = {
 }
 
 
+def _hue(genre: str) -> int:
+    return _HUES.get(genre, zlib.crc32(genre.encode()) % 360)
+
+
 def poster(movie: Movie) -> str:
     """Draw an SVG image, 200 by 300; it is deterministic for each movie."""
     chance = random.Random(movie.number)  # noqa: S311
-    hue = _HUES.get(movie.genres[0], 215) if movie.genres else 215
+    hue = _hue(movie.genres[0]) if movie.genres else 215
     other = (hue + chance.choice((28, -28, 52))) % 360
     lines = textwrap.wrap(movie.name, 13, max_lines=5, placeholder="…") or [movie.title]
     size = min(24, 164 * 10 // (7 * max(map(len, lines))))  # a letter is 0.7 of its size wide

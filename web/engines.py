@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from outputs import Served
-from web.answers import Engine, Movie, User
+from web.answers import Engine, Movie, Nouns, User
 from web.catalogue import Catalogue
 from web.deployment import Deployment
 
@@ -127,13 +127,14 @@ class Watching:
         """Rank the whole catalogue, or the most rated movies of a large one, with the function."""
         event = {
             "type": "recommendation",
-            "user": question.user.number,
-            "movies": [movie.number for movie in self.catalogue.known[:_MOST]],
+            "user": question.user.id,
+            "movies": [movie.id for movie in self.catalogue.known[:_MOST]],
             "rank_by": "popularity_adjusted",
         }
         with _explained(self.function):
             told = _invoked(self.clients, self.function, event)
-            return [Scored(self.catalogue.movies[one["movie"]]) for one in told["predictions"]]
+            found = (self.catalogue.by_id(str(one["movie"])) for one in told["predictions"])
+            return [Scored(movie) for movie in found if movie is not None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,15 +211,14 @@ class Neighbours:
 
     def like(self, movie: Movie, user: User | None, count: int) -> list[Scored]:
         """Call the function; scores are distances."""
-        event = {"bucket_name": self.bucket, "movie_id_to_examine": movie.number, "top_k": count}
+        event = {"bucket_name": self.bucket, "movie_id_to_examine": movie.id, "top_k": count}
         with _explained(self.function):
             told = _invoked(self.clients, self.function, event)
             neighbours = json.loads(told["body"])["neighbours"]
-            movies = self.catalogue.movies
             return [
-                Scored(movies[one["movie_id"]], float(one["distance"]))
+                Scored(near, float(one["distance"]))
                 for one in neighbours
-                if one["movie_id"] in movies
+                if (near := self.catalogue.by_id(str(one["movie_id"]))) is not None
             ]
 
 
@@ -291,20 +291,20 @@ _RATERS: Final = {
     "Deep matrix factorization": "DeepMfEndpointName",
 }
 _PERSONAL: Final = {
-    "UserPersonalizationV2": "what users with a similar history did next",
-    "UserPersonalization": "what users with a similar history did next",
-    "TopPicks": "what users with a similar history watched next",
-    "PersonalizedRankingV2": f"the {_RESULTS} best-known unseen movies, in this user's order",
-    "PersonalizedRanking": f"the {_RESULTS} best-known unseen movies, in this user's order",
-    "PopularityCount": "what most users have seen, the same for all users",
-    "MostPopular": "what most users have seen, the same for all users",
-    "TrendingNow": "what is gaining interest, the same for all users",
+    "UserPersonalizationV2": "what {users} with a similar history did next",
+    "UserPersonalization": "what {users} with a similar history did next",
+    "TopPicks": "what {users} with a similar history {event} next",
+    "PersonalizedRankingV2": f"the {_RESULTS} best-known new {{items}}, in this {{user}}'s order",
+    "PersonalizedRanking": f"the {_RESULTS} best-known new {{items}}, in this {{user}}'s order",
+    "PopularityCount": "what most {users} {event}, the same for all {users}",
+    "MostPopular": "what most {users} {event}, the same for all {users}",
+    "TrendingNow": "what is gaining interest, the same for all {users}",
 }
 _RELATED: Final = {
-    "SimilarItems": "seen by the same users, with similar metadata",
-    "Sims": "seen by the same users",
+    "SimilarItems": "{event} by the same {users}, with similar metadata",
+    "Sims": "{event} by the same {users}",
     "MoreLikeX": "more like this",
-    "BecauseYouWatchedX": "because you watched this",
+    "BecauseYouWatchedX": "because you {event} this",
 }
 
 
@@ -312,23 +312,25 @@ def recommenders(
     deployment: Deployment, catalogue: Catalogue, clients: "Clients"
 ) -> list[Recommender]:
     """The deployed engines that rank movies for a user."""
-    found: list[Recommender] = [*_lists(deployment, catalogue, clients, "because of what you saw")]
+    nouns = catalogue.nouns
+    found: list[Recommender] = [
+        *_lists(deployment, catalogue, clients, f"because of what you {nouns.event}")
+    ]
     if endpoint := deployment.outputs.get("RecommendationEndpointName"):
         about = Engine(
             key=_key(_OBJECT2VEC),
             title=_OBJECT2VEC,
-            about="how likely this user is to like a movie",
+            about=f"how likely this {nouns.user} is to like something",
             score=f"probability of a rating of {catalogue.scale.liked:g} or more",
             rises=True,
         )
         found.append(PairModel(about, endpoint, clients, catalogue, column=1))
     function = deployment.outputs.get("RecommendationEngineFunctionName")
     if function and "RetrievalEndpointName" in deployment.outputs:
-        title = f"{_OBJECT2VEC} by who watched what"
         about = Engine(
-            key=_key(title),
-            title=title,
-            about="popular movies that this user is more likely than others to watch",
+            key=_key(f"{_OBJECT2VEC} by who watched what"),
+            title=f"{_OBJECT2VEC} by who {nouns.event} what",
+            about=f"popular {nouns.items} that suit this {nouns.user} more than others",
             score="",
             rises=False,
         )
@@ -340,7 +342,7 @@ def recommenders(
     for served in deployment.outputs.served():
         if served.model in _PERSONAL:
             personal = Personalized(
-                _personalize(served, _PERSONAL[served.model], "the service's own"),
+                _personalize(served, _PERSONAL[served.model], "the service's own", nouns),
                 served,
                 "Ranking" in served.model,
                 deployment.filters(served.group),
@@ -358,7 +360,7 @@ def raters(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> 
             Engine(
                 key=_key(title),
                 title=title,
-                about="the rating that this user would give",
+                about=f"the rating that this {catalogue.nouns.user} would give",
                 score="predicted rating",
                 rises=True,
             ),
@@ -373,7 +375,10 @@ def raters(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> 
 
 def similar(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> list[Similar]:
     """The deployed engines that find similar movies."""
-    found: list[Similar] = [*_lists(deployment, catalogue, clients, "seen by the same users")]
+    nouns = catalogue.nouns
+    found: list[Similar] = [
+        *_lists(deployment, catalogue, clients, f"{nouns.event} by the same {nouns.users}")
+    ]
     if function := deployment.outputs.get("MovieRetrievalFunctionName"):
         about = Engine(
             key=NEIGHBOURS,
@@ -385,7 +390,7 @@ def similar(deployment: Deployment, catalogue: Catalogue, clients: "Clients") ->
         found.append(Neighbours(about, function, deployment.bucket, clients, catalogue))
     for served in deployment.outputs.served():
         if served.model in _RELATED:
-            about = _personalize(served, _RELATED[served.model], "")
+            about = _personalize(served, _RELATED[served.model], "", nouns)
             found.append(RelatedItems(about, served, clients, catalogue))
     return found
 
@@ -404,12 +409,12 @@ def tell(clients: "Clients", function: str, event: dict[str, Any]) -> None:
         _invoked(clients, function, {"events": [event]})
 
 
-def _personalize(served: Served, words: str, score: str) -> Engine:
+def _personalize(served: Served, words: str, score: str, nouns: Nouns) -> Engine:
     title = "".join(f" {c}" if c.isupper() and i else c for i, c in enumerate(served.model))
     return Engine(
         key=_key(f"{served.group} {title}"),
         title=f"Personalize: {' '.join(w if w == 'X' else w.lower() for w in title.split())}",
-        about=f"{words} ({served.group.lower()} group)",
+        about=f"{words.format(**nouns.model_dump())} ({served.group.lower()} group)",
         score=score,
         rises=bool(score),
     )

@@ -1,6 +1,7 @@
 """The pages, rendered on the server; they need no JavaScript."""
 
 import hmac
+import os
 import secrets
 from typing import Any
 
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from werkzeug.wrappers import Response as AnyResponse
 
 from web import drawing
-from web.answers import NUMBER, WORDS, Recommendations
+from web.answers import LONGEST_ID, NUMBER, WORDS, Recommendations
 from web.engines import NEIGHBOURS
 from web.posters import Omdb
 from web.service import Service
@@ -35,8 +36,8 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     q: str = Field("", max_length=WORDS)
-    user: int | None = Field(None, ge=0, le=NUMBER)
-    movie: int | None = Field(None, ge=0, le=NUMBER)
+    user: str | None = Field(None, max_length=LONGEST_ID)
+    movie: str | None = Field(None, max_length=LONGEST_ID)
     genre: str | None = Field(None, max_length=WORDS)
     decade: int | None = Field(None, ge=0, le=NUMBER)
     page: int = Field(1, le=NUMBER)
@@ -72,7 +73,15 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
 
     @pages.app_context_processor
     def _shared() -> dict[str, Any]:
-        return {"token": _token, "omdb": omdb.enabled}
+        return {
+            "token": _token,
+            "omdb": omdb.enabled,
+            "nouns": service.nouns(),
+            "counted": counted,
+            "short": _short,
+            "local": os.environ.get("AWS_ENDPOINT_URL"),
+            "region": os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+        }
 
     @pages.get("/")
     def home() -> str:
@@ -86,10 +95,11 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             engines=service.engines(),
             movies=len(catalogue.movies),
             all_users=len(catalogue.users),
+            events=catalogue.scale.events,
         )
 
-    @pages.get("/users/<int:user>")
-    def user(user: int) -> str:
+    @pages.get("/users/<id:user>")
+    def user(user: str) -> str:
         asked = g.asked
         answer = service.recommendations(user, genre=asked.genre, decade=asked.decade)
         before = session.pop("before", {})
@@ -102,11 +112,11 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             takes_events=service.takes_events(),
         )
 
-    @pages.post("/users/<int:user>/watched")
-    def watched(user: int) -> AnyResponse:
+    @pages.post("/users/<id:user>/watched")
+    def watched(user: str) -> AnyResponse:
         asked = g.asked
         if asked.movie is None:
-            abort(400, "Which movie was watched?")
+            abort(400, f"Which {service.nouns().item} was it?")
         lists = service.recommendations(user, genre=asked.genre, decade=asked.decade).lists
         taken = service.watch(user, asked.movie)
         # movies that only move up because the watched movie is removed have not changed
@@ -134,8 +144,8 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             choices=service.catalogue().choices,
         )
 
-    @pages.get("/movies/<int:movie>")
-    def movie(movie: int) -> str:
+    @pages.get("/movies/<id:movie>")
+    def movie(movie: str) -> str:
         about = service.about(movie, g.user)
         return render_template(
             "movie.html",
@@ -155,7 +165,7 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
         # highlighted points are drawn on top
         points = sorted(
             laid.points,
-            key=lambda one: (one.movie.number == asked.movie, one.movie.number in close),
+            key=lambda one: (one.movie.id == asked.movie, one.movie.number in close),
         )
         return render_template(
             "map.html",
@@ -167,8 +177,8 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             choices=service.catalogue().choices,
         )
 
-    @pages.get("/posters/<int:movie>")
-    def poster(movie: int) -> Response:
+    @pages.get("/posters/<id:movie>")
+    def poster(movie: str) -> Response:
         found = service.movie(movie)
         if picture := omdb.poster(found):
             answer = Response(picture.content, mimetype=picture.kind)
@@ -183,6 +193,16 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
 
 
 _FOR_A_USER = {f"pages.{name}" for name in ("movies", "movie", "map")}
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number with its noun: `1 user`, `1,200 users`."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def _short(id: str) -> str:  # noqa: A002
+    """The last letters and digits of an id, which tell users apart better than the first."""
+    return "".join(character for character in id if character.isalnum())[-3:]
 
 
 def _token() -> str:

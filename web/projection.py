@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,11 +31,10 @@ def lay(clients: "Clients", deployment: Deployment, catalogue: Catalogue) -> Map
     if not places or not function or not catalogue.known:
         return Map(points=(), explained=0, problem="No embeddings are deployed.")
     index = deployment.outputs.get("MovieIndexArn")
-    known = [movie.number for movie in catalogue.known]
     if index:
-        movies, vectors = _indexed(clients, index, known[:_SHOWN])
+        movies, vectors = _indexed(clients, index, catalogue)
     else:
-        movies, vectors = _kept(clients, deployment, places, function, known[0])
+        movies, vectors = _kept(clients, deployment, places, function, catalogue.known[0].id)
     rows = {movie: row for row, movie in enumerate(movies)}
     flat, explained = principal(vectors.astype(np.float64))
     low, high = flat.min(axis=0), flat.max(axis=0)
@@ -67,22 +65,24 @@ def principal(
 
 
 def _indexed(
-    clients: "Clients", index: str, movies: Sequence[int]
+    clients: "Clients", index: str, catalogue: Catalogue
 ) -> tuple[list[int], npt.NDArray[np.float32]]:
     """The movies that are in an index of Amazon S3 Vectors, and their embeddings."""
+    shown = {movie.id: movie.number for movie in catalogue.known[:_SHOWN]}
+    keys = list(shown)
     found = [
         one
-        for start in range(0, len(movies), _GET)
+        for start in range(0, len(keys), _GET)
         for one in clients.s3vectors.get_vectors(
-            indexArn=index, keys=[str(one) for one in movies[start : start + _GET]], returnData=True
+            indexArn=index, keys=keys[start : start + _GET], returnData=True
         )["vectors"]
     ]
     vectors = np.array([one["data"]["float32"] for one in found], np.float32)
-    return [int(one["key"]) for one in found], vectors
+    return [shown[one["key"]] for one in found], vectors
 
 
 def _kept(
-    clients: "Clients", deployment: Deployment, endpoint: str, function: str, movie: int
+    clients: "Clients", deployment: Deployment, endpoint: str, function: str, movie: str
 ) -> tuple[list[int], npt.NDArray[np.float32]]:
     """All movies and their embeddings, as stored by the function in the bucket."""
     try:

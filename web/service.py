@@ -22,6 +22,7 @@ from web.answers import (
     History,
     Map,
     Movie,
+    Nouns,
     Prediction,
     Recommendations,
     Suggestion,
@@ -108,23 +109,30 @@ class Service:
         """What recommends."""
         return [one.about for one in self._now().recommenders]
 
+    def nouns(self) -> Nouns:
+        """The words for items, users and events; the usual ones without a catalogue."""
+        try:
+            return self.catalogue().nouns
+        except Exception:  # the page that reports it needs words, too
+            return Nouns()
+
     def takes_events(self) -> bool:
         """Whether watched movies can be sent to any engine."""
         deployment = self._now().deployment
         return bool(deployment.trackers()) or "EventsFunctionName" in deployment.outputs
 
-    def user(self, number: int) -> User:
-        """Get a user. Raises `Unknown`."""
-        found = self.catalogue().user(number)
+    def user(self, id: str) -> User:  # noqa: A002
+        """Get a user by original id. Raises `Unknown`."""
+        found = self.catalogue().user(id)
         if found is None:
-            raise Unknown(f"There is no user {number} in the data.")
+            raise Unknown(f"There is no {self.catalogue().nouns.user} {id} in the data.")
         return found
 
-    def movie(self, number: int) -> Movie:
-        """Get a movie. Raises `Unknown`."""
-        found = self.catalogue().movies.get(number)
+    def movie(self, id: str) -> Movie:  # noqa: A002
+        """Get a movie by original id. Raises `Unknown`."""
+        found = self.catalogue().by_id(id)
         if found is None:
-            raise Unknown(f"There is no movie {number} in the data.")
+            raise Unknown(f"There is no {self.catalogue().nouns.item} {id} in the data.")
         return found
 
     def find_movies(self, words: str, genre: str | None, decade: int | None) -> list[Movie]:
@@ -135,23 +143,23 @@ class Service:
 
     # Answers -------------------------------------------------------------------------------------
 
-    def history(self, number: int) -> History:
-        """Get a user's history."""
-        user = self.user(number)
-        rated = self.catalogue().rated(number)
+    def history(self, id: str) -> History:  # noqa: A002
+        """Get the history of the user with this original id."""
+        user = self.user(id)
+        rated = self.catalogue().rated(user.number)
         mean = sum(one.rating for one in rated) / len(rated) if rated else 0.0
         return History(
             user=user,
             scale=self.catalogue().scale,
             mean=round(mean, 2),
             favourites=favourites(rated),
-            watched=self._watched_by(number),
+            watched=self._watched_by(user.number),
             rated=rated,
         )
 
     def recommendations(
         self,
-        number: int,
+        id: str,  # noqa: A002
         *,
         genre: str | None = None,
         decade: int | None = None,
@@ -164,30 +172,31 @@ class Service:
             Unknown: the user or engine does not exist.
             NoSuchChoice: the genre or decade does not exist.
         """
-        user, now = self.user(number), self._now()
+        user, now = self.user(id), self._now()
         _check_choices(now.catalogue, genre, decade)
         asked = [one for one in now.recommenders if engine in (None, one.about.key)]
         if engine is not None and not asked:
             keys = ", ".join(one.about.key for one in now.recommenders) or "none"
             raise Unknown(f"There is no engine {engine}; deployed: {keys}.")
-        watched = self._watched_by(number)
+        watched = self._watched_by(user.number)
         happened = len(watched), _unsettled(watched)
         question = Question(user, genre, decade, happened)
-        seen = now.catalogue.seen(number) | {one.movie.number for one in watched}
+        seen = now.catalogue.seen(user.number) | {one.movie.number for one in watched}
         futures = [self._pool.submit(self._suggest, one, question, seen, count) for one in asked]
         lists = [future.result() for future in futures]
         return Recommendations(user=user, genre=genre, decade=decade, lists=_side_by_side(lists))
 
-    def about(self, number: int, user_number: int | None, count: int = 10) -> About:
-        """Get a movie, its similar movies, and a user's predicted ratings of it."""
-        movie, now = self.movie(number), self._now()
-        user = None if user_number is None else self.user(user_number)
+    def about(self, id: str, user_id: str | None, count: int = 10) -> About:  # noqa: A002
+        """Get a movie, its similar movies, and a user's predicted ratings of it, by their ids."""
+        movie, now = self.movie(id), self._now()
+        user = None if user_id is None else self.user(user_id)
         alike = [self._pool.submit(self._find_like, one, movie, user, count) for one in now.similar]
         ratings, watched = {}, set()
         predictions = []
         if user is not None:
             predictions = [
-                self._pool.submit(self._predicted, one, user.number, number) for one in now.raters
+                self._pool.submit(self._predicted, one, user.number, movie.number)
+                for one in now.raters
             ]
             ratings = {one.movie.number: one.rating for one in now.catalogue.rated(user.number)}
             watched = {one.movie.number for one in self._watched_by(user.number)}
@@ -195,8 +204,8 @@ class Service:
             movie=movie,
             scale=now.catalogue.scale,
             user=user,
-            rating=ratings.get(number),
-            watched=number in watched,
+            rating=ratings.get(movie.number),
+            watched=movie.number in watched,
             predictions=tuple(future.result() for future in predictions),
             similar=_side_by_side([future.result() for future in alike]),
         )
@@ -205,8 +214,10 @@ class Service:
         """Get a 2-D projection of the embeddings."""
         return self._laid()
 
-    def watch(self, user_number: int, movie_number: int) -> Taken:
-        """Send the engines an event; lists exclude the watched movie from now on.
+    def watch(self, user_id: str, movie_id: str) -> Taken:
+        """Send the engines an event of a user and a movie, by their original ids.
+
+        Lists exclude the movie from now on.
 
         The function `Events` also sends it to Amazon Personalize, if that is deployed.
 
@@ -214,7 +225,7 @@ class Service:
             Unknown: the user or movie does not exist.
             EngineFailed: the event was rejected.
         """
-        user, movie = self.user(user_number), self.movie(movie_number)
+        user, movie = self.user(user_id), self.movie(movie_id)
         time_now, liked = datetime.now(UTC), self.catalogue().scale.liked
         sent, deployment = [], self._now().deployment
         trackers = deployment.trackers()
@@ -236,8 +247,8 @@ class Service:
                 raise EngineFailed(f"Amazon Personalize rejected the event: {error}") from None
             sent.append(group)
         with self._watching:
-            before = [one for one in self._watched.get(user_number, ()) if one.movie != movie]
-            self._watched[user_number] = (Watched(movie=movie, time=time_now), *before)
+            before = [one for one in self._watched.get(user.number, ()) if one.movie != movie]
+            self._watched[user.number] = (Watched(movie=movie, time=time_now), *before)
         return Taken(user=user, movie=movie, sent_to=tuple(sent))
 
     # Cached queries ------------------------------------------------------------------------------
@@ -263,6 +274,8 @@ class Service:
     def _read_catalogue(
         self, bucket: str, keys: tuple[str, ...], etags: tuple[str, ...]
     ) -> Catalogue:
+        with self._watching:
+            self._watched.clear()  # numbers of other data are of other movies
         return Catalogue.read(self._clients.s3, bucket, *keys)
 
     def _rank(

@@ -32,11 +32,19 @@ class Version:
 
 
 class Item(NamedTuple):
-    """A movie: its id, its title if it has one, and how many training ratings it has."""
+    """A movie.
+
+    Attributes:
+        movie: the engines' number.
+        title: its title, if it has one.
+        ratings: how many training ratings it has.
+        id: the data's own id.
+    """
 
     movie: int
     title: str | None
     ratings: int
+    id: str
 
 
 class Bucket:
@@ -92,8 +100,8 @@ class Bucket:
         if not isinstance(items, list):
             raise FunctionError(f"{self._path} is malformed: its items must be a list.")
         problems = [
-            f"item {number} must have whole numbers as item and ratings, and a text or null as "
-            "title"
+            f"item {number} must have whole numbers as item and ratings, a text as id, and a text "
+            "or null as title"
             for number, item in enumerate(items, 1)
             if not isinstance(item, Item)
         ]
@@ -132,8 +140,10 @@ class Bucket:
 def _item(found: dict[str, Any]) -> Any:
     """An object as an item if it is one, else as it is."""
     movie, title, ratings = found.get("item"), found.get("title"), found.get("ratings")
-    if _is_whole(movie) and _is_whole(ratings) and (title is None or isinstance(title, str)):
-        return Item(movie, title, ratings)
+    own = found.get("id")
+    titled = title is None or isinstance(title, str)
+    if _is_whole(movie) and _is_whole(ratings) and titled and isinstance(own, str):
+        return Item(movie, title, ratings, own)
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 SHOWN: Final = 10  # problems told in one message
 LONGEST_ID: Final = 256  # characters, as Amazon Personalize has it
+_DIGITS: Final = 16  # of a number that every reader of JSON reads exactly, and one more
 
 
 def decoded(text: str | bytes, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
@@ -55,6 +56,11 @@ def listed(problems: Iterable[str]) -> str:
     told = list(problems)
     more = len(told) - SHOWN
     return "; ".join(told[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+def told_id(own: str) -> int | str:
+    """One of the data's own ids as answers have it: a number where it is written as one."""
+    return int(own) if len(own) < _DIGITS and own.isdecimal() and str(int(own)) == own else own
 
 
 def id_of(value: object, where: str, problems: list[str]) -> str:

@@ -119,4 +119,5 @@ def _catalogue(document: Any) -> tuple[Any, Catalogue]:
         years=np.array([one["year"] or 0 for one in items], np.int32),
         genres=np.array(flags, np.uint64),
         genre_names=tuple(names),
+        attributes=tuple(one.get("attributes", {}) for one in items),
     )

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from common import http
 from common.openapi import content, operation, parameter, record
-from common.text import LONGEST_ID, names
+from common.text import LONGEST_ID, decoded, names
 
 from lists.request import MOST, MOST_ITEMS, ListsError
 
@@ -54,6 +54,13 @@ _QUERY: Final = (
         "The first and the last year; either may be left out.",
         example="1990-1999",
     ),
+    parameter(
+        "attributes",
+        "query",
+        {"type": "string"},
+        "A JSON object: of each attribute, an item must have one of the listed values.",
+        example='{"author": ["Tolstoy"]}',
+    ),
 )
 _PARAMETERS: Final = tuple(one["name"] for one in _QUERY)
 _REASON: Final = record({"item": _ID, "title": _TITLE, "share": {"type": "number"}})
@@ -63,6 +70,7 @@ _ITEM: Final = record(
         "title": _TITLE,
         "year": {"type": ["integer", "null"]},
         "genres": _GENRES,
+        "attributes": {"type": "object", "additionalProperties": _GENRES},
         "score": {"type": "number"},
         "because": {
             "type": "array",
@@ -70,6 +78,7 @@ _ITEM: Final = record(
             "description": "The items of the history that add most to the score.",
         },
     },
+    "attributes",
     "because",
 )
 _BASIS: Final = {
@@ -156,6 +165,8 @@ def event_in(request: dict[str, Any]) -> dict[str, Any]:
             filters["genres"] = value.split(",")
         elif name == "years":
             filters["years"] = [_year(year) for year in value.split("-")]
+        elif name == "attributes":
+            filters["attributes"] = _object(value)
         else:
             event[name] = value  # the event's own checks say what is wrong
     return {**event, **({"filters": filters} if filters else {})}
@@ -204,6 +215,13 @@ def _body(request: dict[str, Any]) -> dict[str, Any]:
             "`user`, whom the path names."
         )
     return content
+
+
+def _object(text: str) -> Any:
+    try:
+        return decoded(text)
+    except ValueError:
+        return text  # the event's own checks say what is wrong
 
 
 def _year(text: str) -> Any:

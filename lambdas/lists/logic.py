@@ -52,7 +52,7 @@ class Answers:
         model = self._model
         placed = [(model.place(item), value) for item, value in events]
         history = model.history([(place, value) for place, value in placed if place is not None])
-        allowed = model.allowed(request.genres, request.years)
+        allowed = model.allowed(request.genres, request.years, request.attributes)
         unknown: list[str] = []
         if request.items is not None:
             wanted = [model.place(item) for item in request.items]
@@ -84,6 +84,7 @@ class Answers:
                 **self._item(place),
                 "year": int(catalogue.years[place]) or None,
                 "genres": catalogue.genres_of(place),
+                **({"attributes": known} if (known := catalogue.attributes_of(place)) else {}),
                 "score": round(float(scores[place]), _DIGITS),
             }
             for place in best.tolist()

@@ -1,7 +1,7 @@
 """Events of the function `Lists`: what they may ask, and everything that is wrong with one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeGuard
 
 from common.errors import FunctionError
@@ -10,6 +10,7 @@ from common.text import id_of, listed, names, shown
 MOST: Final = 500  # items of an answer
 MOST_USERS: Final = 100
 MOST_ITEMS: Final = 1000  # that are ranked, or of a session
+MOST_ATTRIBUTES: Final = 10  # in a filter
 _FIELDS: Final = (
     "user",
     "users",
@@ -41,6 +42,7 @@ class Request:
         count: the length of the lists; None for all of what is to be ranked.
         genres: an item must have one of them, if any.
         years: the first and the last year, either may be None.
+        attributes: of each of these, an item must have one of the values.
         exclude_watched: leave out what the user has had.
         explain: say why.
     """
@@ -53,6 +55,7 @@ class Request:
     count: int | None = 10
     genres: tuple[str, ...] = ()
     years: tuple[int | None, int | None] = (None, None)
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exclude_watched: bool = True
     explain: bool = True
 
@@ -114,16 +117,25 @@ def _filters(filters: object, problems: list[str]) -> dict[str, Any]:
             f'{{"genres": ["Comedy"], "years": [1990, 1999]}}, not {shown(filters)}'
         )
         return {}
-    if unknown := [name for name in filters if name not in ("genres", "years")]:
-        problems.append(f"unknown filter {names(unknown)} (the filters are genres and years)")
+    if unknown := [name for name in filters if name not in ("genres", "years", "attributes")]:
+        problems.append(
+            f"unknown filter {names(unknown)} (the filters are genres, years and attributes)"
+        )
     found: dict[str, Any] = {}
     if "genres" in filters:
-        genres = filters["genres"]
-        if _list(genres, "`filters.genres`", 64, problems):
-            if all(isinstance(genre, str) for genre in genres):
-                found["genres"] = tuple(genres)
-            else:
-                problems.append(f"`filters.genres` must be a list of texts, not {shown(genres)}")
+        found["genres"] = _texts(filters["genres"], "`filters.genres`", problems)
+    if "attributes" in filters:
+        attributes = filters["attributes"]
+        if isinstance(attributes, Mapping) and len(attributes) <= MOST_ATTRIBUTES:
+            found["attributes"] = {
+                str(name): _texts(values, f"`filters.attributes`, {shown(name)}", problems)
+                for name, values in attributes.items()
+            }
+        else:
+            problems.append(
+                f"`filters.attributes` must be an object of up to {MOST_ATTRIBUTES} lists such as "
+                f'{{"author": ["Tolstoy"]}}, not {shown(attributes)}'
+            )
     if "years" in filters:
         years = filters["years"]
         if (
@@ -141,6 +153,15 @@ def _filters(filters: object, problems: list[str]) -> dict[str, Any]:
                 f"[1990, null], not {shown(years)}"
             )
     return found
+
+
+def _texts(value: object, where: str, problems: list[str]) -> tuple[str, ...]:
+    if not _list(value, where, 64, problems):
+        return ()
+    if all(isinstance(one, str) for one in value):
+        return tuple(value)
+    problems.append(f"{where} must be a list of texts, not {shown(value)}")
+    return ()
 
 
 def _year(value: object) -> TypeGuard[int]:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from common.catalogue import Bucket, Version
+from common.catalogue import Bucket, Item, Version
 from common.clients import client
 from common.custom_resource import WAITING
 from common.embedding_model import Model, NothingKnownError
@@ -82,19 +82,19 @@ class Import:
         now = Progress(asdict(version))
         if before and before.version == now.version:
             now = before
-        titles = {item.movie: item.title for item in self._files.items(version.etag)}
+        items = {item.movie: item for item in self._files.items(version.etag)}
         try:
-            for some, vectors in self._model.embedded([one for one in titles if one > now.last]):
+            for some, vectors in self._model.embedded([one for one in items if one > now.last]):
                 if self._model.version() != (config, True):
                     _log.warning("the endpoint changed its model: restarting the import")
                     return WAITING
                 if not now.movies and vectors.shape[1] != dimension:
                     self._create(vectors.shape[1], exists=dimension is not None)
                     dimension = vectors.shape[1]
-                self._put(some, vectors, titles)
+                self._put([items[movie] for movie in some], vectors)
                 now = replace(now, last=some[-1], movies=now.movies + len(some))
                 self._write(now)
-                _log.info("imported", extra={"movies": now.movies, "of": len(titles)})
+                _log.info("imported", extra={"movies": now.movies, "of": len(items)})
                 if left() < RESERVE:
                     return WAITING
         except NothingKnownError:
@@ -130,22 +130,20 @@ class Import:
                 metadataConfiguration={"nonFilterableMetadataKeys": ["title"]},
             )
 
-    def _put(
-        self, movies: list[int], vectors: "npt.NDArray[np.float32]", titles: dict[int, str | None]
-    ) -> None:
+    def _put(self, items: list[Item], vectors: "npt.NDArray[np.float32]") -> None:
         size = max(1, min(PUT, PAYLOAD // (vectors.shape[1] * NUMBER)))
-        for start in range(0, len(movies), size):
+        for start in range(0, len(items), size):
             rows = slice(start, start + size)
             with explained(self._arn):
                 self._s3vectors.put_vectors(
                     indexArn=self._arn,
                     vectors=[
                         {
-                            "key": str(movie),
+                            "key": item.id,
                             "data": {"float32": vector},
-                            "metadata": {"title": titles[movie]} if titles[movie] else {},
+                            "metadata": {"title": item.title} if item.title else {},
                         }
-                        for movie, vector in zip(movies[rows], vectors[rows].tolist(), strict=True)
+                        for item, vector in zip(items[rows], vectors[rows].tolist(), strict=True)
                     ],
                 )
 

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from common.catalogue import Bucket, Version
 from common.embedding_model import Model
 from common.errors import FunctionError
+from common.text import told_id
 
 from movie_retrieval.embeddings import Embeddings, Neighbour
 from movie_retrieval.errors import NoNeighboursError
@@ -42,32 +44,59 @@ _log = logging.getLogger("movie_retrieval")
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The movies that are in both a bucket's catalogue and a model's vocabulary."""
+    """The movies that are in both a bucket's catalogue and a model's vocabulary.
+
+    Attributes:
+        bucket: the bucket.
+        titles: of movies that have one, by the engines' number.
+        ids: the data's own ids by the engines' number, where they differ.
+        embeddings: by the engines' number.
+    """
 
     bucket: str
     titles: dict[int, str]
+    ids: dict[int, str]
     embeddings: Embeddings
 
-    def title(self, movie: int) -> str:
-        """The movie's title, or its id if it has none."""
-        return self.titles.get(movie) or f"movie {movie}"
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {own: movie for movie, own in self.ids.items() if movie in self.embeddings}
 
-    def around(self, movie: int, count: int) -> tuple[str, list[Neighbour]]:
+    def _number(self, own: str) -> int | None:
+        """The engines' number of an own id; None if there is no such movie."""
+        if own in self._numbers:
+            return self._numbers[own]
+        number = told_id(own)
+        known = isinstance(number, int) and number in self.embeddings and number not in self.ids
+        return int(number) if known else None
+
+    def _id(self, movie: int) -> str:
+        return self.ids.get(movie, str(movie))
+
+    def _title(self, movie: int) -> str:
+        return self.titles.get(movie) or f"movie {self._id(movie)}"
+
+    def around(self, movie: str, count: int) -> tuple[str, list[Neighbour]]:
         """The movie's title and its `count` nearest movies, nearest first.
+
+        Args:
+            movie: the data's own id.
+            count: how many.
 
         Raises:
             NoNeighboursError: the movie is not in the catalogue.
         """
-        if movie not in self.embeddings:
+        number = self._number(movie)
+        if number is None:
             movies = self.embeddings.movies
+            first, last = self._id(int(movies[0])), self._id(int(movies[-1]))
             raise NoNeighboursError(
                 f"Movie {movie} is not among the {len(movies):,} movies that are in "
-                f"s3://{self.bucket} and known to the model; ids range from {movies[0]} to "
-                f"{movies[-1]}."
+                f"s3://{self.bucket} and known to the model; ids range from {first} to {last}."
             )
-        found = self.embeddings.nearest(movie, count)
-        return self.title(movie), [
-            Neighbour(other, self.title(other), distance) for other, distance in found
+        return self._title(number), [
+            Neighbour(self._id(other), self._title(other), distance)
+            for other, distance in self.embeddings.nearest(number, count)
         ]
 
 
@@ -130,6 +159,7 @@ class Library:
     def _make(self, version: Version, steady: bool) -> Catalogue:
         items = self._bucket(version.bucket).items(version.etag)
         titles = {item.movie: item.title for item in items if item.title}
+        ids = {item.movie: item.id for item in items if item.id != str(item.movie)}
         movies = [item.movie for item in items]
         for _ in range(ATTEMPTS):
             known, vectors = self._embed_all(movies)
@@ -137,8 +167,9 @@ class Library:
             config, steady = self._model.version()
             if (config, steady) == before:
                 if steady:
-                    self._store(version, known, vectors, titles)
-                catalogue = Catalogue(version.bucket, titles, Embeddings(known, vectors))
+                    about = {"version": asdict(version), "titles": titles, "ids": ids}
+                    self._store(version, _packed(known, vectors, about))
+                catalogue = Catalogue(version.bucket, titles, ids, Embeddings(known, vectors))
                 # during an endpoint's update, two models may have answered: never keep that
                 return self._keep(version, catalogue) if steady else catalogue
             version = replace(version, config=config)
@@ -175,13 +206,12 @@ class Library:
         if now.shape[1] != vectors.shape[1] or _differ(vectors[rows], now):
             _log.warning("the stored embeddings do not match this model")
             return None
-        titles = {int(movie): title for movie, title in about["titles"].items()}
-        return Catalogue(version.bucket, titles, Embeddings(movies, vectors))
+        titles, ids = (
+            {int(movie): text for movie, text in about[name].items()} for name in ("titles", "ids")
+        )
+        return Catalogue(version.bucket, titles, ids, Embeddings(movies, vectors))
 
-    def _store(
-        self, version: Version, movies: list[int], vectors: "Vectors", titles: dict[int, str]
-    ) -> None:
-        file = _packed(movies, vectors, {"version": asdict(version), "titles": titles})
+    def _store(self, version: Version, file: bytes) -> None:
         try:
             self._s3.put_object(Bucket=version.bucket, Key=self._stored(version), Body=file)
         except (ClientError, BotoCoreError) as error:
@@ -210,7 +240,7 @@ def _unpacked(stored: bytes) -> "tuple[list[int], Vectors, dict[str, Any]]":
         sound = (
             vectors.dtype == np.float32 and vectors.ndim == 2 and 0 < len(movies) == len(vectors)
         )
-        sound = sound and set(about) == {"version", "titles"} and np.isfinite(vectors).all()
+        sound = sound and set(about) == {"version", "titles", "ids"} and np.isfinite(vectors).all()
     except Exception as error:  # zip, numpy and JSON raise many exceptions for a damaged file
         raise FunctionError(f"the stored file is damaged: {error!r}") from None
     if not sound:

@@ -11,9 +11,9 @@ _SPARE = 16  # additional candidates, because the fast distances are rounded
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A neighbour of a movie: its id, title, and Euclidean distance."""
+    """A neighbour of a movie: its own id, title, and Euclidean distance."""
 
-    movie: int
+    movie: str
     title: str
     distance: float
 

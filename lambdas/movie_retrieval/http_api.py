@@ -4,7 +4,10 @@ from typing import Any, Final
 
 from common.openapi import content, operation, parameter, record
 
-_MOVIE: Final = {"movie_id": {"type": "integer"}, "title": {"type": "string"}}
+_MOVIE: Final[dict[str, Any]] = {
+    "movie_id": {"type": ["integer", "string"]},
+    "title": {"type": "string"},
+}
 
 OPERATIONS: Final = {
     "GET /movies/{movie}/neighbours": operation(
@@ -23,7 +26,7 @@ OPERATIONS: Final = {
         ),
         tag="object2vec",
         parameters=[
-            parameter("movie", "path", {"type": "integer"}, "The engines' number.", example=195),
+            parameter("movie", "path", {"type": "string"}, "The data's own id.", example="195"),
             parameter(
                 "top_k",
                 "query",

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from common.text import names, shown
+from common.text import id_of, names, shown, told_id
 
 from movie_retrieval.embeddings import Neighbour
 from movie_retrieval.errors import NoNeighboursError, RetrievalError
@@ -17,10 +17,10 @@ _FIELDS = ("bucket_name", "movie_id_to_examine", "top_k")
 
 @dataclass(frozen=True)
 class Request:
-    """A parsed event: bucket, movie, and number of neighbours."""
+    """A parsed event: bucket, the movie's own id, and number of neighbours."""
 
     bucket: str
-    movie: int
+    movie: str
     top_k: int
 
 
@@ -48,14 +48,11 @@ def parse(event: object) -> Request:
     ):
         problems.append(f"`bucket_name` must be the name of an S3 bucket, not {shown(bucket)}")
 
-    movie = _whole(event.get("movie_id_to_examine"))
+    movie = ""
     if "movie_id_to_examine" not in event:
         problems.append("`movie_id_to_examine` is missing")
-    elif movie is None:
-        problems.append(
-            "`movie_id_to_examine` must be a movie id, a whole number such as 195, "
-            f"not {shown(event['movie_id_to_examine'])}"
-        )
+    else:
+        movie = id_of(event["movie_id_to_examine"], "`movie_id_to_examine`", problems).strip()
 
     top_k = _whole(event.get("top_k", DEFAULT_TOP_K))
     if top_k is None or not 1 <= top_k <= MAX_TOP_K:
@@ -65,7 +62,6 @@ def parse(event: object) -> Request:
     if problems:
         raise RetrievalError(f"Bad event: {'; '.join(problems)}.")
     assert isinstance(bucket, str)
-    assert movie is not None
     assert top_k is not None
     return Request(bucket, movie, top_k)
 
@@ -73,8 +69,12 @@ def parse(event: object) -> Request:
 class Movies(Protocol):
     """A source of neighbours: memory, or an index of Amazon S3 Vectors."""
 
-    def around(self, movie: int, count: int) -> tuple[str, list[Neighbour]]:
+    def around(self, movie: str, count: int) -> tuple[str, list[Neighbour]]:
         """The movie's title and its `count` nearest movies, nearest first.
+
+        Args:
+            movie: the data's own id.
+            count: how many.
 
         Raises:
             FunctionError: the movie does not exist, or the source is unavailable.
@@ -99,9 +99,9 @@ def answer(request: Request, movies: Movies) -> dict[str, Any]:
         )
     return {
         "sentence": f"The closest movie to {title} in the embedding space is {neighbours[0].title}",
-        "movie": {"movie_id": request.movie, "title": title},
+        "movie": {"movie_id": told_id(request.movie), "title": title},
         "neighbours": [
-            {"movie_id": one.movie, "title": one.title, "distance": one.distance}
+            {"movie_id": told_id(one.movie), "title": one.title, "distance": one.distance}
             for one in neighbours
         ],
     }

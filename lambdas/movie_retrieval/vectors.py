@@ -23,7 +23,7 @@ GET = 100  # the maximum number of vectors of GetVectors
 
 
 class Index:
-    """An index of movies: a vector's key is the movie's id, its metadata contain the title.
+    """An index of movies: a vector's key is the movie's own id, its metadata contain the title.
 
     Args:
         s3vectors: a boto3 client.
@@ -47,29 +47,32 @@ class Index:
             )
         return self
 
-    def around(self, movie: int, count: int) -> tuple[str, list[Neighbour]]:
+    def around(self, movie: str, count: int) -> tuple[str, list[Neighbour]]:
         """The movie's title and its `count` nearest movies, nearest first.
 
         Equal distances are ordered by movie id. The result is shorter if the index is.
+
+        Args:
+            movie: the data's own id.
+            count: how many.
 
         Raises:
             NoNeighboursError: the movie is not in the index.
             FunctionError: the index is unavailable.
         """
-        key = str(movie)
-        own = self._vectors([key])
+        own = self._vectors([movie])
         if not own:
             raise NoNeighboursError(
                 f"Movie {movie} is not in the index of s3://{self._bucket}: the bucket did not "
                 "list it, or the model did not know it, when the index was filled."
             )
         place = _place(own[0])
-        others = [one for one in self._nearest(own[0], count + 1) if one != key][:count]
+        others = [one for one in self._nearest(own[0], count + 1) if one != movie][:count]
         found = [
-            Neighbour(int(one["key"]), _title(one), float(np.linalg.norm(_place(one) - place)))
+            Neighbour(one["key"], _title(one), float(np.linalg.norm(_place(one) - place)))
             for one in self._vectors(others)
         ]
-        return _title(own[0]), sorted(found, key=lambda one: (one.distance, one.movie))
+        return _title(own[0]), sorted(found, key=_order)
 
     def _nearest(self, vector: Mapping[str, Any], count: int) -> list[str]:
         # not by boto3's paginator, which the boto3 of Lambda's runtimes may be too old to have
@@ -96,6 +99,11 @@ class Index:
                     returnMetadata=True,
                 )["vectors"]
         return found
+
+
+def _order(found: Neighbour) -> tuple[float, int, str]:
+    """By distance, then by id: whole numbers as such."""
+    return found.distance, len(found.movie), found.movie
 
 
 def _place(vector: Mapping[str, Any]) -> "np.typing.NDArray[np.float64]":

@@ -5,12 +5,12 @@ from typing import Any, Final
 from common import http
 from common.openapi import content, operation, record
 
-from rec_engine.logic import MAX_ID, MAX_INSTANCES, POPULARITY_ADJUSTED, RecommendationError
+from rec_engine.logic import MAX_INSTANCES, POPULARITY_ADJUSTED, RecommendationError
 
-_NUMBER: Final = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
+_OWN: Final[dict[str, Any]] = {"type": ["integer", "string"], "description": "The data's own id."}
 _PAIRS: Final = {
-    "user": _NUMBER,
-    "movies": {"type": "array", "items": _NUMBER, "minItems": 1, "maxItems": MAX_INSTANCES},
+    "user": _OWN,
+    "movies": {"type": "array", "items": _OWN, "minItems": 1, "maxItems": MAX_INSTANCES},
     "top_k": {"type": "integer", "minimum": 1},
 }
 _FAILED: Final = {"502": "The endpoint does not respond."}
@@ -18,7 +18,7 @@ _EXAMPLE: Final = {"user": 789, "movies": [286, 195]}
 
 
 def _predictions(kind: str, *scores: str) -> dict[str, Any]:
-    pair = {"user": _NUMBER, "movie": _NUMBER}
+    pair = {"user": _OWN, "movie": _OWN}
     scored = {name: {"type": "boolean" if name == "recommend" else "number"} for name in scores}
     each = record({**pair, **scored}, *(scored if len(scored) > 1 else ()))
     return content(

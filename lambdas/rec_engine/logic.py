@@ -9,13 +9,14 @@ The answer has one of two formats:
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from botocore.exceptions import BotoCoreError, ClientError
 from common.errors import FunctionError, code_of, is_denied, is_throttled, text_of
-from common.text import decoded, listed, names, shown
+from common.own_ids import OwnIds
+from common.text import decoded, id_of, listed, names, shown, told_id
 
 from rec_engine.ranking import clipped_logit, popularity_adjusted
 
@@ -42,18 +43,21 @@ class Request:
 
     Attributes:
         kind: "rating" or "recommendation".
-        pairs: the (user id, movie id) pairs to score, in the event's order.
+        pairs: the (user id, movie id) pairs to score, in the event's order: numbers of the model,
+            or, where `own`, texts that are the data's own ids.
         structured: answer with a dict instead of the workshop's sentence.
         top_k: rank the pairs and keep this number; None keeps all, in the event's order unless
             `rank_by` is given.
         rank_by: "popularity_adjusted", or None for the model's own score.
+        own: whether the pairs are the data's own ids.
     """
 
     kind: str
-    pairs: list[tuple[int, int]]
+    pairs: Sequence[tuple[int | str, int | str]]
     structured: bool
     top_k: int | None = None
     rank_by: str | None = None
+    own: bool = False
 
 
 def parse(event: object) -> Request:
@@ -94,16 +98,15 @@ def parse(event: object) -> Request:
     if "rank_by" in event and kind == "rating":
         problems.append('`rank_by` requires the type "recommendation"')
 
+    pairs: Sequence[tuple[int | str, int | str]] = []
     if "data" in event and ("user" in event or "movies" in event):
         problems.append("give either `data` or `user` and `movies`, not both")
-        pairs = []
     elif "data" in event:
         pairs = _instances(event["data"], problems)
     elif "user" in event or "movies" in event:
         pairs = _user_and_movies(event, problems)
     else:
         problems.append("`data` is missing (or `user` and `movies`)")
-        pairs = []
 
     ranking = [f"`{name}`" for name in ("top_k", "rank_by") if name in event]
     if ranking and not problems and len({user for user, _ in pairs}) > 1:
@@ -116,11 +119,36 @@ def parse(event: object) -> Request:
     if problems:
         raise RecommendationError(f"Bad event: {listed(problems)}.")
     assert isinstance(kind, str)
-    return Request(kind, pairs, structured, top_k, rank_by)
+    return Request(kind, pairs, structured, top_k, rank_by, own="data" not in event)
+
+
+def numbered(request: Request, ids: OwnIds) -> list[tuple[int, int]]:
+    """The request's pairs as the model's numbers.
+
+    Raises:
+        RecommendationError: the data have no such ids; the message names them.
+        FunctionError: the ids' file cannot be read.
+    """
+    if not request.own:
+        return [(int(user), int(movie)) for user, movie in request.pairs]
+    found = [
+        (ids.number("users", str(user)), ids.number("items", str(movie)))
+        for user, movie in request.pairs
+    ]
+    problems = dict.fromkeys(
+        f"the data have no {what} {shown(told_id(str(own)))}"
+        for pair, numbers in zip(request.pairs, found, strict=True)
+        for what, own, number in zip(("user", "movie"), pair, numbers, strict=True)
+        if number is None
+    )
+    if problems:
+        raise RecommendationError(f"Bad event: {listed(problems)}.")
+    return [(user, movie) for user, movie in found if user is not None and movie is not None]
 
 
 def answer(
     request: Request,
+    numbers: list[tuple[int, int]],
     client: "SageMakerRuntimeClient",
     endpoint: str,
     counts: Mapping[int, int] | None = None,
@@ -129,6 +157,7 @@ def answer(
 
     Args:
         request: the parsed event.
+        numbers: its pairs as the model's numbers.
         client: a client of SageMaker's runtime.
         endpoint: the name of the endpoint that scores the pairs.
         counts: the number of training ratings of each movie, for ranking by popularity.
@@ -143,8 +172,8 @@ def answer(
             answer.
     """
     scores: list[list[float]] = []
-    for start in range(0, len(request.pairs), CHUNK):
-        chunk = request.pairs[start : start + CHUNK]
+    for start in range(0, len(numbers), CHUNK):
+        chunk = numbers[start : start + CHUNK]
         scores += _invoke(client, endpoint, chunk, SCORES[request.kind])
     if not request.structured:
         return _sentence(request.kind, scores[0])
@@ -153,11 +182,11 @@ def answer(
         if counts is None
         else [
             {"score": popularity_adjusted(clipped_logit(score[1]), counts.get(movie, 0))}
-            for (_, movie), score in zip(request.pairs, scores, strict=True)
+            for (_, movie), score in zip(numbers, scores, strict=True)
         ]
     )
     predictions = [
-        {"user": user, "movie": movie, **each}
+        {"user": told_id(str(user)), "movie": told_id(str(movie)), **each}
         for (user, movie), each in zip(request.pairs, told, strict=True)
     ]
     if request.top_k is not None or request.rank_by is not None:
@@ -233,16 +262,16 @@ def _single(instance: dict[str, Any], name: str, what: str, where: str, problems
     return _id(value[0], f"{where}: {name}", problems)
 
 
-def _user_and_movies(event: dict[str, Any], problems: list[str]) -> list[tuple[int, int]]:
-    user = -1
+def _user_and_movies(event: dict[str, Any], problems: list[str]) -> list[tuple[str, str]]:
+    user = ""
     if "user" in event:
-        user = _id(event["user"], "`user`", problems)
+        user = id_of(event["user"], "`user`", problems)
     else:
         problems.append("`user` is missing")
     movies = event.get("movies")
     if not _sized(movies, "`movies`", "movie ids", problems):
         return []
-    ids = [_id(movie, f"`movies`, number {n}", problems) for n, movie in enumerate(movies)]
+    ids = [id_of(movie, f"`movies`, number {n}", problems) for n, movie in enumerate(movies)]
     return [(user, movie) for movie in dict.fromkeys(ids)]  # score duplicate movies once
 
 

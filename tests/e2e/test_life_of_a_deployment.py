@@ -29,6 +29,7 @@ from outputs import Outputs, by_stack
 from rehearsal.calls import workshop_calls
 from rehearsal.cdk import PROJECT, CdkError
 from rehearsal.inventory import inventory
+from rehearsal.personalize import Catalogue
 from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
 from tests.load import ONCE, Load
@@ -230,8 +231,11 @@ def test_training_produced_models(life: Life) -> None:
 
 
 def test_workshop_events_are_answered(workbench: Workbench) -> None:
-    manifest = json.loads((workbench.folder / "data" / "manifest.json").read_text("utf-8"))
-    rating, recommendation, retrieval = workshop_calls(Outputs.of(by_stack()), manifest["sample"])
+    data = workbench.folder / "data"
+    manifest = json.loads((data / "manifest.json").read_text("utf-8"))
+    rating, recommendation, retrieval = workshop_calls(
+        Outputs.of(by_stack()), manifest["sample"], Catalogue.read(data)
+    )
     assert not rating.error
     assert rating.answer.startswith("The User will likely rate this movie to [")
     predicted = json.loads(rating.answer.removeprefix("The User will likely rate this movie to "))

@@ -13,13 +13,17 @@ CATALOGUE = "the/catalogue.json"
 EMBEDDINGS = "the/embeddings/"
 
 
-def catalogue(titles: Mapping[int, str | None], ratings: Mapping[int, int] | None = None) -> str:
-    """catalogue.json of these titles, and numbers of ratings, by movie id."""
-    counts = ratings or {}
+def catalogue(
+    titles: Mapping[int, str | None],
+    ratings: Mapping[int, int] | None = None,
+    ids: Mapping[int, str] | None = None,
+) -> str:
+    """catalogue.json of these titles, and numbers of ratings, and own ids, by movie number."""
+    counts, own = ratings or {}, ids or {}
     items: list[dict[str, Any]] = [
         {
             "item": movie,
-            "id": str(movie),
+            "id": own.get(movie, str(movie)),
             "title": title,
             "year": None,
             "genres": [],

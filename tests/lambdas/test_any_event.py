@@ -78,7 +78,10 @@ def test_any_recommendation_event_is_answered_or_refused(tally: Tally, event: ob
         assert request.kind in ("rating", "recommendation")
         assert request.pairs
         for pair in request.pairs:
-            assert all(type(one) is int and 0 <= one < 3_000_000 for one in pair)
+            if request.own:
+                assert all(type(one) is str and 0 < len(one) <= 256 for one in pair)
+            else:
+                assert all(type(one) is int and 0 <= one < 3_000_000 for one in pair)
 
 
 @given(retrieval_events)
@@ -88,7 +91,7 @@ def test_any_retrieval_event_is_answered_or_refused(tally: Tally, event: object)
     request = understood(movie_retrieval.logic.parse, event, RetrievalError)
     if request:
         assert request.bucket == "movies" or len(request.bucket) >= 3
-        assert type(request.movie) is int and request.movie >= 0
+        assert type(request.movie) is str and 0 < len(request.movie) <= 256
         assert 1 <= request.top_k <= 100
 
 

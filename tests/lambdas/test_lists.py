@@ -59,6 +59,12 @@ def model() -> ListModel:
             years=np.array([1990, 1991, 1992, 0], np.int32),
             genres=np.array([1, 2, 3, 1], np.uint64),
             genre_names=("Comedy", "Drama"),
+            attributes=(
+                {"author": ["Лев Толстой"]},
+                {"author": ["Gogol", "A B"]},
+                {},
+                {"of": ["x"]},
+            ),
         ),
     )
 
@@ -100,6 +106,44 @@ def functions(aws: None, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
         sys.modules.pop(name, None)
         loaded.append(importlib.import_module(name).handler)
     return loaded[0], loaded[1]
+
+
+def test_attributes_filter_lists_and_are_told(functions: tuple[Any, Any]) -> None:
+    lists = functions[0]
+
+    def asked(attributes: Any, **more: Any) -> list[str]:
+        filters = {"attributes": attributes, **more}
+        return [one["item"] for one in lists({"user": "x", "filters": filters}, None)["items"]]
+
+    assert asked({"author": ["лев толстой", "gogol"]}) == ["10", "20"]
+    assert asked({"author": ["A B"], "of": ["x"]}) == []
+    assert asked({"OF": ["x"]}) == ["forty"]
+    assert asked({"author": ["Gogol", "Лев Толстой"]}, genres=["Drama"]) == ["20"]
+    assert asked({"publisher": ["x"]}) == []
+    told = {one["item"]: one for one in lists({"user": "x"}, None)["items"]}
+    assert told["20"]["attributes"] == {"author": ["Gogol", "A B"]}
+    assert "attributes" not in told["30"]
+
+
+def test_attributes_over_http_are_json(functions: tuple[Any, Any]) -> None:
+    def get(text: str) -> tuple[int, Any]:
+        answer = functions[0](
+            {
+                "routeKey": "GET /users/{id}/recommendations",
+                "rawPath": "/users/x/recommendations",
+                "requestContext": {},
+                "pathParameters": {"id": "x"},
+                "queryStringParameters": {"attributes": text},
+            },
+            None,
+        )
+        return answer["statusCode"], json.loads(answer["body"])
+
+    status, told = get('{"author": ["Gogol"]}')
+    assert (status, [one["item"] for one in told["items"]]) == (200, ["20"])
+    for wrong in ("author", '{"author": "Gogol"}', '{"author": [1]}', '{"author": []}', "[]"):
+        status, told = get(wrong)
+        assert (status, "`filters.attributes`" in told["message"]) == (400, True)
 
 
 def take(functions: tuple[Any, Any], user: str, *items: str, at: int = 100) -> Any:
@@ -480,7 +524,8 @@ def test_a_described_example_is_answered_as_described(
     given = {where: {} for where in ("query", "path")}  # type: dict[str, dict[str, str]]
     for one in told.get("parameters", ()):
         value = one["example"]
-        text = ",".join(value) if isinstance(value, list) else json.dumps(value).strip('"')
+        text = value if isinstance(value, str) else json.dumps(value)
+        text = ",".join(value) if isinstance(value, list) else text
         given[one["in"]][one["name"]] = text
     body = told.get("requestBody", {}).get("content", {}).get("application/json", {})
     asked = request(route, body.get("example"), query=given["query"], **given["path"])

@@ -173,7 +173,7 @@ class TestNeighbours:
     def test_deleted_index_is_reported(self, function: ModuleType, arn: str) -> None:
         gone = Index(boto3.client("s3vectors"), f"{arn}x", BUCKET)
         with pytest.raises(FunctionError, match="does not exist; deploy the functions' stack"):
-            gone.around(1, 1)
+            gone.around("1", 1)
 
 
 class TestImport:

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY, Stubber
+from common import clients
 from common.catalogue import Bucket
+from common.own_ids import OwnIds
 from moto import mock_aws
 from rec_engine.logic import CHUNK, MAX_INSTANCES, RecommendationError
 from rec_engine.ranking import FRESH, Popularity, clipped_logit, popularity_adjusted
@@ -250,7 +252,10 @@ BAD_EVENTS: list[tuple[object, str]] = [
     ({"type": "rating", "movies": [1]}, "`user` is missing"),
     ({"type": "rating", "user": 1, "movies": []}, "`movies` is empty"),
     ({"type": "rating", "user": float("nan"), "movies": [1]}, "not NaN"),
-    ({"type": "rating", "user": 1, "movies": [1, "x"]}, '`movies`, number 1 must be'),
+    ({"type": "rating", "user": 1, "movies": [1, 2.5]}, '`movies`, number 1 must be'),
+    ({"type": "rating", "user": 1, "movies": [1, "x"]}, 'the data have no movie "x"'),
+    ({"type": "rating", "user": 3_000_000, "movies": [1]}, "the data have no user 3000000"),
+    ({"type": "rating", "user": "١", "movies": ["-1"]}, 'no user "١"; the data have no movie "-1"'),
     ({"type": "rating", "user": 1, "movies": [1], "data": "{}"}, "not both"),
     ({"type": "rating", "user": 1, "movies": [1], "top_k": 0}, "`top_k` must be a whole number"),
     ({"type": "rating", "user": 1, "movies": [1], "top_k": True}, "not true"),
@@ -276,7 +281,7 @@ class TestBadEvents:
         assert "lacks in1" in message
 
     def test_long_list_of_problems_is_truncated(self, engine: ModuleType) -> None:
-        message = refusal(engine, {"type": "rating", "user": 1, "movies": [-1] * 50})
+        message = refusal(engine, {"type": "rating", "user": 1, "movies": [0.5] * 50})
         assert "; and 40 more" in message
 
     def test_errors_have_no_stack_trace(self, engine: ModuleType) -> None:
@@ -443,6 +448,60 @@ def ranking(engine: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mod
 def put_counts(s3: Any, counts: dict[int, int]) -> None:
     titles = {movie: f"Film {movie}" for movie in counts}
     s3.put_object(Bucket=BUCKET, Key=CATALOGUE, Body=catalogue(titles, counts).encode())
+
+
+@pytest.fixture
+def own_ids(ranking: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The function with data whose ids had to be numbered, books' and readers'."""
+    s3 = clients.client("s3")
+    numbers = {"users": {"李 0003": 7, "276726": 8}, "items": {"bk-1é": 1, "3": 2, "0155": 3}}
+    s3.put_object(Bucket=BUCKET, Key="the/ids.json", Body=json.dumps(numbers).encode())
+    monkeypatch.setattr(ranking, "ids", OwnIds(s3, BUCKET, "the/ids.json"))
+    return ranking
+
+
+def test_own_ids_are_taken_and_told(own_ids: ModuleType) -> None:
+    event = {**RANKED, "user": "李 0003", "movies": ["bk-1é", 3, "0155"]}
+    found = ask(own_ids, watching(), event)["predictions"]
+    assert [(one["user"], one["movie"]) for one in found] == [
+        ("李 0003", 3),
+        ("李 0003", "bk-1é"),
+        ("李 0003", "0155"),
+    ]
+    event = {"type": "rating", "user": 276726, "movies": ["3"]}
+    found = ask(own_ids, Model(lambda user, movie: [user + movie / 10]), event)["predictions"]
+    assert found == [{"user": 276726, "movie": 3, "rating": 8.2}]
+    # 7 and 1 are the model's numbers, and no ids of the data
+    message = refusal(own_ids, {"type": "rating", "user": 7, "movies": [1, "bk-1é"]})
+    assert message == "Bad event: the data have no user 7; the data have no movie 1."
+
+
+def test_workshop_events_have_the_models_numbers(own_ids: ModuleType) -> None:
+    model = Model(lambda user, movie: [user + movie / 10])
+    event = {"type": "rating", "data": '{"instances": [{"in0": [7], "in1": [1]}]}'}
+    assert ask(own_ids, model, event) == "The User will likely rate this movie to [7.1]"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"[", "is malformed"), (b"[]", "an object of objects"), (None, "NoSuch")]
+)
+def test_unreadable_ids_are_reported(own_ids: ModuleType, content: bytes | None, told: str) -> None:
+    s3 = clients.client("s3")
+    if content is None:
+        s3.delete_object(Bucket=BUCKET, Key="the/ids.json")
+    else:
+        s3.put_object(Bucket=BUCKET, Key="the/ids.json", Body=content)
+    event = {"type": "rating", "user": "x", "movies": ["y"]}
+    message = refusal(own_ids, event)
+    assert message.startswith("s3://movies/the/ids.json ")
+    assert told in message or content is None
+    request = {
+        "routeKey": "POST /rating",
+        "rawPath": "/rating",
+        "requestContext": {},
+        "body": json.dumps({"user": "x", "movies": ["y"]}),
+    }
+    assert own_ids.handler(request, None)["statusCode"] == 502
 
 
 def watching() -> Model:

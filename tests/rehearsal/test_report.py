@@ -1,33 +1,77 @@
 """What the report says of the models."""
 
+import math
+
 import pytest
 
 from rehearsal.report import _models
 from rehearsal.run import Rehearsal
+from rehearsal.verdicts import verdicts
 
 BASELINES = {
     "rating_mse": {"bias": 0.9, "user_mean": 1.1, "global_mean": 1.2},
     "recommendation_accuracy": {"bias": 0.7, "majority": 0.6},
 }
+NOUNS = {"item": "book", "items": "books", "user": "reader", "users": "readers", "event": "read"}
 
 
-@pytest.mark.parametrize(
-    ("mse", "accuracy", "verdicts"),
-    [
-        (0.8, 0.71, []),
-        (0.9, 0.71, ["rating model is no better"]),
-        (0.8, 0.70, ["recommendation model is no better"]),
-        (1.3, 0.60, ["rating model is no better", "recommendation model is no better"]),
-    ],
-)
-def test_a_model_that_does_not_beat_its_baselines_is_named(
-    mse: float, accuracy: float, verdicts: list[str]
-) -> None:
-    run = Rehearsal(data={"baselines": BASELINES}, preset="default")
+def rehearsed(mse: float, accuracy: float, judged: int = 10_000) -> Rehearsal:
+    data = {"baselines": BASELINES, "validation": judged, "nouns": NOUNS}
+    run = Rehearsal(data=data, preset="default")
     run.training = {
         "rating": {"metrics": {"validation:mean_squared_error": mse}},
         "recommendation": {"metrics": {"validation:accuracy": accuracy}},
     }
-    said = "\n".join(_models(run))
-    assert said.count("no better") == len(verdicts)
-    assert all(words in said for words in verdicts)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("mse", "accuracy", "named"),
+    [
+        (0.8, 0.75, []),
+        (0.9, 0.75, ["Object2Vec: no better"]),
+        (0.8, 0.70, ["Object2Vec, recommendation: no better"]),
+        (1.3, 0.60, ["Object2Vec: no better", "Object2Vec, recommendation: no better"]),
+    ],
+)
+def test_a_model_that_does_not_beat_its_baselines_is_named(
+    mse: float, accuracy: float, named: list[str]
+) -> None:
+    said = "\n".join(_models(rehearsed(mse, accuracy)))
+    assert said.count("no better") == len(named)
+    assert all(words in said for words in named)
+
+
+def test_intervals_are_those_of_the_held_out_part() -> None:
+    rating, recommendation = verdicts(rehearsed(0.8, 0.75))
+    # the variance of a squared normal error is twice the squared variance of the error
+    assert rating.margin == pytest.approx(1.96 * 0.8 * math.sqrt(2) / 100)
+    assert recommendation.margin == pytest.approx(1.96 * math.sqrt(0.75 * 0.25) / 100)
+    assert (rating.best, recommendation.best) == (0.9, 0.7)
+
+
+def test_a_gain_within_the_interval_is_uncertain() -> None:
+    states = [one.state for one in verdicts(rehearsed(0.89, 0.71, judged=100))]
+    assert states == ["uncertain", "uncertain"]
+    said = "\n".join(_models(rehearsed(0.89, 0.71, judged=100)))
+    assert said.count("too small to tell") == 2
+
+
+def test_every_trained_engine_has_a_verdict() -> None:
+    run = rehearsed(0.8, 0.75)
+    run.training |= {
+        "deepmf": {"metrics": {"validation:mean_squared_error": 0.85}},
+        "factorizationmachines": {"metrics": {"test:mse": 0.82}},
+    }
+    run.lists.metrics = {
+        "validation_ndcg@10": 0.3,
+        "validation_ndcg@10_popular": 0.2,
+        "validation_users": 900,
+    }
+    assert [one.model for one in verdicts(run)] == [
+        "Object2Vec",
+        "Deep matrix factorization",
+        "Factorization machines",
+        "Object2Vec, recommendation",
+        "Lists",
+    ]

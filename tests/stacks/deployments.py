@@ -195,6 +195,7 @@ def write_data(
         "ratings": 100_000,
         "users": 943,
         "train": 90570,
+        "ids": False,
         "scale": {"least": 1, "most": 5, "step": 1, "liked": 4},
         "object2vec": {"enc0_vocab_size": 944, "enc1_vocab_size": 1684},
         "keys": KEYS,

@@ -25,8 +25,16 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SCALE = {"least": 1, "most": 10, "step": 1, "liked": 7}
+NOUNS = {"item": "book", "items": "books", "user": "reader", "users": "readers", "event": "read"}
 ITEMS = [
-    {"item": 1, "id": "1", "title": "Invented, The (1984)", "year": 1984, "genres": ["Action"]},
+    {
+        "item": 1,
+        "id": "1",
+        "title": "Invented, The (1984)",
+        "year": 1984,
+        "genres": ["Action"],
+        "attributes": {"author": ["Лев Толстой", "A & B"]},
+    },
     {"item": 2, "id": "2", "title": "Made Up (1999)", "year": 1999, "genres": ["Comedy"]},
 ]
 
@@ -61,7 +69,9 @@ class Aws:
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         items = [{**item, "ratings": 1} for item in ITEMS]
-        document = json.dumps({"version": 1, "scale": SCALE, "items": items}).encode()
+        document = json.dumps(
+            {"version": 1, "scale": SCALE, "nouns": NOUNS, "items": items}
+        ).encode()
         content = {"catalogue.json": document, "ua.base": b"7\t1\t5\t100\n", "ua.test": b""}[Key]
         body = SimpleNamespace(read=lambda: content, iter_chunks=lambda _: [content])
         return {"Body": body}
@@ -313,7 +323,7 @@ def test_browser_cross_site_request_is_refused(
     assert (aws.questions, aws.events) == (0, 0)
     with tab.expect_navigation():
         tab.evaluate(f"location = '{url}/users/7'")
-    assert tab.get_by_role("heading", level=1).inner_text() == "User 7"  # a link is followed
+    assert tab.get_by_role("heading", level=1).inner_text() == "Reader 7"  # a link is followed
     tab.context.close()
 
 
@@ -375,7 +385,7 @@ def test_idle_connections_are_closed(url: str) -> None:
         ("/users/7?decade=1970", 400, "none of 1990, 1980"),
         ("/movies?page=" + "9" * 4_000, 400, "page"),
         ("/movies/1?user=" + "9" * 5_000, 400, "user"),
-        ("/api/movies/1?user=" + "9" * 20, 400, "user"),
+        ("/api/movies/1?user=" + "9" * 5_000, 400, "user"),
         ("/api/movies/" + "9" * 5_000, 404, ""),
         ("/users/" + "9" * 4_000, 404, ""),
     ],
@@ -404,7 +414,7 @@ NUMBERS = "9" * 5_000
         "[" * 90_000,
         '{"movie":' * 10_000,
         '{"movie": true}',
-        '{"movie": "2"}',
+        '{"movie": ""}',
         '{"movie": 2.0}',
         '{"movie": NaN}',
         '{"movie": Infinity}',
@@ -438,3 +448,11 @@ def test_oversized_body_is_refused(url: str, aws: Aws) -> None:
     status, _, _ = ask(url, "/api/users/7/watched", JSON, method="POST", body=body)
     assert status == 413
     assert aws.events == 0
+
+
+def test_movie_page_shows_the_attributes_of_the_data(url: str) -> None:
+    status, text, _ = ask(url, "/movies/1?user=7")
+    assert (status, "<dt>Author</dt><dd>Лев Толстой, A &amp; B</dd>" in text) == (200, True)
+    status, text, _ = ask(url, "/movies?q=%D1%82%D0%BE%D0%BB%D1%81%D1%82%D0%BE%D0%B9")
+    assert (status, "The Invented" in text, "Made Up" in text) == (200, True, False)
+    assert "1 book, the best known first." in text

@@ -91,3 +91,20 @@ def test_users_and_movies_are_found(catalogue: Catalogue) -> None:
     assert [movie.number for movie in catalogue.find_movies("the INV", None, None)] == [1]
     assert [movie.number for movie in catalogue.find_movies("", "Comedy", 1990)] == [2]
     assert catalogue.find_movies("", "Comedy", 1980) == []
+
+
+def test_movies_are_found_by_their_attributes() -> None:
+    first = {**ITEMS[0], "attributes": {"author": ["Лев Толстой"], "tags": ["a", "war"]}}
+    found = Catalogue([first, *ITEMS[1:]], [RATINGS], {}, SCALE)
+    assert [one.number for one in found.find_movies("толстой WAR", None, None)] == [1]
+    assert found.find_movies("толстой peace", None, None) == []
+    author, tags = found.movies[1].attributes
+    assert (author.name, author.values, tags.values) == ("author", ("Лев Толстой",), ("a", "war"))
+    assert len({found.movies[1], found.movies[2]}) == 2  # answers are kept by their movie
+
+
+def test_users_and_movies_are_found_by_their_own_ids(catalogue: Catalogue) -> None:
+    anna, alpha = catalogue.user("anna"), catalogue.by_id("alpha")
+    assert anna is not None and anna.number == 7
+    assert alpha is not None and alpha.number == 1
+    assert catalogue.user("7") is None  # the models' number, and no user's id

@@ -110,13 +110,13 @@ def test_watching_calls_the_function_and_keeps_its_order() -> None:
 
     def invoke(**request: Any) -> dict[str, Any]:
         asked.append((request["FunctionName"], json.loads(request["Payload"])))
-        ranked = [{"user": 1, "movie": movie, "score": 1.0} for movie in (2, 1, 3)]
+        ranked = [{"user": "anna", "movie": movie, "score": 1.0} for movie in (2, "1", 3)]
         answer = {"type": "recommendation", "predictions": ranked}
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
     found = watching(invoke).rank(Question(ANNA))
     assert [(one.movie.number, one.score) for one in found] == [(2, None), (1, None), (3, None)]
-    event = {"type": "recommendation", "user": 1, "movies": [1, 2, 3]}
+    event = {"type": "recommendation", "user": "anna", "movies": ["1", "2", "3"]}
     assert asked == [("f", {**event, "rank_by": "popularity_adjusted"})]
 
 

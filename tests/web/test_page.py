@@ -349,7 +349,7 @@ def test_http_api_equals_the_functions(page: Page) -> None:
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
-    about = page.service.about(3, 20)
+    about = page.service.about("3", "20")
     status, told = ask("POST", "/rating", {"user": 20, "movies": [3, 4]})
     assert status == 200
     assert round(told["predictions"][0]["rating"], 2) == about.predictions[0].rating
@@ -358,7 +358,9 @@ def test_http_api_equals_the_functions(page: Page) -> None:
     status, told = ask("GET", "/movies/3/neighbours?top_k=4")
     assert status == 200
     near = next(one for one in about.similar if one.engine.key == "neighbours").movies
-    assert [one["movie_id"] for one in told["neighbours"]] == [one.movie.number for one in near[:4]]
+    assert [str(one["movie_id"]) for one in told["neighbours"]] == [
+        one.movie.id for one in near[:4]
+    ]
     status, told = ask("GET", "/items/3/similar?count=5")
     assert status == 200
     alike = next(one for one in about.similar if one.engine.key == "lists").movies
@@ -374,7 +376,7 @@ def test_http_api_equals_the_functions(page: Page) -> None:
     for method, path, body, code, word in (
         ("POST", "/rating", {"user": 20}, 400, "`movies`"),
         ("POST", "/rating", {"type": "rating"}, 400, "`type`"),
-        ("GET", "/movies/x/neighbours", None, 400, "movie_id_to_examine"),
+        ("GET", "/movies/x/neighbours", None, 404, "Movie x"),
         ("GET", "/movies/3/neighbours?bucket=b", None, 400, "bucket"),
         ("GET", "/movies/999999/neighbours", None, 404, "999999"),
         ("POST", "/nowhere", {}, 404, "Not Found"),
@@ -400,7 +402,7 @@ def test_openapi_document_equals_the_routes(client: Any) -> None:
         (method, path) for path, methods in document["paths"].items() for method in methods
     }
     served = {
-        (method.lower(), str(rule).replace("<int:", "{").replace(">", "}"))
+        (method.lower(), str(rule).replace("<id:", "{").replace(">", "}"))
         for rule in client.application.url_map.iter_rules()
         if rule.rule.startswith("/api/") and rule.rule != api.DOCUMENT
         for method in rule.methods - {"HEAD", "OPTIONS"}

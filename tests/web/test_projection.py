@@ -30,7 +30,7 @@ def test_lay_with_an_index_projects_the_most_rated_movies(movie: Movie) -> None:
 
     clients: Any = SimpleNamespace(s3vectors=SimpleNamespace(get_vectors=get_vectors))
     catalogue: Any = SimpleNamespace(
-        known=[movie.model_copy(update={"number": n}) for n in range(1001)]
+        known=[movie.model_copy(update={"number": n, "id": str(n)}) for n in range(1001)]
     )
     found = lay(clients, Deployment(Outputs(OUTPUTS)), catalogue)
     assert [len(keys) for keys in asked] == [100] * 8

@@ -12,11 +12,13 @@ from recsys.datasets.ratings import DataSet, MovieTable, Ratings
 
 
 def write(path: Path, data: DataSet, train: Ratings) -> None:
-    """Write `{"version": 1, "scale": {…}, "items": […]}` in UTF-8, an item a line, by integers.
+    """Write `{"version": 1, "scale": {…}, "nouns": {…}, "items": […]}` in UTF-8, an item a line.
 
-    `scale` is that of the ratings: `least`, `most`, `step` and `liked`. Of each item there are
+    `scale` is that of the ratings: `least`, `most`, `step` and `liked`; `nouns` are the words for
+    items, users and events. Items are ordered by the engines' integers; of each there are
     `item`, the engines' integer; `id`, the data's own; `title` as in the data; `year`, null where
-    it is not known; `genres`; and `ratings`, how many of `train` it has.
+    it is not known; `genres`; `attributes`, what else the data tell: lists of texts by name; and
+    `ratings`, how many of `train` it has.
 
     Args:
         path: the file.
@@ -25,7 +27,9 @@ def write(path: Path, data: DataSet, train: Ratings) -> None:
     """
     with path.open("w", encoding="utf-8", newline="\n") as file:
         scale = json.dumps(data.scale.as_json())
-        file.write(f'{{"version": {layout.VERSION}, "scale": {scale}, "items": [\n')
+        nouns = json.dumps(data.nouns.as_json(), ensure_ascii=False)
+        head = f'{{"version": {layout.VERSION}, "scale": {scale}, "nouns": {nouns}, "items": [\n'
+        file.write(head)
         for number, entry in enumerate(_entries(data, train)):
             file.write(",\n" if number else "")
             file.write(json.dumps(entry, ensure_ascii=False))
@@ -55,5 +59,6 @@ def _entries(data: DataSet, train: Ratings) -> Iterator[dict[str, Any]]:
             "title": title,
             "year": year or None,
             "genres": named(row),
+            "attributes": dict(movies.attributes.get(item, {})),
             "ratings": int(counts[item]),
         }

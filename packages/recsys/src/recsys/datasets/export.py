@@ -302,6 +302,7 @@ def _manifest(data: DataSet, parts: Split, digest: str) -> dict[str, Any]:
         "ids": data.users.labels is not None or data.items.labels is not None,
         "object2vec": _vocabulary(data),
         "scale": data.scale.as_json(),
+        "nouns": data.nouns.as_json(),
         "baselines": {} if data.events else baselines(parts, data.scale),
         "sample": _sample(parts),
         "genres": catalogue.genres(data.movies),

@@ -11,10 +11,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from recsys.datasets import personalize
+from recsys.datasets import nouns, personalize
 from recsys.datasets.download import MOVIELENS_100K, DownloadError, cached, download
 from recsys.datasets.export import export
 from recsys.datasets.generator import SIZES, generate
+from recsys.datasets.nouns import counted
+from recsys.datasets.problems import option
 from recsys.datasets.ratings import DataSet, Ratings
 from recsys.datasets.readers import load
 from recsys.datasets.scale import Scale
@@ -55,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a rating of this or more is a liked item (default: chosen from the ratings)",
     )
     parser.add_argument(
+        "--nouns",
+        type=_nouns,
+        help="what pages and reports call them: item=book,user=reader,event=read, a plural after "
+        "a slash (default: as your columns are called; movie, user, watched for MovieLens)",
+    )
+    parser.add_argument(
         "--teacher",
         action="store_true",
         help="write, instead of the training ratings, what a Bayesian factorization machine fitted "
@@ -67,7 +75,9 @@ def run(options: argparse.Namespace) -> int:
     """Prepare the data; 0, or 1 with every problem on stderr and nothing written."""
     began = time.monotonic()
     try:
-        data = replace(_obtain(options), liked=options.liked)
+        data = _obtain(options)
+        words = data.nouns.named(options.nouns or {})
+        data = replace(data, liked=options.liked, nouns=words)
         scale = data.scale
         parts = split(data, seed=options.seed)
         if options.teacher and data.events:
@@ -104,6 +114,13 @@ def _columns(text: str) -> dict[str, str]:
     return mapped
 
 
+def _nouns(text: str) -> dict[str, str]:
+    try:
+        return nouns.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _obtain(options: argparse.Namespace) -> DataSet:
     """The first that can be had: what was asked for, the cache, the download, generated ratings.
 
@@ -125,7 +142,10 @@ def _obtain(options: argparse.Namespace) -> DataSet:
         return replace(data, ratings=data.ratings.totals())
     newest = data.ratings.newest()
     if repeats := len(data.ratings) - len(newest):
-        note = f"{repeats:,} older ratings of the same item by the same user were left out"
+        was = "was" if repeats == 1 else "were"
+        note = (
+            f"{counted(repeats, 'older rating')} of the same item by the same user {was} left out"
+        )
         data = replace(data, ratings=newest, notes=(*data.notes, note))
     return data
 
@@ -141,7 +161,7 @@ def _download_or_generate(options: argparse.Namespace) -> DataSet:
     print(
         f"MovieLens is not at hand: {reason}.\n"
         "GENERATING a data set in its shape instead: the users, films and ratings are invented.\n"
-        "Give your own with --data (make rehearse DATA=…).",
+        f"Give your own: {option('data')}.",
         file=sys.stderr,
     )
     return generate("100k", options.seed)
@@ -151,7 +171,7 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
     """Print what was done and what there is to beat."""
     rows, scale = data.ratings, data.scale
     liked = scale.likes(rows.rating).mean()
-    what = "pairs" if data.events else "ratings"
+    what, words = "pair" if data.events else "rating", data.nouns
     begin, end = int(rows.timestamp.min()), int(rows.timestamp.max())
     months = [f"{datetime.fromtimestamp(stamp, UTC):%B %Y}" for stamp in (begin, end)]
     # without times, all count as of one moment, which a note tells
@@ -159,8 +179,8 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     lines = [
         f"{out}: {data.source}",
-        f"  {len(rows):,} {what} by {manifest['users']:,} users of {manifest['items']:,} items"
-        f"{when}",
+        f"  {counted(len(rows), what)} by {counted(manifest['users'], words.user, words.users)} of "
+        f"{counted(manifest['items'], words.item, words.items)}{when}",
         _EVENTS
         if data.events
         else f"  ratings {scale}; {scale.liked:g} or more is liked: {liked:.0%} of them",
@@ -181,8 +201,7 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
         lines.insert(
             -1,
             f"  note: nearly all ratings fall on one side of {scale.liked:g}, so the "
-            "recommendation model has little to learn; choose what is liked by --liked VALUE "
-            "(make rehearse LIKED=VALUE)",
+            f"recommendation model has little to learn; choose what is liked: {option('liked')}",
         )
     print("\n".join(lines))
 

@@ -32,6 +32,11 @@ class Problem:
         return printable(f"{self.file}{line}: {field}{self.words}")
 
 
+def option(name: str, value: str = "…") -> str:
+    """How to give an option: to `python -m recsys prepare`, and to the targets of `make`."""
+    return f"--{name} {value} (with make: {name.upper()}={value})"
+
+
 class DataError(InputError):
     """Data that cannot be used; `found` holds every Problem, `str()` shows one a line."""
 

@@ -1,14 +1,15 @@
 """What a data set is: ratings as arrays, a table of movies, and the ids that people gave them."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.datasets.nouns import Nouns
 from recsys.datasets.scale import Scale
 from recsys.datasets.tables import MAX_ID
 
@@ -140,6 +141,10 @@ class Ratings:
         return Ratings(self.user[kept], self.item[kept], total[order], latest[order])
 
 
+Attributes = Mapping[str, tuple[str, ...]]
+"""An item's attributes, such as its author: values by name."""
+
+
 @dataclass(frozen=True, eq=False)
 class MovieTable:
     """Movies (or other items), one a row.
@@ -149,15 +154,21 @@ class MovieTable:
         title: their titles as the source spells them, the year included where it has one.
         genres: each one's genres as the source names them.
         year: year of release (int32), 0 where it is not known.
+        attributes: what else the source tells of some of them, by item: values by name.
     """
 
     item: NDArray[np.int32]
     title: tuple[str, ...]
     genres: tuple[tuple[str, ...], ...]
     year: NDArray[np.int32]
+    attributes: Mapping[int, Attributes] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[int, str, Sequence[str], int]]) -> "MovieTable":
+    def of(
+        cls,
+        rows: Iterable[tuple[int, str, Sequence[str], int]],
+        attributes: Mapping[int, Attributes] | None = None,
+    ) -> "MovieTable":
         """A table of (item, title, genres, year) rows; a year of 0 is looked for in the title."""
         ordered = sorted(rows, key=lambda row: row[0])
         return cls(
@@ -165,6 +176,7 @@ class MovieTable:
             title=tuple(row[1] for row in ordered),
             genres=tuple(tuple(row[2]) for row in ordered),
             year=np.array([row[3] or year_in(row[1]) for row in ordered], np.int32),
+            attributes=attributes or {},
         )
 
     def __len__(self) -> int:
@@ -206,6 +218,7 @@ class DataSet:
         notes: what a person should know about how the data was read.
         liked: the least rating of a liked item, where a person says so.
         events: whether `ratings` are no ratings: how often, or how much, something happened.
+        nouns: what items, users and events are called.
     """
 
     ratings: Ratings
@@ -218,6 +231,7 @@ class DataSet:
     notes: tuple[str, ...] = ()
     liked: float | None = None
     events: bool = False
+    nouns: Nouns = field(default_factory=Nouns)
 
     @cached_property
     def scale(self) -> Scale:

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from recsys.datasets.nouns import Nouns, counted
 from recsys.datasets.problems import DataError, Problem
-from recsys.datasets.ratings import GENRES, DataSet, Ids, MovieTable, Ratings
+from recsys.datasets.ratings import GENRES, Attributes, DataSet, Ids, MovieTable, Ratings
 from recsys.datasets.tables import (
     MAX_ID,
     Form,
     Source,
     Table,
+    heading,
     id_fault,
     is_table,
     lines,
@@ -59,6 +61,7 @@ _ITEMS = [
     "games",
 ]
 _PART = re.compile(r"[-_. ]?\d+$")
+_LONGEST_VALUE = 100  # characters of an attribute
 _NO_TIME = 1_577_836_800  # the start of 2020 stands for times that are not known
 _WHOLE = re.compile(r"[ \t]*-?\d+[ \t]*", re.ASCII)
 _NETFLIX = re.compile(rb"\d+:\r?\n\d+,\d+,\d{4}-\d\d-\d\d\r?\n")
@@ -70,6 +73,7 @@ class _Movie:
     title: str
     genres: tuple[str, ...]
     year: int = 0
+    attributes: Attributes = field(default_factory=dict)
 
 
 def load(
@@ -148,7 +152,12 @@ def _load_tables(
     name, format_ = _named(files, tables, about, len(rows))
     data = _assemble(rows, users, items, known, name, format_, path)
     notes = (*dict.fromkeys(note for table in tables for note in table.notes), *notes)
-    return replace(data, notes=(*data.notes, *notes), events=not _has(tables, "rating"))
+    return replace(
+        data,
+        notes=(*data.notes, *notes),
+        events=not _has(tables, "rating"),
+        nouns=Nouns() if format_ == "ml-1m" else _nouns(tables[0].names, columns),
+    )
 
 
 # Which files
@@ -218,6 +227,11 @@ def _named(
     if list(tables[0].names) == _MOVIELENS and about and about.name == "movies.csv":
         return "MovieLens", "ml-csv"
     return ("your ratings" if _has(tables, "rating") else "your events"), "csv"
+
+
+def _nouns(header: Sequence[str], columns: Mapping[str, str]) -> Nouns:
+    """What a table's header calls its items and users."""
+    return Nouns.of_columns(*(heading(header, name, columns) for name in ("item", "user")))
 
 
 # Rows of tables
@@ -303,22 +317,27 @@ def _assemble(
         (items.number(m.label), printable(m.title), tuple(map(printable, m.genres)), m.year)
         for m in known
     ]
+    kept, notes = _short_attributes(known)
+    attributes = {
+        items.number(m.label): found
+        for m in known
+        if (found := {name: m.attributes[name] for name in kept if m.attributes.get(name)})
+    }
     rated = np.flatnonzero(np.bincount(rows.item))
     nameless = np.setdiff1d(rated, np.array([row[0] for row in table], np.int64))
     table += [
         (item, items.label(item) if items.labels else f"Item {item}", (), 0)
         for item in nameless.tolist()
     ]
-    notes = []
     if len(nameless):
-        notes.append(f"{len(nameless):,} items have no title, so their ids stand for it")
+        notes.append(f"{counted(len(nameless), 'item')} without a title: ids stand for titles")
     if mapped := [kind for kind, ids in (("user", users), ("item", items)) if ids.labels]:
         notes.append(
             f"{' and '.join(mapped)} ids are not small whole numbers, so they are numbered"
         )
     return DataSet(
         ratings=rows,
-        movies=MovieTable.of(table),
+        movies=MovieTable.of(table, attributes),
         source=f"{name} ({path})",
         format=format_,
         users=users,
@@ -326,6 +345,18 @@ def _assemble(
         folder=path if path.is_dir() else path.parent,
         notes=tuple(notes),
     )
+
+
+def _short_attributes(known: Sequence[_Movie]) -> tuple[list[str], list[str]]:
+    """The attributes by which items can be filtered, and a note about those left out."""
+    longest: dict[str, int] = {}
+    for movie in known:
+        for name, values in movie.attributes.items():
+            longest[name] = max([longest.get(name, 0), *map(len, values)])
+    kept = [name for name, length in longest.items() if 0 < length <= _LONGEST_VALUE]
+    left = [name for name, length in longest.items() if length > _LONGEST_VALUE]
+    notes = [f"columns of items with long texts left out: {', '.join(left)}"] if left else []
+    return kept, notes
 
 
 def _raise(*sources: Source) -> None:
@@ -384,7 +415,8 @@ def _items(source: Source) -> Iterator[_Movie]:
         yield from _movies_dat(source)
         return
     seen: dict[str, int] = {}
-    for line, row in records(source, ("item", "title", "genres", "year")):
+    columns = ("item", "title", "genres", "year")
+    for line, row in records(source, columns):
         label = _text(row.get("item"))
         title = _text(row.get("title")) if "title" in row else label
         if fault := id_fault(label):
@@ -395,7 +427,13 @@ def _items(source: Source) -> Iterator[_Movie]:
             source.add("is empty; give every item a title", line, "title")
         else:
             seen[label] = line
-            yield _Movie(label, title, _genres(row.get("genres")), _year(row.get("year")))
+            yield _Movie(
+                label,
+                title,
+                _genres(row.get("genres")),
+                _year(row.get("year")),
+                {name: _values(row[name]) for name in row if name not in columns},
+            )
 
 
 def _movies_dat(source: Source) -> Iterator[_Movie]:
@@ -419,6 +457,13 @@ def _text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return "" if value is None else str(value).strip()
+
+
+def _values(value: Any) -> tuple[str, ...]:
+    """An attribute's values; none of what has no text."""
+    several = value if isinstance(value, list) else [value]
+    texts = (printable(_text(one)).strip() for one in several if not isinstance(one, dict | list))
+    return tuple(text for text in texts if text)
 
 
 def _genres(value: Any) -> tuple[str, ...]:

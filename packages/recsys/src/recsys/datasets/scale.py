@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.datasets.problems import DataError, Problem
+from recsys.datasets.problems import DataError, Problem, option
 
 _STEPS = 1000  # a finer grid than this is none that a person was asked to choose from
 _SEPARATES = 1 / 3, 2 / 3  # shares of liked ratings between which a threshold tells users apart
@@ -59,7 +59,7 @@ class Scale:
                 f"no rating above {least:g} and up to {most:g} is {liked:g}: give a threshold "
                 f"within the ratings, from {least:g} to {most:g}, or none to have it chosen"
             )
-            raise DataError(Problem("--liked", words))
+            raise DataError(Problem(option("liked", f"{liked:g}"), words))
         return cls(least, most, _step(levels), _threshold(levels, counts, liked))
 
     @property

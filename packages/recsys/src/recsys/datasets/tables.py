@@ -11,6 +11,7 @@ import io
 import json
 import lzma
 import re
+import shlex
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from recsys.datasets.problems import MAX_PROBLEMS, Problem
+from recsys.datasets.problems import MAX_PROBLEMS, Problem, option
 from recsys.text import printable
 
 FIELDS = ("user", "item", "rating", "timestamp", "event", "value")
@@ -74,8 +75,8 @@ _OTHERS = {
 }
 _SPREADSHEETS = {".xlsx", ".xls", ".ods", ".numbers"}
 _ENCODED = (
-    "is not in UTF-8; save the file as UTF-8, or name its encoding: --encoding cp1252 (of Windows "
-    "in the west), latin-1, cp1251, shift_jis, …"
+    "is not in UTF-8; save the file as UTF-8, or name its encoding, such as cp1252 of Windows in "
+    f"western Europe, latin-1, cp1251 or shift_jis: {option('encoding', 'cp1252')}"
 )
 _WHOLE = re.compile(r"[ \t]*-?\d+[ \t]*", re.ASCII)
 _NUMBER = re.compile(r"[ \t]*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t]*", re.ASCII)
@@ -167,7 +168,10 @@ class Source:
                 try:
                     content = whole.decode(self.encoding).encode()
                 except (UnicodeDecodeError, LookupError) as error:
-                    self.add(f"is not in {self.encoding} ({error}); name its encoding")
+                    self.add(
+                        f"is not in {self.encoding} ({error}); name its encoding: "
+                        f"{option('encoding')}"
+                    )
                     return None
         if content.find(b"\n") < 0 and content.find(b"\r") >= 0:  # an old Mac's line ends
             content = bytes(content).replace(b"\r", b"\n")
@@ -332,7 +336,7 @@ def _tell(
             notes.append(
                 f"{source.file.name} has no header: its columns are taken as "
                 f"{', '.join(name for name in columns if not name.startswith('#'))} "
-                "(--columns says otherwise)"
+                f"(to say otherwise: {option('columns', 'user=1,item=2')})"
             )
         form = replace(form, columns=columns, header=line - 1)
     if source.found:
@@ -388,6 +392,11 @@ def _places(header: Sequence[str], name: str, mapped: Mapping[str, str]) -> list
     return [k for k, text in enumerate(lowered) if re.sub(r"[\W_]", "", text) in spellings]
 
 
+def heading(header: Sequence[str], name: str, mapped: Mapping[str, str]) -> str:
+    """What a header calls one of FIELDS; empty if it does not have it."""
+    return next((header[place] for place in _places(header, name, mapped)), "")
+
+
 def _recognised(
     header: Sequence[str], wanted: Sequence[str], mapped: Mapping[str, str]
 ) -> list[str]:
@@ -420,18 +429,21 @@ def recognise(
             if name not in required and name not in mapped:
                 continue
             shown = mapped.get(name, name)
-            hint = "" if name in mapped else f", or say which it is: --columns {name}=…"
+            hint = (
+                "" if name in mapped else f", or say which it is: {option('columns', f'{name}=…')}"
+            )
             there = short(", ".join(header), 400)
             source.add(f'the header ({there}) has no column "{shown}"; add it{hint}', line, name)
         elif len(places) > 1 and len({lowered[k] for k in places}) > 1:
             both = " or ".join(header[k] for k in places)
-            words = f"could be {both}; say which: --columns {name}={header[places[0]]}"
+            which = option("columns", shlex.quote(f"{name}={header[places[0]]}"))
+            words = f"could be {both}; say which: {which}"
             source.add(words, line, name)
         else:
             names[places[0]] = name
             taken.append(places[0])
     if not source.found and len(set(taken)) < len(taken):
-        source.add("one column cannot stand for two; correct --columns", line)
+        source.add(f"one column cannot stand for two; correct {option('columns')}", line)
     return tuple(names)
 
 
@@ -441,7 +453,8 @@ def _by_position(
     """The columns of a table without a header, by their first row; or what to do."""
     width = len(first)
     names = [f"#{place}" for place in range(width)]
-    say = "say which column is which by its number: --columns user=1,item=2,rating=3,timestamp=4"
+    numbers = option("columns", "user=1,item=2,rating=3,timestamp=4")
+    say = f"say which column is which by its number: {numbers}"
     if mapped:
         places = [int(text) if text.isdecimal() else 0 for text in mapped.values()]
         if not all(1 <= place <= width for place in places):

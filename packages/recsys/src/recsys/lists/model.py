@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -87,6 +88,7 @@ class Catalogue:
         years: int32, 0 if unknown.
         genres: for each item, bits of `genre_names`, uint64.
         genre_names: at most 64 names.
+        attributes: what else is known of each item, such as its author: values by name.
     """
 
     ids: tuple[str, ...]
@@ -94,6 +96,27 @@ class Catalogue:
     years: NDArray[np.int32]
     genres: NDArray[np.uint64]
     genre_names: tuple[str, ...]
+    attributes: tuple[Mapping[str, Sequence[str]], ...] = ()
+
+    def attributes_of(self, place: int) -> Mapping[str, Sequence[str]]:
+        """An item's attributes."""
+        return self.attributes[place] if self.attributes else {}
+
+    def with_any(self, name: str, values: Sequence[str]) -> NDArray[np.bool_]:
+        """A mask of the items whose attribute has one of the values; case does not matter."""
+        mask = np.zeros(len(self.ids), bool)
+        for value in values:
+            mask[self._places.get((name.lower(), value.lower()), [])] = True
+        return mask
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], list[int]]:
+        found: dict[tuple[str, str], list[int]] = {}
+        for place, attributes in enumerate(self.attributes):
+            for name, values in attributes.items():
+                for value in values:
+                    found.setdefault((name.lower(), value.lower()), []).append(place)
+        return found
 
     def genres_of(self, place: int) -> list[str]:
         """The names of an item's genres."""
@@ -229,10 +252,12 @@ class ListModel:
         self,
         genres: Sequence[str] = (),
         years: tuple[int | None, int | None] = (None, None),
+        attributes: Mapping[str, Sequence[str]] | None = None,
     ) -> NDArray[np.bool_] | None:
         """A mask of the items with any of the genres and a year within the inclusive range.
 
-        Items without a year match no range. None if all items match.
+        Of each attribute an item must have one of the values. Items without a year match no
+        range. None if all items match.
         """
         passed: NDArray[np.bool_] | None = None
         if genres:
@@ -244,6 +269,9 @@ class ListModel:
             year = self.catalogue.years
             within = (year > 0) & (year >= (low or 1)) & (year <= (high or 1 << 30))
             passed = within if passed is None else passed & within
+        for name, values in (attributes or {}).items():
+            having = self.catalogue.with_any(name, values)
+            passed = having if passed is None else passed & having
         return passed
 
     def to_bytes(self) -> bytes:
@@ -258,6 +286,7 @@ class ListModel:
             "ids": catalogue.ids,
             "titles": catalogue.titles,
             "genre_names": catalogue.genre_names,
+            "attributes": [dict(one) for one in catalogue.attributes],
             "about": dict(self.about),
         }
         arrays = {
@@ -304,6 +333,7 @@ class ListModel:
                 years=read["years"],
                 genres=read["genres"],
                 genre_names=tuple(about["genre_names"]),
+                attributes=tuple(about.get("attributes", ())),
             ),
             about=about["about"],
         )

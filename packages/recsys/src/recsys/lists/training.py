@@ -190,6 +190,9 @@ class Lists:
                 years=catalogue.years[learned],
                 genres=catalogue.genres[learned],
                 genre_names=catalogue.genre_names,
+                attributes=tuple(catalogue.attributes[place] for place in learned)
+                if catalogue.attributes
+                else (),
             ),
         )
 

@@ -29,7 +29,8 @@ def test_catalogue_of_movielens_100k_tells_what_u_item_tells(ml_100k: Path, tmp_
         (3, "3", "NoYear", None, ["Drama"], 5),
         (5, "5", "Span (2006-2007)", 2006, [], 5),  # its genre is called unknown
     ]
-    assert all(set(one) == set(fields) for one in catalogue["items"])
+    assert all(set(one) == {*fields, "attributes"} for one in catalogue["items"])
+    assert all(one["attributes"] == {} for one in catalogue["items"])
     assert manifest["genres"] == ["Action", "Comedy", "Drama"]
 
 
@@ -62,6 +63,22 @@ def test_catalogue_of_other_data_keeps_their_ids_titles_and_genres(tmp_path: Pat
         *[True] * 3,
         False,
     ]
+
+
+def test_other_columns_of_the_items_are_attributes_and_long_texts_are_not(tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text("reader,book,rating\na,x,1\na,y,5\nb,x,4\nb,y,2\n")
+    long = "and so on " * 20
+    books = [
+        {"isbn": "x", "title": "X", "author": "Лев Толстой", "tags": ["a", "b"], "blurb": long},
+        {"isbn": "y", "title": "Y", "author": "", "tags": [], "blurb": "short", "pages": 120},
+    ]
+    (tmp_path / "books.jsonl").write_text("\n".join(map(json.dumps, books)), "utf-8")
+    _, catalogue = exported(tmp_path, tmp_path / "out")
+    assert [one["attributes"] for one in catalogue["items"]] == [
+        {"author": ["Лев Толстой"], "tags": ["a", "b"]},
+        {"pages": ["120"]},
+    ]
+    assert "columns of items with long texts left out: blurb" in load(tmp_path).notes
 
 
 @pytest.mark.parametrize("numbered", [False, True])

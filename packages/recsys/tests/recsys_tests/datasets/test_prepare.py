@@ -12,7 +12,7 @@ def test_a_summary_and_the_files(
     out = tmp_path / "out"
     assert main(["prepare", "--data", str(ml_100k), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "24 ratings by 6 users of 4 items, November 1997\n" in said
+    assert "24 ratings by 6 users of 4 movies, November 1997\n" in said
     assert "ratings from 1 to 5 in steps of 1; 4 or more is liked: 42% of them" in said
     mse = json.loads((out / "manifest.json").read_text())["baselines"]["rating_mse"]
     assert f"biases {mse['bias']:.4f}" in said
@@ -56,7 +56,7 @@ def test_repeated_ratings_count_once(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "mine.csv").write_text("\n".join(rows))
     out = tmp_path / "out"
     assert main(["prepare", "--data", str(tmp_path / "mine.csv"), "--out", str(out)]) == 0
-    assert "1 older ratings of the same item by the same user were left out" in (
+    assert "1 older rating of the same item by the same user was left out" in (
         capsys.readouterr().out
     )
     assert json.loads((out / "manifest.json").read_text())["ratings"] == 3

@@ -91,7 +91,7 @@ def test_own_csv_with_everything_that_spreadsheets_do_to_it(tmp_path: Path) -> N
         data.items.number("b,1"): "b,1",
         data.items.number("c"): "Sea (2001)",
     }
-    assert any("1 items have no title" in note for note in data.notes)
+    assert any("1 item without a title" in note for note in data.notes)
 
 
 def test_columns_are_mapped(tmp_path: Path) -> None:

@@ -235,7 +235,8 @@ def test_an_encoding_can_be_named_and_counts_only_where_it_is_needed(tmp_path: P
     with pytest.raises(DataError) as caught:
         load(tmp_path)
     (problem,) = caught.value.found
-    assert (problem.line, "--encoding cp1252" in problem.words) == (2, True)
+    advice = "--encoding cp1252 (with make: ENCODING=cp1252)"
+    assert (problem.line, advice in problem.words) == (2, True)
     data = load(tmp_path, encoding="cp1252")
     assert data.users.labels == ("李",)
     assert data.movies.title == ("Amélie’s day",)
