@@ -14,7 +14,7 @@ from local_aws.server import LocalAws
 from local_aws.servicequotas.table import PROFILES
 from rehearsal.cdk import PROJECT, cdk
 
-_SYNTHESIZING = ("deploy", "destroy", "synth")
+_OF_A_DEPLOYMENT = ("deploy", "synth")  # commands for which the CLI has assets bundled
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,19 @@ class Workbench:
 
         The app is synthesized once for the same settings and data.
         """
-        command = arguments
-        if arguments[0] in _SYNTHESIZING:
-            assembly = self.assembly(*arguments)
-            if (assembly / "manifest.json").exists():
-                command = (*_without_settings(arguments), "--app", str(assembly))
-            else:
-                command = (*arguments, *self._settings, "--output", str(assembly))
+        assembly = self.assembly(*arguments)
+        if (assembly / "manifest.json").exists():
+            command = (*_without_settings(arguments), "--app", str(assembly))
+        else:
+            command = (*arguments, *self._settings, "--output", str(assembly))
         cdk(*command, log=self.log)
 
-    def assembly(self, *arguments: str) -> Path:
-        """The folder of the cloud assembly of these settings and the present data."""
+    def assembly(self, command: str, *arguments: str) -> Path:
+        """The folder of the cloud assembly of a command with these settings and the present data."""
         digest = hashlib.sha256()
         given = [word for word in arguments if word not in _without_settings(arguments)]
-        digest.update(repr((given, self._settings)).encode())
+        key = command in _OF_A_DEPLOYMENT, given, self._settings
+        digest.update(repr(key).encode())
         for file in sorted(self.data.rglob("*")):
             if file.is_file():
                 digest.update(str(file).encode() + file.read_bytes())

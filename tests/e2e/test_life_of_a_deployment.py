@@ -605,7 +605,7 @@ def test_deployment_without_a_needed_permission_fails(
     lost = {one for one in life.permissions if "-UploadRole" in one.holder and one.action == action}
     assert lost & privileges.needed(seen)
     template = json.loads(
-        (workbench.assembly() / "recommender-Data.template.json").read_text("utf-8")
+        (workbench.assembly("deploy") / "recommender-Data.template.json").read_text("utf-8")
     )
     privileges.remove(template, "UploadRole", action)
     cloudformation = boto3.client("cloudformation")

@@ -50,7 +50,7 @@ def test_jobs_wait_for_the_only_instance_and_are_all_trained(
     workbench: Workbench, bootstrapped: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     workbench.cdk("synth", "--quiet", *SERVERLESS)
-    assert main(["--app", str(workbench.assembly(*SERVERLESS))]) == 1
+    assert main(["--app", str(workbench.assembly("synth", *SERVERLESS))]) == 1
     lines = capsys.readouterr().out.splitlines()
     (command,) = [
         lines[number + 1]
