@@ -44,7 +44,7 @@ class Workbench:
         cdk(*command, log=self.log)
 
     def assembly(self, command: str, *arguments: str) -> Path:
-        """The folder of the cloud assembly of a command with these settings and the present data."""
+        """The folder of the cloud assembly for a command, its settings and the present data."""
         digest = hashlib.sha256()
         given = [word for word in arguments if word not in _without_settings(arguments)]
         key = command in _OF_A_DEPLOYMENT, given, self._settings
