@@ -36,9 +36,12 @@ class Workbench:
 
         The app is synthesized once for the same settings and data.
         """
-        command = arguments
+        command = (*arguments, *self._settings)  # every command reads the app
         if arguments[0] in _SYNTHESIZING:
             assembly = self.assembly(*arguments)
+            if arguments[0] == "destroy" and not assembly.exists():
+                # of a command that does not deploy: it has the stacks of all settings (decision 16)
+                assembly = assembly.with_name(f"{assembly.name}-destroy")
             if (assembly / "manifest.json").exists():
                 command = (*_without_settings(arguments), "--app", str(assembly))
             else:
