@@ -60,7 +60,8 @@ class Steps:
         before = inventory()
         with self.step("cdk deploy --all"):
             cdk(
-                *("deploy", "--all", "--require-approval=never", *_PARALLEL),
+                # as a first deployment (decision 17)
+                *("deploy", "--all", "--no-rollback", "--require-approval=never", *_PARALLEL),
                 *("--app", assembly),
                 log=log,
             )

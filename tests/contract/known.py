@@ -5,8 +5,6 @@ from typing import Final
 KNOWN: Final = {
     "test_iam.py::test_request_is_refused[a role's name with a space]": "accepted",
     "test_iam.py::test_request_is_refused[a session of thirteen hours]": "accepted",
-    "test_lambda.py::test_request_is_refused[a payload over six megabytes]": "accepted",
-    "test_lambda.py::test_response_over_six_megabytes_is_an_error": "returned",
     "test_lambda.py::test_statement_that_exists_is_refused": "replaced",
     "test_personalize.py::test_missing_recipe_is_not_found": "InvalidInputException",
     "test_personalize.py::test_request_is_refused[a solution of a missing recipe]": (

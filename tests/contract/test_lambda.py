@@ -30,7 +30,7 @@ def handler(event, context):
         case "sleep":
             time.sleep(5)
         case "large":
-            return "x" * (6 * 1024 * 1024 + 1)
+            return "x" * (6 * 1024 * 1024 + 101)
         case "context":
             return [context.function_name, context.memory_limit_in_mb, context.function_version]
         case "environment":
@@ -219,7 +219,7 @@ REFUSED: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     ),
     "a payload over six megabytes": (
         *("Invoke", "RequestTooLargeException", "invoke"),
-        {"Payload": b'"' + b"x" * 6_291_456 + b'"'},
+        {"Payload": b'"' + b"x" * 6_291_600 + b'"'},
     ),
     "the policy of a function without one": (
         *("GetPolicy", "ResourceNotFoundException", "get_policy"),

@@ -3,10 +3,13 @@
 import itertools
 import json
 import shlex
+from datetime import datetime
 
 import boto3
 import pytest
 
+from local_aws.api import AwsError
+from local_aws.sagemaker.responses import SageMakerResponse
 from outputs import Outputs, by_stack
 from preflight.__main__ import main
 from rehearsal.cdk import CdkError
@@ -28,8 +31,14 @@ def bootstrapped(workbench: Workbench) -> set[str]:
     return inventory()
 
 
+def _begun() -> dict[str, datetime]:
+    """When each training job was created."""
+    jobs = boto3.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    return {job["TrainingJobName"]: job["CreationTime"] for job in jobs}
+
+
 def destroyed(workbench: Workbench) -> None:
-    workbench.cdk("destroy", *STACKS, "--force", *SPOT)
+    workbench.cdk("destroy", *STACKS, "--force", *SERVERLESS)
 
 
 def test_deployment_without_quota_says_what_to_ask_for(
@@ -47,8 +56,13 @@ def test_deployment_without_quota_says_what_to_ask_for(
 
 
 def test_jobs_wait_for_the_only_instance_and_are_all_trained(
-    workbench: Workbench, bootstrapped: set[str], capsys: pytest.CaptureFixture[str]
+    workbench: Workbench,
+    bootstrapped: set[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tally: Tally,
 ) -> None:
+    """Those that a failed first deployment has trained are not trained again."""
     workbench.cdk("synth", "--quiet", *SERVERLESS)
     assert main(["--app", str(workbench.assembly("synth", *SERVERLESS))]) == 1
     lines = capsys.readouterr().out.splitlines()
@@ -63,7 +77,19 @@ def test_jobs_wait_for_the_only_instance_and_are_all_trained(
     boto3.client("service-quotas").request_service_quota_increase(
         ServiceCode=wanted["--service-code"], QuotaCode=wanted["--quota-code"], DesiredValue=1
     )
-    workbench.cdk(*DEPLOY, *SERVERLESS)
+
+    def refuse(_: object) -> None:
+        raise AwsError("ResourceLimitExceeded", "no endpoint today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SageMakerResponse, "create_endpoint", refuse)
+        with pytest.raises(CdkError, match="no endpoint today"):
+            workbench.cdk(*DEPLOY, "--no-rollback", *SERVERLESS)
+    tally("faults injected", "endpoints refused in a first deployment")
+    first = _begun()
+    assert first
+    workbench.cdk(*DEPLOY, "--no-rollback", *SERVERLESS)
+    assert first.items() <= _begun().items(), "the second attempt trained again"
     jobs = boto3.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
     assert [job["TrainingJobStatus"] for job in jobs] == ["Completed"] * 3
     periods = sorted((job["CreationTime"], job["TrainingEndTime"]) for job in jobs)
