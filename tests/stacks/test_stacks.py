@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from trained_resource.kinds import KINDS
 
 from stacks import deep_mf, images
 from stacks.constructs.script import Script
-from tests.stacks.deployments import Deployment, Template
+from tests.stacks.deployments import VARIANTS, Deployment, Synthesize, Template
 
 PROJECT = Path(__file__).resolve().parents[2]
 RECSYS = PROJECT / "packages" / "recsys" / "src"
@@ -558,3 +559,30 @@ def test_custom_resources_are_all_covered_by_the_contract_tests(
                 assert one["Type"] in ours | the_cdks
             if one["Type"] == "Custom::TrainedStart":
                 assert one["Properties"]["Kind"] in KINDS
+
+
+def test_function_reads_own_ids_where_they_are_not_the_models_numbers(
+    synthesize: Synthesize, variant: Variant, data: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "data"
+    shutil.copytree(data, own)
+    manifest = json.loads((own / "manifest.json").read_text("utf-8"))
+    manifest |= {"ids": True, "users": 400_000}
+    (own / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    plain = "nothing beside Object2Vec"
+    found = (
+        synthesize({"data": str(own), **VARIANTS[plain]})
+        .templates["Functions"]["Resources"]
+        .values()
+    )
+    (function,) = (
+        one["Properties"]
+        for one in found
+        if "ENDPOINT_NAME_RATING" in str(one) and one["Type"] == "AWS::Lambda::Function"
+    )
+    key = manifest["keys"]["ids"]
+    assert function["Environment"]["Variables"]["IDS_KEY"] == key
+    assert function["MemorySize"] == 256 + (400_000 + 1_682) // 5_000
+    roles = [one for one in found if one["Type"].startswith("AWS::IAM::")]
+    assert any(f"/{key}" in str(one) for one in roles)
+    assert key not in json.dumps(variant(plain).templates["Functions"])
