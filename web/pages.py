@@ -3,6 +3,7 @@
 import hmac
 import os
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from flask import (
@@ -79,8 +80,7 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             "nouns": service.nouns(),
             "counted": counted,
             "short": _short,
-            "local": os.environ.get("AWS_ENDPOINT_URL"),
-            "region": os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+            "settings": _settings(os.environ),
         }
 
     @pages.get("/")
@@ -232,3 +232,9 @@ def _changes(answer: Recommendations, before: dict[str, list[int]]) -> dict[str,
             if (moved := old.index(movie) - place if movie in old else 1)
         }
     return changes
+
+
+def _settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Which AWS the page looks at, as its environment says; without credentials."""
+    wanted = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT")
+    return {name: environment[name] for name in sorted(environment) if name.startswith(wanted)}

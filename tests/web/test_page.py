@@ -43,7 +43,7 @@ def open_tab(browser: "Browser", page: Page) -> Iterator[Open]:
     def run(**options: Any) -> "Tab":
         options = {"viewport": DESKTOP, "base_url": page.url, **options}
         tab = browser.new_context(**options).new_page()
-        tab.set_default_timeout(10_000)
+        tab.set_default_timeout(60_000)
         tab.on("console", lambda message: complaints.append(f"{tab.url}: {message.text}"))
         tab.on("pageerror", lambda error: complaints.append(f"{tab.url}: {error}"))
         tabs.append(tab)
@@ -331,6 +331,8 @@ def test_command_prints_the_address(
     assert error.code == 503
     assert "No deployment named another" in text
     assert "cdk deploy --all" in text
+    assert f"export AWS_ENDPOINT_URL={os.environ['AWS_ENDPOINT_URL']}" in text
+    assert "SECRET" not in text
     assert "default-src 'none'" in error.headers["Content-Security-Policy"]
     assert KEY not in text + rest
 
