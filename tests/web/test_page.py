@@ -1,6 +1,7 @@
 """One deployment, seen in a real browser and through its API."""
 
 import json
+import os
 import re
 import subprocess
 import sys
