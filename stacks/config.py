@@ -35,6 +35,7 @@ _INSTANCE: Final = {"pattern": r"ml\.[a-z0-9-]+\.[a-z0-9]+", "allowed": "like ml
 _TOO_OLD: Final = ("ml.p2.", "ml.p3.", "ml.p3dn.", "ml.inf1.", "ml.g3.")
 # of those that have Object2Vec
 REGIONS_WITHOUT_S3_VECTORS: Final = ("il-central-1", "me-central-1")
+_MOST_IN_MEMORY: Final = 50_000  # items; assumed, not measured on AWS
 _MOST_DIMENSIONS: Final = 4096  # maximum dimensions of a vector in Amazon S3 Vectors
 # The maximum length that each kind of name adds to the prefix, and AWS's limit for the name.
 _LONGEST_NAMES: Final = {
@@ -253,7 +254,9 @@ class Config:
             )
             or None,
             "endpoint": _endpoint(settings, len(others) + (len(hyperparameters) if full else 0)),
-            "neighbours": _neighbours(settings, hyperparameters, region or default_region),
+            "neighbours": _neighbours(
+                settings, data if full else None, hyperparameters, region or default_region
+            ),
             "architecture": settings.choice("architecture", "arm64", ("arm64", "x86_64")),
             "api": _api(settings),
             "notebook": _notebook(settings),
@@ -371,9 +374,18 @@ def _places_movies(tasks: Container[str]) -> str:
 
 
 def _neighbours(
-    settings: Settings, hyperparameters: Mapping[str, Mapping[str, str]], region: str | None
+    settings: Settings,
+    data: PreparedData | None,
+    hyperparameters: Mapping[str, Mapping[str, str]],
+    region: str | None,
 ) -> str:
     chosen = settings.choice("neighbours", "memory", ("memory", "s3vectors"))
+    if chosen == "memory" and hyperparameters and data and data.items > _MOST_IN_MEMORY:
+        settings.errors.append(
+            f"neighbours: with memory, the first call embeds all {data.items:,} items and has 30 "
+            f"seconds, which is assumed to suffice for {_MOST_IN_MEMORY:,}; set it to s3vectors, "
+            "which embeds them during the deployment"
+        )
     if chosen == "s3vectors":
         if region in REGIONS_WITHOUT_S3_VECTORS:
             settings.errors.append(

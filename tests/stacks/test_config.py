@@ -23,6 +23,23 @@ def errors_of(read: Any, **context: object) -> tuple[str, ...]:
     return caught.value.errors
 
 
+@pytest.mark.parametrize(("items", "refused"), [(50_000, False), (50_001, True)])
+def test_catalogue_that_one_call_cannot_embed_needs_an_index(
+    tmp_path: Path, items: int, refused: bool
+) -> None:
+    folder = write_data(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "items": items}), "utf-8")
+    context = {"data": str(folder), "engines": "none"}
+    if refused:
+        with pytest.raises(ConfigError, match=r"neighbours: .* 50,001 items .* s3vectors"):
+            Config.from_context(context)
+    else:
+        assert Config.from_context(context).neighbours == "memory"
+    for other in ({"neighbours": "s3vectors"}, {"engines": "lists", "profile": "lists"}):
+        Config.from_context({**context, **other, "lists.memory_mb": 10240})
+
+
 def test_defaults_are_the_documented_ones(read: Any) -> None:
     config = read()
     assert config.name("Data") == "recommender-Data"
