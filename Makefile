@@ -22,6 +22,7 @@ PAGE ?= 8080
 PREFIX ?= recommender
 # options of `recsys prepare`
 PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(ENCODING),--encoding "$(ENCODING)") $(if $(LIKED),--liked "$(LIKED)") $(if $(NOUNS),--nouns "$(NOUNS)")
+CONTEXT = $(foreach one,$(SETTINGS),-c $(one))
 PACKAGES := packages/recsys packages/local-aws
 # local-aws's tests run in an environment without the project and recsys; these need one of them
 ALONE := .venv-local-aws
@@ -35,7 +36,7 @@ export PYTHONHASHSEED := 0
 # container images set it to keep layers small, but then each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: contract help setup rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
+.PHONY: contract deploy help setup rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -102,13 +103,18 @@ notebooks: $(SETUP) ## run every notebook on the local AWS and render it into bu
 	@python -m rehearsal.notebooks -- $(PREPARED)
 
 cost: $(SETUP) ## estimate what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
-	@python -m cost $(foreach one,$(SETTINGS),-c $(one))
+	@python -m cost $(CONTEXT)
 
 check: $(SETUP) ## run ruff, mypy, import contracts, and checks for vulnerabilities and secrets
 	@ruff format --check . && ruff check . && mypy && PYTHONPATH=lambdas lint-imports --no-logo --no-cache && python supply_chain.py
 
+deploy: $(SETUP) ## deploy to the AWS account, if preflight finds nothing missing [SETTINGS='prefix=anna kms=true'] [PREFLIGHT=off]
+	@npx cdk bootstrap $(CONTEXT)
+	@$(if $(filter off,$(PREFLIGHT)),,python -m preflight $(CONTEXT))
+	@npx cdk deploy --all --no-rollback $(CONTEXT)
+
 preflight: $(SETUP) ## check the AWS account for what a deployment needs, changing nothing [SETTINGS='prefix=anna kms=true']
-	@python -m preflight $(foreach one,$(SETTINGS),-c $(one))
+	@python -m preflight $(CONTEXT)
 
 contract: $(SETUP) ## ask the local AWS, and an account, for what AWS documents, and compare [PROFILE=the account's] [TIERS=cheap,training]
 	@python -m tests.contract $(if $(PROFILE),--profile "$(PROFILE)") $(if $(TIERS),--tiers "$(TIERS)")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,17 @@ def test_workflow_runs_targets_of_the_makefile() -> None:
     }
     assert targets >= {"setup", "check", "test", "test-fast"}
     assert [one for one in targets if not re.search(rf"^{one}:", makefile, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize(("preflight", "checked"), [("", True), ("off", False)])
+def test_deployment_checks_the_account_first_unless_told_not_to(
+    preflight: str, checked: bool
+) -> None:
+    command = ["make", "--dry-run", "deploy", "SETTINGS=prefix=anna", f"PREFLIGHT={preflight}"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    *before, last = done.stdout.strip().splitlines()
+    assert last == "npx cdk deploy --all --no-rollback -c prefix=anna"
+    assert ("python -m preflight -c prefix=anna" in before) is checked
 
 
 def test_workflow_tests_every_supported_python() -> None:
