@@ -189,6 +189,17 @@ def _patch_dynamodb_imports() -> None:
     when_imported("py_partiql_parser")(replace)
 
 
+def _patch_dynamodb_unpacking() -> None:
+    """moto unpacks an imported object of any size into memory."""
+
+    def replace(module: Any) -> None:
+        from local_aws.dynamodb.imports import unpack
+
+        module.gzip_decompress = unpack
+
+    when_imported("moto.dynamodb.models.table_import")(replace)
+
+
 def _patch_error_codes() -> None:
     """moto warns of errors that a service's model lacks, but that any service may answer."""
     known = errors.COMMON_ERROR_CODES
@@ -335,6 +346,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_decompression,
     _patch_dynamodb_imports,
     _patch_dynamodb_queries,
+    _patch_dynamodb_unpacking,
     _patch_error_codes,
     _patch_authorization,
     _patch_event_rules,

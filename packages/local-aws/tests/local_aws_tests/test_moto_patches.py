@@ -83,6 +83,14 @@ from py_partiql_parser import JsonParser
 read = JsonParser.parse('{"title": "M' + chr(92) + 'u00fcller"}')
 told = list(read) == [{"title": "M" + chr(252) + "ller"}]
 """,
+    "_patch_dynamodb_unpacking": """
+import gzip
+import moto.dynamodb.models.table_import as m
+try:
+    m.gzip_decompress(gzip.compress(b" " * (128 * 1024**2 + 1), 1))
+except Exception as error:
+    told = error.code == "NotImplementedByLocalAws"
+""",
     "_patch_error_codes": """
 from moto.core import errors
 told = "SignatureDoesNotMatch" in errors.COMMON_ERROR_CODES

@@ -76,7 +76,6 @@ _ACTIONS: Final = {
     ("s3", "PutBucketNotificationConfiguration"): "PutBucketNotification",
     ("s3", "PutObjectLockConfiguration"): "PutBucketObjectLockConfiguration",
     ("s3", "PutPublicAccessBlock"): "PutBucketPublicAccessBlock",
-    ("s3", "SelectObjectContent"): "GetObject",
     ("s3", "UploadPart"): "PutObject",
     ("s3", "UploadPartCopy"): "PutObject",
     ("sns", "PublishBatch"): "Publish",
