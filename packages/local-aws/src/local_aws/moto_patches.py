@@ -329,6 +329,19 @@ def _patch_step_functions() -> None:
     when_imported("moto.stepfunctions.parser.models")(replace)
 
 
+def _patch_step_functions_ranges() -> None:
+    """moto makes the whole array of States.ArrayRange before it refuses more than 1,000 items."""
+
+    def replace(module: Any) -> None:
+        module.range = lambda *bounds: range(*bounds)[: _MOST_ITEMS + 1]
+
+    parent = "moto.stepfunctions.parser.asl.component.intrinsic.function.statesfunction.array"
+    when_imported(f"{parent}.array_range")(replace)
+
+
+_MOST_ITEMS: Final = 1000  # of an array that States.ArrayRange makes
+
+
 class _AnyCharacter(RegexConverter):
     """A part of a URL pattern, in which a dot also matches a line break."""
 
@@ -363,4 +376,5 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_server_routes,
     _patch_server_cors,
     _patch_step_functions,
+    _patch_step_functions_ranges,
 )

@@ -18,6 +18,10 @@ import local_aws.server
 print(*(name for name in sys.argv[1:] if name in sys.modules))
 """
 
+_RANGES = (
+    "moto.stepfunctions.parser.asl.component.intrinsic.function.statesfunction.array.array_range"
+)
+
 # For each patch, code that sets `told`: false with moto as it is, true with moto as patched.
 # For a lazy patch, it imports the module that the patch waits for.
 EFFECTS = {
@@ -180,6 +184,10 @@ told = "Access-Control-Allow-Origin" not in client.get("/none").headers
     "_patch_step_functions": """
 import moto.stepfunctions.parser.models as m
 told = m.stepfunctions_parser_backends.backend.__module__.startswith("local_aws.")
+""",
+    "_patch_step_functions_ranges": f"""
+import {_RANGES} as m
+told = len(list(getattr(m, "range", range)(1, 10**6, 1))) == 1001
 """,
 }
 PROGRAM = """
