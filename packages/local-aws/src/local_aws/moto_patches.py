@@ -44,7 +44,7 @@ from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
 from wrapt import when_imported
 
-from local_aws.api import AwsError
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
 from local_aws.awslambda.models import LocalLambdaBackend
 from local_aws.cloudformation.models import cloudformation_backends
@@ -140,6 +140,19 @@ def _patch_api_gateway_paths() -> None:
         module.url_paths.update(urls.url_paths)
 
     when_imported("moto.apigateway.urls")(add)
+
+
+def _patch_api_gateway_validation() -> None:
+    """moto's validation of an OpenAPI document reads the files and addresses that its references
+    name, and tells their content in its errors."""
+
+    def replace(module: Any) -> None:
+        def validate(_: Any) -> None:
+            raise NotImplementedByLocalAws("the validation of OpenAPI documents (failOnWarnings)")
+
+        module.validate = validate
+
+    when_imported("moto.apigateway.models")(replace)
 
 
 def _patch_cloudformation() -> None:
@@ -354,6 +367,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_accounts,
     _patch_application_autoscaling,
     _patch_api_gateway_paths,
+    _patch_api_gateway_validation,
     _patch_cloudformation,
     _patch_managed_policies,
     _patch_decompression,

@@ -41,6 +41,13 @@ import moto.apigateway.urls as m
 from local_aws.apigatewayv2 import urls
 told = bool(urls.url_paths) and urls.url_paths.items() <= m.url_paths.items()
 """,
+    "_patch_api_gateway_validation": """
+import moto.apigateway.models as m
+try:
+    m.validate({})
+except Exception as error:
+    told = getattr(error, "code", "") == "NotImplementedByLocalAws"
+""",
     "_patch_cloudformation": """
 import moto.cloudformation
 told = "moto.cloudformation.parsing" not in sys.modules
