@@ -45,7 +45,7 @@ from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
 from wrapt import when_imported
 
-from local_aws.api import AwsError
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
 from local_aws.awslambda.models import LocalLambdaBackend
 from local_aws.cloudformation.models import cloudformation_backends
@@ -143,6 +143,19 @@ def _patch_api_gateway_paths() -> None:
     when_imported("moto.apigateway.urls")(add)
 
 
+def _patch_api_gateway_validation() -> None:
+    """moto's validation of an OpenAPI document reads the files and addresses that its references
+    name, and tells their content in its errors."""
+
+    def replace(module: Any) -> None:
+        def validate(_: Any) -> None:
+            raise NotImplementedByLocalAws("the validation of OpenAPI documents (failOnWarnings)")
+
+        module.validate = validate
+
+    when_imported("moto.apigateway.models")(replace)
+
+
 def _patch_cloudformation() -> None:
     """moto's stacks are created at once, without order, replacement or rollback. Its package is
     never run, for it imports every service that a template may name; an empty package takes its
@@ -210,6 +223,17 @@ def _patch_dynamodb_imports() -> None:
         module.JsonParser = SimpleNamespace(parse=lines)
 
     when_imported("py_partiql_parser")(replace)
+
+
+def _patch_dynamodb_unpacking() -> None:
+    """moto unpacks an imported object of any size into memory."""
+
+    def replace(module: Any) -> None:
+        from local_aws.dynamodb.imports import unpack
+
+        module.gzip_decompress = unpack
+
+    when_imported("moto.dynamodb.models.table_import")(replace)
 
 
 def _patch_error_codes() -> None:
@@ -341,6 +365,19 @@ def _patch_step_functions() -> None:
     when_imported("moto.stepfunctions.parser.models")(replace)
 
 
+def _patch_step_functions_ranges() -> None:
+    """moto makes the whole array of States.ArrayRange before it refuses more than 1,000 items."""
+
+    def replace(module: Any) -> None:
+        module.range = lambda *bounds: range(*bounds)[: _MOST_ITEMS + 1]
+
+    parent = "moto.stepfunctions.parser.asl.component.intrinsic.function.statesfunction.array"
+    when_imported(f"{parent}.array_range")(replace)
+
+
+_MOST_ITEMS: Final = 1000  # of an array that States.ArrayRange makes
+
+
 class _AnyCharacter(RegexConverter):
     """A part of a URL pattern, in which a dot also matches a line break."""
 
@@ -353,12 +390,14 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_accounts,
     _patch_application_autoscaling,
     _patch_api_gateway_paths,
+    _patch_api_gateway_validation,
     _patch_cloudformation,
     _patch_regions_of_ec2,
     _patch_managed_policies,
     _patch_decompression,
     _patch_dynamodb_imports,
     _patch_dynamodb_queries,
+    _patch_dynamodb_unpacking,
     _patch_error_codes,
     _patch_authorization,
     _patch_event_rules,
@@ -375,4 +414,5 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_server_routes,
     _patch_server_cors,
     _patch_step_functions,
+    _patch_step_functions_ranges,
 )

@@ -18,6 +18,10 @@ import local_aws.server
 print(*(name for name in sys.argv[1:] if name in sys.modules))
 """
 
+_RANGES = (
+    "moto.stepfunctions.parser.asl.component.intrinsic.function.statesfunction.array.array_range"
+)
+
 # For each patch, code that sets `told`: false with moto as it is, true with moto as patched.
 # For a lazy patch, it imports the module that the patch waits for.
 EFFECTS = {
@@ -36,6 +40,13 @@ told = m.applicationautoscaling_backends.backend.__module__.startswith("local_aw
 import moto.apigateway.urls as m
 from local_aws.apigatewayv2 import urls
 told = bool(urls.url_paths) and urls.url_paths.items() <= m.url_paths.items()
+""",
+    "_patch_api_gateway_validation": """
+import moto.apigateway.models as m
+try:
+    m.validate({})
+except Exception as error:
+    told = getattr(error, "code", "") == "NotImplementedByLocalAws"
 """,
     "_patch_cloudformation": """
 import moto.cloudformation
@@ -90,6 +101,14 @@ told = found == [1, 0] and max(map(len, seen)) == 1
 from py_partiql_parser import JsonParser
 read = JsonParser.parse('{"title": "M' + chr(92) + 'u00fcller"}')
 told = list(read) == [{"title": "M" + chr(252) + "ller"}]
+""",
+    "_patch_dynamodb_unpacking": """
+import gzip
+import moto.dynamodb.models.table_import as m
+try:
+    m.gzip_decompress(gzip.compress(b" " * (128 * 1024**2 + 1), 1))
+except Exception as error:
+    told = error.code == "NotImplementedByLocalAws"
 """,
     "_patch_error_codes": """
 from moto.core import errors
@@ -180,6 +199,10 @@ told = "Access-Control-Allow-Origin" not in client.get("/none").headers
     "_patch_step_functions": """
 import moto.stepfunctions.parser.models as m
 told = m.stepfunctions_parser_backends.backend.__module__.startswith("local_aws.")
+""",
+    "_patch_step_functions_ranges": f"""
+import {_RANGES} as m
+told = len(list(getattr(m, "range", range)(1, 10**6, 1))) == 1001
 """,
 }
 PROGRAM = """

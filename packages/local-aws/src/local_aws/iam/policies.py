@@ -72,12 +72,14 @@ class Request:
         principals: all names of the principal: ARNs, account, or a service such as
             `sagemaker.amazonaws.com`; empty for policies without principals.
         context: condition keys (any case) and their values.
+        known: whether the resource is known; otherwise it is `*`, and any of the action's.
     """
 
     action: str
     resource: str
     principals: tuple[str, ...] = ()
     context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    known: bool = True
 
 
 def evaluate(policies: Iterable[Policy], request: Request) -> Decision:
@@ -151,7 +153,7 @@ def _matches(statement: Mapping[str, Any], request: Request) -> bool:
     return _every(
         lambda: _principal(statement, request),
         lambda: _element(statement, "Action", request.action, ignore_case=True),
-        lambda: _element(statement, "Resource", request.resource),
+        lambda: _resource(statement, request),
         *(
             partial(_condition, operator, key, expected, request)
             for operator, keys in statement.get("Condition", {}).items()
@@ -224,6 +226,15 @@ def _element(
     patterns = listed(statement[f"Not{name}" if negated else name])
     found = _some(*(partial(like, str(pattern), value, ignore_case) for pattern in patterns))
     return found != negated
+
+
+def _resource(statement: Mapping[str, Any], request: Request) -> bool:
+    found = _element(statement, "Resource", request.resource)
+    if not request.known and not found and statement["Effect"] == "Deny":
+        raise NotImplementedByLocalAws(
+            f"a Deny of {request.action} on some resources, for a call whose resource is not known"
+        )
+    return found
 
 
 def _condition(operator: str, key: str, expected: Any, request: Request) -> bool:

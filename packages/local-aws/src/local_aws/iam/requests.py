@@ -18,9 +18,11 @@ from typing import Any, Final
 
 from moto.core.exceptions import ServiceException
 from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.iam import identities
 from local_aws.iam.policies import Request
 from local_aws.iam.reference import IAM, action_details
 from local_aws.s3.object_tags import condition_keys
@@ -74,7 +76,6 @@ _ACTIONS: Final = {
     ("s3", "PutBucketNotificationConfiguration"): "PutBucketNotification",
     ("s3", "PutObjectLockConfiguration"): "PutBucketObjectLockConfiguration",
     ("s3", "PutPublicAccessBlock"): "PutBucketPublicAccessBlock",
-    ("s3", "SelectObjectContent"): "GetObject",
     ("s3", "UploadPart"): "PutObject",
     ("s3", "UploadPartCopy"): "PutObject",
     ("sns", "PublishBatch"): "Publish",
@@ -215,27 +216,49 @@ def needed(call: Call) -> list[Request]:
     if call.operation != "DeleteObjects" or not needs:
         if call.prefix == "s3" and "versionid" in values:
             action = _of_version(action)
-        needs += [(action, resource) for resource in _resources(call, action, values)]
+        needs += [(action, resource) for resource in _own(call, action, values)]
     given = {name.lower() for name, value in call.params.items() if value}
     for prefix, operation, further, parameters in _FURTHER:
         if (prefix, operation) == (call.prefix, call.operation) and given & {*parameters}:
-            needs += [(further, resource) for resource in _resources(call, further, values)]
+            needs += [(further, resource) for resource in _own(call, further, values)]
     requests = [
         Request(
             f"{call.prefix}:{one}",
             resource,
             context=context | _of_tags(call, f"{call.prefix}:{one}", resource),
+            known=resource != "*" or not _required(call.prefix, one),
         )
         for one, resource in needs
     ]
     if call.prefix not in ("iam", "sts") and _level(call.prefix, action) not in ("List", "Read"):
         service = {**context, "iam:PassedToService": f"{call.prefix}.amazonaws.com"}
         requests += [Request("iam:PassRole", role, context=service) for role in _roles(call.params)]
+    others = identities.of_other_services(
+        call.prefix, call.operation, call.params, call.account, call.region
+    )
     requests += [
-        Request(one, arn, context=context)
-        for one, arn in (*_code_of_a_function(call), *_files_of_a_table(call))
+        Request(one, arn, context=context | _of_object(call, one, arn))
+        for one, arn in (*_code_of_a_function(call), *_files_of_a_table(call), *others)
     ]
     return requests
+
+
+def _own(call: Call, action: str, values: Mapping[str, list[str]]) -> list[str]:
+    """The resources of an action, by their own ARNs."""
+    arns = _resources(call, action, values)
+    return identities.identified(
+        call.prefix, call.operation, call.params, arns, call.account, call.region
+    )
+
+
+def _required(prefix: str, action: str) -> bool:
+    """Whether an action has a resource, or several, in every call."""
+    facts = _facts(prefix, action)
+    return bool(facts and facts.required)
+
+
+def _of_object(call: Call, action: str, arn: str) -> dict[str, str]:
+    return condition_keys(action, arn, call.account) if action.startswith("s3:") else {}
 
 
 def touched(call: Call) -> list[str]:
@@ -285,7 +308,11 @@ def _files_of_a_table(call: Call) -> Iterator[tuple[str, str]]:
     if call.operation == "ImportTable":
         source = call.params.get("S3BucketSource", {})
         yield "s3:ListBucket", f"{bucket}{source.get('S3Bucket')}"
-        yield "s3:GetObject", f"{bucket}{source.get('S3Bucket')}/{source.get('S3KeyPrefix', '')}*"
+        files = f"{source.get('S3Bucket')}/{source.get('S3KeyPrefix', '')}"
+        stored = s3_backends[call.account][call.partition].buckets.get(source.get("S3Bucket", ""))
+        keys = [f"{stored.name}/{key}" for key in list(stored.keys)] if stored else []
+        found = [key for key in keys if key.startswith(files)]
+        yield from (("s3:GetObject", f"{bucket}{key}") for key in found or [f"{files}*"])
     if call.operation == "ExportTableToPointInTime":
         prefix = call.params.get("S3Prefix", "")
         yield "s3:PutObject", f"{bucket}{call.params.get('S3Bucket')}/{prefix}*"
@@ -448,6 +475,9 @@ def _told(call: Call) -> dict[str, list[str]]:
             values[variable] = keys
     if call.prefix == "sqs" and "queueurl" in values:
         values["queuearn"] = [_queue_arn(call, url) for url in values["queueurl"]]
+    if call.operation == "PutEvents":
+        entries = call.params.get("Entries") or ()
+        values["eventbusname"] = [one.get("EventBusName") or "default" for one in entries]
     return values
 
 

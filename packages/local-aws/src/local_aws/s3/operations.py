@@ -28,6 +28,9 @@ from local_aws.iam.policies import listed
 from local_aws.validation import violations
 
 _COPY_SOURCE: Final = "x-amz-copy-source"
+# moto's reads the whole object, unpacked, into memory, and understands little SQL; AWS has closed
+# it to new customers
+_REFUSED: Final = frozenset({"SelectObjectContent"})
 _NEVER_EMPTY: Final = "versionId"  # in addition to the parameters that identify an operation
 
 
@@ -187,7 +190,9 @@ def _parameters(name: str) -> frozenset[str]:
 def _implemented(name: str) -> bool:
     """Whether moto's dispatcher has a constant that identifies an operation."""
     operation = get_service_model("s3").operation_model(name)
-    if operation.input_shape is None:  # moto's own additions to botocore's model
+    if (
+        name in _REFUSED or operation.input_shape is None
+    ):  # moto's own additions to botocore's model
         return False
     telling = operation.http_trait.query_args or _required(operation) or _headers(operation)
     if not telling:

@@ -530,3 +530,86 @@ def test_queue_is_identified_by_its_url() -> None:
     for client in (mine, sqs):
         with pytest.raises(ClientError, match=r"sqs:SendMessage on resource: .*:9{12}:mine"):
             client.send_message(QueueUrl=f"{host}/999999999999/mine", MessageBody="1")
+
+
+def test_deny_of_a_resource_holds_for_its_other_names() -> None:
+    secrets, kms = clients.client("secretsmanager", REGION), clients.client("kms", REGION)
+    secret = secrets.create_secret(Name="denied", SecretString="s")["ARN"]
+    clients.client("ssm", REGION).put_parameter(Name="/denied", Value="v", Type="String")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    other = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/denied", TargetKeyId=key)
+    sealed = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    parameter = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/denied"
+    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
+    denied = {"Effect": "Deny", "Action": "*", "Resource": [secret, key, parameter, bus]}
+    role = _role(_allow("*"), denied)
+    secrets, kms, ssm = _as(role, "secretsmanager"), _as(role, "kms"), _as(role, "ssm")
+    entry = {"Source": "a", "DetailType": "b", "Detail": "{}"}
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (secrets.get_secret_value, {"SecretId": "denied"}),
+        (secrets.get_secret_value, {"SecretId": secret[:-7]}),
+        (secrets.batch_get_secret_value, {"SecretIdList": ["denied"]}),
+        (ssm.get_parameter, {"Name": "/denied:1"}),
+        (ssm.get_parameters, {"Names": [f"{parameter}:1"]}),
+        (kms.encrypt, {"KeyId": "alias/denied", "Plaintext": b"x"}),
+        (kms.decrypt, {"CiphertextBlob": sealed}),
+        (kms.decrypt, {"CiphertextBlob": sealed, "KeyId": other}),
+        (kms.delete_alias, {"AliasName": "alias/denied"}),
+        (kms.update_alias, {"AliasName": "alias/denied", "TargetKeyId": other}),
+        (_as(role, "events").put_events, {"Entries": [entry]}),
+    ]
+    for call, parameters in calls:
+        with pytest.raises(ClientError, match="explicit deny"):
+            call(**parameters)
+    assert kms.encrypt(KeyId=other, Plaintext=b"x")["KeyId"].endswith(other)
+
+
+def test_deny_of_some_resources_refuses_a_call_whose_resource_is_unknown() -> None:
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:denied:*"
+    role = _role(_allow("*"), {"Effect": "Deny", "Action": "logs:StartQuery", "Resource": group})
+    with pytest.raises(ClientError, match="whose resource is not known"):
+        _as(role, "logs").start_query(
+            logGroupNames=["denied"], startTime=0, endTime=1, queryString="fields @message"
+        )
+
+
+def test_secret_needs_its_permission_through_every_call_that_reads_it() -> None:
+    clients.client("secretsmanager", REGION).create_secret(Name="read", SecretString="s")
+    role = _role(
+        _allow("ssm:*", "secretsmanager:BatchGetSecretValue", "secretsmanager:ListSecrets")
+    )
+    secrets, ssm = _as(role, "secretsmanager"), _as(role, "ssm")
+    name = "/aws/reference/secretsmanager/read"
+    filters = [{"Key": "name", "Values": ["read"]}]
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (secrets.batch_get_secret_value, {"SecretIdList": ["read"]}),
+        (secrets.batch_get_secret_value, {"Filters": filters}),
+        (ssm.get_parameter, {"Name": name, "WithDecryption": True}),
+        (ssm.get_parameters, {"Names": [name], "WithDecryption": True}),
+    ]
+    for call, parameters in calls:
+        with pytest.raises(ClientError, match="secretsmanager:GetSecretValue"):
+            call(**parameters)
+
+
+def test_import_of_a_table_needs_each_of_its_objects() -> None:
+    s3 = clients.client("s3", REGION)
+    for key in ("tables/a", "tables/hidden/b"):
+        s3.put_object(Bucket="books", Key=key, Body=b'{"Item": {"id": {"S": "1"}}}')
+    hidden = {
+        "Effect": "Deny",
+        "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::books/tables/hidden/*",
+    }
+    with pytest.raises(ClientError, match="tables/hidden/b"):
+        _as(_role(_allow("*"), hidden), "dynamodb").import_table(
+            S3BucketSource={"S3Bucket": "books", "S3KeyPrefix": "tables/"},
+            InputFormat="DYNAMODB_JSON",
+            TableCreationParameters={
+                "TableName": "imported",
+                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "BillingMode": "PAY_PER_REQUEST",
+            },
+        )

@@ -340,6 +340,18 @@ def test_copy_has_the_checksum_that_is_asked_for(s3: Any) -> None:
 # --- storage ---------------------------------------------------------------------------------
 
 
+def test_select_is_refused_by_name(s3: Any) -> None:
+    with pytest.raises(ClientError, match="s3:SelectObjectContent"):
+        s3.select_object_content(
+            Bucket="objects",
+            Key="a",
+            Expression="SELECT * FROM S3Object",
+            ExpressionType="SQL",
+            InputSerialization={"JSON": {"Type": "LINES"}, "CompressionType": "GZIP"},
+            OutputSerialization={"JSON": {}},
+        )
+
+
 def test_tags_of_a_missing_object_are_missing_too(s3: Any) -> None:
     with pytest.raises(ClientError, match="NoSuchKey"):
         s3.delete_object_tagging(Bucket="books", Key="nowhere")

@@ -1,0 +1,102 @@
+"""The resources that a call names otherwise than by their ARNs, and those behind others.
+
+A key has aliases, and a ciphertext its key; a secret is named with or without its ARN's suffix; a
+parameter with or without a version. Policies have the resource's own ARN.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from moto.secretsmanager.models import secretsmanager_backends
+
+# a parameter's version or label
+_SELECTOR: Final = re.compile(r"(:parameter/[^:]*):.*", re.DOTALL)
+_KEY_ID: Final = 36  # bytes, with which moto's ciphertexts begin
+# the names of parameters that hold the values of secrets
+_REFERENCE: Final = "/aws/reference/secretsmanager/"
+
+
+def identified(
+    prefix: str,
+    operation: str,
+    params: Mapping[str, Any],
+    arns: Sequence[str],
+    account: str,
+    region: str,
+) -> list[str]:
+    """The own ARNs of a call's resources.
+
+    Args:
+        prefix: IAM's name of the service.
+        operation: the operation.
+        params: its parameters.
+        arns: the ARNs as the parameters name them.
+        account: the caller's account.
+        region: the called region.
+    """
+    if prefix == "ssm":
+        return [_SELECTOR.sub(r"\1", arn) for arn in arns]
+    if prefix == "secretsmanager":
+        named = [name for name in (params.get("SecretId"), *params.get("SecretIdList", ())) if name]
+        return _secrets(named, account, region) or list(arns)
+    if prefix == "kms":
+        keys = list(_keys(operation, params, account, region))
+        aliases = [arn for arn in arns if operation.endswith("Alias") and ":alias/" in arn]
+        return [*aliases, *dict.fromkeys(keys)] if keys else list(arns)
+    return list(arns)
+
+
+def of_other_services(
+    prefix: str, operation: str, params: Mapping[str, Any], account: str, region: str
+) -> Iterator[tuple[str, str]]:
+    """Actions and resources that a call's caller needs besides the call's own.
+
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+    """
+    read: list[str] = []
+    if prefix == "ssm":
+        names = [params.get("Name"), *(params.get("Names") or ())]
+        read = [
+            name.removeprefix(_REFERENCE).partition(":")[0]
+            for name in names
+            if isinstance(name, str) and name.startswith(_REFERENCE)
+        ]
+    elif operation == "BatchGetSecretValue":
+        read = list(params.get("SecretIdList") or ())
+        if not read:  # filters find any of them
+            store = secretsmanager_backends[account][region].secrets
+            read = [secret.arn for secret in list(dict.values(store))]
+    elif operation == "RotateSecret" and params.get("RotationLambdaARN"):
+        yield "lambda:InvokeFunction", params["RotationLambdaARN"]
+    for secret in _secrets(read, account, region):
+        yield "secretsmanager:GetSecretValue", secret
+
+
+def _secrets(names: Sequence[str], account: str, region: str) -> list[str]:
+    store = secretsmanager_backends[account][region].secrets
+    found = [store.get(name) for name in names]
+    return list(dict.fromkeys(secret.arn for secret in found if secret))
+
+
+def _keys(operation: str, params: Mapping[str, Any], account: str, region: str) -> Iterator[str]:
+    from moto.kms.models import kms_backends
+
+    backend = kms_backends[account][region]
+    names = [params.get("KeyId"), params.get("TargetKeyId")]
+    if operation in ("DeleteAlias", "UpdateAlias"):
+        names.append(params.get("AliasName"))
+    if operation == "Decrypt":
+        names.append(
+            bytes(params.get("CiphertextBlob") or b"")[:_KEY_ID].decode("ascii", "replace")
+        )
+    for name in names:
+        if not name:
+            continue
+        alias = backend.get_alias_name(name)
+        key = backend.get_key_id_from_alias(alias) if alias.startswith("alias/") else None
+        found = backend.keys.get(key or backend.get_key_id(name))
+        if found:
+            yield found.arn
