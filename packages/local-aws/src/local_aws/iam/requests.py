@@ -475,6 +475,8 @@ def _told(call: Call) -> dict[str, list[str]]:
             values[variable] = keys
     if call.prefix == "sqs" and "queueurl" in values:
         values["queuearn"] = [_queue_arn(call, url) for url in values["queueurl"]]
+    if call.prefix == "s3vectors" and {"vectorbucketarn", "indexname"} <= values.keys():
+        values["vectorbucketname"] = [arn.rpartition("/")[2] for arn in values["vectorbucketarn"]]
     if call.operation == "PutEvents":
         entries = call.params.get("Entries") or ()
         values["eventbusname"] = [one.get("EventBusName") or "default" for one in entries]

@@ -565,6 +565,21 @@ def test_deny_of_a_resource_holds_for_its_other_names() -> None:
     assert kms.encrypt(KeyId=other, Plaintext=b"x")["KeyId"].endswith(other)
 
 
+@pytest.mark.parametrize("by", ["vectorBucketName", "vectorBucketArn"])
+def test_creation_of_an_index_is_a_call_on_the_index(by: str) -> None:
+    """By whatever its bucket is named; the reference has Index as the action's only resource."""
+    vectors = clients.client("s3vectors", REGION)
+    name = f"indexed-{by.lower()}"
+    arn = vectors.create_vector_bucket(vectorBucketName=name)["vectorBucketArn"]
+    allowed = {"Effect": "Allow", "Action": "s3vectors:*", "Resource": f"{arn}/index/mine-*"}
+    role = _as(_role(allowed), "s3vectors")
+    index = {"dataType": "float32", "dimension": 2, "distanceMetric": "euclidean"}
+    bucket = {by: arn if by.endswith("Arn") else name}
+    role.create_index(indexName="mine-1", **bucket, **index)
+    with pytest.raises(ClientError, match=r"index/yours because no identity-based policy"):
+        role.create_index(indexName="yours", **bucket, **index)
+
+
 def test_deny_of_some_resources_refuses_a_call_whose_resource_is_unknown() -> None:
     group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:denied:*"
     role = _role(_allow("*"), {"Effect": "Deny", "Action": "logs:StartQuery", "Resource": group})
