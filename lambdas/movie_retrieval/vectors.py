@@ -50,7 +50,9 @@ class Index:
     def around(self, movie: str, count: int) -> tuple[str, list[Neighbour]]:
         """The movie's title and its `count` nearest movies, nearest first.
 
-        Equal distances are ordered by movie id. The result is shorter if the index is.
+        Equal distances are ordered by movie id. The result is shorter if the index is, and has at
+        most 99 movies where boto3 is too old to know `nextToken` of QueryVectors: a page has 100,
+        one of which is the movie itself.
 
         Args:
             movie: the data's own id.

@@ -426,11 +426,13 @@ def test_neighbours_from_an_index_equal_those_from_memory(workbench: Workbench, 
         return [
             (one["movie_id"], one["title"], pytest.approx(one["distance"], rel=1e-4))
             for movie in (1, 2, 3)
-            for one in json.loads(_neighbours(movie))["neighbours"]
+            # a page of S3 Vectors has 100, with the movie itself, and the boto3 of Lambda's
+            # runtimes is too old to ask for the next one
+            for one in json.loads(_neighbours(movie))["neighbours"][:99]
         ]
 
     in_memory = told()
-    assert len(in_memory) == 300
+    assert len(in_memory) == 297
     workbench.cdk("deploy", "--all", "--require-approval=never", *INDEXED)
     assert len(_indexes()) == 1
     assert told() == in_memory
