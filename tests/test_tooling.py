@@ -1,6 +1,7 @@
 """The tools that run outside `make` are those that `make` runs."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -45,8 +46,13 @@ def test_workflow_runs_targets_of_the_makefile() -> None:
 def test_deployment_checks_the_account_first_unless_told_not_to(
     preflight: str, checked: bool
 ) -> None:
-    command = ["make", "--dry-run", "deploy", "SETTINGS=prefix=anna", f"PREFLIGHT={preflight}"]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    options = ("--dry-run", "--no-print-directory")
+    command = ["make", *options, "deploy", "SETTINGS=prefix=anna", f"PREFLIGHT={preflight}"]
+    of_this_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    environment = {name: text for name, text in os.environ.items() if name not in of_this_make}
+    done = subprocess.run(
+        command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
+    )
     *before, last = done.stdout.strip().splitlines()
     assert last == "npx cdk deploy --all --no-rollback -c prefix=anna"
     assert ("python -m preflight -c prefix=anna" in before) is checked
