@@ -565,19 +565,20 @@ class LocalLambdaBackend(LambdaBackend):
             else:
                 event.attempts += 1
                 if answer.error_type is None:
-                    remember(event.request_id, AsyncOutcome("succeeded", attempts=event.attempts))
                     self._done(event)
+                    remember(event.request_id, AsyncOutcome("succeeded", attempts=event.attempts))
                     return
                 event.answer = answer.payload
                 event.reason = _reason(answer.payload)
                 if event.attempts <= retries:
                     wait = ASYNC_RETRY_SECONDS[event.attempts - 1]
         status: Literal["pending", "failed"] = "failed" if wait is None else "pending"
+        if wait is None:
+            self._done(event)
         remember(event.request_id, AsyncOutcome(status, event.reason, event.attempts))
         if wait is not None:
             self._events.submit(lambda: self._deliver(event), after=wait)
             return
-        self._done(event)
         on_failure = (config.get("DestinationConfig") or {}).get("OnFailure") or {}
         if destination := on_failure.get("Destination"):
             failure = destinations.Failure(
