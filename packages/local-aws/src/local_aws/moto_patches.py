@@ -96,18 +96,20 @@ def install() -> None:
         patch()
 
 
+def _wrapped_once(function: Any, wrap: Callable[[Any], Callable[..., Any]]) -> Any:
+    """The function, wrapped unless it is already, because patches may be applied again."""
+    return function if hasattr(function, "__wrapped__") else wraps(function)(wrap(function))
+
+
 def _patch_accounts() -> None:
     """moto creates another account as soon as an ARN names it, with over a thousand managed
     policies, and looks there for what an account here may not see."""
-    create: Any = _of_this_account(BackendDict._create_account_specific_backend)
-    BackendDict._create_account_specific_backend = create  # type: ignore[method-assign]
+    BackendDict._create_account_specific_backend = _wrapped_once(  # type: ignore[method-assign]
+        BackendDict._create_account_specific_backend, _of_this_account
+    )
 
 
 def _of_this_account(create: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
-    if hasattr(create, "__wrapped__"):
-        return create
-
-    @wraps(create)
     def of_this_account(backends: Any, account_id: str) -> None:
         if account_id != DEFAULT_ACCOUNT_ID:
             raise AwsError(
@@ -171,16 +173,12 @@ def _patch_cloudformation() -> None:
 def _patch_regions_of_ec2() -> None:
     """moto, whose SSM needs its EC2, asks three sessions for EC2's regions, each of which reads a
     model of over ten megabytes to learn that its endpoints are called ec2."""
-    Session.get_available_regions = _regions(  # type: ignore[method-assign]
-        Session.get_available_regions
+    Session.get_available_regions = _wrapped_once(  # type: ignore[method-assign]
+        Session.get_available_regions, _regions
     )
 
 
-def _regions(find: Any) -> Any:
-    if hasattr(find, "__wrapped__"):
-        return find
-
-    @wraps(find)
+def _regions(find: Callable[..., Any]) -> Callable[..., Any]:
     def regions(session: Any, service_name: str, *arguments: Any, **named: Any) -> Any:
         if service_name != "ec2":
             return find(session, service_name, *arguments, **named)
@@ -206,8 +204,7 @@ def _patch_dynamodb_queries() -> None:
     def replace(module: Any) -> None:
         from local_aws.dynamodb.queries import of_one_partition
 
-        if not hasattr(module.Table.query, "__wrapped__"):
-            module.Table.query = of_one_partition(module.Table.query)
+        module.Table.query = _wrapped_once(module.Table.query, of_one_partition)
 
     when_imported("moto.dynamodb.models.table")(replace)
 
@@ -278,9 +275,9 @@ def _patch_log_filter_patterns() -> None:
 
 def _patch_log_stream_prefixes() -> None:
     """moto's FilterLogEvents ignores `logStreamNamePrefix`."""
-    if not hasattr(LogsResponse.filter_log_events, "__wrapped__"):
-        filtered: Any = by_prefix(LogsResponse.filter_log_events)
-        LogsResponse.filter_log_events = filtered  # type: ignore[method-assign]
+    LogsResponse.filter_log_events = _wrapped_once(  # type: ignore[method-assign]
+        LogsResponse.filter_log_events, by_prefix
+    )
 
 
 def _patch_log_group_identifiers() -> None:
@@ -315,16 +312,17 @@ def _patch_s3_permissions() -> None:
 
 def _patch_s3_new_buckets() -> None:
     """moto's new buckets have neither Block Public Access nor disabled ACLs, as AWS's have."""
-    create = s3_models.FakeBucket.__init__
-    if hasattr(create, "__wrapped__"):
-        return
+    s3_models.FakeBucket.__init__ = _wrapped_once(  # type: ignore[method-assign]
+        s3_models.FakeBucket.__init__, _protected
+    )
 
-    @wraps(create)
+
+def _protected(create: Callable[..., None]) -> Callable[..., None]:
     def protected(bucket: s3_models.FakeBucket, *arguments: Any, **named: Any) -> None:
         create(bucket, *arguments, **named)
         public_access.protect(bucket)
 
-    s3_models.FakeBucket.__init__ = protected  # type: ignore[method-assign,assignment]
+    return protected
 
 
 def _patch_s3_vectors() -> None:

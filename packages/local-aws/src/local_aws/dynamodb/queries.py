@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 
@@ -12,7 +11,6 @@ def of_one_partition(query: Callable[..., Any]) -> Callable[..., Any]:
     A query of an index still reads the whole table.
     """
 
-    @wraps(query)
     def within(table: Any, hash_key: Any, *arguments: Any, **more: Any) -> Any:
         index = more.get("index_name") or (arguments[6] if len(arguments) > 6 else None)
         if index or hash_key is None:

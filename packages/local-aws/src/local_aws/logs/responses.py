@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from moto.core.responses import BaseResponse
@@ -14,7 +13,6 @@ from local_aws.documents import read_json
 def by_prefix(filter_log_events: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """moto's FilterLogEvents, with support for prefixes of stream names."""
 
-    @wraps(filter_log_events)
     def filtered(response: Any) -> Any:
         prefix = response._get_param("logStreamNamePrefix")
         if prefix:
