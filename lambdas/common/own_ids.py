@@ -1,15 +1,14 @@
 """The engines' numbers of the data's own ids, as `make data` wrote them into ids.json."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from common.errors import FunctionError, failure, text_of
+from common.refreshed import Refreshed
 from common.text import decoded, shown
 
-FRESH: Final = 60.0  # seconds for which a looked-up file counts as current
 _LAST: Final = 2_999_999  # Object2Vec's largest vocabulary has 3,000,000 ids
 
 
@@ -20,15 +19,12 @@ class OwnIds:
         s3: a boto3 client.
         bucket: where ids.json is.
         key: of it; empty where the data's own ids are the engines' numbers.
-        clock: a monotonic clock, in seconds.
     """
 
-    def __init__(
-        self, s3: Any, bucket: str, key: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._s3, self._bucket, self._key, self._clock = s3, bucket, key, clock
-        self._etag, self._fresh_until = "", 0.0
-        self._numbers: Mapping[str, Mapping[str, int]] = {}
+    def __init__(self, s3: Any, bucket: str, key: str) -> None:
+        self._s3, self._key = s3, key
+        self._where, self._path = {"Bucket": bucket, "Key": key}, f"s3://{bucket}/{key}"
+        self._file = Refreshed(self._etag, lambda _: self._read())
 
     def number(self, kind: str, own: str) -> int | None:
         """The number of an id; None if the data have no such id.
@@ -40,26 +36,27 @@ class OwnIds:
         Raises:
             FunctionError: ids.json cannot be read.
         """
-        known = self._current().get(kind)
+        known = self._file.content().get(kind) if self._key else None
         if known is not None:
             return known.get(own)
-        plain = own.isascii() and own.isdecimal() and len(own) < len(str(_LAST)) + 1
+        plain = own.isascii() and own.isdecimal() and len(own) <= len(str(_LAST))
         return int(own) if plain and int(own) <= _LAST else None
 
-    def _current(self) -> Mapping[str, Mapping[str, int]]:
-        if self._key and (not self._etag or self._clock() >= self._fresh_until):
-            where = {"Bucket": self._bucket, "Key": self._key}
-            path = f"s3://{self._bucket}/{self._key}"
-            try:
-                etag = self._s3.head_object(**where)["ETag"]
-                if etag != self._etag:
-                    body = self._s3.get_object(**where)
-                    self._numbers = _numbers(body["Body"].read(), path)
-                    self._etag = body["ETag"]
-            except (ClientError, BotoCoreError) as error:
-                raise failure(error, f"{path} cannot be read: {text_of(error)}") from None
-            self._fresh_until = self._clock() + FRESH
-        return self._numbers
+    def _etag(self) -> str:
+        try:
+            return str(self._s3.head_object(**self._where)["ETag"])
+        except (ClientError, BotoCoreError) as error:
+            raise self._unread(error) from None
+
+    def _read(self) -> Mapping[str, Mapping[str, int]]:
+        try:
+            content = self._s3.get_object(**self._where)["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            raise self._unread(error) from None
+        return _numbers(content, self._path)
+
+    def _unread(self, error: ClientError | BotoCoreError) -> FunctionError:
+        return failure(error, f"{self._path} cannot be read: {text_of(error)}")
 
 
 def _numbers(content: bytes, path: str) -> dict[str, dict[str, int]]:

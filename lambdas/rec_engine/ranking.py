@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from common.catalogue import Bucket
+from common.refreshed import Refreshed
 
 POWER: Final = 2.0  # exponent of a movie's popularity
 SMALLEST: Final = 1e-6  # probabilities are clipped to this distance from 0 and 1
-FRESH: Final = 60.0  # seconds for which a looked-up catalogue counts as current
 
 
 def clipped_logit(probability: float) -> float:
@@ -36,9 +36,11 @@ class Popularity:
     """
 
     def __init__(self, bucket: Bucket, clock: Callable[[], float] = time.monotonic) -> None:
-        self._bucket, self._clock = bucket, clock
-        self._etag, self._fresh_until = "", 0.0
-        self._counts: Mapping[int, int] = {}
+        self._file = Refreshed(
+            bucket.etag,
+            lambda etag: {item.movie: item.ratings for item in bucket.items(etag)},
+            clock,
+        )
 
     def counts(self) -> Mapping[int, int]:
         """The number of ratings by movie.
@@ -46,10 +48,4 @@ class Popularity:
         Raises:
             FunctionError: the catalogue cannot be read.
         """
-        if not self._etag or self._clock() >= self._fresh_until:
-            etag = self._bucket.etag()
-            if etag != self._etag:
-                self._counts = {item.movie: item.ratings for item in self._bucket.items(etag)}
-                self._etag = etag
-            self._fresh_until = self._clock() + FRESH
-        return self._counts
+        return self._file.content()
