@@ -25,7 +25,7 @@ from rehearsal.pages import page
 from rehearsal.personalize import Catalogue, ask
 from rehearsal.report import lines
 from rehearsal.run import Rehearsal
-from rehearsal.steps import DATA, AlreadyRunning, add_preparation, alone, on_local_aws, prepare
+from rehearsal.steps import DATA, add_preparation, exclusively, on_local_aws, prepare
 from rehearsal.suggestions import shelves
 
 
@@ -55,12 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--page", type=int, help="serve the page on this port before the end")
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "rehearsal")
     options = parser.parse_args(arguments)
-    try:
-        with alone():
-            return _rehearsed(options)
-    except AlreadyRunning as error:
-        print(error, file=sys.stderr)
-        return 1
+    return exclusively(lambda: _rehearsed(options))
 
 
 def _rehearsed(options: argparse.Namespace) -> int:

@@ -23,10 +23,9 @@ from tqdm import tqdm
 from rehearsal.cdk import PROJECT
 from rehearsal.steps import (
     DATA,
-    AlreadyRunning,
     Steps,
     add_preparation,
-    alone,
+    exclusively,
     on_local_aws,
     prepare,
 )
@@ -57,12 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_preparation(parser)
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "notebooks")
     options = parser.parse_args(arguments)
-    try:
-        with alone():
-            return _report(options)
-    except AlreadyRunning as error:
-        print(error, file=sys.stderr)
-        return 1
+    return exclusively(lambda: _report(options))
 
 
 def _report(options: argparse.Namespace) -> int:

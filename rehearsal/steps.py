@@ -114,6 +114,16 @@ def alone(lock: Path = PROJECT / "build" / ".running") -> Iterator[None]:
         yield
 
 
+def exclusively(work: Callable[[], int]) -> int:
+    """Return the exit status of `work`, or 1 and say why if another process runs in this folder."""
+    try:
+        with alone():
+            return work()
+    except AlreadyRunning as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
 def add_preparation(parser: argparse.ArgumentParser) -> None:
     """Add the arguments after `--`, which `prepare` passes on."""
     parser.add_argument(
