@@ -1,5 +1,6 @@
 """The Flask application: pages, API, error messages and security headers."""
 
+import os
 from http import HTTPStatus
 from typing import Any
 
@@ -66,7 +67,8 @@ def create_app(service: Service, omdb: Omdb, secret: bytes, host: str = "127.0.0
         if request.path.startswith("/api/"):
             return api.answered(problem, status)
         g.user = None  # who may not exist
-        return render_template("problem.html", problem=problem), status
+        settings = pages.settings(os.environ)
+        return render_template("problem.html", problem=problem, settings=settings), status
 
     return app
 

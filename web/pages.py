@@ -1,7 +1,6 @@
 """The pages, rendered on the server; they need no JavaScript."""
 
 import hmac
-import os
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -80,7 +79,6 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             "nouns": service.nouns(),
             "counted": counted,
             "short": _short,
-            "settings": _settings(os.environ),
         }
 
     @pages.get("/")
@@ -234,7 +232,7 @@ def _changes(answer: Recommendations, before: dict[str, list[int]]) -> dict[str,
     return changes
 
 
-def _settings(environment: Mapping[str, str]) -> dict[str, str]:
+def settings(environment: Mapping[str, str]) -> dict[str, str]:
     """Which AWS the page looks at, as its environment says; without credentials."""
     wanted = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT")
     return {name: environment[name] for name in sorted(environment) if name.startswith(wanted)}
