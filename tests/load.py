@@ -1,4 +1,4 @@
-"""Callers who ask side by side, without a pause, while something is changed beneath them."""
+"""Concurrent callers of something that is changed meanwhile."""
 
 import threading
 import time

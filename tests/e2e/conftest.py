@@ -60,7 +60,7 @@ class Workbench:
 
     @property
     def log(self) -> Path:
-        """All that the CLI said so far."""
+        """The CLI's output so far."""
         return self.folder / "cdk.log"
 
 

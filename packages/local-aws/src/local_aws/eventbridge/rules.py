@@ -48,7 +48,7 @@ _request: ContextVar[_Request] = ContextVar("request")
 
 @contextmanager
 def sending() -> Iterator[None]:
-    """The time in which the events of one request are sent, also to rules of other buses."""
+    """Count the deliveries of one request together, including those of other buses' rules."""
     if _request.get(None) is not None:
         yield
         return
@@ -60,7 +60,7 @@ def sending() -> Iterator[None]:
 
 
 class Rule(MotoRule):
-    """moto's rule, which sends to functions and topics, too, and nothing while it is disabled."""
+    """moto's rule, which also sends to functions and topics, and sends nothing while disabled."""
 
     def send_to_targets(self, original_event: Any, transform_input: bool = True) -> None:
         """Send an event to the targets, if it matches; one that is gone gets none."""

@@ -1,4 +1,4 @@
-"""The resources that a call names otherwise than by their ARNs, and those behind others.
+"""Resources that a call identifies by something other than their ARNs, or needs indirectly.
 
 A key has aliases, and a ciphertext its key; a secret is named with or without its ARN's suffix; a
 parameter with or without a version. Policies have the resource's own ARN.
@@ -25,7 +25,7 @@ def identified(
     account: str,
     region: str,
 ) -> list[str]:
-    """The own ARNs of a call's resources.
+    """The ARNs of a call's resources, as policies have them.
 
     Args:
         prefix: IAM's name of the service.

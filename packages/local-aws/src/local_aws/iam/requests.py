@@ -244,7 +244,7 @@ def needed(call: Call) -> list[Request]:
 
 
 def _own(call: Call, action: str, values: Mapping[str, list[str]]) -> list[str]:
-    """The resources of an action, by their own ARNs."""
+    """The ARNs of an action's resources, as policies have them."""
     arns = _resources(call, action, values)
     return identities.identified(
         call.prefix, call.operation, call.params, arns, call.account, call.region
