@@ -129,27 +129,27 @@ REFUSED: dict[str, tuple[str, str, Call]] = {
         "NoSuchBucketPolicy",
         lambda s3, bucket: s3.get_bucket_policy(Bucket=bucket),
     ),
-    "a policy that is none": (
+    "a malformed policy": (
         "PutBucketPolicy.html",
         "MalformedPolicy",
         lambda s3, bucket: s3.put_bucket_policy(Bucket=bucket, Policy='{"Statement": 7}'),
     ),
-    "a lifecycle that is not there": (
+    "a missing lifecycle": (
         "GetBucketLifecycleConfiguration.html",
         "NoSuchLifecycleConfiguration",
         lambda s3, bucket: s3.get_bucket_lifecycle_configuration(Bucket=bucket),
     ),
-    "CORS rules that are not there": (
+    "missing CORS rules": (
         "GetBucketCors.html",
         "NoSuchCORSConfiguration",
         lambda s3, bucket: s3.get_bucket_cors(Bucket=bucket),
     ),
-    "tags that are not there": (
+    "missing tags": (
         "GetBucketTagging.html",
         "NoSuchTagSet",
         lambda s3, bucket: s3.get_bucket_tagging(Bucket=bucket),
     ),
-    "a website that is not there": (
+    "a missing website": (
         "GetBucketWebsite.html",
         "NoSuchWebsiteConfiguration",
         lambda s3, bucket: s3.get_bucket_website(Bucket=bucket),
