@@ -5,6 +5,7 @@ from typing import Any
 import aws_cdk as cdk
 from constructs import Construct
 
+from stacks import training_time
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.sagemaker import Channel, train_and_serve, trainer
@@ -42,3 +43,19 @@ class Object2VecStack(cdk.Stack):
                 digest=config.data.digests[task],
                 output=f"{keys.output['object2vec']}{task}/",
             )
+            self._warn_if_long(task, config)
+
+    def _warn_if_long(self, task: str, config: Config) -> None:
+        """Say before the deployment that a training is likely to be stopped by its time limit."""
+        limit = config.training.max_minutes
+        minutes = training_time.minutes(config.data.train, config.hyperparameters[task])
+        if minutes <= limit:
+            return
+        cdk.Annotations.of(self).add_warning_v2(
+            f"recommender:{task}-time-limit",
+            f"{task}: Object2Vec may train for about {minutes:,} minutes, estimated from the only "
+            f"speed that AWS has published, but is stopped after training.max_minutes={limit}. "
+            f"Allow more time (training.max_minutes, training.waits), or fewer and larger steps "
+            f"({task}.epochs, {task}.mini_batch_size). `make cost` shows the price of the time "
+            "limit.",
+        )

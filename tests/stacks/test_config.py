@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from local_aws.servicequotas import table
+from stacks import training_time
 from stacks.config import Config, ConfigError, InstanceEndpoint, ServerlessEndpoint
 from stacks.personalize_settings import USE_CASES
 from stacks.settings import Settings
@@ -312,3 +313,17 @@ def test_manifest_of_another_version_is_reported_with_advice(tmp_path: Path) -> 
         ConfigError, match=r"has version 2, but 1 is required: create it with `make"
     ):
         Config.from_context({"data": str(folder)})
+
+
+@pytest.mark.parametrize(
+    ("ratings", "hyperparameters", "minutes"),
+    [
+        (90_570, {"epochs": "20", "mini_batch_size": "64"}, 4),  # the workshop's rating model
+        (90_570, {"epochs": "20", "mini_batch_size": "64", "negative_sampling_rate": "3"}, 16),
+        (25_000_000, {"epochs": "40", "mini_batch_size": "128"}, 1104),  # 7,812,520 steps of 7,080
+    ],
+)
+def test_training_time_is_estimated_from_the_workshops_speed(
+    ratings: int, hyperparameters: dict[str, str], minutes: int
+) -> None:
+    assert training_time.minutes(ratings, hyperparameters) == minutes

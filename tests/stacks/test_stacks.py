@@ -11,11 +11,12 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk.assertions import Annotations, Match
 from trained_resource.kinds import KINDS
 
 from stacks import deep_mf, images
 from stacks.constructs.script import Script
-from tests.stacks.deployments import VARIANTS, Deployment, Synthesize, Template
+from tests.stacks.deployments import VARIANTS, Deployment, Synthesize, Template, write_data
 
 PROJECT = Path(__file__).resolve().parents[2]
 RECSYS = PROJECT / "packages" / "recsys" / "src"
@@ -586,3 +587,22 @@ def test_function_reads_own_ids_where_they_are_not_the_models_numbers(
     roles = [one for one in found if one["Type"].startswith("AWS::IAM::")]
     assert any(f"/{key}" in str(one) for one in roles)
     assert key not in json.dumps(variant(plain).templates["Functions"])
+
+
+@pytest.mark.parametrize(
+    ("ratings", "warned"),
+    [(1_000_000, set()), (80_000_000, {"rating", "recommendation", "retrieval"})],
+)
+def test_training_that_may_exceed_its_time_limit_is_a_warning(
+    ratings: int, warned: set[str], tmp_path: Path, synthesize: Synthesize
+) -> None:
+    folder = write_data(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"train": ratings}), "utf-8")
+    deployment = synthesize({"data": str(folder), "personalize": {"groups": "off"}})
+    stack = next(child for child in deployment.app.node.children if "Object2Vec" in child.node.id)
+    assert isinstance(stack, cdk.Stack)
+    found = Annotations.from_stack(stack).find_warning(
+        "*", Match.string_like_regexp("training.max_minutes=150")
+    )
+    assert {str(entry.entry.data).split(":")[0] for entry in found} == warned
