@@ -21,9 +21,9 @@ from recsys.datasets.ratings import DataSet, Ratings
 from recsys.datasets.readers import load
 from recsys.datasets.scale import Scale
 from recsys.datasets.splits import split
-from recsys.datasets.tables import FIELDS
 from recsys.datasets.teacher import Opinions, opinions
 from recsys.errors import InputError
+from recsys.fields import FIELDS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

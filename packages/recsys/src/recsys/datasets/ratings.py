@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recsys.datasets.nouns import Nouns
 from recsys.datasets.scale import Scale
-from recsys.datasets.tables import MAX_ID
+from recsys.fields import MAX_ID
 
 GENRES = (
     "unknown",

@@ -15,7 +15,6 @@ from recsys.datasets.nouns import Nouns, counted
 from recsys.datasets.problems import DataError, Problem
 from recsys.datasets.ratings import GENRES, Attributes, DataSet, Ids, MovieTable, Ratings
 from recsys.datasets.tables import (
-    MAX_ID,
     Form,
     Source,
     Table,
@@ -27,6 +26,7 @@ from recsys.datasets.tables import (
     read_form,
     records,
 )
+from recsys.fields import MAX_ID, NO_TIME, WHOLE
 from recsys.text import printable
 
 _KNOWN = (
@@ -62,8 +62,7 @@ _ITEMS = [
 ]
 _PART = re.compile(r"[-_. ]?\d+$")
 _LONGEST_VALUE = 100  # characters of an attribute
-_NO_TIME = 1_577_836_800  # the start of 2020 stands for times that are not known
-_WHOLE = re.compile(r"[ \t]*-?\d+[ \t]*", re.ASCII)
+_WHOLE = re.compile(WHOLE, re.ASCII)
 _NETFLIX = re.compile(rb"\d+:\r?\n\d+,\d+,\d{4}-\d\d-\d\d\r?\n")
 
 
@@ -268,7 +267,7 @@ def _rows(
     if _has(tables, "timestamp"):
         stamps = np.concatenate([table.columns["timestamp"].to_numpy() for table in tables])
     else:
-        stamps = np.full(count, _NO_TIME)
+        stamps = np.full(count, NO_TIME)
         notes.append("there are no times, so all ratings count as of one moment")
     rating = np.concatenate([_amounts(table) for table in tables])
     rows = Ratings(

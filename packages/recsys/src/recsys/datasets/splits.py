@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from recsys import hashing
 from recsys.datasets.problems import DataError, Problem
 from recsys.datasets.ratings import DataSet, Ratings
 from recsys.datasets.readers import read_100k_ratings
@@ -70,12 +72,9 @@ def split(
     return Split(rows.take(~out), rows.take(out), words)
 
 
-def _some_of_each_user(
-    rows: Ratings, most: int, seed: int
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _some_of_each_user(rows: Ratings, most: int, seed: int) -> NDArray[np.bool_]:
     """Mask of `most` random rows of each user, but no more than a fifth, or one of two to nine."""
-    random = np.random.default_rng(seed).integers(0, 1 << 32, len(rows), np.int64)
-    order = np.argsort((rows.user.astype(np.int64) << 32) | random, kind="stable")
+    order = np.lexsort((rows.item, scattered(rows, seed), rows.user))
     user = rows.user[order]
     starts = np.flatnonzero(np.append(True, user[1:] != user[:-1]))
     counts = np.diff(np.append(starts, len(user)))
@@ -83,3 +82,16 @@ def _some_of_each_user(
     out = np.zeros(len(rows), bool)
     out[order] = rank < np.repeat(np.clip(counts // 5, np.minimum(counts // 2, 1), most), counts)
     return out
+
+
+def scattered(rows: Ratings, seed: int) -> NDArray[np.uint64]:
+    """A pseudo-random number for each row, which depends on nothing but its pair and the seed.
+
+    So a row is held out on one machine and on many alike, in whatever order the rows come. The
+    lowest bit is left out: Spark's numbers have a sign.
+    """
+    z = (rows.user.astype(np.uint64) << np.uint64(32)) | rows.item.astype(np.uint64)
+    z += np.uint64(hashing.start(seed))
+    for shift, factor in hashing.MIXING:
+        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
+    return (z ^ (z >> np.uint64(hashing.LAST))) >> np.uint64(1)

@@ -32,32 +32,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from recsys.datasets.problems import MAX_PROBLEMS, Problem, option
+from recsys.fields import DATE, FIELDS, LARGEST, LATEST, LONGEST_ID, MAX_ID, NUMBER, WHOLE, places
 from recsys.text import printable
-
-FIELDS = ("user", "item", "rating", "timestamp", "event", "value")
-"""What columns can mean. The first two there have to be."""
-
-MAX_ID = 3_000_000
-"""Object2Vec's largest vocabulary: integer ids below it stay as they are."""
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".json", ".jsonl", ".ndjson", ".parquet")
 """The ends of names of tables, before one of _PACKED's."""
 
-_SPELLINGS = {
-    "user": "user userid reviewer reviewerid customer customerid client clientid member memberid "
-    "reader readerid visitor visitorid account accountid uid",
-    "item": "item itemid movie movieid book bookid isbn asin parentasin product productid sku "
-    "article articleid artist artistid track trackid song songid game gameid joke jokeid",
-    "rating": "rating ratings overall bookrating score stars",
-    "timestamp": "timestamp time date datetime unixtime unixreviewtime eventtime eventdate ts "
-    "createdat purchasedat purchasedate orderedat orderdate invoicedate transactiondate boughtat "
-    "viewedat watchedat playedat listenedat readat ratedat reviewedat reviewdate addedat startedat",
-    "event": "event eventtype action",
-    "value": "value count quantity plays playcount weight",
-    "title": "title name booktitle",
-    "genres": "genres genre category categories",
-    "year": "year yearofpublication releaseyear",
-}
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'", "::": "'::'"}
 _PACKED: Mapping[bytes, tuple[str, Callable[[IO[bytes]], Any]]] = {
     b"\x1f\x8b": (".gz", lambda file: gzip.GzipFile(fileobj=file)),
@@ -78,19 +58,14 @@ _ENCODED = (
     "is not in UTF-8; save the file as UTF-8, or name its encoding, such as cp1252 of Windows in "
     f"western Europe, latin-1, cp1251 or shift_jis: {option('encoding', 'cp1252')}"
 )
-_WHOLE = re.compile(r"[ \t]*-?\d+[ \t]*", re.ASCII)
-_NUMBER = re.compile(r"[ \t]*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t]*", re.ASCII)
-_DATE = re.compile(
-    r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|UTC|[+-]\d\d(:?\d\d)?))?)?", re.ASCII
-)
+_WHOLE = re.compile(WHOLE, re.ASCII)
+_NUMBER = re.compile(NUMBER, re.ASCII)
+_DATE = re.compile(DATE, re.ASCII)
 _ZONE = r"(:\d\d(?:\.\d+)?) ?(Z|UTC|[+-]\d\d(?::?\d\d)?)$"  # after a time of day
 _EXCEL = re.compile(r"sep=(.)", re.IGNORECASE)
 _UNIT = b"\x1f"  # stands in for a separator of several characters
-_LATEST = 4_102_444_800  # the year 2100, in seconds
 _TIMELY = 100_000_000  # in 1973: a smaller whole number is hardly meant as a time
-_LARGEST = 1e9  # rating or value
 _LONGEST_LINE = 1_000_000  # bytes
-_LONGEST_ID = 256
 _SAMPLE = 1 << 16  # bytes from which a table's form is told
 _SAMPLED = 100  # rows of them
 
@@ -383,24 +358,15 @@ def _first_row(
     return best[1], best[2]
 
 
-def _places(header: Sequence[str], name: str, mapped: Mapping[str, str]) -> list[int]:
-    """Which columns of a header a name may stand for."""
-    lowered = [text.lower() for text in header]
-    if name in mapped:
-        return [k for k, text in enumerate(lowered) if text == mapped[name].strip().lower()]
-    spellings = _SPELLINGS[name].split()
-    return [k for k, text in enumerate(lowered) if re.sub(r"[\W_]", "", text) in spellings]
-
-
 def heading(header: Sequence[str], name: str, mapped: Mapping[str, str]) -> str:
     """What a header calls one of FIELDS; empty if it does not have it."""
-    return next((header[place] for place in _places(header, name, mapped)), "")
+    return next((header[place] for place in places(header, name, mapped)), "")
 
 
 def _recognised(
     header: Sequence[str], wanted: Sequence[str], mapped: Mapping[str, str]
 ) -> list[str]:
-    return [name for name in wanted if _places(header, name, mapped)]
+    return [name for name in wanted if places(header, name, mapped)]
 
 
 def _is_row(fields: Sequence[str]) -> bool:
@@ -424,8 +390,8 @@ def recognise(
     names = list(own) or [f"#{place}" for place in range(len(header))]
     taken: list[int] = []
     for name in wanted:
-        places = _places(header, name, mapped)
-        if not places:
+        found = places(header, name, mapped)
+        if not found:
             if name not in required and name not in mapped:
                 continue
             shown = mapped.get(name, name)
@@ -434,14 +400,14 @@ def recognise(
             )
             there = short(", ".join(header), 400)
             source.add(f'the header ({there}) has no column "{shown}"; add it{hint}', line, name)
-        elif len(places) > 1 and len({lowered[k] for k in places}) > 1:
-            both = " or ".join(header[k] for k in places)
-            which = option("columns", shlex.quote(f"{name}={header[places[0]]}"))
+        elif len(found) > 1 and len({lowered[k] for k in found}) > 1:
+            both = " or ".join(header[k] for k in found)
+            which = option("columns", shlex.quote(f"{name}={header[found[0]]}"))
             words = f"could be {both}; say which: {which}"
             source.add(words, line, name)
         else:
-            names[places[0]] = name
-            taken.append(places[0])
+            names[found[0]] = name
+            taken.append(found[0])
     if not source.found and len(set(taken)) < len(taken):
         source.add(f"one column cannot stand for two; correct {option('columns')}", line)
     return tuple(names)
@@ -612,8 +578,8 @@ def _plausible(table: pa.Table, form: Form) -> bool:
     if not table.num_rows or any(table[name].null_count for name in form.named):
         return False
     ranges: dict[str, tuple[float, float]] = {
-        "rating": (-_LARGEST, _LARGEST),
-        "value": (0, _LARGEST),
+        "rating": (-LARGEST, LARGEST),
+        "value": (0, LARGEST),
     }
     if not form.whole:
         labels = [
@@ -628,8 +594,8 @@ def _plausible(table: pa.Table, form: Form) -> bool:
         ranges |= {"user": (0, MAX_ID - 1), "item": (0, MAX_ID - 1)}
     if "timestamp" in form.named:
         stamps = table["timestamp"].to_numpy()
-        least = 0 if stamps.min() <= _LATEST else stamps.min()
-        ranges["timestamp"] = least, _LATEST if least == 0 else _LATEST * 1e9
+        least = 0 if stamps.min() <= LATEST else stamps.min()
+        ranges["timestamp"] = least, LATEST if least == 0 else LATEST * 1e9
     for name, (least, most) in ranges.items():
         if name in form.named:
             values = table[name].to_numpy()
@@ -643,9 +609,9 @@ def _in_seconds(table: pa.Table) -> tuple[pa.Table, list[str]]:
     if "timestamp" not in table.column_names:
         return table, []
     stamps, unit = table["timestamp"].to_numpy(), 1
-    if stamps.min() <= _LATEST:
+    if stamps.min() <= LATEST:
         return table, []
-    while stamps.max() > _LATEST:
+    while stamps.max() > LATEST:
         stamps, unit = stamps // 1000, unit * 1000
     place = table.column_names.index("timestamp")
     words = {1000: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}[unit]
@@ -693,8 +659,8 @@ def _fault(name: str, text: str, form: Form) -> str | None:
         plain = text if form.decimal == "." else text.replace(".", "x").replace(",", ".")
         if not _NUMBER.fullmatch(plain):
             return f"{_quoted(text)} is not a number; write one such as 4 or 3{form.decimal}5"
-        if not abs(float(plain)) <= _LARGEST:
-            return f"{short(text)} is larger than {_LARGEST:,.0f}; correct it"
+        if not abs(float(plain)) <= LARGEST:
+            return f"{short(text)} is larger than {LARGEST:,.0f}; correct it"
         if name == "value" and float(plain) < 0:
             return f"{short(text)} is below 0; write how often it happened, or how much"
     elif name == "timestamp":
@@ -731,8 +697,8 @@ def _untimely(text: str, form: Form) -> str | None:
     seconds = float(text)  # as an int it may be too long for Python
     if seconds < 0:
         return f"{short(text)} is before 1970; write seconds since 1970-01-01 UTC"
-    if seconds > _LATEST:
-        unit = "milliseconds" if seconds < _LATEST * 1000 else "finer than milliseconds"
+    if seconds > LATEST:
+        unit = "milliseconds" if seconds < LATEST * 1000 else "finer than milliseconds"
         return (
             f"{short(text)} seems to be in {unit}, and other rows are not; "
             "write seconds since 1970-01-01 UTC"
@@ -744,8 +710,8 @@ def id_fault(text: str) -> str | None:
     """What is wrong with an id and what to do, or None."""
     if "\n" in text or "\r" in text:
         return "an id has a line break in it; check the quotation marks"
-    if not 0 < len(text) <= _LONGEST_ID:
-        return f"has {len(text):,} characters; ids have 1 to {_LONGEST_ID}"
+    if not 0 < len(text) <= LONGEST_ID:
+        return f"has {len(text):,} characters; ids have 1 to {LONGEST_ID}"
     if text != printable(text):
         return "an id has control characters in it, such as Escape; take them out"
     return None

@@ -13,8 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recsys.datasets import DataError, DataSet, load
-from recsys.datasets.readers import _NO_TIME
-from recsys.datasets.tables import _SPELLINGS
+from recsys.fields import _SPELLINGS, NO_TIME
 from tests.inputs import attempt, damaged
 from tests.reliability import Tally
 
@@ -189,7 +188,7 @@ def _rating(user: str, item: str, rating: str, timestamp: str) -> Rating:
         user.strip(),
         item.strip(),
         float(np.float32(float(rating or 1))),
-        int(timestamp.strip() or _NO_TIME),
+        int(timestamp.strip() or NO_TIME),
     )
 
 

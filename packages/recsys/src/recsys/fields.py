@@ -1,0 +1,64 @@
+"""What the columns of a table of ratings or events can mean, and which values they may have.
+
+The Spark job has the same rules as `recsys.datasets`, and runs on Python 3.9 without any package
+but PySpark: so this module imports only the standard library, and its regular expressions, for
+ASCII digits, mean the same in Python and in Java.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+FIELDS = ("user", "item", "rating", "timestamp", "event", "value")
+"""What columns can mean. The first two there have to be."""
+
+MAX_ID = 3_000_000
+"""Object2Vec's largest vocabulary: integer ids below it stay as they are."""
+
+LONGEST_ID = 256
+"""Characters."""
+
+LARGEST = 1e9
+"""Rating or value."""
+
+LATEST = 4_102_444_800
+"""The year 2100, in seconds since 1970."""
+
+NO_TIME = 1_577_836_800
+"""The start of 2020 stands for times that are not known."""
+
+WHOLE = r"[ \t]*-?\d+[ \t]*"
+NUMBER = r"[ \t]*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t]*"
+DATE = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|UTC|[+-]\d\d(:?\d\d)?))?)?"
+
+_SPELLINGS = {
+    "user": "user userid reviewer reviewerid customer customerid client clientid member memberid "
+    "reader readerid visitor visitorid account accountid uid",
+    "item": "item itemid movie movieid book bookid isbn asin parentasin product productid sku "
+    "article articleid artist artistid track trackid song songid game gameid joke jokeid",
+    "rating": "rating ratings overall bookrating score stars",
+    "timestamp": "timestamp time date datetime unixtime unixreviewtime eventtime eventdate ts "
+    "createdat purchasedat purchasedate orderedat orderdate invoicedate transactiondate boughtat "
+    "viewedat watchedat playedat listenedat readat ratedat reviewedat reviewdate addedat startedat",
+    "event": "event eventtype action",
+    "value": "value count quantity plays playcount weight",
+    "title": "title name booktitle",
+    "genres": "genres genre category categories",
+    "year": "year yearofpublication releaseyear",
+}
+
+
+def places(header: Sequence[str], name: str, mapped: Mapping[str, str]) -> list[int]:
+    """Which columns of a header a name may stand for.
+
+    Args:
+        header: the columns' names.
+        name: one of FIELDS, or `title`, `genres` or `year`.
+        mapped: what the table calls some of FIELDS.
+    """
+    lowered = [text.lower() for text in header]
+    if name in mapped:
+        return [k for k, text in enumerate(lowered) if text == mapped[name].strip().lower()]
+    spellings = _SPELLINGS[name].split()
+    return [k for k, text in enumerate(lowered) if re.sub(r"[\W_]", "", text) in spellings]
