@@ -32,6 +32,32 @@ WHOLE = r"[ \t]*-?\d+[ \t]*"
 NUMBER = r"[ \t]*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t]*"
 DATE = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|UTC|[+-]\d\d(:?\d\d)?))?)?"
 
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'", "::": "'::'"}
+"""Of the fields of a row, and their names."""
+
+SHOWN = 40
+"""Characters that are shown of a faulty text."""
+
+FAULTS = {
+    "width": "has {count} fields where {width} are expected; separate them by {separator}",
+    "object": "is not a JSON object; write one object a line",
+    "number": '"{text}" is not a number; write one such as 4 or 3{decimal}5',
+    "large": f"{{text}} is larger than {LARGEST:,.0f}; correct it",
+    "negative": "{text} is below 0; write how often it happened, or how much",
+    "form": '"{text}" is not of the form 2026-11-29 18:30:00, as other rows are',
+    "date": '"{text}" is no date; write one such as 2026-11-29 18:30:00',
+    "early": "{text} is before 1970; write a time since 1970-01-01 UTC",
+    "time": '"{text}" is not a whole number; write seconds since 1970-01-01 UTC, or a date such as '
+    "2026-11-29 18:30:00 in every row",
+    "unit": "{text} seems to be in {unit}, and other rows are not; write seconds since 1970-01-01 "
+    "UTC",
+    "empty": "is empty; give every rating its ids",
+    "line break": "an id has a line break in it; check the quotation marks",
+    "long": f"has {{count}} characters; ids have 1 to {LONGEST_ID}",
+    "control": "an id has control characters in it, such as Escape; take them out",
+}
+"""What is said of a faulty row or field."""
+
 _SPELLINGS = {
     "user": "user userid reviewer reviewerid customer customerid client clientid member memberid "
     "reader readerid visitor visitorid account accountid uid",
@@ -62,3 +88,36 @@ def places(header: Sequence[str], name: str, mapped: Mapping[str, str]) -> list[
         return [k for k, text in enumerate(lowered) if text == mapped[name].strip().lower()]
     spellings = _SPELLINGS[name].split()
     return [k for k, text in enumerate(lowered) if re.sub(r"[\W_]", "", text) in spellings]
+
+
+RATINGS = (
+    "ratings",
+    "rating",
+    "interactions",
+    "events",
+    "reviews",
+    "views",
+    "purchases",
+    "transactions",
+    "plays",
+)
+"""Names of files of ratings or events, without their ends, in the order in which they count."""
+
+ITEMS = (
+    "items",
+    "item",
+    "movies",
+    "movie",
+    "books",
+    "book",
+    "products",
+    "product",
+    "artists",
+    "tracks",
+    "songs",
+    "games",
+)
+"""Names of files of items."""
+
+ODD = re.compile(r"tag|link|user|genome|readme", re.IGNORECASE)
+"""In the name of a file that holds something else."""

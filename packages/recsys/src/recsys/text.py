@@ -3,7 +3,10 @@
 import re
 
 # control characters, separators of lines, and marks that override the direction of text
-_ACTING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+ACTING = r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
+"""The same in Python's regular expressions and in Java's."""
+
+_ACTING = re.compile(ACTING)
 
 
 def printable(text: str) -> str:

@@ -26,7 +26,7 @@ from recsys.datasets.tables import (
     read_form,
     records,
 )
-from recsys.fields import MAX_ID, NO_TIME, WHOLE
+from recsys.fields import ITEMS, MAX_ID, NO_TIME, ODD, RATINGS, WHOLE
 from recsys.text import printable
 
 _KNOWN = (
@@ -35,31 +35,6 @@ _KNOWN = (
     "or Parquet with the columns user, item, and perhaps rating and timestamp"
 )
 _MOVIELENS = ["userId", "movieId", "rating", "timestamp"]
-_RATINGS = [
-    "ratings",
-    "rating",
-    "interactions",
-    "events",
-    "reviews",
-    "views",
-    "purchases",
-    "transactions",
-    "plays",
-]
-_ITEMS = [
-    "items",
-    "item",
-    "movies",
-    "movie",
-    "books",
-    "book",
-    "products",
-    "product",
-    "artists",
-    "tracks",
-    "songs",
-    "games",
-]
 _PART = re.compile(r"[-_. ]?\d+$")
 _LONGEST_VALUE = 100  # characters of an attribute
 _WHOLE = re.compile(WHOLE, re.ASCII)
@@ -173,7 +148,7 @@ def _files(path: Path) -> list[Path]:
         return matched
     tables = sorted(entry for entry in path.iterdir() if is_table(entry))
     stems = {entry: Source(entry).stem for entry in tables}
-    for wanted in _RATINGS:
+    for wanted in RATINGS:
         if whole := [entry for entry in tables if stems[entry] == wanted]:
             if len(whole) > 1:
                 names = ", ".join(entry.name for entry in whole)
@@ -182,7 +157,7 @@ def _files(path: Path) -> list[Path]:
             return whole
         if parts := [entry for entry in tables if _PART.sub("", stems[entry]) == wanted]:
             return parts
-    others = [entry for entry in tables if stems[entry] not in _ITEMS]
+    others = [entry for entry in tables if stems[entry] not in ITEMS]
     if len(others) == 1 and not _is_odd(others[0]):
         return others
     raise DataError(Problem(str(path), _unknown(path)))
@@ -190,13 +165,13 @@ def _files(path: Path) -> list[Path]:
 
 def _is_odd(path: Path) -> bool:
     """Whether a table's name says that it is not of ratings."""
-    return bool(re.search(r"tag|link|user|genome|readme", path.name, re.IGNORECASE))
+    return bool(ODD.search(path.name))
 
 
 def _items_beside(files: Sequence[Path]) -> Path | None:
     """The table of items in the folder of the ratings."""
     entries = sorted(entry for entry in files[0].parent.iterdir() if is_table(entry))
-    for stem in _ITEMS:
+    for stem in ITEMS:
         for entry in entries:
             if Source(entry).stem == stem and entry not in files:
                 return entry

@@ -32,13 +32,25 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from recsys.datasets.problems import MAX_PROBLEMS, Problem, option
-from recsys.fields import DATE, FIELDS, LARGEST, LATEST, LONGEST_ID, MAX_ID, NUMBER, WHOLE, places
+from recsys.fields import (
+    DATE,
+    FAULTS,
+    FIELDS,
+    LARGEST,
+    LATEST,
+    LONGEST_ID,
+    MAX_ID,
+    NUMBER,
+    SEPARATORS,
+    SHOWN,
+    WHOLE,
+    places,
+)
 from recsys.text import printable
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".json", ".jsonl", ".ndjson", ".parquet")
 """The ends of names of tables, before one of _PACKED's."""
 
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'", "::": "'::'"}
 _PACKED: Mapping[bytes, tuple[str, Callable[[IO[bytes]], Any]]] = {
     b"\x1f\x8b": (".gz", lambda file: gzip.GzipFile(fileobj=file)),
     b"BZh": (".bz2", bz2.BZ2File),
@@ -194,7 +206,7 @@ class Form:
 
 def spoken(separator: str) -> str:
     """A separator's name."""
-    return _SEPARATORS.get(separator, f"'{separator}'")
+    return SEPARATORS.get(separator, f"'{separator}'")
 
 
 # What a table holds
@@ -336,7 +348,7 @@ def _first_row(
     content = source.content
     assert content is not None
     colons = source.file.suffix == ".dat" and b"::" in content[:_SAMPLE]
-    for separator in ("::",) if colons else _SEPARATORS:
+    for separator in ("::",) if colons else SEPARATORS:
         tried = Source(source.file)
         tried.__dict__["content"] = content
         rows = [row for row, _ in zip(lines(tried, separator), range(_SAMPLED), strict=False)]
@@ -643,8 +655,10 @@ def _explain(source: Source, form: Form) -> None:
                 continue
             rows += 1
             if len(row) != len(form.columns):
-                words = f"has {len(row)} fields where {len(form.columns)} are expected"
-                source.add(f"{words}; separate them by {spoken(form.separator)}", line)
+                words = FAULTS["width"].format(
+                    count=len(row), width=len(form.columns), separator=spoken(form.separator)
+                )
+                source.add(words, line)
                 continue
             for name, place in fields:
                 if fault := _fault(name, row[place], form):
@@ -658,24 +672,24 @@ def _fault(name: str, text: str, form: Form) -> str | None:
     if name in {"rating", "value"}:
         plain = text if form.decimal == "." else text.replace(".", "x").replace(",", ".")
         if not _NUMBER.fullmatch(plain):
-            return f"{_quoted(text)} is not a number; write one such as 4 or 3{form.decimal}5"
+            return _told("number", text, decimal=form.decimal)
         if not abs(float(plain)) <= LARGEST:
-            return f"{short(text)} is larger than {LARGEST:,.0f}; correct it"
+            return _told("large", text)
         if name == "value" and float(plain) < 0:
-            return f"{short(text)} is below 0; write how often it happened, or how much"
+            return _told("negative", text)
     elif name == "timestamp":
         return _untimely(text, form)
     elif name == "event":
         return None
     elif not text.strip():
-        return "is empty; give every rating its ids"
+        return FAULTS["empty"]
     elif form.whole:
         if not _WHOLE.fullmatch(text):
             return f"{_quoted(text)} is not a whole number, as MovieLens ids are"
         if not 0 <= float(text) < MAX_ID:
             return f"{short(text)} is not between 0 and {MAX_ID - 1:,}"
     elif "\n" in text or "\r" in text:
-        return "an id has a line break in it; check the quotation marks"
+        return FAULTS["line break"]
     else:
         return id_fault(text.strip())
     return None
@@ -683,37 +697,38 @@ def _fault(name: str, text: str, form: Form) -> str | None:
 
 def _untimely(text: str, form: Form) -> str | None:
     """What is wrong with a time and what to do, or None."""
-    other = "or a date such as 2026-11-29 18:30:00 in every row"
     if form.dates:
         if not _DATE.fullmatch(text.strip(" \t")):
-            return f"{_quoted(text)} is not of the form 2026-11-29 18:30:00, as other rows are"
+            return _told("form", text)
         try:
             seconds: float = datetime.fromisoformat(text.strip(" \t")[:19]).timestamp()
-        except ValueError as error:
-            return f"{_quoted(text)} is no date: {error}"
-        return f"{short(text)} is before 1970" if seconds < -86_400 else None
+        except ValueError:
+            return _told("date", text)
+        return _told("early", text) if seconds < -86_400 else None
     if not _WHOLE.fullmatch(text):
-        return f"{_quoted(text)} is not a whole number; write seconds since 1970-01-01 UTC, {other}"
+        return _told("time", text)
     seconds = float(text)  # as an int it may be too long for Python
     if seconds < 0:
-        return f"{short(text)} is before 1970; write seconds since 1970-01-01 UTC"
+        return _told("early", text)
     if seconds > LATEST:
         unit = "milliseconds" if seconds < LATEST * 1000 else "finer than milliseconds"
-        return (
-            f"{short(text)} seems to be in {unit}, and other rows are not; "
-            "write seconds since 1970-01-01 UTC"
-        )
+        return _told("unit", text, unit=unit)
     return None
+
+
+def _told(fault: str, text: str, **values: str) -> str:
+    """What is said of a faulty field."""
+    return FAULTS[fault].format(text=short(text), **values)
 
 
 def id_fault(text: str) -> str | None:
     """What is wrong with an id and what to do, or None."""
     if "\n" in text or "\r" in text:
-        return "an id has a line break in it; check the quotation marks"
+        return FAULTS["line break"]
     if not 0 < len(text) <= LONGEST_ID:
-        return f"has {len(text):,} characters; ids have 1 to {LONGEST_ID}"
+        return FAULTS["long"].format(count=f"{len(text):,}")
     if text != printable(text):
-        return "an id has control characters in it, such as Escape; take them out"
+        return FAULTS["control"]
     return None
 
 
@@ -778,7 +793,7 @@ def _quoted(text: str) -> str:
     return f'"{short(text)}"'
 
 
-def short(text: str, most: int = 40) -> str:
+def short(text: str, most: int = SHOWN) -> str:
     """The beginning of a text."""
     text = text.strip()
     return f"{text[:most]}…" if len(text) > most else text
@@ -874,7 +889,7 @@ def _objects(source: Source, text: bytes) -> pa.Table | None:
                 source.add(f"is not a JSON object ({error}); write one object a line", line)
                 continue
             if not isinstance(found, dict):
-                source.add("is not a JSON object; write one object a line", line)
+                source.add(FAULTS["object"], line)
                 continue
             rows.append(found)
     if not rows and not source.found:

