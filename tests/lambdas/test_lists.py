@@ -27,7 +27,7 @@ from moto import mock_aws
 import openapi
 from local_aws.moto_patches import install
 from recsys.lists.blend import Blend
-from recsys.lists.model import Catalogue, ListModel, Pruned
+from recsys.lists.model import Catalogue, ItemWeights, ListModel, Pruned
 from tests.lambdas.fakes import client_error
 from tests.reliability import Tally
 
@@ -46,9 +46,7 @@ def model() -> ListModel:
         np.full(4, 1 / 127, np.float32),
     )
     return ListModel(
-        together=following,
-        follows=following,
-        blend=Blend(half_life=10.0, next_item=0.0),
+        scorer=ItemWeights(following, following, Blend(half_life=10.0, next_item=0.0)),
         counts=np.array([5.0, 1.0, 9.0, 1.0]),
         trending=np.array([5.0, 1.0, 9.0, 1.0]),
         largest=5.0,

@@ -71,6 +71,86 @@ class History(NamedTuple):
     interest: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class ItemWeights:
+    """Scores by item-to-item weights and next-item transitions.
+
+    Attributes:
+        together: the item-to-item model.
+        follows: the next-item model.
+        blend: the settings that combine both.
+    """
+
+    together: Pruned
+    follows: Pruned
+    blend: Blend
+
+    def scores(self, history: History, items: int) -> Floats:
+        """Score every item, float64[items]."""
+        age = np.arange(len(history.items))[::-1]
+        return self.blend.score(
+            self.together, self.follows, history.items, history.interest, age, items
+        )
+
+    def shares(self, history: History, chosen: Places, items: int) -> Floats:
+        """The contribution of each item of the history to each chosen item's score, (n, chosen)."""
+        rows, age = history.items, np.arange(len(history.items))[::-1]
+        shares = np.zeros((len(rows), len(chosen)))
+        parts = (
+            (self.together, self.blend.weights(history.interest, age), 1.0),
+            (self.follows, self.blend.next_weights(age), self.blend.next_item),
+        )
+        for matrix, weight, factor in parts:
+            used = weight > 0
+            if used.any() and factor:
+                felt, weight = rows[used], weight[used]
+                _, spread = moments(matrix.sum_rows(felt, weight, items))
+                shares[used] += factor * weight[:, None] * matrix.at(felt, chosen) / spread
+        return shares
+
+
+@dataclass(frozen=True, eq=False)
+class ItemFactors:
+    """Scores by items' vectors and a user's, which is solved from the history at each call.
+
+    With the items' vectors y, the user's minimizes Σ c_i (p_i − x·y_i)² + regularization · n · x·x,
+    where p_i is 1 for the n items of the history and else 0, and c_i = 1 + alpha · interest or 1:
+    as Spark's MLlib does while it trains.
+
+    Source: Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008.
+
+    Attributes:
+        vectors: float32[items, factors]; 0 for items that were not learned.
+        regularization: of a vector, times the number of its rows.
+        alpha: of the confidence.
+    """
+
+    vectors: NDArray[np.float32]
+    regularization: float
+    alpha: float
+
+    def scores(self, history: History, items: int) -> Floats:
+        """Score every item, float64[items]."""
+        each = self._each(history)
+        return np.asarray(self.vectors @ each.sum(axis=0).astype(np.float32), np.float64)
+
+    def shares(self, history: History, chosen: Places, items: int) -> Floats:
+        """The contribution of each item of the history to each chosen item's score, (n, chosen)."""
+        return np.asarray(self._each(history) @ self.vectors[chosen].T, np.float64)
+
+    def _each(self, history: History) -> Floats:
+        """What each item of the history adds to the user's vector, float64[n, factors]."""
+        taken = self.vectors[history.items].astype(np.float64)
+        extra = self.alpha * history.interest
+        penalty = self.regularization * len(taken) * np.eye(taken.shape[1])
+        left = self._gram + taken.T @ (extra[:, None] * taken) + penalty
+        return np.asarray(np.linalg.solve(left, ((1 + extra)[:, None] * taken).T).T, np.float64)
+
+    @cached_property
+    def _gram(self) -> Floats:
+        return np.asarray(self.vectors.T @ self.vectors, np.float64)
+
+
 class Reason(NamedTuple):
     """An item of the history, and its contribution to a score."""
 
@@ -129,9 +209,7 @@ class ListModel:
     """A trained recommender.
 
     Attributes:
-        together: the item-to-item model.
-        follows: the next-item model.
-        blend: the settings that combine both.
+        scorer: the trained weights or factors, which score items for a history.
         counts: number of users of each item, float64[m].
         trending: the same, weighted by recency.
         largest: the largest event value in the training data, 0 if events have no values.
@@ -140,9 +218,7 @@ class ListModel:
         about: the training's metrics and chosen settings, for people.
     """
 
-    together: Pruned
-    follows: Pruned
-    blend: Blend
+    scorer: ItemWeights | ItemFactors
     counts: Floats
     trending: Floats
     largest: float
@@ -183,10 +259,7 @@ class ListModel:
         """Score every item, float64[m]; popularity and trend for an empty history."""
         if not len(history.items):
             return standardized(np.log1p(self.counts)) + standardized(np.log1p(self.trending))
-        age = np.arange(len(history.items))[::-1]
-        return self.blend.score(
-            self.together, self.follows, history.items, history.interest, age, len(self)
-        )
+        return self.scorer.scores(history, len(self))
 
     def reasons(self, history: History, chosen: Places, most: int = 3) -> list[list[Reason]]:
         """For each chosen item, the history's items with the largest contributions, largest first.
@@ -209,19 +282,7 @@ class ListModel:
 
     def shares(self, history: History, chosen: Places) -> Floats:
         """The contribution of each item of the history to each chosen item's score, (n, chosen)."""
-        items, age = history.items, np.arange(len(history.items))[::-1]
-        shares = np.zeros((len(items), len(chosen)))
-        parts = (
-            (self.together, self.blend.weights(history.interest, age), 1.0),
-            (self.follows, self.blend.next_weights(age), self.blend.next_item),
-        )
-        for matrix, weight, factor in parts:
-            used = weight > 0
-            if used.any() and factor:
-                rows, weight = items[used], weight[used]
-                _, spread = moments(matrix.sum_rows(rows, weight, len(self)))
-                shares[used] += factor * weight[:, None] * matrix.at(rows, chosen) / spread
-        return shares
+        return self.scorer.shares(history, chosen, len(self))
 
     def best(
         self,
@@ -276,11 +337,27 @@ class ListModel:
 
     def to_bytes(self) -> bytes:
         """Serialize the artifact: a `.npz` file, whose entry `about` is JSON."""
-        catalogue = self.catalogue
+        catalogue, scorer = self.catalogue, self.scorer
+        if isinstance(scorer, ItemFactors):
+            settings: dict[str, float | None] = {
+                "regularization": scorer.regularization,
+                "alpha": scorer.alpha,
+            }
+            trained: dict[str, NDArray[Any]] = {"vectors": scorer.vectors}
+        else:
+            life = scorer.blend.half_life
+            settings = {
+                "half_life": None if np.isinf(life) else life,
+                "next_item": scorer.blend.next_item,
+            }
+            trained = {
+                f"{kind}_{name}": part
+                for kind, matrix in (("together", scorer.together), ("follows", scorer.follows))
+                for name, part in matrix._asdict().items()
+            }
         about = {
             "version": VERSION,
-            "half_life": None if np.isinf(self.blend.half_life) else self.blend.half_life,
-            "next_item": self.blend.next_item,
+            **settings,
             "largest": self.largest,
             "power": self.power,
             "ids": catalogue.ids,
@@ -290,8 +367,7 @@ class ListModel:
             "about": dict(self.about),
         }
         arrays = {
-            **{f"together_{name}": part for name, part in self.together._asdict().items()},
-            **{f"follows_{name}": part for name, part in self.follows._asdict().items()},
+            **trained,
             "counts": self.counts.astype(np.float32),
             "trending": self.trending.astype(np.float32),
             "years": catalogue.years,
@@ -318,11 +394,18 @@ class ListModel:
             raise ValueError(f"not a model of lists: {error!r}") from None
         if version != VERSION:
             raise ValueError(f"the model has version {version}, but {VERSION} is required")
-        half_life = np.inf if about["half_life"] is None else about["half_life"]
+        scorer: ItemWeights | ItemFactors
+        if "vectors" in read:
+            scorer = ItemFactors(read["vectors"], about["regularization"], about["alpha"])
+        else:
+            half_life = np.inf if about["half_life"] is None else about["half_life"]
+            together, follows = (
+                Pruned(*(read[f"{kind}_{name}"] for name in Pruned._fields))
+                for kind in ("together", "follows")
+            )
+            scorer = ItemWeights(together, follows, Blend(half_life, about["next_item"]))
         return cls(
-            together=Pruned(*(read[f"together_{name}"] for name in Pruned._fields)),
-            follows=Pruned(*(read[f"follows_{name}"] for name in Pruned._fields)),
-            blend=Blend(half_life, about["next_item"]),
+            scorer=scorer,
             counts=read["counts"].astype(np.float64),
             trending=read["trending"].astype(np.float64),
             largest=about["largest"],

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from recsys.errors import InputError
 from recsys.item_models import Ease, Transitions, gram
 from recsys.lists.blend import Blend, Floats
-from recsys.lists.model import Catalogue, ListModel, Pruned
+from recsys.lists.model import Catalogue, ItemWeights, ListModel, Pruned
 from recsys.metrics import top_k
 
 Validation = Literal["newest", "random"]
@@ -152,38 +152,42 @@ class Lists:
             found, kept = search.pruning(self.settings_)
             self.metrics_ |= found
         self.metrics_["tuning_seconds"] = round(time.perf_counter() - began, 2)
-        self.model_ = self._learn(rows, interactions.catalogue, learned, kept)
+        weights = self._learn(rows, len(learned), kept)
+        self.model_ = self._model(weights, rows, interactions.catalogue, learned)
         self.metrics_ |= {
             "seconds": round(time.perf_counter() - began, 2),
             "users": len(np.unique(rows.user)),
             "items": len(learned),
             "interactions": len(rows.user),
             "items_left_out": len(np.unique(interactions.item)) - len(learned),
-            "entries": len(self.model_.together.data),
+            "entries": len(weights.together.data),
         }
         about = {"settings": asdict(self.settings_), "validation": self.validation}
         self.model_ = replace(self.model_, about={**about, "metrics": self.metrics_})
         return self
 
-    def _learn(
-        self, rows: _Rows, catalogue: Catalogue, learned: NDArray[np.int64], kept: float
-    ) -> ListModel:
-        items, settings = len(learned), self.settings_
+    def _learn(self, rows: _Rows, items: int, kept: float) -> ItemWeights:
+        settings = self.settings_
         x = _matrix(rows, _strength(rows.value, settings.power), items)
         ease = Ease(settings.regularization, settings.dropout).fit(x[np.diff(x.indptr) > 0])
         follows = Transitions().fit(rows.user, rows.item, items).weights
+        together = _pruned_dense(ease.weights, min(int(kept * items * items), MOST_ENTRIES))
+        return ItemWeights(together, _pruned_sparse(follows, MOST_FOLLOWERS), settings.blend)
+
+    def _model(
+        self, weights: ItemWeights, rows: _Rows, catalogue: Catalogue, learned: NDArray[np.int64]
+    ) -> ListModel:
+        items = len(learned)
         age = rows.timestamp.max() - rows.timestamp
         values = rows.value[np.isfinite(rows.value)]
         return ListModel(
-            together=_pruned_dense(ease.weights, min(int(kept * items * items), MOST_ENTRIES)),
-            follows=_pruned_sparse(follows, MOST_FOLLOWERS),
-            blend=settings.blend,
+            scorer=weights,
             counts=np.bincount(rows.item, minlength=items).astype(np.float64),
             trending=np.asarray(
                 np.bincount(rows.item, 0.5 ** (age / _TREND), minlength=items), np.float64
             ),
             largest=float(values.max()) if len(values) else 0.0,
-            power=settings.power,
+            power=self.settings_.power,
             catalogue=Catalogue(
                 ids=tuple(catalogue.ids[place] for place in learned),
                 titles=tuple(catalogue.titles[place] for place in learned),

@@ -1,6 +1,7 @@
 """The lists: what they learn, what they answer, and why."""
 
 import io
+import json
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from scipy.sparse import csr_array
 from recsys.errors import InputError
 from recsys.item_models import Ease
 from recsys.lists.blend import Blend, Dense, standardized
-from recsys.lists.model import Catalogue, History, ListModel, Pruned
+from recsys.lists.factors import from_items
+from recsys.lists.model import Catalogue, History, ItemFactors, ItemWeights, ListModel, Pruned
 from recsys.lists.training import Interactions, Lists, Settings
 
 
@@ -45,7 +47,12 @@ def pruned(dense: np.ndarray) -> Pruned:
     return Pruned(rows.indptr.astype(np.int64), rows.indices.astype(np.uint16), data, scale)
 
 
-def model(items: int = 6, seed: int = 1, **more: Any) -> ListModel:
+def model(
+    items: int = 6,
+    seed: int = 1,
+    blend: Blend = Blend(half_life=2.0, next_item=0.5),  # noqa: B008 - frozen
+    **more: Any,
+) -> ListModel:
     random = np.random.default_rng(seed)
 
     def matrix() -> np.ndarray:
@@ -54,9 +61,7 @@ def model(items: int = 6, seed: int = 1, **more: Any) -> ListModel:
         return dense
 
     given: dict[str, Any] = {
-        "together": pruned(matrix()),
-        "follows": pruned(np.abs(matrix())),
-        "blend": Blend(half_life=2.0, next_item=0.5),
+        "scorer": ItemWeights(pruned(matrix()), pruned(np.abs(matrix())), blend),
         "counts": np.arange(1.0, items + 1),
         "trending": np.ones(items),
         "largest": 5.0,
@@ -74,18 +79,23 @@ def unpacked(matrix: Pruned, items: int) -> np.ndarray:
     return dense
 
 
+def scorer(one: ListModel) -> ItemWeights:
+    assert isinstance(one.scorer, ItemWeights)
+    return one.scorer
+
+
 def by_hand(one: ListModel, history: History) -> np.ndarray:
     """The formula of the module `blend`, worked out item by item."""
-    items = len(one)
-    together, follows = unpacked(one.together, items), unpacked(one.follows, items)
+    items, used = len(one), scorer(one)
+    together, follows = unpacked(used.together, items), unpacked(used.follows, items)
     sums, nexts = np.zeros(items), np.zeros(items)
     for age, (item, interest) in enumerate(
         zip(history.items[::-1], history.interest[::-1], strict=True)
     ):
-        sums += interest * 0.5 ** (age / one.blend.half_life) * together[item]
+        sums += interest * 0.5 ** (age / used.blend.half_life) * together[item]
         nexts += 0.5 ** (age / 3.0) * follows[item]
     scaled = (sums - sums.mean()) / sums.std()
-    return np.asarray(scaled + one.blend.next_item * (nexts - nexts.mean()) / nexts.std())
+    return np.asarray(scaled + used.blend.next_item * (nexts - nexts.mean()) / nexts.std())
 
 
 # Answers ------------------------------------------------------------------------------------------
@@ -160,15 +170,15 @@ def test_allowed_excludes_items_of_unknown_year() -> None:
 @pytest.mark.parametrize("rows", [1, 40])
 def test_sums_of_pruned_rows_equal_the_dense_matrix(rows: int) -> None:
     one = model(items=50, seed=5)
-    dense = unpacked(one.together, 50)
+    dense = unpacked(scorer(one).together, 50)
     random = np.random.default_rng(0)
     chosen, weights = random.integers(0, 50, rows), random.random(rows)
     np.testing.assert_allclose(
-        one.together.sum_rows(chosen, weights, 50), weights @ dense[chosen], atol=1e-5
+        scorer(one).together.sum_rows(chosen, weights, 50), weights @ dense[chosen], atol=1e-5
     )
     columns = np.array([7, 3, 49])
     np.testing.assert_allclose(
-        one.together.at(chosen, columns), dense[chosen][:, columns], atol=1e-6
+        scorer(one).together.at(chosen, columns), dense[chosen][:, columns], atol=1e-6
     )
 
 
@@ -181,9 +191,9 @@ def test_scores_of_dense_and_pruned_matrix_are_equal() -> None:
     one = model()
     items = np.array([1, 4])
     age, interest = np.array([1, 0]), np.array([0.3, 1.0])
-    dense = one.blend.score(
-        Dense(unpacked(one.together, 6).astype(np.float32)),
-        Dense(unpacked(one.follows, 6).astype(np.float32)),
+    dense = scorer(one).blend.score(
+        Dense(unpacked(scorer(one).together, 6).astype(np.float32)),
+        Dense(unpacked(scorer(one).follows, 6).astype(np.float32)),
         items,
         interest,
         age,
@@ -237,7 +247,7 @@ def test_fixed_setting_is_kept_and_reported() -> None:
     lists = Lists(settings=settings).fit(groups())
     assert lists.settings_ == settings
     assert lists.model_.about["settings"]["regularization"] == 7.0
-    assert lists.model_.blend == Blend(3.0, 0.0)
+    assert scorer(lists.model_).blend == Blend(3.0, 0.0)
 
 
 def test_fit_on_ordered_data_ranks_the_next_item_first() -> None:
@@ -307,3 +317,82 @@ def test_fit_gram_equals_fit() -> None:
     whole = Ease(30.0, 0.3).fit(csr_array(dense)).weights
     product = Ease(30.0, 0.3).fit_gram(dense.T @ dense).weights
     np.testing.assert_allclose(product, whole, atol=1e-5)
+
+
+# Factors ------------------------------------------------------------------------------------------
+
+
+def factors() -> tuple[ListModel, ItemFactors]:
+    random = np.random.default_rng(2)
+    lines = [
+        {
+            "item": number,
+            "id": f"i{number}",
+            "title": f"Title {number}",
+            "year": 1990 + number,
+            "genres": ["Drama"] if number % 2 else ["Comedy"],
+            "attributes": {"author": ["Ann"]},
+            "users": number,
+            "trend": number / 2,
+            **({"vector": random.normal(size=3).tolist()} if number < 7 else {}),
+        }
+        for number in range(8)
+    ]
+    order = random.permutation(8)
+    manifest = {
+        "als": {"factors": 3, "regularization": 0.1, "alpha": 2.0},
+        "largest": 5.0,
+        "metrics": {"ndcg@10": 0.5},
+    }
+    one = from_items((json.dumps(lines[k]) for k in order), manifest)
+    assert isinstance(one.scorer, ItemFactors)
+    return one, one.scorer
+
+
+def test_users_vector_minimizes_the_loss_that_als_trains() -> None:
+    """At the minimum every small step raises the loss, which is summed here item by item."""
+    one, scorer = factors()
+    history = one.history([(1, 5.0), (4, 2.0), (6, 4.0)])
+    np.testing.assert_allclose(history.interest, [1.0, 0.4, 0.8])
+
+    def loss(x: np.ndarray) -> float:
+        total = 0.1 * 3 * float(x @ x)
+        for item, vector in enumerate(scorer.vectors.astype(float)):
+            where = np.flatnonzero(history.items == item)
+            confidence = 1 + 2.0 * (history.interest[where[0]] if len(where) else 0.0)
+            total += confidence * (float(len(where) > 0) - float(x @ vector)) ** 2
+        return total
+
+    scores = one.scores(history)
+    x = np.linalg.lstsq(scorer.vectors.astype(float), scores, rcond=None)[0]
+    np.testing.assert_allclose(scorer.vectors @ x, scores, atol=1e-5)
+    for step in 1e-3 * np.vstack([np.eye(3), -np.eye(3)]):
+        assert loss(x + step) > loss(x)
+
+
+def test_factors_reasons_add_up_to_the_scores() -> None:
+    one, _ = factors()
+    history = one.history([(1, 5.0), (4, None), (6, 4.0)])
+    chosen = np.arange(8)
+    np.testing.assert_allclose(
+        one.shares(history, chosen).sum(axis=0), one.scores(history), atol=1e-5
+    )
+    assert one.scores(history)[7] == 0  # which was not learned
+
+
+def test_saved_factors_are_loaded_equal() -> None:
+    one, _ = factors()
+    read = ListModel.from_bytes(one.to_bytes())
+    history = one.history([(0, 5.0), (3, 1.25)])
+    np.testing.assert_array_equal(read.scores(history), one.scores(history))
+    assert read.catalogue.ids == tuple(f"i{number}" for number in range(8))
+    assert read.catalogue.genres_of(1) == ["Drama"]
+    assert read.catalogue.attributes_of(2) == {"author": ["Ann"]}
+    assert read.about["metrics"] == {"ndcg@10": 0.5}
+    assert read.counts.tolist() == list(range(8))
+
+
+def test_items_without_any_vector_are_refused() -> None:
+    manifest = {"als": {"factors": 3, "regularization": 0.1, "alpha": 2.0}, "largest": 5}
+    with pytest.raises(ValueError, match="no item has a vector"):
+        from_items(['{"item": 1, "id": "a", "users": 1, "trend": 1}'], manifest)
