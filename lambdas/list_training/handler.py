@@ -6,12 +6,14 @@ stays until no call uses it, and live events are carried to a new table; see
 
 `Custom::TrainedLists`: Bucket, and the keys Interactions and Catalogue in it, which are learned
 from; Output, the prefix of the models; Validation, `newest` or `random`; MostItems; Inputs and
-Code, digests of the data and of what learns from them. The model's key ends in a hash of all these,
-so the same again finds what is trained. Attributes: ModelKey, and Metrics as JSON.
+Code, digests of the data and of what learns from them. Instead of Interactions, Catalogue,
+Validation and MostItems, Prepared may be the prefix of what a Spark job has learned. The model's
+key ends in a hash of all these, so the same again finds what is trained. Attributes: ModelKey, and
+Metrics as JSON.
 
-Permissions: `on_event` needs none, it calls nothing. `is_complete` needs s3:GetObject on both keys;
-s3:GetObject, PutObject and DeleteObject below Output; dynamodb:Scan and BatchWriteItem on the
-tables.
+Permissions: `on_event` needs none, it calls nothing. `is_complete` needs s3:GetObject on both keys,
+or s3:GetObject and ListBucket on the prefix; s3:GetObject, PutObject and DeleteObject below Output;
+dynamodb:Scan and BatchWriteItem on the tables.
 """
 
 import hashlib
@@ -26,16 +28,9 @@ from common.errors import FunctionError
 
 from list_training import handover
 
-PROPERTIES = (
-    "Bucket",
-    "Interactions",
-    "Catalogue",
-    "Output",
-    "Validation",
-    "MostItems",
-    "Inputs",
-    "Code",
-)
+_PROPERTIES = ("Bucket", "Output", "Inputs", "Code")
+_LEARNED = ("Interactions", "Catalogue", "Validation", "MostItems")
+_PREPARED = ("Prepared",)
 HANDOVER = "Custom::ListsHandover"
 _METRICS = 1500  # characters; CloudFormation takes 4 KB for the whole answer
 
@@ -60,11 +55,13 @@ def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         # always the same, so that CloudFormation updates it and never replaces it
         name = f"{event['StackId'].split('/')[1]}-{event['LogicalResourceId']}"
         return named(name)
-    properties = {name: event["ResourceProperties"].get(name) for name in PROPERTIES}
+    given = event["ResourceProperties"]
+    names = (*_PROPERTIES, *(_PREPARED if given.get("Prepared") else _LEARNED))
+    properties = {name: given.get(name) for name in names}
     problems = [f"{name} is missing" for name, value in properties.items() if not value]
-    if properties["Validation"] not in ("newest", "random", None):
+    if properties.get("Validation") not in ("newest", "random", None):
         problems.append(f"Validation must be newest or random, not {properties['Validation']!r}")
-    if not re.fullmatch(r"[1-9]\d{0,6}", str(properties["MostItems"] or 1)):
+    if not re.fullmatch(r"[1-9]\d{0,6}", str(properties.get("MostItems") or 1)):
         problems.append(f"MostItems must be a whole number, not {properties['MostItems']!r}")
     if problems:
         raise ListTrainingError(f"{event['LogicalResourceId']}: {'; '.join(problems)}")

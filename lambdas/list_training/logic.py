@@ -1,7 +1,10 @@
 """One model of lists: trained from two files in S3, written to the same bucket, deleted."""
 
+import gzip
 import io
 import time
+import zlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from common.errors import FunctionError, code_of, failure, may_be_absent, text_o
 from common.text import decoded
 
 from recsys.errors import InputError
+from recsys.lists.factors import from_items
 from recsys.lists.model import Catalogue, ListModel
 from recsys.lists.training import Interactions, Lists
 
@@ -42,6 +46,9 @@ class Training:
         began = time.perf_counter()
         if (found := self._get(self._key, missing=True)) is not None:
             return dict(ListModel.from_bytes(found).about["metrics"])
+        if prepared := properties.get("Prepared"):
+            model = self._from_factors(prepared)
+            return {**model.about["metrics"], **self._put(model.to_bytes(), began)}
         interactions = self._interactions(properties["Interactions"], properties["Catalogue"])
         lists = Lists(validation=properties["Validation"], most_items=int(properties["MostItems"]))
         read = time.perf_counter() - began
@@ -50,13 +57,41 @@ class Training:
         except (InputError, ValueError, MemoryError) as error:
             words = str(error) or "this function's memory is too small; raise lists.memory_mb"
             raise FunctionError(words) from None
-        content = lists.model_.to_bytes()
+        return {**lists.metrics_, **self._put(lists.model_.to_bytes(), began, read)}
+
+    def _put(self, content: bytes, began: float, read: float | None = None) -> dict[str, Any]:
+        """Write the model; its size, and the time that reading what it is from has taken."""
+        read = time.perf_counter() - began if read is None else read
         try:
             self._s3.put_object(Bucket=self._bucket, Key=self._key, Body=content)
         except (ClientError, BotoCoreError) as error:
             raise failure(error, f"{self._path(self._key)}: {text_of(error)}") from None
-        sizes = {"read_seconds": round(read, 2), "megabytes": round(len(content) / 1e6, 2)}
-        return {**lists.metrics_, **sizes}
+        return {"read_seconds": round(read, 2), "megabytes": round(len(content) / 1e6, 2)}
+
+    def _from_factors(self, prefix: str) -> ListModel:
+        """The model of the vectors that a Spark job has written."""
+        content = self._get(f"{prefix}manifest.json")
+        assert content is not None
+        try:
+            manifest = decoded(content)
+            return from_items(self._lines(f"{prefix}items/"), manifest)
+        except (ValueError, KeyError, TypeError, OSError, EOFError, zlib.error) as error:
+            raise FunctionError(f"{self._path(prefix)} is malformed: {error!r}") from None
+
+    def _lines(self, prefix: str) -> Iterator[bytes]:
+        """The lines of all files of a prefix."""
+        try:
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=prefix
+            )
+            keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
+        except (ClientError, BotoCoreError) as error:
+            raise failure(error, f"{self._path(prefix)}: {text_of(error)}") from None
+        for key in keys:
+            if key.endswith(".gz"):
+                content = self._get(key)
+                assert content is not None
+                yield from gzip.decompress(content).splitlines()
 
     def forget(self) -> None:
         """Delete the model.

@@ -38,13 +38,16 @@ class Thing:
 
     def call(self, method: str, found: Description | None = None) -> dict[str, Any]:
         """Call a method of the service that takes only the resource's name or ARN."""
-        by = self.kind.by
-        if by.endswith("Arn"):
-            value = value_at(found or {}, self.kind.arn) or self.arn
-        else:
-            value = self.name
-        answer: dict[str, Any] = getattr(client(self.kind.service), method)(**{by: value})
+        parameters = self.kind.identify(self, found or {})
+        answer: dict[str, Any] = getattr(client(self.kind.service), method)(**parameters)
         return answer
+
+
+def _identify(thing: Thing, found: Description) -> dict[str, str]:
+    by = thing.kind.by
+    if by.endswith("Arn"):
+        return {by: value_at(found, thing.kind.arn) or thing.arn}
+    return {by: thing.name}
 
 
 def _describe(thing: Thing) -> Description | None:
@@ -76,8 +79,11 @@ class Kind:
         attributes: computes the stack's attributes of a finished resource from its description.
         clean: deletes what the resource leaves elsewhere, given the resource and its definition
             (its description or create request); returns false to be called again.
-        within: the member of the request with the parent's ARN; the resource's own ARN appends its
-            name.
+        within: the member of the request with the parent's ARN, or with its ID; the resource's own
+            ARN appends its name.
+        identify: returns the other calls' parameters, given the resource and its description.
+        idempotency: the create call's parameter by which the same call again answers the same
+            resource; its value is the name.
         find: returns the description, or None if the resource does not exist.
         named: dotted path into a description, for kinds that cannot be deleted: after a failure,
             another one is created under the next name.
@@ -103,6 +109,8 @@ class Kind:
     clean: Callable[[Thing, Description], bool] = lambda _thing, _definition: True
     within: str | None = None
     find: Callable[[Thing], Description | None] = _describe
+    identify: Callable[[Thing, Description], dict[str, str]] = _identify
+    idempotency: str | None = None
     named: str = ""
     stale: frozenset[str] = frozenset()
     queues: bool = False
@@ -323,6 +331,61 @@ def _rounded(metrics: Mapping[str, float]) -> str:
 
 _TRAINING = frozenset({"CREATE PENDING", "CREATE IN PROGRESS"})
 
+
+# EMR Serverless's job run ------------------------------------------------------------------------
+
+
+def _application(thing: Thing) -> str:
+    return thing.arn.split("/")[-2]
+
+
+def _find_job_run(thing: Thing) -> Description | None:
+    """The newest job run with this name or a later one (`NAME--2`): its ARN has an ID instead."""
+    emr = client("emr-serverless")
+    found: list[Description] = []
+    try:
+        for page in emr.get_paginator("list_job_runs").paginate(applicationId=_application(thing)):
+            found += [run for run in page["jobRuns"] if _is_ours(thing, run.get("name", ""))]
+        if not found:
+            return None
+        newest = max(found, key=lambda run: run["createdAt"])
+        described: Description = emr.get_job_run(
+            applicationId=_application(thing), jobRunId=newest["id"]
+        )
+    except ClientError as error:
+        if is_missing(error):
+            return None  # or its application does not exist
+        raise
+    return described
+
+
+def _output_of(definition: Description) -> tuple[str, str]:
+    """Bucket and prefix of a job's argument `--out`; empty if it has none."""
+    driver = value_at(definition, "jobRun.jobDriver") or value_at(definition, "jobDriver") or {}
+    arguments = [*(value_at(driver, "sparkSubmit.entryPointArguments") or []), ""]
+    place = arguments[arguments.index("--out") + 1] if "--out" in arguments else ""
+    found = re.fullmatch(r"s3://([^/]+)/(.+/)", str(place))
+    return (found[1], found[2]) if found else ("", "")
+
+
+def _clean_job_run(thing: Thing, definition: Description) -> bool:
+    """Delete a job's output, and stop an application that runs nothing else.
+
+    An application can only be deleted once it is stopped.
+    """
+    bucket, prefix = _output_of(definition)
+    if prefix and _delete_objects(bucket, prefix):
+        return False
+    emr, application = client("emr-serverless"), _application(thing)
+    try:
+        emr.stop_application(applicationId=application)
+    except ClientError as error:
+        if not is_missing(error) and not is_invalid(error):
+            raise
+        # it does not exist, is stopped or not started, or runs another job
+    return True
+
+
 KINDS = {
     "TrainingJob": Kind(
         service="sagemaker",
@@ -413,5 +476,30 @@ KINDS = {
         failed=frozenset({"CREATE FAILED"}),
         running=_TRAINING,
         attributes=_recommender_attributes,
+    ),
+    "JobRun": Kind(
+        service="emr-serverless",
+        resource="/applications",
+        create="start_job_run",
+        describe="get_job_run",
+        stop="cancel_job_run",
+        delete=None,
+        name="name",
+        by="jobRunId",
+        identify=lambda thing, found: {
+            "applicationId": _application(thing),
+            "jobRunId": value_at(found, "jobRun.jobRunId"),
+        },
+        idempotency="clientToken",
+        status="jobRun.state",
+        reason="jobRun.stateDetails",
+        ready=frozenset({"SUCCESS"}),
+        failed=frozenset({"FAILED", "CANCELLED"}),
+        running=frozenset({"SUBMITTED", "PENDING", "SCHEDULED", "QUEUED", "RUNNING"}),
+        attributes=lambda found: {"Output": _output_of(found)[1]},
+        clean=_clean_job_run,
+        within="applicationId",
+        find=_find_job_run,
+        named="jobRun.name",
     ),
 }

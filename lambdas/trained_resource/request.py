@@ -37,7 +37,7 @@ def name_of(kind: str, properties: dict[str, Any]) -> str:
 
 
 def parameters_of(kind: Kind, name: str, request: object) -> dict[str, Any]:
-    """The create call's parameters except the name, converted to the call's types.
+    """The create call's parameters, converted to the call's types, with the name.
 
     Raises:
         TrainedResourceError: the parameters are invalid; the message names every problem.
@@ -48,8 +48,12 @@ def parameters_of(kind: Kind, name: str, request: object) -> dict[str, Any]:
     problems: list[str] = []
     if not isinstance(request, dict):
         raise TrainedResourceError(f"Request must contain the parameters of {operation}")
-    if kind.name in request:
-        problems.append(f"Request.{kind.name} must be omitted: the name is derived from NamePrefix")
+    derived = [each for each in (kind.name, kind.idempotency) if each]
+    problems += [
+        f"Request.{each} must be omitted: the name is derived from NamePrefix"
+        for each in derived
+        if each in request
+    ]
     parameters: dict[str, Any] = _coerced(request, shape, "Request", problems)
     pattern = shape.members[kind.name].metadata["pattern"]
     longest = shape.members[kind.name].metadata["max"]
@@ -58,8 +62,9 @@ def parameters_of(kind: Kind, name: str, request: object) -> dict[str, Any]:
             f"NamePrefix gives the name {name!r}; it must match {pattern} "
             f"and have at most {longest} characters"
         )
+    parameters |= dict.fromkeys(derived, name)
     if not problems:
-        report = ParamValidator().validate({kind.name: name, **parameters}, shape)
+        report = ParamValidator().validate(parameters, shape)
         if report.has_errors():
             problems += report.generate_report().splitlines()
     if problems:

@@ -90,7 +90,7 @@ def _ensure(event: Event) -> dict[str, Any]:
         name = next_name(value_at(found, kind.named))
     parameters = parameters_of(kind, name, event["ResourceProperties"]["Request"])
     try:
-        getattr(client(kind.service), kind.create)(**{kind.name: name}, **parameters)
+        getattr(client(kind.service), kind.create)(**parameters)
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in _IN_USE:
@@ -253,7 +253,9 @@ def _described(properties: dict[str, Any], stack_id: str) -> Thing:
         problems.append("Request must contain the create call's parameters")
     elif kind_name in KINDS and (within := KINDS[kind_name].within):
         place = request.get(within)
-        if not str(place).startswith("arn:"):
+        if not place:
+            problems.append(f"Request.{within} is missing")
+        elif within.endswith("Arn") and not str(place).startswith("arn:"):
             problems.append(f"Request.{within} must be an ARN, not {place!r}")
     if problems:
         raise TrainedResourceError("; ".join(problems))
@@ -262,7 +264,8 @@ def _described(properties: dict[str, Any], stack_id: str) -> Thing:
     _, partition, _, region, account, _ = stack_id.split(":", 5)
     place = f"arn:{partition}:{kind.service}:{region}:{account}:{kind.resource}"
     if kind.within:
-        place = str(request.get(kind.within))
+        parent = str(request.get(kind.within))
+        place = parent if kind.within.endswith("Arn") else f"{place}/{parent}"
     return Thing(kind, name, f"{place}/{name}")
 
 

@@ -27,6 +27,7 @@ from trained_resource.request import TrainedResourceError
 
 from local_aws.moto_patches import install
 from recsys.lists.training import Lists, Settings
+from tests.lambdas.emr import OUTPUT, EmrServerless, job_run
 from tests.lambdas.fakes import CATALOGUE, catalogue, http
 from tests.lambdas.test_lists import PROPERTIES as LISTS
 from tests.lambdas.test_lists import upload
@@ -53,8 +54,11 @@ from tests.reliability import Tally
 pytestmark = pytest.mark.slow
 
 LAMBDAS = Path(__file__).resolve().parents[2] / "lambdas"
-SERVICES = ("sagemaker", "sagemaker-runtime", "personalize", "s3", "s3vectors", "logs")
-OURS = ("sagemaker", "sagemaker-runtime", "personalize")  # played by the tests
+SERVICES = (
+    *("sagemaker", "sagemaker-runtime", "personalize", "emr-serverless"),
+    *("s3", "s3vectors", "logs"),
+)
+OURS = SERVICES[:4]  # played by the tests
 Site = tuple[str, str, str]  # request, service, operation
 IN_WORDS = (TrainedResourceError, MovieIndexError, ListTrainingError)
 LEARNED = ("catalogue.json", "interactions.npz")  # what the lists learn from
@@ -65,7 +69,7 @@ class World:
 
     def __init__(self) -> None:
         self.sagemaker, self.personalize = SageMaker(), Personalize()
-        self.endpoint = Endpoint()
+        self.endpoint, self.emr = Endpoint(), EmrServerless()
         self.request = ""
         self.made: list[Site] = []
         self.refused = 0  # requests that failed
@@ -86,7 +90,12 @@ class World:
             name = request.url.split("/")[-2]
             body = self.endpoint.invoke_endpoint(EndpointName=name, Body=request.body, **told)
             return http(200, body["Body"].read())
-        fake: Any = {"sagemaker": self.sagemaker, "personalize": self.personalize}.get(service)
+        fakes: dict[str, Any] = {
+            "sagemaker": self.sagemaker,
+            "personalize": self.personalize,
+            "emr-serverless": self.emr,
+        }
+        fake = fakes.get(service)
         return fake.send(request, event_name) if fake else None
 
     def after(self, model: Any, **_: Any) -> None:
@@ -104,19 +113,24 @@ class World:
         for arn, thing in self.personalize.things.items():
             if thing["status"].startswith("CREATE"):
                 self.personalize.turn("ACTIVE", arn)
+        for place in self.emr.finish():
+            key = place.removeprefix("s3://movies/") + "manifest.json"
+            client("s3").put_object(Bucket="movies", Key=key, Body=b"{}")
         self.request = request
 
     def lose(self) -> None:
         """Somebody deletes everything by hand."""
         self.sagemaker.jobs.clear()
         self.personalize.things.clear()
-        for each in (*notes(), *models()):
+        self.emr.runs.clear()
+        for each in (*notes(), *models(), *outputs()):
             client("s3").delete_object(Bucket="movies", Key=each)
         for arn in indexes():
             client("s3vectors").delete_index(indexArn=arn)
 
     def all(self) -> list[str]:
-        return [*self.sagemaker.jobs, *self.personalize.things, *notes(), *models(), *indexes()]
+        made = [*self.sagemaker.jobs, *self.personalize.things, *self.emr.runs]
+        return [*made, *notes(), *models(), *indexes()]
 
     def left(self) -> list[str]:
         """What exists and would cost or be in the way, or is being made."""
@@ -128,7 +142,7 @@ class World:
             or thing["status"] in ("CREATE PENDING", "CREATE STOPPING")
         ]
         left = [one for one in traces() if one not in (CATALOGUE, *LEARNED)]
-        return [*self.sagemaker.jobs, *left, *kept, *indexes()]
+        return [*self.sagemaker.jobs, *left, *kept, *indexes(), *self.emr.active()]
 
 
 def notes() -> list[str]:
@@ -140,6 +154,11 @@ def indexes() -> list[str]:
     """Which indexes there are."""
     found = client("s3vectors").list_indexes(vectorBucketName="vectors")
     return [index["indexArn"] for index in found["indexes"]]
+
+
+def outputs() -> list[str]:
+    """What jobs have written."""
+    return [one for one in traces() if one.startswith(OUTPUT)]
 
 
 def models() -> list[str]:
@@ -323,6 +342,7 @@ CASES = {
     "Solution": Case(lambda _, inputs: SOLUTION | {"Inputs": inputs}),
     "SolutionVersion": Case(lambda solution, inputs: version(str(solution), inputs), SOLUTION),
     "Recommender": Case(lambda _, inputs: RECOMMENDER | {"Inputs": inputs}),
+    "JobRun": Case(lambda _, inputs: job_run(inputs)),
     "IndexedMovies": Case(lambda _, inputs: movies(inputs), function=movie_index, waits=False),
     "TrainedLists": Case(
         lambda _, inputs: LISTS | {"Inputs": inputs}, function=list_training.handler, waits=False
