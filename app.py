@@ -7,6 +7,7 @@ from typing import Final
 
 import aws_cdk as cdk
 
+import sources
 from cost.estimate import of_assembly
 from cost.report import summary
 from stacks.config import Config, ConfigError
@@ -19,18 +20,20 @@ from stacks.notebook import NotebookStack
 from stacks.object2vec import Object2VecStack
 from stacks.operations import OperationsStack
 from stacks.personalize import PersonalizeStack
+from stacks.preparation import PreparationStack
 
 # The optional engines, by their names in the setting `engines`.
 ENGINES: Final = {"deep_mf": DeepMfStack, "factorization_machines": FactorizationMachinesStack}
 # Every stack that settings can deploy, and those that it can depend on.
 _FEATURES: Final = (
     *("Lists", "Object2Vec", "Functions", "DeepMf", "FactorizationMachines"),
-    *("Personalize", "Notebook"),
+    *("Personalize", "Notebook", "Preparation"),
 )
 STACKS: Final = {
     "Data": (),
     **dict.fromkeys(_FEATURES, ("Data",)),
     "Functions": ("Data", "Object2Vec", "Lists"),
+    "Lists": ("Data", "Preparation"),
     "Operations": ("Data", *_FEATURES),
 }
 
@@ -39,8 +42,21 @@ def build(app: cdk.App, config: Config) -> None:
     """Add the deployment's stacks to the app, in the order of their deployment."""
     env = cdk.Environment(account=config.account, region=config.region)
     data = DataStack(app, config.name("Data"), config=config, env=env)
+    prepared = None
+    if config.source:
+        prepared = PreparationStack(
+            app, config.name("Preparation"), config=config, store=data.store, env=env
+        )
+        prepared.add_stack_dependency(data, "the job writes to the bucket")
     if config.lists:
-        lists = ListsStack(app, config.name("Lists"), config=config, store=data.store, env=env)
+        lists = ListsStack(
+            app,
+            config.name("Lists"),
+            config=config,
+            store=data.store,
+            prepared=prepared,
+            env=env,
+        )
         lists.add_stack_dependency(data, "training and import read what Data uploads")
     if config.object2vec:
         object2vec = Object2VecStack(
@@ -103,16 +119,18 @@ def main() -> None:
     # The tests check CloudFormation's rules, for every kind of configuration: here they would
     # double the time of each command.
     app = cdk.App(analytics_reporting=False, builtin_cloud_formation_validation=False)
+    # By this the CLI says that its command does not deploy: `destroy`, for one. A deployment would
+    # delete what an empty stack's template no longer contains.
+    deploys = app.node.try_get_context("aws:cdk:bundling-stacks") != []
     try:
         config = Config.from_context(
-            app.node.get_all_context(), default_region=os.environ.get("CDK_DEFAULT_REGION")
+            app.node.get_all_context(),
+            default_region=os.environ.get("CDK_DEFAULT_REGION"),
+            digest=sources.digest if deploys else None,
         )
     except ConfigError as error:
         sys.exit("\n".join(["Invalid settings:", *(f"  {e}" for e in error.errors)]))
     build(app, config)
-    # By this the CLI says that its command does not deploy: `destroy`, for one. A deployment would
-    # delete what an empty stack's template no longer contains.
-    deploys = app.node.try_get_context("aws:cdk:bundling-stacks") != []
     if not deploys:
         complete(app, config)
     assembly = Path(app.synth().directory)

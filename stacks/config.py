@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stacks import images, operations_settings, personalize_settings
+from stacks import images, operations_settings, personalize_settings, source_settings
 from stacks.hyperparameters import DEEP_MF, FACTORIZATION_MACHINES, OBJECT2VEC, Rule, adapted
 from stacks.operations_settings import Operations
 from stacks.personalize_settings import Personalize
 from stacks.prepared_data import PreparedData
 from stacks.settings import ConfigError, Settings
+from stacks.source_settings import Digest, Source
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 WAIT_MINUTES: Final = 50
 _MOST_MEMORY: Final = 10_240  # MB of a function
 _TRAINING_MB: Final = 700  # base memory of training lists
+_READING_MB: Final = 3008  # to read a Spark job's items: the most in a new account
 # The optional engines, by name.
 TASKS: Final = ("rating", "recommendation", "retrieval")
 """The tasks of Object2Vec, if the preset has them."""
@@ -164,7 +166,8 @@ class Config:
         prefix: the first part of every name, so that several deployments can share an account.
         account: the account to deploy to; None for that of the credentials.
         region: the region to deploy to; None for that of the credentials.
-        data: the data to upload and train on.
+        files: the prepared data to upload and train on; None with a source.
+        source: data in a bucket, prepared by a Spark job; None with files.
         left_out: folders of the data that this deployment does not upload.
         upload: the size of the upload in bytes.
         personalize: the settings of Amazon Personalize.
@@ -186,7 +189,8 @@ class Config:
     prefix: str
     account: str | None
     region: str | None
-    data: PreparedData
+    files: PreparedData | None
+    source: Source | None
     left_out: tuple[str, ...]
     upload: int
     personalize: Personalize
@@ -209,19 +213,30 @@ class Config:
         return f"{self.prefix}-{part}"
 
     @property
+    def data(self) -> PreparedData:
+        """The prepared data, for stacks that are not deployed with a source."""
+        assert self.files, "with a source, settings that need files are refused"
+        return self.files
+
+    @property
     def places_movies(self) -> str:
         """The task whose model provides embeddings for movie retrieval."""
         return _places_movies(self.hyperparameters)
 
     @classmethod
     def from_context(
-        cls, context: Mapping[str, object], *, default_region: str | None = None
+        cls,
+        context: Mapping[str, object],
+        *,
+        default_region: str | None = None,
+        digest: Digest | None = None,
     ) -> "Config":
         """Read and validate all settings.
 
         Args:
             context: the CDK context; keys with a colon are the CDK's own.
             default_region: the region to deploy to unless the context sets one.
+            digest: looks at a source's objects; None if they do not matter.
 
         Raises:
             ConfigError: contains all errors.
@@ -233,7 +248,8 @@ class Config:
                 f"region: SageMaker's Object2Vec is not available in {default_region}, the "
                 f"credentials' region; it is in {', '.join(images.ACCOUNTS)}"
             )
-        data = _data(settings)
+        source = source_settings.read(settings, digest)
+        data = None if source else _data(settings)
         full = settings.choice("profile", "full", PROFILES) == "full"
         personalize = personalize_settings.read(
             settings, data, region or default_region, "custom" if full else "off"
@@ -264,11 +280,14 @@ class Config:
             "log_days": int(settings.choice("log_days", "30", [str(d) for d in _LOG_RETENTION])),
             "operations": operations_settings.read(settings, region or default_region),
         }
+        if source:
+            _check_source(settings, full)
         settings.finish()
-        assert data is not None, "settings.finish raises where the data was refused"
+        assert source or data, "settings.finish raises where the data was refused"
         return cls(
             region=region,
-            data=data,
+            files=data,
+            source=source,
             training=training,
             hyperparameters=hyperparameters,
             engines=others,
@@ -302,6 +321,19 @@ def _data(settings: Settings) -> PreparedData | None:
     except ValueError as error:
         settings.errors.append(f"data: {error}")
         return None
+
+
+def _check_source(settings: Settings, full: bool) -> None:
+    """Refuse what reads files that a Spark job does not write."""
+    if full:
+        settings.errors.append(
+            "source: a Spark job prepares lists alone, so far: also set profile=lists, or give a "
+            "folder that `make data` has written (data)"
+        )
+    if settings.text("data", "", pattern=r".+", allowed="a folder"):
+        settings.errors.append("source: data names a folder, too; give one of them")
+    if settings.flag("notebook.enabled", False):
+        settings.errors.append("source: the notebook needs files; set notebook.enabled=false")
 
 
 def _upload(settings: Settings, data: PreparedData | None, left_out: tuple[str, ...]) -> int:
@@ -418,7 +450,7 @@ def _engines(settings: Settings, data: PreparedData | None, full: bool) -> tuple
 
 
 def _lists(settings: Settings, data: PreparedData | None, engines: Sequence[str]) -> Lists | None:
-    needed = _training_memory(data) if data else 0
+    needed = _training_memory(data) if data else _READING_MB
     lists = Lists(
         memory_mb=settings.whole(
             "lists.memory_mb", min(_MOST_MEMORY, needed), low=1024, high=_MOST_MEMORY

@@ -20,7 +20,7 @@ from stacks.constructs.roles import (
     all_of,
     writes_logs,
 )
-from stacks.prepared_data import Keys
+from stacks.prepared_data import Keys, PreparedData
 
 
 class DataStack(cdk.Stack):
@@ -37,7 +37,8 @@ class DataStack(cdk.Stack):
         bucket = PrivateBucket(
             self, "Bucket", key=key, logs_of_emptying=self._logs("EmptyBucket", config)
         )
-        self._upload(bucket, key, config)
+        if config.files:
+            self._upload(bucket, key, config.files, config)
         if config.personalize.groups:
             self._admit_personalize(bucket, key, config)
         if key and config.operations.told:
@@ -47,7 +48,22 @@ class DataStack(cdk.Stack):
 
         name_export = f"{self.stack_name}-BucketName"
         cdk.CfnOutput(self, "BucketName", value=bucket.bucket_name, export_name=name_export)
-        keys = config.data.keys
+        if config.files:
+            self._tell_keys(config.files.keys)
+        bucket_name = cdk.Fn.import_value(name_export)
+        key_arn = None
+        if key:
+            key_export = f"{self.stack_name}-KeyArn"
+            cdk.CfnOutput(self, "KeyArn", value=key.key_arn, export_name=key_export)
+            key_arn = cdk.Fn.import_value(key_export)
+        self.store = Store(
+            bucket_name=bucket_name,
+            bucket_arn=f"arn:{cdk.Aws.PARTITION}:s3:::{bucket_name}",
+            key_arn=key_arn,
+        )
+
+    def _tell_keys(self, keys: Keys) -> None:
+        """Outputs with the places of the prepared data."""
         for output, value in (
             ("CatalogueKey", keys.catalogue),
             ("RatingsKey", keys.ratings),
@@ -61,19 +77,10 @@ class DataStack(cdk.Stack):
             ("EmbeddingsPrefix", keys.embeddings),
         ):
             cdk.CfnOutput(self, output, value=value)
-        bucket_name = cdk.Fn.import_value(name_export)
-        key_arn = None
-        if key:
-            key_export = f"{self.stack_name}-KeyArn"
-            cdk.CfnOutput(self, "KeyArn", value=key.key_arn, export_name=key_export)
-            key_arn = cdk.Fn.import_value(key_export)
-        self.store = Store(
-            bucket_name=bucket_name,
-            bucket_arn=f"arn:{cdk.Aws.PARTITION}:s3:::{bucket_name}",
-            key_arn=key_arn,
-        )
 
-    def _upload(self, bucket: PrivateBucket, key: kms.Key | None, config: Config) -> None:
+    def _upload(
+        self, bucket: PrivateBucket, key: kms.Key | None, files: PreparedData, config: Config
+    ) -> None:
         """Upload the prepared data, and delete objects that are no longer part of it."""
         own = Store(
             bucket_name=bucket.bucket_name,
@@ -81,7 +88,7 @@ class DataStack(cdk.Stack):
             key_arn=key.key_arn if key else None,
         )
         content = s3_assets.Asset(
-            self, "Content", path=str(config.data.folder), exclude=list(config.left_out)
+            self, "Content", path=str(files.folder), exclude=list(config.left_out)
         )
         log_group = self._logs("Upload", config)
         role = ServiceRole(
@@ -112,7 +119,7 @@ class DataStack(cdk.Stack):
             memory_limit=memory_mb,
             ephemeral_storage_size=disk,
             prune=True,
-            exclude=_written_by_others(config.data.keys),
+            exclude=_written_by_others(files.keys),
         )
         for child in self.node.children:
             if child.node.id.startswith("Custom::CDKBucketDeployment"):

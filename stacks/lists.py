@@ -1,6 +1,7 @@
 """Lists for every user: a model trained by a function, histories in DynamoDB, two functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from stacks.constructs.provider import Provider
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.python_layer import PythonLayer
 from stacks.constructs.roles import Permission
+from stacks.preparation import OUTPUT, PreparationStack
 
 _SERVES: Final = ("recsys/__init__.py", "recsys/lists/*.py")
 _TRAINS: Final = (
@@ -66,6 +68,54 @@ def route(api: HttpApi, config: Config) -> None:
         api.route(method, path, functions[name])
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Inputs:
+    """What the lists learn from.
+
+    Attributes:
+        properties: of the custom resource that trains them.
+        permissions: of the function behind it, to read what `properties` name.
+        histories: the prefix that DynamoDB imports.
+        models: the prefix of trained models.
+        digest: digest of all of it.
+    """
+
+    properties: Mapping[str, str]
+    permissions: Sequence[Permission]
+    histories: str
+    models: str
+    digest: str
+
+
+def _of_files(config: Config, store: Store) -> _Inputs:
+    """The files that `make data` writes."""
+    assert config.lists
+    data, settings = config.data, config.lists
+    return _Inputs(
+        properties={
+            "Interactions": data.keys.interactions,
+            "Catalogue": data.keys.catalogue,
+            "Validation": settings.validation,
+            "MostItems": str(settings.most_items),
+        },
+        permissions=store.reads(data.keys.interactions, data.keys.catalogue),
+        histories=data.keys.histories,
+        models=data.keys.output["lists"],
+        digest=data.digests["interactions"] + data.digests["catalogue"],
+    )
+
+
+def _of_job(prepared: PreparationStack, store: Store) -> _Inputs:
+    """What a Spark job writes."""
+    return _Inputs(
+        properties={"Prepared": prepared.output},
+        permissions=[*store.lists(f"{OUTPUT}*"), *store.reads(f"{OUTPUT}*")],
+        histories=f"{prepared.output}histories/",
+        models="lists/models/",
+        digest=prepared.digest,
+    )
+
+
 class ListsStack(cdk.Stack):
     """The lists, from the data in the store to functions that answer and take events."""
 
@@ -76,11 +126,13 @@ class ListsStack(cdk.Stack):
         *,
         config: Config,
         store: Store,
+        prepared: PreparationStack | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, description="Lists for every user", **kwargs)
         assert config.lists
         self._config, self._store, self._settings = config, store, config.lists
+        self._inputs = _of_job(prepared, store) if prepared else _of_files(config, store)
         self._layers = {
             name: PythonLayer(
                 self,
@@ -142,8 +194,8 @@ class ListsStack(cdk.Stack):
 
     def _trained(self) -> str:
         """The model's key in the store, known when it is trained."""
-        keys, config = self._config.data.keys, self._config
-        models = f"{keys.output['lists']}*"
+        config, inputs = self._config, self._inputs
+        models = f"{inputs.models}*"
         provider = self._provider = Provider(
             self,
             "Training",
@@ -156,7 +208,8 @@ class ListsStack(cdk.Stack):
             bundles=_TRAINS,
         )
         provider.allow(
-            *self._store.reads(keys.interactions, keys.catalogue, models),
+            *inputs.permissions,
+            *self._store.reads(models),
             *self._store.writes(models),
             *self._store.deletes(models),
         )
@@ -167,12 +220,9 @@ class ListsStack(cdk.Stack):
             resource_type="Custom::TrainedLists",
             properties={
                 "Bucket": self._store.bucket_name,
-                "Interactions": keys.interactions,
-                "Catalogue": keys.catalogue,
-                "Output": keys.output["lists"],
-                "Validation": self._settings.validation,
-                "MostItems": str(self._settings.most_items),
-                "Inputs": config.data.digests["interactions"] + config.data.digests["catalogue"],
+                "Output": inputs.models,
+                **inputs.properties,
+                "Inputs": inputs.digest,
                 "Code": provider.code_digest,
             },
         )
@@ -185,10 +235,10 @@ class ListsStack(cdk.Stack):
 
         Other data are other users: they get another table, to which live events are carried.
         """
-        data, key = self._config.data, self._store.key_arn
+        inputs, key = self._inputs, self._store.key_arn
         table = dynamodb.Table(
             self,
-            f"{_TABLE}{data.digests['interactions'][:8]}",
+            f"{_TABLE}{inputs.digest[:8]}",
             partition_key=dynamodb.Attribute(name="user", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="event", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
@@ -205,7 +255,7 @@ class ListsStack(cdk.Stack):
             removal_policy=cdk.RemovalPolicy.DESTROY,
             import_source=dynamodb.ImportSourceSpecification(
                 bucket=s3.Bucket.from_bucket_name(self, "Store", self._store.bucket_name),
-                key_prefix=data.keys.histories,
+                key_prefix=inputs.histories,
                 compression_type=dynamodb.InputCompressionType.GZIP,
                 input_format=dynamodb.InputFormat.dynamo_db_json(),
             ),
@@ -284,7 +334,7 @@ class ListsStack(cdk.Stack):
                 self, f"{name}Logs", name=f"/aws/lambda/{full}", days=config.log_days
             ),
             permissions=[
-                *self._store.reads(f"{config.data.keys.output['lists']}*"),
+                *self._store.reads(f"{self._inputs.models}*"),
                 Permission(actions=actions, resources=[table.table_arn]),
             ],
             environment={

@@ -371,19 +371,22 @@ def _output_of(definition: Description) -> tuple[str, str]:
 def _clean_job_run(thing: Thing, definition: Description) -> bool:
     """Delete a job's output, and stop an application that runs nothing else.
 
-    An application can only be deleted once it is stopped.
+    CloudFormation cannot delete an application that is started.
     """
     bucket, prefix = _output_of(definition)
     if prefix and _delete_objects(bucket, prefix):
         return False
     emr, application = client("emr-serverless"), _application(thing)
-    try:
-        emr.stop_application(applicationId=application)
-    except ClientError as error:
-        if not is_missing(error) and not is_invalid(error):
-            raise
-        # it does not exist, is stopped or not started, or runs another job
-    return True
+    found = _unless_missing(emr.get_application, applicationId=application)
+    state = value_at(found, "application.state")
+    if state in ("STARTING", "STARTED"):
+        try:
+            emr.stop_application(applicationId=application)
+        except ClientError as error:
+            if not is_missing(error) and not is_invalid(error):
+                raise
+            return is_invalid(error)  # it runs another job, whose deletion stops it
+    return state not in ("STARTING", "STARTED", "STOPPING")
 
 
 KINDS = {
@@ -496,7 +499,6 @@ KINDS = {
         ready=frozenset({"SUCCESS"}),
         failed=frozenset({"FAILED", "CANCELLED"}),
         running=frozenset({"SUBMITTED", "PENDING", "SCHEDULED", "QUEUED", "RUNNING"}),
-        attributes=lambda found: {"Output": _output_of(found)[1]},
         clean=_clean_job_run,
         within="applicationId",
         find=_find_job_run,

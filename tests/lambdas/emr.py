@@ -41,7 +41,7 @@ class EmrServerless:
 
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
-        self.stopped = False
+        self.state = "STARTED"
         self._clock, self._ids = itertools.count(1_700_000_000), itertools.count(1)
 
     def active(self) -> list[str]:
@@ -73,7 +73,7 @@ class EmrServerless:
         assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", body["clientToken"])
         name = f"00f1run{next(self._ids)}"
         self.runs[name] = {**body, "state": "SUBMITTED", "createdAt": next(self._clock)}
-        self.stopped = False
+        self.state = "STARTED"
         return http(200, self._identity(name))
 
     def ListJobRuns(self, _body: dict[str, Any], _: str) -> AWSResponse:  # noqa: N802
@@ -95,10 +95,17 @@ class EmrServerless:
         self.runs[name]["state"] = "CANCELLING"
         return http(200, self._identity(name))
 
+    def GetApplication(self, _body: dict[str, Any], _: str) -> AWSResponse:  # noqa: N802
+        told, self.state = self.state, self.state.replace("STOPPING", "STOPPED")
+        made = {"createdAt": 1, "updatedAt": 1, "releaseLabel": "emr-7.9.0", "type": "Spark"}
+        arn = f"arn:aws:emr-serverless:us-east-1:123456789012:/applications/{APPLICATION}"
+        known = {"applicationId": APPLICATION, "arn": arn, "state": told, **made}
+        return http(200, {"application": known})
+
     def StopApplication(self, _body: dict[str, Any], _: str) -> AWSResponse:  # noqa: N802
-        if self.stopped or self.active():
+        if self.state != "STARTED" or self.active():
             return http(400, {"__type": "ValidationException", "message": "cannot be STOPPED"})
-        self.stopped = True
+        self.state = "STOPPING"
         return http(200, {})
 
     def _described(self, name: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from trained_resource.request import TrainedResourceError
 
 from local_aws.moto_patches import install
 from recsys.lists.training import Lists, Settings
-from tests.lambdas.emr import OUTPUT, EmrServerless, job_run
+from tests.lambdas.emr import APPLICATION, OUTPUT, EmrServerless, job_run
 from tests.lambdas.fakes import CATALOGUE, catalogue, http
 from tests.lambdas.test_lists import PROPERTIES as LISTS
 from tests.lambdas.test_lists import upload
@@ -142,7 +142,8 @@ class World:
             or thing["status"] in ("CREATE PENDING", "CREATE STOPPING")
         ]
         left = [one for one in traces() if one not in (CATALOGUE, *LEARNED)]
-        return [*self.sagemaker.jobs, *left, *kept, *indexes(), *self.emr.active()]
+        started = [APPLICATION] if self.emr.runs and self.emr.state != "STOPPED" else []
+        return [*self.sagemaker.jobs, *left, *kept, *indexes(), *self.emr.active(), *started]
 
 
 def notes() -> list[str]:

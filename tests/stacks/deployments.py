@@ -47,6 +47,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "lists": {"memory_mb": 3008, "expire_days": 365},
         "operations": {"alarms": True, "dashboard": True},
     },
+    "source in a bucket": {
+        "profile": "lists",
+        "source": "s3://elsewhere/logs/2026/",
+        "preparation": {"max_vcpus": 64, "columns": "user=u,item=i"},
+        "kms": True,
+    },
     "nothing beside Object2Vec": {"engines": "none", "personalize": {"groups": "off"}},
     "domain group": {"personalize": {"groups": "domain", "filters": False}},
     "kms, other names": {

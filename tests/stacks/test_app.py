@@ -57,12 +57,13 @@ def test_command_that_does_not_deploy_knows_the_stacks_of_all_settings(
     assert done.returncode == 0, done.stderr
     features = (
         *("Lists", "Object2Vec", "Functions", "DeepMf", "FactorizationMachines"),
-        *("Personalize", "Notebook"),
+        *("Personalize", "Notebook", "Preparation"),
     )
     names = {f"recommender-{one}" for one in features}
     assert dependencies(tmp_path / "destroy") == {
         "recommender-Data": set(),
         **{name: {"recommender-Data"} for name in names},
+        "recommender-Lists": {"recommender-Data", "recommender-Preparation"},
         "recommender-Functions": {f"recommender-{one}" for one in ("Data", "Object2Vec", "Lists")},
         "recommender-Operations": {"recommender-Data", *names},
     }

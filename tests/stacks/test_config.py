@@ -327,3 +327,43 @@ def test_training_time_is_estimated_from_the_workshops_speed(
     ratings: int, hyperparameters: dict[str, str], minutes: int
 ) -> None:
     assert training_time.minutes(ratings, hyperparameters) == minutes
+
+
+SOURCE = {"source": "s3://elsewhere/logs/", "profile": "lists"}
+
+
+def test_source_is_read_with_its_digest() -> None:
+    found = Config.from_context(SOURCE, digest=lambda uri: f"digest of {uri}").source
+    assert found
+    assert (found.bucket, found.prefix) == ("elsewhere", "logs/")
+    assert found.digest == "digest of s3://elsewhere/logs/"
+    whole = Config.from_context({**SOURCE, "source": "s3://elsewhere/"}).source
+    assert whole and (whole.prefix, whole.digest) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"profile": "full"}, "also set profile=lists"),
+        ({"data": "build/data"}, "data names a folder, too"),
+        ({"notebook.enabled": True}, "the notebook needs files"),
+        ({"source": "s3://elsewhere/logs"}, "a prefix that ends in /"),
+        ({"source": "/home/anna/logs/"}, "a prefix that ends in /"),
+        ({"preparation.max_vcpus": 10}, "from 8 to 400 in steps of 4"),
+        ({"preparation.columns": "user"}, "of the form user=…,item=…"),
+    ],
+)
+def test_setting_that_a_source_does_not_allow_is_one_error(
+    settings: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Config.from_context({**SOURCE, **settings})
+    assert len(refused.value.errors) == 1 and told in refused.value.errors[0]
+
+
+def test_source_that_cannot_be_listed_is_an_error() -> None:
+    def digest(uri: str) -> str:
+        raise ValueError(f"{uri} holds nothing")
+
+    with pytest.raises(ConfigError, match=r"source: s3://elsewhere/logs/ holds nothing"):
+        Config.from_context(SOURCE, digest=digest)

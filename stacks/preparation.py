@@ -1,0 +1,257 @@
+"""The stack that prepares ratings in a bucket by Spark, for data larger than one machine."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_emrserverless as emrserverless
+from aws_cdk import aws_s3_assets as s3_assets
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.log_group import LogGroup
+from stacks.constructs.private_bucket import Store
+from stacks.constructs.roles import Permission, ServiceRole
+from stacks.constructs.trained_resource import TrainedResource, Trainer
+
+RELEASE: Final = "emr-7.9.0"
+"""Of EMR Serverless, with Spark 3.5.5: `requirements-spark.in` has the same."""
+
+OUTPUT: Final = "prepared/"
+"""Prefix of what jobs write; each writes below a hash of its source, settings and code."""
+
+_PROJECT: Final = Path(__file__).resolve().parents[1]
+_RECSYS: Final = _PROJECT / "packages" / "recsys" / "src"
+_MODULES: Final = (
+    "recsys/__init__.py",
+    "recsys/fields.py",
+    "recsys/hashing.py",
+    "recsys/text.py",
+    "recsys/spark/*.py",
+)
+_ENTRY: Final = _PROJECT / "scripts" / "spark" / "prepare.py"
+_IDLE_MINUTES: Final = 1  # after which the application stops; workers are released before
+_WORKER_VCPUS: Final = 4  # EMR Serverless's default worker, with 16 GB and 20 GB of disk
+_OURS: Final = "The service gives applications and job runs their IDs"
+
+
+@jsii.implements(cdk.ILocalBundling)
+class _Zipper:
+    """Packs modules, the same bytes for the same content."""
+
+    def __init__(self, files: dict[str, Path]) -> None:
+        self._files = files
+
+    def try_bundle(self, output_dir: str, options: Any = None, **_: Any) -> bool:
+        """Write the archive."""
+        with zipfile.ZipFile(Path(output_dir) / "recsys.zip", "w") as archive:
+            for name, path in self._files.items():
+                entry = zipfile.ZipInfo(name)
+                archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+        return True
+
+
+class PreparationStack(cdk.Stack):
+    """An application of EMR Serverless, and the job that prepares the source.
+
+    Attributes:
+        output: the prefix of what the job writes, which is there once the stack is.
+        digest: of all that `output` depends on.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        store: Store,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id, description="Preparation of data in a bucket", **kwargs)
+        assert config.source
+        source, name = config.source, config.name("preparation")
+        arm = config.architecture == "arm64"
+        application = emrserverless.CfnApplication(
+            self,
+            "Application",
+            name=name,
+            type="SPARK",
+            release_label=RELEASE,
+            architecture="ARM64" if arm else "X86_64",
+            auto_start_configuration=emrserverless.CfnApplication.AutoStartConfigurationProperty(
+                enabled=True
+            ),
+            auto_stop_configuration=emrserverless.CfnApplication.AutoStopConfigurationProperty(
+                enabled=True, idle_timeout_minutes=_IDLE_MINUTES
+            ),
+            maximum_capacity=emrserverless.CfnApplication.MaximumAllowedResourcesProperty(
+                cpu=f"{source.max_vcpus} vCPU",
+                memory=f"{4 * source.max_vcpus} GB",
+                disk=f"{20 * source.max_vcpus // _WORKER_VCPUS} GB",
+            ),
+        )
+        files = {
+            path.relative_to(_RECSYS).as_posix(): path
+            for pattern in _MODULES
+            for path in sorted(_RECSYS.glob(pattern))
+        }
+        entry = s3_assets.Asset(self, "Entry", path=str(_ENTRY))
+        modules = _modules(self, files)
+        arguments = {
+            "--source": source.uri,
+            "--columns": source.columns,
+            "--most-bad": str(source.most_bad / 100),
+        }
+        told = [arguments, RELEASE, source.digest, entry.asset_hash, modules.asset_hash]
+        self.digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        # Not the job's attribute: another stack could not import it, once it changes
+        self.output = f"{OUTPUT}{self.digest[:16]}/"
+        logs = LogGroup(self, "Logs", name=f"/aws/emr-serverless/{name}", days=config.log_days)
+        role = self._role(config, store, logs, entry, modules)
+        trainer = self._trainer(config, store)
+        given = [text for pair in arguments.items() if pair[1] for text in pair]
+        TrainedResource(
+            self,
+            "Job",
+            trainer=trainer,
+            kind="JobRun",
+            name_prefix=name,
+            request={
+                "applicationId": application.attr_application_id,
+                "executionRoleArn": role.role_arn,
+                "executionTimeoutMinutes": config.training.max_minutes,
+                "jobDriver": {
+                    "sparkSubmit": {
+                        "entryPoint": entry.s3_object_url,
+                        "entryPointArguments": [
+                            *given,
+                            "--out",
+                            f"s3://{store.bucket_name}/{self.output}",
+                        ],
+                        "sparkSubmitParameters": f"--py-files {modules.s3_object_url}",
+                    }
+                },
+                "configurationOverrides": {
+                    "monitoringConfiguration": {
+                        "cloudWatchLoggingConfiguration": {
+                            "enabled": True,
+                            "logGroupName": logs.log_group_name,
+                        },
+                        "managedPersistenceMonitoringConfiguration": {"enabled": False},
+                    }
+                },
+            },
+            inputs=source.digest,
+            waits=config.training.waits,
+            role=role,
+        )
+        cdk.CfnOutput(self, "PreparedPrefix", value=self.output)
+        cdk.CfnOutput(self, "ApplicationId", value=application.attr_application_id)
+
+    def _role(
+        self,
+        config: Config,
+        store: Store,
+        logs: LogGroup,
+        entry: s3_assets.Asset,
+        modules: s3_assets.Asset,
+    ) -> ServiceRole:
+        """The role of the job: it reads the source and writes below `OUTPUT`."""
+        assert config.source
+        bucket = f"arn:{cdk.Aws.PARTITION}:s3:::{config.source.bucket}"
+        return ServiceRole(
+            self,
+            "JobRole",
+            service="emr-serverless",
+            permissions=[
+                Permission(actions=["s3:ListBucket"], resources=[bucket]),
+                Permission(
+                    actions=["s3:GetObject"],
+                    resources=[f"{bucket}/{config.source.prefix}*"],
+                    wildcard="The source's objects, of which nothing here knows the names",
+                ),
+                Permission(
+                    actions=["s3:GetObject"],
+                    resources=[
+                        asset.bucket.arn_for_objects(asset.s3_object_key)
+                        for asset in (entry, modules)
+                    ],
+                ),
+                *store.lists(f"{OUTPUT}*"),
+                *store.reads(f"{OUTPUT}*"),
+                *store.writes(f"{OUTPUT}*"),
+                *store.deletes(f"{OUTPUT}*"),
+                # Documented for logging to CloudWatch Logs
+                Permission(
+                    actions=["logs:DescribeLogGroups"],
+                    resources=["*"],
+                    wildcard="The action lists groups",
+                ),
+                Permission(
+                    actions=[
+                        "logs:CreateLogStream",
+                        "logs:DescribeLogStreams",
+                        "logs:PutLogEvents",
+                    ],
+                    resources=[logs.log_group_arn],
+                ),
+            ],
+        )
+
+    def _trainer(self, config: Config, store: Store) -> Trainer:
+        """The functions that run jobs.
+
+        Their permissions do not name the application: after a replacement, they still have to
+        remove what the one before has left.
+        """
+        applications = self.format_arn(
+            service="emr-serverless", resource="/applications", resource_name="*"
+        )
+        return Trainer(
+            self,
+            "Trainer",
+            config=config,
+            permissions=[
+                Permission(
+                    actions=[
+                        f"emr-serverless:{action}"
+                        for action in (
+                            "StartJobRun",
+                            "ListJobRuns",
+                            "GetJobRun",
+                            "CancelJobRun",
+                            "GetApplication",
+                            "StopApplication",
+                        )
+                    ],
+                    resources=[applications],
+                    wildcard=_OURS,
+                ),
+                *store.lists(f"{OUTPUT}*"),
+                *store.deletes(f"{OUTPUT}*"),
+            ],
+        )
+
+
+def _modules(scope: Construct, files: dict[str, Path]) -> s3_assets.Asset:
+    """The modules that the job imports, as one archive."""
+    total = hashlib.sha256()
+    for name, path in files.items():
+        total.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return s3_assets.Asset(
+        scope,
+        "Modules",
+        path=str(_ENTRY.parent),
+        asset_hash=total.hexdigest(),
+        asset_hash_type=cdk.AssetHashType.CUSTOM,
+        bundling=cdk.BundlingOptions(
+            image=cdk.DockerImage.from_registry("none"),  # never used
+            local=_Zipper(files),
+            output_type=cdk.BundlingOutput.SINGLE_FILE,
+        ),
+    )

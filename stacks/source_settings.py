@@ -1,0 +1,73 @@
+"""Ratings or events in a bucket, in place of a prepared folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stacks.settings import Settings
+
+Digest = Callable[[str], str]
+"""Computes a digest of the objects below an S3 URI; raises a ValueError that says what is wrong."""
+
+_URI = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([\w!.'()=:@&+,-]+/)*"
+_MOST_VCPUS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the data are, and how a Spark job prepares them.
+
+    Attributes:
+        uri: the prefix of the files, `s3://bucket/prefix/`.
+        digest: digest of the objects.
+        columns: what the files call their columns: `user=…,item=…`; empty to find out.
+        most_bad: percent of the rows that may be bad.
+        max_vcpus: the maximum capacity of the job.
+    """
+
+    uri: str
+    digest: str
+    columns: str
+    most_bad: int
+    max_vcpus: int
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return self.uri.split("/")[2]
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of the files' keys."""
+        return self.uri.split("/", 3)[3]
+
+
+def read(settings: Settings, digest: Digest | None) -> Source | None:
+    """Read the settings; None without a source.
+
+    Args:
+        settings: the user's settings.
+        digest: looks at the objects; None if this is not needed, as for `cdk destroy`.
+    """
+    uri = settings.text(
+        "source",
+        "",
+        pattern=_URI,
+        allowed="a prefix that ends in /, such as s3://bucket/ratings/",
+    )
+    columns = settings.text(
+        "preparation.columns",
+        "",
+        pattern=r"\w+=[^=,]+(,\w+=[^=,]+)*",
+        allowed="of the form user=…,item=…",
+    )
+    most_bad = settings.whole("preparation.most_bad", 1, low=0, high=100)
+    max_vcpus = settings.whole("preparation.max_vcpus", 16, low=8, high=_MOST_VCPUS, step=4)
+    if not uri:
+        return None
+    found = ""
+    if digest:
+        try:
+            found = digest(uri)
+        except ValueError as error:
+            settings.errors.append(f"source: {error}")
+    return Source(uri=uri, digest=found, columns=columns, most_bad=most_bad, max_vcpus=max_vcpus)
