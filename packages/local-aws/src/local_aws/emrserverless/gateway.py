@@ -156,6 +156,8 @@ class Gateway:
         try:
             head = self._s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
+            if error.response["Error"]["Code"] == "403":  # HeadObject's answer tells no more
+                self._s3.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")
             if error.response["Error"]["Code"] not in _MISSING:
                 raise
         else:
@@ -309,12 +311,13 @@ def _of_s3(error: ClientError) -> _Refused:
     told = error.response["Error"]
     code = told.get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-    if code == "403":  # HeadObject has no body
-        code = "AccessDenied"
     text = told.get("Message") or code
-    message = f"{text} (Service: Amazon S3; Status Code: {status}; Error Code: {code}; "
+    first, last = text, f"Operation: {error.operation_name}"
+    if code == "AccessDenied":
+        first, last = "Access Denied", text
+    where = f"Service: Amazon S3; Status Code: {status}; Error Code: {code}"
     kinds = {"AccessDenied": "AccessControlException", "NoSuchBucket": "FileNotFoundException"}
-    return _Refused(kinds.get(code, "IOException"), f"{message}Operation: {error.operation_name})")
+    return _Refused(kinds.get(code, "IOException"), f"{first} ({where}; {last})")
 
 
 def _told(refused: _Refused) -> Reply:

@@ -34,7 +34,9 @@ _GRACE: Final = 15  # seconds between SIGTERM and SIGKILL
 _TASKS: Final = 2  # at the same time
 _DETAILS: Final = 256  # characters of stateDetails
 _EXCEPTION: Final = re.compile(
-    r"(?:Caused by: |Exception in thread \S+ )?[\w.$]*(?:Error|Exception|Exit)\b.*"
+    # but not as Hadoop's client names what it then throws
+    r"(?!.*\bipc\.RemoteException\()(?:Caused by: |Exception in thread \S+ )?"
+    r"[\w.$]*(?:Error|Exception|Exit)\b.*"
 )
 _SCRIPT: Final = re.compile(r"s3://[^/]+/.+\.(py|jar)")
 # features that a process on this machine does not have
@@ -371,16 +373,15 @@ def _checked(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reason(status: int, output: monitoring.Output) -> str:
     """The stateDetails of a driver that failed."""
-    found: deque[str] = deque(maxlen=3)
-    for name in monitoring.STREAMS[::-1]:
+    found: list[str] = []
+    for name in monitoring.STREAMS:  # a script's errors are on standard output, by spark-submit
         with output.path(name).open(errors="replace") as lines:
-            found.extend(line.strip() for line in lines if _EXCEPTION.fullmatch(line.strip()))
-        if found:
-            break
+            last = deque((one.strip() for one in lines if _EXCEPTION.fullmatch(one.strip())), 2)
+        found += reversed(last)
     told = (
         "Job failed, please check complete logs in configured logging destination. "
         f"ExitCode: {status}."
     )
     if found:
-        told += " Last few exceptions: " + "\n".join(reversed(found))
+        told += " Last few exceptions: " + "\n".join(found)
     return told if len(told) <= _DETAILS else told[: _DETAILS - 3] + "..."
