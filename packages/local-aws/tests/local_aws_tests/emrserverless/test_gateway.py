@@ -31,7 +31,7 @@ class Files:
         self.gateway = Gateway(self.s3, SECRET)
 
     def call(
-        self, operation: str, path: str, body: bytes = b"", *, secret: str = SECRET, **query: str
+        self, operation: str, path: str, body: bytes = b"", secret: str = SECRET, **query: str
     ) -> tuple[int, Any]:
         """The status, and the body: JSON or bytes."""
         told: dict[str, Any] = {}
@@ -50,11 +50,11 @@ class Files:
         told_type = told["headers"].get("Content-Type", "")
         return told["status"], json.loads(content) if "json" in told_type else content
 
-    def put(self, path: str, body: bytes = b"x", **query: str) -> int:
-        return self.call("CREATE", path, body, data="1", **query)[0]
+    def put(self, path: str, body: bytes = b"x") -> int:
+        return self.call("CREATE", path, body, data="1", overwrite="true")[0]
 
     def read(self, path: str, **query: str) -> bytes:
-        status, content = self.call("OPEN", path, data="1", **query)
+        status, content = self.call("OPEN", path, b"", SECRET, data="1", **query)
         assert status == 200
         return bytes(content)
 
@@ -97,7 +97,7 @@ def test_reading_and_writing_are_of_the_object_at_once(files: Files) -> None:
         400,
         "FileAlreadyExistsException",
     )
-    assert files.put("a/b é.txt", b"", overwrite="true") == 201
+    assert files.put("a/b é.txt", b"") == 201
     assert files.read("a/b é.txt") == b""
 
 
@@ -145,7 +145,7 @@ def test_deletion_needs_to_be_told_of_a_folder_that_is_not_empty(files: Files) -
 
 def test_others_and_operations_that_s3_does_not_have_are_refused(files: Files) -> None:
     files.put("a")
-    told = exception(files.call("GETFILESTATUS", "a", secret="X-Job-abd"))
+    told = exception(files.call("GETFILESTATUS", "a", b"", "X-Job-abd"))
     assert told == (403, "AccessControlException")
     for operation in ("APPEND", "TRUNCATE", "FIND", "KEYS", "WRITE", ""):
         assert exception(files.call(operation, "a")) == (400, "UnsupportedOperationException")
