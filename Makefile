@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
+SPARK := $(VENV)/.spark
 DATA ?=
 COLUMNS ?=
 ITEMS ?=
@@ -24,9 +25,9 @@ PREFIX ?= recommender
 PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(ENCODING),--encoding "$(ENCODING)") $(if $(LIKED),--liked "$(LIKED)") $(if $(NOUNS),--nouns "$(NOUNS)")
 CONTEXT = $(foreach one,$(SETTINGS),-c $(one))
 PACKAGES := packages/recsys packages/local-aws
-# local-aws's tests run in an environment without the project and recsys; these need one of them
+# local-aws's tests run in an environment without the project, recsys and Spark; these need one of them
 ALONE := .venv-local-aws
-NEED_PLUGINS := $(addprefix packages/local-aws/tests/local_aws_tests/,personalize awslambda/test_standins.py sagemaker/test_lifetime.py test_credentials.py)
+NEED_PLUGINS := $(addprefix packages/local-aws/tests/local_aws_tests/,personalize awslambda/test_standins.py emrserverless/test_job_runs.py emrserverless/test_lifetime.py sagemaker/test_lifetime.py test_credentials.py)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node
@@ -36,7 +37,7 @@ export PYTHONHASHSEED := 0
 # container images set it to keep layers small, but then each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: contract deploy help setup rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
+.PHONY: contract deploy help setup setup-spark rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -48,11 +49,18 @@ $(SETUP): requirements.txt requirements-uv.txt package-lock.json $(PACKAGES:%=%/
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "» install Python packages"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-uv.txt
-	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt
+	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt $(if $(wildcard $(SPARK)),requirements-spark.txt)
 	@$(BIN)/uv pip install --quiet --no-deps --offline --python $(BIN)/python $(PACKAGES:%=--editable %)
 	@echo "» install the CDK CLI"
 	@$(BIN)/python -m rehearsal.node $(BIN)
 	@npm ci --silent --no-progress
+	@touch $@
+
+setup-spark: $(SPARK) ## install Spark as well, for the jobs of EMR Serverless on the local AWS (400 MB)
+
+$(SPARK): $(SETUP) requirements-spark.txt
+	@echo "» install Spark"
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python --requirement requirements-spark.txt
 	@touch $@
 
 rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop|taught] [PERSONALIZE=fit|off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines] [IAM_DELAY=30]
@@ -130,6 +138,7 @@ format: $(SETUP) ## format and fix the code with ruff
 
 lock: ## compile requirements.txt files from requirements.in files
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.txt requirements.in
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --constraints requirements.txt --output-file requirements-spark.txt requirements-spark.in
 	@echo 'uv==0.13.9' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements-uv.txt -
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file packages/local-aws/src/local_aws/awslambda/requirements.txt packages/local-aws/src/local_aws/awslambda/requirements.in
 	@for each in scripts/*/requirements.in notebooks/instance/requirements.in; do $(BIN)/uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --constraints requirements.txt --output-file $${each%.in}.txt $$each; done

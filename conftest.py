@@ -1,6 +1,7 @@
 """Fixtures and markers for all tests."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import settings
@@ -43,6 +44,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if "browser" in _fixtures(item):
             item.add_marker("browser")
+        if item.get_closest_marker("spark"):
+            item.add_marker("slow")
+            if find_spec("pyspark") is None:
+                item.add_marker(pytest.mark.skip(reason="needs Spark: `make setup-spark`"))
         if _SERVICES & _fixtures(item):
             item.add_marker("integration")
     items.sort(key=lambda item: not _LONGEST & {*item.path.parts[-2:]})

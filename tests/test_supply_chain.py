@@ -74,7 +74,7 @@ def test_finding_fails_the_check(
 
 
 def test_locked_packages_all_have_hashes() -> None:
-    for name in ("requirements.txt", "requirements-uv.txt"):
+    for name in ("requirements.txt", "requirements-spark.txt", "requirements-uv.txt"):
         lines = (Path(supply_chain.__file__).parent / name).read_text("utf-8").splitlines()
         pins = [i for i, line in enumerate(lines) if line and line[0] not in "# "]
         assert pins

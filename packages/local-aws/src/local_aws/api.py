@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from botocore.model import Shape, StructureShape
 from moto.core.common_types import TYPE_RESPONSE
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
@@ -61,10 +62,20 @@ class LocalResponse(BaseResponse):
         if method is None:
             raise NotImplementedByLocalAws(f"{self.service}:{action}")
         operation = get_service_model(self.service).operation_model(action)
+        for name in _in_query(operation.input_shape):
+            if self.params.get(name) == []:  # moto's parser makes it of none
+                del self.params[name]
         broken = validation.violations(self.params, operation.input_shape)
         if broken:
             raise AwsError(self.validation_code, validation.message(broken))
         return method() or {}
+
+
+def _in_query(shape: Shape | None) -> list[str]:
+    members = shape.members if isinstance(shape, StructureShape) else {}
+    return [
+        name for name, one in members.items() if one.serialization.get("location") == "querystring"
+    ]
 
 
 class CheckedResponse(BaseResponse):

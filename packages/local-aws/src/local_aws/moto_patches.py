@@ -29,6 +29,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import BaseResponse
+from moto.emrserverless.models import emrserverless_backends
 from moto.events.models import EventPattern, events_backends
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import iam_backends
@@ -50,6 +51,7 @@ from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
 from local_aws.awslambda.models import LocalLambdaBackend
 from local_aws.cloudformation.models import cloudformation_backends
 from local_aws.cloudwatch.models import CloudWatchBackend
+from local_aws.emrserverless.models import EmrServerlessBackend
 from local_aws.eventbridge.models import EventsBackend
 from local_aws.eventbridge.patterns import matches_wildcards
 from local_aws.eventbridge.rules import Rule
@@ -73,6 +75,7 @@ from local_aws.sts.models import LocalSTSBackend
 # enforces.
 _BACKENDS: Final[tuple[tuple[Any, type], ...]] = (
     (apigatewayv2_backends, LocalApiGatewayV2Backend),
+    (emrserverless_backends, EmrServerlessBackend),
     (events_backends, EventsBackend),
     (iam_backends, LocalIAMBackend),
     (lambda_backends, LocalLambdaBackend),

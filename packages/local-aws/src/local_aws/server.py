@@ -44,8 +44,17 @@ _UNSIGNED_FORM: Final = (
 _IMPLEMENTED: Final = frozenset(
     {
         *("apigateway", "apigatewayv2", "applicationautoscaling", "awslambda", "budgets"),
-        *("cloudformation", "cloudwatch", "dynamodb", "ecr", "events", "iam", "kms", "logs"),
-        *("personalize", "s3", "s3vectors", "sagemaker", "sagemakerruntime", "secretsmanager"),
+        *("cloudformation", "cloudwatch", "dynamodb", "ecr", "emrserverless", "events", "iam"),
+        *(
+            "kms",
+            "logs",
+            "personalize",
+            "s3",
+            "s3vectors",
+            "sagemaker",
+            "sagemakerruntime",
+            "secretsmanager",
+        ),
         *("servicequotas", "sns", "sqs", "ssm", "stepfunctions", "sts", "xray"),
     }
 )

@@ -68,6 +68,17 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
             "filter": {"a": 1},
         },
     ),
+    ("emr-serverless", "list_applications", {"maxResults": 3, "states": ["STARTED"]}),
+    (
+        "emr-serverless",
+        "start_job_run",
+        {
+            "applicationId": "00abc",
+            "clientToken": "token",
+            "executionRoleArn": "arn:aws:iam::123456789012:role/r",
+            "jobDriver": {"sparkSubmit": {"entryPoint": "s3://bucket/job.py"}},
+        },
+    ),
     ("logs", "filter_log_events", {"logGroupName": "g", "filterPattern": "a"}),
     ("cloudformation", "create_stack", {"StackName": "s", "TemplateBody": "{}"}),
     ("cloudwatch", "describe_alarms", {"MaxRecords": 3}),

@@ -1,0 +1,1 @@
+"""Amazon EMR Serverless: applications, and job runs that are real Spark processes."""
