@@ -164,6 +164,7 @@ class PreparationStack(cdk.Stack):
         """The role of the job: it reads the source and writes below `OUTPUT`."""
         assert config.source
         bucket = f"arn:{cdk.Aws.PARTITION}:s3:::{config.source.bucket}"
+        prefix = config.source.prefix
         return ServiceRole(
             self,
             "JobRole",
@@ -172,7 +173,11 @@ class PreparationStack(cdk.Stack):
                 Permission(actions=["s3:ListBucket"], resources=[bucket]),
                 Permission(
                     actions=["s3:GetObject"],
-                    resources=[f"{bucket}/{config.source.prefix}*"],
+                    # Spark also asks whether the prefix itself is an object
+                    resources=[
+                        f"{bucket}/{prefix}*",
+                        *([f"{bucket}/{prefix[:-1]}"] if prefix else []),
+                    ],
                     wildcard="The source's objects, of which nothing here knows the names",
                 ),
                 Permission(
@@ -182,7 +187,8 @@ class PreparationStack(cdk.Stack):
                         for asset in (entry, modules)
                     ],
                 ),
-                *store.lists(f"{OUTPUT}*"),
+                # The whole bucket: without it, S3 does not tell that a key does not exist
+                *store.lists(),
                 *store.reads(f"{OUTPUT}*"),
                 *store.writes(f"{OUTPUT}*"),
                 *store.deletes(f"{OUTPUT}*"),

@@ -1,8 +1,6 @@
 """The entry point of the Spark job on EMR Serverless; its modules come with `--py-files`."""
 
-import sys
-
 from recsys.spark.job import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+import math
+import re
 import time
 from collections.abc import Sequence
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -23,11 +26,21 @@ VERSION = 1
 """Of the manifest."""
 
 _TREND = 30 * 86_400.0  # half-life of events in `trend`, in seconds
+_PARTITION = 32 << 20  # bytes of the source
 _TIME_DIGITS = 12  # of a time in a sort key: as text it sorts as the number does
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job; 0, or 1 with the reason on stderr."""
+class JobError(Exception):
+    """The job failed; the message is the first cause."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job.
+
+    Raises:
+        SourceError: the source cannot be used; the message says why.
+        JobError: something else went wrong.
+    """
     options = parse(arguments)
     spark = (
         SparkSession.builder.appName("recommender")
@@ -38,12 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         run(spark, options)
-    except reading.SourceError as error:
-        print(f"The source cannot be used:\n{error}", file=sys.stderr)
-        return 1
+    except (Py4JJavaError, PySparkException) as error:
+        raise JobError(_cause(error)) from None
     finally:
         spark.stop()
-    return 0
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong first, in one line: Java's exceptions wrap one another."""
+    if isinstance(error, Py4JJavaError):
+        cause = error.java_exception
+        while cause.getCause() is not None:
+            cause = cause.getCause()
+        return str(cause.toString()).split("\n", 1)[0]
+    caused = re.findall(r"^Caused by: (.*)$", str(error), re.MULTILINE)
+    return caused[-1] if caused else str(error).split("\n", 1)[0]
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -83,7 +105,9 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
         return
     out.clear()
     tables = reading.divide(list(Storage(spark, options.source).files()), options.source)
-    tell(f"reading {len(tables.rows):,} files")
+    partitions = _partitions(sum(file.size for file in tables.rows))
+    spark.conf.set("spark.sql.shuffle.partitions", partitions)
+    tell(f"reading {len(tables.rows):,} files, to sort in {partitions} partitions at first")
     rows = reading.read(spark, tables.rows, options.columns)
     if rows.faulty:
         rows.bad.write.parquet(out.at("quarantine"))
@@ -169,6 +193,14 @@ class _Progress:
         now = time.monotonic()
         print(f"{now - self._began:8.1f} s: {words}", flush=True)
         self._step = now
+
+
+def _partitions(size: int) -> int:
+    """In how many partitions rows are sorted and grouped, by the source's bytes.
+
+    Spark's own number, 200, takes a minute for small data, and too much memory for large.
+    """
+    return min(max(math.ceil(size / _PARTITION), 4), 10_000)
 
 
 def _too_bad(rows: reading.Rows, options: argparse.Namespace) -> str:
