@@ -304,6 +304,8 @@ class JobRun:
         asked = spark.gib(self._properties.get("spark.driver.memory", spark.DRIVER_MEMORY))
         have = psutil.virtual_memory().total / 2**30
         properties = {
+            # no host is nearer to an object than another, and each question costs a request
+            "spark.sql.sources.ignoreDataLocality": "true",
             "spark.app.name": self._fixed.get("name", self.id),
             **{
                 name: value
