@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.emrserverless.errors import Invalid
 from local_aws.lines import Lines
-from local_aws.sagemaker.logs import LogStream
+from local_aws.logs.streams import LogStream
 
 log = logging.getLogger(__name__)
 
