@@ -174,10 +174,10 @@ def test_job_reads_and_writes_s3_as_its_role_and_logs_its_output(api: Any) -> No
     logs = clients.client("logs", REGION)
     streams = logs.describe_log_streams(logGroupName="/jobs")["logStreams"]
     assert sorted(one["logStreamName"] for one in streams) == [
-        f"{place}/stderr",
-        f"{place}/stdout",
+        f"/{place}/stderr",
+        f"/{place}/stdout",
     ]
-    events = logs.get_log_events(logGroupName="/jobs", logStreamName=f"{place}/stdout")["events"]
+    events = logs.get_log_events(logGroupName="/jobs", logStreamName=f"/{place}/stdout")["events"]
     assert [one["message"] for one in events] == [first, second]
 
     # a driver of 1 vCPU and 1 GiB, with 384 MiB of overhead, and two executors of 2 vCPU and 2 GiB
@@ -263,7 +263,7 @@ def test_job_larger_than_the_maximum_capacity_fails(api: Any) -> None:
     name = application_of(api, maximumCapacity={"cpu": "2 vCPU", "memory": "100 GB"})
     found = ended(api, api.start_job_run(**request(name, put("jobs/a.py", ""), role())))
     assert found["state"] == "FAILED"
-    assert "exceeded maximumCapacity settings: [cpu: 2 vCPU]" in found["stateDetails"]
+    assert "exceeded maximumCapacity settings: [cpu: 2]" in found["stateDetails"]
 
 
 def test_caller_needs_the_application_and_the_role(api: Any, application: str) -> None:

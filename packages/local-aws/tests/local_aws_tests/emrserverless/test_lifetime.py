@@ -88,6 +88,27 @@ def test_job_past_its_time_is_cancelled(api: Any, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("waiting")
+def test_jobs_beyond_the_accounts_quota_of_vcpus_fail(api: Any) -> None:
+    name = application_of(api)
+    more = "--conf spark.executor.cores=4 --conf spark.executor.instances=3"  # 13 vCPUs of 16
+    first = started(api, application=name, parameters=more)
+    until_sleeping()
+    found = ended(api, started(api, application=name, parameters=more))
+    assert found["state"] == "FAILED"
+    assert found["stateDetails"].startswith(
+        "Job failed as account has reached the service limit on the maximum vCPU it can use "
+        "concurrently"
+    )
+    api.cancel_job_run(
+        applicationId=name, jobRunId=first["jobRunId"], shutdownGracePeriodInSeconds=0
+    )
+    assert ended(api, first)["state"] == "CANCELLED"
+    again = started(api, application=name, parameters=more)
+    until_sleeping()
+    assert shown(api, again)["state"] in ("SCHEDULED", "RUNNING")
+
+
+@pytest.mark.usefixtures("waiting")
 def test_jobs_wait_for_room_on_this_machine_and_can_be_cancelled_meanwhile(
     api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
