@@ -27,7 +27,7 @@ CONTEXT = $(foreach one,$(SETTINGS),-c $(one))
 PACKAGES := packages/recsys packages/local-aws
 # local-aws's tests run in an environment without the project, recsys and Spark; these need one of them
 ALONE := .venv-local-aws
-NEED_PLUGINS := $(addprefix packages/local-aws/tests/local_aws_tests/,personalize awslambda/test_standins.py emrserverless/test_job_runs.py emrserverless/test_lifetime.py sagemaker/test_lifetime.py test_credentials.py)
+NEED_PLUGINS := $(addprefix packages/local-aws/tests/local_aws_tests/,personalize awslambda/test_standins.py emrserverless/test_job_runs.py sagemaker/test_lifetime.py test_credentials.py)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node

@@ -147,6 +147,11 @@ class _Pricer:
         self._add(name, machine, 1, f"sagemaker/{machine}")
         self._add(name, f"{volume} GB disk", float(volume), "sagemaker/storage")
 
+    def spark(self, _: str, properties: Resource) -> None:
+        machine = properties.get("Architecture", "X86_64").lower()
+        items = (f"vcpu-{machine}", f"memory-{machine}", "storage")
+        self._by_use("Spark job runs", *[f"emr-serverless/{item}" for item in items])
+
     def started(self, name: str, properties: Resource) -> None:
         request = properties.get("Request", {})
         match properties["Kind"]:
@@ -276,6 +281,7 @@ _PRICERS: Final[Mapping[str, Callable[[_Pricer, str, Resource], None]]] = {
     "AWS::CloudWatch::Alarm": _Pricer.alarm,
     "AWS::CloudWatch::Dashboard": _Pricer.dashboard,
     "AWS::DynamoDB::Table": _Pricer.table,
+    "AWS::EMRServerless::Application": _Pricer.spark,
     "AWS::KMS::Key": _Pricer.key,
     "AWS::Lambda::Function": _Pricer.function,
     "AWS::Personalize::Campaign": _Pricer.campaign,

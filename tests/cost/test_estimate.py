@@ -80,6 +80,17 @@ def test_machines_are_paid_by_the_hour_as_many_as_stand() -> None:
     assert (found.once, found.by_use, found.unpriced) == (0, {}, {})
 
 
+def test_spark_costs_by_use_and_processor() -> None:
+    kind = "AWS::EMRServerless::Application"
+    for machine, vcpu in (("ARM64", 0.042094), ("X86_64", 0.052624)):
+        application = {"Type": kind, "Properties": {"Architecture": machine}}
+        found = of_templates({"S": {"Resources": {"A": application}}})
+        assert found.hourly == 0
+        prices = found.by_use["Spark job runs"]
+        assert [price.per for price in prices] == ["vCPU-hour", "GB-hour", "GB-hour"]
+        assert prices[0].usd == vcpu
+
+
 def test_a_serverless_endpoint_costs_by_use_alone() -> None:
     found = estimated(**endpoint("E", ServerlessConfig={"MemorySizeInMB": 1024}))
     assert (found.hourly, found.once) == (0, 0)

@@ -1,5 +1,6 @@
 """Applications: settings, states, and the job runs that keep them from stopping."""
 
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from local_aws.emrserverless.errors import Invalid
 if TYPE_CHECKING:
     from local_aws.emrserverless.job_runs import JobRun
 
+_UNIT: Final = re.compile(r"\D+")
 _PASSING: Final = 0.3  # seconds of a state on the way to another
 # features that a process on this machine does not have
 _UNSUPPORTED: Final = (
@@ -73,9 +75,10 @@ class Application:
         return dict(self._settings.get("monitoringConfiguration") or {})
 
     @property
-    def maximum(self) -> dict[str, str] | None:
-        """The maximum capacity."""
-        return self._settings.get("maximumCapacity")
+    def maximum(self) -> dict[str, float]:
+        """The maximum capacity, in vCPUs and GB, as far as there is one."""
+        told = self._settings.get("maximumCapacity") or {}
+        return {part: float(_UNIT.sub("", size)) for part, size in told.items()}
 
     @property
     def network(self) -> dict[str, Any] | None:

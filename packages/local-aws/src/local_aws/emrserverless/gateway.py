@@ -17,12 +17,14 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 _ROOT: Final = "/webhdfs/v1"
 _BLOCK: Final = 128 << 20  # bytes of a split
 _CHUNK: Final = 1 << 20
 _BATCH: Final = 1000  # keys of a DeleteObjects
+_IN_TURN: Final = TransferConfig(use_threads=False)  # Spark's tasks are at the same time already
 _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 _STATUS: Final = {"FileNotFoundException": 404, "AccessControlException": 403}
 
@@ -196,7 +198,7 @@ class Gateway:
     def _write(self, bucket: str, key: str, body: Any, overwrite: bool) -> None:
         if not overwrite and self._find(bucket, key) is not None:
             raise _Refused("FileAlreadyExistsException", f"s3://{bucket}/{key} already exists")
-        self._s3.upload_fileobj(body, bucket, key)
+        self._s3.upload_fileobj(body, bucket, key, Config=_IN_TURN)
 
     def _mkdirs(self, bucket: str, key: str, _: dict[str, str]) -> Reply:
         parts = key.split("/") if key else []
@@ -219,7 +221,7 @@ class Gateway:
         keys = list(self._keys(bucket, key)) if source["type"] == "DIRECTORY" else [key]
         for one in keys:
             moved = target + one.removeprefix(key)
-            self._s3.copy({"Bucket": bucket, "Key": one}, bucket, moved)
+            self._s3.copy({"Bucket": bucket, "Key": one}, bucket, moved, Config=_IN_TURN)
         self._remove(bucket, keys)
         with self._lock:
             for folder in [one for one in self._folders if _is_below(one, bucket, key)]:

@@ -27,6 +27,14 @@ from local_aws.workers import JOBS
 
 log = logging.getLogger(__name__)
 
+_allocation = threading.Lock()
+# https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-troubleshooting.html
+_ABOVE_MAXIMUM: Final = "Job failed as application has exceeded maximumCapacity settings"
+_ABOVE_QUOTA: Final = (
+    "Job failed as account has reached the service limit on the maximum vCPU it can use"
+    " concurrently"
+)
+
 TERMINAL: Final = ("SUCCESS", "FAILED", "CANCELLED")
 _TIMEOUT: Final = 720  # minutes
 _LEAST_TIMEOUT: Final = 5
@@ -53,6 +61,7 @@ class JobRun:
         application: on which it runs.
         caller: the ARN of who started it.
         region: where.
+        room: the vCPUs that the account's quota leaves for it.
 
     Raises:
         ServiceException: the request is invalid or not implemented.
@@ -66,10 +75,11 @@ class JobRun:
         application: Application,
         caller: str,
         region: str,
+        room: Callable[[], float],
     ) -> None:
         self.id, self.arn = name, arn
         self.tags: dict[str, str] = dict(params.get("tags") or {})
-        self._region, self._application = region, application
+        self._region, self._application, self._room = region, application, room
         self._endpoint = clients.endpoint_url()
         self._overrides = dict(params.get("configurationOverrides") or {})
         self._driver: dict[str, Any] = _checked(params)
@@ -111,6 +121,7 @@ class JobRun:
             **({"name": params["name"]} if "name" in params else {}),
         }
         self._ended: float | None = None
+        self.cpu = 0  # vCPUs that it uses
 
     @property
     def ended(self) -> float | None:
@@ -193,7 +204,7 @@ class JobRun:
         with self._lock:
             self._enter(to, details[:_DETAILS])
             self._facts["endedAt"] = self._facts["updatedAt"]
-            self._ended = time.monotonic()
+            self._ended, self.cpu = time.monotonic(), 0
 
     def _run(self) -> None:
         try:
@@ -209,7 +220,7 @@ class JobRun:
     def _work(self) -> tuple[str, str]:
         """Run the job; returns the final state and its details."""
         self._advance("SCHEDULED")
-        size = self._size.within(self._application.maximum)
+        size = self._allocated()
         while self._application.state == "STARTING" and not self._stop.wait(0.05):
             pass
         if self._stop.is_set():
@@ -224,6 +235,7 @@ class JobRun:
                 self._advance("RUNNING")
                 self._facts["startedAt"] = self._facts["updatedAt"]
             status = self._wait(child, began)
+            status = status if status >= 0 else 128 - status
         except BaseException:
             output.abandon()
             raise
@@ -241,6 +253,18 @@ class JobRun:
         if self._stop.is_set():
             return "CANCELLED", self._facts["stateDetails"]
         return ("SUCCESS", "") if status == 0 else ("FAILED", _reason(status, output))
+
+    def _allocated(self) -> spark.Size:
+        """The workers that the job gets.
+
+        Raises:
+            Failed: there is no room for them.
+        """
+        size = self._size.within(self._application.maximum, _ABOVE_MAXIMUM)
+        with _allocation:
+            size = size.within({"cpu": self._room()}, _ABOVE_QUOTA)
+            self.cpu = size.cpu
+        return size
 
     def _wait(self, child: Child, began: float) -> int:
         """Wait for the driver's end, or bring it about; returns its exit status."""
@@ -304,6 +328,8 @@ class JobRun:
         asked = spark.gib(self._properties.get("spark.driver.memory", spark.DRIVER_MEMORY))
         have = psutil.virtual_memory().total / 2**30
         properties = {
+            # no host is nearer to an object than another, and each question costs a request
+            "spark.sql.sources.ignoreDataLocality": "true",
             "spark.app.name": self._fixed.get("name", self.id),
             **{
                 name: value

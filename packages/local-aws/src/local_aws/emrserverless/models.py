@@ -17,6 +17,7 @@ from moto.utilities.utils import get_partition
 from local_aws.emrserverless.applications import Application
 from local_aws.emrserverless.errors import Conflict, Invalid, NotFound
 from local_aws.emrserverless.job_runs import JobRun
+from local_aws.servicequotas.models import applied
 
 Params = dict[str, Any]
 
@@ -107,7 +108,7 @@ class EmrServerlessBackend(BaseBackend):
             if name is None:
                 name = random_job_id()
                 arn = f"{application.arn}/jobruns/{name}"
-                run = JobRun(params, name, arn, application, caller, self.region_name)
+                run = JobRun(params, name, arn, application, caller, self.region_name, self._room)
                 application.accept(run)
                 runs[name] = run
                 self._remember(application.id, params, name)
@@ -211,6 +212,13 @@ class EmrServerlessBackend(BaseBackend):
         if name is not None and request != _told(params):
             raise Conflict(f"The client token {params['clientToken']} was used for another request")
         return name
+
+    def _room(self) -> float:
+        """The vCPUs that the account's quota leaves."""
+        name = "Max concurrent vCPUs per account"
+        quota = applied("emr-serverless", name, self.account_id, self.region_name)
+        runs = [run for runs in list(self._runs.values()) for run in list(runs.values())]
+        return quota - sum(run.cpu for run in runs)
 
     def _remember(self, of: str, params: Params, name: str) -> None:
         self._tokens[of, params["clientToken"]] = (_told(params), name)

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.emrserverless.errors import Invalid
 from local_aws.lines import Lines
-from local_aws.sagemaker.logs import LogStream
+from local_aws.logs.streams import LogStream
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ def check(configuration: Mapping[str, Any]) -> None:
     if watch.get("encryptionKeyArn"):
         raise NotImplementedByLocalAws("encryptionKeyArn of cloudWatchLoggingConfiguration")
     for worker, types in (watch.get("logTypes") or {}).items():
-        if worker not in ("SPARK_DRIVER", "SPARK_EXECUTOR") or {*types} - {"STDOUT", "STDERR"}:
+        names = {one.lower() for one in types}
+        if worker not in ("SPARK_DRIVER", "SPARK_EXECUTOR") or names - {*STREAMS}:
             raise Invalid(f"The log types {', '.join(types)} of {worker} are not a Spark job's")
     uri = (configuration.get("s3MonitoringConfiguration") or {}).get("logUri")
     if uri is not None and not (uri.startswith("s3://") and uri.removeprefix("s3://").strip("/")):
@@ -57,7 +58,7 @@ class Output:
 
     Args:
         configuration: the job's monitoring configuration.
-        run: the job run as log streams and keys name it: `applications/ID/jobs/ID`.
+        run: the job run as log streams and keys name it, as `applications/ID/jobs/ID`.
         folder: for the output until the driver's end.
         clients: of the job's role.
     """
@@ -73,11 +74,11 @@ class Output:
             wanted = (watch.get("logTypes") or {"SPARK_DRIVER": ["STDOUT", "STDERR"]}).get(
                 "SPARK_DRIVER", ()
             )
-            group, prefix = watch.get("logGroupName", _GROUP), watch.get("logStreamNamePrefix")
+            group, prefix = watch.get("logGroupName", _GROUP), watch.get("logStreamNamePrefix", "")
             logs = clients("logs")
             for name in STREAMS:
-                if name.upper() in wanted:
-                    stream = "/".join([*([prefix] if prefix else []), run, "SPARK_DRIVER", name])
+                if name.upper() in {one.upper() for one in wanted}:
+                    stream = f"{prefix}/{run}/SPARK_DRIVER/{name}"
                     self._streams[name] = LogStream(logs, group, stream)
         self._readers: list[threading.Thread] = []
 

@@ -23,8 +23,10 @@ from waitress.parser import HTTPRequestParser
 
 from local_aws.emrserverless.gateway import Gateway
 
-_THREADS: Final = 32  # a task of Spark has several files open
+_THREADS: Final = 64  # files that are read at the same time
+_CONNECTIONS: Final = 1000
 _LARGEST: Final = 5 << 40  # bytes of an object
+_PATIENCE: Final = 3600  # seconds for the copy of a folder
 _NO_ASCII: Final = re.compile(rb"[^\x00-\x7f]")
 
 
@@ -48,16 +50,19 @@ def main(folder: Path, arguments: list[str]) -> int:
     # the driver ends by it, while this process still answers
     signal.signal(signal.SIGTERM, lambda *_: None)
     header = f"X-Job-{secrets.token_hex(16)}"
-    s3 = boto3.client(
-        "s3", config=Config(max_pool_connections=_THREADS, s3={"addressing_style": "path"})
+    config = Config(
+        max_pool_connections=_THREADS, read_timeout=_PATIENCE, s3={"addressing_style": "path"}
     )
+    s3 = boto3.client("s3", config=config)
     server = create_server(
         Gateway(s3, header),
         host="127.0.0.1",
         port=0,
         threads=_THREADS,
         max_request_body_size=_LARGEST,
-        channel_timeout=3600,
+        channel_timeout=_PATIENCE,
+        connection_limit=_CONNECTIONS,
+        asyncore_use_poll=True,
         ident=None,
     )
     server.channel_class = _Channel
@@ -71,6 +76,8 @@ def main(folder: Path, arguments: list[str]) -> int:
             "dfs.webhdfs.rest-csrf.enabled": "true",
             "dfs.webhdfs.rest-csrf.custom-header": header,
             "dfs.webhdfs.rest-csrf.methods-to-ignore": "TRACE",
+            "dfs.webhdfs.socket.connect-timeout": f"{_PATIENCE}s",
+            "dfs.webhdfs.socket.read-timeout": f"{_PATIENCE}s",
         },
     )
     proxy = {

@@ -277,29 +277,31 @@ class Size:
             raise Invalid(f"the number of executors must be a whole number, not {count}")
         return cls(Worker.of("driver", properties), Worker.of("executor", properties), int(count))
 
-    def within(self, maximum: Mapping[str, str] | None) -> "Size":
-        """The workers that an application's maximum capacity has room for.
+    @property
+    def cpu(self) -> int:
+        """The vCPUs of all workers."""
+        return self.driver.cpu + self.executors * self.executor.cpu
+
+    def within(self, room: Mapping[str, float], reason: str) -> "Size":
+        """The workers that there is room for.
+
+        Args:
+            room: vCPUs (`cpu`), GB of memory (`memory`) and GB of storage (`disk`); what is left
+                out is not limited.
+            reason: of the failure if there is none.
 
         Raises:
             Failed: there is none for the driver and one executor.
         """
-        if not maximum:
-            return self
-        room: list[float] = []
-        for part, mine, each in (
-            ("cpu", self.driver.cpu, self.executor.cpu),
-            ("memory", self.driver.memory, self.executor.memory),
-            ("disk", self.driver.disk, self.executor.disk),
-        ):
-            if part in maximum:
-                most = float(maximum[part].split()[0].rstrip("vVcCpPuUgGbB"))
-                room.append((most - mine) // each)
-                if room[-1] < min(1, self.executors):
-                    raise Failed(
-                        f"Job failed as application has exceeded maximumCapacity settings: "
-                        f"[{part}: {maximum[part]}]; driver and executor need {mine + each:g}"
-                    )
-        return Size(self.driver, self.executor, int(min([self.executors, *room])))
+        executors: float = self.executors
+        for part, most in room.items():
+            mine, each = getattr(self.driver, part), getattr(self.executor, part)
+            executors = min(executors, (most - mine) // each)
+            if executors < min(1, self.executors):
+                raise Failed(
+                    f"{reason}: [{part}: {most:g}]; the driver and an executor need {mine + each:g}"
+                )
+        return Size(self.driver, self.executor, int(executors))
 
     def utilization(self, seconds: float, *, billed: bool) -> dict[str, float]:
         """What the workers use for a time, in vCPU hours, memory GB hours and storage GB hours.

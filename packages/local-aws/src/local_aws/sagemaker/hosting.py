@@ -10,10 +10,10 @@ from typing import Any
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.inflight import InFlight
+from local_aws.logs.streams import LogStream
 from local_aws.sagemaker import quotas
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
-from local_aws.sagemaker.logs import LogStream
 from local_aws.sagemaker.serving import Model, ModelServer
 
 log = logging.getLogger(__name__)

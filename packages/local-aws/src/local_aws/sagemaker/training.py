@@ -16,12 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.expressions import Expressions, fault
+from local_aws.logs.streams import LogStream
 from local_aws.paths import UnsafePath, relative
 from local_aws.sagemaker import images, quotas, storage
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.container import Container, cores
 from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
-from local_aws.sagemaker.logs import LogStream
 from local_aws.sagemaker.roles import Role
 from local_aws.sagemaker.storage import Location
 from local_aws.workers import JOBS

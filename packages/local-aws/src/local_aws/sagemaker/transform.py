@@ -16,10 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
+from local_aws.logs.streams import LogStream
 from local_aws.sagemaker import quotas, records, storage
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
-from local_aws.sagemaker.logs import LogStream
 from local_aws.sagemaker.serving import Model, ModelServer, Unavailable
 from local_aws.sagemaker.storage import Location
 from local_aws.workers import JOBS

@@ -13,6 +13,7 @@ from local_aws.servicequotas import table
 from local_aws.servicequotas.table import Quota
 
 SERVICES: Final = {
+    "emr-serverless": "Amazon EMR Serverless",
     "lambda": "AWS Lambda",
     "personalize": "Amazon Personalize",
     "sagemaker": "Amazon SageMaker",

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from local_aws import clients
 from local_aws.emrserverless import applications, spark
 from local_aws.server import LocalAws
 from local_aws_tests.cloudformation.conftest import Stacks
+from local_aws_tests.emrserverless.account import refused
 
 REGION = "us-east-1"
 TERMINAL = ("CREATED", "STARTED", "STOPPED", "TERMINATED")
@@ -44,12 +44,6 @@ def settled(api: Any, name: str) -> str:
     while (found := state(api, name)) not in TERMINAL:
         pass
     return found
-
-
-def refused(call: Any, **parameters: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as told:
-        call(**parameters)
-    return told.value.response["Error"]["Code"], told.value.response["Error"]["Message"]
 
 
 def test_application_from_its_creation_to_its_deletion_has_awss_states(

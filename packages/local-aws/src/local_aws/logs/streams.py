@@ -1,4 +1,4 @@
-"""Container output as CloudWatch Logs streams."""
+"""The output of processes as CloudWatch Logs streams."""
 
 import logging
 import threading
