@@ -169,14 +169,17 @@ class Lists:
         self, rows: _Rows, catalogue: Catalogue, learned: NDArray[np.int64], kept: float
     ) -> ListModel:
         items, settings = len(learned), self.settings_
+        # what is needed for one part is freed before the next, because both are large
+        follows = _pruned_sparse(
+            Transitions().fit(rows.user, rows.item, items).weights, MOST_FOLLOWERS
+        )
         x = _matrix(rows, _strength(rows.value, settings.power), items)
         ease = Ease(settings.regularization, settings.dropout).fit(x[np.diff(x.indptr) > 0])
-        follows = Transitions().fit(rows.user, rows.item, items).weights
         age = rows.timestamp.max() - rows.timestamp
         values = rows.value[np.isfinite(rows.value)]
         return ListModel(
             together=_pruned_dense(ease.weights, min(int(kept * items * items), MOST_ENTRIES)),
-            follows=_pruned_sparse(follows, MOST_FOLLOWERS),
+            follows=follows,
             blend=settings.blend,
             counts=np.bincount(rows.item, minlength=items).astype(np.float64),
             trending=np.asarray(
