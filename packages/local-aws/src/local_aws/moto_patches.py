@@ -6,10 +6,11 @@ modules take longer to import than all others together.
 """
 
 import json
+import operator
 import re
 import sys
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from importlib.util import find_spec, module_from_spec
 from types import SimpleNamespace
 from typing import Any, Final
@@ -207,11 +208,18 @@ def _patch_dynamodb_queries() -> None:
         from local_aws.dynamodb import queries
 
         module.Table.query = _wrapped_once(module.Table.query, queries.of_one_partition)
-        value = module.DynamoType
-        value.__deepcopy__ = _wrapped_once(value.__deepcopy__, queries.sharing_scalars)
-        structure = BaseJSONSerializer._serialize_type_structure
-        BaseJSONSerializer._serialize_type_structure = _wrapped_once(  # type: ignore[method-assign]
-            structure, queries.serializing_scalars
+        item, value = module.Item, module.DynamoType
+        item.__deepcopy__ = _wrapped_once(item.__deepcopy__, queries.sharing_scalars)
+        for name, quick in (
+            ("__eq__", operator.eq),
+            ("__lt__", operator.lt),
+            ("size", lambda text: len(text.encode())),
+        ):
+            method = getattr(value, name)
+            setattr(value, name, _wrapped_once(method, partial(queries.of_text, quick=quick)))
+        serialize = BaseJSONSerializer._serialize_type_map
+        BaseJSONSerializer._serialize_type_map = _wrapped_once(  # type: ignore[method-assign]
+            serialize, queries.serializing_scalars
         )
 
     when_imported("moto.dynamodb.models.table")(replace)
