@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument(
         "--latest",
         type=Path,
-        help="MovieLens latest-small, for `personalize`; by default next to --data",
+        help="MovieLens latest-small, for `personalize` and `lists`; by default next to --data",
     )
     parser.add_argument(
         "--peers", type=Path, default=Path("build/peers"), help="the environment of the peers"
@@ -103,7 +103,7 @@ def measure(
         "personalize": lambda rows: personalize_metrics.run(latest, rows),
         "training": lambda rows: training.run(data, peers, rows, quick),
         "serving": lambda rows: serving.run(data, rows, quick),
-        "lists": lambda rows: lists.run(data, rows, quick),
+        "lists": lambda rows: lists.run(data, latest, rows, quick),
         "growth": lambda rows: growth.run(rows, quick),
         "accelerator": lambda rows: accelerator.run(data, peers, rows, quick),
     }

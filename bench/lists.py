@@ -1,20 +1,22 @@
 """The section `lists`: the deployed lists, asked through their function on the local AWS.
 
 The stacks of `profile=lists` are deployed with MovieLens 100k, split by Microsoft's protocol: the
-training part is the data, and every user is asked for. Then the model is replaced by one of random
-ratings in the shape of MovieLens 20M (`python -m bench.growth`), for speed alone. A call's duration
-and memory are those that Lambda reports; the client's times include the local AWS.
+training part is the data, and every user is asked for. Then the model is replaced: by those of
+MovieLens latest-small without a tenth of the users, who are judged by Amazon Personalize's protocol
+(`python -m bench personalize`), and by one of random ratings in the shape of MovieLens 20M
+(`python -m bench.growth`), for speed alone. A call's duration and memory are those that Lambda
+reports; the client's times include the local AWS.
 """
 
 import base64
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -25,34 +27,47 @@ import numpy as np
 
 from bench import growth
 from bench.movielens import ITEMS, USERS, MovieLens
+from bench.personalize_metrics import FOLDS, spread, workshop_data
 from bench.results import Rows, clock
 from outputs import by_stack
 from recsys.datasets.ratings import Ratings
+from recsys.datasets.readers import load
 from recsys.evaluation import evaluate
+from recsys.lists.model import Catalogue
+from recsys.lists.training import Interactions, Lists
 from recsys.protocols import stratified_split
+from recsys.recipes import Config, Dataset, Query
+from recsys.recipes.evaluation import held_out, judge, without
+from recsys.recipes.interest import Interest, Taken
 from rehearsal.cdk import cdk
 
 LISTS: Final = "lists, through the deployed function"
 SMALL: Final = "1,682 items"
 LARGE: Final = "26,744 items"
+PERSONALIZE: Final = "latest-small by Personalize's protocol"
 _BATCH: Final = 100
 _LONGEST: Final = 50  # items a user is asked for: the metrics look at 25
 _CALLERS: Final = 50
 _SECONDS: Final = 30.0
 
 
-def run(data: MovieLens, rows: Rows, quick: bool) -> None:
-    """Measure; an earlier run's rows are replaced, for all belong together."""
+def run(data: MovieLens, latest: Path, rows: Rows, quick: bool) -> None:
+    """Measure; an earlier run's rows are replaced, for all belong together.
+
+    Args:
+        data: MovieLens 100k.
+        latest: the folder of MovieLens latest-small; without it, its row is left out.
+        rows: the rows to fill.
+        quick: measure a small part.
+    """
     rows.rows.clear()
     train, _ = stratified_split(data.ratings, seed=42)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         _write(train, Path(scratch, "ratings.csv"))
         # the measurements follow in a process that the local AWS runs, with its environment
         command = [sys.executable, "-m", "local_aws", "--port", "0", "--"]
-        command += [sys.executable, "-m", "bench.lists", str(data.folder), scratch]
+        command += [sys.executable, "-m", "bench.lists", str(data.folder), str(latest), scratch]
         subprocess.run([*command, *(["quick"] if quick else [])], check=True)
-        if not Path(scratch, "done").exists():
-            raise RuntimeError("the lists could not be measured; see above")
         for line in Path(scratch, "rows.jsonl").read_text("utf-8").splitlines():
             rows.add(**json.loads(line))
 
@@ -63,7 +78,7 @@ def _write(train: Ratings, path: Path) -> None:
     path.write_text("user,item,rating,timestamp\n" + "\n".join(lines) + "\n", "utf-8")
 
 
-def _measure(data: MovieLens, scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
+def _measure(data: MovieLens, latest: Path, scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
     train, test = stratified_split(data.ratings, seed=42)
     prepare = [sys.executable, "-m", "recsys", "prepare", "--out", str(scratch / "data")]
     subprocess.run([*prepare, "--data", str(scratch / "ratings.csv")], check=True)
@@ -82,6 +97,10 @@ def _measure(data: MovieLens, scratch: Path, quick: bool) -> Iterator[dict[str, 
     calls = 30 if quick else 500
     yield from _speed(outputs, SMALL, [str(n) for n in range(1, 146)], calls)
     yield _live(outputs, 5.0 if quick else _SECONDS)
+    if latest.is_dir():
+        yield _personalize(outputs, workshop_data(load(latest)), 2 if quick else FOLDS)
+    else:
+        print(f"Personalize's protocol: skipped: there is no {latest}", file=sys.stderr)
     if not quick:
         model = scratch / "model.npz"
         subprocess.run(
@@ -90,8 +109,7 @@ def _measure(data: MovieLens, scratch: Path, quick: bool) -> Iterator[dict[str, 
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        key = outputs["ListsModelKey"]
-        boto3.client("s3").upload_file(str(model), outputs["BucketName"], key)
+        _replace(outputs, model.read_bytes())
         taken = np.random.default_rng(0).choice(26_744, 145, replace=False)
         yield from _speed(outputs, LARGE, [str(item) for item in taken], calls)
     cdk(
@@ -121,12 +139,7 @@ def _speed(
     events = [{"user": user, "item": item, "timestamp": n} for n, item in enumerate(taken)]
     for first in range(0, len(events), _BATCH):
         _invoke(outputs["EventsFunctionName"], {"events": events[first : first + _BATCH]})
-    aws = boto3.client("lambda")
-    environment = aws.get_function_configuration(FunctionName=lists)["Environment"]["Variables"]
-    aws.update_function_configuration(  # other variables need new execution environments
-        FunctionName=lists, Environment={"Variables": {**environment, "BENCH": what}}
-    )
-    aws.get_waiter("function_updated_v2").wait(FunctionName=lists)
+    _renew(lists)
     began = time.perf_counter()
     answer, report = _invoke(lists, {"user": user})
     cold = time.perf_counter() - began
@@ -149,6 +162,84 @@ def _speed(
         "mb": report["maxMemoryUsedMB"],
         **timed.row(),
     }
+
+
+class _Deployed:
+    """The deployed function as a model: higher the earlier an item is in its list."""
+
+    def __init__(self, outputs: dict[str, str], data: Dataset, interest: Interest) -> None:
+        self._outputs, self._interest = outputs, interest
+        self._items = data.items
+        self._place = {item: place for place, item in enumerate(data.items)}
+
+    def score(self, query: Query) -> Any:
+        """Send the input's events of another user, and ask for that user's list."""
+        taken, user = self._interest.in_query(query), uuid.uuid4().hex
+        events = [
+            # items of one second keep their order by their events' ids
+            {"user": user, "item": self._items[item], "timestamp": time, "value": value}
+            | {"event_id": f"{number:06}"}
+            for number, (item, time, value) in enumerate(
+                zip(taken.item.tolist(), taken.timestamp.tolist(), _values(taken), strict=True)
+            )
+        ]
+        for first in range(0, len(events), _BATCH):
+            _invoke(self._outputs["EventsFunctionName"], {"events": events[first : first + _BATCH]})
+        asked = {"user": user, "count": _LONGEST, "explain": False}
+        answer, _ = _invoke(self._outputs["ListsFunctionName"], asked)
+        scores = np.full(len(self._items), -np.inf)
+        for place, one in enumerate(answer["items"]):
+            scores[self._place[one["item"]]] = -place
+        return scores
+
+
+def _values(taken: Taken) -> list[float]:
+    """How many events there were: a Watch is a Click, too."""
+    return [float(number) for number in np.rint(taken.interest**2)]
+
+
+def _personalize(outputs: dict[str, str], data: Dataset, folds: int) -> dict[str, Any]:
+    """A model without each tenth of the users, who send their events and ask for their lists."""
+    config = Config("aws-user-personalization-v2", exclude_event_types=("Watch",))
+    interest, items = Interest.of(data, config), len(data.items)
+    catalogue = Catalogue(
+        ids=tuple(data.items),
+        titles=("",) * items,
+        years=np.zeros(items, np.int32),
+        genres=np.zeros(items, np.uint64),
+        genre_names=(),
+    )
+    found = []
+    with clock() as timed:
+        for users in held_out(data, FOLDS, seed=0)[:folds]:
+            taken = interest.in_data(without(data, users))
+            values = np.array(_values(taken), np.float32)
+            given = Interactions(taken.user, taken.item, values, taken.timestamp, catalogue)
+            _replace(outputs, Lists().fit(given).model_.to_bytes())
+            deployed: Any = _Deployed(outputs, data, interest)
+            judged = judge(deployed, data, users, config, related=False)
+            found.append({**judged.metrics(), "users": float(len(judged.hidden))})
+    return {"engine": LISTS, "what": PERSONALIZE, **spread(found), **timed.row()}
+
+
+def _replace(outputs: dict[str, str], model: bytes) -> None:
+    """Let the functions answer from another model."""
+    boto3.client("s3").put_object(
+        Bucket=outputs["BucketName"], Key=outputs["ListsModelKey"], Body=model
+    )
+    for name in ("ListsFunctionName", "EventsFunctionName"):
+        _renew(outputs[name])
+
+
+def _renew(function: str) -> None:
+    """End the execution environments: other variables need new ones."""
+    aws = boto3.client("lambda")
+    environment = aws.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    aws.update_function_configuration(
+        FunctionName=function,
+        Environment={"Variables": {**environment, "BENCH": uuid.uuid4().hex}},
+    )
+    aws.get_waiter("function_updated_v2").wait(FunctionName=function)
 
 
 def _live(outputs: dict[str, str], seconds: float) -> dict[str, Any]:
@@ -201,16 +292,13 @@ def _client() -> Any:
     return boto3.client("lambda")
 
 
-def main(folder: str, scratch: str, quick: str = "") -> None:
+def main(folder: str, latest: str, scratch: str, quick: str = "") -> None:
     """Measure within the local AWS's environment; rows go to a file."""
-    try:
-        with Path(scratch, "rows.jsonl").open("w", encoding="utf-8") as file:
-            for row in _measure(MovieLens(Path(folder)), Path(scratch), bool(quick)):
-                print(json.dumps(row), file=file, flush=True)
-                print(json.dumps(row), file=sys.stderr, flush=True)
-        Path(scratch, "done").touch()
-    finally:
-        os.kill(os.getppid(), signal.SIGINT)  # the local AWS ends, for nothing else ends it
+    data = MovieLens(Path(folder))
+    with Path(scratch, "rows.jsonl").open("w", encoding="utf-8") as file:
+        for row in _measure(data, Path(latest), Path(scratch), bool(quick)):
+            print(json.dumps(row), file=file, flush=True)
+            print(json.dumps(row), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The separate page docs/personalize-metrics.md compares them with what AWS's work
 """
 
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -152,16 +153,22 @@ def run(data_folder: Path, rows: Rows) -> None:
     with clock() as timed, ProcessPoolExecutor(2) as pool:
         folds = list(pool.map(partial(fold, data), range(FOLDS)))
     for position, entry in enumerate(ENTRIES):
-        row: dict[str, Any] = {
-            "same model": list(entry.same),
-            "events": len(data.user),
-            "users": int(sum(each[position]["users"] for each in folds)),
-        }
-        for name, key in FIGURES.items():
-            values = np.array([each[position][key] for each in folds])
-            width = _STUDENT * values.std(ddof=1) / np.sqrt(FOLDS)
-            row[name] = [round(float(values.mean()), 4), round(float(width), 4)]
-        rows.add(engine=entry.recipe + (", HPO" if entry.hpo else ""), **row, **timed.row())
+        rows.add(
+            engine=entry.recipe + (", HPO" if entry.hpo else ""),
+            **{"same model": list(entry.same), "events": len(data.user)},
+            **spread([each[position] for each in folds]),
+            **timed.row(),
+        )
+
+
+def spread(folds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """The number of users, and the mean and the half-width of the 95 % interval of every figure."""
+    found: dict[str, Any] = {"users": int(sum(each["users"] for each in folds))}
+    for name, key in FIGURES.items():
+        values = np.array([each[key] for each in folds])
+        width = _STUDENT * values.std(ddof=1) / np.sqrt(len(folds))
+        found[name] = [round(float(values.mean()), 4), round(float(width), 4)]
+    return found
 
 
 def page(rows: list[Row]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-from bench import accuracy, personalize_metrics, training
+from bench import accuracy, lists, personalize_metrics, training
 from bench.results import Row
 from bench.targets import targets
 
@@ -266,6 +266,7 @@ def _serving(rows: Sequence[Row]) -> list[str]:
 
 def _lists(rows: Sequence[Row]) -> list[str]:
     (judged,) = (row for row in rows if "ndcg@10" in row)
+    rows = [row for row in rows if "what" in row]
     speed = [row for row in rows if "cold_seconds" in row]
     lines = [
         f"## Lists, as deployed\n{_origin(rows)}",
@@ -289,6 +290,17 @@ def _lists(rows: Sequence[Row]) -> list[str]:
             ),
         ),
     ]
+    if by_protocol := [row for row in rows if row["what"] == lists.PERSONALIZE]:
+        (row,) = by_protocol
+        lines += [
+            "MovieLens latest-small by [Amazon Personalize's protocol](personalize-metrics.md), in "
+            f"the same ten folds of its {row['users']} users: each fold's model is trained on the "
+            "others, and each of its users sends the input as events and asks for a list.",
+            _table(
+                list(personalize_metrics.FIGURES),
+                [[f"{row[f][0]:.4f} ± {row[f][1]:.4f}" for f in personalize_metrics.FIGURES]],
+            ),
+        ]
     return lines + [
         f"{row['what']}, for {row['wall']:.0f} s, each telling an event and asking for the list "
         f"that it changes: {row['calls']:,} calls, {row['failed']} failed, {row['stale']} lists "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from bench import accuracy, growth, personalize_metrics, serving, training
+from bench import accuracy, growth, lists, personalize_metrics, serving, training
 from bench.results import Row
 
 Found = Mapping[str, Sequence[Row]]
@@ -35,6 +35,7 @@ def targets(found: Found) -> Iterator[Target]:
     """All targets."""
     yield from _accuracy(found)
     yield from _personalize(found.get("personalize", ()))
+    yield from _lists(found)
     yield from _timing(found)
 
 
@@ -101,6 +102,37 @@ def _personalize(rows: Sequence[Row]) -> Iterator[Target]:
         )
 
 
+def _lists(found: Found) -> Iterator[Target]:
+    """The deployed lists, through their function."""
+    rows = found.get("lists", ())
+
+    def value(figure: str, **key: object) -> float | None:
+        return _of(_figures(found, "lists", figure, **key))
+
+    yield Target("deployed lists, nDCG@10 at seed 42", 0.485, value("ndcg@10"), below=False)
+    recipe = "aws-user-personalization-v2"
+    for local in found.get("personalize", ()):
+        if recipe in local["same model"]:
+            for figure in personalize_metrics.FIGURES:
+                mine = next((row[figure][0] for row in rows if figure in row), None)
+                words = f"deployed lists, {figure} (local {recipe}'s)"
+                yield Target(words, local[figure][0], mine, below=False)
+    for what, inside in ((lists.SMALL, 5), (lists.LARGE, 10)):
+        words = f"deployed lists, {what}: in the function, warm p50 ms"
+        yield Target(words, inside, value("p50_inside", what=what))
+    words = f"deployed lists, {lists.SMALL}: through the local AWS, warm p50 ms"
+    yield Target(words, 20, value("p50", what=lists.SMALL))
+    for figure, mark, words in (
+        ("cold_seconds", 2, "cold start to the first answer, s"),
+        ("mb", 512, "MB"),
+    ):
+        yield Target(
+            f"deployed lists, {lists.LARGE}: {words}", mark, value(figure, what=lists.LARGE)
+        )
+    yield Target("deployed lists, 50 callers at once: failed calls", 0, value("failed"))
+    yield Target("deployed lists, 50 callers at once: stale lists", 0, value("stale"))
+
+
 def _timing(found: Found) -> Iterator[Target]:
     for task in ("rating", "recommendation"):
         name = f"{training.OURS}, {task}"
@@ -125,12 +157,13 @@ def _timing(found: Found) -> Iterator[Target]:
         _samplers(found),
         below=False,
     )
-    lists = _figures(found, "training", "fit_seconds", engine=accuracy.BEST_LISTS)
-    yield Target(f"{accuracy.BEST_LISTS}: the fit, s", 0.5, _of(lists, median))
+    fits = _figures(found, "training", "fit_seconds", engine=accuracy.BEST_LISTS)
+    yield Target(f"{accuracy.BEST_LISTS}: the fit, s", 0.5, _of(fits, median))
     for name, mark in (
         (growth.DEEP_MF, 15),
         (growth.OBJECT2VEC, 25),
         (growth.EASE, 60),
+        (growth.LISTS, 120),
     ):
         yield Target(
             f"20M shape: {name}, s",

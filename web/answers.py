@@ -139,6 +139,7 @@ class Suggestions(Answer):
     engine: Engine
     movies: tuple[Suggestion, ...]
     problem: str | None
+    more: bool = Field(description="whether there are more on the next page")
 
 
 class Recommendations(Answer):
@@ -147,6 +148,7 @@ class Recommendations(Answer):
     user: User
     genre: str | None
     decade: int | None
+    page: int = Field(description="which of the pages, from 1")
     lists: tuple[Suggestions, ...]
 
 

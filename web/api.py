@@ -62,6 +62,7 @@ class RecommendationsQuery(Query):
     genre: str | None = Field(None, max_length=WORDS, description="only this genre")
     decade: int | None = Field(None, ge=0, le=NUMBER, description="its first year, such as 1990")
     count: int = Field(10, ge=1, le=100, description="the maximum number of movies per list")
+    page: int = Field(1, ge=1, le=1_000, description="which of the pages of so many movies")
 
 
 class MovieQuery(Query):

@@ -19,9 +19,10 @@ from web.posters import Omdb
 from web.server import BODY
 from web.service import NoSuchChoice, Service, Unknown
 
-# Only own files, no inline scripts, no embedding by other sites.
+# Only own files and answers, no inline scripts, no embedding by other sites.
 _POLICY = (
-    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; form-action 'self'; "
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 

@@ -27,6 +27,7 @@ from web.posters import Omdb
 from web.service import Service
 
 _PAGE = 24  # users or movies on a page
+_SUGGESTED = 24  # titles that are suggested before anything is typed, and without JavaScript
 _DAY = 24 * 3600
 
 
@@ -99,7 +100,9 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
     @pages.get("/users/<id:user>")
     def user(user: str) -> str:
         asked = g.asked
-        answer = service.recommendations(user, genre=asked.genre, decade=asked.decade)
+        answer = service.recommendations(
+            user, genre=asked.genre, decade=asked.decade, page=asked.page
+        )
         before = session.pop("before", {})
         return render_template(
             "user.html",
@@ -115,7 +118,9 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
         asked = g.asked
         if asked.movie is None:
             abort(400, f"Which {service.nouns().item} was it?")
-        lists = service.recommendations(user, genre=asked.genre, decade=asked.decade).lists
+        lists = service.recommendations(
+            user, genre=asked.genre, decade=asked.decade, page=asked.page
+        ).lists
         taken = service.watch(user, asked.movie)
         # movies that only move up because the watched movie is removed have not changed
         session["before"] = {
@@ -127,7 +132,8 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             for one in lists
         }
         flash(taken.movie.name)
-        chosen = {"genre": asked.genre, "decade": asked.decade}
+        page = asked.page if asked.page > 1 else None
+        chosen = {"genre": asked.genre, "decade": asked.decade, "page": page}
         return redirect(url_for(".user", user=user, **chosen), 303)
 
     @pages.get("/movies")
@@ -140,6 +146,7 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             movies=_sheet(found),
             pages=_sheets(found),
             choices=service.catalogue().choices,
+            known=service.catalogue().known[:_SUGGESTED],
         )
 
     @pages.get("/movies/<id:movie>")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import numpy as np
@@ -66,11 +67,18 @@ class _Deployed:
 
 @dataclass(frozen=True)
 class _Found:
-    """The answer of one engine."""
+    """The answer of one engine.
+
+    Attributes:
+        best: the score of the first movie, which is on the first page.
+        more: whether there are movies after these.
+    """
 
     engine: Engine
     scored: list[Scored] = field(default_factory=list)
     problem: str | None = None
+    best: float | None = None
+    more: bool = False
 
 
 class Service:
@@ -165,8 +173,16 @@ class Service:
         decade: int | None = None,
         engine: str | None = None,
         count: int = 10,
+        page: int = 1,
     ) -> Recommendations:
         """Get the suggestions of all deployed engines, or of one.
+
+        Args:
+            id: the user's original id.
+            genre, decade: of the movies; None for all.
+            engine: its key; None for all.
+            count: movies per list and page.
+            page: which of the pages, from 1.
 
         Raises:
             Unknown: the user or engine does not exist.
@@ -182,9 +198,10 @@ class Service:
         happened = len(watched), _unsettled(watched)
         question = Question(user, genre, decade, happened)
         seen = now.catalogue.seen(user.number) | {one.movie.number for one in watched}
-        futures = [self._pool.submit(self._suggest, one, question, seen, count) for one in asked]
-        lists = [future.result() for future in futures]
-        return Recommendations(user=user, genre=genre, decade=decade, lists=_side_by_side(lists))
+        on_page = slice((page - 1) * count, page * count)
+        futures = [self._pool.submit(self._suggest, one, question, seen, on_page) for one in asked]
+        lists = _side_by_side([future.result() for future in futures])
+        return Recommendations(user=user, genre=genre, decade=decade, page=page, lists=lists)
 
     def about(self, id: str, user_id: str | None, count: int = 10) -> About:  # noqa: A002
         """Get a movie, its similar movies, and a user's predicted ratings of it, by their ids."""
@@ -305,27 +322,32 @@ class Service:
             return Map(points=(), explained=0, problem=f"The embeddings were not found: {error}")
 
     def _suggest(
-        self, engine: Recommender, question: Question, seen: set[int], count: int
+        self, engine: Recommender, question: Question, seen: set[int], on_page: slice
     ) -> "_Found":
         movies = self.catalogue().movies
         try:
             numbers, scores, because = self._ranked(engine, question)
         except EngineFailed as error:
             return _Found(engine.about, problem=str(error))
-        found: list[Scored] = []
-        for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
-            movie = movies.get(number)
-            wanted = movie and fits(movie, question.genre, question.decade)
-            if movie and wanted and number not in seen:
-                why = because.get(number, ())
-                found.append(Scored(movie, None if np.isnan(score) else score, why))
-                if len(found) == count:
-                    break
-        return _Found(engine.about, found)
+        wanted = (
+            Scored(movie, None if np.isnan(score) else score, because.get(number, ()))
+            for number, score in zip(numbers.tolist(), scores.tolist(), strict=True)
+            if number not in seen
+            and (movie := movies.get(number))
+            and fits(movie, question.genre, question.decade)
+        )
+        found = list(islice(wanted, on_page.stop + 1))
+        return _Found(
+            engine.about,
+            found[on_page],
+            best=found[0].score if found else None,
+            more=len(found) > on_page.stop,
+        )
 
     def _find_like(self, engine: Similar, movie: Movie, user: User | None, count: int) -> "_Found":
         try:
-            return _Found(engine.about, self._alike(engine, movie, user, count))
+            found = self._alike(engine, movie, user, count)
+            return _Found(engine.about, found, best=found[0].score if found else None)
         except EngineFailed as error:
             return _Found(engine.about, problem=str(error))
 
@@ -375,7 +397,7 @@ def _side_by_side(results: list[_Found]) -> tuple[Suggestions, ...]:
             holders.setdefault(movie.number, []).append(one.engine.title)
     lists = []
     for one in results:
-        best = one.scored[0].score if one.scored else None
+        best = one.best
         movies = tuple(
             Suggestion(
                 movie=movie,
@@ -386,5 +408,7 @@ def _side_by_side(results: list[_Found]) -> tuple[Suggestions, ...]:
             )
             for movie, score, because in one.scored
         )
-        lists.append(Suggestions(engine=one.engine, movies=movies, problem=one.problem))
+        lists.append(
+            Suggestions(engine=one.engine, movies=movies, problem=one.problem, more=one.more)
+        )
     return tuple(lists)

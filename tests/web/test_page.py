@@ -131,6 +131,22 @@ def test_watched_movie_changes_the_lists(open_tab: Open, pictures: Path, script:
         assert "Drama" in words
 
 
+def test_titles_are_suggested_while_they_are_typed(open_tab: Open, page: Page) -> None:
+    """From the whole catalogue: a title that is not among the best known is found by its words."""
+    known = page.service.catalogue().known
+    words = known[-1].name.rsplit(maxsplit=1)[0]
+    wanted = [one.name for one in known if all(w in one.name for w in words.split())][:12]
+    tab = open_tab()
+    tab.goto("/movies")
+    options = tab.locator("#titles option")
+    assert options.count() == 24
+    tab.get_by_label("Title").press_sequentially(words)
+    tab.wait_for_function(
+        "count => document.querySelectorAll('#titles option').length == count", arg=len(wanted)
+    )
+    assert [one.get_attribute("value") for one in options.all()] == wanted
+
+
 def test_movie_page_shows_the_functions_results(open_tab: Open, pictures: Path) -> None:
     functions = boto3.client("lambda")
 
@@ -453,6 +469,29 @@ def test_cross_site_form_changes_nothing(client: Any) -> None:
     assert client.post("/users/2/watched", data={"movie": "5", "token": ""}).status_code == 400
     watched = client.get("/api/users/2").json["watched"]
     assert 5 not in [one["movie"]["number"] for one in watched]
+
+
+def test_next_page_continues_every_list(client: Any) -> None:
+    def lists(query: str) -> dict[str, Any]:
+        answer = client.get(f"/api/users/6/recommendations?{query}").json
+        return {one["engine"]["key"]: one for one in answer["lists"]}
+
+    whole, first, second = (lists(query) for query in ("count=20", "count=10", "count=10&page=2"))
+    assert len(whole["lists"]["movies"]) == 20
+    for key, one in whole.items():
+        movies = [entry["movie"]["id"] for entry in one["movies"]]
+        for part, of in ((movies[:10], first), (movies[10:], second)):
+            assert [entry["movie"]["id"] for entry in of[key]["movies"]] == part
+        assert first[key]["more"]
+        # relative to the list's best, which is on the first page
+        assert [entry["share"] for entry in one["movies"]] == [
+            entry["share"] for of in (first, second) for entry in of[key]["movies"]
+        ]
+    page = client.get("/users/6?page=2").text
+    assert 'rel="prev"' in page and 'rel="next"' in page
+    assert 'name="page" value="2"' in page
+    last = lists("count=100&page=1000")
+    assert not any(one["movies"] or one["more"] for one in last.values())
 
 
 def test_filters_apply_to_every_engine(client: Any) -> None:

@@ -6,10 +6,11 @@ modules take longer to import than all others together.
 """
 
 import json
+import operator
 import re
 import sys
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from importlib.util import find_spec, module_from_spec
 from types import SimpleNamespace
 from typing import Any, Final
@@ -29,6 +30,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import BaseResponse
+from moto.core.serialize import BaseJSONSerializer
 from moto.emrserverless.models import emrserverless_backends
 from moto.events.models import EventPattern, events_backends
 from moto.iam.access_control import PermissionResult
@@ -202,12 +204,26 @@ def _patch_decompression() -> None:
 
 
 def _patch_dynamodb_queries() -> None:
-    """moto sorts every item of a table to find those of one partition."""
+    """moto sorts every item of a table to find those of one partition, and converts each item of
+    these several times: some 20 ms for 150 items."""
 
     def replace(module: Any) -> None:
-        from local_aws.dynamodb.queries import of_one_partition
+        from local_aws.dynamodb import queries
 
-        module.Table.query = _wrapped_once(module.Table.query, of_one_partition)
+        module.Table.query = _wrapped_once(module.Table.query, queries.of_one_partition)
+        item, value = module.Item, module.DynamoType
+        item.__deepcopy__ = _wrapped_once(item.__deepcopy__, queries.sharing_scalars)
+        for name, quick in (
+            ("__eq__", operator.eq),
+            ("__lt__", operator.lt),
+            ("size", lambda text: len(text.encode())),
+        ):
+            method = getattr(value, name)
+            setattr(value, name, _wrapped_once(method, partial(queries.of_text, quick=quick)))
+        serialize = BaseJSONSerializer._serialize_type_map
+        BaseJSONSerializer._serialize_type_map = _wrapped_once(  # type: ignore[method-assign]
+            serialize, queries.serializing_scalars
+        )
 
     when_imported("moto.dynamodb.models.table")(replace)
 

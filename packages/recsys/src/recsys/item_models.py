@@ -6,7 +6,9 @@ none), `Transitions` on ordered histories. All have scikit-learn's interface: `f
 simplest.
 """
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +23,8 @@ Floats = NDArray[np.float32]
 
 _LARGE = 4_096  # rows above which a matrix is worth several threads
 _FACTORIZED = 22_000  # rows of a matrix that is factorized as a whole
-_ROWS = 1_024  # rows of a large matrix processed at a time
+_ROWS = 2_048  # rows of a large matrix processed at a time
+_SPARSE_ROWS = 256  # the same by each thread in products of sparse matrices
 
 
 class ItemModel:
@@ -131,26 +134,30 @@ def _inverse_of(inverse: Floats, penalty: Floats) -> Floats:
 def _invert(matrix: Floats) -> None:
     """Invert a symmetric positive definite matrix, or a block of one, in place.
 
-    OpenBLAS's Cholesky factorization with threads crashes at some 26,000 rows, so a larger matrix
-    is inverted by its quarters: with M = (A B; Bᵀ C), W = A⁻¹B and S = C − BᵀW, the quarters of M⁻¹
-    are A⁻¹ + W S⁻¹ Wᵀ, −W S⁻¹ and S⁻¹. It takes half as much memory again as the matrix.
+    Only the lower triangle is read. OpenBLAS's Cholesky factorization with threads crashes at some
+    26,000 rows, so a larger matrix is inverted by its quarters: with M = (A Bᵀ; B C), W = BA⁻¹ and
+    S = C − WBᵀ, the quarters of M⁻¹ are A⁻¹ + WᵀS⁻¹W, −S⁻¹W and S⁻¹. Of symmetric products only one
+    half is computed, so this takes n³ multiplications, as LAPACK does, and half as much memory
+    again as the matrix.
 
     Raises:
         ValueError: it is not positive definite.
     """
     if len(matrix) > _FACTORIZED:
         half = len(matrix) // 2
-        a, b, c = matrix[:half, :half], matrix[:half, half:], matrix[half:, half:]
+        a, b, c = matrix[:half, :half], matrix[half:, :half], matrix[half:, half:]
         _invert(a)
-        w = a @ b
+        w = b @ a
         for rows in _parts(len(c)):
-            c[rows] -= b.T[rows] @ w
+            c[rows, : rows.stop] -= w[rows] @ b.T[:, : rows.stop]
         _invert(c)
+        np.matmul(c, w, out=b)
         for rows in _parts(half):
-            b[rows] = -(w[rows] @ c)
+            a[rows, : rows.stop] += w.T[rows] @ b[:, : rows.stop]
+        _mirror(a)
+        np.negative(b, out=b)
         for rows in _parts(half):
-            a[rows] -= b[rows] @ w.T
-            matrix[half:, rows] = b[rows].T
+            matrix[rows, half:] = b[:, rows].T
         return
     whole = np.ascontiguousarray(matrix)
     upper = whole.T  # LAPACK is column-major: its upper triangle is our lower one
@@ -159,12 +166,17 @@ def _invert(matrix: Floats) -> None:
         _, failed = lapack.spotri(upper, overwrite_c=1)
     if failed:
         raise ValueError("the regularization is too small for this data: increase it")
-    for rows in _parts(len(whole)):
-        square = whole[rows, rows]
-        square += np.tril(square, -1).T
-        whole[rows, rows.stop :] = whole[rows.stop :, rows].T
+    _mirror(whole)
     if whole is not matrix:
         matrix[:] = whole
+
+
+def _mirror(matrix: Floats) -> None:
+    """Copy the lower triangle of a square matrix to the upper one."""
+    for rows in _parts(len(matrix)):
+        square = matrix[rows, rows]
+        square[:] = np.tril(square) + np.tril(square, -1).T
+        matrix[rows, rows.stop :] = matrix[rows.stop :, rows].T
 
 
 def _parts(rows: int) -> Iterator[slice]:
@@ -177,8 +189,15 @@ def gram(x: sparse.csr_array) -> Floats:
     items = x.shape[1]
     product = np.empty((items, items), np.float32)
     columns = x.T.tocsr()
-    for begin in range(0, items, _ROWS):
-        (columns[begin : begin + _ROWS] @ x).toarray(out=product[begin : begin + _ROWS])
+
+    def fill(begin: int) -> None:
+        (columns[begin : begin + _SPARSE_ROWS] @ x).toarray(
+            out=product[begin : begin + _SPARSE_ROWS]
+        )
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # SciPy's products release Python's lock
+        for done in [pool.submit(fill, begin) for begin in range(0, items, _SPARSE_ROWS)]:
+            done.result()
     return product
 
 
@@ -231,7 +250,7 @@ class Cosine(ItemModel):
         row, column, count = shared.row[keep], shared.col[keep], shared.data[keep]
         d = self.popularity_discount
         norm = users[row] ** (1.0 - d) * users[column] ** float(d) + self.shrinkage
-        self.weights = _matrix(row, column, count / norm, shared.shape[0])
+        self.weights = _matrix(row, column, count / norm, shared.shape[0]).astype(np.float32)
         return self
 
 
@@ -260,16 +279,14 @@ class Transitions(ItemModel):
             items: the number of items.
         """
         users, taken = np.asarray(user), np.asarray(item)
-        rows, columns, data = [], [], []
-        for step in range(1, self.window + 1):
+        scale = 1 / np.sqrt(np.bincount(taken, minlength=items) + self.shrinkage)
+        weights = sparse.csr_array((items, items), dtype=np.float64)
+        for step in range(1, self.window + 1):  # one at a time: all pairs would fill the memory
             same = (users[step:] == users[:-step]) & (taken[step:] != taken[:-step])
-            rows.append(taken[:-step][same])
-            columns.append(taken[step:][same])
-            data.append(np.full(len(rows[-1]), self.decay ** (step - 1)))
-        row, column = np.concatenate(rows), np.concatenate(columns)
-        norm = np.sqrt(np.bincount(taken, minlength=items) + self.shrinkage)
-        weight = np.concatenate(data) / (norm[row] * norm[column])
-        self.weights = _matrix(row, column, weight, items)
+            row, column = taken[:-step][same], taken[step:][same]
+            weight = self.decay ** (step - 1) * scale[row] * scale[column]
+            weights = weights + _matrix(row, column, weight, items)
+        self.weights = weights.astype(np.float32)
         return self
 
 
@@ -286,4 +303,4 @@ def recency(places: int, half_life: float) -> NDArray[np.float64]:
 def _matrix(row: Any, column: Any, data: Any, items: int) -> sparse.csr_array:
     matrix = sparse.coo_array((data, (row, column)), shape=(items, items)).tocsr()
     matrix.sum_duplicates()
-    return matrix.astype(np.float32)
+    return matrix

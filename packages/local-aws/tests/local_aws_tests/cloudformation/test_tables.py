@@ -158,6 +158,38 @@ def test_query_reads_only_its_partition(stacks: Stacks) -> None:
         query("anna")
 
 
+def test_projection_has_the_named_attributes_as_they_were(stacks: Stacks) -> None:
+    dynamodb = stacks.client("dynamodb")
+    dynamodb.create_table(TableName="projected", **KEYS)
+    key = {"user": {"S": "anna"}, "event": {"S": "1"}}
+    item = {**key, "n": {"N": "1.5"}, "s": {"SS": ["a"]}, "m": {"M": {"x": {"S": "y"}}}}
+    dynamodb.put_item(TableName="projected", Item=item)
+
+    def query(expression: str) -> Any:
+        return dynamodb.query(
+            TableName="projected",
+            KeyConditionExpression="#u = :u",
+            ExpressionAttributeNames={"#u": "user"},
+            ExpressionAttributeValues={":u": {"S": "anna"}},
+            ProjectionExpression=expression,
+        )["Items"]
+
+    assert query("n, s, absent") == [{"n": {"N": "1.5"}, "s": {"SS": ["a"]}}]
+    assert query("absent") == [{}]
+    assert query("m.x, event") == [{"event": {"S": "1"}, "m": {"M": {"x": {"S": "y"}}}}]
+    read = query("n, s, m")
+    dynamodb.update_item(
+        TableName="projected",
+        Key=key,
+        UpdateExpression="SET n = n + :one, m.x = :z ADD s :b",
+        ExpressionAttributeValues={":one": {"N": "1"}, ":z": {"S": "z"}, ":b": {"SS": ["b"]}},
+    )
+    (after,) = query("n, s, m")
+    assert (after["n"], after["m"]) == ({"N": "2.5"}, {"M": {"x": {"S": "z"}}})
+    assert read == [{name: item[name] for name in ("n", "s", "m")}]
+    dynamodb.delete_table(TableName="projected")
+
+
 def test_an_import_reads_every_text_as_json_means_it(stacks: Stacks) -> None:
     """Letters as `\\u00fc`, quotation marks and backslashes are escaped in JSON."""
     users = ["Müller, Karl", 'Ann "A"', "back\\slash", "李"]
