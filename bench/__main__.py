@@ -18,6 +18,7 @@ from bench import (
     personalize_metrics,
     report,
     serving,
+    spark,
     training,
 )
 from bench.movielens import MovieLens
@@ -28,7 +29,7 @@ from recsys.datasets.download import cached, download
 from recsys.errors import InputError
 
 ACCURACY = ("rating", "recommendation", "ranking", "personalize")
-TIMING = ("training", "serving", "lists", "growth", "accelerator")
+TIMING = ("training", "serving", "lists", "growth", "spark", "accelerator")
 GROUPS = {"all": (*ACCURACY, *TIMING), "accuracy": ACCURACY, "timing": TIMING}
 HOME = Path(__file__).resolve().parent
 
@@ -105,6 +106,7 @@ def measure(
         "serving": lambda rows: serving.run(data, rows, quick),
         "lists": lambda rows: lists.run(data, latest, rows, quick),
         "growth": lambda rows: growth.run(rows, quick),
+        "spark": lambda rows: spark.run(data, rows, quick),
         "accelerator": lambda rows: accelerator.run(data, peers, rows, quick),
     }
     for section in sections:

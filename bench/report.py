@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-from bench import accuracy, lists, personalize_metrics, training
+from bench import accuracy, lists, personalize_metrics, spark, training
 from bench.results import Row
 from bench.targets import targets
 
@@ -332,6 +332,36 @@ def _growth(rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def _spark(rows: Sequence[Row]) -> list[str]:
+    lists = [row for row in rows if row["engine"] == spark.ALS]
+    return [
+        f"## Beyond one machine\n{_origin(rows)}",
+        "The Spark job on `local[2]`, on random ratings: reading, judging and numbering the rows, "
+        "the split and all outputs (*prepared*), and two trainings of ALS, of which one is judged. "
+        "Memory is that of its Java process: driver and executors together.",
+        _table(
+            ("shape", "ratings", "prepared, s", "whole, s", "µs per rating", "peak GB"),
+            (
+                (
+                    row["shape"],
+                    f"{row['ratings']:,}",
+                    f"{row['prepared_seconds']:.0f}",
+                    f"{row['seconds']:.0f}" + _loaded([row]),
+                    f"{row['seconds'] / row['ratings'] * 1e6:.1f}",
+                    f"{row['peak_gb']:.1f}",
+                )
+                for row in rows
+                if row["engine"] == spark.JOB
+            ),
+        ),
+        *(
+            f"{row['engine']}, by the protocol of the lists above: nDCG@10 {row['ndcg@10']:.4f}, "
+            f"MAP@10 {row['map@10']:.4f}, coverage@10 {row['coverage@10']:.4f}."
+            for row in lists
+        ),
+    ]
+
+
 def _accelerator(rows: Sequence[Row]) -> list[str]:
     first, second = (
         [row for row in rows if row["device"] == device] for device in ("processor", "GPU")
@@ -375,6 +405,7 @@ _SECTIONS = {
     "serving": _serving,
     "lists": _lists,
     "growth": _growth,
+    "spark": _spark,
     "accelerator": _accelerator,
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from bench import accuracy, growth, lists, personalize_metrics, serving, training
+from bench import accuracy, growth, lists, personalize_metrics, serving, spark, training
 from bench.results import Row
 
 Found = Mapping[str, Sequence[Row]]
@@ -174,6 +174,12 @@ def _timing(found: Found) -> Iterator[Target]:
     yield Target(f"20M shape: {growth.EASE}, peak GB", 6, _of(peak))
     peaks = _figures(found, "growth", "peak_gb", shape="20M")
     yield Target("20M shape: peak GB of all", 8, max(peaks, default=None))
+    jobs = _figures(found, "spark", "peak_gb", engine=spark.JOB)
+    yield Target(f"{spark.JOB}: peak GB of driver and executors", 4, max(jobs, default=None))
+    als = _figures(found, "spark", "ndcg@10", engine=spark.ALS)
+    yield Target(
+        f"{spark.ALS}, nDCG@10 at seed 42 (implicit's, less 0.01)", 0.4335, _of(als), below=False
+    )
     small = _figures(found, "serving", "p50", engine=serving.OURS, what=serving.SMALL)
     plain = _figures(found, "serving", "p50", engine=serving.WORKSHOP, what=serving.SMALL)
     yield Target(

@@ -18,7 +18,7 @@ _MOST_BLOCKS = 200
 
 
 class Settings(NamedTuple):
-    """MLlib's settings.
+    """MLlib's settings; the defaults were chosen within the training part of MovieLens 100k.
 
     Attributes:
         factors: the length of a vector.
@@ -30,7 +30,7 @@ class Settings(NamedTuple):
     """
 
     factors: int = 32
-    regularization: float = 0.01
+    regularization: float = 0.2
     alpha: float = 1.0
     iterations: int = 15
     judged: int = 1000
