@@ -280,7 +280,7 @@ def test_pruning_that_loses_variety_is_not_done(monkeypatch: pytest.MonkeyPatch)
     for kept in (0.0, 1e9):
         monkeypatch.setattr(training, "_KEPT", 0.0)  # of the nDCG
         monkeypatch.setattr(training, "_KEPT_COVERAGE", kept)
-        entries[kept] = len(Lists(settings=Settings()).fit(given).model_.together.data)
+        entries[kept] = int(Lists(settings=Settings()).fit(given).metrics_["entries"])
     assert entries[0.0] <= 50 * items < entries[1e9]
 
 
