@@ -274,7 +274,8 @@ def _lists(rows: Sequence[Row]) -> list[str]:
         f"Microsoft's Recommenders, seed 42, the function `Lists` reaches an nDCG@10 of "
         f"{judged['ndcg@10']:.4f} and a MAP@10 of {judged['map@10']:.4f}. Its speed, for a user of "
         "145 items: in the function as Lambda reports it, and as a client of the local AWS sees "
-        "it. A cold start ends with the first answer. The larger model is of random ratings.",
+        "it, in the quietest of ten rounds of calls. A cold start ends with the first answer. The "
+        "larger model is of random ratings.",
         _table(
             ("items", "in the function, p50 ms", "client, p50 ms", "p99 ms", "cold start s", "MB"),
             (

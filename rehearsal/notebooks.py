@@ -38,7 +38,7 @@ SETTINGS = (
     "deep_mf.genre_dim=5",
 )
 """The settings that the notebooks need in addition to the defaults."""
-AFTERWARDS = NOTEBOOKS / "7_clean_up.ipynb"
+AFTERWARDS = NOTEBOOKS / "8_clean_up.ipynb"
 """The notebook that runs again after the removal: it lists the existing resources."""
 _LINK = re.compile(r"(?<=\]\()(?![\w+.-]+:|[#/])([^)#\s]+)")
 

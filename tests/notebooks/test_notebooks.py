@@ -185,8 +185,18 @@ def test_personalize_and_evaluation_notebooks_have_plausible_results(deployment:
     assert found["novelty_edlae"] > found["novelty_popularity"]
 
 
-def test_clean_up_notebook_lists_the_resources(deployment: Deployed) -> None:
+def test_lists_notebook_has_plausible_results(deployment: Deployed) -> None:
     found = executed("7_")
+    assert found["difference"] < 1e-3  # single precision
+    assert found["exact"] < 1e-4 * abs(found["score"])  # the shares are the score
+    assert found["same"]  # the file has all that answers need
+    assert found["changed"] > 0  # by an event, without training
+    assert 0 < found["kept"] <= 1
+    assert found["ndcg"] > found["ndcg_popularity"]
+
+
+def test_clean_up_notebook_lists_the_resources(deployment: Deployed) -> None:
+    found = executed("8_")
     assert found["stacks"] == 7
     # five endpoints; two campaigns of the second version and two recommenders; the instance
     assert found["hourly"] == pytest.approx(

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from recsys.errors import InputError
 from recsys.item_models import Ease
+from recsys.lists import training
 from recsys.lists.blend import Blend, Dense, standardized
 from recsys.lists.factors import from_items
 from recsys.lists.model import Catalogue, History, ItemFactors, ItemWeights, ListModel, Pruned
@@ -270,6 +271,28 @@ def test_fit_on_ordered_data_ranks_the_next_item_first() -> None:
     one = lists.model_
     history = one.history([(3, None), (4, None), (5, None)])
     assert one.best(one.scores(history), 1, without=history.items).tolist() == [6]
+
+
+def test_pruning_that_loses_variety_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as 50 entries a row are tried first; whichever variety they keep, it is no less."""
+    given, items = groups(users=150, items=120), 120
+    entries = {}
+    for kept in (0.0, 1e9):
+        monkeypatch.setattr(training, "_KEPT", 0.0)  # of the nDCG
+        monkeypatch.setattr(training, "_KEPT_COVERAGE", kept)
+        entries[kept] = int(Lists(settings=Settings()).fit(given).metrics_["entries"])
+    assert entries[0.0] <= 50 * items < entries[1e9]
+
+
+def test_search_begins_with_settings_for_what_is_held_out() -> None:
+    """Three users whose lists cannot differ: no step is an improvement."""
+    user, item = np.repeat(np.arange(3), 3), np.tile(np.arange(3), 3)
+    value = np.full(9, np.nan, np.float32)
+    given = Interactions(user, item, value, np.tile(np.arange(3), 3), catalogue(3))
+    newest = Lists(validation="newest").fit(given).settings_
+    assert (newest.half_life, newest.next_item, newest.dropout) == (10.0, 0.75, 0.5)
+    random = Lists(validation="random").fit(given).settings_
+    assert (random.half_life, random.next_item) == (1e9, 0.0)
 
 
 def test_items_beyond_the_limit_are_excluded_and_counted() -> None:
