@@ -188,7 +188,7 @@ def _admit_to_open(caller: access.Caller, call: requests.Call) -> None:
     bucket = s3_backends[call.account][call.partition].buckets.get(call.params.get("Bucket", ""))
     why = public_access.refused_acl(bucket, call.operation, call.params)
     if bucket is not None and call.operation == "PutBucketPolicy":
-        bucket_policy.check(call.params["Policy"], bucket.name)
+        bucket_policy.check(call.params.get("Policy", ""), bucket.name)
         why = public_access.refused_policy(bucket, read_json(call.params["Policy"]))
     if why:
         need = requests.needed(call)[0]
