@@ -38,14 +38,25 @@ def complete(prefix: str, operation: str, values: dict[str, list[str]]) -> None:
             groups = [_OF_GROUP.sub("", text).removesuffix(":*") for text in values.get(name, ())]
             if groups:
                 values.setdefault("loggroupname", []).extend(groups)
+    elif prefix == "lambda" and "functionname" in values and "qualifier" in values:
+        [name], [qualifier] = values["functionname"], values["qualifier"]
+        if not name.endswith(f":{qualifier}"):
+            values["functionname"] = [f"{name}:{qualifier}"]
     elif prefix == "s3vectors" and {"vectorbucketarn", "indexname"} <= values.keys():
         values["vectorbucketname"] = [arn.rpartition("/")[2] for arn in values["vectorbucketarn"]]
     elif prefix == "sns" and "subscriptionarn" in values:
         values["topicarn"] = [arn.rpartition(":")[0] for arn in values["subscriptionarn"]]
-    elif prefix == "ssm" and "resourcetype" in values:
+    elif prefix == "ssm" and "Parameter" not in operation:
         tagged = values.pop("resourceid", [])
-        if values["resourcetype"] == ["Parameter"]:
+        values.pop("name", None)  # of a document, for one
+        if values.get("resourcetype") == ["Parameter"]:
             values["name"] = tagged
+    elif prefix == "states":  # a version or an alias is no resource of its own
+        arns = ("statemachinearn", "statemachinealiasarn", "statemachineversionarn")
+        for name in (*arns, f"routingconfiguration.{arns[2]}"):
+            found = [":".join(arn.split(":")[:7]) for arn in values.pop(name, ())]
+            if found:
+                values.setdefault("statemachinearn", []).extend(found)
 
 
 def _complete_buses(operation: str, values: dict[str, list[str]]) -> None:

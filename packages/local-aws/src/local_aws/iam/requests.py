@@ -116,7 +116,7 @@ _VARIABLES: Final = {
     "objectname": ("key",),
     "parameternamewithoutleadingslash": ("name", "names", "path"),
     "repositoryname": ("repositorynames",),
-    "resourceid": ("name", "jobname"),
+    "resourceid": ("name", "jobname"),  # Personalize's
     "tablename": ("sourcetablename", "targettablename"),
     "certificatenamewithpath": ("servercertificatename", "newservercertificatename"),
     "groupnamewithpath": ("groupname", "newgroupname"),
@@ -188,7 +188,7 @@ _FIXED: Final = ("Partition", "Region", "Account")
 # [REGION:][ACCOUNT:][function:]NAME[:QUALIFIER]
 _FUNCTION: Final = re.compile(
     r"(?:arn:[\w-]+:lambda:)?(?:([a-z]{2}(?:-[a-z]+)+-\d):)?(?:(\d{12}):)?(?:function:)?"
-    r"([\w-]+)(?::[\w$-]+)?"
+    r"([\w-]+(?::[\w$-]+)?)"
 )
 
 

@@ -690,6 +690,47 @@ def test_deny_of_a_resource_holds_in_every_way_to_name_it(tally: Tally) -> None:
         tally("inputs tried", "names of resources that a policy denies")
 
 
+def test_upload_in_parts_is_of_one_key_alone() -> None:
+    """moto finds it by its id, and lets who may write one key complete another."""
+    s3 = clients.client("s3", REGION)
+    upload = s3.create_multipart_upload(Bucket="books", Key="theirs")["UploadId"]
+    mine = {"Bucket": "books", "Key": "mine/1", "UploadId": upload}
+    role = _as(_role(_allow("s3:*", on="arn:aws:s3:::books/mine/*")), "s3")
+    for call, parameters in (
+        (role.list_parts, {}),
+        (role.upload_part, {"PartNumber": 1, "Body": b"1"}),
+        (role.complete_multipart_upload, {"MultipartUpload": {"Parts": []}}),
+        (role.abort_multipart_upload, {}),
+    ):
+        with pytest.raises(ClientError, match="NoSuchUpload"):
+            call(**mine, **parameters)
+    assert s3.list_multipart_uploads(Bucket="books")["Uploads"][0]["Key"] == "theirs"
+
+
+@pytest.mark.parametrize("service", ["lambda", "stepfunctions"])
+def test_version_is_named_in_a_function_s_arn_and_not_in_a_state_machine_s(service: str) -> None:
+    here = f"{REGION}:{ACCOUNT}"
+    calls: list[tuple[str, dict[str, Any]]]
+    if service == "lambda":
+        denied = f"arn:aws:lambda:{here}:function:versioned:live"
+        calls = [
+            ("invoke", {"FunctionName": "versioned", "Qualifier": "live"}),
+            ("invoke", {"FunctionName": "versioned:live"}),
+            ("get_function", {"FunctionName": f"{ACCOUNT}:versioned", "Qualifier": "live"}),
+        ]
+    else:
+        denied = f"arn:aws:states:{here}:stateMachine:versioned"
+        routes = [{"stateMachineVersionArn": f"{denied}:1", "weight": 100}]
+        calls = [
+            ("start_execution", {"stateMachineArn": f"{denied}:1"}),
+            ("create_state_machine_alias", {"name": "a", "routingConfiguration": routes}),
+        ]
+    role = _role(_allow("*"), {"Effect": "Deny", "Action": "*", "Resource": denied})
+    for operation, parameters in calls:
+        with pytest.raises(ClientError, match="explicit deny"):
+            getattr(_as(role, service), operation)(**parameters)
+
+
 def test_key_of_an_object_is_never_read_as_an_arn() -> None:
     s3 = _as(_role(_allow("s3:*", on="arn:aws:s3:::mine/*")), "s3")
     with pytest.raises(ClientError, match="AccessDenied"):
