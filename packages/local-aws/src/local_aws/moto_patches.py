@@ -19,6 +19,7 @@ import moto
 import moto.cloudwatch.models
 import moto.events.models
 import moto.logs.models
+import moto.s3.responses
 import moto.s3vectors
 import moto.sagemakerruntime.models
 from botocore.session import Session
@@ -33,6 +34,7 @@ from moto.core.responses import BaseResponse
 from moto.core.serialize import BaseJSONSerializer
 from moto.emrserverless.models import emrserverless_backends
 from moto.events.models import EventPattern, events_backends
+from moto.events.utils import EventTemplateParser
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import iam_backends
 from moto.logs.responses import LogsResponse
@@ -48,6 +50,7 @@ from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
 from wrapt import when_imported
 
+from local_aws import wildcards
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
 from local_aws.awslambda.models import LocalLambdaBackend
@@ -56,7 +59,7 @@ from local_aws.cloudwatch.models import CloudWatchBackend
 from local_aws.emrserverless.models import EmrServerlessBackend
 from local_aws.eventbridge.models import EventsBackend
 from local_aws.eventbridge.patterns import matches_wildcards
-from local_aws.eventbridge.rules import Rule
+from local_aws.eventbridge.rules import Rule, bounded_template
 from local_aws.iam import authorization, reading
 from local_aws.iam import errors as iam_errors
 from local_aws.iam.models import LocalIAMBackend
@@ -71,6 +74,7 @@ from local_aws.sagemakerruntime.models import SageMakerRuntimeBackend
 from local_aws.servicequotas.models import ServiceQuotasBackend
 from local_aws.sns.models import LocalSnsBackend
 from local_aws.sqs.models import LocalSqsBackend
+from local_aws.stepfunctions import limits
 from local_aws.sts.models import LocalSTSBackend
 
 # moto's backends that only keep records: each class is replaced by one that trains, serves, runs or
@@ -282,6 +286,30 @@ def _patch_event_wildcards() -> None:
     EventPattern._wildcard_match = staticmethod(matches_wildcards)  # type: ignore[method-assign]
 
 
+def _patch_event_templates() -> None:
+    """moto fills templates of any number of places, each with as much as a whole event."""
+    EventTemplateParser.parse = staticmethod(  # type: ignore[method-assign]
+        _wrapped_once(EventTemplateParser.parse, bounded_template)
+    )
+
+
+def _patch_names_as_expressions() -> None:
+    """moto takes origins of CORS rules and filters of ECR's repositories for regular expressions,
+    which may never end."""
+
+    def allows(origin_header: str, allowed_origins: list[str]) -> bool:
+        return any(wildcards.matches(one.split("*"), origin_header) for one in allowed_origins)
+
+    moto.s3.responses.cors_matches_origin = allows  # type: ignore[attr-defined]
+
+    def replace(module: Any) -> None:
+        module.ECRBackend._match_repository_filter = lambda _, wanted, name: (
+            wanted in name or wildcards.matches(wanted.split("*"), name)
+        )
+
+    when_imported("moto.ecr.models")(replace)
+
+
 def _patch_log_exports() -> None:
     """moto exports logs to any bucket, whether its policy lets CloudWatch Logs write or not."""
     LogsResponse.create_export_task = no_exports  # type: ignore[method-assign,assignment]
@@ -392,6 +420,46 @@ def _patch_step_functions_ranges() -> None:
     when_imported(f"{parent}.array_range")(replace)
 
 
+def _patch_step_functions_limits() -> None:
+    """moto's interpreter has Python's formats and JSONPath's extensions, writes texts before it
+    refuses their size, and has no limit of threads and histories."""
+    asl = "moto.stepfunctions.parser.asl"
+    functions = f"{asl}.component.intrinsic"
+    places: tuple[tuple[str, str, str, Callable[[Any], Any]], ...] = (
+        ("moto.stepfunctions.parser.quotas", "", "is_within_size_quota", lambda _: limits.fits),
+        (f"{functions}.argument.argument", "ArgumentList", "_eval_argument", limits.bounded),
+        (
+            f"{asl}.component.common.payload.payloadvalue.payloadtmpl.payload_tmpl",
+            "PayloadTmpl",
+            "_eval_body",
+            limits.bounded,
+        ),
+        (
+            f"{functions}.function.statesfunction.generic.string_format",
+            "StringFormat",
+            "_eval_body",
+            lambda _: limits.formatted,
+        ),
+        (
+            f"{asl}.component.state.exec.state_map.max_concurrency",
+            "MaxConcurrencyDecl",
+            "_eval_body",
+            lambda _: limits.concurrency,
+        ),
+        (f"{asl}.eval.event.event_manager", "EventManager", "add_event", limits.recorded),
+        ("jsonpath_ng.ext", "", "parse", limits.parser),
+    )
+    for name, owner, function, wrap in places:
+
+        def replace(
+            module: Any, owner: str = owner, name: str = function, wrap: Any = wrap
+        ) -> None:
+            holder = getattr(module, owner) if owner else module
+            setattr(holder, name, _wrapped_once(getattr(holder, name), wrap))
+
+        when_imported(name)(replace)
+
+
 _MOST_ITEMS: Final = 1000  # of an array that States.ArrayRange makes
 
 
@@ -419,6 +487,8 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_authorization,
     _patch_event_rules,
     _patch_event_wildcards,
+    _patch_event_templates,
+    _patch_names_as_expressions,
     _patch_log_exports,
     _patch_log_filter_patterns,
     _patch_log_stream_prefixes,
@@ -432,4 +502,5 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_server_cors,
     _patch_step_functions,
     _patch_step_functions_ranges,
+    _patch_step_functions_limits,
 )

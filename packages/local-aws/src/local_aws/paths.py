@@ -3,11 +3,17 @@
 It uses the standard library only, because programs in containers use it too.
 """
 
+import gzip
 import shutil
 import stat
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
+
+_UNPACKED = 1 << 30  # bytes that an archive may grow to, or _GROWTH times its own, if more
+_GROWTH = 20
+_ENTRIES = 250_000
+_HEADER = 1 << 20  # bytes of a header, such as a long name
 
 
 class UnsafePath(ValueError):
@@ -78,8 +84,17 @@ def unzip(archive: zipfile.ZipFile, folder: Path) -> None:
             path.chmod(0o755)
 
 
+class _Packed(gzip.GzipFile):
+    """A gzip file that is not read into memory as a whole; tarfile reads headers of any size."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _HEADER:
+            raise tarfile.TarError(f"a header has more than {_HEADER:,} bytes")
+        return super().read(size)
+
+
 def untar(archive: Path, folder: Path) -> None:
-    """Extract a tar.gz into `folder`, refusing links and entries outside of it.
+    """Extract a tar.gz into `folder`, refusing links, entries outside of it, and far growth.
 
     A leading `/` is dropped, as tar does.
 
@@ -87,8 +102,14 @@ def untar(archive: Path, folder: Path) -> None:
         tarfile.TarError, UnsafePath, OSError, EOFError: it is not a tar.gz, or contains something
             unsafe; then nothing is extracted.
     """
-    with tarfile.open(archive, "r:gz") as tar:
-        for member in tar.getmembers():
+    most, size = max(_UNPACKED, _GROWTH * archive.stat().st_size), 0
+    with _Packed(archive) as packed, tarfile.open(fileobj=packed, mode="r:") as tar:
+        for number, member in enumerate(tar):
+            size += member.size
+            if size > most or number >= _ENTRIES:
+                raise tarfile.TarError(
+                    f"it has more than {_ENTRIES:,} entries, or grows beyond {most:,} bytes"
+                )
             if not (member.isfile() or member.isdir()):
                 raise tarfile.TarError(f"'{member.name}' is not a plain file or folder")
             name = member.name.lstrip("/")

@@ -204,6 +204,28 @@ told = m.stepfunctions_parser_backends.backend.__module__.startswith("local_aws.
 import {_RANGES} as m
 told = len(list(getattr(m, "range", range)(1, 10**6, 1))) == 1001
 """,
+    "_patch_step_functions_limits": """
+import jsonpath_ng.ext
+try:
+    jsonpath_ng.ext.parse("$.text * 1000000000")
+except Exception as error:
+    told = getattr(error, "code", "") == "NotImplementedByLocalAws"
+""",
+    "_patch_event_templates": """
+from moto.events.utils import EventTemplateParser
+event = {"detail": "x" * 2**20, "ingestion-time": 0}
+try:
+    EventTemplateParser.parse('{"a": "' + "<a>" * 20 + '"}', {"a": "$.detail"}, event)
+except Exception as error:
+    told = getattr(error, "code", "") == "NotImplementedByLocalAws"
+""",
+    "_patch_names_as_expressions": """
+import moto.s3.responses as s3
+from moto.ecr.models import ecr_backends
+ecr = ecr_backends["123456789012"]["us-east-1"]
+told = not s3.cors_matches_origin("http://aa", ["http://a+"]) and (
+    not ecr._match_repository_filter("a+x", "aax"))
+""",
 }
 PROGRAM = """
 import io, json, sys, boto3, moto

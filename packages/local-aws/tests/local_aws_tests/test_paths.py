@@ -1,5 +1,6 @@
 """A name from outside has its place inside a folder, or is refused."""
 
+import gzip
 import io
 import os
 import tarfile
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_aws import state
+from local_aws import paths, state
 from local_aws.paths import UnsafePath, inside, remove, untar, unzip
 from tests.reliability import Tally
 
@@ -92,6 +93,34 @@ def test_archive_with_an_entry_outside_extracts_nothing(
         extract(folder, "first", name)
     after = sorted(path.name for path in folder.parent.rglob("*"))
     assert [name for name in after if name != "a.tar.gz"] == before
+
+
+def _header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.type = size, kind
+    return entry.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(_header("large", 1 << 33), id="a large file"),
+        pytest.param(_header("name", 1 << 33, tarfile.GNUTYPE_LONGNAME), id="a long name"),
+        pytest.param(_header("pax", 1 << 33, tarfile.XHDTYPE), id="a long header"),
+        pytest.param(_header("", 0, tarfile.DIRTYPE) * 11, id="many entries"),
+    ],
+)
+def test_archive_that_grows_beyond_measure_extracts_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally, content: bytes
+) -> None:
+    tally("inputs tried", "archives that unpack to far more")
+    monkeypatch.setattr(paths, "_ENTRIES", 10)
+    path = folder.parent / "bomb.tar.gz"
+    path.write_bytes(gzip.compress(content, 1))
+    before = sorted(folder.iterdir())
+    with pytest.raises(tarfile.TarError, match=r"grows beyond|a header has more"):
+        untar(path, folder)
+    assert sorted(folder.iterdir()) == before
 
 
 def test_state_folder_of_parts_that_lead_out_is_refused() -> None:

@@ -20,6 +20,7 @@ from moto.awslambda.exceptions import (
     UnknownFunctionException,
 )
 from moto.awslambda.models import (
+    EventSourceMapping,
     LambdaBackend,
     LambdaFunction,
     LambdaStorage,
@@ -41,6 +42,7 @@ from local_aws.awslambda.outcomes import AsyncOutcome, async_outcome, remember
 from local_aws.awslambda.sandbox import Answer
 from local_aws.cloudwatch.metrics import report
 from local_aws.documents import read_json
+from local_aws.iam.access import service_may
 from local_aws.paths import UnsafePath, relative
 from local_aws.sts.models import trusts
 from local_aws.workers import EVENTS_AT_ONCE, Workers
@@ -415,6 +417,40 @@ class LocalLambdaBackend(LambdaBackend):
         return super().update_alias(
             name, function_name, function_version, description, routing_config
         )
+
+    def create_event_source_mapping(self, spec: dict[str, Any]) -> EventSourceMapping:
+        """Let a queue's messages invoke a function, whose role may receive them."""
+        self._check_source(spec.get("FunctionName", ""), spec.get("EventSourceArn", ""))
+        return super().create_event_source_mapping(spec)
+
+    def update_event_source_mapping(
+        self, uuid: str, spec: dict[str, Any]
+    ) -> EventSourceMapping | None:
+        """Change a mapping, perhaps to another function."""
+        mapping = self.get_event_source_mapping(uuid)
+        if mapping and "FunctionName" in spec:
+            self._check_source(spec["FunctionName"], mapping.event_source_arn)
+        return super().update_event_source_mapping(uuid, spec)
+
+    def _check_source(self, function: str, source: str) -> None:
+        """Refuse a source whose records a function's role may not read.
+
+        Raises:
+            AwsError: the role may not.
+            NotImplementedByLocalAws: the source is not a queue.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+        """
+        if source.split(":")[2:3] != ["sqs"]:
+            raise NotImplementedByLocalAws(f"event source mappings of {source}")
+        role = self.get_function(function).role
+        for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+            if not service_may(role, f"sqs:{action}", source, self.region_name):
+                raise AwsError(
+                    "InvalidParameterValueException",
+                    "The provided execution role does not have permissions to call "
+                    f"{action} on SQS",
+                )
 
     def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
         """Delete a function or one version, and end its idle sandboxes."""

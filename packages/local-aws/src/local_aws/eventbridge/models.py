@@ -28,6 +28,7 @@ _TICK: Final = 1.0
 _MOST_BUSES, _MOST_RULES, _MOST_TARGETS = 100, 300, 5
 _ENTRIES_BYTES: Final = 1 << 20  # of one PutEvents
 _TIME_BYTES: Final = 14
+_PREFIX: Final = re.compile(r"[\.\-_A-Za-z0-9]{1,64}")
 
 
 class EventsBackend(MotoBackend):
@@ -69,6 +70,24 @@ class EventsBackend(MotoBackend):
         if len({one["Id"] for one in (*rule.targets, *targets)}) > _MOST_TARGETS:
             raise _exceeded(f"a rule has up to {_MOST_TARGETS} targets")
         super().put_targets(name, event_bus_arn, targets)
+
+    def list_rules(self, *arguments: Any, **settings: Any) -> tuple[list[Rule], str | None]:
+        """The rules of a bus whose names begin with a prefix, which moto takes for an expression.
+
+        Raises:
+            AwsError: no name may begin so.
+        """
+        prefix = settings.get("prefix")
+        if prefix is not None and not _PREFIX.fullmatch(prefix):
+            raise AwsError(
+                "ValidationException",
+                f"1 validation error detected: Value '{prefix[:64]}' at 'namePrefix' failed to "
+                rf"satisfy constraint: Member must satisfy regular expression pattern: "
+                rf"{_PREFIX.pattern}",
+            )
+        if prefix is not None:
+            settings["prefix"] = re.escape(prefix)
+        return super().list_rules(*arguments, **settings)
 
     def create_event_bus(self, *arguments: Any, **settings: Any) -> EventBus:
         """Create an event bus."""

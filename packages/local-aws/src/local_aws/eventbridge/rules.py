@@ -59,6 +59,9 @@ def sending() -> Iterator[None]:
         _request.reset(token)
 
 
+_MOST_FILLED: Final = 16 * 1024**2  # bytes of a template that is filled
+
+
 class Rule(MotoRule):
     """moto's rule, which also sends to functions and topics, and sends nothing while disabled."""
 
@@ -129,6 +132,22 @@ def _count() -> None:
             f"more than {_MOST_SENT:,} deliveries to targets by one call of PutEvents; send fewer "
             "events, or let fewer rules match them"
         )
+
+
+def bounded_template(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """moto's filling of a target's template, unless the result may be far larger than an event."""
+
+    def parsed(input_template: str, input_paths_map: dict[str, Any], event: Any) -> Any:
+        places = (input_template or "").count("<")
+        size = len(input_template or "") + places * len(json.dumps(event, default=str))
+        if size > _MOST_FILLED:
+            raise NotImplementedByLocalAws(
+                f"an InputTemplate that {places} parts of an event fill to over {_MOST_FILLED:,} "
+                "bytes"
+            )
+        return parse(input_template, input_paths_map, event)
+
+    return parsed
 
 
 def check_pattern(text: str | None) -> None:

@@ -149,7 +149,7 @@ def refusal(caller: Caller, request: Request) -> str | None:
 
     account = str(request.context.get("aws:ResourceAccount", ""))
     owner = request.resource.split(":", 5)[4] if request.resource.count(":") > 4 else ""
-    if account and owner.isdigit() and owner != account:  # no local policy applies
+    if account and owner not in ("", "aws", account):  # no local policy applies
         return _refused(caller, request, _nothing("resource-based policy", request))
     identity, doubt = Decision.ALLOW, None
     if caller.policies is not None:

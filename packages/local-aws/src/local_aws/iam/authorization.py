@@ -104,6 +104,7 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
         if isinstance(response, S3Response):
             _same_object(response, call)
             _check_owners(call)
+            _check_upload(call)
             s3_operations.check_body(matched[0], call.params, response.body)
         else:
             _refuse_of_another_region(call, matched[0])
@@ -160,6 +161,18 @@ def _same_object(response: S3Response, call: requests.Call) -> None:
         raise AwsError("InvalidURI", "Couldn't parse the specified URI.")
 
 
+def _check_upload(call: requests.Call) -> None:
+    """Refuse a multipart upload of another key, which moto finds by its id alone."""
+    bucket = s3_backends[call.account][call.partition].buckets.get(call.params.get("Bucket", ""))
+    upload = bucket.multiparts.get(call.params.get("UploadId", "")) if bucket else None
+    if upload is not None and upload.key_name != call.params.get("Key"):
+        raise AwsError(
+            "NoSuchUpload",
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may "
+            "have been aborted or completed.",
+        )
+
+
 def _check_owners(call: requests.Call) -> None:
     """Refuse a call that expects another account's buckets."""
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
@@ -188,7 +201,7 @@ def _admit_to_open(caller: access.Caller, call: requests.Call) -> None:
     bucket = s3_backends[call.account][call.partition].buckets.get(call.params.get("Bucket", ""))
     why = public_access.refused_acl(bucket, call.operation, call.params)
     if bucket is not None and call.operation == "PutBucketPolicy":
-        bucket_policy.check(call.params["Policy"], bucket.name)
+        bucket_policy.check(call.params.get("Policy", ""), bucket.name)
         why = public_access.refused_policy(bucket, read_json(call.params["Policy"]))
     if why:
         need = requests.needed(call)[0]

@@ -75,6 +75,8 @@ def refusal(
         status = error.status
     elif code == "MethodNotAllowed":
         status = 405
+    elif code == "NoSuchUpload":
+        status = 404
     elif code in _MALFORMED or protocol == "json":
         status = 400
     return Refusal(status, dict(serialized["headers"]), str(serialized["body"]))
@@ -92,7 +94,7 @@ CODES: Final = (
     *_JSON_CODES.values(),
     *("AuthorizationHeaderMalformed", "AuthorizationQueryParametersError"),
     *("IncompleteSignature", "InvalidAction", "InvalidToken", "MalformedQueryString"),
-    *(*_MALFORMED, "MethodNotAllowed"),
+    *(*_MALFORMED, "MethodNotAllowed", "NoSuchUpload"),
     *("RequestEntityTooLarge", "RequestExpired", "RequestTimeTooSkewed"),
     *("ResourceNotFoundException", "SerializationException", "UnknownOperationException"),
     "XAmzContentSHA256Mismatch",

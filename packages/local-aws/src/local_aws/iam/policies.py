@@ -229,12 +229,26 @@ def _element(
 
 
 def _resource(statement: Mapping[str, Any], request: Request) -> bool:
+    """Whether a statement applies to the resource; one that is not known may be any of them."""
     found = _element(statement, "Resource", request.resource)
-    if not request.known and not found and statement["Effect"] == "Deny":
+    if request.known or statement.get("Resource") == "*":
+        return found
+    negated = "NotResource" in statement
+    listed_here = listed(statement["NotResource" if negated else "Resource"])
+    service = request.action.partition(":")[0]
+    among = [one for one in map(str, listed_here) if one == "*" or _may_be_of(one, service)]
+    if among and (negated or (not found and statement["Effect"] == "Deny")):
         raise NotImplementedByLocalAws(
-            f"a Deny of {request.action} on some resources, for a call whose resource is not known"
+            f"a statement ({statement['Effect']}) about {request.action} of some resources, for a "
+            "call whose resource is not known"
         )
     return found
+
+
+def _may_be_of(pattern: str, service: str) -> bool:
+    """Whether a pattern of ARNs may match one of a service."""
+    parts = pattern.split(":", 3)
+    return len(parts) < 4 or "*" in "".join(parts[:2]) or like(parts[2], service)
 
 
 def _condition(operator: str, key: str, expected: Any, request: Request) -> bool:

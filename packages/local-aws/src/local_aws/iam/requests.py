@@ -85,6 +85,7 @@ _ACTIONS: Final = {
 # (prefix, operation) → a further action, if one of these parameters is given and not false
 _FURTHER: Final = (
     ("iam", "AddRoleToInstanceProfile", "PassRole", ("rolename",)),
+    ("s3", "GetObjectAttributes", "GetObject", ("bucket",)),
     ("sts", "AssumeRole", "SetSourceIdentity", ("sourceidentity",)),
     ("sts", "AssumeRole", "TagSession", ("tags", "transitivetagkeys")),
     ("s3vectors", "ListVectors", "GetVectors", ("returndata", "returnmetadata")),
@@ -110,19 +111,19 @@ _VARIABLES: Final = {
     "budgetname": ("budget.budgetname",),
     "bucketname": ("bucket", "vectorbucketname"),
     "dashboardname": ("dashboardnames",),
-    "functionname": ("functionname",),
-    "groupname": ("groupname", "=default"),
     "id": ("=*",),  # of a stack, which a call does not know
-    "layername": ("layername",),
+    "layerversion": ("versionnumber",),
     "objectname": ("key",),
     "parameternamewithoutleadingslash": ("name", "names", "path"),
-    "resourceid": ("name", "jobname"),
-    "certificatenamewithpath": ("servercertificatename",),
-    "groupnamewithpath": ("groupname",),
+    "repositoryname": ("repositorynames",),
+    "resourceid": ("name", "jobname"),  # Personalize's
+    "tablename": ("sourcetablename", "targettablename"),
+    "certificatenamewithpath": ("servercertificatename", "newservercertificatename"),
+    "groupnamewithpath": ("groupname", "newgroupname"),
     "instanceprofilenamewithpath": ("instanceprofilename",),
     "policynamewithpath": ("policyname",),
     "rolenamewithpath": ("rolename",),
-    "usernamewithpath": ("username",),
+    "usernamewithpath": ("username", "newusername"),
     "rulename": ("name", "rule"),
     "schedulename": ("name",),
     "statemachinename": ("name",),
@@ -136,6 +137,12 @@ _WITH_PATH: Final = {
     "PolicyNameWithPath": "policy",
     "RoleNameWithPath": "role",
     "UserNameWithPath": "user",
+}
+# the parameter of what is renamed, whose path remains
+_RENAMED: Final = {
+    "group": "GroupName",
+    "server_certificate": "ServerCertificateName",
+    "user": "UserName",
 }
 # parameters whose keys are the values of an ARN's variable, as in DynamoDB's batches
 _KEYED: Final = {"RequestItems": "tablename"}
@@ -152,13 +159,36 @@ _WITH_PLAIN_GROUP: Final = ("ListTagsForResource", "TagResource", "UntagResource
 _ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
 # parameters that may name any type of resource by its ARN
 _ANY_RESOURCE: Final = ("arn", "arns", "identifier", "identifiers", "resource")
+# parameters of many operations that name what is created, unless an ARN does
+_GENERIC: Final = frozenset({"name", "jobname"})
+# parameters that tell which resource is meant
+_NAMING: Final = re.compile("[^.]*(?:arn|identifier|resource|name|id|url)s?")
+_FREE: Final = ("AlarmName", "ObjectName")
+# what an ARN's variable may be; of the others, what has neither colons nor slashes: moto also takes
+# parts of paths, URLs and ARNs for names, whose resource would then be another one than here
+_TEXTS: Final = {
+    **dict.fromkeys(_FREE, ".+"),
+    **dict.fromkeys(
+        (
+            *("Alias", "ApiDestinationName", "BudgetName", "ConnectionName", "LogGroupName"),
+            *("LogStreamName", "MfaTokenIdWithPath", "ModelPackageName", "OidcProviderName"),
+            *("RepositoryName", "ResourceId", "SecretId", "Type", *_WITH_PATH),
+        ),
+        "[^:]+",
+    ),
+    "FunctionName": r"[\w-]+(?::[\w$-]+)?",
+    "ParameterNameWithoutLeadingSlash": "[^:]+(?::[^:]+)?",
+    "Partition": "[^:]+",
+    "Region": "[^:]*",
+    "Account": r"\d*",
+}
 _NO_LETTER: Final = re.compile(r"[^a-z]")
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 _FIXED: Final = ("Partition", "Region", "Account")
 # [REGION:][ACCOUNT:][function:]NAME[:QUALIFIER]
 _FUNCTION: Final = re.compile(
     r"(?:arn:[\w-]+:lambda:)?(?:([a-z]{2}(?:-[a-z]+)+-\d):)?(?:(\d{12}):)?(?:function:)?"
-    r"([\w-]+)(?::[\w$-]+)?"
+    r"([\w-]+(?::[\w$-]+)?)"
 )
 
 
@@ -226,7 +256,7 @@ def needed(call: Call) -> list[Request]:
             f"{call.prefix}:{one}",
             resource,
             context=context | _of_tags(call, f"{call.prefix}:{one}", resource),
-            known=resource != "*" or not _required(call.prefix, one),
+            known=resource != "*" or not _has_resource(call.prefix, one, values),
         )
         for one, resource in needs
     ]
@@ -251,10 +281,12 @@ def _own(call: Call, action: str, values: Mapping[str, list[str]]) -> list[str]:
     )
 
 
-def _required(prefix: str, action: str) -> bool:
-    """Whether an action has a resource, or several, in every call."""
+def _has_resource(prefix: str, action: str, values: Mapping[str, list[str]]) -> bool:
+    """Whether a call has resources: always, or because its parameters name one."""
     facts = _facts(prefix, action)
-    return bool(facts and facts.required)
+    if facts is None or facts.required:
+        return facts is not None
+    return bool(facts.optional) and any(map(_NAMING.fullmatch, values))
 
 
 def _of_object(call: Call, action: str, arn: str) -> dict[str, str]:
@@ -262,13 +294,23 @@ def _of_object(call: Call, action: str, arn: str) -> dict[str, str]:
 
 
 def touched(call: Call) -> list[str]:
-    """The ARNs of a call's resources; `*` if there are none or they are unknown."""
-    return _resources(call, call.action, _told(call))
+    """The ARNs of a call's resources, and others of its service that it names; `*` if unknown."""
+    values = _told(call)
+    service = re.compile(f"arn:[^:]+:{call.prefix}:.+", re.DOTALL)
+    return [*_resources(call, call.action, values), *_arns(service, values)]
 
 
 def known(call: Call) -> bool:
     """Whether the Reference has the call's action."""
     return _facts(call.prefix, call.action) is not None
+
+
+@lru_cache
+def _of_any_type(prefix: str) -> re.Pattern[str]:
+    """The ARNs of a service's resources."""
+    kinds = IAM.resources.get_resource_types_for_service(prefix)
+    arns = (IAM.resources.get_resource_type_details(prefix, kind)["arn"] for kind in kinds)
+    return re.compile("|".join(_pattern(arn).pattern for arn in arns), re.DOTALL)
 
 
 def _of_objects(call: Call) -> Iterator[tuple[str, str]]:
@@ -291,9 +333,13 @@ def _of_version(action: str) -> str:
 
 
 def _code_of_a_function(call: Call) -> Iterator[tuple[str, str]]:
-    """The object from which Lambda takes code or a layer, which its caller must be able to read."""
+    """The object from which Lambda takes code, and the layers, which its caller must be able to
+    read."""
     if call.prefix != "lambda":
         return
+    if call.operation in ("CreateFunction", "UpdateFunctionConfiguration"):
+        for layer in call.params.get("Layers") or ():
+            yield "lambda:GetLayerVersion", str(layer)
     for told in (call.params, call.params.get("Code", {}), call.params.get("Content", {})):
         if told.get("S3Bucket") and told.get("S3Key"):
             action = "GetObjectVersion" if told.get("S3ObjectVersion") else "GetObject"
@@ -370,38 +416,45 @@ def _resources(call: Call, action: str, values: Mapping[str, list[str]]) -> list
     if call.service == "apigateway":
         return [f"arn:{call.partition}:apigateway:{call.region}::{call.path.removeprefix('/v2')}"]
     facts = _facts(call.prefix, action)
-    if facts is None:
+    if facts is None or call.params.get("NewPath"):  # of a user, who would get another ARN
         return ["*"]
     found: dict[str, None] = {}
-    for kind, template in (*facts.required, *facts.optional):
-        for arn in _filled(kind, template, call, values):
-            found[arn] = None
+    try:
+        for _, template in (*facts.required, *facts.optional):
+            found |= dict.fromkeys(_filled(template, call, values))
+    except _Unreadable:
+        return ["*"]
     if not found and facts.required:  # such as a recommender's instead of a campaign's
-        any_of_it = re.compile(f"arn:[^:]+:{call.prefix}:.+", re.DOTALL)
-        for arn in _arns(any_of_it, "", values):
-            found[arn] = None
+        found |= dict.fromkeys(_arns(_of_any_type(call.prefix), values))
     return list(found) or ["*"]
 
 
-def _filled(kind: str, template: str, call: Call, values: Mapping[str, list[str]]) -> list[str]:
-    """The ARNs of one type in a call: by ARN, otherwise by name, otherwise any resource.
+class _Unreadable(Exception):
+    """A parameter has no name of a resource, but perhaps something that moto takes for one."""
+
+
+def _filled(template: str, call: Call, values: Mapping[str, list[str]]) -> Iterator[str]:
+    """The ARNs of one type in a call, in every way in which it names them.
 
     Free text of the caller, such as tags, is never used, because an ARN in it could replace that of
     the actual resource.
+
+    Raises:
+        _Unreadable: a name is malformed.
     """
     pattern = _pattern(template)
-    return (
-        _arns(pattern, kind, values)
-        or list(_named(template, pattern, call, values))
-        or _arns(pattern, "", values)
-    )
+    arns = _arns(pattern, values)
+    yield from arns
+    if arns:
+        values = {name: texts for name, texts in values.items() if name not in _GENERIC}
+    yield from _named(template, pattern, call, values)
 
 
-def _arns(pattern: re.Pattern[str], kind: str, values: Mapping[str, list[str]]) -> list[str]:
+def _arns(pattern: re.Pattern[str], values: Mapping[str, list[str]]) -> list[str]:
     return [
         text
         for name, texts in values.items()
-        if name.startswith(kind) and name.endswith(_ANY_RESOURCE) and "." not in name
+        if name.endswith(_ANY_RESOURCE) and "." not in name
         for text in texts
         if pattern.fullmatch(text)
     ]
@@ -413,26 +466,30 @@ def _named(
     fixed = {"Partition": call.partition, "Region": call.region, "Account": call.account}
     names = [name for name in _VARIABLE.findall(template) if name not in fixed]
     for chosen in product(*(_value(name, values) for name in names)):
-        if whole := next((text for text in chosen if pattern.fullmatch(text)), None):
-            yield whole  # an ARN is accepted as a name
+        if chosen and names[0] not in _FREE and pattern.fullmatch(chosen[0]):
+            yield chosen[0]  # an ARN is accepted as a name
             continue
         given = fixed | dict(zip(names, chosen, strict=True))
         if "FunctionName" in given and (parts := _FUNCTION.fullmatch(given["FunctionName"])):
             # a name may come with its account, and with its region
             told = {"Region": parts[1], "Account": parts[2], "FunctionName": parts[3]}
             given |= {name: text for name, text in told.items() if text}
+        if any(not _text(name).fullmatch(given[name]) for name in names):
+            raise _Unreadable
         given = {name: _spelt(call, name, text) for name, text in given.items()}
         yield _VARIABLE.sub(lambda match: given[match[1]], template)  # noqa: B023
 
 
+@lru_cache
+def _text(variable: str) -> re.Pattern[str]:
+    return re.compile(_TEXTS.get(variable, "[^:/]+"), re.DOTALL)
+
+
 def _value(variable: str, values: Mapping[str, list[str]]) -> list[str]:
     name = variable.lower()
-    for parameter in (name, *_VARIABLES.get(name, ())):
-        if parameter.startswith("="):
-            return [parameter[1:]]
-        if parameter in values:
-            return values[parameter]
-    return []
+    parameters = (name, *_VARIABLES.get(name, ()))
+    found = [text for parameter in parameters for text in values.get(parameter, ())]
+    return found or [one.removeprefix("=") for one in parameters if one.startswith("=")]
 
 
 def _spelt(call: Call, variable: str, text: str) -> str:
@@ -449,18 +506,18 @@ def _spelt(call: Call, variable: str, text: str) -> str:
 def _path_of(call: Call, kind: str, name: str) -> str:
     """The IAM path in an ARN, of an existing resource or one to be created."""
     backend: Any = iam_backends[call.account][call.partition]
-    with suppress(ServiceException):  # there is none
-        return str(getattr(backend, f"get_{kind}")(name).path or "/").lstrip("/")
+    for one in (name, call.params.get(_RENAMED.get(kind, ""))):
+        with suppress(ServiceException):  # there is none
+            return str(getattr(backend, f"get_{kind}")(one).path or "/").lstrip("/")
     return str(call.params.get("Path") or "/").lstrip("/")
 
 
 @lru_cache(maxsize=4096)
 def _pattern(template: str) -> re.Pattern[str]:
     parts = _VARIABLE.split(template)  # text, name, text, …
-    loose = {"Partition": "[^:]+", "Region": "[^:]*", "Account": r"\d*"}
     return re.compile(
         "".join(
-            loose.get(part, ".+") if place % 2 else re.escape(part)
+            _text(part).pattern if place % 2 else re.escape(part)
             for place, part in enumerate(parts)
         ),
         re.DOTALL,
@@ -473,13 +530,9 @@ def _told(call: Call) -> dict[str, list[str]]:
     for parameter, variable in _KEYED.items():
         if keys := list(call.params.get(parameter) or ()):
             values[variable] = keys
+    identities.complete(call.prefix, call.operation, values)
     if call.prefix == "sqs" and "queueurl" in values:
         values["queuearn"] = [_queue_arn(call, url) for url in values["queueurl"]]
-    if call.prefix == "s3vectors" and {"vectorbucketarn", "indexname"} <= values.keys():
-        values["vectorbucketname"] = [arn.rpartition("/")[2] for arn in values["vectorbucketarn"]]
-    if call.operation == "PutEvents":
-        entries = call.params.get("Entries") or ()
-        values["eventbusname"] = [one.get("EventBusName") or "default" for one in entries]
     return values
 
 

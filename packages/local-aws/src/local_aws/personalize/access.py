@@ -4,8 +4,9 @@ Amazon Personalize reads with the role's permissions, and the bucket's policy mu
 as well. S3 itself checks the role's permissions, because the calls are signed with its credentials.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from botocore.exceptions import ClientError
 
@@ -63,8 +64,8 @@ class JobStorage:
         self._region = region
         self._s3: Any = None
 
-    def read(self, place: Place) -> list[tuple[str, bytes]]:
-        """Name and content of the object, or of the objects directly in the folder.
+    def read(self, place: Place) -> Iterator[tuple[str, bytes]]:
+        """Name and content of the object, or of the objects directly in the folder, one by one.
 
         Raises:
             AccessDenied: the role or the bucket does not allow it, or the object does not exist.
@@ -75,15 +76,11 @@ class JobStorage:
         for key in keys:
             self._need(place.bucket, "s3:GetObject", f"arn:aws:s3:::{place.bucket}/{key}")
         s3 = self._client()
-        return [
-            (
-                f"s3://{place.bucket}/{key}",
-                self._call(s3.get_object, Bucket=place.bucket, Key=key)["Body"].read(),
-            )
-            for key in keys
-        ]
+        for key in keys:
+            found = self._call(s3.get_object, Bucket=place.bucket, Key=key)
+            yield f"s3://{place.bucket}/{key}", found["Body"].read()
 
-    def write(self, place: Place, name: str, content: bytes) -> None:
+    def write(self, place: Place, name: str, content: bytes | IO[bytes]) -> None:
         """Put an object into a folder.
 
         Raises:

@@ -1,7 +1,9 @@
 """Batch inference and batch segment jobs: JSON Lines from S3, JSON Lines to S3."""
 
+import io
 import json
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -107,13 +109,16 @@ class Batch:
             def task() -> None:
                 trained = version.inner
                 try:
-                    files = storage.read(source)
                     served = Served(trained.folder, trained.codes)
                     self._registry.closing.append(served.close)
                     try:
-                        for name, content in files:
-                            output = _lines(content, lambda line: answer(data, served, line))
-                            storage.write(target, f"{name.rpartition('/')[2]}.out", output)
+                        for name, content in storage.read(source):
+                            with tempfile.TemporaryFile() as output:
+                                output.writelines(
+                                    _lines(content, lambda line: answer(data, served, line))
+                                )
+                                output.seek(0)
+                                storage.write(target, f"{name.rpartition('/')[2]}.out", output)
                     finally:
                         self._registry.closing.remove(served.close)
                         served.close()
@@ -131,14 +136,18 @@ def _limited(params: Params, default: int, most: int) -> int:
     return count
 
 
-def _lines(content: bytes, answer: Callable[[Params], Params]) -> bytes:
-    """Answer each line; invalid lines get an error in their place."""
-    answered = []
+def _lines(content: bytes, answer: Callable[[Params], Params]) -> Iterator[bytes]:
+    """Answer each line, one by one; invalid lines get an error in their place.
+
+    Raises:
+        Failed: the content is not JSON Lines.
+    """
+    empty = True
     try:
-        lines = content.decode("utf-8").split("\n")
+        text = io.StringIO(content.decode("utf-8"), newline="\n")
     except UnicodeDecodeError:
         raise Failed("The input is not UTF-8.") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text, 1):
         if not line.strip():
             continue
         try:
@@ -149,10 +158,10 @@ def _lines(content: bytes, answer: Callable[[Params], Params]) -> bytes:
             result = {"input": given, "output": answer(given), "error": None}
         except BadLine as error:
             result = {"input": given, "output": None, "error": str(error)}
-        answered.append(json.dumps(result))
-    if not answered:
+        yield json.dumps(result).encode() + b"\n"
+        empty = False
+    if empty:
         raise Failed("The input has no lines.")
-    return ("\n".join(answered) + "\n").encode()
 
 
 def _check(line: Any, need: str) -> None:

@@ -66,10 +66,9 @@ class DataJobs:
 
         def task() -> None:
             try:
-                files = storage.read(source)
+                users = {user for file in storage.read(source) for user in _users(*file)}
             except AccessDenied as error:
                 raise Failed(str(error)) from None
-            users = {user for name, content in files for user in _users(name, content)}
             job.attributes["numDeleted"] = data.forget(users)
 
         with self._registry.lock:

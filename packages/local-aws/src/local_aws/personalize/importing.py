@@ -12,6 +12,7 @@ import io
 import math
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +65,9 @@ class _Findings:
         return f"{_rows(bad)}{more}: {'; '.join(self.shown)}."
 
 
-def read(files: list[tuple[str, bytes]], schema: Schema) -> tuple[list[dict[str, Any]], list[str]]:
+def read(
+    files: Iterable[tuple[str, bytes]], schema: Schema
+) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of all files, values by field name in their Python types, None for null.
 
     Args:

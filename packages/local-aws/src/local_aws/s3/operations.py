@@ -28,9 +28,10 @@ from local_aws.iam.policies import listed
 from local_aws.validation import violations
 
 _COPY_SOURCE: Final = "x-amz-copy-source"
-# moto's reads the whole object, unpacked, into memory, and understands little SQL; AWS has closed
-# it to new customers
-_REFUSED: Final = frozenset({"SelectObjectContent"})
+# moto's SelectObjectContent reads the whole object, unpacked, into memory, and understands little
+# SQL; AWS has closed it to new customers. PutObjectRetention lets anyone shorten a retention.
+_REFUSED: Final = frozenset({"PutObjectRetention", "SelectObjectContent"})
+_BYPASS: Final = "x-amz-bypass-governance-retention"  # which moto takes from anyone, even if false
 _NEVER_EMPTY: Final = "versionId"  # in addition to the parameters that identify an operation
 
 
@@ -95,6 +96,8 @@ def check(operation: OperationModel, request: Request) -> None:
             raise AwsError("InvalidArgument", f"The parameter {name} must be given once, not empty")
     if b"#" in request.query_string:
         raise AwsError("InvalidURI", "Couldn't parse the specified URI.")
+    if _BYPASS in request.headers:
+        raise NotImplementedByLocalAws(f"the header {_BYPASS}")
     if source := request.headers.get(_COPY_SOURCE):
         if _COPY_SOURCE not in _headers(operation):
             raise AwsError("InvalidArgument", f"{operation.name} takes no header {_COPY_SOURCE}")

@@ -9,7 +9,7 @@ from moto.sagemaker.responses import SageMakerResponse as MotoResponse
 from local_aws.api import LocalResponse, NotImplementedByLocalAws
 from local_aws.sagemaker import quotas, training
 from local_aws.sagemaker.collection import Collection, listing
-from local_aws.sagemaker.errors import ResourceInUse, refuse_members
+from local_aws.sagemaker.errors import ResourceInUse, ResourceLimitExceeded, refuse_members
 from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
 from local_aws.sagemaker.models import SageMakerBackend
 from local_aws.sagemaker.notebooks import LifecycleConfig, NotebookInstance
@@ -17,6 +17,8 @@ from local_aws.sagemaker.serving import Model
 from local_aws.sagemaker.transform import TransformJob
 from local_aws.sagemaker.tuning import TuningJob
 
+# https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html
+_MOST_TUNINGS = 100  # at the same time
 # Operations that only store records, in moto as on AWS. All others that moto mocks (processing
 # jobs, pipelines, AutoML, clusters, tuning, …) are refused.
 BOOKKEEPING = frozenset(
@@ -99,6 +101,13 @@ class SageMakerResponse(LocalResponse):
         tunings, backend = self.backend.tunings, self.backend
         name = self.params["HyperParameterTuningJobName"]
         tunings.check_free(name)
+        running = sum(one.status in ("InProgress", "Stopping") for one in tunings)
+        if running >= _MOST_TUNINGS:
+            raise ResourceLimitExceeded(
+                "The account-level service limit 'Number of concurrent hyperparameter tuning jobs' "
+                f"is {_MOST_TUNINGS}, with current utilization of {running} and a request delta "
+                "of 1."
+            )
         job = TuningJob(self.params, tunings.arn(name), self.region, backend.train)
         tunings.add(job)
         job.start()

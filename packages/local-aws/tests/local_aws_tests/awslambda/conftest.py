@@ -103,7 +103,7 @@ def aws() -> Iterator[Lambda]:
                 "Effect": "Allow",
                 "Action": [
                     *("logs:*", "s3:*", "lambda:InvokeFunction", "lambda:GetFunction"),
-                    "states:StartExecution",
+                    *("sqs:*", "states:StartExecution"),
                 ],
                 "Resource": "*",
             },

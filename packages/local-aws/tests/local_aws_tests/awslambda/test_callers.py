@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.awslambda.models import Invocation, LocalLambdaBackend
-from local_aws_tests.awslambda.conftest import REGION
+from local_aws_tests.awslambda.conftest import REGION, TRUST
 from tests.reliability import Tally
 
 ACCOUNT = "123456789012"
@@ -39,6 +39,21 @@ def _by_queue(aws: Any, name: str, arn: str) -> None:
     source = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
     aws.client("lambda").create_event_source_mapping(FunctionName=arn, EventSourceArn=source)
     aws.client("sqs").send_message(QueueUrl=queue, MessageBody="hello")
+
+
+def test_queue_calls_only_functions_whose_role_may_receive_its_messages(aws: Any) -> None:
+    trust = json.dumps(TRUST)
+    role = aws.client("iam").create_role(RoleName="deaf", AssumeRolePolicyDocument=trust)
+    name = aws.deploy("def handler(event, context): pass", Role=role["Role"]["Arn"])
+    aws.client("sqs").create_queue(QueueName="unheard")
+    source = f"arn:aws:sqs:{REGION}:{ACCOUNT}:unheard"
+    mapping = {"FunctionName": name, "EventSourceArn": source}
+    with pytest.raises(ClientError, match="does not have permissions to call ReceiveMessage"):
+        aws.client("lambda").create_event_source_mapping(**mapping)
+    allowed = aws.deploy("def handler(event, context): pass")
+    made = aws.client("lambda").create_event_source_mapping(**mapping | {"FunctionName": allowed})
+    with pytest.raises(ClientError, match="does not have permissions to call ReceiveMessage"):
+        aws.client("lambda").update_event_source_mapping(UUID=made["UUID"], FunctionName=name)
 
 
 def _by_bucket(aws: Any, name: str, arn: str) -> None:

@@ -8,7 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws import clients
+from local_aws.api import AwsError
 from local_aws.eventbridge import rules
+from local_aws.eventbridge.models import EventsBackend
 from local_aws.server import LocalAws
 from tests.reliability import Tally
 
@@ -126,3 +128,12 @@ def test_quotas_of_eventbridge_are_enforced(events: Any) -> None:
     with pytest.raises(ClientError, match=r"ValidationException.*Total size of the entries"):
         events.put_events(Entries=[entry] * 10)
     assert events.put_events(Entries=[entry] * 9)["FailedEntryCount"] == 0
+
+
+def test_prefix_of_names_is_no_regular_expression() -> None:
+    events = EventsBackend(REGION, ACCOUNT)
+    events.put_rule("a.a", event_pattern='{"source": ["a"]}')
+    assert [rule.name for rule in events.list_rules(prefix="a.")[0]] == ["a.a"]
+    assert events.list_rules(prefix="..")[0] == []
+    with pytest.raises(AwsError, match="namePrefix"):
+        events.list_rules(prefix="(a+)+x")

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from local_aws import clients
 from local_aws.server import LocalAws
+from tests.reliability import Tally
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -582,11 +583,176 @@ def test_creation_of_an_index_is_a_call_on_the_index(by: str) -> None:
 
 def test_deny_of_some_resources_refuses_a_call_whose_resource_is_unknown() -> None:
     group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:denied:*"
-    role = _role(_allow("*"), {"Effect": "Deny", "Action": "logs:StartQuery", "Resource": group})
+    role = _role(_allow("*"), {"Effect": "Deny", "Action": "logs:*", "Resource": group})
     with pytest.raises(ClientError, match="whose resource is not known"):
-        _as(role, "logs").start_query(
-            logGroupNames=["denied"], startTime=0, endTime=1, queryString="fields @message"
-        )
+        _as(role, "logs").get_query_results(queryId="1")
+    _as(role, "kms").retire_grant(GrantToken="1")  # no group of logs is a key
+    others = {"Effect": "Allow", "Action": "logs:*", "NotResource": group}
+    with pytest.raises(ClientError, match="whose resource is not known"):
+        _as(_role(others), "logs").get_query_results(queryId="1")
+
+
+def _victims() -> dict[str, str]:
+    """Resources that a role may not touch, by their service, and the ids of others."""
+    events, sns = clients.client("events", REGION), clients.client("sns", REGION)
+    events.create_event_bus(Name="untouched")
+    events.put_rule(Name="rule", EventBusName="untouched", EventPattern='{"source": ["a"]}')
+    topic = sns.create_topic(Name="untouched")["TopicArn"]
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:untouched"
+    clients.client("sqs", REGION).create_queue(QueueName="untouched")
+    subscribed = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    kms = clients.client("kms", REGION)
+    key, other = (kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(2))
+    kms.create_alias(AliasName="alias/untouched", TargetKeyId=other)
+    grant = kms.create_grant(KeyId=key, GranteePrincipal=_arn("x"), Operations=["Decrypt"])
+    clients.client("dynamodb", REGION).create_table(
+        TableName="untouched",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    body = {"Resources": {"P": {"Type": "AWS::SSM::Parameter", "Properties": {}}}}
+    body["Resources"]["P"]["Properties"] = {"Type": "String", "Value": "v"}
+    stack = clients.client("cloudformation", REGION).create_stack(
+        StackName="untouched", TemplateBody=json.dumps(body)
+    )
+    clients.client("ssm", REGION).put_parameter(Name="/untouched", Value="v", Type="String")
+    iam = clients.client("iam", REGION)
+    iam.create_user(UserName="renamed", Path="/path/")
+    iam.create_group(GroupName="renamed")
+    return {
+        "topic": topic,
+        "subscription": subscribed["SubscriptionArn"],
+        "key": key,
+        "other": other,
+        "grant": grant["GrantId"],
+        "stack": stack["StackId"],
+    }
+
+
+def test_deny_of_a_resource_holds_in_every_way_to_name_it(tally: Tally) -> None:
+    """Parts of paths, ARNs for names, two names at once: what moto takes for the resource."""
+    ids, here = _victims(), f"{REGION}:{ACCOUNT}"
+    denied = [
+        *(f"arn:aws:events:{here}:event-bus/untouched", ids["topic"], ids["stack"]),
+        *(f"arn:aws:events:{here}:rule/untouched/rule", f"arn:aws:sqs:{here}:untouched"),
+        *(f"arn:aws:kms:{here}:alias/untouched", f"arn:aws:kms:{here}:key/{ids['key']}"),
+        *(f"arn:aws:dynamodb:{here}:table/untouched", f"arn:aws:ssm:{here}:parameter/untouched"),
+        *(f"arn:aws:iam::{ACCOUNT}:user/path/admin", f"arn:aws:iam::{ACCOUNT}:group/admin"),
+        *(f"arn:aws:lambda:{here}:function:untouched", f"arn:aws:lambda:{here}:layer:untouched:1"),
+        "arn:aws:s3:::books/untouched",
+    ]
+    role = _role(_allow("*"), {"Effect": "Deny", "Action": "*", "Resource": denied})
+    bus, table = denied[0], f"arn:aws:dynamodb:{here}:table"
+    mine = clients.client("sns", REGION).create_topic(Name="mine")["TopicArn"]
+    entry = {"Source": "a", "DetailType": "b", "Detail": "{}"}
+    tag = {"Key": "a", "Value": "b"}
+    alias = {"AliasName": "alias/untouched"}
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("events", "disable_rule", {"Name": "rule", "EventBusName": bus}),
+        ("events", "disable_rule", {"Name": "rule", "EventBusName": "x/untouched"}),
+        ("events", "list_targets_by_rule", {"Rule": "rule", "EventBusName": bus}),
+        ("events", "put_events", {"Entries": [entry | {"EventBusName": "x/untouched"}]}),
+        ("events", "describe_event_bus", {"Name": "untouched"}),
+        ("events", "delete_event_bus", {"Name": "untouched"}),
+        ("sns", "publish", {"TopicArn": mine, "TargetArn": ids["topic"], "Message": "m"}),
+        ("sns", "unsubscribe", {"SubscriptionArn": ids["subscription"]}),
+        ("sqs", "receive_message", {"QueueUrl": "http://x/y/untouched"}),
+        ("kms", "delete_alias", alias),
+        ("kms", "update_alias", alias | {"TargetKeyId": ids["other"]}),
+        ("kms", "retire_grant", {"KeyId": ids["other"], "GrantId": ids["grant"]}),
+        ("dynamodb", "tag_resource", {"ResourceArn": f"{table}/x/untouched", "Tags": [tag]}),
+        ("dynamodb", "tag_resource", {"ResourceArn": f"{table}/untouched/", "Tags": [tag]}),
+        ("cloudformation", "get_template", {"StackName": "untouched"}),
+        ("cloudformation", "delete_stack", {"StackName": "untouched"}),
+        ("ssm", "get_parameters_by_path", {"Path": "/untouched/"}),
+        (
+            "ssm",
+            "add_tags_to_resource",
+            {"ResourceType": "Parameter", "ResourceId": "/untouched", "Tags": [tag]},
+        ),
+        ("iam", "update_user", {"UserName": "renamed", "NewUserName": "admin"}),
+        ("iam", "update_user", {"UserName": "renamed", "NewPath": "/other/"}),
+        ("iam", "update_group", {"GroupName": "renamed", "NewGroupName": "admin"}),
+        ("lambda", "get_layer_version", {"LayerName": "untouched", "VersionNumber": 1}),
+        ("lambda", "list_tags", {"Resource": "untouched"}),
+        (
+            "lambda",
+            "update_function_configuration",
+            {"FunctionName": "f", "Layers": [f"arn:aws:lambda:{here}:layer:untouched:1"]},
+        ),
+        ("s3", "get_object_attributes", {"Bucket": "books", "Key": "untouched"}),
+    ]
+    for service, operation, parameters in calls:
+        attributes = {"ObjectAttributes": ["ETag"]} if "attributes" in operation else {}
+        with pytest.raises(ClientError, match=r"explicit deny|whose resource is not known"):
+            getattr(_as(role, service), operation)(**parameters, **attributes)
+        tally("inputs tried", "names of resources that a policy denies")
+
+
+def test_upload_in_parts_is_of_one_key_alone() -> None:
+    """moto finds it by its id, and lets who may write one key complete another."""
+    s3 = clients.client("s3", REGION)
+    upload = s3.create_multipart_upload(Bucket="books", Key="theirs")["UploadId"]
+    mine = {"Bucket": "books", "Key": "mine/1", "UploadId": upload}
+    role = _as(_role(_allow("s3:*", on="arn:aws:s3:::books/mine/*")), "s3")
+    for call, parameters in (
+        (role.list_parts, {}),
+        (role.upload_part, {"PartNumber": 1, "Body": b"1"}),
+        (role.complete_multipart_upload, {"MultipartUpload": {"Parts": []}}),
+        (role.abort_multipart_upload, {}),
+    ):
+        with pytest.raises(ClientError, match="NoSuchUpload"):
+            call(**mine, **parameters)
+    assert s3.list_multipart_uploads(Bucket="books")["Uploads"][0]["Key"] == "theirs"
+
+
+@pytest.mark.parametrize("service", ["lambda", "stepfunctions"])
+def test_version_is_named_in_a_function_s_arn_and_not_in_a_state_machine_s(service: str) -> None:
+    here = f"{REGION}:{ACCOUNT}"
+    calls: list[tuple[str, dict[str, Any]]]
+    if service == "lambda":
+        denied = f"arn:aws:lambda:{here}:function:versioned:live"
+        calls = [
+            ("invoke", {"FunctionName": "versioned", "Qualifier": "live"}),
+            ("invoke", {"FunctionName": "versioned:live"}),
+            ("get_function", {"FunctionName": f"{ACCOUNT}:versioned", "Qualifier": "live"}),
+        ]
+    else:
+        denied = f"arn:aws:states:{here}:stateMachine:versioned"
+        routes = [{"stateMachineVersionArn": f"{denied}:1", "weight": 100}]
+        calls = [
+            ("start_execution", {"stateMachineArn": f"{denied}:1"}),
+            ("create_state_machine_alias", {"name": "a", "routingConfiguration": routes}),
+        ]
+    role = _role(_allow("*"), {"Effect": "Deny", "Action": "*", "Resource": denied})
+    for operation, parameters in calls:
+        with pytest.raises(ClientError, match="explicit deny"):
+            getattr(_as(role, service), operation)(**parameters)
+
+
+def test_key_of_an_object_is_never_read_as_an_arn() -> None:
+    s3 = _as(_role(_allow("s3:*", on="arn:aws:s3:::mine/*")), "s3")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket="books", Key="arn:aws:s3:::mine/key", Body=b"")
+
+
+def test_object_s_attributes_need_its_reading() -> None:
+    s3 = _as(_role(_allow("s3:GetObjectAttributes")), "s3")
+    with pytest.raises(ClientError, match="s3:GetObject on resource"):
+        s3.get_object_attributes(Bucket="books", Key="a/1", ObjectAttributes=["ETag"])
+
+
+def test_rule_of_a_bus_needs_permission_on_its_own_arn_alone() -> None:
+    clients.client("events", REGION).create_event_bus(Name="allowed")
+    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/allowed"
+    rule = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/allowed/rule"
+    events = _as(_role(_allow("events:PutRule", on=rule)), "events")
+    for name in ("allowed", bus):
+        events.put_rule(Name="rule", EventBusName=name, EventPattern='{"source": ["a"]}')
+    for name in ("default", "other"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            events.put_rule(Name="rule", EventBusName=name, EventPattern='{"source": ["a"]}')
 
 
 def test_secret_needs_its_permission_through_every_call_that_reads_it() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws.sagemaker import responses
 from local_aws.sagemaker.tuning import Space, promising
 from local_aws_tests.sagemaker.conftest import IMAGE, ROLE
 
@@ -180,6 +181,15 @@ def test_request_that_cannot_be_honoured_is_refused(
 ) -> None:
     asked = request("refused", "Random", 2, {"ContinuousParameterRanges": [X]}, **config)
     with pytest.raises(ClientError, match=f"{code}.*{words}"):
+        aws.sagemaker.create_hyper_parameter_tuning_job(**asked)
+
+
+def test_tuning_jobs_at_the_same_time_are_limited(
+    aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(responses, "_MOST_TUNINGS", 0)
+    asked = request("one-more", "Random", 2, {"ContinuousParameterRanges": [X]})
+    with pytest.raises(ClientError, match="ResourceLimitExceeded"):
         aws.sagemaker.create_hyper_parameter_tuning_job(**asked)
 
 

@@ -78,6 +78,9 @@ _EXCEL = re.compile(r"sep=(.)", re.IGNORECASE)
 _UNIT = b"\x1f"  # stands in for a separator of several characters
 _TIMELY = 100_000_000  # in 1973: a smaller whole number is hardly meant as a time
 _LONGEST_LINE = 1_000_000  # bytes
+_UNPACKED = 1 << 29  # bytes of a packed text; a plain file may be as large as the memory
+_TABLE = 1 << 30  # bytes of a table in memory, or _GROWTH times the file's, where those are more
+_GROWTH = 20
 _SAMPLE = 1 << 16  # bytes from which a table's form is told
 _SAMPLED = 100  # rows of them
 
@@ -140,8 +143,13 @@ class Source:
             for magic, (_, unpacked) in _PACKED.items():
                 if start.startswith(magic):
                     with unpacked(file) as plain:
-                        whole: bytes = plain.read()
+                        whole: bytes = plain.read(_UNPACKED + 1)
+                    if len(whole) <= _UNPACKED:
                         return whole
+                    raise OSError(
+                        f"unpacked it has more than {_UNPACKED:,} bytes; unpack it, and give the "
+                        "file"
+                    )
             return mmap(file.fileno(), 0, access=ACCESS_READ) if start else b""
 
     def _as_lines(self, content: bytes | mmap) -> bytes | mmap | None:
@@ -853,12 +861,12 @@ def _structured(source: Source, content: bytes | mmap) -> pa.Table | None:
     """A Parquet file's or JSON objects' table; None, and what is wrong in the source."""
     if content[:4] == b"PAR1":
         try:
-            return pq.read_table(pa.py_buffer(content))
+            return _parquet(source, content)
         except (pa.ArrowInvalid, OSError) as error:
             source.add(f"is no whole Parquet file ({error}); write it again")
             return None
     text = bytes(content).removeprefix(b"\xef\xbb\xbf")
-    if text.lstrip()[:1] == b"{":
+    if text.lstrip()[:1] == b"{" and not _may_be_wide(text):
         try:
             options = pajson.ReadOptions(block_size=1 << 24)
             table = pajson.read_json(io.BytesIO(text), read_options=options)
@@ -868,6 +876,52 @@ def _structured(source: Source, content: bytes | mmap) -> pa.Table | None:
             if not any(pa.types.is_timestamp(kind) for kind in table.schema.types):
                 return table
     return _objects(source, text)
+
+
+def _parquet(source: Source, content: bytes | mmap) -> pa.Table | None:
+    """A Parquet file's table, unless it is far larger than the file; then a problem."""
+    with pq.ParquetFile(pa.py_buffer(content)) as file:
+        known = file.metadata
+        groups = (known.row_group(place) for place in range(known.num_row_groups))
+        told = sum(group.total_byte_size for group in groups)
+        most = _most(len(content))
+        large = told > most or _is_large(known.num_rows, known.num_columns, len(content))
+        batches: list[pa.RecordBatch] = []
+        for batch in () if large else file.iter_batches(batch_size=4096):
+            most -= batch.nbytes
+            if most < 0:
+                large = True
+                break
+            batches.append(batch)
+        if not large:
+            return pa.Table.from_batches(batches, file.schema_arrow)
+    source.add("is far larger in memory than the file; keep only the columns that are needed")
+    return None
+
+
+def _most(size: int) -> int:
+    """The most bytes in memory of a table whose file has `size` of them."""
+    return max(_TABLE, _GROWTH * size)
+
+
+def _is_large(rows: int, columns: int, size: int) -> bool:
+    """Whether a table's cells have more bytes than a file of `size` may become."""
+    return rows * columns * np.dtype(np.int64).itemsize > _most(size)
+
+
+def _may_be_wide(text: bytes) -> bool:
+    """Whether JSON objects may have so many different names that a table of them is too large.
+
+    The names in the first of them are counted, and all others taken as different.
+    """
+    if re.search(rb'"[ \t\r\n]+:', text):
+        return True  # a name that is not counted
+    names = {*re.findall(rb'"([^"\\]*)":', text[:_SAMPLE])}
+    if len(names) > _SAMPLED:
+        return True
+    counts = [(text.count(b'"%b":' % name), text.count(b'\\"%b":' % name)) for name in names]
+    others = text.count(b'":') - sum(count - within for count, within in counts)
+    return _is_large(text.count(b"\n") + 1, len(names) + others, len(text))
 
 
 def _objects(source: Source, text: bytes) -> pa.Table | None:
@@ -897,6 +951,9 @@ def _objects(source: Source, text: bytes) -> pa.Table | None:
     if source.found:
         return None
     names = list(dict.fromkeys(name for row in rows for name in row))
+    if _is_large(len(rows), len(names), len(text)):
+        source.add(f"has {len(names):,} different names in its objects; keep those that are needed")
+        return None
     columns = {name: [_spelled(row.get(name)) for row in rows] for name in names}
     return pa.table(
         {

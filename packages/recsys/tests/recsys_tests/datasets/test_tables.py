@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.datasets import DataError, DataSet, load, split
+from recsys.datasets import DataError, DataSet, load, split, tables
 from recsys.datasets.export import export
 from tests.inputs import attempt
+from tests.reliability import Tally
 
 ROWS = [
     ("李 0003", "it-2", 4.5, 1_302_631_528),
@@ -227,6 +228,45 @@ def test_what_is_not_read_is_refused_with_advice(
     with pytest.raises(DataError) as caught:
         load(tmp_path / name)
     assert words in str(caught.value)
+
+
+def _many_names(path: Path) -> None:
+    rows = [{"user": "a", "item": "b", 'k"rating' if k % 2 else f"k{k}": k} for k in range(600)]
+    rows += [{"user": "a", "item": "b", f'k{k}"item': k} for k in range(600)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+
+
+def _same_row(path: Path) -> None:
+    texts = pa.array(["x" * 200] * 30_000)
+    pq.write_table(pa.table({"user": texts, "item": texts}), path)
+
+
+def _packed(path: Path) -> None:
+    path.write_bytes(lzma.compress(b"user,item\n" + b"1,2\n" * 2_000_000))
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "words"),
+    [
+        ("mine.jsonl", _many_names, r"different names in its objects"),
+        ("mine.parquet", _same_row, "far larger in memory"),
+        ("mine.csv.xz", _packed, "unpack it, and give the file"),
+    ],
+)
+def test_a_file_that_grows_beyond_measure_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tally: Tally,
+    name: str,
+    written: Callable[[Path], None],
+    words: str,
+) -> None:
+    monkeypatch.setattr(tables, "_UNPACKED", 1 << 20)
+    monkeypatch.setattr(tables, "_TABLE", 1 << 20)
+    written(tmp_path / name)
+    with pytest.raises(DataError, match=words):
+        load(tmp_path / name)
+    tally("inputs tried", "files that unpack to far more")
 
 
 def test_an_encoding_can_be_named_and_counts_only_where_it_is_needed(tmp_path: Path) -> None:

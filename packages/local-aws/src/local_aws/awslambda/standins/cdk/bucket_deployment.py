@@ -1,5 +1,6 @@
 """`aws_s3_deployment.BucketDeployment`: copies assets into a bucket, as `aws s3 sync` would."""
 
+import errno
 import fnmatch
 import json
 import logging
@@ -123,11 +124,18 @@ def _fetch(
             continue
         _s3().download_file(bucket, key, str(archive))
         with ZipFile(archive) as zipped:
+            if sum(one.file_size for one in zipped.infolist()) > _most(archive):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(archive))
             # extract returns an entry's path, because its name may be absolute
             extracted = [Path(zipped.extract(entry, contents)) for entry in zipped.infolist()]
         if tokens:
             for path in extracted:
                 _replace_markers(path, tokens, _true(config, "jsonEscape", False))
+
+
+def _most(archive: Path) -> int:
+    """The most bytes to which an archive may grow."""
+    return max(1 << 30, 20 * archive.stat().st_size)
 
 
 def _replace_markers(path: Path, tokens: dict[str, str], json_escape: bool) -> None:

@@ -1,0 +1,107 @@
+"""State machines whose definitions, in larger sizes, would take all memory or never end."""
+
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from local_aws import clients
+from local_aws.server import LocalAws
+from local_aws.stepfunctions import limits
+from tests.reliability import Tally
+
+REGION = "us-east-1"
+TRUST = {
+    "Effect": "Allow",
+    "Principal": {"Service": "states.amazonaws.com"},
+    "Action": "sts:AssumeRole",
+}
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def role() -> Iterator[str]:
+    with LocalAws():
+        trust = json.dumps({"Version": "2012-10-17", "Statement": TRUST})
+        made = clients.client("iam", REGION).create_role(
+            RoleName="machines", AssumeRolePolicyDocument=trust
+        )
+        yield made["Role"]["Arn"]
+
+
+def _run(role: str, state: dict[str, Any], given: Any) -> dict[str, Any]:
+    """An execution of a machine with one state, once it has ended."""
+    states = clients.client("stepfunctions", REGION)
+    end = {} if "Next" in state else {"End": True}
+    definition = {"StartAt": "state", "States": {"state": {"Type": "Pass", **state, **end}}}
+    machine = states.create_state_machine(
+        name=f"machine-{next(_numbers)}", definition=json.dumps(definition), roleArn=role
+    )
+    execution = states.start_execution(
+        stateMachineArn=machine["stateMachineArn"], input=json.dumps(given)
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = states.describe_execution(executionArn=execution["executionArn"])
+        if found["status"] != "RUNNING":
+            return found
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+LARGE = {"x": "x" * 200_000}
+
+
+@pytest.mark.parametrize(
+    ("state", "given"),
+    [
+        ({"InputPath": "$.l[?(@.x =~ 'x')]"}, {"l": [{"x": "x"}]}),
+        ({"InputPath": "$.x * 3"}, {"x": "x"}),
+        ({"InputPath": "$..*..*"}, {"x": {"x": 1}}),
+        ({"Parameters": {"y.$": "States.Format('{:>5}', $.x)"}}, {"x": "x"}),
+        ({"Parameters": {"y.$": "States.Format('{}{}', $.x, $.x)"}}, LARGE),
+        ({"Parameters": {"y.$": "$.x", "z.$": "$.x"}}, LARGE),
+    ],
+    ids=["expression", "product", "descents", "width", "format", "template"],
+)
+def test_data_that_would_grow_or_never_end_fails_the_execution(
+    role: str, tally: Tally, state: dict[str, Any], given: Any
+) -> None:
+    assert _run(role, state, given)["status"] == "FAILED"
+    tally("inputs tried", "state machines without end or measure")
+
+
+def test_machine_without_end_fails_when_its_history_is_full(
+    role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_EVENTS", 50)
+    assert _run(role, {"Next": "state"}, {})["status"] == "FAILED"
+
+
+def test_history_is_full_when_its_data_are_large(
+    role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_HISTORY", 1 << 20)
+    assert _run(role, {"Next": "state"}, LARGE)["status"] == "FAILED"
+
+
+def test_paths_and_formats_of_aws_work_on(role: str) -> None:
+    parameters = {
+        "all.$": "$..n",
+        "some.$": "$.l[?(@.n > 1)].n",
+        "text.$": "States.Format('{} of {}', $.first, States.Array('a', 'b'))",
+    }
+    found = _run(role, {"Parameters": parameters}, {"l": [{"n": 1}, {"n": 2}], "first": 1})
+    assert json.loads(found["output"]) == {"all": [1, 2], "some": [2], "text": "1 of [a, b]"}
+
+
+@pytest.mark.parametrize(("asked", "threads"), [(0, 40), (3, 3), (10_000, 40)])
+def test_map_has_as_many_iterations_at_the_same_time_as_aws(asked: int, threads: int) -> None:
+    component = SimpleNamespace(_eval_max_concurrency=lambda env: asked)
+    environment = SimpleNamespace(stack=[])
+    limits.concurrency(component, environment)
+    assert environment.stack == [threads]
