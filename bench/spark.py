@@ -21,9 +21,8 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.engines import ITEMS, USERS
 from bench.growth import SHAPES
-from bench.movielens import MovieLens
+from bench.movielens import ITEMS, USERS, MovieLens
 from bench.results import Rows, clock
 from recsys.evaluation import evaluate
 from recsys.lists.model import History, ItemFactors
