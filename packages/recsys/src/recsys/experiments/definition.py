@@ -98,6 +98,11 @@ class Experiment:
         """The share of each arm, in percent, in the arms' order."""
         return {arm.name: arm.share for arm in self.arms}
 
+    @property
+    def told_shares(self) -> str:
+        """The shares as an exposure records them; they do not depend on the arms' order."""
+        return " ".join(f"{name}:{share:g}" for name, share in sorted(self.shares.items()))
+
     def as_json(self) -> dict[str, Any]:
         """The experiment as `parse` reads it."""
         return {

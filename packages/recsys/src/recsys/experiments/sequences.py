@@ -111,8 +111,8 @@ def lift(
     square = critical(users, planned, alpha) ** 2
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # p · q² − 2 · m · q + c ≤ 0 for the ratios q = 1 + r in the interval
-        p = control.mean**2 - square * (control.variance / control.users + shared)
-        c = treated.mean**2 - square * (treated.variance / treated.users + shared)
+        p = control.mean**2 - square * (np.divide(control.variance, control.users) + shared)
+        c = treated.mean**2 - square * (np.divide(treated.variance, treated.users) + shared)
         m = np.asarray(control.mean * treated.mean - square * shared)
         root = np.sqrt(np.maximum(m**2 - p * c, 0))
         low = np.where(p > 0, (m - root) / p, np.where(c > 0, c / (m + root), 0.0))
@@ -141,8 +141,8 @@ def adjusted(outcomes: Floats, before: Floats) -> tuple[Floats, float]:
     Returns:
         The adjusted outcomes, and the variance of what all arms' means then have in common.
     """
-    spread = float(np.var(before))
-    if len(outcomes) < 3 or spread == 0:
+    spread = float(np.var(before)) if len(before) > 2 else 0.0
+    if spread == 0:
         return outcomes, 0.0
     centred = before - before.mean()
     slope = float(np.mean(centred * outcomes)) / spread
