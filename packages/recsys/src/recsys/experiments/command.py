@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="a folder with experiment.json, and exposures and events as .parquet or .jsonl",
     )
+    add_options(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that do not tell where the results are."""
     parser.add_argument(
         "--at",
         type=_time,
