@@ -21,6 +21,7 @@ TIERS ?=
 PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
+NAME ?=
 # options of `recsys prepare`
 PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(ENCODING),--encoding "$(ENCODING)") $(if $(LIKED),--liked "$(LIKED)") $(if $(NOUNS),--nouns "$(NOUNS)")
 CONTEXT = $(foreach one,$(SETTINGS),-c $(one))
@@ -37,7 +38,7 @@ export PYTHONHASHSEED := 0
 # container images set it to keep layers small, but then each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: contract deploy help setup setup-spark rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
+.PHONY: contract deploy experiment help setup setup-spark rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -123,6 +124,9 @@ deploy: $(SETUP) ## deploy to the AWS account, if preflight finds nothing missin
 
 preflight: $(SETUP) ## check the AWS account for what a deployment needs, changing nothing [SETTINGS='prefix=anna kms=true']
 	@python -m preflight $(CONTEXT)
+
+experiment: $(SETUP) ## tell what a deployed experiment has shown [NAME=its name] [PREFIX=recommender]
+	@python -m experiment "$(NAME)" --prefix $(PREFIX)
 
 contract: $(SETUP) ## ask the local AWS, and an account, for what AWS documents, and compare [PROFILE=the account's] [TIERS=cheap,training]
 	@python -m tests.contract $(if $(PROFILE),--profile "$(PROFILE)") $(if $(TIERS),--tiers "$(TIERS)")

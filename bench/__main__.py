@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bench import (
     accelerator,
     accuracy,
+    experiments,
     growth,
     lists,
     personalize_metrics,
@@ -30,7 +32,8 @@ from recsys.errors import InputError
 
 ACCURACY = ("rating", "recommendation", "ranking", "personalize")
 TIMING = ("training", "serving", "lists", "growth", "spark", "accelerator")
-GROUPS = {"all": (*ACCURACY, *TIMING), "accuracy": ACCURACY, "timing": TIMING}
+STATISTICS = ("experiments",)
+GROUPS = {"all": (*ACCURACY, *TIMING, *STATISTICS), "accuracy": ACCURACY, "timing": TIMING}
 HOME = Path(__file__).resolve().parent
 
 
@@ -71,7 +74,10 @@ def main() -> int:
     wanted = {section for name in asked for section in GROUPS.get(name, (name,))}
     results = Path("build/bench") if options.quick else HOME / "results"
     pages = Path("build/bench") if options.quick else HOME.parent / "docs"
-    if not options.page:
+    sections = [one for one in GROUPS["all"] if one in wanted]
+    if not options.page and wanted <= set(STATISTICS):
+        measure(None, Path(), sections, results, options)
+    elif not options.page:
         try:
             folder = options.data or cached() or download()
             data = MovieLens(folder)
@@ -80,15 +86,23 @@ def main() -> int:
             print(f"MovieLens 100k is not available: {error}", file=sys.stderr)
             return 1
         latest = options.latest or folder.parent / "ml-latest-small"
-        measure(data, latest, [one for one in GROUPS["all"] if one in wanted], results, options)
+        measure(data, latest, sections, results, options)
     report.write(results, pages)
     return 0
 
 
 def measure(
-    data: MovieLens, latest: Path, sections: list[str], results: Path, options: argparse.Namespace
+    data: Any, latest: Path, sections: list[str], results: Path, options: argparse.Namespace
 ) -> None:
-    """Measure the sections one after the other."""
+    """Measure the sections one after the other.
+
+    Args:
+        data: a `MovieLens`; None if no section needs it.
+        latest: the folder of MovieLens latest-small.
+        sections: their names.
+        results: where rows are stored.
+        options: of the command line.
+    """
     compilation.remember()
     peers = None
     if {"rating", "ranking", "training", "accelerator"} & set(sections):
@@ -108,6 +122,7 @@ def measure(
         "growth": lambda rows: growth.run(rows, quick),
         "spark": lambda rows: spark.run(data, rows, quick),
         "accelerator": lambda rows: accelerator.run(data, peers, rows, quick),
+        "experiments": lambda rows: experiments.run(rows, quick),
     }
     for section in sections:
         began = time.monotonic()

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-from bench import accuracy, lists, personalize_metrics, spark, training
+from bench import accuracy, experiments, lists, personalize_metrics, spark, training
 from bench.results import Row
 from bench.targets import targets
 
@@ -397,6 +397,115 @@ def _to_error(row: Row) -> str:
     return f"{row['seconds_to_error']:.2f}"
 
 
+def _experiments(rows: Sequence[Row]) -> list[str]:
+    def of(name: str) -> list[Row]:
+        return [row for row in rows if row["engine"] == name]
+
+    (assigned,) = of(experiments.ASSIGNED)
+    right, *broken = of(experiments.BROKEN)
+    return [
+        f"## Experiments\n{_origin(rows)}",
+        "The statistics of [experiments](experiments.md), by simulation. **Equal arms**, looked at "
+        "after every 100 users: how many experiments are ever significant. At most 5 % may be; in "
+        "brackets, the upper end of the 95 % interval of the share. A fixed 95 % interval is not "
+        "made for repeated looks.",
+        _table(
+            ("metric", "experiments", "users each", "ever significant", "with fixed intervals"),
+            (
+                (
+                    row["what"],
+                    f"{row['experiments']:,}",
+                    f"{row['users']:,}",
+                    f"{row['ever']:.1%} ({row['upper']:.1%})",
+                    f"{row['naive']:.1%}",
+                )
+                for row in of(experiments.EQUAL)
+            ),
+        ),
+        "**Planted lifts** of a rate of 10 %: how many experiments find them, and the power that "
+        "`python -m recsys power` calculates.",
+        _table(
+            ("lift", "users", "calculated", "found", "experiments"),
+            (
+                (
+                    f"{row['lift']:.0%}",
+                    f"{row['users']:,}",
+                    f"{row['calculated']:.1%}",
+                    f"{row['found']:.1%}",
+                    f"{row['experiments']:,}",
+                )
+                for row in of(experiments.PLANTED)
+            ),
+        ),
+        "**Interleaving** of two engines, one of which gives its users more clicks, against A/B: "
+        "after how many users they are decided (median), and how many decisions were wrong. Users "
+        "who come more than once differ in how often they come: A/B has to average that out, "
+        "interleaving compares within each user. Where all come once, it saves little.",
+        _table(
+            ("users come", "more clicks", "A/B", "interleaving", "share", "wrong", "experiments"),
+            (
+                (
+                    row["comes"],
+                    f"{row['lift']:.1%}",
+                    f"{row['ab']:,.0f}",
+                    f"{row['interleaving']:,.0f}",
+                    f"{row['share']:.1%}",
+                    sum(row["wrong"].values()),
+                    f"2 × {row['experiments']}",
+                )
+                for row in of(experiments.MIXED)
+            ),
+        ),
+        "Not decided after four times the users that were calculated for A/B, or twice as many for "
+        "interleaving: "
+        + " and ".join(str(sum(row["undecided"].values())) for row in of(experiments.MIXED))
+        + ".",
+        "**CUPED**: what is left of the variance of the difference between two arms.",
+        _table(
+            ("correlation with activity before", "1 − ρ²", "found", "experiments"),
+            (
+                (
+                    f"{row['correlation']:g}",
+                    f"{row['theory']:.3f}",
+                    f"{row['found']:.3f}",
+                    f"{row['experiments']:,}",
+                )
+                for row in of(experiments.CUPED)
+            ),
+        ),
+        "**Broken assignments**: a part of one arm's users is lost. The mismatch test, looked at "
+        f"after every 100 of {right['users']:,} users, rejects "
+        + ", ".join(
+            f"{row['rejected']:.1%} where {row['lost']:.0%} are lost (after {row['median']:,.0f} "
+            "users, median)"
+            for row in broken
+        )
+        + f"; of {right['experiments']:,} right assignments it rejects {right['rejected']:.2%}.",
+        f"**Assignment** of {assigned['users']:,} users to arms of 50, 30 and 20 %: the shares are "
+        f"within {assigned['apart']:.1f} standard errors; two experiments are independent "
+        f"(χ², p = {assigned['independence']:.2f}). Changed shares move, in percent of the users:",
+        _table(
+            ("from", "to", "moved", "fewest by any hash", "fewest with a list of users"),
+            (
+                (
+                    _shares(move["from"]),
+                    _shares(move["to"]),
+                    f"{move['moved']:.2%}",
+                    f"{move['optimum']:.2%}",
+                    f"{move['least']:.2%}",
+                )
+                for move in assigned["moves"]
+            ),
+        ),
+        f"{assigned['against']} users moved to an arm whose share had not grown relative to that "
+        "of theirs.",
+    ]
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{share:g}" for share in shares.values())
+
+
 _SECTIONS = {
     "rating": _rating,
     "recommendation": _recommendation,
@@ -408,6 +517,7 @@ _SECTIONS = {
     "growth": _growth,
     "spark": _spark,
     "accelerator": _accelerator,
+    "experiments": _experiments,
 }
 
 

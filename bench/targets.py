@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from bench import accuracy, growth, lists, personalize_metrics, serving, spark, training
+from bench import (
+    accuracy,
+    experiments,
+    growth,
+    lists,
+    personalize_metrics,
+    serving,
+    spark,
+    training,
+)
 from bench.results import Row
 
 Found = Mapping[str, Sequence[Row]]
@@ -37,6 +46,7 @@ def targets(found: Found) -> Iterator[Target]:
     yield from _personalize(found.get("personalize", ()))
     yield from _lists(found)
     yield from _timing(found)
+    yield from _experiments(found)
 
 
 def _figures(found: Found, section: str, figure: str, **key: object) -> list[float]:
@@ -190,6 +200,43 @@ def _timing(found: Found) -> Iterator[Target]:
     )
     large = _figures(found, "serving", "p50", engine=serving.OURS, what=serving.LARGE)
     yield Target(f"neighbours among {serving.LARGE}, ms", 20, _of(large))
+
+
+def _experiments(found: Found) -> Iterator[Target]:
+    def most(name: str, one: Callable[[Row], float], **key: object) -> float | None:
+        rows = [
+            row
+            for row in found.get("experiments", ())
+            if row["engine"] == name and all(row.get(part) == key[part] for part in key)
+        ]
+        return max(map(one, rows), default=None)
+
+    yield Target(
+        "experiments: equal arms that are ever significant, %",
+        5,
+        most(experiments.EQUAL, lambda row: 100 * float(row["ever"])),
+    )
+    yield Target(
+        "experiments: power found and calculated, points apart",
+        3,
+        most(experiments.PLANTED, lambda row: 100 * abs(row["found"] - row["calculated"])),
+    )
+    yield Target(
+        "experiments: users of interleaving, of those of A/B, %",
+        10,
+        most(experiments.MIXED, lambda row: 100 * float(row["share"]), comes=experiments.VARIED),
+    )
+    yield Target(
+        "experiments: variance with CUPED, from 1 − ρ², points",
+        2,
+        most(experiments.CUPED, lambda row: 100 * abs(row["found"] - row["theory"])),
+    )
+    yield Target(
+        "experiments: assignments without a tenth of an arm that are found, %",
+        99,
+        most(experiments.BROKEN, lambda row: 100 * float(row["rejected"])),
+        below=False,
+    )
 
 
 def _samplers(found: Found) -> float | None:

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stacks import images, operations_settings, personalize_settings, source_settings
+from recsys.experiments.definition import Experiment
+from stacks import (
+    experiments_settings,
+    images,
+    operations_settings,
+    personalize_settings,
+    source_settings,
+)
 from stacks.hyperparameters import DEEP_MF, FACTORIZATION_MACHINES, OBJECT2VEC, Rule, adapted
 from stacks.operations_settings import Operations
 from stacks.personalize_settings import Personalize
@@ -172,6 +179,7 @@ class Config:
         upload: the size of the upload in bytes.
         personalize: the settings of Amazon Personalize.
         lists: the settings of lists for every user; None without lists.
+        experiments: what is compared by experiments on the lists.
         object2vec: whether Object2Vec and its functions are deployed.
         hyperparameters: Object2Vec's hyperparameters by task, as strings.
         engines: hyperparameters of the optional engines, by engine.
@@ -195,6 +203,7 @@ class Config:
     upload: int
     personalize: Personalize
     lists: Lists | None
+    experiments: tuple[Experiment, ...]
     object2vec: bool
     hyperparameters: Mapping[str, Mapping[str, str]]
     engines: Mapping[str, Mapping[str, str]]
@@ -262,6 +271,7 @@ class Config:
             "prefix": _prefix(settings),
             "personalize": personalize,
             "lists": _lists(settings, data, engines),
+            "experiments": experiments_settings.read(settings, LISTS in engines),
             "object2vec": full,
             "left_out": left_out,
             "upload": _upload(settings, data, left_out),

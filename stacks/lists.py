@@ -12,6 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from stacks import experiments_settings
 from stacks.config import Config
 from stacks.constructs.failed_events import FailedEvents
 from stacks.constructs.http_api import HttpApi
@@ -24,6 +25,10 @@ from stacks.constructs.roles import Permission
 from stacks.preparation import OUTPUT, PreparationStack
 
 _SERVES: Final = ("recsys/__init__.py", "recsys/lists/*.py")
+_EXPERIMENTS: Final = (
+    "recsys/errors.py",
+    *(f"recsys/experiments/{name}.py" for name in ("__init__", "assignment", "definition")),
+)
 _TRAINS: Final = (
     *_SERVES,
     "recsys/errors.py",
@@ -133,6 +138,7 @@ class ListsStack(cdk.Stack):
         assert config.lists
         self._config, self._store, self._settings = config, store, config.lists
         self._inputs = _of_job(prepared, store) if prepared else _of_files(config, store)
+        self._key = kms.Key.from_key_arn(self, "Key", store.key_arn) if store.key_arn else None
         self._layers = {
             name: PythonLayer(
                 self,
@@ -144,6 +150,7 @@ class ListsStack(cdk.Stack):
         }
         key = self._trained()
         table = self._histories()
+        exposures = self._exposures() if config.experiments else None
         tags = ["lists", *(["object2vec"] if config.object2vec else [])]
         self.lists = self._function(
             "Lists",
@@ -152,7 +159,11 @@ class ListsStack(cdk.Stack):
             model=key,
             table=table,
             actions=["dynamodb:Query"],
-            environment={"API_TAGS": ",".join(tags)} if config.api else None,
+            environment={
+                **({"API_TAGS": ",".join(tags)} if config.api else {}),
+                **self._experiments(exposures),
+            },
+            bundles=(*_SERVES, *_EXPERIMENTS),
             files={"lists/openapi.json": _OPENAPI},
         )
         self.events = self._function(
@@ -162,9 +173,18 @@ class ListsStack(cdk.Stack):
             model=key,
             table=table,
             actions=["dynamodb:BatchWriteItem", "dynamodb:Query"],
-            environment={"EXPIRE_DAYS": str(self._settings.expire_days)},
+            environment={
+                "EXPIRE_DAYS": str(self._settings.expire_days),
+                **({"EXPOSURES_TABLE": exposures.table_name} if exposures else {}),
+            },
             failures="Events that failed for good go to a queue, with the function's last answer",
         )
+        if exposures:
+            arns = [exposures.table_arn]
+            self.lists.allow(Permission(actions=["dynamodb:PutItem"], resources=arns))
+            self.events.allow(  # to forget a user
+                Permission(actions=["dynamodb:BatchWriteItem", "dynamodb:Query"], resources=arns)
+            )
         FailedEvents(
             self,
             "FailedEvents",
@@ -235,24 +255,9 @@ class ListsStack(cdk.Stack):
 
         Other data are other users: they get another table, to which live events are carried.
         """
-        inputs, key = self._inputs, self._store.key_arn
-        table = dynamodb.Table(
-            self,
+        inputs = self._inputs
+        return self._table(
             f"{_TABLE}{inputs.digest[:8]}",
-            partition_key=dynamodb.Attribute(name="user", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="event", type=dynamodb.AttributeType.STRING),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=(
-                dynamodb.TableEncryption.CUSTOMER_MANAGED
-                if key
-                else dynamodb.TableEncryption.DEFAULT
-            ),
-            encryption_key=kms.Key.from_key_arn(self, "Key", key) if key else None,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            time_to_live_attribute="expires" if self._settings.expire_days else None,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
             import_source=dynamodb.ImportSourceSpecification(
                 bucket=s3.Bucket.from_bucket_name(self, "Store", self._store.bucket_name),
                 key_prefix=inputs.histories,
@@ -260,7 +265,46 @@ class ListsStack(cdk.Stack):
                 input_format=dynamodb.InputFormat.dynamo_db_json(),
             ),
         )
+
+    def _exposures(self) -> dynamodb.Table:
+        """The table of exposures to experiments."""
+        table = self._table("Exposures")
+        cdk.CfnOutput(self, "ExposuresTableName", value=table.table_name)
         return table
+
+    def _experiments(self, exposures: dynamodb.Table | None) -> dict[str, str]:
+        """What the function that answers needs to know of experiments."""
+        if exposures is None:
+            return {}
+        return {
+            "EXPERIMENTS": experiments_settings.as_environment(self._config.experiments),
+            "EXPOSURES_TABLE": exposures.table_name,
+            "EXPIRE_DAYS": str(self._settings.expire_days),
+        }
+
+    def _table(
+        self, name: str, import_source: dynamodb.ImportSourceSpecification | None = None
+    ) -> dynamodb.Table:
+        """A table by user and event, paid by use."""
+        return dynamodb.Table(
+            self,
+            name,
+            partition_key=dynamodb.Attribute(name="user", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="event", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=(
+                dynamodb.TableEncryption.CUSTOMER_MANAGED
+                if self._key
+                else dynamodb.TableEncryption.DEFAULT
+            ),
+            encryption_key=self._key,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute="expires" if self._settings.expire_days else None,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+            import_source=import_source,
+        )
 
     def _hand_over(self, table: dynamodb.Table, model: str) -> None:
         """Keep what the functions used before until they have changed, and carry live events."""
@@ -318,6 +362,7 @@ class ListsStack(cdk.Stack):
         environment: dict[str, str] | None = None,
         failures: str = "Its caller waits for the answer and sees what went wrong",
         files: Mapping[str, Path] | None = None,
+        bundles: Sequence[str] = _SERVES,
     ) -> PythonFunction:
         config, full = self._config, self._config.name(name)
         return PythonFunction(
@@ -344,7 +389,7 @@ class ListsStack(cdk.Stack):
                 **(environment or {}),
             },
             layers=[self._layers["numpy"]],
-            bundles=_SERVES,
+            bundles=bundles,
             failures=failures,
             files=files,
         )

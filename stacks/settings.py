@@ -1,6 +1,7 @@
 """Reads and validates settings from the CDK context; all errors are reported together."""
 
 import difflib
+import json
 import re
 from collections.abc import Mapping, Sequence
 
@@ -110,6 +111,20 @@ class Settings:
         dotted = [key for key in self._values if key.startswith(f"{name}.")]
         found = {key.removeprefix(f"{name}."): self._taken(key) for key in dotted}
         return {key: value for key, value in found.items() if value is not None}
+
+    def objects(self, name: str) -> dict[str, object]:
+        """All objects under a dotted name, by the rest of their names; a text is read as JSON."""
+        found: dict[str, object] = {}
+        for key in [key for key in self._values if key.startswith(f"{name}.")]:
+            self.known.add(key)
+            value = self._values[key]
+            try:
+                found[key.removeprefix(f"{name}.")] = (
+                    json.loads(value) if isinstance(value, str) else value
+                )
+            except ValueError as error:
+                self.errors.append(f"{key}: not JSON: {error}")
+        return found
 
     def refuse(self, name: str, value: str, allowed: str) -> None:
         """Record that the setting's value is invalid, with the allowed values."""

@@ -2,8 +2,9 @@
 
 Environment: TABLE_NAME, where the histories are; BUCKET_NAME and MODEL_KEY, where the model is that
 tells which items are known; EXPIRE_DAYS, after which events may be forgotten, 0 for never;
-PERSONALIZE_STACK, whose outputs name event trackers that are told too, empty for none.
-Permissions: dynamodb:BatchWriteItem and Query on the table, s3:GetObject on the model; with
+PERSONALIZE_STACK, whose outputs name event trackers that are told too, empty for none;
+EXPOSURES_TABLE, where exposures to experiments are, empty for none.
+Permissions: dynamodb:BatchWriteItem and Query on the tables, s3:GetObject on the model; with
 PERSONALIZE_STACK, cloudformation:DescribeStacks on it and personalize:PutEvents on `*`.
 """
 
@@ -29,6 +30,7 @@ if _missing := [name for name in _VARIABLES if not os.environ.get(name)]:
 
 BUCKET, KEY, TABLE = (os.environ[name] for name in _VARIABLES)
 DAYS = int(os.environ.get("EXPIRE_DAYS", "0"))
+EXPOSURES = os.environ.get("EXPOSURES_TABLE", "")
 
 _items = list_model.read(clients.client("s3"), BUCKET, KEY)
 taker = Taker(
@@ -38,6 +40,7 @@ taker = Taker(
         os.environ.get("PERSONALIZE_STACK", ""), lambda: clients.client("cloudformation")
     ),
     personalize=lambda: clients.client("personalize-events"),
+    exposures=Histories(clients.client("dynamodb"), EXPOSURES) if EXPOSURES else None,
 )
 
 

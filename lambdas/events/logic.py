@@ -22,6 +22,7 @@ class Taker:
         known: whether the lists know an item.
         trackers: of Amazon Personalize, which are told too.
         personalize: a boto3 client of `personalize-events`, which is made where it is needed.
+        exposures: to experiments, a table with the same keys; None without experiments.
     """
 
     def __init__(
@@ -30,7 +31,9 @@ class Taker:
         known: Callable[[str], bool],
         trackers: Trackers,
         personalize: Callable[[], Any],
+        exposures: Histories | None = None,
     ) -> None:
+        self._exposures = exposures
         self._histories, self._known = histories, known
         self._trackers, self._personalize = trackers, personalize
 
@@ -45,6 +48,8 @@ class Taker:
             FunctionError: AWS refuses; what was written stays, and sending it again does no harm.
         """
         if request.forget is not None:
+            if self._exposures:
+                self._exposures.forget(request.forget)
             return {"user": request.forget, "forgotten": self._histories.forget(request.forget)}
         self._histories.write(request.events)
         for tracker in self._trackers.known():

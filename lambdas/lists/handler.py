@@ -1,10 +1,14 @@
 """The Lambda function `Lists`: the best items for a user, live, with reasons.
 
 Environment: BUCKET_NAME and MODEL_KEY tell where the model is; TABLE_NAME, where the histories are;
-API_TAGS, which operations of openapi.json the HTTP API has.
-Permissions: s3:GetObject on the model, dynamodb:Query on the table.
+API_TAGS, which operations of openapi.json the HTTP API has. With experiments, EXPERIMENTS has their
+definitions as JSON, EXPOSURES_TABLE tells where exposures are recorded, and EXPIRE_DAYS, after how
+many days they may be forgotten.
+Permissions: s3:GetObject on the model, dynamodb:Query on the table, dynamodb:PutItem on that of
+exposures.
 """
 
+import json
 import logging
 import os
 from typing import Any
@@ -14,8 +18,10 @@ from common.errors import BusyError, reported
 from common.histories import Histories
 
 from lists import http_api
+from lists.experiments import Experiments
 from lists.logic import Answers
 from lists.request import ListsError, parse
+from recsys.experiments.definition import parse_all
 
 _log = logging.getLogger("lists")
 _VARIABLES = ("BUCKET_NAME", "MODEL_KEY", "TABLE_NAME")
@@ -25,24 +31,33 @@ if _missing := [name for name in _VARIABLES if not os.environ.get(name)]:
 
 BUCKET, KEY, TABLE = (os.environ[name] for name in _VARIABLES)
 
+_dynamodb = clients.client("dynamodb")
 answers = Answers(
-    list_model.read(clients.client("s3"), BUCKET, KEY), Histories(clients.client("dynamodb"), TABLE)
+    list_model.read(clients.client("s3"), BUCKET, KEY),
+    Histories(_dynamodb, TABLE),
+    Experiments(
+        parse_all(json.loads(os.environ.get("EXPERIMENTS", "{}"))),
+        _dynamodb,
+        os.environ.get("EXPOSURES_TABLE", ""),
+        int(os.environ.get("EXPIRE_DAYS", "0")),
+    ),
 )
 
 
-def handler(event: Any, _context: Any) -> dict[str, Any]:
+def handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer one event: see `lists.request` for its forms, and `http_api` for HTTP's.
 
     Raises:
         ListsError: the event cannot be answered; the message says why.
     """
     with reported(ListsError):
+        request_id = getattr(context, "aws_request_id", "")
         if http.is_request(event):
-            return _over_http(event)
-        return _answered(event)
+            return _over_http(event, request_id)
+        return _answered(event, request_id)
 
 
-def _over_http(event: dict[str, Any]) -> dict[str, Any]:
+def _over_http(event: dict[str, Any], request_id: str) -> dict[str, Any]:
     if event["routeKey"] == http_api.DESCRIPTION:
         return http.response(200, http_api.described(os.environ.get("API_TAGS", "").split(",")))
     try:
@@ -51,14 +66,14 @@ def _over_http(event: dict[str, Any]) -> dict[str, Any]:
     except ListsError as error:
         return http.response(400, {"message": str(error)})
     try:
-        return http_api.response(event, _answered(wanted), KEY)
+        return http_api.response(event, _answered(wanted, request_id), KEY)
     except BusyError as error:
         _log.warning("busy", extra={"error": str(error)})
         return http.response(503, {"message": str(error)})
 
 
-def _answered(event: Any) -> dict[str, Any]:
-    answer = answers.answer(parse(event))
+def _answered(event: Any, request_id: str) -> dict[str, Any]:
+    answer = answers.answer(parse(event), request_id)
     _log.info(
         "answered", extra={"basis": answer.get("basis"), "items": len(answer.get("items", []))}
     )

@@ -77,16 +77,21 @@ _ITEM: Final = record(
             "items": _REASON,
             "description": "The items of the history that add most to the score.",
         },
+        "arm": {"type": "string", "description": "Of an experiment that mixes two arms' lists."},
     },
-    "attributes",
-    "because",
+    *("attributes", "because", "arm"),
 )
 _BASIS: Final = {
     "enum": ["history", "item", "popular"],
     "description": "`popular` where nothing is known of whom or what was asked for.",
 }
 _LIST: Final[dict[str, Any]] = {"basis": _BASIS, "items": {"type": "array", "items": _ITEM}}
-_USERS: Final = content(record({"user": _ID, **_LIST}))
+_ARMS: Final = {
+    "type": "object",
+    "additionalProperties": {"type": "string"},
+    "description": "The user's arm in each running experiment.",
+}
+_USERS: Final = content(record({"user": _ID, **_LIST, "experiments": _ARMS}, "experiments"))
 _USER: Final = parameter("id", "path", _ID, "A user's own id.", example="789")
 _BUSY: Final = {"503": "DynamoDB cannot answer now: try again."}
 

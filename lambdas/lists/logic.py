@@ -1,14 +1,17 @@
 """Answers of the function `Lists`: of a user's history, or of a session, or of an item."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from common.histories import Histories
 
+from lists.experiments import Experiments, Settings
 from lists.request import Request
 from recsys.lists.model import History, ListModel
 
+_DEPLOYED: Final[Settings] = {}
 _REASONS: Final = 3
 _DIGITS: Final = 4  # of scores and shares
 
@@ -19,13 +22,19 @@ class Answers:
     Args:
         model: the trained lists.
         histories: what users did.
+        experiments: decide how a user's list is made; not those of batches, and no rankings.
     """
 
-    def __init__(self, model: ListModel, histories: Histories) -> None:
-        self._model, self._histories = model, histories
+    def __init__(self, model: ListModel, histories: Histories, experiments: Experiments) -> None:
+        self._model, self._histories, self._experiments = model, histories, experiments
+        self._blended = cache(model.blended)
 
-    def answer(self, request: Request) -> dict[str, Any]:
+    def answer(self, request: Request, request_id: str = "") -> dict[str, Any]:
         """The list, the lists of a batch, the ranking or the relatives that are asked for.
+
+        Args:
+            request: what is asked.
+            request_id: Lambda's, the same if it tries again.
 
         Raises:
             FunctionError: a history cannot be read.
@@ -38,18 +47,38 @@ class Answers:
             return {"item": request.item, "basis": "item", **self._list(history, request)}
         if request.session is not None:
             return self._of([(item, None) for item in request.session], request)
+        if not request.batch and request.items is None:
+            (user,) = request.users
+            events = self._histories.newest(user)
+            answer = self._experiments.answer(
+                user, request_id, lambda settings: self._of(events, request, settings)
+            )
+            return {"user": user, **answer}
         answers = [
             {"user": user, **self._of(self._histories.newest(user), request)}
             for user in request.users
         ]
         return {"lists": answers} if request.batch else answers[0]
 
-    def _of(self, events: Sequence[tuple[str, float | None]], request: Request) -> dict[str, Any]:
-        known = any(self._model.place(item) is not None for item, _ in events)
-        return {"basis": "history" if known else "popular", **self._list(events, request)}
+    def _of(
+        self,
+        events: Sequence[tuple[str, float | None]],
+        request: Request,
+        settings: Settings = _DEPLOYED,
+    ) -> dict[str, Any]:
+        known = settings.get("model") != "popular" and any(
+            self._model.place(item) is not None for item, _ in events
+        )
+        basis = "history" if known else "popular"
+        return {"basis": basis, **self._list(events, request, settings)}
 
-    def _list(self, events: Sequence[tuple[str, float | None]], request: Request) -> dict[str, Any]:
-        model = self._model
+    def _list(
+        self,
+        events: Sequence[tuple[str, float | None]],
+        request: Request,
+        settings: Settings = _DEPLOYED,
+    ) -> dict[str, Any]:
+        model = self._blended(settings.get("half_life"), settings.get("next_item"))
         placed = [(model.place(item), value) for item, value in events]
         history = model.history([(place, value) for place, value in placed if place is not None])
         allowed = model.allowed(request.genres, request.years, request.attributes)
@@ -62,23 +91,24 @@ class Answers:
             among = np.zeros(len(model), bool)
             among[[place for place in wanted if place is not None]] = True
             allowed = among if allowed is None else allowed & among
-        scores = model.scores(history)
+        judged = model.history([]) if settings.get("model") == "popular" else history
+        scores = model.scores(judged)
         best = model.best(
             scores,
             request.count or len(request.items or ()),
             allowed,
             history.items if request.exclude_watched else None,
         )
-        listed = self._told(best, scores, history, request.explain)
+        listed = self._told(model, best, scores, judged, request.explain)
         answer: dict[str, Any] = {"items": listed}
         if unknown:
             answer["unknown_items"] = unknown
         return answer
 
     def _told(
-        self, best: Any, scores: Any, history: History, explain: bool
+        self, model: ListModel, best: Any, scores: Any, history: History, explain: bool
     ) -> list[dict[str, Any]]:
-        model, catalogue = self._model, self._model.catalogue
+        catalogue = model.catalogue
         told = [
             {
                 **self._item(place),

@@ -6,7 +6,9 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -21,11 +23,14 @@ from events.request import parse as parse_events
 from events.trackers import Trackers
 from jsonschema import Draft202012Validator
 from list_training import handler as training
+from lists.experiments import Experiments
 from lists.request import ListsError, parse
 from moto import mock_aws
 
 import openapi
 from local_aws.moto_patches import install
+from recsys.experiments.assignment import assign
+from recsys.experiments.definition import parse_all
 from recsys.lists.blend import Blend
 from recsys.lists.model import Catalogue, ItemWeights, ListModel, Pruned
 from tests.lambdas.fakes import client_error
@@ -97,7 +102,12 @@ def aws() -> Iterator[None]:
 @pytest.fixture
 def functions(aws: None, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     """The handlers of Lists and of Events, as Lambda loads them."""
-    for name, value in {"BUCKET_NAME": BUCKET, "MODEL_KEY": KEY, "TABLE_NAME": TABLE}.items():
+    return load_functions(monkeypatch)
+
+
+def load_functions(monkeypatch: pytest.MonkeyPatch, **more: str) -> tuple[Any, Any]:
+    environment = {"BUCKET_NAME": BUCKET, "MODEL_KEY": KEY, "TABLE_NAME": TABLE, **more}
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     loaded = []
     for name in ("lists.handler", "events.handler"):
@@ -251,6 +261,143 @@ def test_every_problem_of_an_event_is_told_at_once() -> None:
         parse({"user": None, "count": -1, "filters": 3, "explain": 0})
     for field in ("`user`", "`count`", "`filters`", "`explain`"):
         assert field in str(refused.value)
+
+
+# Experiments --------------------------------------------------------------------------------------
+
+EXPOSURES = "exposures"
+
+
+def experiment(kind: str = "ab", **settings: Any) -> Any:
+    """The deployed lists against others."""
+    return {
+        "kind": kind,
+        "arms": {"as-is": {"share": 50}, "other": {"share": 50, **settings}},
+        "metric": {"event": "Watch"},
+    }
+
+
+@pytest.fixture
+def running(aws: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, Any]]:
+    """Loads the handlers of Lists and of Events with experiments."""
+
+    def load(**experiments: Any) -> tuple[Any, Any]:
+        create_table(EXPOSURES)
+        given = {"EXPERIMENTS": json.dumps(experiments), "EXPOSURES_TABLE": EXPOSURES}
+        return load_functions(monkeypatch, **given)
+
+    return load
+
+
+def exposures() -> list[Any]:
+    found: list[Any] = boto3.client("dynamodb").scan(TableName=EXPOSURES)["Items"]
+    return found
+
+
+def user_in(arm: str, name: str = "one") -> str:
+    """A user who is in that arm."""
+    shares = {"as-is": 50.0, "other": 50.0}
+    return next(user for user in map(str, count()) if assign(name, shares, user) == arm)
+
+
+def call(request: str) -> Any:
+    return SimpleNamespace(aws_request_id=request)
+
+
+def test_a_users_arm_answers_and_the_exposure_is_recorded_once(
+    running: Callable[..., tuple[Any, Any]],
+) -> None:
+    functions = running(one=experiment(model="popular"))
+    for arm, basis, first in (("as-is", "history", "20"), ("other", "popular", "30")):
+        user = user_in(arm)
+        take(functions, user, "10")
+        answers = [functions[0]({"user": user}, call(str(number))) for number in range(3)]
+        assert {(one["basis"], one["items"][0]["item"]) for one in answers} == {(basis, first)}
+        assert answers[0]["experiments"] == {"one": arm}
+        (row,) = (row for row in exposures() if row["user"]["S"] == user)
+        assert row["event"] == {"S": "one"} and row["arm"] == {"S": arm}
+        assert json.loads(row["items"]["S"]) == listed(answers[0])
+        assert row["shares"] == {"S": "as-is:50 other:50"}
+        assert abs(float(row["at"]["N"]) - time.time()) < 3600
+        assert "because" not in answers[0]["items"][0] or arm == "as-is"
+
+
+def test_an_exposure_that_another_sandbox_recorded_is_not_overwritten(
+    running: Callable[..., tuple[Any, Any]],
+) -> None:
+    functions = running(one=experiment(model="popular"))
+    key = {"user": {"S": "u"}, "event": {"S": "one"}}
+    boto3.client("dynamodb").put_item(TableName=EXPOSURES, Item={**key, "at": {"N": "1"}})
+    functions[0]({"user": "u"}, None)
+    assert exposures() == [{**key, "at": {"N": "1"}}]
+
+
+def test_batches_rankings_sessions_and_items_are_no_exposures(
+    running: Callable[..., tuple[Any, Any]],
+) -> None:
+    functions = running(one=experiment(model="popular"))
+    for event in (
+        {"users": ["a", "b"]},
+        {"user": "a", "items": ["10", "20"]},
+        {"session": ["10"]},
+        {"item": "10"},
+    ):
+        assert "experiments" not in json.dumps(functions[0](event, None))
+    assert exposures() == []
+
+
+def test_two_experiments_assign_independently_and_both_settings_hold(
+    running: Callable[..., tuple[Any, Any]],
+) -> None:
+    functions = running(one=experiment(half_life=0.1), two=experiment(next_item=5))
+    told = functions[0]({"user": "a"}, None)["experiments"]
+    shares = {"as-is": 50.0, "other": 50.0}
+    assert told == {name: assign(name, shares, "a") for name in ("one", "two")}
+    assert {row["event"]["S"] for row in exposures()} == {"one", "two"}
+
+
+def test_mixed_lists_tell_each_items_arm_and_each_is_recorded(
+    running: Callable[..., tuple[Any, Any]],
+) -> None:
+    functions = running(one=experiment("interleaving", model="popular"))
+    take(functions, "a", "10")
+    answer = functions[0]({"user": "a", "count": 3}, call("first"))
+    assert "experiments" not in answer
+    assert {one["arm"] for one in answer["items"]} == {"as-is", "other"}
+    # after 10 follows 20; the popular ones are 30, 20, forty: each arm's best comes first
+    best = {one["arm"]: one["item"] for one in reversed(answer["items"])}
+    assert best == {"as-is": "20", "other": "30"}
+    again = functions[0]({"user": "a", "count": 3}, call("first"))  # as Lambda tries again
+    assert again == answer
+    functions[0]({"user": "a", "count": 3}, call("second"))
+    rows = exposures()
+    assert sorted(row["event"]["S"] for row in rows) == ["one#first", "one#second"]
+    (row,) = (row for row in rows if row["event"]["S"] == "one#first")
+    assert json.loads(row["items"]["S"]) == listed(answer)
+    assert json.loads(row["teams"]["S"]) == [one["arm"] for one in answer["items"]]
+
+
+def test_a_forgotten_user_leaves_no_exposure(running: Callable[..., tuple[Any, Any]]) -> None:
+    functions = running(one=experiment(half_life=1), two=experiment("interleaving", next_item=5))
+    for user in ("a", "b"):
+        for request in "xyz":
+            functions[0]({"user": user}, call(request))
+    assert len(exposures()) == 8
+    assert functions[1]({"forget": "a"}, None) == {"user": "a", "forgotten": 0}
+    assert {row["user"]["S"] for row in exposures()} == {"b"}
+
+
+def test_an_exposure_that_cannot_be_recorded_is_no_answer() -> None:
+    def refused(code: str) -> Any:
+        def put_item(**_: Any) -> None:
+            raise client_error(code, "refused")
+
+        return SimpleNamespace(put_item=put_item)
+
+    running = parse_all({"one": experiment(half_life=1)})
+    for code, error in (("ThrottlingException", BusyError), ("ValidationException", FunctionError)):
+        with pytest.raises(error, match="exposure cannot be recorded"):
+            Experiments(running, refused(code), EXPOSURES).answer("a", "x", lambda _: {"items": []})
 
 
 # Events -------------------------------------------------------------------------------------------

@@ -46,6 +46,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "api": {"http": True},
         "lists": {"memory_mb": 3008, "expire_days": 365},
         "operations": {"alarms": True, "dashboard": True},
+        "experiments": {
+            "recency": {
+                "arms": {"as-is": {"share": 50}, "recent": {"share": 50, "half_life": 3}},
+                "metric": {"event": "Watch"},
+            }
+        },
     },
     "source in a bucket": {
         "profile": "lists",

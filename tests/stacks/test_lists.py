@@ -1,5 +1,6 @@
 """The stack of the lists: what is deployed, for whom, and with which permissions."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,9 +46,9 @@ def test_the_table_is_imported_encrypted_recoverable_and_goes_with_the_stack(
     source = properties["ImportSourceSpecification"]
     assert source["S3BucketSource"]["S3KeyPrefix"] == "lists/movielens/histories/"
     assert "TimeToLiveSpecification" not in properties
-    (fading,) = variant("lists alone").resources("Lists", "AWS::DynamoDB::Table").values()
+    fading = variant("lists alone").resources("Lists", "AWS::DynamoDB::Table").values()
     expiry = {"AttributeName": "expires", "Enabled": True}
-    assert fading["Properties"]["TimeToLiveSpecification"] == expiry
+    assert [one["Properties"]["TimeToLiveSpecification"] for one in fading] == [expiry] * 2
 
 
 def test_other_data_get_another_table_and_another_model(
@@ -111,10 +112,74 @@ def test_each_function_may_do_its_own_work_alone(
     tells = {"cloudformation:DescribeStacks", "personalize:PutEvents"}
     assert allowed(default, "EventsRole") == logs | reads | writes | tells
     assert allowed(variant("lists alone"), "EventsRole") == logs | reads | writes
+    # with experiments
+    records = {"dynamodb:PutItem"}
+    assert allowed(variant("lists alone"), "ListsRole") == logs | reads | records
     trains = {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
     carries = {"dynamodb:Scan", "dynamodb:BatchWriteItem"}
     assert allowed(default, "TrainingIsCompleteRole") == logs | trains | carries
     assert allowed(default, "TrainingOnEventRole") == logs
+
+
+def test_experiments_get_a_table_and_both_functions_know_it(
+    default: Deployment, variant: Callable[[str], Deployment]
+) -> None:
+    deployment = variant("lists alone")
+    tables = deployment.resources("Lists", "AWS::DynamoDB::Table")
+    (name,) = (name for name in tables if name.startswith("Exposures"))
+    assert tables[name]["DeletionPolicy"] == "Delete"
+    assert "ImportSourceSpecification" not in tables[name]["Properties"]
+    functions = {
+        one["Properties"]["FunctionName"]: one["Properties"]["Environment"]["Variables"]
+        for one in deployment.resources("Lists", "AWS::Lambda::Function").values()
+        if "Environment" in one["Properties"] and "FunctionName" in one["Properties"]
+    }
+    lists, events = functions["recommender-Lists"], functions["recommender-Events"]
+    assert lists["EXPOSURES_TABLE"] == events["EXPOSURES_TABLE"] == {"Ref": name}
+    assert json.loads(lists["EXPERIMENTS"])["recency"]["arms"]["recent"]["half_life"] == 3
+    assert len(default.resources("Lists", "AWS::DynamoDB::Table")) == 1
+
+
+EXPERIMENT: Any = {
+    "arms": {"a": {"share": 50}, "b": {"share": 50, "next_item": 1}},
+    "metric": {"event": "Watch"},
+}
+
+
+def test_experiments_are_read_from_an_object_or_from_json_on_the_command_line(data: Any) -> None:
+    def read(**context: Any) -> Any:
+        return Config.from_context({"data": str(data), **context}).experiments
+
+    assert read() == ()
+    (one,) = read(experiments={"one": EXPERIMENT})
+    assert one.arms[1].settings == {"next_item": 1}
+    assert read(**{"experiments.one": json.dumps(EXPERIMENT)}) == (one,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"experiments": {"one": {"arms": {}}}}, r"experiments\.one\.arms: must be an object"),
+        ({"experiments.one": "{"}, r"experiments\.one: not JSON"),
+        ({"experiments": {"one": EXPERIMENT, "two": EXPERIMENT}}, "its arms set next_item, as"),
+        ({"experiments": {"one": EXPERIMENT}, "engines": "none"}, "add lists to engines"),
+        (
+            {
+                "experiments": {
+                    f"{'long-' * 6}{n}": {
+                        **EXPERIMENT,
+                        "arms": {"a" * 40: {"share": 50}, "b": {"share": 50}},
+                    }
+                    for n in range(20)
+                }
+            },
+            "fit into the environment of a function",
+        ),
+    ],
+)
+def test_wrong_experiments_are_refused(data: Any, settings: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Config.from_context({"data": str(data), **settings})
 
 
 @pytest.mark.parametrize(
@@ -155,9 +220,11 @@ def test_what_a_function_takes_along_is_all_that_it_imports(default: Deployment)
     source = python_function._RECSYS
     for patterns, module in (
         (lists._SERVES, "recsys.lists.model"),
+        (lists._EXPERIMENTS, "recsys.experiments.assignment, recsys.experiments.definition"),
         (lists._TRAINS, "recsys.lists.training"),
     ):
         files = {str(path) for pattern in patterns for path in source.glob(pattern)}
+        files.add(str(source / "recsys" / "__init__.py"))
         code = (
             f"import sys; sys.path.insert(0, {str(source)!r}); import {module};"
             "print(*(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'recsys'),"

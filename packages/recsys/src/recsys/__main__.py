@@ -13,6 +13,8 @@ COMMANDS = {
         "recsys.health_command",
         "check the data against the requirements of Amazon Personalize",
     ),
+    "experiment": ("recsys.experiments.command", "tell what an experiment has shown"),
+    "power": ("recsys.experiments.power_command", "tell how many users an experiment takes"),
 }
 
 

@@ -11,6 +11,7 @@ from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 from tqdm import tqdm
 
 from recsys.datasets.ratings import GENRES, DataSet, MovieTable, Ratings
@@ -78,6 +79,30 @@ class _World:
     common: NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class Tastes:
+    """What the users of a generated data set like: the truth that its ratings are a sample of.
+
+    Attributes:
+        user: users in the space of taste, float32[users, axes].
+        leniency: how many stars each user gives more than others, float32[users].
+        film: films in the same space, float32[films, axes].
+        quality: how many stars each film gets more than others, float32[films].
+    """
+
+    user: Floats
+    leniency: Floats
+    film: Floats
+    quality: Floats
+
+    def likes(self, user: int, films: NDArray[np.integer]) -> NDArray[np.float64]:
+        """The probabilities that a user gives each of some films 4 stars or more; ids from 1."""
+        place = films - 1
+        stars = _MIDDLE + self.leniency[user - 1] + self.quality[place]
+        stars = stars + _TASTE * self.film[place] @ self.user[user - 1]
+        return np.asarray(ndtr((stars - 3.5) / _CHANCE), np.float64)
+
+
 def generate(size: str = "100k", seed: int = 0) -> DataSet:
     """Make a data set of one of SIZES; the same seed makes the same one.
 
@@ -85,13 +110,19 @@ def generate(size: str = "100k", seed: int = 0) -> DataSet:
     user has at least 20; ids count from 1, and the lower a film's id, the better known it is,
     roughly.
     """
+    return generate_with_tastes(size, seed)[0]
+
+
+def generate_with_tastes(size: str = "100k", seed: int = 0) -> tuple[DataSet, Tastes]:
+    """Make the same data set as `generate`, and tell what its users like."""
     users, films, ratings = SIZES[size]
     random = np.random.default_rng(seed)
     movies, world = _films(films, random)
     counts = _activity(users, films, ratings, random)
-    rows = _rate(world, counts, random)
+    rows, taste, leniency = _rate(world, counts, random)
     words = f"generated, in the shape of MovieLens: {ratings:,} invented ratings (seed {seed})"
-    return DataSet(ratings=rows, movies=movies, source=words, format="generated")
+    data = DataSet(ratings=rows, movies=movies, source=words, format="generated")
+    return data, Tastes(user=taste, leniency=leniency, film=world.place, quality=world.bias)
 
 
 def _films(number: int, random: np.random.Generator) -> tuple[MovieTable, _World]:
@@ -167,12 +198,18 @@ def _activity(
     return counts
 
 
-def _rate(world: _World, counts: NDArray[np.int64], random: np.random.Generator) -> Ratings:
-    """All ratings, sorted by user and time, made for some users at a time to save memory."""
+def _rate(
+    world: _World, counts: NDArray[np.int64], random: np.random.Generator
+) -> tuple[Ratings, Floats, Floats]:
+    """All ratings, sorted by user and time, made for some users at a time to save memory.
+
+    Also each user's taste and leniency.
+    """
     rows = Ratings(
         *(np.empty(counts.sum(), kind) for kind in (np.int32, np.int32, np.float32, np.int64))
     )
     ends = np.cumsum(counts)
+    tastes: list[tuple[Floats, Floats]] = []
     first = done = 0
     with tqdm(
         desc="generating", total=len(rows), unit=" ratings", unit_scale=True, disable=None
@@ -180,10 +217,11 @@ def _rate(world: _World, counts: NDArray[np.int64], random: np.random.Generator)
         while first < len(counts):
             last = max(first + 1, int(np.searchsorted(ends, done + _ROWS, side="right")))
             chosen = slice(done, int(ends[last - 1]))
-            _rate_some(world, counts[first:last], first, rows, chosen, random)
+            tastes.append(_rate_some(world, counts[first:last], first, rows, chosen, random))
             bar.update(chosen.stop - chosen.start)
             first, done = last, chosen.stop
-    return rows
+    taste, leniency = map(np.concatenate, zip(*tastes, strict=True))
+    return rows, taste, leniency
 
 
 def _rate_some(
@@ -193,8 +231,8 @@ def _rate_some(
     rows: Ratings,
     chosen: slice,
     random: np.random.Generator,
-) -> None:
-    """The ratings of the users from `first` on, written to the chosen rows."""
+) -> tuple[Floats, Floats]:
+    """The ratings of the users from `first` on, written to the chosen rows; their tastes."""
     users = len(counts)
     taste = (random.normal(size=(users, _AXES)) * _SPREAD).astype(np.float32)
     bias = random.normal(0, _USER, users).astype(np.float32)
@@ -206,6 +244,7 @@ def _rate_some(
     rows.item[chosen] = film + 1
     rows.rating[chosen] = np.clip(np.rint(score), 1, 5)
     rows.timestamp[chosen] = _sessions(counts, random)
+    return taste, bias
 
 
 def _watch(

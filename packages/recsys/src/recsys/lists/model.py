@@ -6,7 +6,7 @@ Items are identified by their places 0 … m − 1; `ListModel.place` looks up a
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -233,6 +233,16 @@ class ListModel:
 
     def __len__(self) -> int:
         return len(self.counts)
+
+    def blended(self, half_life: float | None, next_item: float | None) -> "ListModel":
+        """The same model with other settings of `Blend`; None keeps a setting."""
+        if half_life is None and next_item is None:
+            return self
+        blend = Blend(
+            self.blend.half_life if half_life is None else half_life,
+            self.blend.next_item if next_item is None else next_item,
+        )
+        return replace(self, blend=blend)
 
     def place(self, label: str) -> int | None:
         """An item's place by its original id, or None if the item is not in the model."""

@@ -1,0 +1,324 @@
+"""Exposures and events become one outcome for each user.
+
+The results of an experiment are a folder with three files: `experiment.json`, the definition with
+its `name`; `exposures`, who was shown which arm; and `events`, what users did before and after.
+The last two are tables, `.parquet` or `.jsonl`, with the columns of `EXPOSURES` and `EVENTS`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from recsys.errors import InputError
+from recsys.experiments.definition import ANSWERS, Experiment, parse
+from recsys.experiments.sequences import Floats
+
+_IDS: Final = pa.list_(pa.string())
+EXPOSURES: Final = pa.schema(
+    [
+        pa.field("user", pa.string(), nullable=False),
+        pa.field("time", pa.float64(), nullable=False),
+        pa.field("arm", pa.string()),
+        pa.field("shares", pa.string()),
+        pa.field("milliseconds", pa.float64()),
+        pa.field("items", _IDS),
+        pa.field("teams", _IDS),
+    ]
+)
+"""`time` is in seconds since 1970. `shares` are the arms' when the user was assigned, as
+`Experiment.told_shares` writes them; `milliseconds`, what the answer took; `items`, what was shown.
+For `interleaving` there is a row for each list, and `teams` has the arm of each item; for `ab`, a
+row for each user, with the `arm`."""
+
+EVENTS: Final = pa.schema(
+    [
+        pa.field("user", pa.string(), nullable=False),
+        pa.field("time", pa.float64(), nullable=False),
+        pa.field("item", pa.string()),
+        pa.field("type", pa.string()),
+        pa.field("value", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was recorded.
+
+    Attributes:
+        experiment: the definition.
+        exposures: a table of `EXPOSURES`.
+        events: a table of `EVENTS`.
+    """
+
+    experiment: Experiment
+    exposures: pa.Table
+    events: pa.Table
+
+    @classmethod
+    def read(cls, folder: Path) -> "Results":
+        """Read a folder of results.
+
+        Raises:
+            InputError: files are missing or malformed; it has every problem.
+        """
+        problems: list[str] = []
+        experiment = _definition(folder / "experiment.json", problems)
+        exposures = _table(folder, "exposures", EXPOSURES, problems)
+        events = _table(folder, "events", EVENTS, problems)
+        if problems or experiment is None:
+            raise InputError(problems)
+        return cls(experiment, exposures, events)
+
+    def write(self, folder: Path) -> None:
+        """Write a folder of results, with Parquet files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        definition = {"name": self.experiment.name, **self.experiment.as_json()}
+        (folder / "experiment.json").write_text(json.dumps(definition, indent=1) + "\n", "utf-8")
+        for name, table in (("exposures", self.exposures), ("events", self.events)):
+            pyarrow.parquet.write_table(table, folder / f"{name}.parquet")
+
+
+@dataclass(frozen=True)
+class Users:
+    """The users whose outcome is final, in the order of their first exposure.
+
+    Attributes:
+        arm: the place of each one's arm, int64[users]; 0 for `interleaving`.
+        outcome: float64[users]: the metric; for `interleaving` the preference for the second arm,
+            from −1 to 1: the difference of the two arms' shares in the events on listed items.
+        before: activity before the first exposure, the logarithm of 1 + the number of events.
+        guardrails: the outcome of each guardrail that has one for each user, float64[users].
+        items: what each user was shown first.
+        waiting: how many users' windows have not ended.
+        left_out: how many users were first exposed with other shares, or in two arms.
+    """
+
+    arm: NDArray[np.int64]
+    outcome: Floats
+    before: Floats
+    guardrails: Mapping[str, Floats]
+    items: list[list[str]]
+    waiting: int
+    left_out: int
+
+    def __len__(self) -> int:
+        return len(self.arm)
+
+
+def users(results: Results, at: float) -> Users:
+    """The users and their outcomes.
+
+    A user counts if the window had ended `at` that time, so that outcomes are final, and if it was
+    first exposed with the present shares: with others, the arms would have different kinds of users
+    in different proportions.
+
+    Args:
+        results: what was recorded.
+        at: seconds since 1970.
+
+    Raises:
+        InputError: an exposure names an arm that the experiment does not have.
+    """
+    experiment, events = results.experiment, results.events
+    exposures = results.exposures.filter(pc.less_equal(results.exposures["time"], at))
+    exposures = exposures.sort_by("time")
+    ids = pc.unique(exposures["user"])  # in the order of the first exposure
+    owner = _places(exposures["user"], ids)
+    rows = np.full(len(ids), len(owner), np.int64)
+    np.minimum.at(rows, owner, np.arange(len(owner)))
+    # events have whole seconds: one in the second of the exposure is taken to follow it
+    first = np.floor(_numbers(exposures["time"]))[rows]
+    arm = _arms(experiment, exposures)
+    usable = _usable(experiment, exposures, owner, rows, arm)
+    final = first + experiment.window_minutes * 60 <= at
+
+    whose = _places(events["user"], ids)
+    events, whose = events.filter(pa.array(whose >= 0)), whose[whose >= 0]
+    since = _numbers(events["time"]) - first[whose]
+    inside = (since >= 0) & (since < experiment.window_minutes * 60)
+
+    def measured(kind: str) -> Floats:
+        chosen = inside & _of_kind(events, kind)
+        owners = whose[chosen]
+        if experiment.metric.measure == "value":
+            values = np.nan_to_num(_numbers(events["value"])[chosen])
+            return np.bincount(owners, values, len(ids)).astype(np.float64)
+        counts = np.bincount(owners, minlength=len(ids)).astype(np.float64)
+        return counts if experiment.metric.measure == "count" else np.minimum(counts, 1.0)
+
+    if experiment.kind == "interleaving":
+        credited = inside & _of_kind(events, experiment.metric.event)
+        outcome = _preferences(experiment, exposures, owner, events, whose, credited, len(ids))
+    else:
+        outcome = measured(experiment.metric.event)
+    guardrails = {
+        name: _latency(exposures, rows) if name == "latency" else measured(name)
+        for name in experiment.guardrails
+        if name not in ANSWERS or name == "latency"
+    }
+    keep = usable & final
+    shown = exposures["items"].take(pa.array(rows[keep])).to_pylist()
+    return Users(
+        arm=arm[rows][keep],
+        outcome=outcome[keep],
+        before=np.log1p(np.bincount(whose[since < 0], minlength=len(ids)))[keep],
+        guardrails={name: values[keep] for name, values in guardrails.items()},
+        items=[items or [] for items in shown],
+        waiting=int((usable & ~final).sum()),
+        left_out=int((~usable).sum()),
+    )
+
+
+def _definition(path: Path, problems: list[str]) -> Experiment | None:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("it must be an object")
+        return parse(str(value.pop("name", "")), value)
+    except InputError as error:
+        problems += [f"{path}: {problem}" for problem in error.problems]
+    except OSError as error:
+        problems.append(f"{path}: {error.strerror or error}")
+    except ValueError as error:
+        problems.append(f"{path}: not a definition of an experiment: {error}")
+    return None
+
+
+def _table(folder: Path, name: str, schema: pa.Schema, problems: list[str]) -> pa.Table:
+    """A table with all columns of the schema; those that may be missing are then null."""
+    paths = [
+        path for path in (folder / f"{name}.parquet", folder / f"{name}.jsonl") if path.exists()
+    ]
+    if len(paths) != 1:
+        which = "both are there" if paths else "neither is there"
+        problems.append(f"{folder}: one of {name}.parquet and {name}.jsonl is needed; {which}")
+        return None
+    (path,) = paths
+    try:
+        if path.suffix == ".parquet":
+            found = pyarrow.parquet.read_table(path)
+        else:
+            fields = pa.schema([field.with_nullable(True) for field in schema])
+            options = pyarrow.json.ParseOptions(
+                explicit_schema=fields, unexpected_field_behavior="ignore"
+            )
+            found = pyarrow.json.read_json(path, parse_options=options)
+        wrong = len(problems)
+        columns = []
+        for field in schema:
+            column = (
+                found[field.name].cast(field.type)
+                if field.name in found.column_names
+                else pa.nulls(len(found), field.type)
+            )
+            if not field.nullable and column.null_count:
+                problems.append(f"{path}: {column.null_count:,} rows have no `{field.name}`")
+            columns.append(column)
+        return None if len(problems) > wrong else pa.table(columns, schema=schema)
+    except (pa.ArrowException, OSError) as error:
+        problems.append(f"{path}: {error}")
+        return None
+
+
+def _arms(experiment: Experiment, exposures: pa.Table) -> NDArray[np.int64]:
+    """The place of each exposure's arm."""
+    if experiment.kind == "interleaving":
+        return np.zeros(len(exposures), np.int64)
+    names = pa.array([arm.name for arm in experiment.arms])
+    found = _places(exposures["arm"], names)
+    if len(found) and found.min() < 0:
+        unknown = pc.unique(exposures["arm"].filter(pa.array(found < 0))).to_pylist()
+        raise InputError(
+            f"exposures: the arms {', '.join(map(repr, unknown[:5]))} are not in the experiment, "
+            f"whose arms are {', '.join(names.to_pylist())}"
+        )
+    return found
+
+
+def _usable(
+    experiment: Experiment,
+    exposures: pa.Table,
+    owner: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    arm: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Users who were first exposed with the present shares, and in one arm only."""
+    same = pc.equal(exposures["shares"], experiment.told_shares).fill_null(True)
+    usable = np.array(same)[rows]
+    usable[owner[arm != arm[rows][owner]]] = False
+    return usable
+
+
+def _preferences(
+    experiment: Experiment,
+    exposures: pa.Table,
+    owner: NDArray[np.int64],
+    events: pa.Table,
+    whose: NDArray[np.int64],
+    credited: NDArray[np.bool_],
+    count: int,
+) -> Floats:
+    """Of each user, the second arm's share of the events on listed items, minus the first's.
+
+    An event is credited to the arm that put its item on the last list before it.
+    """
+    lists: dict[int, list[tuple[float, dict[str, str]]]] = {}
+    times = np.floor(_numbers(exposures["time"]))
+    rows = zip(
+        owner.tolist(),
+        times.tolist(),
+        exposures["items"].to_pylist(),
+        exposures["teams"].to_pylist(),
+        strict=True,
+    )
+    for user, time, items, teams in rows:
+        lists.setdefault(user, []).append((time, dict(zip(items or (), teams or (), strict=False))))
+    wins = np.zeros((count, 2))
+    place = {arm.name: number for number, arm in enumerate(experiment.arms)}
+    happened = events.filter(pa.array(credited))
+    for user, time, item in zip(
+        whose[credited].tolist(),
+        happened["time"].to_pylist(),
+        happened["item"].to_pylist(),
+        strict=True,
+    ):
+        for shown, teams in reversed(lists[user]):
+            if shown <= time and item in teams:
+                if teams[item] in place:
+                    wins[user, place[teams[item]]] += 1
+                break
+    total = wins.sum(axis=1)
+    won: Floats = wins[:, 1] - wins[:, 0]
+    shares: Floats = np.divide(won, total, out=np.zeros(count), where=total > 0)
+    return shares
+
+
+def _latency(exposures: pa.Table, rows: NDArray[np.int64]) -> Floats:
+    return np.nan_to_num(_numbers(exposures["milliseconds"])[rows])
+
+
+def _of_kind(events: pa.Table, kind: str) -> NDArray[np.bool_]:
+    """Which events are of a type; all, if it is empty."""
+    if not kind:
+        return np.ones(len(events), bool)
+    return np.asarray(pc.equal(events["type"], kind).fill_null(False), bool)
+
+
+def _places(values: Any, among: Any) -> NDArray[np.int64]:
+    """The place of each value among others; −1 where it is none of them."""
+    found = pc.index_in(values, value_set=among).fill_null(-1)
+    return np.asarray(found, np.int64)
+
+
+def _numbers(column: Any) -> Floats:
+    return np.asarray(column.fill_null(np.nan), np.float64)
