@@ -267,11 +267,12 @@ class Config:
         left_out = _left_out(data, [group.name for group in personalize.groups], engines, full)
         training = _training(settings)
         hyperparameters, others = _hyperparameters(settings, data, engines)
+        experiments = experiments_settings.read(settings, LISTS in engines)
         config = {
             "prefix": _prefix(settings),
             "personalize": personalize,
             "lists": _lists(settings, data, engines),
-            "experiments": experiments_settings.read(settings, LISTS in engines),
+            "experiments": experiments,
             "object2vec": full,
             "left_out": left_out,
             "upload": _upload(settings, data, left_out),
@@ -291,7 +292,7 @@ class Config:
             "operations": operations_settings.read(settings, region or default_region),
         }
         if source:
-            _check_source(settings, full)
+            _check_source(settings, full, experiments)
         settings.finish()
         assert source or data, "settings.finish raises where the data was refused"
         return cls(
@@ -333,7 +334,7 @@ def _data(settings: Settings) -> PreparedData | None:
         return None
 
 
-def _check_source(settings: Settings, full: bool) -> None:
+def _check_source(settings: Settings, full: bool, experiments: Sequence[Experiment]) -> None:
     """Refuse what reads files that a Spark job does not write."""
     if full:
         settings.errors.append(
@@ -342,6 +343,11 @@ def _check_source(settings: Settings, full: bool) -> None:
         )
     if settings.text("data", "", pattern=r".+", allowed="a folder"):
         settings.errors.append("source: data names a folder, too; give one of them")
+    if any(set(arm.settings) - {"model"} for one in experiments for arm in one.arms):
+        settings.errors.append(
+            "source: a Spark job learns factors, which have no half_life and next_item; arms of "
+            "experiments can only set model"
+        )
     if settings.flag("notebook.enabled", False):
         settings.errors.append("source: the notebook needs files; set notebook.enabled=false")
 

@@ -347,6 +347,17 @@ def test_source_is_read_with_its_digest() -> None:
         ({"profile": "full"}, "also set profile=lists"),
         ({"data": "build/data"}, "data names a folder, too"),
         ({"notebook.enabled": True}, "the notebook needs files"),
+        (
+            {
+                "experiments": {
+                    "one": {
+                        "arms": {"a": {"share": 50}, "b": {"share": 50, "next_item": 0}},
+                        "metric": {"measure": "count", "event": ""},
+                    }
+                }
+            },
+            "no half_life and next_item",
+        ),
         ({"source": "s3://elsewhere/logs"}, "a prefix that ends in /"),
         ({"source": "/home/anna/logs/"}, "a prefix that ends in /"),
         ({"preparation.max_vcpus": 10}, "from 8 to 400 in steps of 4"),

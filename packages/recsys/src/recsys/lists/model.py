@@ -235,14 +235,20 @@ class ListModel:
         return len(self.counts)
 
     def blended(self, half_life: float | None, next_item: float | None) -> "ListModel":
-        """The same model with other settings of `Blend`; None keeps a setting."""
+        """The same model with other settings of `Blend`; None keeps a setting.
+
+        Raises:
+            ValueError: the model is of factors, which have none.
+        """
         if half_life is None and next_item is None:
             return self
+        if isinstance(self.scorer, ItemFactors):
+            raise ValueError("a model of factors has neither half_life nor next_item")
         blend = Blend(
-            self.blend.half_life if half_life is None else half_life,
-            self.blend.next_item if next_item is None else next_item,
+            self.scorer.blend.half_life if half_life is None else half_life,
+            self.scorer.blend.next_item if next_item is None else next_item,
         )
-        return replace(self, blend=blend)
+        return replace(self, scorer=replace(self.scorer, blend=blend))
 
     def place(self, label: str) -> int | None:
         """An item's place by its original id, or None if the item is not in the model."""

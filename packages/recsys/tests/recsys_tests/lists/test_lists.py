@@ -419,3 +419,10 @@ def test_items_without_any_vector_are_refused() -> None:
     manifest = {"als": {"factors": 3, "regularization": 0.1, "alpha": 2.0}, "largest": 5}
     with pytest.raises(ValueError, match="no item has a vector"):
         from_items(['{"item": 1, "id": "a", "users": 1, "trend": 1}'], manifest)
+
+
+def test_factors_cannot_be_blended() -> None:
+    one, _ = factors()
+    assert one.blended(None, None) is one
+    with pytest.raises(ValueError, match="neither half_life nor next_item"):
+        one.blended(2.0, None)
