@@ -1,0 +1,99 @@
+"""Lists from data in a bucket, prepared by Spark, from `cdk deploy` to `cdk destroy`."""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+
+from local_aws.server import LocalAws
+from rehearsal.cdk import CdkError, cdk
+from rehearsal.inventory import inventory
+from tests.reliability import Tally
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("pyspark") is None, reason="needs Spark: run `make setup-spark`"
+)
+SETTINGS = ("-c", "profile=lists", "-c", "source=s3://logs/2026/", "-c", "training.waits=1")
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[None]:
+    with LocalAws() as aws, pytest.MonkeyPatch.context() as patch:
+        for name, value in aws.environment().items():
+            patch.setenv(name, value)
+        boto3.client("s3").create_bucket(Bucket="logs")
+        yield
+
+
+def upload(users: int, bad: int = 0) -> None:
+    """Two kinds of readers, whose books are of their kind, in two packed parts of a table."""
+    random = np.random.default_rng(0)
+    lines = [
+        f"reader {user},book {2 * book + user % 2},{random.integers(1, 6)},2026-01-0{1 + book % 9}"
+        for user in range(users)
+        for book in random.permutation(12)[:8]
+    ]
+    lines += ["reader 1,book 2,many stars,2026-01-01"] * bad
+    s3, half = boto3.client("s3"), len(lines) // 2
+    for number, part in enumerate((lines[:half], lines[half:])):
+        text = "\n".join(["reader_id,isbn,stars,date", *part])
+        s3.put_object(Bucket="logs", Key=f"2026/part-{number}.csv", Body=text.encode())
+
+
+def lists(event: dict[str, Any]) -> Any:
+    answer = boto3.client("lambda").invoke(
+        FunctionName="recommender-Lists", Payload=json.dumps(event)
+    )
+    return json.loads(answer["Payload"].read())
+
+
+def prefixes() -> set[str]:
+    """Of the jobs whose outputs there are."""
+    s3 = boto3.client("s3")
+    found: set[str] = set()
+    for bucket in s3.list_buckets()["Buckets"]:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])
+        keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
+        found |= {key.split("/")[1] for key in keys if key.startswith("prepared/")}
+    return found
+
+
+def test_source_is_deployed_changed_and_destroyed(
+    environment: None, tmp_path: Path, tally: Tally
+) -> None:
+    log = tmp_path / "cdk.log"
+
+    def run(*command: str) -> None:
+        cdk(*command, "--output", str(tmp_path / "cdk.out"), log=log)
+
+    upload(users=40)
+    run("bootstrap", "aws://123456789012/us-east-1", "--app", "")
+    before = inventory()
+    deploy = ("deploy", "--all", "--require-approval=never", *SETTINGS)
+    run(*deploy)
+    found = lists({"user": "reader 3", "count": 4})
+    assert found["basis"] == "history"
+    assert all(int(one["item"].split()[1]) % 2 == 1 for one in found["items"])
+    assert all(one["because"][0]["item"].startswith("book ") for one in found["items"])
+    (first,) = prefixes()
+
+    upload(users=41)
+    run(*deploy)
+    assert lists({"user": "reader 40", "count": 4})["basis"] == "history"
+    assert prefixes().isdisjoint({first}) and len(prefixes()) == 1
+
+    upload(users=41, bad=100)
+    with pytest.raises(CdkError, match="SourceError"):
+        run(*deploy)
+    assert lists({"user": "reader 40", "count": 4})["basis"] == "history"
+
+    run("destroy", "--all", "--force", "-c", "profile=lists")
+    left = inventory() - before
+    tally("leftovers found", "stacks of a source", len(left))
+    assert left == set()
+    assert prefixes() == set()
