@@ -64,8 +64,8 @@ $(SPARK): $(SETUP) requirements-spark.txt
 	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python --requirement requirements-spark.txt
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop|taught] [PERSONALIZE=fit|off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines] [IAM_DELAY=30]
-	@python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" --iam-delay $(IAM_DELAY) -- $(PREPARED)
+rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop|taught] [PERSONALIZE=fit|off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines] [IAM_DELAY=30]; or lists from a folder that stands for a bucket, by Spark [SOURCE=folder]
+	@$(if $(SOURCE),python -m rehearsal.source $(if $(COLUMNS),--columns "$(COLUMNS)") "$(SOURCE)",python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" --iam-delay $(IAM_DELAY) -- $(PREPARED))
 
 demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C [PAGE=8080] [ENGINES=lists,deep_mf]
 	@python -m rehearsal --preset $(PRESET) --engines "$(ENGINES)" --page $(PAGE) -- $(PREPARED)

@@ -127,7 +127,7 @@ def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) 
             run.calls = workshop_calls(outputs, run.data["sample"], catalogue)
             run.milliseconds = median_milliseconds(outputs, run.data["sample"], catalogue)
         with run.step("a list, an event, the changed list"):
-            run.lists = lists.ask(run.stacks, catalogue, run.data["sample"])
+            run.lists = lists.ask(run.stacks, catalogue.user(run.data["sample"]["user"]))
         with run.step("queries to Amazon Personalize"):
             run.personalize = ask(outputs, catalogue, run.data["sample"])
         with run.step(f"suggestions for three {catalogue.nouns['users']}"):

@@ -9,8 +9,6 @@ from typing import Any
 
 import boto3
 
-from rehearsal.personalize import Catalogue
-
 Outputs = Mapping[str, Mapping[str, str]]
 
 
@@ -36,22 +34,18 @@ class Listed:
     error: str | None = None
 
 
-def ask(
-    stacks: Outputs, catalogue: Catalogue, sample: Mapping[str, int], repeats: int = 30
-) -> Listed:
+def ask(stacks: Outputs, user: str, repeats: int = 30) -> Listed:
     """Ask for a list, say that its first item was watched, and ask again.
 
     Args:
         stacks: each stack's outputs; without the lists' nothing is asked.
-        catalogue: people's ids.
-        sample: the engines' number of whom to ask for.
+        user: the data's own id of the user to ask for.
         repeats: warm calls that are timed.
     """
     outputs = {name: value for stack in stacks.values() for name, value in stack.items()}
     if "ListsFunctionName" not in outputs:
         return Listed()
     lists, events = outputs["ListsFunctionName"], outputs["EventsFunctionName"]
-    user = catalogue.user(sample["user"])
     found = Listed(user=user, metrics=json.loads(outputs["ListsMetrics"]))
     question = {"user": user, "count": 10}
     try:
