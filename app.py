@@ -58,6 +58,8 @@ def build(app: cdk.App, config: Config) -> None:
             env=env,
         )
         lists.add_stack_dependency(data, "training and import read what Data uploads")
+        if prepared:
+            lists.add_stack_dependency(prepared, "training and import read what its job writes")
     if config.object2vec:
         object2vec = Object2VecStack(
             app, config.name("Object2Vec"), config=config, store=data.store, env=env

@@ -234,3 +234,14 @@ def test_what_a_function_takes_along_is_all_that_it_imports(default: Deployment)
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
         assert {str(Path(line)) for line in done.stdout.split()} <= files
+
+
+def test_lists_of_a_source_wait_for_its_job(variant: Callable[[str], Deployment]) -> None:
+    deployment = variant("source in a bucket")
+    artifacts = json.loads((deployment.folder / "manifest.json").read_text("utf-8"))["artifacts"]
+    assert "recommender-Preparation" in artifacts["recommender-Lists"]["dependencies"]
+    (model,) = deployment.resources("Lists", "Custom::TrainedLists").values()
+    (job,) = deployment.resources("Preparation", "Custom::TrainedStart").values()
+    arguments = job["Properties"]["Request"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
+    written = arguments[arguments.index("--out") + 1]
+    assert written["Fn::Join"][1][-1] == f"/{model['Properties']['Prepared']}"
