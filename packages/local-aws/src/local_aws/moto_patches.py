@@ -154,6 +154,15 @@ def _patch_api_gateway_paths() -> None:
     when_imported("moto.apigateway.urls")(add)
 
 
+def _patch_api_gateway_documents() -> None:
+    """moto reads YAML, whose aliases multiply, where a REST API's settings are JSON."""
+
+    def replace(module: Any) -> None:
+        module.deserialize_body = lambda _: None
+
+    when_imported("moto.apigateway.utils")(replace)
+
+
 def _patch_api_gateway_validation() -> None:
     """moto's validation of an OpenAPI document reads the files and addresses that its references
     name, and tells their content in its errors."""
@@ -475,6 +484,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_accounts,
     _patch_application_autoscaling,
     _patch_api_gateway_paths,
+    _patch_api_gateway_documents,
     _patch_api_gateway_validation,
     _patch_cloudformation,
     _patch_regions_of_ec2,

@@ -41,6 +41,10 @@ import moto.apigateway.urls as m
 from local_aws.apigatewayv2 import urls
 told = bool(urls.url_paths) and urls.url_paths.items() <= m.url_paths.items()
 """,
+    "_patch_api_gateway_documents": """
+import moto.apigateway.utils as m
+told = m.deserialize_body("openapi: 3.0.0") is None
+""",
     "_patch_api_gateway_validation": """
 import moto.apigateway.models as m
 try:

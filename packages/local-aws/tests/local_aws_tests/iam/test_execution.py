@@ -217,6 +217,33 @@ def test_s3_operation_that_moto_lacks_is_refused_and_changes_nothing(tally: Tall
     assert s3.head_bucket(**bucket)["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
+def test_operation_whose_answer_moto_invents_or_multiplies_is_refused(tally: Tally) -> None:
+    ssm, gateway = clients.client("ssm", REGION), clients.client("apigateway", REGION)
+    yaml = "openapi: 3.0.0\ninfo: {title: t, version: '1'}\npaths: {}\n"
+    document = {"Content": yaml, "Name": "d", "DocumentFormat": "YAML"}
+    for call, arguments in (
+        (ssm.create_document, document),
+        (ssm.send_command, {"DocumentName": "d"}),
+        (ssm.create_maintenance_window, _window()),
+        (gateway.import_rest_api, {"body": yaml.encode()}),
+        (gateway.put_rest_api, {"restApiId": "1", "body": yaml.encode()}),
+        (clients.client("apigatewayv2", REGION).import_api, {"Body": yaml}),
+    ):
+        with pytest.raises(ClientError, match=rf"NotImplementedByLocalAws.*:{_camel(call)}\b"):
+            call(**arguments)
+        tally("inputs tried", "operations that moto lacks")
+    ssm.put_parameter(Name="/tagged", Value="v", Type="String")
+    tagged = {"ResourceType": "Parameter", "ResourceId": "/tagged"}
+    ssm.add_tags_to_resource(**tagged, Tags=[{"Key": "k", "Value": "v"}])
+    assert ssm.list_tags_for_resource(**tagged)["TagList"] == [{"Key": "k", "Value": "v"}]
+    assert gateway.create_rest_api(name="n")["name"] == "n"
+
+
+def _window() -> dict[str, Any]:
+    times = {"Schedule": "rate(1 day)", "Duration": 2, "Cutoff": 1}
+    return {"Name": "window", "AllowUnassociatedTargets": True, **times}
+
+
 @pytest.mark.parametrize("value", [True, False])
 def test_retention_of_an_object_cannot_be_bypassed(value: bool) -> None:
     """moto bypasses it for everyone who sends the header, whatever its value."""
