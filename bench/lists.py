@@ -28,7 +28,7 @@ import numpy as np
 from bench import growth
 from bench.movielens import ITEMS, USERS, MovieLens
 from bench.personalize_metrics import FOLDS, spread, workshop_data
-from bench.results import Rows, clock
+from bench.results import ROOT, Rows, clock
 from outputs import by_stack
 from recsys.datasets.ratings import Ratings
 from recsys.datasets.readers import load
@@ -68,7 +68,8 @@ def run(data: MovieLens, latest: Path, rows: Rows, quick: bool) -> None:
         # the measurements follow in a process that the local AWS runs, with its environment
         command = [sys.executable, "-m", "local_aws", "--port", "0", "--"]
         command += [sys.executable, "-m", "bench.lists", str(data.folder), str(latest), scratch]
-        subprocess.run([*command, *(["quick"] if quick else [])], check=True)
+        environment = {**os.environ, ROOT: str(os.getpid())}  # the local AWS is no other work
+        subprocess.run([*command, *(["quick"] if quick else [])], env=environment, check=True)
         for line in Path(scratch, "rows.jsonl").read_text("utf-8").splitlines():
             rows.add(**json.loads(line))
 

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 
 Row = Mapping[str, Any]
+ROOT: Final = "BENCH_PROCESS"
+"""The variable with the id of the process to which others belong; by default, the measuring one."""
 
 
 class Rows:
@@ -76,9 +78,10 @@ def clock() -> Iterator[Clock]:
 
 
 def _own() -> float:
-    """CPU seconds of this process and its descendants."""
-    total = sum(os.times()[:4])
-    for child in psutil.Process().children(recursive=True):
+    """CPU seconds of the benchmark's process and its descendants."""
+    whole = psutil.Process(int(os.environ.get(ROOT, os.getpid())))
+    total = sum(whole.cpu_times()[:4])
+    for child in whole.children(recursive=True):
         try:
             total += sum(child.cpu_times()[:4])
         except psutil.NoSuchProcess:
