@@ -152,7 +152,7 @@ class Report:
             )
             yield (
                 f"  {rail.arm}: {rail.name} is worse by {_percent(rail.worse)}{interval}, "
-                f"at most {_percent(rail.margin)} allowed: {rail.status}"
+                f"at most {100 * rail.margin:g}% allowed: {rail.status}"
             )
         yield ""
         yield from self.verdict()
@@ -205,7 +205,7 @@ class Report:
             )
         return (
             f"Not decided yet: {what} of {one.arm} is {interval}. If it is as now estimated, about "
-            f"{one.more:,} more users decide it."
+            f"{float(f'{one.more:.2g}'):,.0f} more users decide it."
         )
 
 

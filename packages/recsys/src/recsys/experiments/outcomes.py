@@ -22,6 +22,7 @@ from recsys.errors import InputError
 from recsys.experiments.definition import ANSWERS, Experiment, parse
 from recsys.experiments.sequences import Floats
 
+_LARGEST: Final = 1e15
 _IDS: Final = pa.list_(pa.string())
 EXPOSURES: Final = pa.schema(
     [
@@ -189,6 +190,8 @@ def _definition(path: Path, problems: list[str]) -> Experiment | None:
         problems += [f"{path}: {problem}" for problem in error.problems]
     except OSError as error:
         problems.append(f"{path}: {error.strerror or error}")
+    except RecursionError:
+        problems.append(f"{path}: not a definition of an experiment: it is nested too deeply")
     except ValueError as error:
         problems.append(f"{path}: not a definition of an experiment: {error}")
     return None
@@ -223,11 +226,22 @@ def _table(folder: Path, name: str, schema: pa.Schema, problems: list[str]) -> p
             )
             if not field.nullable and column.null_count:
                 problems.append(f"{path}: {column.null_count:,} rows have no `{field.name}`")
+            if column.type == pa.float64() and (odd := _odd(column)):
+                problems.append(
+                    f"{path}: {odd:,} rows have a `{field.name}` that is not a number within "
+                    f"±{_LARGEST:g}"
+                )
+            column.validate(full=True)  # texts are UTF-8
             columns.append(column)
         return None if len(problems) > wrong else pa.table(columns, schema=schema)
     except (pa.ArrowException, OSError) as error:
         problems.append(f"{path}: {error}")
         return None
+
+
+def _odd(column: Any) -> int:
+    """How many numbers are infinite, not a number, or too large to be squared and summed."""
+    return int((~(np.abs(_numbers(column.drop_null())) <= _LARGEST)).sum())
 
 
 def _arms(experiment: Experiment, exposures: pa.Table) -> NDArray[np.int64]:
