@@ -3,6 +3,7 @@
 import stat
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,6 +141,11 @@ def test_job_runs_are_listed_by_state_and_page_the_latest_first(
     found = [one["id"] for one in (*first["jobRuns"], *second["jobRuns"])]
     assert found == made[::-1]
     assert api.list_job_runs(applicationId=name, states=["RUNNING"])["jobRuns"] == []
+    begun = shown(api, {"applicationId": name, "jobRunId": made[0]})["createdAt"]
+    for moment, expected in ((begun - timedelta(seconds=1), 3), (begun + timedelta(hours=1), 0)):
+        after = api.list_job_runs(applicationId=name, createdAtAfter=moment)["jobRuns"]
+        before = api.list_job_runs(applicationId=name, createdAtBefore=moment)["jobRuns"]
+        assert (len(after), len(before)) == (expected, 3 - expected)
 
 
 def test_job_without_spark_is_refused_with_what_to_install(
