@@ -78,6 +78,13 @@ def _budgets(client: Any) -> list[str]:
     return _paged("describe_budgets", "Budgets", "BudgetName", AccountId=account)(client)
 
 
+def _applications(client: Any) -> Iterable[str]:
+    for page in client.get_paginator("list_applications").paginate():
+        for one in page["applications"]:
+            if one["state"] != "TERMINATED":
+                yield f"{one['name']} ({one['state']})"
+
+
 def _keys(client: Any) -> Iterable[str]:
     for page in client.get_paginator("list_keys").paginate():
         for key in page["Keys"]:
@@ -95,6 +102,7 @@ _SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
         "s3vectors",
         _paged("list_vector_buckets", "vectorBuckets", "vectorBucketName"),
     ),
+    ("emr-serverless/application", "emr-serverless", _applications),
     ("dynamodb/table", "dynamodb", _paged("list_tables", "TableNames")),
     ("iam/role", "iam", _roles),
     ("iam/policy", "iam", _paged("list_policies", "Policies", "PolicyName", Scope="Local")),

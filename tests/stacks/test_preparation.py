@@ -1,0 +1,43 @@
+"""The stack that prepares a source: what its job takes along."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from stacks import preparation
+from tests.stacks.deployments import PROJECT
+
+FILES = sorted(
+    path for pattern in preparation._MODULES for path in preparation._RECSYS.glob(pattern)
+)
+MODULES = {
+    path.relative_to(preparation._RECSYS).with_suffix("").as_posix().replace("/", ".")
+    for path in FILES
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports, as it would on the Python of EMR Serverless's release 7."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"), feature_version=(3, 9))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            members = {f"{base}.{name.name}" for name in node.names}
+            found |= members & MODULES or {base}
+    return found
+
+
+@pytest.mark.parametrize("path", [*FILES, preparation._ENTRY], ids=lambda path: path.name)
+def test_job_imports_only_what_it_takes_along_and_spark(path: Path) -> None:
+    for name in imported(path):
+        first = name.split(".")[0]
+        assert name in MODULES or first in {*sys.stdlib_module_names, "pyspark", "py4j"}, name
+
+
+def test_release_is_that_of_the_installed_spark() -> None:
+    assert preparation.RELEASE == "emr-7.9.0"
+    assert "pyspark==3.5.5" in (PROJECT / "requirements-spark.in").read_text("utf-8")
