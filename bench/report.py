@@ -45,7 +45,8 @@ def _page(found: Found, skipped: Sequence[str]) -> str:
         "<!-- Written by `python -m bench`; changes here are lost. -->\n# Benchmarks",
         "Measured by `make bench` (`python -m bench SECTION` repeats one section). Nothing was "
         "tuned on a reported part, except where a section says so. ± is half of the 95 % interval "
-        "of the mean over seeds (not over other data). The seeds are 0, 1, 2 …; the raw results are in `bench/results`.",
+        "of the mean over seeds (not over other data). The seeds are 0, 1, 2 …; the raw results "
+        "are in `bench/results`.",
         "## Targets",
         "Targets are published results or earlier measurements of other implementations; where "
         "there are none, the project's own goals.",
