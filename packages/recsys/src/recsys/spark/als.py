@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 CUTOFFS = (5, 10, 25)
+_CHECKPOINT = 5  # iterations
 _BLOCK = 250_000  # rows that one task solves, at least
 _MOST_BLOCKS = 200
 
@@ -38,7 +39,11 @@ class Settings(NamedTuple):
 
 
 def fit(rows: DataFrame, settings: Settings) -> ALSModel:
-    """Fit on `user`, `item` and `confidence`."""
+    """Fit on `user`, `item` and `confidence`.
+
+    The session needs a checkpoint folder: each iteration depends on the one before it, and without
+    one a task of the fifteenth iteration may exceed Java's stack.
+    """
     blocks = min(max(math.ceil(rows.count() / _BLOCK), 2), _MOST_BLOCKS)
     return ALS(
         rank=settings.factors,
@@ -52,7 +57,7 @@ def fit(rows: DataFrame, settings: Settings) -> ALSModel:
         seed=settings.seed,
         numUserBlocks=blocks,
         numItemBlocks=blocks,
-        checkpointInterval=-1,
+        checkpointInterval=_CHECKPOINT,
     ).fit(rows)
 
 

@@ -104,6 +104,8 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
         print(f"{options.out} is complete:\n{written}")
         return
     out.clear()
+    checkpoints = Storage(spark, out.at("_checkpoints"))
+    spark.sparkContext.setCheckpointDir(checkpoints.uri)
     tables = reading.divide(list(Storage(spark, options.source).files()), options.source)
     partitions = _partitions(sum(file.size for file in tables.rows))
     spark.conf.set("spark.sql.shuffle.partitions", partitions)
@@ -178,6 +180,7 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
         "metrics": metrics,
         "seconds": round(time.monotonic() - began, 1),
     }
+    checkpoints.clear()
     text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
     out.write("manifest.json", text)
     print(text)
