@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import experiment
 import outputs
 from local_aws.iam.witness import Allowed, Permission
 from recsys.experiments.analysis import analyse
+from recsys.experiments.assignment import assign
 from recsys.experiments.audience import Audience
 from recsys.experiments.outcomes import Results
-from rehearsal.audience import visit
+from rehearsal.audience import call, visit
 from rehearsal.cdk import PROJECT
 from rehearsal.inventory import inventory
 from tests.e2e import privileges
@@ -44,7 +46,7 @@ MIXED = {
     "metric": {"measure": "count", "event": "Watch"},
     "users": 200,
 }
-SAME = {
+SAME: Any = {
     "arms": {"a": {"share": 50}, "b": {"share": 50}},
     "metric": {"measure": "count", "event": "Watch"},
 }
@@ -123,28 +125,36 @@ def test_an_audience_decides_an_experiment_as_its_tastes_do(tmp_path: Path) -> N
     audience = Audience("small", seed=0)
     users = audience.users[:60]
     api = outputs.by_stack()["recommender-Lists"]["ApiEndpoint"]
-    clicks = visit(api, users, audience.clicks)
-    assert clicks > 0
+    began = time.time()
+    assert visit(api, users, audience.clicks) > 0
+    again = call(api, "GET", f"/users/{users[0]}/recommendations")
     tomorrow = time.time() + 90_000  # when the window of a day has ended for all
 
     results = experiment.read("mixed")
     report = analyse(results, tomorrow)
-    assert report.users["all"] >= len(users)
+    shown = Counter(one["user"] for one in results.exposures.to_pylist() if one["time"] >= began)
+    assert shown == Counter([*users, users[0]])  # each list, once
     # what both arms' items would be clicked where they stood, as the tastes have it
     truth = dict.fromkeys(("popular", "personal"), 0.0)
-    for shown in results.exposures.to_pylist():
-        if shown["user"] in users:
-            likely = audience.satisfaction(shown["user"], shown["items"])
-            for team, one in zip(shown["teams"], likely, strict=True):
+    for exposure in results.exposures.to_pylist():
+        if exposure["user"] in users:
+            likely = audience.satisfaction(exposure["user"], exposure["items"])
+            for team, one in zip(exposure["teams"], likely, strict=True):
                 truth[team] += one
     assert truth["personal"] > truth["popular"]
     assert report.comparisons[0].verdict == "worse", (report, truth)
 
     at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(tomorrow))
     assert experiment.main(["same", "--at", at, "--out", str(tmp_path)]) == 0
-    same = analyse(Results.read(tmp_path / "same"), tomorrow)
-    assert sum(same.users.values()) >= len(users) and not same.broken
-    assert same.comparisons[0].verdict in ("open", "equal")
+    recorded = Results.read(tmp_path / "same")
+    arms = [
+        (one["user"], one["arm"]) for one in recorded.exposures.to_pylist() if one["user"] in users
+    ]
+    shares = {name: arm["share"] for name, arm in SAME["arms"].items()}
+    assert sorted(arms) == sorted((user, assign("same", shares, user)) for user in users)
+    assert again["experiments"] == {"same": dict(arms)[users[0]]}
+    same = analyse(recorded, tomorrow)
+    assert not same.broken and same.comparisons[0].verdict in ("open", "equal")
     assert experiment.main(["unheard-of"]) == 1
 
 

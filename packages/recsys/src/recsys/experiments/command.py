@@ -34,18 +34,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the report. Return 1 if the results cannot be read or the assignment is broken."""
+    """Print the report. Return 1 if the results cannot be used or the assignment is broken."""
+    at = time.time() if options.at is None else options.at
     try:
-        report = analyse(Results.read(options.results), options.at or time.time())
+        report = analyse(Results.read(options.results), at)
+        if options.json:
+            options.json.write_text(json.dumps(report.as_json(), indent=1) + "\n", "utf-8")
     except InputError as error:
         print(f"The results cannot be used:\n{error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     print("\n".join(printable(line) for line in report.lines()))
-    if options.json:
-        options.json.write_text(json.dumps(report.as_json(), indent=1) + "\n", "utf-8")
     return int(report.broken)
 
 
 def _time(text: str) -> float:
-    when = datetime.fromisoformat(text)
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    try:
+        when = datetime.fromisoformat(text)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time such as 2026-11-30T12:00"
+        ) from None

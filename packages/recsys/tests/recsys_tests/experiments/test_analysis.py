@@ -227,6 +227,19 @@ def test_the_command_reads_a_folder_and_tells_the_verdict(
     assert report["verdict"][0] in out
 
 
+def test_wrong_arguments_of_the_command_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results([], []).write(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["experiment", str(tmp_path), "--at", "yesterday"])
+    assert "'yesterday' is not a time such as" in capsys.readouterr().err
+    assert main(["experiment", str(tmp_path), "--json", str(tmp_path / "no" / "folder")]) == 1
+    assert "No such file or directory" in capsys.readouterr().err
+    assert main(["experiment", str(tmp_path), "--at", "1970-01-01"]) == 0
+    assert "one, 1970-01-01 00:00 UTC" in capsys.readouterr().out
+
+
 def test_json_lines_are_read_and_every_problem_of_a_folder_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
