@@ -258,7 +258,7 @@ class Config:
                 f"credentials' region; it is in {', '.join(images.ACCOUNTS)}"
             )
         source = source_settings.read(settings, digest)
-        data = None if source else _data(settings)
+        data = None if context.get("source") else _data(settings)
         full = settings.choice("profile", "full", PROFILES) == "full"
         personalize = personalize_settings.read(
             settings, data, region or default_region, "custom" if full else "off"
