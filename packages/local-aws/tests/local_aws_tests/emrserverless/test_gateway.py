@@ -13,7 +13,7 @@ from local_aws.emrserverless import gateway
 from local_aws.emrserverless.gateway import Gateway
 from local_aws.server import LocalAws
 
-REGION, BUCKET, SECRET = "us-east-1", "my.bucket-1", "X-Job-abc"
+REGION, BUCKET, SECRET = "us-east-1", "my.bucket-1", "X-Job-abc"  # pragma: allowlist secret
 
 
 @pytest.fixture(scope="module", autouse=True)
