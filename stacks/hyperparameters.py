@@ -189,16 +189,38 @@ def adapted(
         train: ratings in its training part.
         spread: from the lowest to the highest rating; 0 if they are all the same.
     """
-    wider = spread / _SPREAD if spread and name in ("rating", "deep_mf") else 1.0
+    ratings = ("rating", "deep_mf", "factorization_machines")
+    wider = spread / _SPREAD if spread and name in ratings else 1.0
+    if name == "factorization_machines":
+        factors = _of_machines(wider)
+        return {key: _scaled(value, factors.get(key, 1.0)) for key, value in values.items()}
     decay = wider if name == "deep_mf" else wider * min(1.0, _USERS / max(users, 1))
     factors = {"learning_rate": math.sqrt(wider), "weight_decay": decay}
     if name == "deep_mf" and train:
         sparser = (_TRAIN / _USERS) / (train / max(users, 1))
         factors["epochs"] = min(max(1.0, sparser), _MORE)
+    return {key: _scaled(value, factors.get(key, 1.0)) for key, value in values.items()}
+
+
+def _of_machines(wider: float) -> dict[str, float]:
+    """By what the hyperparameters of factorization machines are multiplied on a wider scale.
+
+    A rating is a sum of a bias, linear terms, which become as much wider, and products of factors,
+    of which each becomes wider by the root; all begin and learn in proportion. Decay stays in
+    proportion to the linear terms' gradient, and becomes smaller in that of the factors.
+    """
+    root = math.sqrt(wider)
     return {
-        key: value if factors.get(key, 1.0) == 1.0 else _times(value, factors[key])
-        for key, value in values.items()
+        "bias_lr": wider,
+        "linear_lr": wider,
+        "factors_lr": root,
+        "factors_init_sigma": root,
+        "factors_wd": wider,
     }
+
+
+def _scaled(value: str, factor: float) -> str:
+    return value if factor == 1.0 else _times(value, factor)
 
 
 def _times(value: str, factor: float) -> str:

@@ -12,7 +12,7 @@ PRESETS = json.loads(
 )
 
 
-@pytest.mark.parametrize("name", ["rating", "recommendation", "retrieval", "deep_mf"])
+@pytest.mark.parametrize("name", PRESETS["default"])
 def test_adapted_to_movielens_100k_is_unchanged(name: str) -> None:
     values = PRESETS["default"][name]
     assert adapted(name, values, 943, 90_570, 4.0) == values
@@ -26,6 +26,27 @@ def test_adapted_to_a_scale_of_100_raises_the_learning_rate_fivefold() -> None:
     assert (
         adapted("recommendation", values, 943, 90_570, 100.0) == values
     )  # whose labels are 0 and 1
+
+
+def test_factorization_machines_terms_grow_with_the_scale_and_their_factors_by_its_root() -> None:
+    values = {
+        "bias_lr": "0.01",
+        "linear_lr": "0.005",
+        "linear_wd": "0.0005",
+        "factors_lr": "0.001",
+        "factors_init_sigma": "0.05",
+        "factors_wd": "0.0005",
+        "epochs": "20",
+    }
+    assert adapted("factorization_machines", values, 50, 1000, 100.0) == {
+        "bias_lr": "0.25",
+        "linear_lr": "0.125",
+        "linear_wd": "0.0005",
+        "factors_lr": "0.005",
+        "factors_init_sigma": "0.25",
+        "factors_wd": "0.0125",
+        "epochs": "20",
+    }
 
 
 def test_adapted_to_more_users_reduces_weight_decay() -> None:
