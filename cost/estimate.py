@@ -168,8 +168,25 @@ class _Pricer:
                 self._by_use("imports into Personalize", "personalize/import")
             case "Recommender":
                 self._add(name, "recommender", 1, "personalize/recommender")
+            case "JobRun":
+                self._job_run(name, request)
             case kind:
                 self._unpriced(f"Custom::TrainedStart of kind {kind}", name)
+
+    def _job_run(self, name: str, request: Resource) -> None:
+        """At most the application's capacity for the job's time limit."""
+        (application,) = (
+            one["Properties"]
+            for one in self._resources.values()
+            if one["Type"] == "AWS::EMRServerless::Application"
+        )
+        machine = application.get("Architecture", "X86_64").lower()
+        hours = int(request["executionTimeoutMinutes"]) / 60
+        for part, item in (("cpu", "vcpu"), ("memory", "memory")):
+            most = application["MaximumCapacity"][part.capitalize()]
+            what = f"at most {most} for {hours * 60:.0f} min"
+            units = float(most.split()[0]) * hours
+            self._add(name, what, units, f"emr-serverless/{item}-{machine}", once=True)
 
     def _training_job(self, name: str, request: Resource) -> None:
         machines = request["ResourceConfig"]
