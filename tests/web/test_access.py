@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -454,5 +455,6 @@ def test_movie_page_shows_the_attributes_of_the_data(url: str) -> None:
     status, text, _ = ask(url, "/movies/1?user=7")
     assert (status, "<dt>Author</dt><dd>Лев Толстой, A &amp; B</dd>" in text) == (200, True)
     status, text, _ = ask(url, "/movies?q=%D1%82%D0%BE%D0%BB%D1%81%D1%82%D0%BE%D0%B9")
-    assert (status, "The Invented" in text, "Made Up" in text) == (200, True, False)
+    found = re.sub(r"<datalist.*?</datalist>", "", text, flags=re.DOTALL)  # suggested titles
+    assert (status, "The Invented" in found, "Made Up" in found) == (200, True, False)
     assert "1 book, the best known first." in text

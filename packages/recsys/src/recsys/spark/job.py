@@ -104,8 +104,6 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
         print(f"{options.out} is complete:\n{written}")
         return
     out.clear()
-    checkpoints = Storage(spark, out.at("_checkpoints"))
-    spark.sparkContext.setCheckpointDir(checkpoints.uri)
     tables = reading.divide(list(Storage(spark, options.source).files()), options.source)
     partitions = _partitions(sum(file.size for file in tables.rows))
     spark.conf.set("spark.sql.shuffle.partitions", partitions)
@@ -152,6 +150,8 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
     confident = facts.rows.withColumn("confidence", F.col("value") / float(counts["most"]))
     train = confident.where(~F.col("held_out"))
     held_out = facts.rows.where("held_out")
+    checkpoints = Storage(spark, out.at("_checkpoints"))
+    spark.sparkContext.setCheckpointDir(checkpoints.uri)
     tell("fitting the model that is judged")
     judged = als.fit(train, settings)
     tell("judging it")
