@@ -129,10 +129,12 @@ def main() -> None:
             app.node.get_all_context(),
             default_region=os.environ.get("CDK_DEFAULT_REGION"),
             digest=sources.digest if deploys else None,
+            deploys=deploys,
         )
     except ConfigError as error:
         sys.exit("\n".join(["Invalid settings:", *(f"  {e}" for e in error.errors)]))
-    build(app, config)
+    if config.files or config.source:  # else there are no data, and every stack stays empty
+        build(app, config)
     if not deploys:
         complete(app, config)
     assembly = Path(app.synth().directory)

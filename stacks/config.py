@@ -173,7 +173,7 @@ class Config:
         prefix: the first part of every name, so that several deployments can share an account.
         account: the account to deploy to; None for that of the credentials.
         region: the region to deploy to; None for that of the credentials.
-        files: the prepared data to upload and train on; None with a source.
+        files: the prepared data to upload and train on; None with a source, or without need.
         source: data in a bucket, prepared by a Spark job; None with files.
         left_out: folders of the data that this deployment does not upload.
         upload: the size of the upload in bytes.
@@ -239,6 +239,7 @@ class Config:
         *,
         default_region: str | None = None,
         digest: Digest | None = None,
+        deploys: bool = True,
     ) -> "Config":
         """Read and validate all settings.
 
@@ -246,6 +247,7 @@ class Config:
             context: the CDK context; keys with a colon are the CDK's own.
             default_region: the region to deploy to unless the context sets one.
             digest: looks at a source's objects; None if they do not matter.
+            deploys: whether data must be there; `cdk destroy`, for one, needs none.
 
         Raises:
             ConfigError: contains all errors.
@@ -258,7 +260,7 @@ class Config:
                 f"credentials' region; it is in {', '.join(images.ACCOUNTS)}"
             )
         source = source_settings.read(settings, digest)
-        data = None if context.get("source") else _data(settings)
+        data = None if context.get("source") else _data(settings, deploys)
         full = settings.choice("profile", "full", PROFILES) == "full"
         personalize = personalize_settings.read(
             settings, data, region or default_region, "custom" if full else "off"
@@ -294,7 +296,7 @@ class Config:
         if source:
             _check_source(settings, full, experiments)
         settings.finish()
-        assert source or data, "settings.finish raises where the data was refused"
+        assert source or data or not deploys, "settings.finish raises where the data was refused"
         return cls(
             region=region,
             files=data,
@@ -325,10 +327,13 @@ def _prefix(settings: Settings) -> str:
     return name
 
 
-def _data(settings: Settings) -> PreparedData | None:
+def _data(settings: Settings, needed: bool) -> PreparedData | None:
     text = settings.text("data", "build/data", pattern=r".+", allowed="a folder")
+    folder = PROJECT / text
+    if not needed and not folder.exists():
+        return None
     try:
-        return PreparedData.read(PROJECT / text)
+        return PreparedData.read(folder)
     except ValueError as error:
         settings.errors.append(f"data: {error}")
         return None

@@ -73,6 +73,19 @@ def test_command_that_does_not_deploy_knows_the_stacks_of_all_settings(
     assert set(dependencies(tmp_path / "deploy")) == {"recommender-Data", "recommender-Lists"}
 
 
+def test_command_that_does_not_deploy_needs_no_data(tmp_path: Path) -> None:
+    """As after a deployment from a bucket, or from another checkout."""
+    missing = {"data": str(tmp_path / "none"), "prefix": "anna"}
+    done = start({**missing, "aws:cdk:bundling-stacks": []}, tmp_path / "destroy")
+    assert done.returncode == 0, done.stderr
+    assert {"anna-Data", "anna-Lists", "anna-Preparation"} <= dependencies(
+        tmp_path / "destroy"
+    ).keys()
+    done = start({**missing, "aws:cdk:bundling-stacks": ["no stack"]}, tmp_path / "deploy")
+    assert done.returncode == 1
+    assert "no prepared data" in done.stderr
+
+
 def test_app_prints_the_cost_first(data: Path, tmp_path: Path) -> None:
     done = start({"data": str(data), "aws:cdk:bundling-stacks": ["no stack"]}, tmp_path / "out")
     assert done.returncode == 0, done.stderr
