@@ -61,7 +61,7 @@ def understood(parse: Callable[[object], Any], event: object, refusal: type[Exce
     if error:
         told = str(error)
         assert told.startswith("Bad event: ")
-        assert "sys." not in told, "Python's words"
+        assert "sys." not in told or "sys." in str(event), "Python's words"
         assert len(told.encode()) < 3_000
     return found
 
@@ -123,7 +123,7 @@ def test_any_catalogue_is_read_or_refused(tally: Tally, content: bytes) -> None:
     if error:
         told = str(error)
         assert told.startswith("s3://movies/key ")
-        assert "sys." not in told, "Python's words"
+        assert "sys." not in told or "sys." in str(content), "Python's words"
         assert len(told.encode()) < 3_000
     else:
         assert items

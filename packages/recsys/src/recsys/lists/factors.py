@@ -52,10 +52,7 @@ def from_items(lines: Iterable[bytes | str], manifest: Mapping[str, Any]) -> Lis
                 np.uint64,
             ),
             genre_names=tuple(names),
-            attributes=tuple(
-                {name: [v for v in few if v] for name, few in (one.get("attributes") or {}).items()}
-                for one in items
-            ),
+            attributes=tuple(one.get("attributes") or {} for one in items),
         ),
         about={"settings": dict(manifest["als"]), "metrics": dict(manifest["metrics"])},
     )

@@ -27,6 +27,7 @@ VERSION = 1
 
 _TREND = 30 * 86_400.0  # half-life of events in `trend`, in seconds
 _PARTITION = 32 << 20  # bytes of the source
+_LONGEST_VALUE = 100  # characters of an attribute
 _TIME_DIGITS = 12  # of a time in a sort key: as text it sorts as the number does
 
 
@@ -187,15 +188,13 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
 
 
 class _Progress:
-    """Says on stdout, which is the driver's log, what begins and how long the last step took."""
+    """Says on stdout, which is the driver's log, what begins and when."""
 
     def __init__(self) -> None:
-        self._began = self._step = time.monotonic()
+        self._began = time.monotonic()
 
     def __call__(self, words: str) -> None:
-        now = time.monotonic()
-        print(f"{now - self._began:8.1f} s: {words}", flush=True)
-        self._step = now
+        print(f"{time.monotonic() - self._began:8.1f} s: {words}", flush=True)
 
 
 def _partitions(size: int) -> int:
@@ -228,7 +227,8 @@ def _known(spark: SparkSession, paths: Sequence[str]) -> DataFrame | None:
     (path,) = paths
     kind = reading.form(path)
     if kind == "csv":
-        table = spark.read.csv(path, header=True, escape='"', multiLine=True)
+        separator, _, _ = reading.header(spark, path, {})
+        table = spark.read.csv(path, sep=separator, header=True, escape='"', multiLine=True)
     elif kind == "json":
         table = spark.read.json(path, primitivesAsString=True)
     else:
@@ -246,17 +246,36 @@ def _known(spark: SparkSession, paths: Sequence[str]) -> DataFrame | None:
     year = F.regexp_extract(title, r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$", 1)
     if "year" in found:
         year = F.coalesce(_text(table, found["year"]), F.lit(""))
-    others = [name for name in table.columns if name not in found.values()]
+    others = _short(table, [name for name in table.columns if name not in found.values()])
     attributes = F.create_map(
-        *(part for name in others for part in (F.lit(name), F.array(_text(table, name))))
+        *(part for name in others for part in (F.lit(name), _values(table, name)))
     )
+    if others:
+        attributes = F.map_filter(attributes, lambda _, values: F.size(values) > 0)
     return table.select(
         label.alias("id"),
         title.alias("title"),
         _genres(table, found.get("genres")).alias("genres"),
         year.cast("int").alias("year"),
-        (attributes if others else F.create_map()).alias("attributes"),
+        attributes.alias("attributes"),
     ).dropDuplicates(["id"])
+
+
+def _short(table: DataFrame, names: Sequence[str]) -> list[str]:
+    """The columns whose texts are short enough to be attributes, by which items are filtered."""
+    if not names:
+        return []
+    lengths = table.agg(*(F.max(F.length(_text(table, name))).alias(name) for name in names))
+    longest = lengths.first()
+    assert longest
+    return [name for name in names if 0 < (longest[name] or 0) <= _LONGEST_VALUE]
+
+
+def _values(table: DataFrame, name: str) -> Column:
+    """A column's texts: a list has several, and an empty cell none."""
+    is_list = dict(table.dtypes)[name].startswith("array")
+    values = table[f"`{name}`"].cast("array<string>") if is_list else F.array(_text(table, name))
+    return F.filter(values, lambda value: value.isNotNull() & (value != ""))
 
 
 def _text(table: DataFrame, name: str) -> Column:

@@ -179,8 +179,8 @@ def _texts(spark: SparkSession, files: Sequence[File], mapped: Mapping[str, str]
     kind = form(files[0].name)
     separator, notes = "", list[str]()
     if kind == "csv":
-        separator, header, named = _header(spark, paths[0], mapped)
-        schema = StructType([StructField(name, StringType()) for name in (*header, _CORRUPT)])
+        separator, names, named = header(spark, paths[0], mapped)
+        schema = StructType([StructField(name, StringType()) for name in (*names, _CORRUPT)])
         frame = spark.read.csv(
             paths,
             schema=schema,
@@ -194,13 +194,13 @@ def _texts(spark: SparkSession, files: Sequence[File], mapped: Mapping[str, str]
             emptyValue="",
             maxCharsPerColumn=1_000_000,
         )
-        frame = frame.withColumn("fault", _miscounted(len(header), separator))
+        frame = frame.withColumn("fault", _miscounted(len(names), separator))
         if not named:
-            mapped = {name: header[int(place) - 1] for name, place in mapped.items()}
+            mapped = {name: names[int(place) - 1] for name, place in mapped.items()}
     elif kind == "json":
         keys = spark.read.json(paths[:1], primitivesAsString=True, samplingRatio=1.0)
-        header = [name for name in keys.columns if name != "_corrupt_record"]
-        schema = StructType([StructField(name, StringType()) for name in (*header, _CORRUPT)])
+        names = [name for name in keys.columns if name != "_corrupt_record"]
+        schema = StructType([StructField(name, StringType()) for name in (*names, _CORRUPT)])
         frame = spark.read.json(
             paths, schema=schema, mode="PERMISSIVE", columnNameOfCorruptRecord=_CORRUPT
         )
@@ -208,14 +208,14 @@ def _texts(spark: SparkSession, files: Sequence[File], mapped: Mapping[str, str]
         frame = frame.withColumn("fault", F.when(F.col(_CORRUPT).isNotNull(), fault))
     else:
         frame = spark.read.parquet(*paths)
-        header = frame.columns
+        names = frame.columns
         frame = frame.select(
-            *(_as_text(frame, name).alias(name) for name in header),
+            *(_as_text(frame, name).alias(name) for name in names),
             F.lit(None).cast("string").alias(_CORRUPT),
             F.col("_metadata"),
         ).withColumn("fault", F.lit(None).cast("string"))
-    ours = _recognised(header, mapped, paths[0])
-    left = [name for name in header if name not in ours.values()]
+    ours = _recognised(names, mapped, paths[0])
+    left = [name for name in names if name not in ours.values()]
     if (left and kind != "csv") or (left and not left[0].startswith("#")):
         notes.append(f"columns left out: {', '.join(left)}")
     texts = frame.select(
@@ -233,10 +233,17 @@ def _texts(spark: SparkSession, files: Sequence[File], mapped: Mapping[str, str]
     return _Table(texts, list(ours), sample, separator, notes)
 
 
-def _header(
+def header(
     spark: SparkSession, path: str, mapped: Mapping[str, str]
 ) -> tuple[str, list[str], bool]:
-    """A text table's separator, its columns' names, and whether a header names them."""
+    """Tell how a text table is written, by its first lines.
+
+    Returns:
+        Its separator, its columns' names, and whether a header names them.
+
+    Raises:
+        SourceError: it is empty, or has too few columns.
+    """
     lines = [row["value"] for row in spark.read.text(path).limit(_SAMPLED).collect()]
     lines = [line for line in lines if line.strip()]
     if not lines:
@@ -245,9 +252,9 @@ def _header(
     numbered = bool(mapped) and all(text.isdecimal() for text in mapped.values())
 
     def fit(separator: str) -> tuple[int, int]:
-        header, *rows = csv.reader(lines, delimiter=separator)
-        known = sum(bool(fields.places(header, name, mapped)) for name in fields.FIELDS)
-        width, often = Counter(map(len, rows or [header])).most_common(1)[0]
+        first, *rows = csv.reader(lines, delimiter=separator)
+        known = sum(bool(fields.places(first, name, mapped)) for name in fields.FIELDS)
+        width, often = Counter(map(len, rows or [first])).most_common(1)[0]
         return known, width if often > len(rows) / 2 else 1
 
     separator = max(_SEPARATORS, key=fit)

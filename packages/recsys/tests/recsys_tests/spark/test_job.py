@@ -69,8 +69,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines.append("r07;b3é;1;2025-01-01 00:00:00")  # newer than what it may repeat
     lines.append("r07;b3é;9,5;2025-01-01 00:00:00")  # as new, and later in the file
     (folder / "ratings.csv").write_text("\n".join(lines) + "\n", "utf-8")
-    titles = [f'b{item}é,"Book, {item} (19{item + 60})",x|y,Ann' for item in range(31)]
-    (folder / "items.csv").write_text("isbn,title,genre,author\n" + "\n".join(titles), "utf-8")
+    titles = [
+        f'b{item}é;"Book; {item} (19{item + 60})";x|y;{"Ann" if item else ""};{"blurb " * 20}'
+        for item in range(31)
+    ]
+    header = "isbn;title;genre;author;blurb\n"
+    (folder / "items.csv").write_text(header + "\n".join(titles), "utf-8")
     return folder
 
 
