@@ -338,8 +338,9 @@ def _code_of_a_function(call: Call) -> Iterator[tuple[str, str]]:
     if call.prefix != "lambda":
         return
     if call.operation in ("CreateFunction", "UpdateFunctionConfiguration"):
-        for layer in call.params.get("Layers") or ():
-            yield "lambda:GetLayerVersion", str(layer)
+        for layer in map(str, call.params.get("Layers") or ()):
+            if f":{call.account}:layer:" in layer:  # Lambda refuses those of other accounts itself
+                yield "lambda:GetLayerVersion", layer
     for told in (call.params, call.params.get("Code", {}), call.params.get("Content", {})):
         if told.get("S3Bucket") and told.get("S3Key"):
             action = "GetObjectVersion" if told.get("S3ObjectVersion") else "GetObject"
