@@ -1,5 +1,6 @@
 """The functions `Lists` and `Events`, and the training behind them, on moto's S3 and DynamoDB."""
 
+import gzip
 import importlib
 import io
 import json
@@ -767,6 +768,54 @@ def deploy(**more: Any) -> tuple[str, dict[str, Any]]:
     event = resource(**more)
     event |= training.on_event(event, None)
     return event["PhysicalResourceId"], training.is_complete(event, None)
+
+
+def write_job_output(prefix: str = "prepared/1/", **more: Any) -> None:
+    """What a Spark job writes: two parts of items, and the manifest."""
+    items = [
+        {
+            "item": n,
+            "id": f"i{n}",
+            "title": f"Film {n}",
+            "users": 1,
+            "trend": 1.0,
+            "vector": [1.0, n / 10],
+        }
+        for n in range(6)
+    ]
+    s3 = boto3.client("s3")
+    for part, some in enumerate((items[3:], items[:3])):
+        content = gzip.compress("\n".join(map(json.dumps, some)).encode())
+        s3.put_object(Bucket=BUCKET, Key=f"{prefix}items/part-{part}.txt.gz", Body=content)
+    s3.put_object(Bucket=BUCKET, Key=f"{prefix}items/_SUCCESS", Body=b"")
+    als = {"factors": 2, "regularization": 0.1, "alpha": 1.0}
+    manifest = {"als": als, "largest": 5.0, "metrics": {"ndcg@10": 0.5}, **more}
+    s3.put_object(Bucket=BUCKET, Key=f"{prefix}manifest.json", Body=json.dumps(manifest))
+
+
+def deploy_prepared() -> tuple[str, dict[str, Any]]:
+    event = resource(Prepared="prepared/1/")
+    for name in ("Interactions", "Catalogue", "Validation", "MostItems"):
+        del event["ResourceProperties"][name]
+    event |= training.on_event(event, None)
+    return event["PhysicalResourceId"], training.is_complete(event, None)
+
+
+def test_a_spark_jobs_vectors_become_a_model(aws: None) -> None:
+    write_job_output()
+    _, answer = deploy_prepared()
+    assert json.loads(answer["Data"]["Metrics"])["ndcg@10"] == 0.5
+    written = boto3.client("s3").get_object(Bucket=BUCKET, Key=answer["Data"]["ModelKey"])
+    learned = ListModel.from_bytes(written["Body"].read())
+    assert learned.catalogue.ids == tuple(f"i{n}" for n in range(6))
+    history = learned.history([(5, 5.0)])
+    assert learned.best(learned.scores(history), 1, without=history.items).tolist() == [4]
+
+
+def test_a_malformed_output_of_a_spark_job_is_told(aws: None) -> None:
+    write_job_output(als={})
+    with pytest.raises(training.ListTrainingError, match=r"prepared/1/ is malformed: KeyError"):
+        deploy_prepared()
 
 
 def test_a_training_writes_a_model_that_is_found_again(aws: None) -> None:
