@@ -9,6 +9,7 @@ Digest = Callable[[str], str]
 """Computes a digest of the objects below an S3 URI; raises a ValueError that says what is wrong."""
 
 _URI = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([\w!.'()=:@&+,-]+/)*"
+_COLUMN = r"(user|item|rating|timestamp|event|value)=[^=,]+"
 _MOST_VCPUS = 400
 
 
@@ -57,8 +58,8 @@ def read(settings: Settings, digest: Digest | None) -> Source | None:
     columns = settings.text(
         "preparation.columns",
         "",
-        pattern=r"\w+=[^=,]+(,\w+=[^=,]+)*",
-        allowed="of the form user=…,item=…",
+        pattern=rf"{_COLUMN}(,{_COLUMN})*",
+        allowed="of the form user=…,item=…; known are user, item, rating, timestamp, event, value",
     )
     most_bad = settings.whole("preparation.most_bad", 1, low=0, high=100)
     max_vcpus = settings.whole("preparation.max_vcpus", 16, low=8, high=_MOST_VCPUS, step=4)

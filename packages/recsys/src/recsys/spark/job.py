@@ -27,6 +27,7 @@ VERSION = 1
 
 _TREND = 30 * 86_400.0  # half-life of events in `trend`, in seconds
 _PARTITION = 32 << 20  # bytes of the source
+_LEAST_INTEREST = 1e-3  # of a value of 0 or less
 _LONGEST_VALUE = 100  # characters of an attribute
 _TIME_DIGITS = 12  # of a time in a sort key: as text it sorts as the number does
 
@@ -148,7 +149,7 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
         options.iterations,
         seed=options.seed,
     )
-    confident = facts.rows.withColumn("confidence", F.col("value") / float(counts["most"]))
+    confident = facts.rows.withColumn("confidence", _confidence(float(counts["most"])))
     train = confident.where(~F.col("held_out"))
     held_out = facts.rows.where("held_out")
     checkpoints = Storage(spark, out.at("_checkpoints"))
@@ -213,6 +214,13 @@ def _too_bad(rows: reading.Rows, options: argparse.Namespace) -> str:
         f"than {options.most_bad:.1%}; all are in {options.out.rstrip('/')}/quarantine. "
         f"The first:\n{first}"
     )
+
+
+def _confidence(largest: float) -> Column:
+    """How interested a user is, by the value: as `recsys.lists.model.ListModel.interest` has it."""
+    if largest <= 0:
+        return F.lit(1.0)
+    return F.greatest(F.col("value") / largest, F.lit(_LEAST_INTEREST))
 
 
 # Items

