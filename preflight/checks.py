@@ -14,7 +14,16 @@ from outputs import is_ours
 from preflight import account as accounts
 from preflight import needs
 from preflight.account import Account, Quota
-from preflight.needs import CONCURRENT, GROUPS, LAMBDA, PERSONALIZE, SAGEMAKER
+from preflight.needs import (
+    CONCURRENT,
+    GROUPS,
+    LAMBDA,
+    LEAST_VCPUS,
+    PERSONALIZE,
+    SAGEMAKER,
+    SPARK,
+    VCPUS,
+)
 
 
 class Verdict(Enum):
@@ -45,6 +54,7 @@ Findings = Iterator[Finding]
 # A harmless question to each service, by the part of CloudFormation's type that names it
 _QUESTIONS: Final[Mapping[str, tuple[str, str, dict[str, Any]]]] = {
     "ApiGatewayV2": ("apigatewayv2", "get_apis", {"MaxResults": "1"}),
+    "EMRServerless": ("emr-serverless", "list_applications", {"maxResults": 1}),
     "Lambda": ("lambda", "get_account_settings", {}),
     "Personalize": ("personalize", "list_recipes", {"maxResults": 1}),
     "S3Vectors": ("s3vectors", "list_vector_buckets", {"maxResults": 1}),
@@ -79,6 +89,7 @@ class Preflight:
             self._rights,
             self._machines,
             self._training,
+            self._spark,
             self._personalize,
             self._functions,
             self._names,
@@ -248,6 +259,23 @@ class Preflight:
                 yield self._missing(PERSONALIZE, name, quota, needed, count + used)
             else:
                 yield Finding(Verdict.OK, f"{name}: {quota.value:g}, {needed}")
+
+    def _spark(self) -> Findings:
+        """The vCPUs of Spark jobs: with fewer than they may have, they take longer."""
+        if not self._needs.vcpus:
+            return
+        quota = self._quota(SPARK, VCPUS)
+        if quota is None:
+            yield self._unlisted(VCPUS)
+            return
+        needed = f"{self._needs.vcpus} at most, {LEAST_VCPUS} at least"
+        if quota.value < LEAST_VCPUS:
+            yield self._missing(SPARK, VCPUS, quota, needed, self._needs.vcpus)
+        elif quota.value < self._needs.vcpus:
+            text = f"{VCPUS}: {quota.value:g}, {needed}; jobs take longer"
+            yield Finding(Verdict.NOTE, text, self._request(SPARK, quota, self._needs.vcpus))
+        else:
+            yield Finding(Verdict.OK, f"{VCPUS}: {quota.value:g}, {needed}")
 
     def _functions(self) -> Findings:
         """The concurrency of Lambda functions."""

@@ -11,6 +11,9 @@ Use = Counter[str]
 """How much of each quota, by its name in Service Quotas."""
 
 SAGEMAKER, PERSONALIZE, LAMBDA = "sagemaker", "personalize", "lambda"
+SPARK: Final = "emr-serverless"
+VCPUS: Final = "Max concurrent vCPUs per account"
+LEAST_VCPUS: Final = 8  # a driver and an executor of EMR Serverless's default size
 CONCURRENT: Final = "Concurrent executions"
 GROUPS: Final = "Active dataset groups"
 _SERVERLESS: Final = "Maximum number of serverless endpoints"
@@ -47,6 +50,7 @@ class Needs:
         at_once: training jobs that run at a time, in the stack that has most: by default the CDK
             CLI deploys one stack after another. With fewer they wait for each other.
         functions: functions that run at a time while that stack is deployed.
+        vcpus: the most of an application of EMR Serverless.
     """
 
     standing: list[Standing] = field(default_factory=list)
@@ -55,6 +59,7 @@ class Needs:
     per_group: Use = field(default_factory=Counter)
     at_once: Use = field(default_factory=Counter)
     functions: int = 0
+    vcpus: int = 0
 
 
 def of_templates(templates: Mapping[str, Mapping[str, Any]]) -> Needs:
@@ -129,6 +134,9 @@ class _Stack:
                     self._needs.standing.append(Standing(name=name, use=use))
                 case "AWS::Personalize::DatasetGroup":
                     self._group(logical, properties)
+                case "AWS::EMRServerless::Application":
+                    vcpus = int(properties["MaximumCapacity"]["Cpu"].split()[0])
+                    self._needs.vcpus = max(self._needs.vcpus, vcpus)
                 case "Custom::TrainedStart":
                     started += 1
                     if properties["Kind"] == "TrainingJob":

@@ -248,3 +248,17 @@ def test_bad_settings_and_no_credentials_end_with_two(
 ) -> None:
     assert main(["--app", str(tmp_path)]) == 2
     assert "is not a cloud assembly" in capsys.readouterr().err
+
+
+def test_vcpus_of_spark_jobs_beyond_the_quota_are_noted_with_their_request(
+    ordinary_account: None, synthesize: Synthesize, preflight: Preflight
+) -> None:
+    settings = {"profile": "lists", "source": "s3://elsewhere/logs/"}
+    _, report = preflight(synthesize(settings))
+    assert "ok          Max concurrent vCPUs per account: 16, 16 at most, 8 at least" in report
+    _, report = preflight(synthesize({**settings, "preparation": {"max_vcpus": 64}}))
+    assert "Max concurrent vCPUs per account: 16, 64 at most, 8 at least; jobs take" in report
+    asked = commands(report, "request-service-quota-increase")
+    assert [(one["--quota-code"], one["--desired-value"]) for one in asked] == [
+        ("L-D05C8A75", "64")
+    ]
