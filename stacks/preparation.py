@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import aws_cdk as cdk
-import jsii
 from aws_cdk import aws_emrserverless as emrserverless
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from stacks.config import Config
+from stacks.constructs.archive import Archive, Files, of_recsys
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, ServiceRole
@@ -25,7 +25,6 @@ OUTPUT: Final = "prepared/"
 """Prefix of what jobs write; each writes below a hash of its source, settings and code."""
 
 _PROJECT: Final = Path(__file__).resolve().parents[1]
-_RECSYS: Final = _PROJECT / "packages" / "recsys" / "src"
 _MODULES: Final = (
     "recsys/__init__.py",
     "recsys/fields.py",
@@ -39,20 +38,10 @@ _WORKER_VCPUS: Final = 4  # EMR Serverless's default worker, with 16 GB and 20 G
 _OURS: Final = "The service gives applications and job runs their IDs"
 
 
-@jsii.implements(cdk.ILocalBundling)
-class _Zipper:
-    """Packs modules, the same bytes for the same content."""
-
-    def __init__(self, files: dict[str, Path]) -> None:
-        self._files = files
-
-    def try_bundle(self, output_dir: str, options: Any = None, **_: Any) -> bool:
-        """Write the archive."""
-        with zipfile.ZipFile(Path(output_dir) / "recsys.zip", "w") as archive:
-            for name, path in self._files.items():
-                entry = zipfile.ZipInfo(name)
-                archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
-        return True
+def _zip(archive: Path, files: Files) -> None:
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name, path in sorted(files.items()):
+            packed.writestr(zipfile.ZipInfo(name), path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 class PreparationStack(cdk.Stack):
@@ -95,26 +84,27 @@ class PreparationStack(cdk.Stack):
                 disk=f"{20 * source.max_vcpus // _WORKER_VCPUS} GB",
             ),
         )
-        files = {
-            path.relative_to(_RECSYS).as_posix(): path
-            for pattern in _MODULES
-            for path in sorted(_RECSYS.glob(pattern))
-        }
         entry = s3_assets.Asset(self, "Entry", path=str(_ENTRY))
-        modules = _modules(self, files)
+        modules = Archive(
+            self,
+            "Modules",
+            folder=_ENTRY.parent,
+            files=of_recsys(_MODULES),
+            name="recsys.zip",
+            pack=_zip,
+        )
         arguments = {
             "--source": source.uri,
             "--columns": source.columns,
             "--most-bad": str(source.most_bad / 100),
         }
-        told = [arguments, RELEASE, source.digest, entry.asset_hash, modules.asset_hash]
-        self.digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        inputs = [arguments, RELEASE, source.digest, entry.asset_hash, modules.asset_hash]
+        self.digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
         # Not the job's attribute: another stack could not import it, once it changes
         self.output = f"{OUTPUT}{self.digest[:16]}/"
         logs = LogGroup(self, "Logs", name=f"/aws/emr-serverless/{name}", days=config.log_days)
         role = self._role(config, store, logs, entry, modules)
         trainer = self._trainer(config, store)
-        given = [text for pair in arguments.items() if pair[1] for text in pair]
         TrainedResource(
             self,
             "Job",
@@ -129,7 +119,7 @@ class PreparationStack(cdk.Stack):
                     "sparkSubmit": {
                         "entryPoint": entry.s3_object_url,
                         "entryPointArguments": [
-                            *given,
+                            *(text for pair in arguments.items() if pair[1] for text in pair),
                             "--out",
                             f"s3://{store.bucket_name}/{self.output}",
                         ],
@@ -242,22 +232,3 @@ class PreparationStack(cdk.Stack):
                 *store.deletes(f"{OUTPUT}*"),
             ],
         )
-
-
-def _modules(scope: Construct, files: dict[str, Path]) -> s3_assets.Asset:
-    """The modules that the job imports, as one archive."""
-    total = hashlib.sha256()
-    for name, path in files.items():
-        total.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return s3_assets.Asset(
-        scope,
-        "Modules",
-        path=str(_ENTRY.parent),
-        asset_hash=total.hexdigest(),
-        asset_hash_type=cdk.AssetHashType.CUSTOM,
-        bundling=cdk.BundlingOptions(
-            image=cdk.DockerImage.from_registry("none"),  # never used
-            local=_Zipper(files),
-            output_type=cdk.BundlingOutput.SINGLE_FILE,
-        ),
-    )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from stacks.digests import of_files
+
 _VERSION: Final = 1  # of the manifest
 _MAX_UPLOAD: Final = 4 << 30
 
@@ -138,14 +140,14 @@ class PreparedData:
             vocabulary=vocabulary,
             digests={
                 **{
-                    task: _digest(
+                    task: of_files(
                         {f"{name}/{Path(key).name}": bucket / key for name, key in channels.items()}
                     )
                     for task, channels in keys.input.items()
                 },
-                "items": _digest({".": bucket / keys.items}),
-                "catalogue": _digest({".": bucket / keys.catalogue}),
-                "interactions": _digest({".": bucket / keys.interactions}),
+                "items": of_files({".": bucket / keys.items}),
+                "catalogue": of_files({".": bucket / keys.catalogue}),
+                "interactions": of_files({".": bucket / keys.interactions}),
             },
         )
 
@@ -249,13 +251,3 @@ def _check_health(path: Path, group: str, digests: Mapping[str, str]) -> None:
 def _folder(key: str) -> str:
     """The prefix of the folder that a file is in."""
     return f"{key.rpartition('/')[0]}/"
-
-
-def _digest(files: Mapping[str, Path]) -> str:
-    """SHA-256 over the names and contents of files."""
-    total = hashlib.sha256()
-    for name, path in sorted(files.items()):
-        with path.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        total.update(f"{name}\0{digest}\n".encode())
-    return total.hexdigest()

@@ -1,6 +1,5 @@
 """The project's Lambda functions: package, role and logs."""
 
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +11,13 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from stacks import digests
+from stacks.constructs.archive import of_recsys
 from stacks.constructs.roles import Permission, ServiceRole, acknowledge, writes_logs
 
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
 _LAMBDAS: Final = Path(__file__).resolve().parents[2] / "lambdas"
 _SHARED: Final = "common"  # the package that is bundled with all functions
-_RECSYS: Final = Path(__file__).resolve().parents[2] / "packages" / "recsys" / "src"
 
 _WRITES_TRACES: Final = Permission(
     actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
@@ -34,19 +34,7 @@ def architecture(name: str) -> lambda_.Architecture:
 def _code(package: str, bundles: Sequence[str]) -> dict[str, Path]:
     """The files of a function's code, by their paths in it."""
     ours = [path for name in (package, _SHARED) for path in (_LAMBDAS / name).rglob("*.py")]
-    taken_along = [path for pattern in bundles for path in _RECSYS.glob(pattern)]
-    return {
-        path.relative_to(root).as_posix(): path
-        for root, paths in ((_LAMBDAS, ours), (_RECSYS, taken_along))
-        for path in paths
-    }
-
-
-def _digest(files: Mapping[str, Path]) -> str:
-    total = hashlib.sha256()
-    for place, path in sorted(files.items()):
-        total.update(f"{place}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return total.hexdigest()
+    return {path.relative_to(_LAMBDAS).as_posix(): path for path in ours} | of_recsys(bundles)
 
 
 class PythonFunction(lambda_.Function):
@@ -105,7 +93,7 @@ class PythonFunction(lambda_.Function):
         """
         self.package, self.given_name = package, name
         code = {**_code(package, bundles), **(files or {})}
-        self.code_digest = _digest(code)
+        self.code_digest = digests.of_files(code)
         self._own_role = ServiceRole(
             scope,
             f"{id}Role",

@@ -1,46 +1,33 @@
 """A script for SageMaker's framework containers: an archive of source code."""
 
 import gzip
-import hashlib
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import aws_cdk as cdk
-import jsii
-from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
+from stacks.constructs.archive import Archive, Files, of_recsys
 from stacks.constructs.roles import Permission
 
 _PROJECT: Final = Path(__file__).resolve().parents[2]
-_RECSYS: Final = _PROJECT / "packages" / "recsys" / "src"
 _TRAINS: Final = "train.py"
 _SERVES: Final = "inference.py"
 
 
-@jsii.implements(cdk.ILocalBundling)
-class _Archiver:
-    """Packs files as a tar.gz, the same bytes for the same content."""
-
-    def __init__(self, files: Mapping[str, Path]) -> None:
-        self._files = files
-
-    def try_bundle(self, output_dir: str, options: Any = None, **_: Any) -> bool:
-        """Write the archive."""
-        with (
-            (Path(output_dir) / "sourcedir.tar.gz").open("wb") as raw,
-            gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
-            tarfile.open(fileobj=packed, mode="w") as archive,
-        ):
-            for name, path in sorted(self._files.items()):
-                entry = tarfile.TarInfo(name)
-                entry.size = path.stat().st_size
-                with path.open("rb") as content:
-                    archive.addfile(entry, content)
-        return True
+def _tar(archive: Path, files: Files) -> None:
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
+        for name, path in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size = path.stat().st_size
+            with path.open("rb") as content:
+                tar.addfile(entry, content)
 
 
 class Script(Construct):
@@ -78,25 +65,13 @@ class Script(Construct):
         super().__init__(scope, id)
         folder = _PROJECT / "scripts" / name
         files = {path.name: path for path in folder.glob("*") if path.suffix in (".py", ".txt")}
-        files |= {
-            path.relative_to(_RECSYS).as_posix(): path
-            for pattern in imports
-            for path in _RECSYS.glob(pattern)
-        }
-        total = hashlib.sha256()
-        for place, path in sorted(files.items()):
-            total.update(f"{place}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-        archive = s3_assets.Asset(
+        archive = Archive(
             self,
             "Source",
-            path=str(folder),
-            asset_hash=total.hexdigest(),
-            asset_hash_type=cdk.AssetHashType.CUSTOM,
-            bundling=cdk.BundlingOptions(
-                image=cdk.DockerImage.from_registry("none"),  # never used
-                local=_Archiver(files),
-                output_type=cdk.BundlingOutput.SINGLE_FILE,
-            ),
+            folder=folder,
+            files=files | of_recsys(imports),
+            name="sourcedir.tar.gz",
+            pack=_tar,
         )
         # The containers read these as JSON.
         self.hyperparameters = {

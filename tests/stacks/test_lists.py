@@ -215,9 +215,10 @@ def test_what_a_function_takes_along_is_all_that_it_imports(default: Deployment)
     from pathlib import Path
 
     from stacks import lists
-    from stacks.constructs import python_function
+    from stacks.constructs import archive
 
-    source = python_function._RECSYS
+    source = archive.RECSYS
+
     for patterns, module in (
         (lists._SERVES, "recsys.lists.model"),
         (lists._EXPERIMENTS, "recsys.experiments.assignment, recsys.experiments.definition"),

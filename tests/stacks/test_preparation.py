@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from local_aws.emrserverless import spark
 from stacks import preparation
+from stacks.constructs.archive import of_recsys
 from tests.stacks.deployments import PROJECT
 
-FILES = sorted(
-    path for pattern in preparation._MODULES for path in preparation._RECSYS.glob(pattern)
-)
-MODULES = {
-    path.relative_to(preparation._RECSYS).with_suffix("").as_posix().replace("/", ".")
-    for path in FILES
-}
+TAKEN = of_recsys(preparation._MODULES)
+FILES = sorted(TAKEN.values())
+MODULES = {place.removesuffix(".py").replace("/", ".") for place in TAKEN}
 
 
 def imported(path: Path) -> set[str]:
@@ -39,5 +37,5 @@ def test_job_imports_only_what_it_takes_along_and_spark(path: Path) -> None:
 
 
 def test_release_is_that_of_the_installed_spark() -> None:
-    assert preparation.RELEASE == "emr-7.9.0"
+    assert preparation.RELEASE == spark.RELEASE == "emr-7.9.0"
     assert "pyspark==3.5.5" in (PROJECT / "requirements-spark.in").read_text("utf-8")
