@@ -24,7 +24,7 @@ from stacks.constructs.python_layer import PythonLayer
 from stacks.constructs.roles import Permission
 from stacks.preparation import OUTPUT, PreparationStack
 
-_SERVES: Final = ("recsys/__init__.py", "recsys/lists/*.py")
+_SERVES: Final = ("recsys/__init__.py", "recsys/fields.py", "recsys/lists/*.py")
 _EXPERIMENTS: Final = (
     "recsys/errors.py",
     *(f"recsys/experiments/{name}.py" for name in ("__init__", "assignment", "definition")),

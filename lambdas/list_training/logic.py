@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 VERSION = 1  # of catalogue.json
-_GENRES = 64  # that an item's bits have place for
 
 
 class Training:
@@ -145,14 +144,4 @@ def _catalogue(document: Any) -> tuple[Any, Catalogue]:
     if document["version"] != VERSION:
         raise ValueError(f"it is of version {document['version']!r}, and {VERSION} is needed")
     items = sorted(document["items"], key=lambda one: one["item"])
-    names = sorted({name for one in items for name in one["genres"]})[:_GENRES]
-    bit = {name: 1 << number for number, name in enumerate(names)}
-    flags = [sum(bit.get(name, 0) for name in set(one["genres"])) for one in items]
-    return np.array([one["item"] for one in items], np.int64), Catalogue(
-        ids=tuple(str(one["id"]) for one in items),
-        titles=tuple(one["title"] or "" for one in items),
-        years=np.array([one["year"] or 0 for one in items], np.int32),
-        genres=np.array(flags, np.uint64),
-        genre_names=tuple(names),
-        attributes=tuple(one.get("attributes", {}) for one in items),
-    )
+    return np.array([one["item"] for one in items], np.int64), Catalogue.of(items)

@@ -777,6 +777,8 @@ def write_job_output(prefix: str = "prepared/1/", **more: Any) -> None:
             "item": n,
             "id": f"i{n}",
             "title": f"Film {n}",
+            "year": None,
+            "genres": [],
             "users": 1,
             "trend": 1.0,
             "vector": [1.0, n / 10],

@@ -1,4 +1,4 @@
-"""What the columns of a table of ratings or events can mean, and which values they may have.
+"""What the columns of a table of ratings or events can mean, their values, and what these count.
 
 The Spark job has the same rules as `recsys.datasets`, and runs on Python 3.9 without any package
 but PySpark: so this module imports only the standard library, and its regular expressions, for
@@ -28,8 +28,38 @@ LATEST = 4_102_444_800
 NO_TIME = 1_577_836_800
 """The start of 2020 stands for times that are not known."""
 
+WITHOUT_TIMES = "there are no times, so all ratings count as of one moment"
+"""A note."""
+
+UNITS = {1000: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
+"""In which times may be, by their number in a second."""
+
+FINER_TIMES = "times are in {unit}, of which the whole seconds count"
+"""A note."""
+
+TIME_DIGITS = 12
+"""Of a time in a sort key: as text it sorts as the number does."""
+
+TREND = 30 * 86_400.0
+"""Half-life of events in an item's trend, in seconds."""
+
+LEAST_INTEREST = 1e-3
+"""Of an event whose value is 0 or less."""
+
+LONGEST_VALUE = 100
+"""Characters of an item's attribute."""
+
+HELD_OUT = 10
+"""Ratings of a user, at most."""
+
 WHOLE = r"[ \t]*-?\d+[ \t]*"
 NUMBER = r"[ \t]*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t]*"
+YEAR = r"\b([12]\d{3})\b"
+"""In a column of years."""
+
+TITLES_YEAR = r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$"
+"""In brackets at a title's end, the first of a span such as (2006–2007)."""
+
 DATE = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|UTC|[+-]\d\d(:?\d\d)?))?)?"
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'", "::": "'::'"}
@@ -121,3 +151,6 @@ ITEMS = (
 
 ODD = re.compile(r"tag|link|user|genome|readme", re.IGNORECASE)
 """In the name of a file that holds something else."""
+
+PART = re.compile(r"[-_. ]?\d+$")
+"""The end of the name of one of several parts of a table."""

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from recsys.datasets import layout
 from recsys.datasets.ratings import DataSet, Ids
 from recsys.datasets.text import Piece, spelled, write_rows
+from recsys.fields import TIME_DIGITS
 
-_DIGITS: Final = 12  # of a time in a sort key: as text it sorts as the number does
 _ROWS: Final = 250_000  # a file, of some 30 MB; DynamoDB imports files side by side
 
 
@@ -45,7 +45,9 @@ def export(data: DataSet, bucket: Path) -> None:
     )
     folder = bucket / layout.HISTORIES
     folder.mkdir(parents=True)
-    time = pc.utf8_lpad(pc.cast(pa.array(np.maximum(rows.timestamp, 0)), pa.string()), _DIGITS, "0")
+    time = pc.utf8_lpad(
+        pc.cast(pa.array(np.maximum(rows.timestamp, 0)), pa.string()), TIME_DIGITS, "0"
+    )
     value = spelled(rows.rating, lambda number: f"{number:g}")
     user, item = _labels(data.users, rows.user), _labels(data.items, rows.item)
     with tqdm(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recsys.datasets.nouns import Nouns
 from recsys.datasets.scale import Scale
-from recsys.fields import MAX_ID
+from recsys.fields import MAX_ID, TITLES_YEAR
 
 GENRES = (
     "unknown",
@@ -38,7 +38,7 @@ GENRES = (
 
 _SAME_GENRE = {"children": "children's", "science fiction": "sci-fi", "scifi": "sci-fi"}
 _FLAG = {name.lower(): number for number, name in enumerate(GENRES)}
-_YEAR = re.compile(r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
+_YEAR = re.compile(TITLES_YEAR)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,18 @@ from recsys.datasets.tables import (
     read_form,
     records,
 )
-from recsys.fields import ITEMS, MAX_ID, NO_TIME, ODD, RATINGS, WHOLE
+from recsys.fields import (
+    ITEMS,
+    LONGEST_VALUE,
+    MAX_ID,
+    NO_TIME,
+    ODD,
+    PART,
+    RATINGS,
+    WHOLE,
+    WITHOUT_TIMES,
+    YEAR,
+)
 from recsys.text import printable
 
 _KNOWN = (
@@ -35,8 +46,6 @@ _KNOWN = (
     "or Parquet with the columns user, item, and perhaps rating and timestamp"
 )
 _MOVIELENS = ["userId", "movieId", "rating", "timestamp"]
-_PART = re.compile(r"[-_. ]?\d+$")
-_LONGEST_VALUE = 100  # characters of an attribute
 _WHOLE = re.compile(WHOLE, re.ASCII)
 _NETFLIX = re.compile(rb"\d+:\r?\n\d+,\d+,\d{4}-\d\d-\d\d\r?\n")
 
@@ -155,7 +164,7 @@ def _files(path: Path) -> list[Path]:
                 words = f"holds {names}; give the one that counts, or take the others out"
                 raise DataError(Problem(str(path), words))
             return whole
-        if parts := [entry for entry in tables if _PART.sub("", stems[entry]) == wanted]:
+        if parts := [entry for entry in tables if PART.sub("", stems[entry]) == wanted]:
             return parts
     others = [entry for entry in tables if stems[entry] not in ITEMS]
     if len(others) == 1 and not _is_odd(others[0]):
@@ -243,7 +252,7 @@ def _rows(
         stamps = np.concatenate([table.columns["timestamp"].to_numpy() for table in tables])
     else:
         stamps = np.full(count, NO_TIME)
-        notes.append("there are no times, so all ratings count as of one moment")
+        notes.append(WITHOUT_TIMES)
     rating = np.concatenate([_amounts(table) for table in tables])
     rows = Ratings(
         user=_numbers(user_ids, users)[user],
@@ -327,8 +336,8 @@ def _short_attributes(known: Sequence[_Movie]) -> tuple[list[str], list[str]]:
     for movie in known:
         for name, values in movie.attributes.items():
             longest[name] = max([longest.get(name, 0), *map(len, values)])
-    kept = [name for name, length in longest.items() if 0 < length <= _LONGEST_VALUE]
-    left = [name for name, length in longest.items() if length > _LONGEST_VALUE]
+    kept = [name for name, length in longest.items() if 0 < length <= LONGEST_VALUE]
+    left = [name for name, length in longest.items() if length > LONGEST_VALUE]
     notes = [f"columns of items with long texts left out: {', '.join(left)}"] if left else []
     return kept, notes
 
@@ -447,5 +456,5 @@ def _genres(value: Any) -> tuple[str, ...]:
 
 
 def _year(value: Any) -> int:
-    found = re.search(r"\b[12]\d{3}\b", _text(value))
+    found = re.search(YEAR, _text(value))
     return int(found[0]) if found else 0

@@ -9,6 +9,7 @@ from recsys import hashing
 from recsys.datasets.problems import DataError, Problem
 from recsys.datasets.ratings import DataSet, Ratings
 from recsys.datasets.readers import read_100k_ratings
+from recsys.fields import HELD_OUT
 
 SHIPPED = ("ua", "ub", "u1", "u2", "u3", "u4", "u5")
 """The splits that MovieLens 100k ships: ten ratings a user held out, and five-fold ones."""
@@ -27,7 +28,7 @@ def split(
     data: DataSet,
     how: str | None = None,
     *,
-    held_out: int = 10,
+    held_out: int = HELD_OUT,
     fraction: float = 0.1,
     seed: int = 0,
 ) -> Split:

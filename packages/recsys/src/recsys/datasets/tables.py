@@ -36,6 +36,7 @@ from recsys.fields import (
     DATE,
     FAULTS,
     FIELDS,
+    FINER_TIMES,
     LARGEST,
     LATEST,
     LONGEST_ID,
@@ -43,6 +44,7 @@ from recsys.fields import (
     NUMBER,
     SEPARATORS,
     SHOWN,
+    UNITS,
     WHOLE,
     places,
 )
@@ -634,9 +636,8 @@ def _in_seconds(table: pa.Table) -> tuple[pa.Table, list[str]]:
     while stamps.max() > LATEST:
         stamps, unit = stamps // 1000, unit * 1000
     place = table.column_names.index("timestamp")
-    words = {1000: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}[unit]
     return table.set_column(place, "timestamp", pa.array(stamps)), [
-        f"times are in {words}, of which the whole seconds count"
+        FINER_TIMES.format(unit=UNITS[unit])
     ]
 
 

@@ -13,10 +13,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.fields import LEAST_INTEREST
 from recsys.lists.blend import Blend, Floats, Places, moments, standardized
 
 VERSION: Final = 1
 """The artifact's version; it changes with incompatible formats."""
+
+
+_GENRES: Final = 64  # that an item's bits have place for
 
 
 class Pruned(NamedTuple):
@@ -178,6 +182,25 @@ class Catalogue:
     genre_names: tuple[str, ...]
     attributes: tuple[Mapping[str, Sequence[str]], ...] = ()
 
+    @classmethod
+    def of(cls, items: Sequence[Mapping[str, Any]]) -> "Catalogue":
+        """The catalogue of items in the form of catalogue.json, in the order of their places.
+
+        Raises:
+            KeyError: an item has no `id`, `title`, `year` or `genres`.
+        """
+        names = sorted({name for one in items for name in one["genres"]})[:_GENRES]
+        bit = {name: 1 << number for number, name in enumerate(names)}
+        flags = [sum(bit.get(name, 0) for name in set(one["genres"])) for one in items]
+        return cls(
+            ids=tuple(str(one["id"]) for one in items),
+            titles=tuple(one["title"] or "" for one in items),
+            years=np.array([one["year"] or 0 for one in items], np.int32),
+            genres=np.array(flags, np.uint64),
+            genre_names=tuple(names),
+            attributes=tuple(one.get("attributes", {}) for one in items),
+        )
+
     def attributes_of(self, place: int) -> Mapping[str, Sequence[str]]:
         """An item's attributes."""
         return self.attributes[place] if self.attributes else {}
@@ -257,7 +280,7 @@ class ListModel:
     def interest(self, value: float | None) -> float:
         """The weight of an event with the given value, such as a rating, or without one."""
         if value is None or value <= 0 or self.largest <= 0:
-            return 1.0 if value is None or self.largest <= 0 else 1e-3
+            return 1.0 if value is None or self.largest <= 0 else LEAST_INTEREST
         return float(min(value / self.largest, 1.0) ** self.power)
 
     def history(self, events: Sequence[tuple[int, float | None]]) -> History:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recsys.errors import InputError
+from recsys.fields import TREND
 from recsys.item_models import Ease, Transitions, gram
 from recsys.lists.blend import Blend, Floats
 from recsys.lists.model import Catalogue, ItemWeights, ListModel, Pruned
@@ -29,7 +30,6 @@ _CUTOFF: Final = 10
 _FEW: Final = 1_000_000  # interactions
 _KEPT: Final = 0.998  # share of the validation's nDCG that pruning must keep
 _KEPT_COVERAGE: Final = 0.98  # the same of the number of items in the lists
-_TREND: Final = 30 * 86_400.0  # half-life of events in `trending`, in seconds
 _ROWS: Final = 512  # rows of a dense matrix pruned at a time
 
 # Neighbouring values are tried in turn, as long as they improve the result.
@@ -200,7 +200,7 @@ class Lists:
             scorer=weights,
             counts=np.bincount(rows.item, minlength=items).astype(np.float64),
             trending=np.asarray(
-                np.bincount(rows.item, 0.5 ** (age / _TREND), minlength=items), np.float64
+                np.bincount(rows.item, 0.5 ** (age / TREND), minlength=items), np.float64
             ),
             largest=float(values.max()) if len(values) else 0.0,
             power=self.settings_.power,

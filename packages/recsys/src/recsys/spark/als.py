@@ -6,10 +6,11 @@ Source: Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback d
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from pyspark.ml.recommendation import ALS, ALSModel
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 CUTOFFS = (5, 10, 25)
@@ -105,36 +106,39 @@ def judge(
     )
     totals = relevant.groupBy("user").agg(F.count("*").alias("relevant"))
     items = train.select("item").union(held_out.select("item")).distinct().count()
-    hits = lists.join(relevant, ["user", "item"], "left").fillna(0, ["hit"])
-    hits = hits.withColumn("found", F.sum("hit").over(order)).persist()
-    metrics: dict[str, float] = {}
-    for k in CUTOFFS:
-        best = F.aggregate(
-            F.sequence(F.lit(1), F.least(F.col("relevant"), F.lit(k)).cast("int")),
-            F.lit(0.0),
-            lambda total, place: total + 1 / F.log2(place + F.lit(1)),
+    found = lists.join(relevant, ["user", "item"], "left").fillna(0, ["hit"])
+    found = found.withColumn("hits", F.sum("hit").over(order)).persist()
+    each = found.groupBy("user").agg(*(sum_ for k in CUTOFFS for sum_ in _sums(k)))
+    means = totals.join(each, "user", "left").fillna(0)
+    row = means.agg(*(mean for k in CUTOFFS for mean in _means(k))).first()
+    shown = found.agg(
+        *(
+            F.countDistinct(F.when(F.col("place") <= k, F.col("item"))).alias(f"coverage@{k}")
+            for k in CUTOFFS
         )
-        top = hits.where(F.col("place") <= k)
-        gain = F.col("hit") / F.log2(F.col("place") + 1)
-        each = top.groupBy("user").agg(
-            F.sum(gain).alias("dcg"),
-            F.sum("hit").alias("hits"),
-            F.sum(F.col("hit") * F.col("found") / F.col("place")).alias("precisions"),
-        )
-        means = (
-            totals.join(each, "user", "left")
-            .fillna(0)
-            .agg(
-                F.avg(F.col("dcg") / best).alias("ndcg"),
-                F.avg(F.col("hits") / F.col("relevant")).alias("recall"),
-                F.avg(F.col("precisions") / F.col("relevant")).alias("map"),
-            )
-            .first()
-        )
-        assert means
-        for name, mean in means.asDict().items():
-            metrics[f"{name}@{k}"] = float(mean)
-        metrics[f"coverage@{k}"] = top.select("item").distinct().count() / items
-    for frame in (users, seen, hits):
+    ).first()
+    assert row and shown
+    for frame in (users, seen, found):
         frame.unpersist()
-    return metrics
+    covered = {name: count / items for name, count in shown.asDict().items()}
+    return {**row.asDict(), **covered}
+
+
+def _sums(k: int) -> Iterator[Column]:
+    """What the metrics of a user's first k items are made from."""
+    within = F.when(F.col("place") <= k, F.col("hit")).otherwise(0)
+    yield F.sum(within / F.log2(F.col("place") + 1)).alias(f"dcg@{k}")
+    yield F.sum(within).alias(f"hits@{k}")
+    yield F.sum(within * F.col("hits") / F.col("place")).alias(f"precisions@{k}")
+
+
+def _means(k: int) -> Iterator[Column]:
+    """The metrics at k, as means over users with `relevant` items."""
+    best = F.aggregate(
+        F.sequence(F.lit(1), F.least(F.col("relevant"), F.lit(k)).cast("int")),
+        F.lit(0.0),
+        lambda total, place: total + 1 / F.log2(place + F.lit(1)),
+    )
+    yield F.avg(F.col(f"`dcg@{k}`") / best).alias(f"ndcg@{k}")
+    yield F.avg(F.col(f"`hits@{k}`") / F.col("relevant")).alias(f"recall@{k}")
+    yield F.avg(F.col(f"`precisions@{k}`") / F.col("relevant")).alias(f"map@{k}")

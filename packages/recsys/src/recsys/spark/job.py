@@ -25,11 +25,8 @@ from recsys.spark.storage import Storage
 VERSION = 1
 """Of the manifest."""
 
-_TREND = 30 * 86_400.0  # half-life of events in `trend`, in seconds
+_LIST, _LISTS = "array<string>", "map<string,array<string>>"
 _PARTITION = 32 << 20  # bytes of the source
-_LEAST_INTEREST = 1e-3  # of a value of 0 or less
-_LONGEST_VALUE = 100  # characters of an attribute
-_TIME_DIGITS = 12  # of a time in a sort key: as text it sorts as the number does
 
 
 class JobError(Exception):
@@ -80,8 +77,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     defaults = als.Settings()
     parser.add_argument("--factors", type=int, default=defaults.factors)
-    parser.add_argument("--regularization", type=float, default=defaults.regularization)
-    parser.add_argument("--alpha", type=float, default=defaults.alpha)
     parser.add_argument("--iterations", type=int, default=defaults.iterations)
     return parser.parse_args(arguments)
 
@@ -117,7 +112,7 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
         raise reading.SourceError(_too_bad(rows, options))
     tell(f"{rows.total:,} rows, {rows.faulty:,} of them bad; numbering ids and splitting")
     known = _known(spark, [file.path for file in tables.items])
-    facts = preparing.facts(spark, rows.good, known, rows.rated, options.seed)
+    facts = preparing.facts(spark, rows.good, known, rows.events, options.seed)
     # Written and read again, so that what follows neither repeats nor plans what came before
     facts.rows.write.parquet(out.at("ratings"))
     facts.items.write.parquet(out.at("ids/items"))
@@ -143,11 +138,7 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
     tell(f"writing {counts['rows']:,} ratings")
     _write_rows(facts, out)
     settings = als.Settings(
-        options.factors,
-        options.regularization,
-        options.alpha,
-        options.iterations,
-        seed=options.seed,
+        factors=options.factors, iterations=options.iterations, seed=options.seed
     )
     confident = facts.rows.withColumn("confidence", _confidence(float(counts["most"])))
     train = confident.where(~F.col("held_out"))
@@ -173,7 +164,7 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
         "validation": counts["held_out"],
         "users": counts["users"],
         "items": counts["items"],
-        "events": facts.events,
+        "events": rows.events,
         "ids": facts.numbered,
         "largest": float(counts["most"]),
         "scale": {"least": float(counts["least"]), "most": float(counts["most"])},
@@ -220,7 +211,7 @@ def _confidence(largest: float) -> Column:
     """How interested a user is, by the value: as `recsys.lists.model.ListModel.interest` has it."""
     if largest <= 0:
         return F.lit(1.0)
-    return F.greatest(F.col("value") / largest, F.lit(_LEAST_INTEREST))
+    return F.greatest(F.col("value") / largest, F.lit(fields.LEAST_INTEREST))
 
 
 # Items
@@ -251,7 +242,7 @@ def _known(spark: SparkSession, paths: Sequence[str]) -> DataFrame | None:
         raise reading.SourceError(f"{path}: the header ({names}) has no column for the item's id")
     label = F.trim(_text(table, found["item"]))
     title = F.trim(_text(table, found["title"])) if "title" in found else label
-    year = F.regexp_extract(title, r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$", 1)
+    year = F.regexp_extract(title, fields.TITLES_YEAR, 1)
     if "year" in found:
         year = F.coalesce(_text(table, found["year"]), F.lit(""))
     others = _short(table, [name for name in table.columns if name not in found.values()])
@@ -276,13 +267,13 @@ def _short(table: DataFrame, names: Sequence[str]) -> list[str]:
     lengths = table.agg(*(F.max(F.length(_text(table, name))).alias(name) for name in names))
     longest = lengths.first()
     assert longest
-    return [name for name in names if 0 < (longest[name] or 0) <= _LONGEST_VALUE]
+    return [name for name in names if 0 < (longest[name] or 0) <= fields.LONGEST_VALUE]
 
 
 def _values(table: DataFrame, name: str) -> Column:
     """A column's texts: a list has several, and an empty cell none."""
     is_list = dict(table.dtypes)[name].startswith("array")
-    values = table[f"`{name}`"].cast("array<string>") if is_list else F.array(_text(table, name))
+    values = table[f"`{name}`"].cast(_LIST) if is_list else F.array(_text(table, name))
     return F.filter(values, lambda value: value.isNotNull() & (value != ""))
 
 
@@ -292,9 +283,9 @@ def _text(table: DataFrame, name: str) -> Column:
 
 def _genres(table: DataFrame, name: str | None) -> Column:
     if name is None:
-        return F.array().cast("array<string>")
+        return F.array().cast(_LIST)
     if dict(table.dtypes)[name].startswith("array"):
-        return F.coalesce(table[f"`{name}`"], F.array()).cast("array<string>")
+        return F.coalesce(table[f"`{name}`"], F.array()).cast(_LIST)
     split = F.split(F.coalesce(_text(table, name), F.lit("")), r"\s*[|,;]\s*")
     return F.filter(split, lambda genre: (genre != "") & (genre != "(no genres listed)"))
 
@@ -308,7 +299,7 @@ def _write_rows(facts: preparing.Facts, out: Storage) -> None:
     line = F.concat_ws("\t", "user", "item", value, "timestamp")
     for name, chosen in (("train", ~F.col("held_out")), ("validation", F.col("held_out"))):
         rows.where(chosen).select(line).write.text(out.at(name))
-    stamp = F.lpad(F.greatest("timestamp", F.lit(0)).cast("string"), _TIME_DIGITS, "0")
+    stamp = F.lpad(F.greatest("timestamp", F.lit(0)).cast("string"), fields.TIME_DIGITS, "0")
     event = F.struct(
         F.struct(
             _typed("S", F.col("user_id")).alias("user"),
@@ -333,7 +324,7 @@ def _write_items(
     out: Storage,
 ) -> None:
     """Items as JSON Lines packed by gzip: what is known of each, `users`, `trend` and `vector`."""
-    age = (F.lit(newest) - F.col("timestamp")) / _TREND
+    age = (F.lit(newest) - F.col("timestamp")) / fields.TREND
     taken = facts.rows.groupBy("item").agg(
         F.count("*").alias("users"), F.sum(F.pow(F.lit(0.5), age)).alias("trend")
     )
@@ -341,10 +332,13 @@ def _write_items(
     if known is not None:
         items = items.join(known, "id", "left")
     else:
-        items = items.select("id", "item", F.lit(None).cast("string").alias("title"))
+        kinds = {"title": "string", "year": "int", "genres": _LIST, "attributes": _LISTS}
+        nothing = (F.lit(None).cast(kind).alias(name) for name, kind in kinds.items())
+        items = items.select("id", "item", *nothing)
+    items = items.withColumn("genres", F.coalesce("genres", F.array().cast(_LIST)))
+    items = items.withColumn("attributes", F.coalesce("attributes", F.create_map().cast(_LISTS)))
     items = items.join(taken, "item", "left").fillna(0, ["users", "trend"])
     vectors = factors.withColumnsRenamed({"id": "item", "features": "vector"})
     items = items.join(vectors, "item", "left")
-    items.select(F.to_json(F.struct(*items.columns))).write.text(
-        out.at("items"), compression="gzip"
-    )
+    whole = F.to_json(F.struct(*items.columns), {"ignoreNullFields": "false"})
+    items.select(whole).write.text(out.at("items"), compression="gzip")

@@ -21,19 +21,17 @@ class Facts(NamedTuple):
         rows: `user` and `item` (the engines' integers), `user_id` and `item_id` (the data's own),
             `value`, `timestamp`, and `held_out`.
         users, items: `id` and `number`.
-        events: whether values are no ratings.
         numbered: whether ids had to be numbered.
     """
 
     rows: DataFrame
     users: DataFrame
     items: DataFrame
-    events: bool
     numbered: bool
 
 
 def facts(
-    spark: SparkSession, good: DataFrame, known: DataFrame | None, rated: bool, seed: int
+    spark: SparkSession, good: DataFrame, known: DataFrame | None, events: bool, seed: int
 ) -> Facts:
     """Reduce rows to one for each pair, number the ids, and hold some rows out.
 
@@ -41,12 +39,9 @@ def facts(
         spark: the session.
         good: `user`, `item`, `value`, `timestamp` and `place`.
         known: `id` of items that are known besides.
-        rated: whether values are ratings: then the newest of a pair counts, else their sum.
+        events: whether values are no ratings: then the sum of a pair's counts, else the newest.
         seed: of what is held out.
     """
-    bounds = good.agg(F.min("value"), F.max("value")).first()
-    assert bounds
-    events = not rated or bounds[0] == bounds[1]
     pairs = good.groupBy("user", "item")
     if events:
         whole = pairs.agg(
@@ -73,13 +68,7 @@ def facts(
     rows = _held_out(whole, seed).select(
         "user", "item", "user_id", "item_id", "value", "timestamp", "held_out"
     )
-    return Facts(
-        rows,
-        users,
-        items,
-        events,
-        users_numbered or items_numbered,
-    )
+    return Facts(rows, users, items, users_numbered or items_numbered)
 
 
 def scattered(user: Column, item: Column, seed: int) -> Column:
@@ -95,7 +84,7 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
-def _held_out(rows: DataFrame, seed: int, most: int = 10) -> DataFrame:
+def _held_out(rows: DataFrame, seed: int, most: int = fields.HELD_OUT) -> DataFrame:
     """Mark `most` rows of each user, but at most a fifth of them, or one of two to nine."""
     user = Window.partitionBy("user")
     rank = F.row_number().over(user.orderBy(scattered(F.col("user"), F.col("item"), seed), "item"))

@@ -27,7 +27,6 @@ _FORMS = {
 }
 _PACKED = (".gz", ".bz2")
 _EDGES = r"(?U)^\s+|\s+$"  # white space, as Python's str.strip knows it
-_UNITS = {1000: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
 
 
 class SourceError(Exception):
@@ -44,7 +43,7 @@ class Rows(NamedTuple):
         total: how many rows were read.
         faulty: how many of them are bad.
         reasons: the first of the bad rows' reasons, with their files.
-        rated: whether the values are ratings.
+        events: whether the values are no ratings: none, or all the same.
         notes: what a person should know about how they were read.
     """
 
@@ -53,7 +52,7 @@ class Rows(NamedTuple):
     total: int
     faulty: int
     reasons: list[str]
-    rated: bool
+    events: bool
     notes: list[str]
 
 
@@ -86,10 +85,9 @@ def divide(files: Sequence[File], uri: str) -> Tables:
         SourceError: there are none, or they are of several forms.
     """
     tables = sorted(file for file in files if form(file.name))
-    part = re.compile(r"[-_. ]?\d+$")
     items = [file for file in tables if stem(file.name) in fields.ITEMS]
     rows = [file for file in tables if file not in items]
-    named = [file for file in rows if part.sub("", stem(file.name)) in fields.RATINGS]
+    named = [file for file in rows if fields.PART.sub("", stem(file.name)) in fields.RATINGS]
     rows = named or [file for file in rows if not fields.ODD.search(file.name)]
     if not rows:
         found = f"{len(files):,} files, none of them a table" if files else "nothing"
@@ -118,11 +116,16 @@ def read(spark: SparkSession, files: Sequence[File], mapped: Mapping[str, str]) 
     shape = _shape(table)
     judged = table.frame.withColumn("reasons", _reasons(table, shape))
     valid = F.size("reasons") == 0
-    told = judged.agg(
-        F.count("*").alias("count"),
-        F.count(F.when(~valid, 1)).alias("bad"),
+    amount = next((name for name in ("rating", "value") if name in table.columns), None)
+    number = _number(F.col(amount), shape.decimal) if amount else F.lit(1.0)
+    value = number.cast("float")
+    counts = judged.agg(
+        F.count("*").alias("total"),
+        F.count(F.when(~valid, 1)).alias("faulty"),
+        F.min(F.when(valid, value)).alias("least"),
+        F.max(F.when(valid, value)).alias("most"),
     ).first()
-    assert told
+    assert counts
     good = judged.where(valid)
     if "timestamp" in table.columns:
         stamp = (
@@ -133,30 +136,28 @@ def read(spark: SparkSession, files: Sequence[File], mapped: Mapping[str, str]) 
         stamp = F.floor(stamp / shape.unit).cast("long") if shape.unit > 1 else stamp
     else:
         stamp = F.lit(fields.NO_TIME)
-    amount = next((name for name in ("rating", "value") if name in table.columns), None)
-    value = _number(F.col(amount), shape.decimal).cast("float") if amount else F.lit(1.0)
     notes = list(table.notes)
     if shape.unit > 1:
-        notes.append(f"times are in {_UNITS[shape.unit]}, of which the whole seconds count")
+        notes.append(fields.FINER_TIMES.format(unit=fields.UNITS[shape.unit]))
     if "timestamp" not in table.columns:
-        notes.append("there are no times, so all ratings count as of one moment")
+        notes.append(fields.WITHOUT_TIMES)
     bad = judged.where(~valid).select(
         "file", F.to_json(F.struct(*table.columns, "line")).alias("row"), "reasons"
     )
-    first = bad.orderBy("file").limit(10).collect() if told["bad"] else []
+    first = bad.orderBy("file").limit(10).collect() if counts["faulty"] else []
     return Rows(
         good.select(
             F.regexp_replace("user", _EDGES, "").alias("user"),
             F.regexp_replace("item", _EDGES, "").alias("item"),
-            value.cast("float").alias("value"),
+            value.alias("value"),
             stamp.alias("timestamp"),
             "place",
         ),
         bad,
-        told["count"],
-        told["bad"],
+        counts["total"],
+        counts["faulty"],
         [f"{row['file']}: {reason}" for row in first for reason in row["reasons"]],
-        "rating" in table.columns,
+        "rating" not in table.columns or counts["least"] == counts["most"],
         notes,
     )
 
