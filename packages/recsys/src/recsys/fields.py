@@ -49,6 +49,9 @@ LEAST_INTEREST = 1e-3
 LONGEST_VALUE = 100
 """Characters of an item's attribute."""
 
+NO_GENRES = ("", "unknown", "(no genres listed)")
+"""In small letters: what a table of items has where it knows no genre."""
+
 HELD_OUT = 10
 """Ratings of a user, at most."""
 

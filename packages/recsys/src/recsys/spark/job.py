@@ -242,9 +242,10 @@ def _known(spark: SparkSession, paths: Sequence[str]) -> DataFrame | None:
         raise reading.SourceError(f"{path}: the header ({names}) has no column for the item's id")
     label = F.trim(_text(table, found["item"]))
     title = F.trim(_text(table, found["title"])) if "title" in found else label
-    year = F.regexp_extract(title, fields.TITLES_YEAR, 1)
+    year = F.regexp_extract(title, fields.TITLES_YEAR, 1).cast("int")
     if "year" in found:
-        year = F.coalesce(_text(table, found["year"]), F.lit(""))
+        told = F.regexp_extract(_text(table, found["year"]), fields.YEAR, 1)
+        year = F.coalesce(told.cast("int"), year)
     others = _short(table, [name for name in table.columns if name not in found.values()])
     attributes = F.create_map(
         *(part for name in others for part in (F.lit(name), _values(table, name)))
@@ -255,7 +256,7 @@ def _known(spark: SparkSession, paths: Sequence[str]) -> DataFrame | None:
         label.alias("id"),
         title.alias("title"),
         _genres(table, found.get("genres")).alias("genres"),
-        year.cast("int").alias("year"),
+        year.alias("year"),
         attributes.alias("attributes"),
     ).dropDuplicates(["id"])
 
@@ -285,9 +286,11 @@ def _genres(table: DataFrame, name: str | None) -> Column:
     if name is None:
         return F.array().cast(_LIST)
     if dict(table.dtypes)[name].startswith("array"):
-        return F.coalesce(table[f"`{name}`"], F.array()).cast(_LIST)
-    split = F.split(F.coalesce(_text(table, name), F.lit("")), r"\s*[|,;]\s*")
-    return F.filter(split, lambda genre: (genre != "") & (genre != "(no genres listed)"))
+        names = F.coalesce(table[f"`{name}`"], F.array()).cast(_LIST)
+    else:
+        names = F.split(F.coalesce(_text(table, name), F.lit("")), r"\|")
+    names = F.transform(names, F.trim)
+    return F.filter(names, lambda genre: ~F.lower(genre).isin(*fields.NO_GENRES))
 
 
 # What is written

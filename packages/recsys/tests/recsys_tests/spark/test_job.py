@@ -72,10 +72,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines.append("r07;b3é;9,5;2025-01-01 00:00:00")  # as new, and later in the file
     (folder / "ratings.csv").write_text("\n".join(lines) + "\n", "utf-8")
     titles = [
-        f'b{item}é;"Book; {item} (19{item + 60})";x|y;{"Ann" if item else ""};{"blurb " * 20}'
+        f'b{item}é;"Book; {item} (19{item + 60})";{("x|y, z", "Unknown")[item % 2]};'
+        f"{'Ann' if item else ''};{'blurb ' * 20};{('', '1 May 1950')[item % 3 == 0]}"
         for item in range(31)
     ]
-    header = "isbn;title;genre;author;blurb\n"
+    header = "isbn;title;genre;author;blurb;year\n"
     (folder / "items.csv").write_text(header + "\n".join(titles), "utf-8")
     return folder
 
