@@ -52,6 +52,30 @@ class Comparison:
     verdict: str
     more: int | None
 
+    @classmethod
+    def of(
+        cls,
+        arm: Arm,
+        sample: Sample,
+        found: Interval,
+        verdict: str,
+        more: int | None,
+        *,
+        control: float = 0.0,
+    ) -> "Comparison":
+        """The comparison of an arm's sample, by the interval that was found."""
+        return cls(
+            arm=arm.name,
+            users=sample.users,
+            control=control,
+            mean=sample.mean,
+            change=float(found.estimate),
+            low=float(found.low),
+            high=float(found.high),
+            verdict=verdict,
+            more=more,
+        )
+
 
 @dataclass(frozen=True)
 class Guardrail:
@@ -268,17 +292,7 @@ def _comparison(
         difference = abs(treated.mean - control.mean)
         margin = matters * control.mean - difference
         more = _more(count, experiment.users, alpha, one, max(difference, margin))
-    return Comparison(
-        arm=arm.name,
-        users=treated.users,
-        control=control.mean,
-        mean=treated.mean,
-        change=float(found.estimate),
-        low=float(found.low),
-        high=float(found.high),
-        verdict=verdict,
-        more=more,
-    )
+    return Comparison.of(arm, treated, found, verdict, more, control=control.mean)
 
 
 def _preference(experiment: Experiment, outcome: Floats) -> Comparison:
@@ -289,17 +303,7 @@ def _preference(experiment: Experiment, outcome: Floats) -> Comparison:
     if verdict == "open" and sample.variance > 0:
         one = math.sqrt(sample.variance)
         more = _more(sample.users, experiment.users, ALPHA, one, abs(sample.mean))
-    return Comparison(
-        arm=experiment.arms[1].name,
-        users=sample.users,
-        control=0.0,
-        mean=sample.mean,
-        change=float(found.estimate),
-        low=float(found.low),
-        high=float(found.high),
-        verdict=verdict,
-        more=more,
-    )
+    return Comparison.of(experiment.arms[1], sample, found, verdict, more)
 
 
 def _verdict(found: Interval, matters: float) -> str:
