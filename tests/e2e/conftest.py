@@ -31,6 +31,10 @@ class Workbench:
     data: Path
     quick: tuple[str, ...]
 
+    def bootstrap(self) -> None:
+        """Create the toolkit stack, which needs no app."""
+        cdk("bootstrap", "aws://123456789012/us-east-1", "--app", "", log=self.log)
+
     def cdk(self, *arguments: str) -> None:
         """Run a CDK command; `CdkError` carries the end of its output.
 

@@ -143,7 +143,7 @@ def _kill_a_training() -> None:
 def test_killed_training_rolls_back_with_the_reason(
     workbench: Workbench, life: Life, tally: Tally
 ) -> None:
-    workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
+    workbench.bootstrap()
     life.before = inventory()
     killer = threading.Thread(target=_kill_a_training, daemon=True)
     killer.start()

@@ -95,7 +95,7 @@ def items(answer: Any) -> list[str]:
 def test_the_lists_answer_by_the_histories_that_were_imported(
     workbench: Workbench, life: Life
 ) -> None:
-    workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
+    workbench.bootstrap()
     life.before = inventory()
     workbench.cdk("deploy", "--all", "--require-approval=never")
     told = outputs.by_stack()["recommender-Lists"]

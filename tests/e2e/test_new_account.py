@@ -27,7 +27,7 @@ DEPLOY = ("deploy", *STACKS, "--require-approval=never")
 @pytest.fixture(scope="module")
 def bootstrapped(workbench: Workbench) -> set[str]:
     """What the account holds before the first deployment."""
-    workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
+    workbench.bootstrap()
     return inventory()
 
 
@@ -35,10 +35,6 @@ def _begun() -> dict[str, datetime]:
     """When each training job was created."""
     jobs = boto3.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
     return {job["TrainingJobName"]: job["CreationTime"] for job in jobs}
-
-
-def destroyed(workbench: Workbench) -> None:
-    workbench.cdk("destroy", *STACKS, "--force", *SERVERLESS)
 
 
 def test_deployment_without_quota_says_what_to_ask_for(
@@ -51,8 +47,6 @@ def test_deployment_without_quota_says_what_to_ask_for(
     assert "The account's quota 'ml.m5.xlarge for training job usage' is 0" in told
     assert "request-service-quota-increase --service-code sagemaker" in told
     assert boto3.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == []
-    destroyed(workbench)
-    assert inventory() - bootstrapped == set()
 
 
 def test_jobs_wait_for_the_only_instance_and_are_all_trained(
@@ -100,7 +94,7 @@ def test_jobs_wait_for_the_only_instance_and_are_all_trained(
 def test_spot_training_and_serverless_endpoints_need_no_request(
     workbench: Workbench, bootstrapped: set[str]
 ) -> None:
-    destroyed(workbench)
+    """The models are trained again, under the quotas of spot training."""
     workbench.cdk(*DEPLOY, *SPOT)
     outputs = Outputs.of(by_stack())
     name = outputs["RatingTrainingJobName"]
@@ -113,5 +107,5 @@ def test_spot_training_and_serverless_endpoints_need_no_request(
         ),
     )
     assert "likely rate this movie" in answer["Payload"].read().decode()
-    destroyed(workbench)
+    workbench.cdk("destroy", *STACKS, "--force", *SERVERLESS)
     assert inventory() - bootstrapped == set()

@@ -44,7 +44,7 @@ class Life:
 
 @pytest.fixture(scope="module")
 def life(workbench: Workbench) -> Life:
-    workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
+    workbench.bootstrap()
     return Life(before=inventory())
 
 

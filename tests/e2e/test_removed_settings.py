@@ -44,7 +44,7 @@ def test_resources_of_removed_settings_are_deleted(
     workbench: Workbench, tally: Tally, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     propagation.set_delay(10)  # the workbench's local AWS takes it back when it ends
-    workbench.cdk("bootstrap", "aws://123456789012/us-east-1")
+    workbench.bootstrap()
     before = inventory()
 
     _deploy(workbench, *DOMAIN)
