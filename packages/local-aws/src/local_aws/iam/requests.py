@@ -27,7 +27,7 @@ from local_aws.iam import identities
 from local_aws.iam.operations import OPERATIONS, Known
 from local_aws.iam.policies import Request
 from local_aws.iam.reference import IAM, action_details
-from local_aws.s3.object_tags import condition_keys
+from local_aws.s3.object_tags import condition_keys, tags
 from local_aws.s3.operations import copy_source
 
 # botocore's signing name → IAM's prefix, where they differ
@@ -299,7 +299,14 @@ def _of_objects(call: Call) -> Iterator[tuple[str, str]]:
     if "CopySource" in call.params:
         source = copy_source(call.params["CopySource"])
         action = _of_version("GetObject") if source.version else "GetObject"
-        yield action, f"{bucket}{source.bucket}/{source.key}"
+        place = f"{bucket}{source.bucket}/{source.key}"
+        yield action, place
+        copies_tags = call.operation == "CopyObject" and (
+            call.params.get("TaggingDirective", "COPY") == "COPY"
+        )
+        if copies_tags and tags(place, call.account, source.version):
+            yield _of_version("GetObjectTagging") if source.version else "GetObjectTagging", place
+            yield "PutObjectTagging", f"{bucket}{call.params['Bucket']}/{call.params['Key']}"
 
 
 def _of_version(action: str) -> str:

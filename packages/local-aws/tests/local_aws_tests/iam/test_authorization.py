@@ -365,7 +365,8 @@ def test_object_tags_control_access_by_version() -> None:
     }
     condition = {"StringEqualsIgnoreCase": {"s3:ExistingObjectTag/SageMaker": "true"}}
     role = _role(
-        _allow("s3:GetObject", "s3:GetObjectVersion", Condition=condition), _allow("s3:PutObject")
+        _allow("s3:GetObject", "s3:GetObjectVersion", Condition=condition),
+        _allow("s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectVersionTagging"),
     )
     mine = _as(role, "s3")
     assert mine.get_object(Bucket="tagged", Key="k")["Body"].read() == b"TRUE"
@@ -380,6 +381,27 @@ def test_object_tags_control_access_by_version() -> None:
     ):
         with pytest.raises(ClientError, match="AccessDenied"):
             getattr(mine, operation)(**parameters)
+
+
+def test_copy_of_a_tagged_object_needs_its_tags_to_be_read_and_written() -> None:
+    s3 = clients.client("s3", REGION)
+    s3.put_object(Bucket="books", Key="labelled", Body=b"1", Tagging="a=b")
+    place, copy = "arn:aws:s3:::books/labelled", "arn:aws:s3:::books/labelled-copy"
+    objects = _allow("s3:GetObject", "s3:PutObject")
+    reads = _allow("s3:GetObjectTagging", on=place)
+    writes = _allow("s3:PutObjectTagging", on=copy)
+    request = {"Bucket": "books", "Key": "labelled-copy", "CopySource": "books/labelled"}
+    for granted, missing in (
+        ((objects,), "GetObjectTagging"),
+        ((objects, reads), "PutObjectTagging"),
+        ((objects, writes), "GetObjectTagging"),
+    ):
+        mine = _as(_role(*granted), "s3")
+        with pytest.raises(ClientError, match=f"not authorized to perform: s3:{missing} on"):
+            mine.copy_object(**request)
+        mine.copy_object(**request | {"CopySource": "books/a/1"})  # has no tags
+        mine.copy_object(**request, TaggingDirective="REPLACE")
+    _as(_role(objects, reads, writes), "s3").copy_object(**request)
 
 
 def test_secret_tags_and_service_names_are_condition_keys() -> None:
