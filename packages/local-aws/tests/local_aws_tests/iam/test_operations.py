@@ -33,8 +33,8 @@ SERVICES: Final = (
 UNSIGNED: Final = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity")
 # An old operation, whose request is that of another one, which is executed.
 SAME_REQUEST: Final = ("GetBucketLifecycle",)
-# What these are about is in no parameter by itself: AWS asks for most of them on `*`, and the others
-# are those of a service's role or of a tagged parameter.
+# What these are about is in no parameter by itself: AWS asks for most of them on `*`, and the
+# others are those of a service's role or of a tagged parameter.
 WITHOUT_NAMES: Final = {
     *("budgets:DescribeBudgets", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
     *("cloudwatch:PutMetricData", "iam:CreateServiceLinkedRole", "ssm:AddTagsToResource"),
