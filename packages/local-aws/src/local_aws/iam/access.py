@@ -12,7 +12,7 @@ from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
 from local_aws.iam import propagation, witness
-from local_aws.iam.policies import Decision, Policy, Request, evaluate, parsed, weigh
+from local_aws.iam.policies import Decision, Policy, Request, evaluate, listed, parsed, weigh
 from local_aws.s3 import object_tags, public_access
 from local_aws.sts.models import AccessDenied, Session, administrator_arn, find_role, trust_policy
 
@@ -36,6 +36,31 @@ class Caller:
     policies: Mapping[str, str] | None
     boundary: str | None = None
     session: str | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether anything may be refused: it is no administrator, nor does it have its policy."""
+        if self.policies is None:
+            return False
+        statements = [
+            statement
+            for text in self.policies.values()
+            for statement in listed(parsed(text).get("Statement", []))
+        ]
+        return bool(
+            self.boundary
+            or self.session
+            or any(one["Effect"] == "Deny" for one in statements)
+            or not any(map(_allows_everything, statements))
+        )
+
+
+def _allows_everything(statement: Mapping[str, Any]) -> bool:
+    return (
+        "*" in listed(statement.get("Action", []))
+        and "*" in listed(statement.get("Resource", []))
+        and not statement.get("Condition")
+    )
 
 
 # Actions that a role's trust policy controls.

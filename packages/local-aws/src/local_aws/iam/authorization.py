@@ -82,11 +82,8 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
         caller = caller_of_request(response, service, operation)
         if isinstance(response, S3Response):
             s3_operations.pin_copy_source(response, request)
-        if (
-            caller.policies is None
-            and service not in _BIND_ADMINISTRATORS
-            and (matched is None or not _names_another(request))
-        ):
+        bound = caller.limited or service in _BIND_ADMINISTRATORS
+        if not bound and (matched is None or not _names_another(request)):
             return
         if matched is None:
             if caller is access.ANONYMOUS:
@@ -98,7 +95,7 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
                     f"{request.method} {request.path}",
                 )
             raise NotImplementedByLocalAws(
-                f"{request.method} {request.path} of {service} with a role's credentials"
+                f"{request.method} {request.path} of {service} for callers with limited permissions"
             )
         call = call_of(response, request, model, *matched)
         if isinstance(response, S3Response):
@@ -108,9 +105,8 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
             s3_operations.check_body(matched[0], call.params, response.body)
         else:
             _refuse_of_another_region(call, matched[0])
-        bound = caller.policies is not None or service in _BIND_ADMINISTRATORS
-        if bound or requests.known(call):
-            _admit(caller, call)
+        if bound or requests.has_action(call):
+            _admit(caller, call, bound)
     except RequestParserError:
         raise refusal(request, service, s3_operations.malformed(), operation=operation) from None
     except ServiceException as error:
@@ -180,16 +176,25 @@ def _check_owners(call: requests.Call) -> None:
             raise AccessDenied("Access Denied")
 
 
-def _admit(caller: access.Caller, call: requests.Call) -> None:
-    """Allow a call, or raise the reason."""
-    if f"{call.prefix}:{call.operation}" in _FREE or _of_no_bucket(call):
+def _admit(caller: access.Caller, call: requests.Call, bound: bool) -> None:
+    """Allow a call, or raise the reason.
+
+    Args:
+        caller: who makes it.
+        call: the call.
+        bound: whether policies decide about it, or only the account that its resources are in.
+    """
+    if f"{call.prefix}:{call.operation}" in _FREE:
+        return
+    needs = requests.needed(call, exact=bound)
+    if _of_no_bucket(call):
         return
     if call.params.get("PolicyArns"):
         raise NotImplementedByLocalAws(f"the PolicyArns of {call.prefix}:{call.operation}")
-    for need in requests.needed(call):
+    for need in needs:
         why = access.refusal(caller, need)
         if why:
-            raise AccessDenied(why + requests.advice(call))
+            raise AccessDenied(why)
     if call.service == "s3":
         _admit_to_open(caller, call)
         if call.operation in ("GetObject", "HeadObject"):

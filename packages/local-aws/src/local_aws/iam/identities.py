@@ -5,7 +5,7 @@ parameter with or without a version; a stack without its id. Policies have the r
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from moto.secretsmanager.models import secretsmanager_backends
@@ -17,46 +17,81 @@ _SELECTOR: Final = re.compile(r"(:parameter/[^:]*):.*", re.DOTALL)
 _KEY_ID: Final = 36  # bytes, with which moto's ciphertexts begin
 # the names of parameters that hold the values of secrets
 _REFERENCE: Final = "/aws/reference/secretsmanager/"
+# service → the name of its service-linked role, as far as documented
+# https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html
+_SERVICE_ROLES: Final = {
+    "sagemaker.application-autoscaling.amazonaws.com": (
+        "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+    ),
+}
 
 
-def complete(prefix: str, operation: str, values: dict[str, list[str]]) -> None:
+def complete(
+    prefix: str, operation: str, values: dict[str, list[str]], account: str, region: str
+) -> None:
     """Add the names of resources that a call tells in another way.
 
     Args:
         prefix: IAM's name of the service.
         operation: the operation.
         values: texts by their parameter's name in small letters.
+        account: the caller's account.
+        region: the called region.
     """
-    if prefix == "events":
+    if prefix == "cloudformation":
+        _complete_stacks(values, account, region)
+    elif prefix == "events":
         _complete_buses(operation, values)
+    elif prefix == "iam" and "awsservicename" in values:
+        [service] = values["awsservicename"]
+        if service in _SERVICE_ROLES:
+            values["rolename"] = [f"aws-service-role/{service}/{_SERVICE_ROLES[service]}"]
     elif prefix == "kms" and "aliasname" in values:
         values["alias"] = [name.removeprefix("alias/") for name in values["aliasname"]]
     elif prefix == "logs":
         for name in [name for name in values if name.endswith("arn")]:
             values[name] = [text.removesuffix(":*") for text in values[name]]
-        for name in ("loggroupnames", "loggroupidentifier", "loggroupidentifiers"):
-            groups = [_OF_GROUP.sub("", text).removesuffix(":*") for text in values.get(name, ())]
-            if groups:
-                values.setdefault("loggroupname", []).extend(groups)
+        groups = [
+            _OF_GROUP.sub("", text).removesuffix(":*")
+            for text in values.get("loggroupidentifier", ())
+        ]
+        if groups:
+            values.setdefault("loggroupname", []).extend(groups)
     elif prefix == "lambda" and "functionname" in values and "qualifier" in values:
         [name], [qualifier] = values["functionname"], values["qualifier"]
         if not name.endswith(f":{qualifier}"):
             values["functionname"] = [f"{name}:{qualifier}"]
     elif prefix == "s3vectors" and {"vectorbucketarn", "indexname"} <= values.keys():
         values["vectorbucketname"] = [arn.rpartition("/")[2] for arn in values["vectorbucketarn"]]
+    elif prefix == "secretsmanager" and operation == "CreateSecret":
+        # AWS appends six characters that a policy cannot foresee
+        values["secretid"] = [f"{name}-??????" for name in values.get("name", ())]
     elif prefix == "sns" and "subscriptionarn" in values:
         values["topicarn"] = [arn.rpartition(":")[0] for arn in values["subscriptionarn"]]
-    elif prefix == "ssm" and "Parameter" not in operation:
-        tagged = values.pop("resourceid", [])
-        values.pop("name", None)  # of a document, for one
+    elif prefix == "ssm" and "resourceid" in values:
+        tagged = values.pop("resourceid")
         if values.get("resourcetype") == ["Parameter"]:
             values["name"] = tagged
-    elif prefix == "states":  # a version or an alias is no resource of its own
-        arns = ("statemachinearn", "statemachinealiasarn", "statemachineversionarn")
-        for name in (*arns, f"routingconfiguration.{arns[2]}"):
-            found = [":".join(arn.split(":")[:7]) for arn in values.pop(name, ())]
-            if found:
-                values.setdefault("statemachinearn", []).extend(found)
+    elif prefix == "states" and "statemachinearn" in values:  # a version is no resource of its own
+        values["statemachinearn"] = [
+            ":".join(arn.split(":")[:7]) for arn in values["statemachinearn"]
+        ]
+
+
+def _complete_stacks(values: dict[str, list[str]], account: str, region: str) -> None:
+    """Name a change set's stack, and no stack that a call does not use."""
+    from local_aws.cloudformation.models import cloudformation_backends
+
+    backend: Any = cloudformation_backends[account][region]
+    if "physicalresourceid" in values:  # which finds a stack before its name does
+        values.pop("stackname", None)
+    for name in values.get("changesetname", ()):
+        if name.startswith("arn:"):
+            values.setdefault("stackname", []).extend(
+                stack.id
+                for stack in list(backend.stacks.values())
+                if any(one.id == name for one in list(stack.change_sets.values()))
+            )
 
 
 def _complete_buses(operation: str, values: dict[str, list[str]]) -> None:
@@ -65,8 +100,6 @@ def _complete_buses(operation: str, values: dict[str, list[str]]) -> None:
         values["eventbusname"] = values.pop("name", ["default"])
     elif operation == "PutEvents":
         values["eventbusname"] = values.pop("entries.eventbusname", ["default"])
-    elif operation == "StartReplay":
-        values["destinationarn"] = values.get("destination.arn", [])
     if "eventbusname" in values:
         buses = [_OF_BUS.sub("", name) for name in values.pop("eventbusname")]
         if buses != ["default"] or operation.endswith(("EventBus", "PutEvents")):
@@ -91,6 +124,8 @@ def identified(
         account: the caller's account.
         region: the called region.
     """
+    if prefix == "application-autoscaling":
+        return [_target(arn, params, account, region) for arn in arns]
     if prefix == "cloudformation":
         return [_stack(arn, account, region) for arn in arns]
     if prefix == "events":
@@ -99,8 +134,7 @@ def identified(
     if prefix == "ssm":
         return [_SELECTOR.sub(r"\1", arn).rstrip("/") for arn in arns]
     if prefix == "secretsmanager":
-        named = [name for name in (params.get("SecretId"), *params.get("SecretIdList", ())) if name]
-        return _secrets(named, account, region) or list(arns)
+        return _secrets(filter(None, [params.get("SecretId")]), account, region) or list(arns)
     if prefix == "kms":
         keys = list(_keys(operation, params, account, region))
         aliases = [arn for arn in arns if operation.endswith("Alias") and ":alias/" in arn]
@@ -109,15 +143,12 @@ def identified(
 
 
 def of_other_services(
-    prefix: str, operation: str, params: Mapping[str, Any], account: str, region: str
+    prefix: str, params: Mapping[str, Any], account: str, region: str
 ) -> Iterator[tuple[str, str]]:
     """Actions and resources that a call's caller needs besides the call's own.
 
     https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html
-    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
-    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
     """
-    read: list[str] = []
     if prefix == "ssm":
         names = [params.get("Name"), *(params.get("Names") or ())]
         read = [
@@ -125,15 +156,25 @@ def of_other_services(
             for name in names
             if isinstance(name, str) and name.startswith(_REFERENCE)
         ]
-    elif operation == "BatchGetSecretValue":
-        read = list(params.get("SecretIdList") or ())
-        if not read:  # filters find any of them
-            store = secretsmanager_backends[account][region].secrets
-            read = [secret.arn for secret in list(dict.values(store))]
-    elif operation == "RotateSecret" and params.get("RotationLambdaARN"):
-        yield "lambda:InvokeFunction", params["RotationLambdaARN"]
-    for secret in _secrets(read, account, region):
-        yield "secretsmanager:GetSecretValue", secret
+        for secret in _secrets(read, account, region):
+            yield "secretsmanager:GetSecretValue", secret
+
+
+def _target(arn: str, params: Mapping[str, Any], account: str, region: str) -> str:
+    """The ARN of a scalable target, which its resource's name is no part of; with `*` if new."""
+    from moto.applicationautoscaling.models import applicationautoscaling_backends
+
+    backend: Any = applicationautoscaling_backends[account][region]
+    named = [params.get(name) for name in ("ResourceId", "ScalableDimension")]
+    return next(
+        (
+            str(target.arn)
+            for targets in list(backend.targets.values())
+            for target in list(targets.values())
+            if named == [target.resource_id, target.scalable_dimension]
+        ),
+        f"{arn.partition(':scalable-target/')[0]}:scalable-target/*",
+    )
 
 
 def _stack(arn: str, account: str, region: str) -> str:
@@ -149,7 +190,7 @@ def _stack(arn: str, account: str, region: str) -> str:
     return found.id if found else arn
 
 
-def _secrets(names: Sequence[str], account: str, region: str) -> list[str]:
+def _secrets(names: Iterable[str], account: str, region: str) -> list[str]:
     store = secretsmanager_backends[account][region].secrets
     found = [store.get(name) for name in names]
     return list(dict.fromkeys(secret.arn for secret in found if secret))
@@ -162,13 +203,6 @@ def _keys(operation: str, params: Mapping[str, Any], account: str, region: str) 
     names = [params.get("KeyId"), params.get("TargetKeyId")]
     if operation in ("DeleteAlias", "UpdateAlias"):
         names.append(params.get("AliasName"))
-    if operation in ("RetireGrant", "RevokeGrant"):
-        names += [
-            key.id
-            for key in list(backend.keys.values())
-            for grant in list(key.grants.values())
-            if params.get("GrantId") == grant.id or params.get("GrantToken") == grant.token
-        ]
     if operation == "Decrypt":
         names.append(
             bytes(params.get("CiphertextBlob") or b"")[:_KEY_ID].decode("ascii", "replace")

@@ -72,14 +72,12 @@ class Request:
         principals: all names of the principal: ARNs, account, or a service such as
             `sagemaker.amazonaws.com`; empty for policies without principals.
         context: condition keys (any case) and their values.
-        known: whether the resource is known; otherwise it is `*`, and any of the action's.
     """
 
     action: str
     resource: str
     principals: tuple[str, ...] = ()
     context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
-    known: bool = True
 
 
 def evaluate(policies: Iterable[Policy], request: Request) -> Decision:
@@ -153,7 +151,7 @@ def _matches(statement: Mapping[str, Any], request: Request) -> bool:
     return _every(
         lambda: _principal(statement, request),
         lambda: _element(statement, "Action", request.action, ignore_case=True),
-        lambda: _resource(statement, request),
+        lambda: _element(statement, "Resource", request.resource),
         *(
             partial(_condition, operator, key, expected, request)
             for operator, keys in statement.get("Condition", {}).items()
@@ -226,29 +224,6 @@ def _element(
     patterns = listed(statement[f"Not{name}" if negated else name])
     found = _some(*(partial(like, str(pattern), value, ignore_case) for pattern in patterns))
     return found != negated
-
-
-def _resource(statement: Mapping[str, Any], request: Request) -> bool:
-    """Whether a statement applies to the resource; one that is not known may be any of them."""
-    found = _element(statement, "Resource", request.resource)
-    if request.known or statement.get("Resource") == "*":
-        return found
-    negated = "NotResource" in statement
-    listed_here = listed(statement["NotResource" if negated else "Resource"])
-    service = request.action.partition(":")[0]
-    among = [one for one in map(str, listed_here) if one == "*" or _may_be_of(one, service)]
-    if among and (negated or (not found and statement["Effect"] == "Deny")):
-        raise NotImplementedByLocalAws(
-            f"a statement ({statement['Effect']}) about {request.action} of some resources, for a "
-            "call whose resource is not known"
-        )
-    return found
-
-
-def _may_be_of(pattern: str, service: str) -> bool:
-    """Whether a pattern of ARNs may match one of a service."""
-    parts = pattern.split(":", 3)
-    return len(parts) < 4 or "*" in "".join(parts[:2]) or like(parts[2], service)
 
 
 def _condition(operator: str, key: str, expected: Any, request: Request) -> bool:

@@ -2,8 +2,9 @@
 
 The data come from AWS's Service Authorization Reference (`local_aws.iam.reference`): actions, their
 resource types, and ARN formats. An ARN's variables are the call's parameters of the same name. The
-tables below contain what the Reference lacks: operations whose action has another name, and
-variables whose parameter has another name.
+tables below contain what the Reference lacks, such as variables whose parameter has another name.
+Which operations are known so well that policies can decide about them is in
+`local_aws.iam.operations`.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/
 """
@@ -23,65 +24,15 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.iam import identities
+from local_aws.iam.operations import OPERATIONS, Known
 from local_aws.iam.policies import Request
 from local_aws.iam.reference import IAM, action_details
-from local_aws.s3.object_tags import condition_keys
+from local_aws.s3.object_tags import condition_keys, tags
 from local_aws.s3.operations import copy_source
 
 # botocore's signing name → IAM's prefix, where they differ
 _PREFIXES: Final = {"monitoring": "cloudwatch"}
 
-# (prefix, operation) → action, where they differ
-_ACTIONS: Final = {
-    ("budgets", "CreateBudget"): "ModifyBudget",
-    ("budgets", "DeleteBudget"): "ModifyBudget",
-    ("budgets", "DescribeBudget"): "ViewBudget",
-    ("budgets", "DescribeBudgets"): "ViewBudget",
-    ("budgets", "DescribeNotificationsForBudget"): "ViewBudget",
-    ("budgets", "DescribeSubscribersForNotification"): "ViewBudget",
-    ("budgets", "UpdateBudget"): "ModifyBudget",
-    ("lambda", "Invoke"): "InvokeFunction",
-    ("lambda", "InvokeAsync"): "InvokeFunction",
-    ("lambda", "InvokeWithResponseStream"): "InvokeFunction",
-    ("lambda", "GetLayerVersionByArn"): "GetLayerVersion",
-    ("s3", "CompleteMultipartUpload"): "PutObject",
-    ("s3", "CopyObject"): "PutObject",
-    ("s3", "CreateMultipartUpload"): "PutObject",
-    ("s3", "DeleteBucketCors"): "PutBucketCORS",
-    ("s3", "DeleteBucketEncryption"): "PutEncryptionConfiguration",
-    ("s3", "DeleteBucketLifecycle"): "PutLifecycleConfiguration",
-    ("s3", "DeleteBucketOwnershipControls"): "PutBucketOwnershipControls",
-    ("s3", "DeleteBucketTagging"): "PutBucketTagging",
-    ("s3", "DeleteObjects"): "DeleteObject",
-    ("s3", "DeletePublicAccessBlock"): "PutBucketPublicAccessBlock",
-    ("s3", "GetBucketAccelerateConfiguration"): "GetAccelerateConfiguration",
-    ("s3", "GetBucketEncryption"): "GetEncryptionConfiguration",
-    ("s3", "GetBucketInventoryConfiguration"): "GetInventoryConfiguration",
-    ("s3", "GetBucketLifecycleConfiguration"): "GetLifecycleConfiguration",
-    ("s3", "GetBucketNotificationConfiguration"): "GetBucketNotification",
-    ("s3", "GetBucketReplication"): "GetReplicationConfiguration",
-    ("s3", "GetObjectLockConfiguration"): "GetBucketObjectLockConfiguration",
-    ("s3", "GetPublicAccessBlock"): "GetBucketPublicAccessBlock",
-    ("s3", "HeadBucket"): "ListBucket",
-    ("s3", "HeadObject"): "GetObject",
-    ("s3", "ListBucketInventoryConfigurations"): "GetInventoryConfiguration",
-    ("s3", "ListBuckets"): "ListAllMyBuckets",
-    ("s3", "ListMultipartUploads"): "ListBucketMultipartUploads",
-    ("s3", "ListObjectVersions"): "ListBucketVersions",
-    ("s3", "ListObjects"): "ListBucket",
-    ("s3", "ListObjectsV2"): "ListBucket",
-    ("s3", "ListParts"): "ListMultipartUploadParts",
-    ("s3", "PutBucketEncryption"): "PutEncryptionConfiguration",
-    ("s3", "PutBucketLifecycleConfiguration"): "PutLifecycleConfiguration",
-    ("s3", "PutBucketNotificationConfiguration"): "PutBucketNotification",
-    ("s3", "PutObjectLockConfiguration"): "PutBucketObjectLockConfiguration",
-    ("s3", "PutPublicAccessBlock"): "PutBucketPublicAccessBlock",
-    ("s3", "UploadPart"): "PutObject",
-    ("s3", "UploadPartCopy"): "PutObject",
-    ("sns", "PublishBatch"): "Publish",
-    ("sqs", "DeleteMessageBatch"): "DeleteMessage",
-    ("sqs", "SendMessageBatch"): "SendMessage",
-}
 # (prefix, operation) → a further action, if one of these parameters is given and not false
 _FURTHER: Final = (
     ("iam", "AddRoleToInstanceProfile", "PassRole", ("rolename",)),
@@ -108,7 +59,8 @@ _FURTHER: Final = (
 # an ARN's variable → the parameters (in small letters) that hold it, where the names differ; what
 # begins with = is the value itself
 _VARIABLES: Final = {
-    "budgetname": ("budget.budgetname",),
+    "alarmname": ("alarmnames",),
+    "budgetname": ("budget.budgetname", "newbudget.budgetname"),
     "bucketname": ("bucket", "vectorbucketname"),
     "dashboardname": ("dashboardnames",),
     "id": ("=*",),  # of a stack, which a call does not know
@@ -117,32 +69,23 @@ _VARIABLES: Final = {
     "parameternamewithoutleadingslash": ("name", "names", "path"),
     "repositoryname": ("repositorynames",),
     "resourceid": ("name", "jobname"),  # Personalize's
-    "tablename": ("sourcetablename", "targettablename"),
-    "certificatenamewithpath": ("servercertificatename", "newservercertificatename"),
-    "groupnamewithpath": ("groupname", "newgroupname"),
+    "tablename": ("tablecreationparameters.tablename",),
+    "groupnamewithpath": ("groupname",),
     "instanceprofilenamewithpath": ("instanceprofilename",),
     "policynamewithpath": ("policyname",),
     "rolenamewithpath": ("rolename",),
-    "usernamewithpath": ("username", "newusername"),
+    "usernamewithpath": ("username",),
     "rulename": ("name", "rule"),
-    "schedulename": ("name",),
     "statemachinename": ("name",),
     "topicname": ("name",),
 }
 # variables that IAM's store completes, and its name for the resource
 _WITH_PATH: Final = {
-    "CertificateNameWithPath": "server_certificate",
     "GroupNameWithPath": "group",
     "InstanceProfileNameWithPath": "instance_profile",
     "PolicyNameWithPath": "policy",
     "RoleNameWithPath": "role",
     "UserNameWithPath": "user",
-}
-# the parameter of what is renamed, whose path remains
-_RENAMED: Final = {
-    "group": "GroupName",
-    "server_certificate": "ServerCertificateName",
-    "user": "UserName",
 }
 # parameters whose keys are the values of an ARN's variable, as in DynamoDB's batches
 _KEYED: Final = {"RequestItems": "tablename"}
@@ -161,8 +104,6 @@ _ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
 _ANY_RESOURCE: Final = ("arn", "arns", "identifier", "identifiers", "resource")
 # parameters of many operations that name what is created, unless an ARN does
 _GENERIC: Final = frozenset({"name", "jobname"})
-# parameters that tell which resource is meant
-_NAMING: Final = re.compile("[^.]*(?:arn|identifier|resource|name|id|url)s?")
 _FREE: Final = ("AlarmName", "ObjectName")
 # what an ARN's variable may be; of the others, what has neither colons nor slashes: moto also takes
 # parts of paths, URLs and ARNs for names, whose resource would then be another one than here
@@ -217,7 +158,12 @@ class Call:
         """IAM's name of the operation; API Gateway's are those of HTTP."""
         if self.service == "apigateway":
             return self.method
-        return _ACTIONS.get((self.prefix, self.operation), self.operation)
+        return self.known.action if self.known else self.operation
+
+    @property
+    def known(self) -> Known | None:
+        """The operation's entry on the allow-list, if it has one."""
+        return OPERATIONS.get(self.prefix, {}).get(self.operation)
 
     @property
     def prefix(self) -> str:
@@ -225,47 +171,46 @@ class Call:
         return _PREFIXES.get(self.service, self.service)
 
 
-def needed(call: Call) -> list[Request]:
+def needed(call: Call, *, exact: bool = True) -> list[Request]:
     """All permissions that a call requires, without principals.
 
-    An action without resources, and a call whose resources cannot be determined, require the action
-    on `*`, which only a statement with the resource `*` allows.
+    An action without resources requires the action on `*`, which only a statement with the resource
+    `*` allows.
+
+    Args:
+        call: the call.
+        exact: whether policies decide about the call, so that all of its resources must be known;
+            otherwise, unknown ones are `*`.
 
     Raises:
-        NotImplementedByLocalAws: the operation's action is unknown.
+        NotImplementedByLocalAws: the operation or the call's resources are not known.
     """
+    if exact and call.known is None:
+        raise _unknown(call)
     action = call.action
-    if _facts(call.prefix, action) is None:
-        raise NotImplementedByLocalAws(
-            f"{call.prefix}:{call.operation}: it knows no action {call.prefix}:{action} to "
-            "authorize (_ACTIONS in local_aws/iam/requests.py would have it)"
-        )
     values = _told(call)
     context = _context(call, values)
     needs = list(_of_objects(call)) if call.prefix == "s3" else []
     if call.operation != "DeleteObjects" or not needs:
         if call.prefix == "s3" and "versionid" in values:
             action = _of_version(action)
-        needs += [(action, resource) for resource in _own(call, action, values)]
+        needs += [(action, resource) for resource in _own(call, action, values, exact)]
     given = {name.lower() for name, value in call.params.items() if value}
     for prefix, operation, further, parameters in _FURTHER:
         if (prefix, operation) == (call.prefix, call.operation) and given & {*parameters}:
-            needs += [(further, resource) for resource in _own(call, further, values)]
+            needs += [(further, resource) for resource in _own(call, further, values, exact)]
     requests = [
         Request(
             f"{call.prefix}:{one}",
             resource,
             context=context | _of_tags(call, f"{call.prefix}:{one}", resource),
-            known=resource != "*" or not _has_resource(call.prefix, one, values),
         )
         for one, resource in needs
     ]
     if call.prefix not in ("iam", "sts") and _level(call.prefix, action) not in ("List", "Read"):
         service = {**context, "iam:PassedToService": f"{call.prefix}.amazonaws.com"}
         requests += [Request("iam:PassRole", role, context=service) for role in _roles(call.params)]
-    others = identities.of_other_services(
-        call.prefix, call.operation, call.params, call.account, call.region
-    )
+    others = identities.of_other_services(call.prefix, call.params, call.account, call.region)
     requests += [
         Request(one, arn, context=context | _of_object(call, one, arn))
         for one, arn in (*_code_of_a_function(call), *_files_of_a_table(call), *others)
@@ -273,20 +218,48 @@ def needed(call: Call) -> list[Request]:
     return requests
 
 
-def _own(call: Call, action: str, values: Mapping[str, list[str]]) -> list[str]:
-    """The ARNs of an action's resources, as policies have them."""
-    arns = _resources(call, action, values)
-    return identities.identified(
-        call.prefix, call.operation, call.params, arns, call.account, call.region
+def _own(call: Call, action: str, values: Mapping[str, list[str]], exact: bool) -> list[str]:
+    """The ARNs of an action's resources, as policies have them.
+
+    Raises:
+        NotImplementedByLocalAws: they must be known exactly, and are not.
+    """
+    named: list[str] = []
+    anywhere = _anywhere(call, action)
+    try:
+        named = _resources(call, action, values)
+    except _Unreadable:
+        anywhere = False
+    arns = identities.identified(
+        call.prefix, call.operation, call.params, named, call.account, call.region
     )
+    if exact and not arns and not anywhere:
+        raise _unknown(call)
+    return arns or ["*"]
 
 
-def _has_resource(prefix: str, action: str, values: Mapping[str, list[str]]) -> bool:
-    """Whether a call has resources: always, or because its parameters name one."""
-    facts = _facts(prefix, action)
-    if facts is None or facts.required:
-        return facts is not None
-    return bool(facts.optional) and any(map(_NAMING.fullmatch, values))
+def _anywhere(call: Call, action: str) -> bool:
+    """Whether a call that names no resource needs its action on `*`."""
+    facts = _facts(call.prefix, action)
+    without = facts is not None and not facts.required and not facts.optional
+    return without or (call.known is not None and call.known.anywhere)
+
+
+def _unknown(call: Call) -> NotImplementedByLocalAws:
+    """The error for a call about which policies cannot decide."""
+    facts = _facts(call.prefix, call.action)
+    arns = [arn for _, arn in (*facts.required, *facts.optional)] if facts else []
+    if call.known:
+        why = f"which resource {', '.join(call.params) or 'it'} means is not known exactly"
+    else:
+        why = "which resources the operation touches is not known"
+    wanted = f"needs {call.prefix}:{call.action}" if facts else "may need several actions"
+    return NotImplementedByLocalAws(
+        f"the authorization of {call.prefix}:{call.operation} for callers with limited permissions:"
+        f" {why}. Use administrator credentials (keys that IAM has not issued, or a policy that "
+        "allows * on * without a condition, and neither a Deny, a boundary nor a session policy). "
+        f"On AWS, the caller {wanted}{' on ' if arns else ''}{' or '.join(arns)}"
+    )
 
 
 def _of_object(call: Call, action: str, arn: str) -> dict[str, str]:
@@ -294,13 +267,16 @@ def _of_object(call: Call, action: str, arn: str) -> dict[str, str]:
 
 
 def touched(call: Call) -> list[str]:
-    """The ARNs of a call's resources, and others of its service that it names; `*` if unknown."""
+    """The ARNs of a call's resources, and others of its service that it names."""
     values = _told(call)
     service = re.compile(f"arn:[^:]+:{call.prefix}:.+", re.DOTALL)
-    return [*_resources(call, call.action, values), *_arns(service, values)]
+    named: list[str] = []
+    with suppress(_Unreadable):
+        named = _resources(call, call.action, values)
+    return [*named, *_arns(service, values)]
 
 
-def known(call: Call) -> bool:
+def has_action(call: Call) -> bool:
     """Whether the Reference has the call's action."""
     return _facts(call.prefix, call.action) is not None
 
@@ -323,7 +299,14 @@ def _of_objects(call: Call) -> Iterator[tuple[str, str]]:
     if "CopySource" in call.params:
         source = copy_source(call.params["CopySource"])
         action = _of_version("GetObject") if source.version else "GetObject"
-        yield action, f"{bucket}{source.bucket}/{source.key}"
+        place = f"{bucket}{source.bucket}/{source.key}"
+        yield action, place
+        copies_tags = call.operation == "CopyObject" and (
+            call.params.get("TaggingDirective", "COPY") == "COPY"
+        )
+        if copies_tags and tags(place, call.account, source.version):
+            yield _of_version("GetObjectTagging") if source.version else "GetObjectTagging", place
+            yield "PutObjectTagging", f"{bucket}{call.params['Bucket']}/{call.params['Key']}"
 
 
 def _of_version(action: str) -> str:
@@ -348,41 +331,22 @@ def _code_of_a_function(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _files_of_a_table(call: Call) -> Iterator[tuple[str, str]]:
-    """What DynamoDB reads and writes in S3 for its caller, who must be able to do the same."""
-    if call.prefix != "dynamodb":
+    """What DynamoDB reads in S3 for its caller, who must be able to do the same."""
+    if call.prefix != "dynamodb" or call.operation != "ImportTable":
         return
-    bucket = f"arn:{call.partition}:s3:::"
-    if call.operation == "ImportTable":
-        source = call.params.get("S3BucketSource", {})
-        yield "s3:ListBucket", f"{bucket}{source.get('S3Bucket')}"
-        files = f"{source.get('S3Bucket')}/{source.get('S3KeyPrefix', '')}"
-        stored = s3_backends[call.account][call.partition].buckets.get(source.get("S3Bucket", ""))
-        keys = [f"{stored.name}/{key}" for key in list(stored.keys)] if stored else []
-        found = [key for key in keys if key.startswith(files)]
-        yield from (("s3:GetObject", f"{bucket}{key}") for key in found or [f"{files}*"])
-    if call.operation == "ExportTableToPointInTime":
-        prefix = call.params.get("S3Prefix", "")
-        yield "s3:PutObject", f"{bucket}{call.params.get('S3Bucket')}/{prefix}*"
+    bucket, source = f"arn:{call.partition}:s3:::", call.params.get("S3BucketSource", {})
+    yield "s3:ListBucket", f"{bucket}{source.get('S3Bucket')}"
+    files = f"{source.get('S3Bucket')}/{source.get('S3KeyPrefix', '')}"
+    stored = s3_backends[call.account][call.partition].buckets.get(source.get("S3Bucket", ""))
+    keys = [f"{stored.name}/{key}" for key in list(stored.keys)] if stored else []
+    found = [key for key in keys if key.startswith(files)]
+    yield from (("s3:GetObject", f"{bucket}{key}") for key in found or [f"{files}*"])
 
 
 def to_list(call: Call) -> Request:
     """The permission to learn that an object is missing from GetObject or HeadObject."""
     bucket = f"arn:{call.partition}:s3:::{call.params['Bucket']}"
     return Request("s3:ListBucket", bucket, context=_context(call, {}))
-
-
-def advice(call: Call) -> str:
-    """A hint where to define a call's resources, if they are unknown; otherwise empty."""
-    action = call.action
-    known = _facts(call.prefix, action)
-    if known and known.required and _resources(call, action, _told(call)) == ["*"]:
-        arns = " or ".join(arn for _, arn in known.required)
-        return (
-            f" (The local AWS cannot tell which {arns} the parameters "
-            f"{', '.join(call.params)} mean: add the ARN's variables to _VARIABLES in "
-            "local_aws/iam/requests.py.)"
-        )
-    return ""
 
 
 @dataclass(frozen=True)
@@ -414,20 +378,22 @@ def _level(prefix: str, action: str) -> str:
 
 
 def _resources(call: Call, action: str, values: Mapping[str, list[str]]) -> list[str]:
+    """The ARNs that a call's parameters name.
+
+    Raises:
+        _Unreadable: a name is malformed.
+    """
     if call.service == "apigateway":
         return [f"arn:{call.partition}:apigateway:{call.region}::{call.path.removeprefix('/v2')}"]
     facts = _facts(call.prefix, action)
-    if facts is None or call.params.get("NewPath"):  # of a user, who would get another ARN
-        return ["*"]
+    if facts is None:
+        return []
     found: dict[str, None] = {}
-    try:
-        for _, template in (*facts.required, *facts.optional):
-            found |= dict.fromkeys(_filled(template, call, values))
-    except _Unreadable:
-        return ["*"]
+    for _, template in (*facts.required, *facts.optional):
+        found |= dict.fromkeys(_filled(template, call, values))
     if not found and facts.required:  # such as a recommender's instead of a campaign's
         found |= dict.fromkeys(_arns(_of_any_type(call.prefix), values))
-    return list(found) or ["*"]
+    return list(found)
 
 
 class _Unreadable(Exception):
@@ -507,9 +473,8 @@ def _spelt(call: Call, variable: str, text: str) -> str:
 def _path_of(call: Call, kind: str, name: str) -> str:
     """The IAM path in an ARN, of an existing resource or one to be created."""
     backend: Any = iam_backends[call.account][call.partition]
-    for one in (name, call.params.get(_RENAMED.get(kind, ""))):
-        with suppress(ServiceException):  # there is none
-            return str(getattr(backend, f"get_{kind}")(one).path or "/").lstrip("/")
+    with suppress(ServiceException):  # there is none
+        return str(getattr(backend, f"get_{kind}")(name).path or "/").lstrip("/")
     return str(call.params.get("Path") or "/").lstrip("/")
 
 
@@ -531,7 +496,7 @@ def _told(call: Call) -> dict[str, list[str]]:
     for parameter, variable in _KEYED.items():
         if keys := list(call.params.get(parameter) or ()):
             values[variable] = keys
-    identities.complete(call.prefix, call.operation, values)
+    identities.complete(call.prefix, call.operation, values, call.account, call.region)
     if call.prefix == "sqs" and "queueurl" in values:
         values["queuearn"] = [_queue_arn(call, url) for url in values["queueurl"]]
     return values

@@ -8,7 +8,7 @@ from moto.iam.responses import IamResponse
 
 from local_aws import validation
 from local_aws.api import AwsError, CheckedResponse, NotImplementedByLocalAws
-from local_aws.iam import access, grammar
+from local_aws.iam import access, grammar, quotas
 from local_aws.iam.policies import Decision, Request
 
 
@@ -16,12 +16,15 @@ class LocalIamResponse(CheckedResponse, IamResponse):
     """Answers IAM's operations as moto does."""
 
     def check(self, action: str) -> None:
-        """Refuse a user's permissions boundary, which moto ignores, and malformed policies."""
+        """Refuse a user's permissions boundary, which moto ignores, and policies that are malformed
+        or exceed a quota."""
         if action == "CreateUser" and self._get_param("PermissionsBoundary"):
             raise NotImplementedByLocalAws("a user's PermissionsBoundary")
         for parameter, kind in _POLICIES.get(action, {}).items():
             if document := self._get_param(parameter):
                 grammar.check(document, kind)
+        given = {name: self._get_param(name) for name in _OF_QUOTAS}
+        quotas.check(action, {name: text for name, text in given.items() if text}, self.backend)
 
     def simulate_principal_policy(self) -> ActionResult:
         """What a role's or a user's policies say of actions, a page at a time.
@@ -100,6 +103,10 @@ _NOT_SIMULATED: Final = (
     *("ResourceHandlingOption", "ResourceOwner", "ResourcePolicy"),
 )
 _IDENTITY: Final = {"PolicyDocument": grammar.IDENTITY}
+_OF_QUOTAS: Final = (
+    *("AssumeRolePolicyDocument", "PolicyDocument", "PolicyArn", "PolicyName"),
+    *("GroupName", "RoleName", "UserName"),
+)
 # The policy parameter by operation
 _POLICIES: Final = {
     "CreatePolicy": _IDENTITY,

@@ -18,13 +18,22 @@ def condition_keys(
         account: the bucket's account.
         version: the object's version, if given.
     """
-    _, _, place = resource.partition(":::")
-    bucket, _, key = place.partition("/")
-    if not key or not may_have(action, _KEY):
+    if not may_have(action, _KEY):
         return {}
+    return {f"{_KEY}/{name}": value for name, value in tags(resource, account, version).items()}
+
+
+def tags(resource: str, account: str, version: str | None = None) -> dict[str, str]:
+    """An object's tags; none if it does not exist.
+
+    Args:
+        resource: its ARN.
+        account: the bucket's account.
+        version: its version, if given.
+    """
+    bucket, _, key = resource.partition(":::")[2].partition("/")
     store = s3_backends[account][resource.split(":")[1]]
-    if bucket not in store.buckets:
+    if not key or bucket not in store.buckets:
         return {}
     found = store.get_object(bucket, key, version_id=version)
-    tags = store.tagger.get_tag_dict_for_resource(found.arn) if found else {}
-    return {f"{_KEY}/{name}": value for name, value in tags.items()}
+    return dict(store.tagger.get_tag_dict_for_resource(found.arn)) if found else {}

@@ -10,6 +10,7 @@ from local_aws.iam import grammar
 from local_aws.sts.models import find_role, find_session
 
 _HOUR = 3600
+_SESSION_POLICY = 2048  # characters
 
 
 class LocalTokenResponse(CheckedResponse, TokenResponse):
@@ -41,6 +42,12 @@ class LocalTokenResponse(CheckedResponse, TokenResponse):
                 "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             )
         if policy := self.params.get("Policy"):
+            if len(policy) > _SESSION_POLICY:
+                raise AwsError(
+                    "ValidationError",
+                    "1 validation error detected: Value at 'policy' failed to satisfy constraint: "
+                    f"Member must have length less than or equal to {_SESSION_POLICY}",
+                )
             grammar.check(policy, grammar.IDENTITY)
 
     def assume_role(self) -> ActionResult:
