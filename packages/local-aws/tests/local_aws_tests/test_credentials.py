@@ -267,8 +267,8 @@ def test_cdk_cli_of_a_rehearsal_finds_the_local_credentials(
     app = f"{sys.executable} {writing(tmp_path)}"
     variables = {**os.environ, "AWS_ENDPOINT_URL": str(aws.url), **clients.OWNER.environment()}
     del variables["AWS_SESSION_TOKEN"]
+    output = ("--output", str(tmp_path / "cdk.out"))
     with pytest.raises(CdkError):  # the probe is no app, and has written no assembly
-        output = ("--output", str(tmp_path / "cdk.out"))
         cdk("list", "--app", app, *output, log=tmp_path / "log", environment=variables)
     check(aws, tally, json.loads((tmp_path / "told").read_text()), tool=True)
 

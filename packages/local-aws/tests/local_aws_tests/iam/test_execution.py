@@ -122,10 +122,10 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     seen: dict[str, list[str]] = {"judged": [], "answers": [], "backend": []}
     needed = requests.needed
 
-    def judging(call: requests.Call) -> Any:
+    def judging(call: requests.Call, **how: bool) -> Any:
         if call.service == "s3":
             seen["judged"].append(camelcase_to_underscores(call.operation))
-        return needed(call)
+        return needed(call, **how)
 
     def watch(owner: type, name: str, into: str) -> None:
         original = getattr(owner, name)
@@ -538,18 +538,18 @@ def test_role_is_judged_by_its_arn_with_its_path() -> None:
     with_path = _role(
         _allow("iam:*", on=f"{roles}/admin/*"), _allow("iam:*", on=f"{users}/admin/*")
     )
-    tag = {"Tags": [{"Key": "a", "Value": "b"}]}
+    tags = [{"Key": "a", "Value": "b"}]
     for credentials, allowed in ((without, False), (with_path, True)):
         held = clients.client("iam", REGION, credentials)
         for call, name in (
-            (held.tag_role, {"RoleName": "pathrole"}),
-            (held.tag_user, {"UserName": "pathuser"}),
+            (held.tag_role, {"RoleName": "pathrole", "Tags": tags}),
+            (held.get_user, {"UserName": "pathuser"}),
         ):
             if allowed:
-                call(**name, **tag)
+                call(**name)
             else:
                 with pytest.raises(ClientError, match=r"AccessDenied.*/admin/path"):
-                    call(**name, **tag)
+                    call(**name)
     new = {"RoleName": "another", "AssumeRolePolicyDocument": _document(trust)}
     held = clients.client("iam", REGION, with_path)
     held.create_role(**new, Path="/admin/")
