@@ -97,6 +97,7 @@ class PreparationStack(cdk.Stack):
             "--source": source.uri,
             "--columns": source.columns,
             "--most-bad": str(source.most_bad / 100),
+            "--lists": str(source.lists or ""),
         }
         inputs = [arguments, RELEASE, source.digest, entry.asset_hash, modules.asset_hash]
         self.digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
@@ -141,6 +142,9 @@ class PreparationStack(cdk.Stack):
             role=role,
         )
         cdk.CfnOutput(self, "PreparedPrefix", value=self.output)
+        if source.lists:
+            uri = f"s3://{store.bucket_name}/{self.output}lists/"
+            cdk.CfnOutput(self, "ListsForAllUsers", value=uri)
         cdk.CfnOutput(self, "ApplicationId", value=application.attr_application_id)
 
     def _role(

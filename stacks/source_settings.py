@@ -11,6 +11,7 @@ Digest = Callable[[str], str]
 _URI = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([\w!.'()=:@&+,-]+/)*"
 _COLUMN = r"(user|item|rating|timestamp|event|value)=[^=,]+"
 _MOST_VCPUS = 400
+_MOST_ITEMS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class Source:
         columns: what the files call their columns: `user=…,item=…`; empty to find out.
         most_bad: percent of the rows that may be bad.
         max_vcpus: the maximum capacity of the job.
+        lists: how many items the job writes for each user, or 0.
     """
 
     uri: str
@@ -30,6 +32,7 @@ class Source:
     columns: str
     most_bad: int
     max_vcpus: int
+    lists: int
 
     @property
     def bucket(self) -> str:
@@ -63,6 +66,7 @@ def read(settings: Settings, digest: Digest | None) -> Source | None:
     )
     most_bad = settings.whole("preparation.most_bad", 1, low=0, high=100)
     max_vcpus = settings.whole("preparation.max_vcpus", 16, low=8, high=_MOST_VCPUS, step=4)
+    lists = settings.whole("preparation.lists", 0, low=0, high=_MOST_ITEMS)
     if not uri:
         return None
     found = ""
@@ -71,4 +75,11 @@ def read(settings: Settings, digest: Digest | None) -> Source | None:
             found = digest(uri)
         except ValueError as error:
             settings.errors.append(f"source: {error}")
-    return Source(uri=uri, digest=found, columns=columns, most_bad=most_bad, max_vcpus=max_vcpus)
+    return Source(
+        uri=uri,
+        digest=found,
+        columns=columns,
+        most_bad=most_bad,
+        max_vcpus=max_vcpus,
+        lists=lists,
+    )

@@ -1,6 +1,7 @@
 """Lists from data in a bucket, prepared by Spark, from `cdk deploy` to `cdk destroy`."""
 
 import importlib.util
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import boto3
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from local_aws.server import LocalAws
@@ -18,7 +20,10 @@ from tests.reliability import Tally
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("pyspark") is None, reason="needs Spark: run `make setup-spark`"
 )
-SETTINGS = ("-c", "profile=lists", "-c", "source=s3://logs/2026/", "-c", "training.waits=1")
+SETTINGS = (
+    *("-c", "profile=lists", "-c", "source=s3://logs/2026/"),
+    *("-c", "preparation.lists=4", "-c", "training.waits=1"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,23 @@ def lists(event: dict[str, Any]) -> Any:
     return json.loads(answer["Payload"].read())
 
 
+def list_of(user: str) -> list[str]:
+    """A user's list among those that the job wrote for all users."""
+    (stack,) = boto3.client("cloudformation").describe_stacks(StackName="recommender-Preparation")[
+        "Stacks"
+    ]
+    told = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+    _, _, bucket, prefix = told["ListsForAllUsers"].split("/", 3)
+    s3, rows = boto3.client("s3"), []
+    for found in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
+        if found["Key"].endswith(".parquet"):
+            body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
+            rows += pq.read_table(io.BytesIO(body)).to_pylist()
+    assert len(rows) == 40 * 4
+    own = [row for row in rows if row["user"] == user]
+    return [row["item"] for row in sorted(own, key=lambda row: row["place"])]
+
+
 def prefixes() -> set[str]:
     """Of the jobs whose outputs there are."""
     s3 = boto3.client("s3")
@@ -80,6 +102,7 @@ def test_source_is_deployed_refused_after_a_bad_change_and_destroyed(
     assert found["basis"] == "history"
     assert all(int(one["item"].split()[1]) % 2 == 1 for one in found["items"])
     assert all(one["because"][0]["item"].startswith("book ") for one in found["items"])
+    assert [one["item"] for one in found["items"]] == list_of("reader 3")
     (first,) = prefixes()
 
     upload(users=40, bad=100)

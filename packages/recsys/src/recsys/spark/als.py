@@ -1,4 +1,4 @@
-"""Implicit alternating least squares, by Spark's MLlib, judged by the project's metrics.
+"""Implicit alternating least squares, by Spark's MLlib: fitted, judged, and lists for all users.
 
 Source: Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008.
 """
@@ -17,6 +17,8 @@ CUTOFFS = (5, 10, 25)
 _CHECKPOINT = 5  # iterations
 _BLOCK = 250_000  # rows that one task solves, at least
 _MOST_BLOCKS = 200
+_SEEN = 64  # items that most users have seen
+_MORE = 8  # times as many in each further group of users
 
 
 class Settings(NamedTuple):
@@ -88,25 +90,14 @@ def judge(
         .persist()
     )
     seen = train.join(F.broadcast(users), "user").select("user", "item").persist()
-    most = seen.groupBy("user").count().agg(F.max("count")).first()
-    assert most
-    count = max(CUTOFFS) + int(most[0] or 0)
-    lists = model.recommendForUserSubset(users, count).select(
-        "user", F.posexplode("recommendations").alias("place", "found")
-    )
-    lists = lists.select("user", "place", F.col("found.item").alias("item"))
-    order = Window.partitionBy("user").orderBy("place")
-    lists = (
-        lists.join(seen, ["user", "item"], "left_anti")
-        .withColumn("place", F.row_number().over(order))
-        .where(F.col("place") <= max(CUTOFFS))
-    )
+    lists = unseen(model, seen, max(CUTOFFS))
     relevant = held_out.join(F.broadcast(users), "user").select(
         "user", "item", F.lit(1).alias("hit")
     )
     totals = relevant.groupBy("user").agg(F.count("*").alias("relevant"))
     items = train.select("item").union(held_out.select("item")).distinct().count()
     found = lists.join(relevant, ["user", "item"], "left").fillna(0, ["hit"])
+    order = Window.partitionBy("user").orderBy("place")
     found = found.withColumn("hits", F.sum("hit").over(order)).persist()
     each = found.groupBy("user").agg(*(sum_ for k in CUTOFFS for sum_ in _sums(k)))
     means = totals.join(each, "user", "left").fillna(0)
@@ -122,6 +113,44 @@ def judge(
         frame.unpersist()
     covered = {name: count / items for name, count in shown.asDict().items()}
     return {**row.asDict(), **covered}
+
+
+def unseen(model: ALSModel, seen: DataFrame, count: int) -> DataFrame:
+    """The best items of users without those that they have seen.
+
+    MLlib's lists have the seen items, so a list has to be longer by their number before they are
+    left out. Users are grouped by that number, so that the few who have seen most of the catalogue
+    do not lengthen the lists of all.
+
+    Args:
+        model: of these users and items.
+        seen: `user` and `item`, each pair once; its users are those that get lists.
+        count: the length of a list.
+
+    Returns:
+        `user`, `place` from 1, `item` and `score`.
+    """
+    lengths = seen.groupBy("user").count().persist()
+    longest = lengths.agg(F.max("count")).first()
+    assert longest
+    most = int(longest[0] or 0)
+    lists = None
+    least, bound = 0, min(_SEEN, most)
+    while least < most:
+        some = lengths.where((F.col("count") > least) & (F.col("count") <= bound)).select("user")
+        found = model.recommendForUserSubset(some, count + bound)
+        lists = lists.union(found) if lists else found
+        least, bound = bound, min(bound * _MORE, most)
+    assert lists, "no user has seen anything"
+    rows = lists.select("user", F.posexplode("recommendations").alias("place", "found"))
+    order = Window.partitionBy("user").orderBy("place")
+    return (
+        rows.select("user", "place", "found.item", F.col("found.rating").alias("score"))
+        .join(seen, ["user", "item"], "left_anti")
+        .withColumn("place", F.row_number().over(order))
+        .where(F.col("place") <= count)
+        .select("user", "place", "item", "score")
+    )
 
 
 def _sums(k: int) -> Iterator[Column]:

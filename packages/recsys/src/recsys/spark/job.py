@@ -1,4 +1,4 @@
-"""The job: reads a source, writes what the engines read, and factors of the items.
+"""The job: reads a source, writes what the engines read, factors of the items, and lists.
 
 Everything is written under one prefix, and counts once `manifest.json` is there, which comes last.
 A job that finds it does nothing; one that finds other files deletes them and begins again.
@@ -74,6 +74,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", required=True, help="prefix of what is written")
     parser.add_argument("--columns", type=_columns, default={}, help="user=…,item=…")
     parser.add_argument("--most-bad", type=float, default=0.01, help="share of bad rows")
+    parser.add_argument("--lists", type=int, default=0, help="length of each user's list, or 0")
     parser.add_argument("--seed", type=int, default=0)
     defaults = als.Settings()
     parser.add_argument("--factors", type=int, default=defaults.factors)
@@ -153,6 +154,11 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
     model = als.fit(confident, settings)
     tell("writing items and their vectors")
     _write_items(facts, known, model.itemFactors, counts["newest"], out)
+    if options.lists:
+        tell(f"writing the best {options.lists} items of {counts['users']:,} users")
+        users = spark.read.parquet(out.at("ids/users"))
+        lists = als.unseen(model, facts.rows.select("user", "item"), options.lists)
+        _write_lists(lists, users, facts.items, out)
     manifest = {
         "version": VERSION,
         "source": options.source,
@@ -345,3 +351,14 @@ def _write_items(
     items = items.join(vectors, "item", "left")
     whole = F.to_json(F.struct(*items.columns), {"ignoreNullFields": "false"})
     items.select(whole).write.text(out.at("items"), compression="gzip")
+
+
+def _write_lists(lists: DataFrame, users: DataFrame, items: DataFrame, out: Storage) -> None:
+    """Rows of `user`, `place`, `item` and `score`, of which users and items have their own ids."""
+    for name, ids in (("user", users), ("item", items)):
+        ids = ids.select(F.col("number").alias(name), F.col("id").alias(f"{name}_id"))
+        lists = lists.join(ids, name)
+    rows = lists.select(
+        F.col("user_id").alias("user"), "place", F.col("item_id").alias("item"), "score"
+    )
+    rows.write.parquet(out.at("lists"))

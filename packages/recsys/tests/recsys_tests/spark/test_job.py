@@ -84,7 +84,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def written(spark: SparkSession, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("job") / "out"
-    job.run(spark, options(table, out))
+    job.run(spark, options(table, out, "--lists", "5"))
     return out
 
 
@@ -130,6 +130,72 @@ def test_job_writes_the_rows_that_prepare_writes(
     assert sum(one["users"] for one in items.values()) == len(data.ratings)
     newest = next(json.loads(line) for line in histories if '"r07"' in line and '"b3é"' in line)
     assert newest["Item"]["value"] == {"N": "9.5"}  # the later line of two as new
+
+
+def test_every_user_gets_the_best_items_that_are_not_in_their_history(written: Path) -> None:
+    """Their vector solves the equations of implicit least squares for the items' vectors."""
+    items = [json.loads(line) for line in lines_of("items/part-*", written)]
+    vectors = {one["id"]: np.array(one["vector"]) for one in items if one["vector"]}
+    rows = pq.read_table(written / "ratings").to_pylist()
+    largest = max(row["value"] for row in rows)
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for row in pq.read_table(written / "lists").to_pylist():
+        lists.setdefault(row["user"], []).append(row)
+    assert lists.keys() == {row["user_id"] for row in rows}
+    gram = sum(np.outer(vector, vector) for vector in vectors.values())
+    settings = als.Settings()
+    for user, found in lists.items():
+        history = {r["item_id"]: r["value"] / largest for r in rows if r["user_id"] == user}
+        ridge = settings.regularization * len(history) * np.eye(3)
+        matrix, right = gram + ridge, np.zeros(3)
+        for item, interest in history.items():
+            matrix = matrix + settings.alpha * interest * np.outer(vectors[item], vectors[item])
+            right += (1 + settings.alpha * interest) * vectors[item]
+        vector = np.linalg.solve(matrix, right)
+        scores = {item: vector @ other for item, other in vectors.items() if item not in history}
+        found.sort(key=lambda row: row["place"])
+        assert [row["place"] for row in found] == [1, 2, 3, 4, 5]
+        best = sorted(scores.values(), reverse=True)[:5]
+        assert [row["score"] for row in found] == pytest.approx(best, abs=1e-3)
+        assert [scores[row["item"]] for row in found] == pytest.approx(best, abs=1e-3)
+
+
+def test_users_of_long_histories_do_not_lengthen_the_lists_of_all(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The groups of users hold all of them once, whatever their bounds."""
+    taken = np.tri(12, 14, dtype=bool)  # user u has seen u + 1 items
+    pairs = [(int(u), int(i), 1.0) for u, i in np.argwhere(taken)]
+    seen = spark.createDataFrame(pairs, "user int, item int, confidence double")
+    model = als.fit(seen, als.Settings(factors=3, iterations=1))
+    asked: list[int] = []
+    subset = type(model).recommendForUserSubset
+    monkeypatch.setattr(
+        type(model),
+        "recommendForUserSubset",
+        lambda self, users, count: asked.append(count) or subset(self, users, count),
+    )
+    monkeypatch.setattr(als, "_SEEN", 2)
+    monkeypatch.setattr(als, "_MORE", 3)
+    found = als.unseen(model, seen.select("user", "item"), 2).collect()
+    assert asked == [2 + 2, 2 + 6, 2 + 12]
+    # items 12 and 13 are in no history, so there are no vectors of theirs
+    assert Counter(row["user"] for row in found) == {u: min(2, 11 - u) for u in range(11)}
+    assert not any(taken[row["user"], row["item"]] for row in found)
+
+
+def test_broken_parquet_file_fails_the_job_and_leaves_no_manifest(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    (source / "day=1").mkdir(parents=True)
+    as_parquet(source)
+    whole = (source / "day=1" / "part-0.parquet").read_bytes()
+    (source / "day=1" / "part-1.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(Exception, match=r"part-1\.parquet") as told:
+        job.run(spark, options(source, out))
+    assert "part-1.parquet" in job._cause(told.value)
+    assert not (out / "manifest.json").exists()
 
 
 def test_finished_job_is_not_repeated_and_half_of_one_is(
@@ -203,7 +269,7 @@ def as_parquet(folder: Path) -> None:
         "rating": [4.5, 1.0],
         "ts": pa.array([1_700_000_000_000, 1_700_000_001_999], pa.timestamp("ms")),
     }
-    (folder / "day=1").mkdir()
+    (folder / "day=1").mkdir(exist_ok=True)
     pq.write_table(pa.table(columns), folder / "day=1" / "part-0.parquet")
 
 
