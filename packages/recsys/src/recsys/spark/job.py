@@ -102,7 +102,7 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
         print(f"{options.out} is complete:\n{written}")
         return
     out.clear()
-    tables = reading.divide(list(Storage(spark, options.source).files()), options.source)
+    tables = reading.divide(Storage(spark, options.source).files(), options.source)
     partitions = _partitions(sum(file.size for file in tables.rows))
     spark.conf.set("spark.sql.shuffle.partitions", partitions)
     tell(f"reading {len(tables.rows):,} files, to sort in {partitions} partitions at first")

@@ -234,7 +234,7 @@ def test_bad_rows_have_the_reasons_that_prepare_tells(spark: SparkSession, tmp_p
     (tmp_path / "ratings.csv").write_text(BAD, "utf-8")
     with pytest.raises(DataError) as told:
         load(tmp_path)
-    files = list(Storage(spark, tmp_path.as_uri()).files())
+    files = Storage(spark, tmp_path.as_uri()).files()
     rows = reading.read(spark, files, {})
     found = rows.bad.select(F.explode("reasons").alias("reason")).collect()
     assert Counter(row["reason"] for row in found) == Counter(
@@ -284,7 +284,7 @@ def test_every_form_is_read(
     write: Callable[[Path], None], spark: SparkSession, tmp_path: Path
 ) -> None:
     write(tmp_path)
-    tables = reading.divide(list(Storage(spark, tmp_path.as_uri()).files()), "it")
+    tables = reading.divide(Storage(spark, tmp_path.as_uri()).files(), "it")
     rows = reading.read(spark, tables.rows, {})
     assert sorted(row[:4] for row in rows.good.collect()) == [
         ("a", "7", 4.5, 1_700_000_000),
