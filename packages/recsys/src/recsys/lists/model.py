@@ -52,7 +52,7 @@ class Pruned:
     def at(self, rows: NDArray[Any], columns: Places) -> Floats:
         """The entries of some rows in some columns, float64[rows, columns]."""
         if self._dense is not None:
-            return self._dense[np.ix_(rows, columns)].astype(np.float64)
+            return np.asarray(self._dense[np.ix_(rows, columns)], np.float64)
         wanted = np.full(len(self.scale), -1, np.int64)
         wanted[columns] = np.arange(len(columns))
         entries, counts = self._entries(rows)
