@@ -16,6 +16,7 @@ import boto3
 import numpy as np
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from common import clients
 from common.errors import BusyError, DeniedError, FunctionError
 from common.histories import Event, Histories
@@ -561,21 +562,17 @@ def test_a_table_that_fails_twice_answers_the_third_time(
         if not failing:
             return None  # moto answers
         body = json.dumps({"__type": failing.pop(), "message": "no"}).encode()
-        raw = SimpleNamespace(stream=lambda **_: iter([body]))
-        return AWSResponse(request.url, status, {}, raw)
+        raw, headers = SimpleNamespace(stream=lambda **_: iter([body])), HTTPHeaders()
+        return AWSResponse(request.url, status, headers, raw)
 
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    for operation, call in (
-        ("Query", lambda: lists({"user": "anna"}, None)),
-        (
-            "BatchWriteItem",
-            lambda: events({"events": [{"user": "anna", "item": "2", "timestamp": 2}]}, None),
-        ),
-    ):
+    told = {"events": [{"user": "anna", "item": "2", "timestamp": 2}]}
+    calls = {"Query": (lists, {"user": "anna"}), "BatchWriteItem": (events, told)}
+    for operation, (function, event) in calls.items():
         failing[:], asked = [code, code], 0
         name = f"before-send.dynamodb.{operation}"
         clients.client("dynamodb").meta.events.register_first(name, fail)
-        call()
+        function(event, None)
         assert asked == 3
         tally("faults injected", "Lists: DynamoDB refuses", 2)
     assert [row["item"]["S"] for row in rows("anna")] == ["1", "2"]
