@@ -5,7 +5,8 @@ training part is the data, and every user is asked for. Then the model is replac
 MovieLens latest-small without a tenth of the users, who are judged by Amazon Personalize's protocol
 (`python -m bench personalize`), and by one of random ratings in the shape of MovieLens 20M
 (`python -m bench.growth`), for speed alone. A call's duration and memory are those that Lambda
-reports; the client's times include the local AWS.
+reports; the client's times include the local AWS. Calls of the function and requests to the HTTP
+API take turns, so that both meet the same machine.
 """
 
 import base64
@@ -21,9 +22,13 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import boto3
 import numpy as np
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.httpsession import URLLib3Session
 
 from bench import growth
 from bench.movielens import ITEMS, USERS, MovieLens
@@ -45,6 +50,7 @@ LISTS: Final = "lists, through the deployed function"
 SMALL: Final = "1,682 items"
 LARGE: Final = "26,744 items"
 PERSONALIZE: Final = "latest-small by Personalize's protocol"
+_UNLIMITED: Final = ("api.rate=10000", "api.burst=5000")
 _BATCH: Final = 100
 _LONGEST: Final = 50  # items a user is asked for: the metrics look at 25
 _CALLERS: Final = 50
@@ -83,7 +89,8 @@ def _measure(data: MovieLens, latest: Path, scratch: Path, quick: bool) -> Itera
     train, test = stratified_split(data.ratings, seed=42)
     prepare = [sys.executable, "-m", "recsys", "prepare", "--out", str(scratch / "data")]
     subprocess.run([*prepare, "--data", str(scratch / "ratings.csv")], check=True)
-    log, settings = scratch / "cdk.log", ("profile=lists", "lists.validation=random")
+    log = scratch / "cdk.log"
+    settings = ("profile=lists", "lists.validation=random", "api.http=true", *_UNLIMITED)
     cdk("bootstrap", "aws://123456789012/us-east-1", "--app", "", log=log)
     cdk(
         *("deploy", "--all", "--require-approval=never", "--output", str(scratch / "cdk.out")),
@@ -145,24 +152,40 @@ def _speed(
     answer, report = _invoke(lists, {"user": user})
     cold = time.perf_counter() - began
     assert answer["basis"] == "history" and len(answer["items"]) == 10
-    clients, inside = [], []
+    url = f"{outputs['ApiEndpoint']}/users/{quote(user, safe='')}/recommendations"
+    assert _got(url)["items"] == answer["items"]
+    clients, inside, over_http = [], [], []
     with clock() as timed:
         for _ in range(calls):
             began = time.perf_counter()
             _, report = _invoke(lists, {"user": user})
             clients.append(1e3 * (time.perf_counter() - began))
             inside.append(report["durationMs"])
+            began = time.perf_counter()
+            _got(url)
+            over_http.append(1e3 * (time.perf_counter() - began))
     yield {
         "engine": LISTS,
         "what": what,
         "calls": calls,
         "cold_seconds": cold,
         "p50_inside": float(np.percentile(inside, 50)),
-        "p50": float(np.percentile(clients, 50)),
-        "p99": float(np.percentile(clients, 99)),
+        **{f"p{n}": float(np.percentile(clients, n)) for n in (50, 95, 99)},
+        **{f"p{n}_http": float(np.percentile(over_http, n)) for n in (50, 95, 99)},
         "mb": report["maxMemoryUsedMB"],
         **timed.row(),
     }
+
+
+def _got(url: str) -> Any:
+    """The answer of the HTTP API to a signed GET, over a connection that is kept."""
+    request = AWSRequest("GET", url)
+    session, connections = _signer()
+    SigV4Auth(session.get_credentials(), "execute-api", session.region_name).add_auth(request)
+    answer = connections.send(request.prepare())
+    if answer.status_code != 200:
+        raise RuntimeError(f"{url}: {answer.status_code}: {answer.text}")
+    return json.loads(answer.content)
 
 
 class _Deployed:
@@ -291,6 +314,11 @@ def _invoke(function: str, event: Any, aws: Any = None) -> tuple[Any, dict[str, 
 @cache
 def _client() -> Any:
     return boto3.client("lambda")
+
+
+@cache
+def _signer() -> tuple[Any, Any]:
+    return boto3.Session(), URLLib3Session()
 
 
 def main(folder: str, latest: str, scratch: str, quick: str = "") -> None:

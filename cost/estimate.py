@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cost.assembly import templates
+from cost.lists import Usage, of_stack
 from cost.prices import HOURS, Price, read
 from cost.template import Template
 
@@ -60,11 +61,13 @@ class Estimate:
         charges: known amounts: per hour, per month, or once.
         by_use: usage-based prices by a description of the resource type; not in the sums.
         unpriced: descriptions of what has no price in the table, with the resources that need it.
+        lists: what lists cost by use, if there are any.
     """
 
     charges: list[Charge] = field(default_factory=list)
     by_use: dict[str, list[Price]] = field(default_factory=dict)
     unpriced: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    lists: Usage | None = None
 
     @property
     def hourly(self) -> float:
@@ -220,6 +223,15 @@ class _Pricer:
             # the caretaker's hourly metric is billed with or without an alarm
             self._add(name, "custom metric", 1, "cloudwatch/metric")
 
+    def lists(self, _name: str, _properties: Resource) -> None:
+        for resource in self._resources.values():
+            function = resource.get("Properties", {})
+            variables = function.get("Environment", {}).get("Variables", {})
+            if resource["Type"] == "AWS::Lambda::Function" and "MODEL_KEY" in variables:
+                (architecture,) = function.get("Architectures", ["x86_64"])
+                memory = int(function["MemorySize"])
+                self._estimate.lists = of_stack(self._stack, memory, architecture, self._prices)
+
     def dataset(self, _: str, properties: Resource) -> None:
         if "DatasetImportJob" in properties:
             self._by_use("imports into Personalize", "personalize/import")
@@ -305,6 +317,7 @@ _PRICERS: Final[Mapping[str, Callable[[_Pricer, str, Resource], None]]] = {
     "AWS::Personalize::Dataset": _Pricer.dataset,
     "AWS::SageMaker::Endpoint": _Pricer.endpoint,
     "AWS::SageMaker::NotebookInstance": _Pricer.notebook,
+    "Custom::TrainedLists": _Pricer.lists,
     "Custom::TrainedStart": _Pricer.started,
 }
 _BY_USE: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
@@ -354,7 +367,6 @@ _FREE: Final = frozenset(
         "Custom::IndexedMovies",
         "Custom::ListsHandover",
         "Custom::S3AutoDeleteObjects",
-        "Custom::TrainedLists",
         "Custom::TrainedWait",
     }
 )

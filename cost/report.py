@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from cost.estimate import Charge, Estimate, of_templates
+from cost.lists import compared
 from cost.prices import HOURS, REGION, Price
 
 _WORKSHOPS = Path(__file__).with_name("workshops.json")
@@ -69,6 +70,10 @@ def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
                 for price in prices
             )
             yield f"  {words}: {rates or 'no price in the table'}"
+    if estimate.lists:
+        yield ""
+        yield "Lists by use:"
+        yield from compared(estimate.lists)
     if estimate.unpriced:
         yield ""
         yield "Not priced:"

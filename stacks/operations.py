@@ -26,6 +26,8 @@ from stacks.constructs.roles import acknowledge, admit_alarms
 from stacks.constructs.sagemaker import VARIANT, Endpoint
 from stacks.constructs.trained_resource import Trainer
 
+_PERSONALIZE: Final = ("AWS/Personalize", ("CampaignArn", "RecommenderArn"))
+_TABLES: Final = ("AWS/DynamoDB", ("TableName",))
 _RUNBOOK: Final = "docs/runbook.md"
 
 
@@ -144,10 +146,7 @@ class OperationsStack(cdk.Stack):
         for name in watched.trainers:
             self._alarm(f"{name}-failed", _function(name, "Errors"), "a-training-failed")
         for name in watched.queues:
-            waiting = _metric(
-                "AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": name}, "Maximum"
-            )
-            self._alarm(name, waiting, "events-were-not-taken")
+            self._alarm(name, _waiting(name), "events-were-not-taken")
         for name in watched.endpoints:
             failing = _endpoint(name, "Invocation5XXErrors")
             self._alarm(f"{name}-5xx", failing, "an-endpoint-fails")
@@ -289,10 +288,20 @@ class OperationsStack(cdk.Stack):
             )
         if self._config.personalize.groups:
             calls = ("GetRecommendations", "GetPersonalizedRanking")
+            errors, latency = [f"{c}5xxErrors" for c in calls], [f"{c}Latency" for c in calls]
             board.add_widgets(
-                self._searched("Personalize: calls", "Sum", calls),
-                self._searched("Personalize: errors", "Sum", [f"{c}5xxErrors" for c in calls]),
-                self._searched("Personalize: latency", "Average", [f"{c}Latency" for c in calls]),
+                self._searched("Personalize: calls", _PERSONALIZE, "Sum", calls),
+                self._searched("Personalize: errors", _PERSONALIZE, "Sum", errors),
+                self._searched("Personalize: latency", _PERSONALIZE, "Average", latency),
+            )
+        if watched.queues:
+            kinds = ("Read", "Write")
+            units = [f"Consumed{kind}CapacityUnits" for kind in kinds]
+            throttled = [f"{kind}ThrottleEvents" for kind in kinds]
+            board.add_widgets(
+                self._searched("Histories: units", _TABLES, "Sum", units),
+                self._searched("Histories: throttles", _TABLES, "Sum", throttled),
+                _graph("Events that were not taken", [_waiting(name) for name in watched.queues]),
             )
         last = []
         if watched.trainers:
@@ -310,22 +319,34 @@ class OperationsStack(cdk.Stack):
         cdk.CfnOutput(self, "DashboardUrl", value=url)
 
     def _searched(
-        self, title: str, statistic: str, metrics: Sequence[str]
+        self,
+        title: str,
+        where: tuple[str, Sequence[str]],
+        statistic: str,
+        metrics: Sequence[str],
     ) -> cloudwatch.GraphWidget:
-        """A graph by search expression, because recommenders' names are generated."""
+        """A graph by search expressions, because the resources' names are generated.
+
+        Args:
+            title: of the graph.
+            where: a namespace, and its dimensions that have such a name.
+            statistic: of the metrics.
+            metrics: their names.
+        """
+        namespace, dimensions = where
         return cloudwatch.GraphWidget(
             title=title,
             width=8,
             left=[
                 cloudwatch.SearchExpression(
                     expression=(
-                        f"SEARCH('{{AWS/Personalize,{dimension}}} "
+                        f"SEARCH('{{{namespace},{dimension}}} "
                         f'MetricName="{metric}" {self._config.prefix}\', '
                         f"'{statistic}', 300)"
                     ),
                     label="",
                 )
-                for dimension in ("CampaignArn", "RecommenderArn")
+                for dimension in dimensions
                 for metric in metrics
             ],
         )
@@ -379,6 +400,11 @@ class OperationsStack(cdk.Stack):
 
 def _function(name: str, metric: str, statistic: str = "Sum") -> cloudwatch.Metric:
     return _metric("AWS/Lambda", metric, {"FunctionName": name}, statistic)
+
+
+def _waiting(queue: str) -> cloudwatch.Metric:
+    dimensions = {"QueueName": queue}
+    return _metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", dimensions, "Maximum")
 
 
 def _endpoint(name: str, metric: str, statistic: str = "Sum") -> cloudwatch.Metric:

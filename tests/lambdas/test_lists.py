@@ -15,6 +15,8 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from common import clients
 from common.errors import BusyError, DeniedError, FunctionError
 from common.histories import Event, Histories
@@ -531,6 +533,49 @@ def test_dynamodbs_errors_are_told_apart(code: str, kind: Any, tally: Tally) -> 
             call()
         assert type(failed.value) is kind
         tally("faults injected", "Lists: DynamoDB refuses", 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "ProvisionedThroughputExceededException"),
+        (400, "ThrottlingException"),
+        (500, "InternalServerError"),
+        (503, "ServiceUnavailable"),
+    ],
+)
+def test_a_table_that_fails_twice_answers_the_third_time(
+    functions: tuple[Any, Any],
+    status: int,
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tally: Tally,
+) -> None:
+    lists, events = functions
+    events({"events": [{"user": "anna", "item": "1", "timestamp": 1}]}, None)
+    failing: list[str] = []
+    asked = 0
+
+    def fail(request: Any, **_: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if not failing:
+            return None  # moto answers
+        body = json.dumps({"__type": failing.pop(), "message": "no"}).encode()
+        raw, headers = SimpleNamespace(stream=lambda **_: iter([body])), HTTPHeaders()
+        return AWSResponse(request.url, status, headers, raw)
+
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    told = {"events": [{"user": "anna", "item": "2", "timestamp": 2}]}
+    calls = {"Query": (lists, {"user": "anna"}), "BatchWriteItem": (events, told)}
+    for operation, (function, event) in calls.items():
+        failing[:], asked = [code, code], 0
+        name = f"before-send.dynamodb.{operation}"
+        clients.client("dynamodb").meta.events.register_first(name, fail)
+        function(event, None)
+        assert asked == 3
+        tally("faults injected", "Lists: DynamoDB refuses", 2)
+    assert [row["item"]["S"] for row in rows("anna")] == ["1", "2"]
 
 
 class Outputs:

@@ -1,10 +1,12 @@
 """What the deployments cost, by sums made on paper."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 
 from cost.estimate import of_assembly
+from cost.report import lines
 from tests.stacks.deployments import Deployment, Synthesize
 
 
@@ -63,6 +65,22 @@ def test_the_lists_alone_cost_at_most_a_dollar_a_month_while_nobody_calls(
     gigabytes = 10e6 * 150 / 1e9
     a_month = gigabytes * (table["dynamodb/storage"] + table["dynamodb/recovery"] + 2 * 0.023)
     assert a_month < 1
+    # a million calls at 0.20, 20 ms of half a GB each at 0.0000133334 a second, and 1 GB of logs at
+    # 0.50; three reads of 4 KB for 145 events of 60 bytes at 0.125, or a write at 0.625
+    calls = 0.20 + 10_000 * 0.0000133334 + 0.50
+    assert found.lists
+    assert (found.lists.lists, found.lists.events) == pytest.approx((calls + 0.375, calls + 0.625))
+    # ten million events of 160 bytes, in the table, its recovery and the bucket
+    assert found.lists.idle == pytest.approx(1.6 * (0.25 + 0.20 + 0.023))
+    told = "\n".join(lines(found))
+    # 2,628,000 and a million requests at 0.15 a thousand; a million events of 200 bytes at 0.05
+    for row in (
+        ("recommender-Lists", "0.76", "1.21", "1.46"),
+        ("second", "394.20", "150.00", "0.01"),
+    ):
+        assert re.search(r"\s+".join(map(re.escape, row)), told), row
+    for price in found.lists.prices:
+        assert f"{price.as_of}, {price.source}" in told
 
 
 def test_training_is_charged_at_its_maximum(default: Deployment) -> None:

@@ -224,6 +224,12 @@ def test_dashboard_shows_all_resources(watched: Deployment) -> None:
     text = json.dumps(board["DashboardBody"])
     for shown in ("ratingModel", "Movie_Retrieval", "RecommenderArn", "CampaignArn", "ModelAge"):
         assert shown in text
+    # the lists: their functions, their table, whose name begins with the stack's, and their queue
+    for shown in ("recommender-Lists", "recommender-Events", "recommender-Events-failed"):
+        assert f'\\"{shown}\\"' in text
+    for metric in ("ConsumedReadCapacityUnits", "WriteThrottleEvents"):
+        query = f'{{AWS/DynamoDB,TableName}} MetricName=\\\\\\"{metric}\\\\\\" recommender'
+        assert query in text
 
 
 def test_budget_notifies_the_email_address(watched: Deployment) -> None:

@@ -10,13 +10,14 @@ import operator
 import re
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from importlib.util import find_spec, module_from_spec
 from types import SimpleNamespace
 from typing import Any, Final
 
 import moto
 import moto.cloudwatch.models
+import moto.core.responses
 import moto.events.models
 import moto.logs.models
 import moto.s3.responses
@@ -224,8 +225,8 @@ def _patch_dynamodb_queries() -> None:
         from local_aws.dynamodb import queries
 
         module.Table.query = _wrapped_once(module.Table.query, queries.of_one_partition)
-        item, value = module.Item, module.DynamoType
-        item.__deepcopy__ = _wrapped_once(item.__deepcopy__, queries.sharing_scalars)
+        module.Item.__deepcopy__ = queries.copied
+        value = module.DynamoType
         for name, quick in (
             ("__eq__", operator.eq),
             ("__lt__", operator.lt),
@@ -238,7 +239,13 @@ def _patch_dynamodb_queries() -> None:
             serialize, queries.serializing_scalars
         )
 
+    def expand(module: Any) -> None:
+        from local_aws.dynamodb import queries
+
+        module.dynamo_to_dict = _wrapped_once(module.dynamo_to_dict, queries.expanding_scalars)
+
     when_imported("moto.dynamodb.models.table")(replace)
+    when_imported("moto.dynamodb.responses")(expand)
 
 
 def _patch_dynamodb_imports() -> None:
@@ -263,6 +270,12 @@ def _patch_dynamodb_unpacking() -> None:
         module.gzip_decompress = unpack
 
     when_imported("moto.dynamodb.models.table_import")(replace)
+
+
+def _patch_names_of_methods() -> None:
+    """moto looks a class's methods up for every request, among all that the class has."""
+    responses: Any = moto.core.responses
+    responses.method_names_from_class = _wrapped_once(responses.method_names_from_class, cache)
 
 
 def _patch_error_codes() -> None:
@@ -489,6 +502,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_cloudformation,
     _patch_regions_of_ec2,
     _patch_managed_policies,
+    _patch_names_of_methods,
     _patch_decompression,
     _patch_dynamodb_imports,
     _patch_dynamodb_queries,

@@ -70,6 +70,15 @@ from moto.iam.models import iam_backends
 told = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess" in (
     iam_backends["123456789012"]["aws"].managed_policies)
 """,
+    "_patch_names_of_methods": """
+import inspect
+from moto.core import responses
+from moto.sns.responses import SNSResponse
+look, looked = inspect.getmembers, []
+inspect.getmembers = lambda *told, **more: looked.append(told) or look(*told, **more)
+found = [responses.method_names_from_class(SNSResponse) for _ in range(3)]
+told = "publish" in found[2] and len(looked) == 1
+""",
     "_patch_decompression": """
 import gzip
 from moto.core.request import Request
@@ -99,7 +108,7 @@ with moto.mock_aws():
     seen.clear()
     found = [api.query(TableName="t", KeyConditionExpression="k = :k",
         ExpressionAttributeValues={":k": {"S": key}})["Count"] for key in "ac"]
-told = found == [1, 0] and max(map(len, seen)) == 1
+told = found == [1, 0] and max(map(len, seen), default=0) < 2
 """,
     "_patch_dynamodb_imports": """
 from py_partiql_parser import JsonParser

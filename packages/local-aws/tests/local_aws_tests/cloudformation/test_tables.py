@@ -198,3 +198,41 @@ def test_an_import_reads_every_text_as_json_means_it(stacks: Stacks) -> None:
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
     rows = stacks.client("dynamodb").scan(TableName="texts")["Items"]
     assert sorted(row["user"]["S"] for row in rows) == sorted(users)
+
+
+def test_pages_of_a_partition_go_by_the_sort_key_a_limit_and_a_megabyte(stacks: Stacks) -> None:
+    dynamodb, kinds = stacks.client("dynamodb"), {"user": "S", "at": "N"}
+    dynamodb.create_table(
+        TableName="pages",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": kind} for name, kind in kinds.items()
+        ],
+        KeySchema=[*KEYS["KeySchema"][:1], {"AttributeName": "at", "KeyType": "RANGE"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for at in (10, 9, -1, 2.5):  # as texts, 10 would come before 2.5
+        item = {"user": {"S": "anna"}, "at": {"N": str(at)}, "even": {"BOOL": at == 10}}
+        dynamodb.put_item(TableName="pages", Item={**item, "text": {"S": "ü" * 150_000}})
+
+    def query(condition: str = "", **more: Any) -> tuple[list[str], Any]:
+        values = {":u": {"S": "anna"}, ":a": {"N": "2"}, ":z": {"N": "9"}, ":t": {"BOOL": True}}
+        used = f"{condition} {more.get('FilterExpression', '')}"
+        found = dynamodb.query(
+            TableName="pages",
+            KeyConditionExpression=f"#u = :u{condition}",
+            ExpressionAttributeNames={"#u": "user", **({"#at": "at"} if "#at" in used else {})},
+            ExpressionAttributeValues={k: v for k, v in values.items() if k in f":u {used}"},
+            **more,
+        )
+        return [one["at"]["N"] for one in found["Items"]], found
+
+    first, found = query()  # three items of 300 KB are below 1 MB
+    assert (first, found["LastEvaluatedKey"]["at"]) == (["-1", "2.5", "9"], {"N": "9"})
+    rest, found = query(ExclusiveStartKey=found["LastEvaluatedKey"])
+    assert rest == ["10"] and "LastEvaluatedKey" not in found
+    assert query(ScanIndexForward=False, Limit=2)[0] == ["10", "9"]
+    assert query(" AND #at BETWEEN :a AND :z")[0] == ["2.5", "9"]
+    assert query(" AND #at > :z")[0] == ["10"]
+    kept, found = query(FilterExpression="even = :t", Limit=2, ScanIndexForward=False)
+    assert (kept, found["ScannedCount"]) == (["10"], 2)
+    dynamodb.delete_table(TableName="pages")

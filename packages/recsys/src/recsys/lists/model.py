@@ -6,7 +6,7 @@ Items are identified by their places 0 … m − 1; `ListModel.place` looks up a
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -21,16 +21,19 @@ VERSION: Final = 1
 
 
 _GENRES: Final = 64  # that an item's bits have place for
+_SMALL: Final = 4_000  # items of a matrix that is unpacked, to 64 MB
+_FULL: Final = 20  # of so many entries, one must be kept
 
 
-class Pruned(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Pruned:
     """The strongest entries of an items × items matrix: compressed rows of 8-bit numbers.
 
     Attributes:
-        indptr: int64[rows + 1].
+        indptr: int64[items + 1].
         indices: the entries' columns, uint16 or uint32.
         data: the entries in units of their row's scale, int8.
-        scale: float32[rows].
+        scale: float32[items].
     """
 
     indptr: NDArray[np.int64]
@@ -40,12 +43,16 @@ class Pruned(NamedTuple):
 
     def sum_rows(self, rows: NDArray[Any], weights: NDArray[Any], columns: int) -> Floats:
         """The weighted sum of some rows, float64[columns]."""
+        if self._dense is not None:
+            return np.asarray(weights.astype(np.float32) @ self._dense[rows], np.float64)
         entries, counts = self._entries(rows)
         values = self.data[entries] * np.repeat(weights * self.scale[rows], counts)
         return np.bincount(self.indices[entries], values, columns).astype(np.float64, copy=False)
 
     def at(self, rows: NDArray[Any], columns: Places) -> Floats:
         """The entries of some rows in some columns, float64[rows, columns]."""
+        if self._dense is not None:
+            return np.asarray(self._dense[np.ix_(rows, columns)], np.float64)
         wanted = np.full(len(self.scale), -1, np.int64)
         wanted[columns] = np.arange(len(columns))
         entries, counts = self._entries(rows)
@@ -56,11 +63,28 @@ class Pruned(NamedTuple):
         found[row, place[hit]] = self.data[entries[hit]] * self.scale[rows[row]]
         return found
 
+    def dense(self) -> NDArray[np.float32]:
+        """The whole matrix, float32[items, items]."""
+        counts = np.diff(self.indptr)
+        whole = np.zeros((len(self.scale), len(self.scale)), np.float32)
+        row = np.repeat(np.arange(len(self.scale)), counts)
+        whole[row, self.indices] = self.data * np.repeat(self.scale, counts)
+        return whole
+
+    @cached_property
+    def _dense(self) -> NDArray[np.float32] | None:
+        """The whole matrix, whose sums are faster, if it is small and not sparse."""
+        items = len(self.scale)
+        return self.dense() if items <= _SMALL and len(self.data) * _FULL >= items**2 else None
+
     def _entries(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         first = self.indptr[rows]
         counts = self.indptr[rows + 1] - first
         starts = np.cumsum(counts) - counts
         return np.arange(int(counts.sum())) + np.repeat(first - starts, counts), counts
+
+
+_PARTS: Final = tuple(part.name for part in fields(Pruned))
 
 
 class History(NamedTuple):
@@ -390,9 +414,9 @@ class ListModel:
                 "next_item": scorer.blend.next_item,
             }
             trained = {
-                f"{kind}_{name}": part
+                f"{kind}_{name}": getattr(matrix, name)
                 for kind, matrix in (("together", scorer.together), ("follows", scorer.follows))
-                for name, part in matrix._asdict().items()
+                for name in _PARTS
             }
         about = {
             "version": VERSION,
@@ -439,7 +463,7 @@ class ListModel:
         else:
             half_life = np.inf if about["half_life"] is None else about["half_life"]
             together, follows = (
-                Pruned(*(read[f"{kind}_{name}"] for name in Pruned._fields))
+                Pruned(*(read[f"{kind}_{name}"] for name in _PARTS))
                 for kind in ("together", "follows")
             )
             scorer = ItemWeights(together, follows, Blend(half_life, about["next_item"]))

@@ -271,7 +271,7 @@ class _Search:
         for fold in self._folds:
             weights = fold.ease(settings)
             if entries is not None:
-                weights = _unpacked(_pruned_dense(weights, entries), self._items)
+                weights = _pruned_dense(weights, entries).dense()
             found.append(fold.judge(settings, weights))
         return _Outcome(
             np.concatenate([one.ndcg for one in found]),
@@ -488,10 +488,3 @@ def _packed(
     small = np.uint16 if items <= 1 << 16 else np.uint32
     data = np.rint(values / scale[row]).astype(np.int8)
     return Pruned(indptr, columns.astype(small), data, scale)
-
-
-def _unpacked(pruned: Pruned, items: int) -> NDArray[np.float32]:
-    data = pruned.data * np.repeat(pruned.scale, np.diff(pruned.indptr))
-    indices = pruned.indices.astype(np.int32)
-    rows = csr_array((data, indices, pruned.indptr), shape=(items, items))
-    return np.asarray(rows.toarray(), np.float32)

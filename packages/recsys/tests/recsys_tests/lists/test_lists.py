@@ -169,7 +169,11 @@ def test_allowed_excludes_items_of_unknown_year() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 40])
-def test_sums_of_pruned_rows_equal_the_dense_matrix(rows: int) -> None:
+@pytest.mark.parametrize("small", [0, 50])  # items of a matrix that is unpacked to be summed
+def test_sums_of_pruned_rows_equal_the_dense_matrix(
+    rows: int, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recsys.lists.model._SMALL", small)
     one = model(items=50, seed=5)
     dense = unpacked(scorer(one).together, 50)
     random = np.random.default_rng(0)
