@@ -9,7 +9,6 @@ reports; the client's times include the local AWS. Calls of the function and req
 API take turns, so that both meet the same machine.
 """
 
-import base64
 import json
 import os
 import subprocess
@@ -31,11 +30,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.httpsession import URLLib3Session
 
 from bench import growth
-from bench.movielens import ITEMS, USERS, MovieLens
+from bench.deployed import BATCH, LONGEST, deployed, invoke, measured, record, scores, write
+from bench.movielens import MovieLens
 from bench.personalize_metrics import FOLDS, spread, workshop_data
-from bench.results import ROOT, Rows, clock
-from outputs import by_stack
-from recsys.datasets.ratings import Ratings
+from bench.results import Rows, clock
 from recsys.datasets.readers import load
 from recsys.evaluation import evaluate
 from recsys.lists.model import Catalogue
@@ -44,15 +42,11 @@ from recsys.protocols import stratified_split
 from recsys.recipes import Config, Dataset, Query
 from recsys.recipes.evaluation import held_out, judge, without
 from recsys.recipes.interest import Interest, Taken
-from rehearsal.cdk import cdk
 
 LISTS: Final = "lists, through the deployed function"
 SMALL: Final = "1,682 items"
 LARGE: Final = "26,744 items"
 PERSONALIZE: Final = "latest-small by Personalize's protocol"
-_UNLIMITED: Final = ("api.rate=10000", "api.burst=5000")
-_BATCH: Final = 100
-_LONGEST: Final = 50  # items a user is asked for: the metrics look at 25
 _CALLERS: Final = 50
 _SECONDS: Final = 30.0
 
@@ -69,74 +63,39 @@ def run(data: MovieLens, latest: Path, rows: Rows, quick: bool) -> None:
     rows.rows.clear()
     train, _ = stratified_split(data.ratings, seed=42)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        _write(train, Path(scratch, "ratings.csv"))
-        # the measurements follow in a process that the local AWS runs, with its environment
-        command = [sys.executable, "-m", "local_aws", "--port", "0", "--"]
-        command += [sys.executable, "-m", "bench.lists", str(data.folder), str(latest), scratch]
-        environment = {**os.environ, ROOT: str(os.getpid())}  # the local AWS is no other work
-        subprocess.run([*command, *(["quick"] if quick else [])], env=environment, check=True)
-        for line in Path(scratch, "rows.jsonl").read_text("utf-8").splitlines():
-            rows.add(**json.loads(line))
-
-
-def _write(train: Ratings, path: Path) -> None:
-    columns = (train.user, train.item, train.rating, train.timestamp)
-    lines = (",".join(map(str, row)) for row in zip(*(c.tolist() for c in columns), strict=True))
-    path.write_text("user,item,rating,timestamp\n" + "\n".join(lines) + "\n", "utf-8")
+        write(train, Path(scratch, "ratings.csv"))
+        arguments = (str(data.folder), str(latest), *(["quick"] if quick else []))
+        for row in measured("bench.lists", Path(scratch), *arguments):
+            rows.add(**row)
 
 
 def _measure(data: MovieLens, latest: Path, scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
     train, test = stratified_split(data.ratings, seed=42)
     prepare = [sys.executable, "-m", "recsys", "prepare", "--out", str(scratch / "data")]
     subprocess.run([*prepare, "--data", str(scratch / "ratings.csv")], check=True)
-    log = scratch / "cdk.log"
-    settings = ("profile=lists", "lists.validation=random", "api.http=true", *_UNLIMITED)
-    cdk("bootstrap", "aws://123456789012/us-east-1", "--app", "", log=log)
-    cdk(
-        *("deploy", "--all", "--require-approval=never", "--output", str(scratch / "cdk.out")),
-        *(part for one in (f"data={scratch / 'data'}", *settings) for part in ("-c", one)),
-        log=log,
-    )
-    outputs = {name: value for stack in by_stack().values() for name, value in stack.items()}
-    with clock() as timed:
-        scores = _scores(outputs["ListsFunctionName"], sorted(set(test.user.tolist())))
-    found = evaluate(lambda rows: scores[rows.user, rows.item], train, test, "ranking")
-    yield {"engine": LISTS, "split": "item-stratified", "seed": 42, **found, **timed.row()}
-    calls = 30 if quick else 500
-    yield from _speed(outputs, SMALL, [str(n) for n in range(1, 146)], calls)
-    yield _live(outputs, 5.0 if quick else _SECONDS)
-    if latest.is_dir():
-        yield _personalize(outputs, workshop_data(load(latest)), 2 if quick else FOLDS)
-    else:
-        print(f"Personalize's protocol: skipped: there is no {latest}", file=sys.stderr)
-    if not quick:
-        model = scratch / "model.npz"
-        subprocess.run(
-            [sys.executable, "-m", "bench.growth", growth.LISTS, "20M"],
-            env={**os.environ, "LISTS_MODEL": str(model)},
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
-        _replace(outputs, model.read_bytes())
-        taken = np.random.default_rng(0).choice(26_744, 145, replace=False)
-        yield from _speed(outputs, LARGE, [str(item) for item in taken], calls)
-    cdk(
-        *("destroy", "--all", "--force", "--output", str(scratch / "cdk.out")),
-        *(part for one in (f"data={scratch / 'data'}", *settings) for part in ("-c", one)),
-        log=log,
-    )
-
-
-def _scores(function: str, users: list[int]) -> Any:
-    """Higher the earlier an item is in the user's list; −∞ for what is not in it."""
-    scores = np.full((USERS, ITEMS), -np.inf)
-    for first in range(0, len(users), _BATCH):
-        some = users[first : first + _BATCH]
-        event = {"users": [str(user) for user in some], "count": _LONGEST, "explain": False}
-        for user, answer in zip(some, _invoke(function, event)[0]["lists"], strict=True):
-            for place, one in enumerate(answer["items"]):
-                scores[user, int(one["item"])] = -place
-    return scores
+    with deployed(scratch, f"data={scratch / 'data'}", "lists.validation=random") as outputs:
+        with clock() as timed:
+            found = scores(outputs["ListsFunctionName"], sorted(set(test.user.tolist())))
+        metrics = evaluate(lambda rows: found[rows.user, rows.item], train, test, "ranking")
+        yield {"engine": LISTS, "split": "item-stratified", "seed": 42, **metrics, **timed.row()}
+        calls = 30 if quick else 500
+        yield from _speed(outputs, SMALL, [str(n) for n in range(1, 146)], calls)
+        yield _live(outputs, 5.0 if quick else _SECONDS)
+        if latest.is_dir():
+            yield _personalize(outputs, workshop_data(load(latest)), 2 if quick else FOLDS)
+        else:
+            print(f"Personalize's protocol: skipped: there is no {latest}", file=sys.stderr)
+        if not quick:
+            model = scratch / "model.npz"
+            subprocess.run(
+                [sys.executable, "-m", "bench.growth", growth.LISTS, "20M"],
+                env={**os.environ, "LISTS_MODEL": str(model)},
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+            _replace(outputs, model.read_bytes())
+            taken = np.random.default_rng(0).choice(26_744, 145, replace=False)
+            yield from _speed(outputs, LARGE, [str(item) for item in taken], calls)
 
 
 def _speed(
@@ -145,11 +104,11 @@ def _speed(
     """A cold start, then warm calls for a user of 145 items, the mean of MovieLens 20M."""
     lists, user = outputs["ListsFunctionName"], f"a user of {what}"
     events = [{"user": user, "item": item, "timestamp": n} for n, item in enumerate(taken)]
-    for first in range(0, len(events), _BATCH):
-        _invoke(outputs["EventsFunctionName"], {"events": events[first : first + _BATCH]})
+    for first in range(0, len(events), BATCH):
+        invoke(outputs["EventsFunctionName"], {"events": events[first : first + BATCH]})
     _renew(lists)
     began = time.perf_counter()
-    answer, report = _invoke(lists, {"user": user})
+    answer, report = invoke(lists, {"user": user})
     cold = time.perf_counter() - began
     assert answer["basis"] == "history" and len(answer["items"]) == 10
     url = f"{outputs['ApiEndpoint']}/users/{quote(user, safe='')}/recommendations"
@@ -158,7 +117,7 @@ def _speed(
     with clock() as timed:
         for _ in range(calls):
             began = time.perf_counter()
-            _, report = _invoke(lists, {"user": user})
+            _, report = invoke(lists, {"user": user})
             clients.append(1e3 * (time.perf_counter() - began))
             inside.append(report["durationMs"])
             began = time.perf_counter()
@@ -207,10 +166,10 @@ class _Deployed:
                 zip(taken.item.tolist(), taken.timestamp.tolist(), _values(taken), strict=True)
             )
         ]
-        for first in range(0, len(events), _BATCH):
-            _invoke(self._outputs["EventsFunctionName"], {"events": events[first : first + _BATCH]})
-        asked = {"user": user, "count": _LONGEST, "explain": False}
-        answer, _ = _invoke(self._outputs["ListsFunctionName"], asked)
+        for first in range(0, len(events), BATCH):
+            invoke(self._outputs["EventsFunctionName"], {"events": events[first : first + BATCH]})
+        asked = {"user": user, "count": LONGEST, "explain": False}
+        answer, _ = invoke(self._outputs["ListsFunctionName"], asked)
         scores = np.full(len(self._items), -np.inf)
         for place, one in enumerate(answer["items"]):
             scores[self._place[one["item"]]] = -place
@@ -281,10 +240,10 @@ def _live(outputs: dict[str, str], seconds: float) -> dict[str, Any]:
         aws, user = boto3.Session().client("lambda"), f"caller {number}"
         while time.monotonic() < deadline:
             try:
-                first = _invoke(lists, {"user": user, "count": 1}, aws)[0]["items"][0]["item"]
+                first = invoke(lists, {"user": user, "count": 1}, aws)[0]["items"][0]["item"]
                 event = {"user": user, "item": first, "timestamp": int(time.time())}
-                _invoke(events, {"events": [event]}, aws)
-                later = _invoke(lists, {"user": user, "count": 500}, aws)[0]["items"]
+                invoke(events, {"events": [event]}, aws)
+                later = invoke(lists, {"user": user, "count": 500}, aws)[0]["items"]
                 count(calls=3, stale=int(first in [one["item"] for one in later]))
             except Exception as error:
                 print(f"{user}: {error!r}", file=sys.stderr)
@@ -299,35 +258,15 @@ def _live(outputs: dict[str, str], seconds: float) -> dict[str, Any]:
     return {"engine": LISTS, "what": f"{_CALLERS} callers at once", **counts, **timed.row()}
 
 
-def _invoke(function: str, event: Any, aws: Any = None) -> tuple[Any, dict[str, float]]:
-    """A function's answer, and the metrics of its report in the log."""
-    answer = (aws or _client()).invoke(
-        FunctionName=function, Payload=json.dumps(event), LogType="Tail"
-    )
-    told = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise RuntimeError(f"{function}: {told}")
-    last = base64.b64decode(answer["LogResult"]).decode().strip().splitlines()[-1]
-    return told, json.loads(last)["record"]["metrics"]
-
-
-@cache
-def _client() -> Any:
-    return boto3.client("lambda")
-
-
 @cache
 def _signer() -> tuple[Any, Any]:
     return boto3.Session(), URLLib3Session()
 
 
-def main(folder: str, latest: str, scratch: str, quick: str = "") -> None:
-    """Measure within the local AWS's environment; rows go to a file."""
+def main(scratch: str, folder: str, latest: str, quick: str = "") -> None:
+    """Measure within the local AWS's environment."""
     data = MovieLens(Path(folder))
-    with Path(scratch, "rows.jsonl").open("w", encoding="utf-8") as file:
-        for row in _measure(data, Path(latest), Path(scratch), bool(quick)):
-            print(json.dumps(row), file=file, flush=True)
-            print(json.dumps(row), file=sys.stderr, flush=True)
+    record(Path(scratch), _measure(data, Path(latest), Path(scratch), bool(quick)))
 
 
 if __name__ == "__main__":

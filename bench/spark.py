@@ -2,8 +2,8 @@
 
 The job runs as `python -m recsys.spark` on this machine (`local[2]`), on random ratings in Parquet;
 memory is the peak of its Java process, which is driver and executors. The lists are judged by
-Microsoft's protocol, like those of the section `ranking`, and scored by the class that the deployed
-function uses. Needs `make setup-spark`.
+Microsoft's protocol, like those of the section `ranking`: the training part is the source of a
+deployment on the local AWS, whose function is asked for every user. Needs `make setup-spark`.
 """
 
 import importlib.util
@@ -13,22 +13,24 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import boto3
 import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.deployed import deployed, measured, record, scores, write
 from bench.growth import SHAPES
-from bench.movielens import ITEMS, USERS, MovieLens
+from bench.movielens import MovieLens
 from bench.results import Rows, clock
 from recsys.evaluation import evaluate
-from recsys.lists.model import History, ItemFactors
 from recsys.protocols import stratified_split
 
-ALS: Final = "ALS of Spark's MLlib, as deployed"
+ALS: Final = "ALS of Spark's MLlib, through the deployed function"
 JOB: Final = "the Spark job"
 LARGEST: Final = {"100M": (500_000, 60_000, 100_000_000)}
 _STEP = re.compile(r"^ *([\d.]+) s: (.*)$")
@@ -42,7 +44,9 @@ def run(data: MovieLens, rows: Rows, quick: bool) -> None:
         print("spark: skipped: needs `make setup-spark`", file=sys.stderr)
         return
     if not rows.has(engine=ALS):
-        rows.add(engine=ALS, split="item-stratified", seed=42, **_accuracy(data))
+        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+            for row in measured("bench.spark", Path(scratch), str(data.folder)):
+                rows.add(**row)
     for shape, (users, items, ratings) in (SHAPES | LARGEST).items():
         if (quick and shape != "100k") or rows.has(engine=JOB, shape=shape):
             continue
@@ -143,36 +147,23 @@ class _Peak:
             self._used = _Used(max(self._used.memory, memory), max(self._used.cpu, cpu))
 
 
-def _accuracy(data: MovieLens) -> dict[str, Any]:
-    """Lists of the vectors that MLlib learns, with the job's settings."""
-    os.environ["JAVA_HOME"] = _java()
-    from pyspark.sql import SparkSession
-
-    from recsys.spark import als
-
+def _accuracy(data: MovieLens, scratch: Path) -> Iterator[dict[str, Any]]:
+    """Deploy with the training part as source, and ask the function for all users."""
     train, test = stratified_split(data.ratings, seed=42)
-    interest = train.rating / train.rating.max()
-    settings = als.Settings()
-    with clock() as timed:
-        spark = (
-            SparkSession.builder.master("local[2]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.driver.host", "127.0.0.1")
-            .getOrCreate()
-        )
-        columns = (train.user.tolist(), train.item.tolist(), interest.tolist())
-        frame = spark.createDataFrame(
-            list(zip(*columns, strict=True)), "user int, item int, confidence double"
-        )
-        vectors = np.zeros((ITEMS, settings.factors), np.float32)
-        for row in als.fit(frame, settings).itemFactors.collect():
-            vectors[row["id"]] = row["features"]
-        spark.stop()
-    scorer = ItemFactors(vectors, settings.regularization, settings.alpha)
-    scores = np.full((USERS, ITEMS), -np.inf)
-    for user in np.unique(train.user).tolist():
-        taken = np.flatnonzero(train.user == user)
-        history = History(train.item[taken].astype(np.int64), interest[taken].astype(np.float64))
-        scores[user] = scorer.scores(history, ITEMS)
-    found = evaluate(lambda rows: scores[rows.user, rows.item], train, test, "ranking")
-    return {**found, **timed.row()}
+    write(train, scratch / "ratings.csv")
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="ratings")
+    s3.upload_file(str(scratch / "ratings.csv"), "ratings", "all/ratings.csv")
+    with deployed(scratch, "source=s3://ratings/all/") as outputs, clock() as timed:
+        found = scores(outputs["ListsFunctionName"], sorted(set(test.user.tolist())))
+    metrics = evaluate(lambda rows: found[rows.user, rows.item], train, test, "ranking")
+    yield {"engine": ALS, "split": "item-stratified", "seed": 42, **metrics, **timed.row()}
+
+
+def main(scratch: str, folder: str) -> None:
+    """Measure within the local AWS's environment."""
+    record(Path(scratch), _accuracy(MovieLens(Path(folder)), Path(scratch)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
