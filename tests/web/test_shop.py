@@ -6,6 +6,7 @@ The engines' answers are planted, too: what is seen is the page's own work.
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ import numpy as np
 import pytest
 
 from outputs import Outputs
+from rehearsal.pages import page as report_page
 from tests.book_shop import GENRES, book_shop
+from tests.rehearsal.test_pages import CATALOGUE, shop_run
 from tests.web.conftest import serving
 from tests.web.test_page import AUDIT, DESKTOP, PHONE, picture
 from web import cartography, engines, projection
@@ -186,6 +189,29 @@ def test_book_shop_fits_every_screen(
         picture(tab, pictures / f"shop-{place}-{name}.png")
     context.close()
     assert complaints == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("name", "view", "scheme"),
+    [("desktop", DESKTOP, "light"), ("phone", PHONE, "light"), ("dark", DESKTOP, "dark")],
+)
+def test_report_fits_every_screen(
+    browser: "Browser", tmp_path: Path, pictures: Path, name: str, view: Any, scheme: Any
+) -> None:
+    """The rehearsal's report, opened as a file: nothing overflows the screen."""
+    report = tmp_path / "report.html"
+    report.write_text(report_page(shop_run(), CATALOGUE, "30 November 2026, 02:00"), "utf-8")
+    context = browser.new_context(viewport=view, color_scheme=scheme)
+    tab = context.new_page()
+    tab.set_default_timeout(120_000)
+    tab.goto(report.as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth") <= view["width"]
+    ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    light = sum(map(int, re.findall(r"\d+", ground)[:3])) > 3 * 128
+    assert light is (scheme == "light")
+    picture(tab, pictures / f"report-{name}.png")
+    context.close()
 
 
 @pytest.mark.browser
