@@ -580,7 +580,7 @@ def _hyperparameters(
             for name, values in preset.items()
         }
     vocabulary = data.vocabulary if data else {}
-    tasks = {
+    tasks: dict[str, dict[str, str]] = {
         task: _chosen(settings, task, preset[task], OBJECT2VEC, vocabulary)
         for task in TASKS
         if task in presets[chosen] and (data is None or task in data.keys.input)

@@ -145,9 +145,9 @@ def test_models_are_trained_and_served(default: Deployment) -> None:
         assert endpoint["Properties"]["EndpointName"] == f"recommender-{task}Model"
 
 
-def _jobs(deployment: Deployment, stack: str) -> dict[str, list[tuple[dict[str, str], str]]]:
+def _jobs(deployment: Deployment, stack: str) -> dict[str, list[tuple[dict[str, str], Any]]]:
     """By model, each training job's files by channel, and its epochs; the evaluated one first."""
-    found: dict[str, list[tuple[dict[str, str], str]]] = {}
+    found: dict[str, list[tuple[dict[str, str], Any]]] = {}
     for start in deployment.resources(stack, "Custom::TrainedStart").values():
         request = start["Properties"]["Request"]
         files = {
