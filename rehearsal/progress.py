@@ -103,7 +103,8 @@ def trainings() -> str:
     """The epochs and losses of the running training jobs, as their logs tell; or nothing."""
     once = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
     try:
-        sagemaker, logs = (boto3.client(name, config=once) for name in ("sagemaker", "logs"))
+        sagemaker = boto3.client("sagemaker", config=once)
+        logs = boto3.client("logs", config=once)
         found = sagemaker.list_training_jobs(StatusEquals="InProgress", MaxResults=5)
         told = []
         for job in found["TrainingJobSummaries"]:

@@ -37,7 +37,9 @@ def look(clients: "Clients", prefix: str) -> Operations:
     named = {output["OutputValue"] for one in found for output in one.get("Outputs", ())}
     jobs = tuple(_jobs(clients, prefix))
     endpoints = tuple(_endpoints(clients, prefix))
-    busy = any(one.busy for one in (*stacks, *jobs, *endpoints))
+    busy = [one.busy for one in stacks] + [one.busy for one in jobs]
+    busy += [one.busy for one in endpoints]
+    names = [one.name for one in jobs] + [one.name for one in endpoints]
     estimate = _estimate(clients, stacks)
     return Operations(
         stacks=stacks,
@@ -46,10 +48,8 @@ def look(clients: "Clients", prefix: str) -> Operations:
         hourly=round(estimate.hourly, 3),
         monthly=round(estimate.monthly, 2),
         # while stacks change, what they do not name yet is theirs
-        leftovers=()
-        if busy
-        else tuple(one.name for one in (*jobs, *endpoints) if one.name not in named),
-        busy=busy,
+        leftovers=() if any(busy) else tuple(name for name in names if name not in named),
+        busy=any(busy),
     )
 
 

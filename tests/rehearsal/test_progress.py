@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 from typing import Any
 
 import boto3
@@ -30,7 +31,7 @@ class Terminal(io.StringIO):
 
 def test_line_tells_step_training_resource_and_times(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("rehearsal.progress.time.monotonic", lambda: now[0])
     run = Progress(8, {"cdk deploy": 90.0, "cdk destroy": 15.0}, Terminal(False), width=200)
     monkeypatch.setattr(run, "_show", lambda: None)
     with run.step("cdk synth"):
@@ -100,12 +101,11 @@ def test_trainings_are_told_with_epoch_and_loss(monkeypatch: pytest.MonkeyPatch)
         logs = boto3.client("logs")
         logs.create_log_group(logGroupName=group)
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
-        now = int(1000 * progress.time.time())
+        now = int(1000 * time.time())
         events: Any = [{"timestamp": now + k, "message": line} for k, line in enumerate(lines)]
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
         monkeypatch.setattr(
-            progress.boto3,
-            "client",
+            "rehearsal.progress.boto3.client",
             lambda name, **_: {"sagemaker": _Running(), "logs": logs}[name],
         )
         assert trainings() == "deep-mf epoch 2, train loss 0.9877"

@@ -216,7 +216,8 @@ def test_report_fits_every_screen(
 
 @pytest.mark.browser
 def test_map_is_searched_and_magnified(browser: "Browser", url: str) -> None:
-    tab = browser.new_page(viewport=DESKTOP, base_url=url)
+    view: Any = DESKTOP
+    tab = browser.new_page(viewport=view, base_url=url)
     tab.set_default_timeout(120_000)
     tab.goto("/map")
     sheet = tab.locator(".map > svg")
