@@ -99,7 +99,7 @@ web: $(SETUP) ## serve the page for the deployment in your AWS account [PAGE=808
 	@exec python -m web --port $(PAGE) --prefix $(PREFIX)
 
 screenshots: $(SETUP) ## update the documentation's screenshots with the page's tests
-	@SCREENSHOTS=docs/screenshots python -m pytest -q tests/web/test_page.py
+	@SCREENSHOTS=docs/screenshots python -m pytest -q tests/web/test_page.py tests/web/test_shop.py
 
 api: $(SETUP) ## write the API reference of recsys and local_aws into build/api
 	@pdoc --docformat google --output-directory build/api recsys local_aws '!local_aws.awslambda.standins' '!local_aws.awslambda.bootstrap'

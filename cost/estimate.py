@@ -197,7 +197,10 @@ class _Pricer:
         count, machine = machines["InstanceCount"], machines["InstanceType"]
         # AWS publishes no price of spot training: it is at most that on demand
         spot = " spot, up to 90 % less," if request.get("EnableManagedSpotTraining") else ","
-        what = f"{count} × {machine}{spot} at most {hours * 60:.0f} min"
+        # the epochs of a second training are those that the first one tells
+        epochs = request.get("HyperParameters", {}).get("epochs")
+        again = " again on all ratings (refit)" if isinstance(epochs, dict) else ""
+        what = f"{count} × {machine}{again}{spot} at most {hours * 60:.0f} min"
         self._add(name, what, count * hours, f"sagemaker/{machine}", once=True)
         volume = machines["VolumeSizeInGB"]
         gb_months = count * volume * hours / HOURS

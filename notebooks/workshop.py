@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -85,7 +86,16 @@ class Data:
 
 
 def data(outputs: Mapping[str, str]) -> Data:
-    """Read the deployment's data from the bucket and keys in its outputs."""
+    """Read the deployment's data from the bucket and keys in its outputs.
+
+    Warns if the deployed models have learned from the validation part, too.
+    """
+    if any(name.endswith("RefitJobName") for name in outputs):
+        warnings.warn(
+            "The deployed models were trained again on all ratings, the validation part included: "
+            "their errors on it are too small. To evaluate them, deploy with -c refit=false.",
+            stacklevel=2,
+        )
     s3 = boto3.client("s3")
 
     def read(name: str) -> io.BytesIO:

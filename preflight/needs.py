@@ -138,12 +138,22 @@ class _Stack:
                     vcpus = int(properties["MaximumCapacity"]["Cpu"].split()[0])
                     self._needs.vcpus = max(self._needs.vcpus, vcpus)
                 case "Custom::TrainedStart":
+                    if self._waits_for_training(properties):
+                        continue
                     started += 1
                     if properties["Kind"] == "TrainingJob":
                         training += of_training(properties["Request"])
         self._needs.at_once |= training
         self._needs.update |= self._update
         self._needs.functions = max(self._needs.functions, _FUNCTIONS * started)
+
+    def _waits_for_training(self, properties: Mapping[str, Any]) -> bool:
+        """Whether it is a training that begins after another one, such as one on all ratings."""
+        resources = self._template.resources
+        return properties["Kind"] == "TrainingJob" and any(
+            resources[name]["Type"] == "Custom::TrainedStart"
+            for name in self._template.reached(properties)
+        )
 
     def _endpoint(self, logical: str, properties: Mapping[str, Any]) -> None:
         variants = self._template.variants(logical)

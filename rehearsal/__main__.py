@@ -23,10 +23,15 @@ from rehearsal.calls import median_milliseconds, training_jobs, workshop_calls
 from rehearsal.cdk import PROJECT
 from rehearsal.pages import page
 from rehearsal.personalize import Catalogue, ask
+from rehearsal.progress import Progress, trainings
 from rehearsal.report import lines
 from rehearsal.run import Rehearsal
 from rehearsal.steps import DATA, add_preparation, exclusively, on_local_aws, prepare
 from rehearsal.suggestions import shelves
+
+_STEPS = 8
+"""Synth, bootstrap, deploy, four kinds of questions, destroy."""
+_NO_STEPS = ("prepare data", "total")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,6 +75,7 @@ def _rehearsed(options: argparse.Namespace) -> int:
         data=json.loads((DATA / "manifest.json").read_text("utf-8")), preset=options.preset
     )
     run.seconds["prepare data"] = round(time.monotonic() - began, 2)
+    run.progress = Progress(_STEPS, _earlier(options.out), trainings=trainings)
     settings = [
         f"preset={run.preset}",
         f"personalize.groups={_groups(options.personalize)}",
@@ -89,6 +95,15 @@ def _rehearsed(options: argparse.Namespace) -> int:
         f"\nThis report as a page: {os.path.relpath(kept / 'report.html')}, and as JSON beside it"
     )
     return 0 if run.succeeded else 1
+
+
+def _earlier(out: Path) -> dict[str, float]:
+    """The seconds of each step of the newest run that was kept; nothing without one."""
+    kept = sorted(out.glob("*/report.json"))
+    with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
+        seconds: dict[str, float] = json.loads(kept[-1].read_text("utf-8"))["seconds"]
+        return {name: value for name, value in seconds.items() if name not in _NO_STEPS}
+    return {}
 
 
 def _keep(run: Rehearsal, out: Path, when: datetime) -> Path:

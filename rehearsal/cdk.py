@@ -4,10 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-from tqdm import tqdm
 
 from local_aws.environment import led
 
@@ -19,12 +17,18 @@ class CdkError(RuntimeError):
     """The CDK CLI ended with an error; the message contains the end of its output."""
 
 
-def cdk(*arguments: str, log: Path, environment: Mapping[str, str] | None = None) -> None:
+def cdk(
+    *arguments: str,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> None:
     """Run `npx cdk ARGUMENTS` from the project's root.
 
     Args:
         arguments: the command and its options.
         log: file that receives everything the CLI prints.
+        tell: is told which resource of which stack is being made.
         environment: replaces this process's environment; PATH is completed, and of AWS's settings
             only credentials, region and endpoint are passed on.
 
@@ -66,7 +70,10 @@ def cdk(*arguments: str, log: Path, environment: Mapping[str, str] | None = None
         assert process.stdout is not None
         lines = []
         try:
-            for line in _shown(process.stdout, arguments[0]):
+            for line in process.stdout:
+                if event := _EVENT.match(line):
+                    name, done, total, state, kind, _ = event.groups()
+                    tell(f"{name} {done}/{total} {kind} {state}")
                 kept.write(line)
                 kept.flush()
                 lines.append(line)
@@ -84,23 +91,3 @@ def _reason(lines: Sequence[str]) -> str:
     """The part of the output that names the failure; by default the end of the output."""
     failed = (n for n, line in enumerate(lines) if line.startswith("Failed resources"))
     return "".join(lines[next(failed, -25) :])
-
-
-def _shown(lines: Iterator[str], title: str) -> Iterator[str]:
-    """Pass the lines on, and show a progress bar of the stack that is changing."""
-    with tqdm(
-        desc=f"  cdk {title}", unit=" resources", leave=False, dynamic_ncols=True, disable=None
-    ) as bar:
-        stack = ""
-        for line in lines:
-            event = _EVENT.match(line)
-            if event:
-                name, done, total, state, kind, _ = event.groups()
-                if name != stack:
-                    stack = name
-                    bar.reset(total=int(total))
-                    bar.set_description(f"  {name}")
-                bar.total = int(total)
-                bar.n = int(done)
-                bar.set_postfix_str(f"{state} {kind}"[:60])
-            yield line

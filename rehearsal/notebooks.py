@@ -36,8 +36,12 @@ SETTINGS = (
     "personalize.batch=true",
     "engines=deep_mf,factorization_machines",
     "deep_mf.genre_dim=5",
+    "refit=false",
 )
-"""The settings that the notebooks need in addition to the defaults."""
+"""The settings that the notebooks need in addition to the defaults.
+
+The deployed models must not have learned from the held-out ratings, on which they are evaluated.
+"""
 AFTERWARDS = NOTEBOOKS / "8_clean_up.ipynb"
 """The notebook that runs again after the removal: it lists the existing resources."""
 _LINK = re.compile(r"(?<=\]\()(?![\w+.-]+:|[#/])([^)#\s]+)")

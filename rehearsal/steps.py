@@ -16,6 +16,7 @@ from local_aws.environment import environment
 from local_aws.server import LocalAws
 from rehearsal.cdk import PROJECT, CdkError, cdk
 from rehearsal.inventory import inventory
+from rehearsal.progress import Progress, trainings
 
 DATA = PROJECT / "build" / "data"
 _REGION = "us-east-1"
@@ -30,12 +31,16 @@ class Steps:
     seconds: dict[str, float] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.progress = Progress(trainings=trainings)
+
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Print a step's name and its duration."""
+        """Print a step's name and its duration, and in between what it does."""
         print(f"» {name}", flush=True)
         began = time.monotonic()
-        yield
+        with self.progress.step(name):
+            yield
         self.seconds[name] = round(time.monotonic() - began, 2)
         print(f"  {self.seconds[name]:.1f} s", flush=True)
 
@@ -64,10 +69,15 @@ class Steps:
                 *("deploy", "--all", "--no-rollback", "--require-approval=never", *_PARALLEL),
                 *("--app", assembly),
                 log=log,
+                tell=self.progress.tell,
             )
         yield
         with self.step("cdk destroy --all"):
-            cdk("destroy", "--all", "--force", *_PARALLEL, "--app", assembly, log=log)
+            cdk(
+                *("destroy", "--all", "--force", *_PARALLEL, "--app", assembly),
+                log=log,
+                tell=self.progress.tell,
+            )
         self.leftovers = sorted(inventory() - before)
 
 

@@ -183,6 +183,7 @@ class Config:
         object2vec: whether Object2Vec and its functions are deployed.
         hyperparameters: Object2Vec's hyperparameters by task, as strings.
         engines: hyperparameters of the optional engines, by engine.
+        refit: whether models are trained again on all ratings, evaluated ones for a second time.
         training: settings of training jobs.
         endpoint: settings of endpoints.
         neighbours: the source of a movie's neighbours: the function's `memory` or `s3vectors`.
@@ -207,6 +208,7 @@ class Config:
     object2vec: bool
     hyperparameters: Mapping[str, Mapping[str, str]]
     engines: Mapping[str, Mapping[str, str]]
+    refit: bool
     training: Training
     endpoint: InstanceEndpoint | ServerlessEndpoint
     neighbours: str
@@ -266,7 +268,10 @@ class Config:
             settings, data, region or default_region, "custom" if full else "off"
         )
         engines = _engines(settings, data, full)
-        left_out = _left_out(data, [group.name for group in personalize.groups], engines, full)
+        refit = _refit(settings, data)
+        left_out = _left_out(
+            data, [group.name for group in personalize.groups], engines, full, refit
+        )
         training = _training(settings)
         hyperparameters, others = _hyperparameters(settings, data, engines)
         experiments = experiments_settings.read(settings, LISTS in engines)
@@ -277,6 +282,7 @@ class Config:
             "experiments": experiments,
             "object2vec": full,
             "left_out": left_out,
+            "refit": refit,
             "upload": _upload(settings, data, left_out),
             "account": settings.text(
                 "account", "", pattern=r"\d{12}", allowed="an account's 12 digits"
@@ -511,10 +517,34 @@ def _notebook(settings: Settings) -> Notebook | None:
     return notebook if settings.flag("notebook.enabled", False) else None
 
 
+def _presets() -> dict[str, dict[str, dict[str, str]]]:
+    """Hyperparameters by preset and task or engine."""
+    path = Path(__file__).parent / "presets.json"
+    presets: dict[str, dict[str, dict[str, str]]] = json.loads(path.read_text(encoding="utf-8"))
+    return presets
+
+
+def _refit(settings: Settings, data: PreparedData | None) -> bool:
+    """Whether models learn from everything in the end; the workshop's learn from its split.
+
+    A teacher's opinions cannot be mixed with the held-out ratings, which it has not seen.
+    """
+    taught = data is not None and data.taught
+    workshop = settings.choice("preset", "default", tuple(_presets())) == "workshop"
+    refit = settings.flag("refit", not (workshop or taught))
+    if refit and taught:
+        settings.refuse("refit", "true", "false, as data prepared with --teacher need")
+    return refit
+
+
 def _left_out(
-    data: PreparedData | None, groups: Sequence[str], engines: Sequence[str], full: bool
+    data: PreparedData | None,
+    groups: Sequence[str],
+    engines: Sequence[str],
+    full: bool,
+    refit: bool,
 ) -> tuple[str, ...]:
-    """The folders of the data that these dataset groups and engines do not need."""
+    """The folders and files of the data that these dataset groups and engines do not need."""
     if data is None:
         return ()
     unused = [
@@ -530,6 +560,7 @@ def _left_out(
         else []
     )
     unneeded += [] if LISTS in engines else [data.keys.lists.rstrip("/")]
+    unneeded += [] if refit else data.keys.rest.values()
     if not full:
         inputs = [data.keys.input[task]["train"] for task in TASKS if task in data.keys.input]
         unneeded += sorted({key.rsplit("/", 2)[0] for key in inputs})
@@ -540,7 +571,7 @@ def _hyperparameters(
     settings: Settings, data: PreparedData | None, engines: Sequence[str]
 ) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
     """The hyperparameters of Object2Vec's tasks and of the optional engines."""
-    presets = json.loads((Path(__file__).parent / "presets.json").read_text(encoding="utf-8"))
+    presets = _presets()
     chosen = settings.choice("preset", "default", tuple(presets))
     preset = presets["default"] | presets[chosen]
     if data and chosen != "workshop":
@@ -549,7 +580,7 @@ def _hyperparameters(
             for name, values in preset.items()
         }
     vocabulary = data.vocabulary if data else {}
-    tasks = {
+    tasks: dict[str, dict[str, str]] = {
         task: _chosen(settings, task, preset[task], OBJECT2VEC, vocabulary)
         for task in TASKS
         if task in presets[chosen] and (data is None or task in data.keys.input)

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
-from stacks.constructs.sagemaker import Channel, train_and_serve, trainer
+from stacks.constructs.sagemaker import Channel, Data, train_and_serve, trainer
 from stacks.constructs.script import Script
 from stacks.images import PYTORCH_INFERENCE, PYTORCH_TRAINING, Image
 
@@ -51,11 +51,10 @@ class DeepMfStack(cdk.Stack):
         description = "Deep matrix factorization: training and endpoint"
         super().__init__(scope, id, description=description, **kwargs)
         hyperparameters, keys = config.engines["deep_mf"], config.data.keys
-        channels = {name: Channel(prefix) for name, prefix in keys.channels("rating").items()}
-        digest = config.data.digests["rating"]
+        genres = None
         if hyperparameters.get("genre_dim", "0") != "0":
-            channels["movies"] = Channel(keys.items, content_type=None)
-            digest += config.data.digests["items"]
+            movies = Channel(keys.items, content_type=None)
+            genres = Data(channels={"movies": movies}, digest=config.data.digests["items"])
         train_and_serve(
             self,
             "deep-mf",
@@ -66,7 +65,7 @@ class DeepMfStack(cdk.Stack):
             serving_image=Image(self, "InferenceImage", PYTORCH_INFERENCE),
             script=Script(self, "Script", name="deep_mf", imports=_IMPORTS, metrics=_METRICS),
             hyperparameters=hyperparameters,
-            channels=channels,
-            digest=digest,
+            task="rating",
+            more=genres,
             output=keys.output["deep_mf"],
         )

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
-from stacks.constructs.sagemaker import Channel, train_and_serve, trainer
+from stacks.constructs.sagemaker import train_and_serve, trainer
 from stacks.images import FACTORIZATION_MACHINES, Image
 
 
@@ -26,6 +26,10 @@ class FactorizationMachinesStack(cdk.Stack):
         description = "Factorization machines: training and endpoint"
         super().__init__(scope, id, description=description, **kwargs)
         keys = config.data.keys
+        # a request names a user's column, and after those of all users an item's
+        for what, side in (("Users", "enc0"), ("Items", "enc1")):
+            size = str(config.data.vocabulary[f"{side}_vocab_size"])
+            cdk.CfnOutput(self, f"FactorizationMachines{what}", value=size)
         train_and_serve(
             self,
             "factorization-machines",
@@ -34,10 +38,7 @@ class FactorizationMachinesStack(cdk.Stack):
             store=store,
             image=Image(self, "Image", FACTORIZATION_MACHINES),
             hyperparameters=config.engines["factorization_machines"],
-            channels={
-                channel: Channel(prefix, "application/x-recordio-protobuf")
-                for channel, prefix in keys.channels("factorization_machines").items()
-            },
-            digest=config.data.digests["factorization_machines"],
+            task="factorization_machines",
+            content_type="application/x-recordio-protobuf",
             output=keys.output["factorization_machines"],
         )

@@ -179,8 +179,10 @@ def adapted(
     wide makes errors k times as large, and is reached by embeddings √k times as large: they learn
     √k times as fast, and weigh k times as much beside the squared error. And Object2Vec decays
     every embedding at every step, but a user's learns from that user's ratings alone: of U times
-    as many users each would decay U times as much beside what it learns. The deep network, which
-    does not stop early, goes over fewer ratings of each user more often.
+    as many users each would decay U times as much beside what it learns. Of fewer ratings of each
+    user, likes, one bit each, pull an embedding less: beside the same decay it would stay near 0,
+    where it says nothing. The deep network, which does not stop early, goes over fewer ratings of
+    each user more often.
 
     Args:
         name: of the task or engine.
@@ -195,10 +197,12 @@ def adapted(
         factors = _of_machines(wider)
         return {key: _scaled(value, factors.get(key, 1.0)) for key, value in values.items()}
     decay = wider if name == "deep_mf" else wider * min(1.0, _USERS / max(users, 1))
+    sparser = max(1.0, (_TRAIN / _USERS) / (train / max(users, 1))) if train else 1.0
+    if name == "recommendation":
+        decay /= sparser
     factors = {"learning_rate": math.sqrt(wider), "weight_decay": decay}
-    if name == "deep_mf" and train:
-        sparser = (_TRAIN / _USERS) / (train / max(users, 1))
-        factors["epochs"] = min(max(1.0, sparser), _MORE)
+    if name == "deep_mf":
+        factors["epochs"] = min(sparser, _MORE)
     return {key: _scaled(value, factors.get(key, 1.0)) for key, value in values.items()}
 
 

@@ -8,7 +8,7 @@ from constructs import Construct
 from stacks import training_time
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
-from stacks.constructs.sagemaker import Channel, train_and_serve, trainer
+from stacks.constructs.sagemaker import train_and_serve, trainer
 from stacks.images import OBJECT2VEC, Image
 
 
@@ -37,10 +37,8 @@ class Object2VecStack(cdk.Stack):
                 store=store,
                 image=image,
                 hyperparameters=hyperparameters,
-                channels={
-                    channel: Channel(prefix) for channel, prefix in keys.channels(task).items()
-                },
-                digest=config.data.digests[task],
+                task=task,
+                refit={"early_stopping_patience": "5", "early_stopping_tolerance": "1e-6"},
                 output=f"{keys.output['object2vec']}{task}/",
             )
             self._warn_if_long(task, config)

@@ -31,6 +31,8 @@ class Keys:
         interactions: interactions.npz, all ratings as arrays.
         histories: prefix of the files that DynamoDB imports.
         input: the file of each channel, by trained model.
+        rest: by trained model, the held-out ratings as training rows, in the folder of its file
+            `train`.
         output: prefix of the trained models, by engine.
     """
 
@@ -47,11 +49,12 @@ class Keys:
     interactions: str
     histories: str
     input: Mapping[str, Mapping[str, str]]
+    rest: Mapping[str, str]
     output: Mapping[str, str]
 
-    def channels(self, task: str) -> dict[str, str]:
-        """The prefix of each channel of a trained model."""
-        return {channel: _folder(key) for channel, key in self.input[task].items()}
+    def everything(self, task: str) -> str:
+        """The prefix of all ratings as training rows, for a trained model."""
+        return f"{self.rest[task].rpartition('/')[0]}/"
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -64,6 +67,7 @@ class Keys:
             self.items,
             self.interactions,
             *channels,
+            *self.rest.values(),
         )
 
 
@@ -76,12 +80,13 @@ class PreparedData:
         keys: the keys of its files.
         items, ratings, users: the numbers of items, ratings and users.
         own_ids: whether the data's own ids are not the engines' numbers.
-        train: the number of ratings that models are trained on.
+        train: the number of ratings in the training part.
+        taught: whether the training rows are a teacher's opinions of all pairs.
         spread: the difference between the highest and the lowest rating.
         vocabulary: the vocabulary size of each of Object2Vec's encoders, by hyperparameter.
         digests: digests of files, by their use: a task or
-            `factorization_machines` of its channels, `items` of u.item, `catalogue` and
-            `interactions` of those files.
+            `factorization_machines` of its channels, `all of TASK` of all training rows,
+            `items` of u.item, `catalogue` and `interactions` of those files.
     """
 
     folder: Path
@@ -91,6 +96,7 @@ class PreparedData:
     users: int
     own_ids: bool
     train: int
+    taught: bool
     spread: float
     vocabulary: dict[str, int]
     digests: dict[str, str]
@@ -112,7 +118,7 @@ class PreparedData:
             items, ratings, users, train = (
                 int(manifest[name]) for name in ("items", "ratings", "users", "train")
             )
-            own_ids = bool(manifest["ids"])
+            own_ids, taught = bool(manifest["ids"]), "teacher" in manifest
             spread = float(manifest["scale"]["most"] - manifest["scale"]["least"])
             vocabulary = {
                 name: int(manifest["object2vec"][name])
@@ -136,6 +142,7 @@ class PreparedData:
             users=users,
             own_ids=own_ids,
             train=train,
+            taught=taught,
             spread=spread,
             vocabulary=vocabulary,
             digests={
@@ -144,6 +151,12 @@ class PreparedData:
                         {f"{name}/{Path(key).name}": bucket / key for name, key in channels.items()}
                     )
                     for task, channels in keys.input.items()
+                },
+                **{
+                    f"all of {task}": of_files(
+                        {"train": bucket / keys.input[task]["train"], "rest": bucket / rest}
+                    )
+                    for task, rest in keys.rest.items()
                 },
                 "items": of_files({".": bucket / keys.items}),
                 "catalogue": of_files({".": bucket / keys.catalogue}),
@@ -246,8 +259,3 @@ def _check_health(path: Path, group: str, digests: Mapping[str, str]) -> None:
             f"report: {'; '.join(reasons)}. Fix the data, or choose other groups with "
             "personalize.groups (off for none)"
         )
-
-
-def _folder(key: str) -> str:
-    """The prefix of the folder that a file is in."""
-    return f"{key.rpartition('/')[0]}/"

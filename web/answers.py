@@ -181,11 +181,65 @@ class Point(Answer):
 
 
 class Map(Answer):
-    """A 2-D projection of the best-known movies' embeddings to two principal components."""
+    """The best-known movies' embeddings in two dimensions, by t-SNE: neighbours stay neighbours."""
 
     points: tuple[Point, ...]
-    explained: float = Field(description="the share of the variance that the two components keep")
     problem: str | None
+
+
+class Stack(Answer):
+    """A CloudFormation stack."""
+
+    name: str
+    status: str
+    since: datetime = Field(description="of the last update, or of its creation")
+    reason: str = Field(description="of a failure")
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is being changed."""
+        return self.status.endswith("IN_PROGRESS")
+
+
+class Job(Answer):
+    """A training job."""
+
+    name: str
+    status: str
+    step: str = Field(description="SageMaker's secondary status, such as `Downloading`")
+    epochs: str = Field(description="at most")
+    evaluates: bool = Field(description="whether it is evaluated on held-out data")
+    seconds: int | None = Field(description="that it has trained; null before it begins")
+    metrics: dict[str, float] = Field(description="the newest")
+
+    @property
+    def busy(self) -> bool:
+        """Whether it runs."""
+        return self.status in ("InProgress", "Stopping")
+
+
+class Endpoint(Answer):
+    """An endpoint."""
+
+    name: str
+    status: str
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is being changed."""
+        return self.status not in ("InService", "OutOfService", "Failed")
+
+
+class Operations(Answer):
+    """The state of the deployment."""
+
+    stacks: tuple[Stack, ...]
+    jobs: tuple[Job, ...] = Field(description="newest first")
+    endpoints: tuple[Endpoint, ...]
+    hourly: float = Field(description="dollars, by list prices, as long as it stands")
+    monthly: float
+    leftovers: tuple[str, ...] = Field(description="jobs and endpoints that no stack names")
+    busy: bool = Field(description="whether anything is being changed or trained")
 
 
 class Taken(Answer):

@@ -71,6 +71,47 @@ class Recommender(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """The requests of Object2Vec's form: a user and a movie are tokens of the two sides.
+
+    Args:
+        column: the column of the score in the response.
+    """
+
+    column: int = 0
+
+    def instance(self, user: int, movie: int) -> dict[str, Any]:
+        """The request's part for a pair."""
+        return {"in0": [user], "in1": [movie]}
+
+    def score(self, prediction: Any) -> float:
+        """The score in the response's part for a pair."""
+        return float(prediction["scores"][self.column])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The requests of factorization machines: a user and a movie are columns of a sparse row.
+
+    Args:
+        users: the number of users' columns, after which the movies' come.
+        movies: the number of these.
+    """
+
+    users: int
+    movies: int
+
+    def instance(self, user: int, movie: int) -> dict[str, Any]:
+        """The request's part for a pair."""
+        keys, shape = [user, self.users + movie], [self.users + self.movies]
+        return {"data": {"features": {"keys": keys, "shape": shape, "values": [1, 1]}}}
+
+    def score(self, prediction: Any) -> float:
+        """The score in the response's part for a pair."""
+        return float(prediction["score"])
+
+
 @dataclass(frozen=True, eq=False)
 class PairModel:
     """A model behind an endpoint that scores pairs of a user and a movie.
@@ -80,14 +121,14 @@ class PairModel:
         endpoint: the endpoint's name.
         clients: AWS clients.
         catalogue: the movies to rank.
-        column: the column of the score in the response.
+        form: of its requests and responses.
     """
 
     about: Engine
     endpoint: str
     clients: "Clients"
     catalogue: Catalogue
-    column: int = 0
+    form: Tokens | Columns = Tokens()
 
     def rank(self, question: Question) -> list[Scored]:
         """Score the whole catalogue, or the most rated movies of a very large one."""
@@ -101,13 +142,13 @@ class PairModel:
         found: list[float] = []
         for start in range(0, len(movies), _PAIRS):
             some = movies[start : start + _PAIRS]
-            body = json.dumps({"instances": [{"in0": [user], "in1": [one]} for one in some]})
+            body = json.dumps({"instances": [self.form.instance(user, one) for one in some]})
             with _explained(self.endpoint):
                 answer = self.clients.sagemaker_runtime.invoke_endpoint(
                     EndpointName=self.endpoint, ContentType="application/json", Body=body
                 )
                 predictions = json.load(answer["Body"])["predictions"]
-                found += [float(one["scores"][self.column]) for one in predictions]
+                found += [self.form.score(one) for one in predictions]
         return found
 
 
@@ -286,9 +327,11 @@ class Lists:
 # Available engines -------------------------------------------------------------------------------
 
 _OBJECT2VEC: Final = "Object2Vec"
+_MACHINES: Final = "Factorization machines"
 _RATERS: Final = {
     _OBJECT2VEC: "RatingEndpointName",
     "Deep matrix factorization": "DeepMfEndpointName",
+    _MACHINES: "FactorizationMachinesEndpointName",
 }
 _PERSONAL: Final = {
     "UserPersonalizationV2": "what {users} with a similar history did next",
@@ -324,7 +367,7 @@ def recommenders(
             score=f"probability of a rating of {catalogue.scale.liked:g} or more",
             rises=True,
         )
-        found.append(PairModel(about, endpoint, clients, catalogue, column=1))
+        found.append(PairModel(about, endpoint, clients, catalogue, Tokens(column=1)))
     function = deployment.outputs.get("RecommendationEngineFunctionName")
     if function and "RetrievalEndpointName" in deployment.outputs:
         about = Engine(
@@ -367,10 +410,18 @@ def raters(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> 
             deployment.outputs[output],
             clients,
             catalogue,
+            _columns(deployment) if title == _MACHINES else Tokens(),
         )
         for title, output in _RATERS.items()
         if output in deployment.outputs
     ]
+
+
+def _columns(deployment: Deployment) -> Columns:
+    users, items = (
+        int(deployment.outputs[f"FactorizationMachines{what}"]) for what in ("Users", "Items")
+    )
+    return Columns(users, items)
 
 
 def similar(deployment: Deployment, catalogue: Catalogue, clients: "Clients") -> list[Similar]:

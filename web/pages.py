@@ -1,6 +1,7 @@
 """The pages, rendered on the server; they need no JavaScript."""
 
 import hmac
+import os
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +21,7 @@ from flask import (
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from werkzeug.wrappers import Response as AnyResponse
 
-from web import drawing
+from web import cartography, drawing
 from web.answers import LONGEST_ID, NUMBER, WORDS, Recommendations
 from web.engines import NEIGHBOURS
 from web.posters import Omdb
@@ -172,15 +173,27 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
             laid.points,
             key=lambda one: (one.movie.id == asked.movie, one.movie.number in close),
         )
+        coloured = cartography.colours(laid.points)
+        words = asked.q.strip()
+        hits = {one.number for one in service.find_movies(words, None, None)} if words else set()
         return render_template(
             "map.html",
             map=laid,
             points=points,
+            colours=coloured,
+            labels=cartography.labels(laid.points, tuple(coloured)),
+            hits=hits,
+            known=service.catalogue().known[:_SUGGESTED],
             close=close,
             about=about,
             near=near,
             choices=service.catalogue().choices,
         )
+
+    @pages.get("/operations")
+    def operations() -> str:
+        found = service.operations()
+        return render_template("operations.html", found=found, settings=settings(os.environ))
 
     @pages.get("/posters/<id:movie>")
     def poster(movie: str) -> Response:

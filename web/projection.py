@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,52 +17,77 @@ if TYPE_CHECKING:
     from web.clients import Clients
 
 _SHOWN: Final = 800  # movies; more would be illegible
+_FEW: Final = 30  # movies that principal components place
 _GET: Final = 100  # the maximum number of vectors of GetVectors
 
 
 def lay(clients: "Clients", deployment: Deployment, catalogue: Catalogue) -> Map:
-    """Project the most rated movies to the first two principal components of the embeddings.
-
-    The components are those of all stored embeddings, or with an index, of the shown movies.
+    """Place the most rated movies on a plane by their embeddings.
 
     Raises:
         botocore.exceptions.ClientError: the endpoint or the embeddings are missing.
     """
     places, function = deployment.places, deployment.outputs.get("MovieRetrievalFunctionName")
     if not places or not function or not catalogue.known:
-        return Map(points=(), explained=0, problem="No embeddings are deployed.")
+        return Map(points=(), problem="No embeddings are deployed.")
     index = deployment.outputs.get("MovieIndexArn")
     if index:
-        movies, vectors = _indexed(clients, index, catalogue)
+        numbers, vectors = _indexed(clients, index, catalogue)
     else:
-        movies, vectors = _kept(clients, deployment, places, function, catalogue.known[0].id)
-    rows = {movie: row for row, movie in enumerate(movies)}
-    flat, explained = principal(vectors.astype(np.float64))
-    low, high = flat.min(axis=0), flat.max(axis=0)
-    flat = (flat - low) / np.where(high > low, high - low, 1)
+        numbers, vectors = _kept(clients, deployment, places, function, catalogue.known[0].id)
+    rows = {number: row for row, number in enumerate(numbers)}
+    movies = [movie for movie in catalogue.known[:_SHOWN] if movie.number in rows]
+    chosen = np.ascontiguousarray(vectors[[rows[movie.number] for movie in movies]], np.float64)
+    flat = _plane(chosen.shape, chosen.tobytes())
     return Map(
         points=tuple(
             Point(movie=movie, x=round(x, 4), y=round(y, 4))
-            for movie in catalogue.known[:_SHOWN]
-            if movie.number in rows
-            for x, y in [flat[rows[movie.number]].tolist()]
+            for movie, (x, y) in zip(movies, flat.tolist(), strict=True)
         ),
-        explained=round(explained, 3),
         problem=None,
     )
 
 
-def principal(
-    vectors: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.float64], float]:
-    """The first two principal components, (n, 2), and their share of the variance."""
-    centred = vectors - vectors.mean(axis=0)
-    variances, directions = np.linalg.eigh(centred.T @ centred)
-    flat = centred @ directions[:, :-3:-1]
-    if flat.shape[1] < 2:
-        flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
-    total = float(variances.sum())
-    return flat, float(variances[-2:].sum()) / total if total else 0.0
+@lru_cache(maxsize=1)
+def _plane(shape: tuple[int, int], content: bytes) -> npt.NDArray[np.float64]:
+    """Places of vectors on the unit square, computed once for the same ones.
+
+    t-SNE keeps neighbours together, so that groups are seen that the two widest axes of the space
+    would lay over each other; it begins with these.
+
+    Args:
+        shape: of the vectors, (n, dimensions).
+        content: the vectors' float64 numbers.
+    """
+    vectors = np.frombuffer(content, np.float64).reshape(shape)
+    flat = principal(vectors)
+    if len(vectors) > _FEW:
+        from sklearn.manifold import TSNE  # takes a second to import
+        from threadpoolctl import threadpool_limits
+
+        spread = flat[:, 0].std()
+        learner = TSNE(
+            perplexity=min(30.0, (len(vectors) - 1) / 4),
+            init=flat / spread * 1e-4 if spread else "random",
+            max_iter=350,
+            random_state=0,
+        )
+        # its threads wait for each other in every step, by spinning: slow beside other work
+        with threadpool_limits(1):
+            flat = learner.fit_transform(vectors)
+    if not len(flat):
+        return flat
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    placed: npt.NDArray[np.float64] = (flat - low) / np.where(high > low, high - low, 1)
+    return placed
+
+
+def principal(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The first two principal components, (n, 2)."""
+    centred = vectors - vectors.mean(axis=0) if len(vectors) else vectors
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    flat: npt.NDArray[np.float64] = centred @ directions[:, :-3:-1]
+    return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
 
 
 def _indexed(

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cachetools import LRUCache, TTLCache, cached
 from cachetools.keys import hashkey
 
-from web import engines, projection
+from web import engines, operations, projection
 from web.answers import (
     About,
     Engine,
@@ -24,6 +24,7 @@ from web.answers import (
     Map,
     Movie,
     Nouns,
+    Operations,
     Prediction,
     Recommendations,
     Suggestion,
@@ -101,6 +102,7 @@ class Service:
         self._alike = remembered(self._like, size=4_096)
         self._predicted = remembered(self._predict, size=65_536)
         self._laid = remembered(self._lay, size=1)
+        self._looked = remembered(lambda: operations.look(clients, prefix), seconds=5, size=1)
 
     # The deployment ------------------------------------------------------------------------------
 
@@ -227,6 +229,14 @@ class Service:
             similar=_side_by_side([future.result() for future in alike]),
         )
 
+    def operations(self) -> Operations:
+        """Get the state of the deployment, also before it is complete.
+
+        Raises:
+            botocore.exceptions.ClientError: AWS refused a request.
+        """
+        return self._looked()
+
     def map(self) -> Map:
         """Get a 2-D projection of the embeddings."""
         return self._laid()
@@ -319,7 +329,7 @@ class Service:
         try:
             return projection.lay(self._clients, now.deployment, now.catalogue)
         except (ClientError, BotoCoreError) as error:
-            return Map(points=(), explained=0, problem=f"The embeddings were not found: {error}")
+            return Map(points=(), problem=f"The embeddings were not found: {error}")
 
     def _suggest(
         self, engine: Recommender, question: Question, seen: set[int], on_page: slice

@@ -6,7 +6,7 @@ kind is a new row; `resource` does not change.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,13 @@ from botocore.exceptions import ClientError
 from common.clients import client
 
 Description = Mapping[str, Any]
+
+_TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
+# as DescribeTrainingJob shows the metrics of built-in algorithms, and our script prints them
+_VALIDATION = re.compile(
+    r"#quality_metric: host=\S+, epoch=(\d+), validation (?:mean_squared_error|cross_entropy) "
+    r"<loss>=(\S+)"
+)
 
 METRICS_LENGTH = 1024  # characters; CloudFormation limits the whole response to 4 KB
 
@@ -161,12 +168,50 @@ def _training_job_attributes(description: Description) -> dict[str, str]:
     return {
         "ModelDataUrl": value_at(description, "ModelArtifacts.S3ModelArtifacts") or "",
         "Metrics": text,
+        "Epochs": _best_epochs(description),
     }
+
+
+def _best_epochs(description: Description) -> str:
+    """After how many epochs the loss on the channel `validation` was least, as the log says.
+
+    Without that channel, how many epochs there were to be; empty where neither is told.
+    """
+    epochs = str(value_at(description, "HyperParameters.epochs") or "")
+    channels = {one["ChannelName"] for one in description.get("InputDataConfig", [])}
+    if not epochs or "validation" not in channels or "ModelArtifacts" not in description:
+        return epochs
+    job = description["TrainingJobName"]
+    losses: dict[int, float] = {}
+    for message in _log(_TRAINING_LOGS, f"{job}/"):
+        if told := _VALIDATION.search(message):
+            losses.setdefault(int(told[1]), float(told[2]))  # the kept epoch's is repeated
+    if not losses:
+        return ""
+    # algorithms count from 0 or from 1
+    return str(1 + min(losses, key=lambda epoch: losses[epoch]) - min(losses))
+
+
+def _log(group: str, prefix: str) -> Iterator[str]:
+    """The messages in all streams of a log group that begin with `prefix`, in order."""
+    logs = client("logs")
+    streams = _unless_missing(
+        logs.describe_log_streams, logGroupName=group, logStreamNamePrefix=prefix
+    )
+    for stream in streams.get("logStreams", []):
+        asked = {"logGroupName": group, "logStreamName": stream["logStreamName"]}
+        token: dict[str, str] = {}
+        while True:
+            page = logs.get_log_events(**asked, startFromHead=True, **token)
+            yield from (event["message"] for event in page["events"])
+            if token.get("nextToken") == page["nextForwardToken"]:
+                break  # the end: CloudWatch Logs answers the token that it got
+            token = {"nextToken": page["nextForwardToken"]}
 
 
 def _clean_training_job(thing: Thing, definition: Description) -> bool:
     """Delete a job's log streams and output folder, one page of each per call."""
-    more = _delete_log_streams("/aws/sagemaker/TrainingJobs", f"{thing.name}/")
+    more = _delete_log_streams(_TRAINING_LOGS, f"{thing.name}/")
     output = re.fullmatch(
         r"s3://([^/]+)/?(.*)", str(value_at(definition, "OutputDataConfig.S3OutputPath") or "")
     )

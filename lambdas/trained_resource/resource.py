@@ -175,7 +175,14 @@ def _await(event: Event) -> dict[str, Any]:
             "Configure more waiters, or a faster training, and deploy again"
         )
     told = {"Name": thing.name, "Arn": thing.arn, "Done": "true" if done else "false"}
-    return COMPLETE | {"Data": told | kind.attributes(found)}
+    told |= kind.attributes(found)
+    if done and event["ResourceProperties"].get("Needs") == "Epochs" and not told["Epochs"]:
+        raise TrainedResourceError(
+            f"The log of {words} tells no loss on its channel validation, by which the epochs of "
+            "the second training are chosen. Deploy again; if there is still none, deploy with "
+            "-c refit=false, which serves the model of the first training"
+        )
+    return COMPLETE | {"Data": told}
 
 
 def _wait_properties(properties: dict[str, Any]) -> int:

@@ -77,7 +77,10 @@ class NotebookRole(ServiceRole):
         yield from store.reads(f"{keys.prefix}*", f"{keys.personalize}*")
         if "factorization_machines" in config.engines:
             yield from store.reads(
-                *(f"{prefix}*" for prefix in keys.channels("factorization_machines").values())
+                *(
+                    f"{key.rpartition('/')[0]}/*"
+                    for key in keys.input["factorization_machines"].values()
+                )
             )
         yield from store.writes(batch)
         yield from store.deletes(batch)

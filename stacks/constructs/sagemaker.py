@@ -1,6 +1,6 @@
 """SageMaker training jobs and endpoints, with a role per model."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,16 +28,35 @@ _NO_RESOURCES: Final = "The action does not support resources"
 
 @dataclass(frozen=True)
 class Channel:
-    """An input channel of a training job: key prefix and content type of its files."""
+    """An input channel of a training job: key, or key prefix, and content type of its files."""
 
     keys: str
     content_type: str | None = "application/jsonlines"
+
+    @property
+    def folder(self) -> str:
+        """The key prefix of the folder that the files are in."""
+        return f"{self.keys.rpartition('/')[0]}/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What a model is trained on.
+
+    Attributes:
+        channels: the job's channels, by name.
+        digest: digest of their files.
+    """
+
+    channels: Mapping[str, Channel]
+    digest: str
 
 
 class TrainingJob(TrainedResource):
     """A model that is trained by a training job.
 
-    Its attributes are `Name`, `Arn`, `ModelDataUrl` and `Metrics` (JSON text).
+    Its attributes are `Name`, `Arn`, `ModelDataUrl`, `Metrics` (JSON text) and `Epochs`: after how
+    many the loss on the channel `validation` was least; without that channel, how many there were.
     """
 
     def __init__(
@@ -50,13 +69,14 @@ class TrainingJob(TrainedResource):
         store: Store,
         name: str,
         image: Image,
+        role: ServiceRole,
         hyperparameters: Mapping[str, str],
-        channels: Mapping[str, Channel],
-        digest: str,
+        data: Data,
         output: str,
         script: Script | None = None,
+        needs: str | None = None,
     ) -> None:
-        """Create the job and its role.
+        """Create the job.
 
         Args:
             scope: the parent.
@@ -66,37 +86,13 @@ class TrainingJob(TrainedResource):
             store: the bucket with data and models.
             name: the first part of the job's name; lower-case, as in SageMaker's ARNs.
             image: the algorithm's image.
+            role: what the job may do.
             hyperparameters: hyperparameters as strings.
-            channels: channels by name.
-            digest: digest of the channels' files.
+            data: what it is trained on.
             output: the key prefix of the model.
             script: the script of a framework's image; None for an algorithm's image.
+            needs: an attribute without which the deployment cannot go on, if any.
         """
-        stack = cdk.Stack.of(scope)
-        role = ServiceRole(
-            scope,
-            f"{id}Role",
-            service="sagemaker",
-            source_arn=all_of(scope, "sagemaker"),
-            permissions=[
-                *store.lists(*(f"{each.keys}*" for each in channels.values())),
-                *store.reads(*(f"{each.keys}*" for each in channels.values())),
-                *([script.reads] if script else []),
-                *store.writes(f"{output}*"),
-                *([_encrypts(store.key_arn)] if store.key_arn else []),
-                *_runs_images(image),
-                Permission(
-                    actions=["logs:CreateLogGroup", "logs:DescribeLogStreams"],
-                    resources=[_log_arn(stack, "*")],
-                    wildcard=_THE_GROUP,
-                ),
-                Permission(
-                    actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                    resources=[_log_arn(stack, f"log-stream:{name}-*")],
-                    wildcard=_JOBS,
-                ),
-            ],
-        )
         bucket = store.bucket_name
         super().__init__(
             scope,
@@ -104,7 +100,7 @@ class TrainingJob(TrainedResource):
             trainer=trainer,
             kind="TrainingJob",
             name_prefix=name,
-            inputs=digest,
+            inputs=data.digest,
             waits=config.training.waits,
             request={
                 "AlgorithmSpecification": {
@@ -129,7 +125,7 @@ class TrainingJob(TrainedResource):
                             }
                         },
                     }
-                    for name, each in channels.items()
+                    for name, each in data.channels.items()
                 ],
                 "OutputDataConfig": {
                     "S3OutputPath": f"s3://{bucket}/{output}",
@@ -145,7 +141,47 @@ class TrainingJob(TrainedResource):
                 "EnableNetworkIsolation": script is None,
             },
             role=role,
+            needs=needs,
         )
+
+
+def _training_role(
+    scope: Construct,
+    id: str,  # noqa: A002
+    *,
+    store: Store,
+    name: str,
+    image: Image,
+    folders: Collection[str],
+    output: str,
+    script: Script | None,
+) -> ServiceRole:
+    """The role of a model's training jobs, which read the folders and write the model."""
+    stack = cdk.Stack.of(scope)
+    return ServiceRole(
+        scope,
+        id,
+        service="sagemaker",
+        source_arn=all_of(scope, "sagemaker"),
+        permissions=[
+            *store.lists(*(f"{each}*" for each in folders)),
+            *store.reads(*(f"{each}*" for each in folders)),
+            *([script.reads] if script else []),
+            *store.writes(f"{output}*"),
+            *([_encrypts(store.key_arn)] if store.key_arn else []),
+            *_runs_images(image),
+            Permission(
+                actions=["logs:CreateLogGroup", "logs:DescribeLogStreams"],
+                resources=[_log_arn(stack, "*")],
+                wildcard=_THE_GROUP,
+            ),
+            Permission(
+                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                resources=[_log_arn(stack, f"log-stream:{name}-*")],
+                wildcard=_JOBS,
+            ),
+        ],
+    )
 
 
 def trainer(stack: cdk.Stack, config: Config, store: Store, output: str) -> Trainer:
@@ -174,7 +210,7 @@ def trainer(stack: cdk.Stack, config: Config, store: Store, output: str) -> Trai
             wildcard=_THE_GROUP,
         ),
         Permission(
-            actions=["logs:DeleteLogStream"],
+            actions=["logs:GetLogEvents", "logs:DeleteLogStream"],
             resources=[_log_arn(stack, f"log-stream:{ours}")],
             wildcard=_OURS,
         ),
@@ -320,13 +356,19 @@ def train_and_serve(
     store: Store,
     image: Image,
     hyperparameters: Mapping[str, str],
-    channels: Mapping[str, Channel],
-    digest: str,
+    task: str,
     output: str,
+    content_type: str = "application/jsonlines",
+    more: Data | None = None,
+    refit: Mapping[str, str] | None = None,
     script: Script | None = None,
     serving_image: Image | None = None,
 ) -> None:
-    """Add a training job, an endpoint for its model, and outputs for both to a stack.
+    """Add training jobs, an endpoint for the model, and outputs for both to a stack.
+
+    The first job trains on a part of the ratings and is evaluated on the others. With
+    `config.refit` a second one trains on all of them, for as many epochs as were best, and its
+    model is served (decision 0022). Where nothing is evaluated, one job trains on all.
 
     Args:
         stack: the stack to add them to.
@@ -336,27 +378,64 @@ def train_and_serve(
         store: the bucket with data and models.
         image: the image of the algorithm or framework.
         hyperparameters: hyperparameters as strings.
-        channels: the job's channels.
-        digest: digest of the channels' files.
+        task: whose files of the prepared data it learns from.
         output: the key prefix of the model.
+        content_type: of these files.
+        more: what it learns from beside them.
+        refit: hyperparameters that the second job has in place of the first one's.
         script: the script of a framework's image.
         serving_image: the image for serving; None for the training image.
     """
     title = "".join(word.capitalize() for word in name.split("-"))
-    job = TrainingJob(
+    keys, digests, more = (
+        config.data.keys,
+        config.data.digests,
+        more or Data(channels={}, digest=""),
+    )
+
+    def data(files: Mapping[str, str], digest: str) -> Data:
+        channels = {channel: Channel(key, content_type) for channel, key in files.items()}
+        return Data(channels={**channels, **more.channels}, digest=digest + more.digest)
+
+    split = data(keys.input[task], digests[task])
+    everything = data({"train": keys.everything(task)}, digests[f"all of {task}"])
+    evaluates = len(keys.input[task]) > 1
+    role = _training_role(
         stack,
-        f"{title}Training",
-        trainer=trainer,
-        config=config,
+        f"{title}TrainingRole",
         store=store,
         name=config.name(name),
         image=image,
-        hyperparameters=hyperparameters,
-        channels=channels,
-        digest=digest,
+        folders=dict.fromkeys(each.folder for each in split.channels.values()),
         output=output,
         script=script,
     )
+
+    def job(
+        part: str, given: Mapping[str, str], some: Data, needs: str | None = None
+    ) -> TrainingJob:
+        return TrainingJob(
+            stack,
+            f"{title}{part}",
+            trainer=trainer,
+            config=config,
+            store=store,
+            name=config.name(name),
+            image=image,
+            role=role,
+            hyperparameters=given,
+            data=some,
+            output=output,
+            script=script,
+            needs=needs,
+        )
+
+    again = config.refit and evaluates
+    first = everything if config.refit and not evaluates else split
+    judged = served = job("Training", hyperparameters, first, "Epochs" if again else None)
+    if again:
+        chosen = {**(refit or {}), "epochs": judged.attribute("Epochs")}
+        served = job("Refit", {**hyperparameters, **chosen}, everything)
     endpoint = Endpoint(
         stack,
         title,
@@ -364,13 +443,15 @@ def train_and_serve(
         store=store,
         name=config.name(f"{title[0].lower()}{title[1:]}Model"),
         image=serving_image or image,
-        model_data_url=job.attribute("ModelDataUrl"),
+        model_data_url=served.attribute("ModelDataUrl"),
         output=output,
         environment=script.environment if script else None,
     )
     cdk.CfnOutput(stack, f"{title}EndpointName", value=endpoint.name)
-    cdk.CfnOutput(stack, f"{title}TrainingJobName", value=job.attribute("Name"))
-    cdk.CfnOutput(stack, f"{title}Metrics", value=job.attribute("Metrics"))
+    cdk.CfnOutput(stack, f"{title}TrainingJobName", value=judged.attribute("Name"))
+    cdk.CfnOutput(stack, f"{title}Metrics", value=judged.attribute("Metrics"))
+    if again:
+        cdk.CfnOutput(stack, f"{title}RefitJobName", value=served.attribute("Name"))
 
 
 def _duration(training: Training) -> dict[str, Any]:

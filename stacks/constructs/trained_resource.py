@@ -64,6 +64,7 @@ class TrainedResource(Construct):
         inputs: str,
         waits: int,
         role: ServiceRole | None = None,
+        needs: str | None = None,
     ) -> None:
         """Create the resources.
 
@@ -77,6 +78,7 @@ class TrainedResource(Construct):
             inputs: digest of the training data.
             waits: the number of chained waiters.
             role: the role passed to the service in the request, if any.
+            needs: an attribute without which the deployment cannot go on, if any.
         """
         super().__init__(scope, id)
         self.name_prefix = name_prefix
@@ -106,6 +108,7 @@ class TrainedResource(Construct):
                     "Arn": start.get_att_string("Arn"),
                     "Seconds": WAIT_MINUTES * 60,
                     "Final": number == waits,
+                    **({"Needs": needs} if needs else {}),
                 },
             )
             if number > 1:

@@ -134,6 +134,37 @@ def test_training_is_paid_once_for_at_most_the_time_it_may_take() -> None:
     assert found.hourly == 0
 
 
+def test_second_training_on_all_ratings_is_paid_and_named() -> None:
+    request = {
+        "ResourceConfig": {
+            "InstanceType": "ml.a.large",
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 100,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 5400},
+    }
+    epochs = {"Fn::GetAtt": ["W", "Epochs"]}
+    found = estimated(
+        **{
+            name: {
+                "Type": "Custom::TrainedStart",
+                "Properties": {
+                    "Kind": "TrainingJob",
+                    "Request": {**request, "HyperParameters": {"epochs": one}},
+                },
+            }
+            for name, one in (("T", "20"), ("R", epochs))
+        },
+        W={"Type": "Custom::TrainedWait", "Properties": {}},
+    )
+    assert found.once == pytest.approx(2 * 4.5)
+    words = {charge.resource: charge.what for charge in found.charges if "×" in charge.what}
+    assert words == {
+        "T": "1 × ml.a.large, at most 90 min",
+        "R": "1 × ml.a.large again on all ratings (refit), at most 90 min",
+    }
+
+
 @pytest.mark.parametrize(
     ("recipe", "hourly"), [("aws-sims", 7.2), ("aws-user-personalization-v2", 72.0)]
 )

@@ -99,6 +99,7 @@ def workbench(
                 *("-c", "rating.epochs=2"),
                 *("-c", "recommendation.epochs=2"),
                 *("-c", "retrieval.epochs=1"),
+                *("-c", "refit=false"),
             ),
         )
 

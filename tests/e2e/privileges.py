@@ -32,6 +32,9 @@ _UNSEEN: Final = {
         "a deletion during the training, as Object2Vec's stack has one"
     ),
     ("*-Factorization-TrainerIsCompleteRole*", "sagemaker:StopTrainingJob"): "the same",
+    ("*-Factorization-TrainerIsCompleteRole*", "logs:GetLogEvents"): (
+        "a channel validation, which tells the best epoch: this algorithm has none"
+    ),
     ("*", "ecr:*"): "SageMaker fetches the image; here none is fetched",
     ("*TrainingRole*", "logs:DescribeLogStreams"): "SageMaker documents it for jobs",
     ("*-FactorizationMachinesTrai", "logs:DescribeLogStreams"): "the same; names are cut",

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -766,8 +767,57 @@ class TestWait:
             "Done": "true",
             "ModelDataUrl": f"s3://movies/out/{NAME}/output/model.tar.gz",
             "Metrics": '{"validation:mean_squared_error": 0.8777, "train:mean_squared_error": 0.8}',
+            "Epochs": "20",
         }
         assert waiter.id == "recommender-Object2Vec-RatingTraining"
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_waiter_tells_the_epoch_of_the_least_held_out_loss(
+        self, sagemaker: SageMaker, stack: Framework, first: int
+    ) -> None:
+        """As logs have it: training losses between, the kept epoch repeated, two streams' names."""
+        losses = [0.9, 0.8, 0.85, 0.81]
+        lines = [
+            f"#quality_metric: host=algo-1, epoch={first + k}, {part} mean_squared_error <loss>={x}"
+            for k, loss in enumerate(losses)
+            for part, x in (("train", 0.7 - k / 10), ("validation", loss))
+        ]
+        again = f"epoch={first + 1}, validation mean_squared_error <loss>=0.8"
+        told = self.finished(sagemaker, stack, [*lines, f"#quality_metric: host=algo-1, {again}"])
+        assert told["Epochs"] == "2"
+
+    def test_waiter_without_held_out_data_tells_all_epochs(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        assert self.finished(sagemaker, stack, [], channels=("train",))["Epochs"] == "20"
+
+    def test_log_without_held_out_loss_fails_only_a_waiter_that_needs_it(
+        self, sagemaker: SageMaker, stack: Framework
+    ) -> None:
+        assert self.finished(sagemaker, stack, ["epoch=1"])["Epochs"] == ""
+        with pytest.raises(TrainedResourceError, match="-c refit=false"):
+            stack.run("Create", wait(Needs="Epochs"), resource_type=resource.WAIT)
+
+    def finished(
+        self,
+        sagemaker: SageMaker,
+        stack: Framework,
+        log: list[str],
+        channels: tuple[str, ...] = ("train", "validation"),
+    ) -> dict[str, str]:
+        """What a waiter tells of a job with this log."""
+        stack.run("Create", PROPERTIES)
+        given = [{"ChannelName": name} for name in channels]
+        sagemaker.finish(NAME, InputDataConfig=given)
+        logs = client("logs")
+        leave_traces(NAME)
+        stream = {"logGroupName": LOGS, "logStreamName": f"{NAME}/algo-2"}
+        logs.create_log_stream(**stream)
+        now = int(1000 * time.time())
+        events = [{"timestamp": now, "message": line} for line in log]
+        if events:
+            logs.put_log_events(**stream, logEvents=events)
+        return stack.run("Create", wait(), resource_type=resource.WAIT)
 
     def test_waiter_ends_before_its_timeout(self, sagemaker: SageMaker, stack: Framework) -> None:
         stack.run("Create", PROPERTIES)
@@ -777,6 +827,7 @@ class TestWait:
             "Done": "false",
             "ModelDataUrl": "",
             "Metrics": "{}",
+            "Epochs": "20",
         }
 
     def test_last_waiter_fails_at_its_timeout(self, sagemaker: SageMaker, stack: Framework) -> None:

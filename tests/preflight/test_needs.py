@@ -52,6 +52,14 @@ def test_training_counts_the_stack_that_has_most_at_a_time() -> None:
     assert found.functions == 2 * 2
 
 
+def test_training_after_another_one_takes_its_place() -> None:
+    second = job("ml.a.large", HyperParameters={"epochs": {"Fn::GetAtt": ["Wait", "Epochs"]}})
+    wait = {"Type": "Custom::TrainedWait", "Properties": {"Arn": {"Fn::GetAtt": ["A", "Arn"]}}}
+    found = needs({"A": job("ml.a.large"), "Wait": wait, "B": second})
+    assert found.at_once == {"ml.a.large for training job usage": 1, TRAINING: 1}
+    assert found.functions == 2
+
+
 def test_spot_training_counts_apart() -> None:
     found = needs({"A": job("ml.a.large", EnableManagedSpotTraining=True), "B": job("ml.a.large")})
     assert found.at_once == {

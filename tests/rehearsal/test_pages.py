@@ -27,8 +27,8 @@ CATALOGUE = Catalogue(
 )
 
 
-@pytest.fixture
-def run() -> Rehearsal:
+def shop_run() -> Rehearsal:
+    """A rehearsal of a book shop with something of everything."""
     run = rehearsed(0.8, 0.70)
     run.data |= {
         "source": "your ratings (shop)",
@@ -53,6 +53,11 @@ def run() -> Rehearsal:
     run.cost = "On AWS this costs $0.35 an hour"
     run.leftovers = ["a bucket"]
     return run
+
+
+@pytest.fixture
+def run() -> Rehearsal:
+    return shop_run()
 
 
 class Parser(HTMLParser):

@@ -59,7 +59,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "preparation": {"max_vcpus": 64, "columns": "user=u,item=i"},
         "kms": True,
     },
-    "nothing beside Object2Vec": {"engines": "none", "personalize": {"groups": "off"}},
+    "nothing beside Object2Vec": {
+        "engines": "none",
+        "personalize": {"groups": "off"},
+        "refit": False,
+    },
     "domain group": {"personalize": {"groups": "domain", "filters": False}},
     "kms, other names": {
         "kms": True,
@@ -114,6 +118,12 @@ KEYS = {
             "train": "factorization-machines/movielens/input/train/train.recordio",
             "test": "factorization-machines/movielens/input/test/test.recordio",
         },
+    },
+    "rest": {
+        "rating": "object2vec/movielens/input/rating/train/rest_r.jsonl",
+        "recommendation": "object2vec/movielens/input/recommendation/train/rest_c.jsonl",
+        "retrieval": "object2vec/movielens/input/retrieval/train/rest_p.jsonl",
+        "factorization_machines": "factorization-machines/movielens/input/train/rest.recordio",
     },
     "lists": "lists/movielens/",
     "interactions": "lists/movielens/interactions.npz",
@@ -181,12 +191,15 @@ def write_data(
         ("recommendation/train/train", "c", "1"),
         ("recommendation/validation/validation", "c", "1"),
         ("retrieval/train/train", "p", "1"),
+        ("rating/train/rest", "r", "3"),
+        ("recommendation/train/rest", "c", "0"),
+        ("retrieval/train/rest", "p", "1"),
     ):
         path = keys / "input" / f"{channel}_{letter}.jsonl"
         files[path] = f'{{"label": {label}, "in0": [1], "in1": [1]}}\n'
-    for channel in ("train", "test"):
-        records = folder / "bucket/factorization-machines/movielens/input" / channel
-        files[records / f"{channel}.recordio"] = f"a record of {ratings}"
+    records = folder / "bucket/factorization-machines/movielens/input"
+    for name in ("train/train", "train/rest", "test/test"):
+        files[records / f"{name}.recordio"] = f"a record of {ratings}"
     digests = {}
     for group in ("custom", "domain"):
         for kind, line in (("Interactions", events), ("Items", titles), ("Users", "1,F")):

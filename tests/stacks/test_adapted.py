@@ -52,8 +52,17 @@ def test_factorization_machines_terms_grow_with_the_scale_and_their_factors_by_i
 def test_adapted_to_more_users_reduces_weight_decay() -> None:
     values = {"learning_rate": "0.004", "weight_decay": "0.0002"}
     fewer = {"learning_rate": "0.004", "weight_decay": "2e-05"}
-    assert adapted("recommendation", values, 9_430, 90_570, 9.0) == fewer
+    assert adapted("recommendation", values, 9_430, 905_700, 9.0) == fewer
+    assert adapted("rating", values, 9_430, 90_570, 4.0) == fewer
     assert adapted("recommendation", values, 10, 90_570, 9.0) == values
+
+
+def test_adapted_to_fewer_likes_of_a_user_reduces_weight_decay_as_much() -> None:
+    """A quarter of MovieLens's ratings of a user, by as many users, and by four times as many."""
+    values = {"learning_rate": "0.004", "weight_decay": "0.0002"}
+    assert adapted("recommendation", values, 943, 90_570 // 4, 4.0)["weight_decay"] == "5e-05"
+    assert adapted("recommendation", values, 3_772, 90_570, 4.0)["weight_decay"] == "1.25e-05"
+    assert adapted("recommendation", values, 943, 0, 4.0) == values
 
 
 def test_adapted_to_equal_ratings_is_unchanged() -> None:

@@ -48,11 +48,15 @@ def test_changed_hyperparameter_replaces_only_its_model_and_dependents(
 ) -> None:
     found = changed(default, synthesize(settings))
     starts = default.resources("Object2Vec", "Custom::TrainedStart")
-    (start,) = [
+    rating = {
         name for name, one in starts.items() if one["Properties"]["NamePrefix"].endswith("-rating")
-    ]
-    assert {stack: names for stack, names in found.items() if names} == {"Object2Vec": {start}}
-    assert dependents(default.templates["Object2Vec"], {start}) == {
+    }
+    # the second training takes the number of epochs from the first
+    names = {"RatingTraining"} if "rating.epochs" in settings else {"RatingTraining", "RatingRefit"}
+    assert [stack for stack, some in found.items() if some] == ["Object2Vec"]
+    assert found["Object2Vec"] <= rating
+    assert {re.split("Start", name)[0] for name in found["Object2Vec"]} == names
+    assert dependents(default.templates["Object2Vec"], rating) == {
         "Custom::TrainedWait",
         "AWS::SageMaker::Model",
         "AWS::SageMaker::EndpointConfig",
@@ -70,7 +74,7 @@ def test_new_ratings_change_the_upload_and_the_start(
     assert {data[name]["Type"] for name in found["Data"]} == {"Custom::CDKBucketDeployment"}
     assert upload in found["Data"]
     starts = default.resources("Object2Vec", "Custom::TrainedStart")
-    assert [starts[name]["Properties"]["NamePrefix"] for name in found["Object2Vec"]] == [
+    assert [starts[name]["Properties"]["NamePrefix"] for name in found["Object2Vec"]] == 2 * [
         "recommender-rating"
     ]
     assert found["Functions"] == set()
@@ -124,7 +128,16 @@ def test_changed_endpoint_type_keeps_models_and_names(
 
 
 def test_more_waiters_do_not_retrain(default: Deployment, synthesize: Synthesize) -> None:
-    found = changed(default, synthesize({"training.waits": 4, "training.max_minutes": 150}))
+    later = synthesize({"training.waits": 4, "training.max_minutes": 150})
+    found = changed(default, later)
     assert found["Data"] == found["Functions"] == set()
     starts = default.resources("Object2Vec", "Custom::TrainedStart")
-    assert not found["Object2Vec"] & starts.keys()
+    for name in found["Object2Vec"] & starts.keys():
+        # a second training: the last waiter, now another one, tells it the same number of epochs
+        before, after = (
+            json.loads(json.dumps(one.templates["Object2Vec"]["Resources"][name]["Properties"]))
+            for one in (default, later)
+        )
+        for request in (before["Request"], after["Request"]):
+            assert request["HyperParameters"].pop("epochs")["Fn::GetAtt"][1] == "Epochs"
+        assert before == after

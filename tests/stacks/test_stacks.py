@@ -120,7 +120,8 @@ def test_models_are_trained_and_served(default: Deployment) -> None:
     starts = default.resources("Object2Vec", "Custom::TrainedStart")
     waits = default.resources("Object2Vec", "Custom::TrainedWait")
     endpoints = default.resources("Object2Vec", "AWS::SageMaker::Endpoint")
-    assert (len(starts), len(waits), len(endpoints)) == (3, 9, 3)
+    # those that are evaluated are trained twice
+    assert (len(starts), len(waits), len(endpoints)) == (5, 15, 3)
     for endpoint in endpoints.values():
         config = resources[endpoint["Properties"]["EndpointConfigName"]["Fn::GetAtt"][0]]
         (served,) = config["Properties"]["ProductionVariants"]
@@ -142,6 +143,84 @@ def test_models_are_trained_and_served(default: Deployment) -> None:
             assert attribute == "Arn"
         task = starts[start]["Properties"]["NamePrefix"].removeprefix("recommender-")
         assert endpoint["Properties"]["EndpointName"] == f"recommender-{task}Model"
+
+
+def _jobs(deployment: Deployment, stack: str) -> dict[str, list[tuple[dict[str, str], Any]]]:
+    """By model, each training job's files by channel, and its epochs; the evaluated one first."""
+    found: dict[str, list[tuple[dict[str, str], Any]]] = {}
+    for start in deployment.resources(stack, "Custom::TrainedStart").values():
+        request = start["Properties"]["Request"]
+        files = {
+            one["ChannelName"]: one["DataSource"]["S3DataSource"]["S3Uri"]["Fn::Join"][1][-1]
+            for one in request["InputDataConfig"]
+        }
+        epochs = request["HyperParameters"]["epochs"]
+        name = start["Properties"]["NamePrefix"].removeprefix(f"{deployment.prefix}-")
+        found.setdefault(name, []).append((files, epochs))
+    return {name: sorted(jobs, key=lambda job: -len(job[0])) for name, jobs in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "stack", "model", "folder", "file"),
+    [
+        ("default", "Object2Vec", "rating", "/object2vec/movielens/input/rating", "train_r.jsonl"),
+        (
+            *("default", "Object2Vec", "recommendation"),
+            *("/object2vec/movielens/input/recommendation", "train_c.jsonl"),
+        ),
+        (
+            "every engine",
+            "DeepMf",
+            "deep-mf",
+            "/object2vec/movielens/input/rating",
+            "train_r.jsonl",
+        ),
+        (
+            *("every engine", "FactorizationMachines", "factorization-machines"),
+            *("/factorization-machines/movielens/input", "train.recordio"),
+        ),
+    ],
+)
+def test_evaluated_model_is_trained_again_on_its_whole_folder_and_served(
+    variant: Variant, name: str, stack: str, model: str, folder: str, file: str
+) -> None:
+    deployment = variant(name)
+    (split, epochs), (everything, best) = _jobs(deployment, stack)[model]
+    assert split["train"] == f"{folder}/train/{file}"
+    assert everything["train"] == f"{folder}/train/"
+    assert everything.keys() == split.keys() - {"validation", "test"}
+    assert epochs.isdecimal()
+    wait, attribute = best["Fn::GetAtt"]
+    waits = deployment.resources(stack, "Custom::TrainedWait")
+    assert (attribute, waits[wait]["Properties"]["Needs"]) == ("Epochs", "Epochs")
+    outputs = deployment.templates[stack]["Outputs"]
+    title = "".join(map(str.capitalize, model.split("-")))
+    judged, served = (outputs[f"{title}{part}JobName"]["Value"] for part in ("Training", "Refit"))
+    assert judged["Fn::GetAtt"][0] == outputs[f"{title}Metrics"]["Value"]["Fn::GetAtt"][0] == wait
+    data = [
+        one["Properties"]["PrimaryContainer"]["ModelDataUrl"]["Fn::GetAtt"][0]
+        for one in deployment.resources(stack, "AWS::SageMaker::Model").values()
+    ]
+    assert served["Fn::GetAtt"][0] in data
+    assert wait not in data
+
+
+def test_model_without_evaluation_is_trained_once_on_everything(default: Deployment) -> None:
+    ((channels, _),) = _jobs(default, "Object2Vec")["retrieval"]
+    assert channels == {"train": "/object2vec/movielens/input/retrieval/train/"}
+
+
+@pytest.mark.parametrize("name", ["workshop in Ireland, scaling", "nothing beside Object2Vec"])
+def test_split_is_kept_by_the_workshops_preset_and_without_refit(
+    variant: Variant, name: str
+) -> None:
+    deployment = variant(name)
+    jobs = _jobs(deployment, "Object2Vec")
+    assert [len(one) for one in jobs.values()] == [1] * len(jobs)
+    files = [file for ((channels, _),) in jobs.values() for file in channels.values()]
+    assert all(file.endswith(".jsonl") for file in files)
+    (content,) = deployment.folder.glob("asset.*/object2vec")
+    assert not list(content.rglob("rest_*"))
 
 
 def test_training_request_equals_the_workshops(variant: Variant) -> None:
@@ -273,7 +352,8 @@ def test_outputs_name_the_deployed_resources(default: Deployment) -> None:
             f"{task}{part}"
             for task in ("Rating", "Recommendation", "Retrieval")
             for part in ("EndpointName", "TrainingJobName", "Metrics")
-        },
+        }
+        | {"RatingRefitJobName", "RecommendationRefitJobName"},
         "Functions": {"RecommendationEngineFunctionName", "MovieRetrievalFunctionName"},
         "Lists": {
             "EventsFunctionName",
@@ -473,7 +553,10 @@ def test_optional_engines_by_default_are_not_deployed(default: Deployment) -> No
 
 
 def request_of(deployment: Deployment, stack: str) -> dict[str, Any]:
-    request: dict[str, Any] = only(deployment.resources(stack, "Custom::TrainedStart"))["Request"]
+    starts = deployment.resources(stack, "Custom::TrainedStart")
+    request: dict[str, Any] = only(
+        {name: one for name, one in starts.items() if "TrainingStart" in name}
+    )["Request"]
     return request
 
 

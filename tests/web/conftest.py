@@ -133,7 +133,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         log = folder / "cdk.log"
         assembly = ("--output", str(folder / "cdk.out"), "-c", f"data={data}")
         small = [f"{model}.epochs=1" for model in ("rating", "recommendation", "retrieval")]
-        more = ["personalize.groups=both", "personalize.domain_solutions=", "api.http=true"]
+        more = [
+            "personalize.groups=both",
+            "personalize.domain_solutions=",
+            "api.http=true",
+            "refit=false",
+        ]
         settings = [part for setting in (*small, *more) for part in ("-c", setting)]
         cdk("bootstrap", "aws://123456789012/us-east-1", "--app", "", log=log)
         cdk(

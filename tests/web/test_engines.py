@@ -94,6 +94,36 @@ def test_pair_model_ranks_the_whole_catalogue(catalogue: Catalogue) -> None:
     assert endpoint.asked == [("deep", 1_000), ("deep", FILMS - 1_000)]
 
 
+def test_factorization_machines_are_asked_by_columns(catalogue: Catalogue) -> None:
+    """A machine whose weight of the column of movie n is n / 1000, and none of a user's."""
+    asked: list[Any] = []
+
+    def invoke_endpoint(**request: Any) -> dict[str, Any]:
+        features = [one["data"]["features"] for one in json.loads(request["Body"])["instances"]]
+        asked.extend(features)
+        weights = np.concatenate([np.zeros(20), np.arange(FILMS) / 1000])
+        scores = [float(np.dot(weights[one["keys"]], one["values"])) for one in features]
+        told = {"predictions": [{"score": score} for score in scores]}
+        return {"Body": io.BytesIO(json.dumps(told).encode())}
+
+    clients: Any = SimpleNamespace(
+        sagemaker_runtime=SimpleNamespace(invoke_endpoint=invoke_endpoint)
+    )
+    outputs = {
+        "FactorizationMachinesEndpointName": "machine",
+        "FactorizationMachinesUsers": "20",
+        "FactorizationMachinesItems": str(FILMS),
+    }
+    (model,) = engines.recommenders(Deployment(Outputs(outputs)), catalogue, clients)
+    assert model.about.title == "Factorization machines"
+    ranked = model.rank(Question(ANNA))
+    assert [one.movie.number for one in ranked] == list(range(FILMS))[::-1]
+    assert {one["keys"][0] for one in asked} == {ANNA.number}
+    assert {tuple(one["shape"]) for one in asked} == {(20 + FILMS,)}
+    (rater,) = engines.raters(Deployment(Outputs(outputs)), catalogue, clients)
+    assert rater.scores(1, [7]) == [0.007]
+
+
 def watching(invoke: Any) -> engines.Recommender:
     """The engine of who watched what, over three films, with this in Lambda's place."""
     catalogue = Catalogue(

@@ -57,22 +57,27 @@ def export(
     """
     with _replacing(Path(out)) as folder:
         bucket = folder / "bucket"
-        files = {task: _files(bucket, channels) for task, channels in _input(data).items()}
+        files = {
+            task: _files(bucket, channels | {"rest": layout.REST[task]})
+            for task, channels in _input(data).items()
+        }
         scale = data.scale
         rows, liked = parts.train, scale.likes(parts.train.rating).astype(np.int8)
         if taught is not None:
             rows, liked = taught.rows, taught.liked
-        total = 2 * len(parts.train) + 3 * len(rows) + 4 * len(parts.validation)
+        total = 2 * len(parts.train) + 3 * len(rows) + 8 * len(parts.validation)
         vocabulary = _vocabulary(data)
         with tqdm(desc="writing", total=total, unit=" lines", unit_scale=True, disable=None) as bar:
             _write_tabs(_file(bucket, layout.RATINGS), parts.train, bar)
             _write_tabs(_file(bucket, layout.HELD_OUT), parts.validation, bar)
             order = np.random.default_rng(seed).permutation(len(rows))
             judged = scale.likes(parts.validation.rating).astype(np.int8)
+            later = np.random.default_rng(seed).permutation(len(parts.validation))
             # the factorization machines' second channel has another name
             for channel, other, some, yes in (
                 ("train", "train", rows.take(order), liked[order]),
                 ("validation", "test", parts.validation, judged),
+                ("rest", "rest", parts.validation.take(later), judged[later]),
             ):
                 if data.events:
                     continue
@@ -80,10 +85,11 @@ def export(
                 _write_lines(files["recommendation"][channel], some, yes, bar)
                 _write_records(files["factorization_machines"][other], some, vocabulary, bar)
             # who watched what, liked or not: the pairs that there are, all positive
-            watched = _repeated(parts.train) if data.events else parts.train
-            watched = watched.take(np.random.default_rng(seed).permutation(len(watched)))
-            ones = np.ones(len(watched), np.int8)
-            _write_lines(files["retrieval"]["train"], watched, ones, bar)
+            for channel, part in (("train", parts.train), ("rest", parts.validation)):
+                watched = _repeated(part, data.ratings) if data.events else part
+                watched = watched.take(np.random.default_rng(seed).permutation(len(watched)))
+                ones = np.ones(len(watched), np.int8)
+                _write_lines(files["retrieval"][channel], watched, ones, bar)
         _write_movies(_file(bucket, layout.ITEMS), data)
         catalogue.write(_file(bucket, layout.CATALOGUE), data, parts.train)
         mapped = {"users": data.users.labels, "items": data.items.labels}
@@ -181,9 +187,9 @@ def _input(data: DataSet) -> dict[str, dict[str, str]]:
     }
 
 
-def _repeated(rows: Ratings) -> Ratings:
+def _repeated(rows: Ratings, every: Ratings) -> Ratings:
     """Events' rows; what happened 2, 4 or 8 times as often as the rarest comes 2, 3 or 4 times."""
-    least = max(float(rows.rating.min()), 1e-9)
+    least = max(float(every.rating.min()), 1e-9)
     times = 1 + np.floor(np.log2(np.maximum(rows.rating, least) / least)).astype(np.int64)
     return rows.take(np.repeat(np.arange(len(rows)), np.clip(times, 1, 4)))
 
@@ -306,7 +312,8 @@ def _manifest(data: DataSet, parts: Split, digest: str) -> dict[str, Any]:
         "baselines": {} if data.events else baselines(parts, data.scale),
         "sample": _sample(parts),
         "genres": catalogue.genres(data.movies),
-        "keys": layout.KEYS | {"input": _input(data)},
+        "keys": layout.KEYS
+        | {"input": _input(data), "rest": {task: layout.REST[task] for task in _input(data)}},
     }
 
 

@@ -36,7 +36,15 @@ INPUT: Final = {
         "test": f"{_MACHINES}input/test/test.recordio",  # the algorithm's name for this channel
     },
 }
-"""By what is trained, the file of each channel; a channel is the folder that the file is in."""
+"""By what is trained, the file of each channel."""
+REST: Final = {
+    "rating": f"{_INPUT}rating/train/rest_r.jsonl",
+    "recommendation": f"{_INPUT}recommendation/train/rest_c.jsonl",
+    "retrieval": f"{_INPUT}retrieval/train/rest_p.jsonl",
+    "factorization_machines": f"{_MACHINES}input/train/rest.recordio",
+}
+"""By what is trained, the held-out ratings as training rows, in the training file's folder: what is
+trained again on everything learns from the folder."""
 
 KEYS: Final[dict[str, Any]] = {
     "prefix": _PREFIX,
@@ -52,6 +60,7 @@ KEYS: Final[dict[str, Any]] = {
     "interactions": INTERACTIONS,
     "histories": HISTORIES,
     "input": INPUT,
+    "rest": REST,
     "output": {
         "object2vec": f"{_PREFIX}output/",
         "deep_mf": "deep-mf/movielens/output/",

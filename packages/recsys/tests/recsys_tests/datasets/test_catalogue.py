@@ -94,6 +94,7 @@ def test_every_key_of_the_manifest_is_there_and_nothing_else_is(
     bucket = tmp_path / "out" / "bucket"
     named = {keys[name] for name in ("catalogue", "ratings", "held_out", "items", "interactions")}
     named |= {key for channels in keys["input"].values() for key in channels.values()}
+    named |= set(keys["rest"].values())
     named |= {keys["ids"]} if numbered else set()
     written = {path.relative_to(bucket).as_posix() for path in bucket.rglob("*") if path.is_file()}
     prefixes = keys["personalize"], keys["histories"]

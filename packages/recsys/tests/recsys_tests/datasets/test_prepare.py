@@ -95,6 +95,41 @@ def test_without_data_it_is_generated_and_said(
     assert manifest["object2vec"] == {"enc0_vocab_size": 944, "enc1_vocab_size": 1684}
 
 
+@pytest.mark.parametrize("rated", [True, False])
+def test_folder_of_the_training_file_holds_all_ratings_once(tmp_path: Path, rated: bool) -> None:
+    """What is trained again on everything reads the folder; the files are a split of the data."""
+    pairs = [(user, item) for user in range(1, 6) for item in range(1, 13) if (user + item) % 4]
+    rows = [f"{user},{item},{1 + (user * item) % 5},{user + item}" for user, item in pairs]
+    if not rated:
+        rows = [",".join([*row.split(",")[:2], row.split(",")[3]]) for row in rows]
+    header = "user,item,rating,timestamp" if rated else "user,item,timestamp"
+    (tmp_path / "mine.csv").write_text("\n".join([header, *rows]))
+    out = tmp_path / "out"
+    assert main(["prepare", "--data", str(tmp_path / "mine.csv"), "--out", str(out)]) == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    keys, bucket = manifest["keys"], out / "bucket"
+    assert set(keys["rest"]) == set(keys["input"])
+    for task in ("rating", "recommendation", "retrieval") if rated else ("retrieval",):
+        train, rest = bucket / keys["input"][task]["train"], bucket / keys["rest"][task]
+        assert set(rest.parent.iterdir()) == {train, rest}
+        told = {
+            path: [json.loads(line) for line in path.read_text().splitlines()]
+            for path in (train, rest)
+        }
+        assert len(told[rest]) == manifest["validation"] > 0
+        found = [(one["in0"][0], one["in1"][0]) for path in told for one in told[path]]
+        assert sorted(found) == sorted(pairs)
+        if task == "rating":
+            labels = {(one["in0"][0], one["in1"][0]): one["label"] for one in told[rest]}
+            assert labels == {pair: 1 + (pair[0] * pair[1]) % 5 for pair in labels}
+    if rated:
+        machines = keys["input"]["factorization_machines"]
+        rest = bucket / keys["rest"]["factorization_machines"]
+        assert rest.parent == (bucket / machines["train"]).parent
+        # of the same rows, though in another order
+        assert rest.stat().st_size == (bucket / machines["test"]).stat().st_size
+
+
 def test_ratings_that_hardly_differ_are_pointed_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,64 @@
+"""What the map shows beside its points: a colour for each genre, and labels with room between."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from web.answers import Point
+
+COLOURS: Final = 12
+"""How many genres have a colour in the style sheet; all others share one."""
+_WIDE, _HIGH = 0.16, 0.045  # the room of a label, as shares of the map
+_ZOOMS: Final = (1, 2, 4)
+_SHORT: Final = 24  # characters of a title
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text on the map.
+
+    Attributes:
+        text: a title, or a genre.
+        x, y: its place, from 0 to 1.
+        zoom: from which magnification on it is shown; 0 for a genre's.
+    """
+
+    text: str
+    x: float
+    y: float
+    zoom: int
+
+
+def colours(points: Sequence[Point]) -> dict[str, int]:
+    """Numbers of colours by genre, from 0: of the first genres of most movies."""
+    first = Counter(point.movie.genres[0] for point in points if point.movie.genres)
+    return {genre: number for number, (genre, _) in enumerate(first.most_common(COLOURS))}
+
+
+def labels(points: Sequence[Point], coloured: Sequence[str]) -> list[Label]:
+    """The genres in the middle of their movies, and titles where there is room for them.
+
+    Args:
+        points: the best-known movie first; its title is preferred.
+        coloured: the genres that have a colour.
+    """
+    found = []
+    for genre in coloured:
+        here = [one for one in points if one.movie.genres[:1] == (genre,)]
+        middle = median(one.x for one in here), median(one.y for one in here)
+        found.append(Label(genre, *middle, zoom=0))
+    taken = [(label.x, label.y) for label in found]
+    shown = set[str]()
+    for zoom in _ZOOMS:
+        for point in points:
+            if point.movie.id not in shown and all(
+                abs(point.x - x) > _WIDE / zoom or abs(point.y - y) > _HIGH / zoom for x, y in taken
+            ):
+                shown.add(point.movie.id)
+                taken.append((point.x, point.y))
+                name = point.movie.name
+                text = name if len(name) <= _SHORT else f"{name[: _SHORT - 1]}…"
+                found.append(Label(text, point.x, point.y, zoom))
+    return found
