@@ -251,6 +251,18 @@ def test_lists_of_a_source_wait_for_its_job(variant: Callable[[str], Deployment]
 # Retraining ---------------------------------------------------------------------------------------
 
 
+def test_retraining_has_alarms_on_failures_and_none_on_its_duration(
+    variant: Callable[[str], Deployment],
+) -> None:
+    alarms = variant("lists alone").resources("Operations", "AWS::CloudWatch::Alarm").values()
+    chapters = {
+        one["Properties"]["AlarmName"]: one["Properties"]["AlarmDescription"] for one in alarms
+    }
+    ours = {name: text for name, text in chapters.items() if "rain" in name}
+    assert set(ours) == {"recommender-Retraining-failed", "recommender-Lists-Training-failed"}
+    assert all(text.endswith("runbook.md#a-retraining-failed") for text in ours.values())
+
+
 def test_lists_are_not_retrained_unless_wanted(default: Deployment) -> None:
     assert not default.resources("Lists", "AWS::Scheduler::Schedule")
     assert set(default.templates["Lists"]["Parameters"]) == {"BootstrapVersion"}
