@@ -121,7 +121,7 @@ class SchedulerBackend(MotoBackend):
         zone = params.get("ScheduleExpressionTimezone", "UTC")
         try:
             due = _Due(parse(params["ScheduleExpression"]), ZoneInfo(zone), datetime.now(UTC))
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones
             raise AwsError(
                 "ValidationException", f"Invalid Schedule Expression Timezone {zone}."
             ) from None

@@ -170,8 +170,9 @@ def test_schedule_that_would_not_do_what_it_says_is_refused(role: str) -> None:
     ):
         with pytest.raises(ClientError, match=f"does not implement.*{named}"):
             scheduler.create_schedule(**request(role, **settings))
-    with pytest.raises(ClientError, match="Invalid Schedule Expression Timezone Mars"):
-        scheduler.create_schedule(**request(role, ScheduleExpressionTimezone="Mars"))
+    for zone in ("Mars", "America", "../UTC"):
+        with pytest.raises(ClientError, match=f"Invalid Schedule Expression Timezone {zone}"):
+            scheduler.create_schedule(**request(role, ScheduleExpressionTimezone=zone))
     other = role.replace("role/starts", "role/unknown")
     with pytest.raises(ClientError, match="must allow AWS EventBridge Scheduler to assume"):
         scheduler.create_schedule(**request(other))

@@ -114,7 +114,7 @@ def test_equal_models_are_seldom_refused_by_chance(tally: Tally) -> None:
     """400 comparisons of differences without a mean; of a 95 % interval 2.5 % lie below."""
     random = np.random.default_rng(3)
     refused = sum(gate._interval(random.normal(0, 0.3, 60))[1] < 0 for _ in range(400))
-    tally("simulated comparisons", "Gate: of equal models", 400)
+    tally("inputs tried", "Gate: comparisons of equal models", 400)
     assert refused <= 22  # of a binomial with p = 2.5 %, less than 0.1 % are more
 
 
