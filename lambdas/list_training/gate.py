@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from common.errors import FunctionError
 
 from recsys.lists import gate, report
@@ -85,5 +86,10 @@ def train(rivals: Rivals, new: Callable[[], Lists], put: Callable[[str, bytes], 
 def interactions(events: Events, before: int | None = None) -> Interactions:
     """The events, or those before a time."""
     part = slice(None) if before is None else events.timestamp < before
-    columns = (events.user, events.item, events.value, events.timestamp)
-    return Interactions(*(column[part] for column in columns), catalogue=events.catalogue)
+    return Interactions(
+        events.user[part],
+        events.item[part],
+        events.value[part].astype(np.float32),
+        events.timestamp[part],
+        events.catalogue,
+    )

@@ -79,9 +79,9 @@ class Training:
         return {"read_seconds": round(read, 2), "megabytes": round(len(content) / 1e6, 2)}
 
     def _write(self, key: str, content: bytes) -> None:
-        kind = {"ContentType": "text/html; charset=utf-8"} if key.endswith(".html") else {}
+        kind = "text/html; charset=utf-8" if key.endswith(".html") else "binary/octet-stream"
         try:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, **kind)
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=kind)
         except (ClientError, BotoCoreError) as error:
             raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
 

@@ -69,7 +69,7 @@ def retrain(
         clients.client.cache_clear()
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         create_table()
-        items = [
+        items: list[dict[str, Any]] = [
             {"item": n + 1, "id": f"i{n}", "title": f"Film {n}", "year": None, "genres": []}
             for n in range(ITEMS)
         ]

@@ -83,7 +83,7 @@ def page(report: Mapping[str, Any]) -> str:
 def _interval(comparison: Mapping[str, Any]) -> str:
     if not comparison["users"]:
         return ""
-    low, high = comparison["low"], comparison["high"]
+    low, high = float(comparison["low"]), float(comparison["high"])
     gain = comparison["candidate"] - comparison["current"]
     largest = max(abs(low), abs(high), 1e-6) * 1.2
 
