@@ -38,7 +38,7 @@ export PYTHONHASHSEED := 0
 # container images set it to keep layers small, but then each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: contract deploy experiment help setup setup-spark rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
+.PHONY: contract deploy experiment retrain help setup setup-spark rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -127,6 +127,9 @@ preflight: $(SETUP) ## check the AWS account for what a deployment needs, changi
 
 experiment: $(SETUP) ## tell what a deployed experiment has shown [NAME=its name] [PREFIX=recommender]
 	@python -m experiment "$(NAME)" --prefix $(PREFIX)
+
+retrain: $(SETUP) ## let a deployment's lists learn from what users did since [PREFIX=recommender]
+	@python -m retrain --prefix $(PREFIX)
 
 contract: $(SETUP) ## ask the local AWS, and an account, for what AWS documents, and compare [PROFILE=the account's] [TIERS=cheap,training]
 	@python -m tests.contract $(if $(PROFILE),--profile "$(PROFILE)") $(if $(TIERS),--tiers "$(TIERS)")

@@ -327,6 +327,7 @@ _BY_USE: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "AWS::ApiGatewayV2::Api": ("HTTP APIs", ("apigateway/http",)),
     "AWS::Logs::LogGroup": ("logs", ("logs/ingestion",)),
     "AWS::S3::Bucket": ("buckets", ("s3/storage",)),
+    "AWS::Scheduler::Schedule": ("schedules", ("scheduler/invocations",)),
     "AWS::SNS::Topic": ("e-mails", ("sns/email",)),
     "AWS::SQS::Queue": ("queues", ("sqs/requests",)),
     "AWS::StepFunctions::StateMachine": ("state machines", ("states/transitions",)),

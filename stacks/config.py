@@ -18,12 +18,14 @@ from stacks import (
     images,
     operations_settings,
     personalize_settings,
+    retrain_settings,
     source_settings,
 )
 from stacks.hyperparameters import DEEP_MF, FACTORIZATION_MACHINES, OBJECT2VEC, Rule, adapted
 from stacks.operations_settings import Operations
 from stacks.personalize_settings import Personalize
 from stacks.prepared_data import PreparedData
+from stacks.retrain_settings import Retrain
 from stacks.settings import ConfigError, Settings
 from stacks.source_settings import Digest, Source
 
@@ -180,6 +182,7 @@ class Config:
         personalize: the settings of Amazon Personalize.
         lists: the settings of lists for every user; None without lists.
         experiments: what is compared by experiments on the lists.
+        retrain: how the lists learn from events; None if they do not.
         object2vec: whether Object2Vec and its functions are deployed.
         hyperparameters: Object2Vec's hyperparameters by task, as strings.
         engines: hyperparameters of the optional engines, by engine.
@@ -205,6 +208,7 @@ class Config:
     personalize: Personalize
     lists: Lists | None
     experiments: tuple[Experiment, ...]
+    retrain: Retrain | None
     object2vec: bool
     hyperparameters: Mapping[str, Mapping[str, str]]
     engines: Mapping[str, Mapping[str, str]]
@@ -280,6 +284,7 @@ class Config:
             "personalize": personalize,
             "lists": _lists(settings, data, engines),
             "experiments": experiments,
+            "retrain": retrain_settings.read(settings, LISTS in engines, source is not None),
             "object2vec": full,
             "left_out": left_out,
             "refit": refit,

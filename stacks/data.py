@@ -12,6 +12,7 @@ from constructs import Construct
 from stacks.config import Config
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import PrivateBucket, Store
+from stacks.constructs.retraining import GENERATIONS
 from stacks.constructs.roles import (
     Permission,
     ServiceRole,
@@ -211,7 +212,7 @@ def _written_by_others(keys: Keys) -> list[str]:
         keys.output[engine]
         for engine in ("object2vec", "deep_mf", "factorization_machines", "lists")
     )
-    return [f"{prefix}*" for prefix in (*outputs, keys.embeddings, keys.batch)]
+    return [f"{prefix}*" for prefix in (*outputs, keys.embeddings, keys.batch, GENERATIONS)]
 
 
 def _upload_size(size: int) -> tuple[int, cdk.Size]:

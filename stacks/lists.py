@@ -21,8 +21,10 @@ from stacks.constructs.private_bucket import Store
 from stacks.constructs.provider import Provider
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.python_layer import PythonLayer
+from stacks.constructs.retraining import GENERATIONS, Retraining
 from stacks.constructs.roles import Permission
 from stacks.preparation import OUTPUT, PreparationStack
+from stacks.retrain_settings import Retrain
 
 _SERVES: Final = ("recsys/__init__.py", "recsys/fields.py", "recsys/lists/*.py")
 _EXPERIMENTS: Final = (
@@ -92,13 +94,13 @@ class _Inputs:
     digest: str
 
 
-def _of_files(config: Config, store: Store) -> _Inputs:
-    """The files that `make data` writes."""
+def _of_files(config: Config, store: Store, interactions: str) -> _Inputs:
+    """The files that `make data` writes; `interactions` may be those of a later generation."""
     assert config.lists
     data, settings = config.data, config.lists
     return _Inputs(
         properties={
-            "Interactions": data.keys.interactions,
+            "Interactions": interactions,
             "Catalogue": data.keys.catalogue,
             "Validation": settings.validation,
             "MostItems": str(settings.most_items),
@@ -106,8 +108,12 @@ def _of_files(config: Config, store: Store) -> _Inputs:
         permissions=store.reads(data.keys.interactions, data.keys.catalogue),
         histories=data.keys.histories,
         models=data.keys.output["lists"],
-        digest=data.digests["interactions"] + data.digests["catalogue"],
+        digest=_digest(config),
     )
+
+
+def _digest(config: Config) -> str:
+    return config.data.digests["interactions"] + config.data.digests["catalogue"]
 
 
 def _of_job(prepared: PreparationStack, store: Store) -> _Inputs:
@@ -119,6 +125,11 @@ def _of_job(prepared: PreparationStack, store: Store) -> _Inputs:
         models="lists/models/",
         digest=prepared.digest,
     )
+
+
+def _gathering_memory(ratings: int) -> int:
+    """MB that gathering takes: the histories as arrays and while they are read, grown tenfold."""
+    return min(10_240, max(1769, 512 + (10 * 100 * ratings >> 20)))
 
 
 class ListsStack(cdk.Stack):
@@ -137,7 +148,10 @@ class ListsStack(cdk.Stack):
         super().__init__(scope, id, description="Lists for every user", **kwargs)
         assert config.lists
         self._config, self._store, self._settings = config, store, config.lists
-        self._inputs = _of_job(prepared, store) if prepared else _of_files(config, store)
+        self._generation = self._parameter() if config.retrain else None
+        self._inputs = (
+            _of_job(prepared, store) if prepared else _of_files(config, store, self._interactions())
+        )
         self._key = kms.Key.from_key_arn(self, "Key", store.key_arn) if store.key_arn else None
         self._layers = {
             name: PythonLayer(
@@ -208,9 +222,54 @@ class ListsStack(cdk.Stack):
             api.node.add_dependency(self.lists, self.events)
             cdk.CfnOutput(self, "ApiEndpoint", value=api.url)
         self._hand_over(table, key)
+        if config.retrain:
+            self._retrain(config.retrain, table)
         cdk.CfnOutput(self, "ListsFunctionName", value=self.lists.function_name)
         cdk.CfnOutput(self, "EventsFunctionName", value=self.events.function_name)
         cdk.CfnOutput(self, "HistoriesTableName", value=table.table_name)
+
+    def _parameter(self) -> cdk.CfnParameter:
+        """The data's generation: 0 are the deployed data, later ones come from the histories.
+
+        An update without this parameter keeps it, as the CDK CLI's does. Other data begin with
+        another parameter, at 0.
+        """
+        return cdk.CfnParameter(
+            self,
+            f"Generation{_digest(self._config)[:8]}",
+            default="0",
+            allowed_pattern="0|[1-9][0-9]{0,8}",
+            description="What the lists learn from; a retraining counts it up",
+        )
+
+    def _interactions(self) -> str:
+        """The key of what the lists learn from, by the generation."""
+        given = self._config.data.keys.interactions
+        if self._generation is None:
+            return given
+        number = self._generation.value_as_string
+        deployed = cdk.CfnCondition(
+            self, "AsDeployed", expression=cdk.Fn.condition_equals(number, "0")
+        )
+        later = cdk.Fn.join("", [GENERATIONS, number, "/interactions.npz"])
+        return cdk.Token.as_string(cdk.Fn.condition_if(deployed.logical_id, given, later))
+
+    def _retrain(self, settings: Retrain, table: dynamodb.Table) -> None:
+        """The function that starts a retraining."""
+        assert self._generation
+        Retraining(
+            self,
+            "Retraining",
+            config=self._config,
+            settings=settings,
+            store=self._store,
+            table=table,
+            generation=self._generation,
+            catalogue=self._config.data.keys.catalogue,
+            layer=self._layers["numpy"],
+            memory_mb=_gathering_memory(self._config.data.ratings),
+            trainer=self._provider.name,
+        )
 
     def _trained(self) -> str:
         """The model's key in the store, known when it is trained."""
@@ -233,6 +292,15 @@ class ListsStack(cdk.Stack):
             *self._store.writes(models),
             *self._store.deletes(models),
         )
+        properties = dict(inputs.properties)
+        if self._generation and config.retrain:
+            generations = f"{GENERATIONS}*"
+            provider.allow(*self._store.reads(generations), *self._store.writes(generations))
+            properties |= {
+                "Generation": self._generation.value_as_string,
+                "Generations": GENERATIONS,
+                "Gate": config.retrain.gate.as_json(),
+            }
         trained = cdk.CustomResource(
             self,
             "Model",
@@ -241,7 +309,7 @@ class ListsStack(cdk.Stack):
             properties={
                 "Bucket": self._store.bucket_name,
                 "Output": inputs.models,
-                **inputs.properties,
+                **properties,
                 "Inputs": inputs.digest,
                 "Code": provider.code_digest,
             },

@@ -22,6 +22,7 @@ from stacks.constructs.personalize import Recommender
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.provider import Provider
 from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.retraining import Retraining
 from stacks.constructs.roles import acknowledge, admit_alarms
 from stacks.constructs.sagemaker import VARIANT, Endpoint
 from stacks.constructs.trained_resource import Trainer
@@ -40,6 +41,7 @@ class Watched:
     Attributes:
         functions: functions that users call.
         trainers: functions that run trainings.
+        retrainings: functions that start retrainings of the lists, and that run them.
         endpoints: SageMaker endpoints.
         campaigns: Amazon Personalize campaigns.
         recommenders: Amazon Personalize recommenders; only their own stack knows their names.
@@ -51,6 +53,7 @@ class Watched:
 
     functions: list[str] = field(default_factory=list)
     trainers: list[str] = field(default_factory=list)
+    retrainings: list[str] = field(default_factory=list)
     endpoints: list[str] = field(default_factory=list)
     campaigns: list[str] = field(default_factory=list)
     recommenders: list[Recommender] = field(default_factory=list)
@@ -69,8 +72,10 @@ class Watched:
                 case Trainer():
                     found.trainers.append(one.name)
                     found.stacks.append(cdk.Stack.of(one).stack_name)
+                case Retraining():
+                    found.retrainings += [one.name, one.trainer]
                 case PythonFunction(given_name=str(name)):
-                    if not isinstance(one.node.scope, Provider):
+                    if not isinstance(one.node.scope, (Provider, Retraining)):
                         found.functions.append(name)
                 case FailedEvents(name=str(name)):
                     found.queues.append(name)
@@ -145,6 +150,8 @@ class OperationsStack(cdk.Stack):
             self._alarm(f"{name}-latency", slow, "slow-answers", threshold=latency, periods=3)
         for name in watched.trainers:
             self._alarm(f"{name}-failed", _function(name, "Errors"), "a-training-failed")
+        for name in watched.retrainings:
+            self._alarm(f"{name}-failed", _function(name, "Errors"), "a-retraining-failed")
         for name in watched.queues:
             self._alarm(name, _waiting(name), "events-were-not-taken")
         for name in watched.endpoints:
@@ -304,10 +311,8 @@ class OperationsStack(cdk.Stack):
                 _graph("Events that were not taken", [_waiting(name) for name in watched.queues]),
             )
         last = []
-        if watched.trainers:
-            last.append(
-                _graph("Training: errors", [_function(n, "Errors") for n in watched.trainers])
-            )
+        if trainers := [*watched.trainers, *watched.retrainings]:
+            last.append(_graph("Training: errors", [_function(n, "Errors") for n in trainers]))
         if self._config.operations.caretaker and watched.stacks:
             last.append(_graph("Age of the oldest model, days", [self._age()]))
         if last:

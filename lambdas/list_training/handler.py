@@ -9,11 +9,13 @@ from; Output, the prefix of the models; Validation, `newest` or `random`; MostIt
 Code, digests of the data and of what learns from them. Instead of Interactions, Catalogue,
 Validation and MostItems, Prepared may be the prefix of what a Spark job has learned. The model's
 key ends in a hash of all these, so the same again finds what is trained. Attributes: ModelKey, and
-Metrics as JSON.
+Metrics as JSON. With Gate, an update to a later Generation of the data is a retraining: the new
+model is compared with the one in service, the report is written below the prefix Generations, and a
+model that Gate refuses fails the update; see `list_training.gate`.
 
 Permissions: `on_event` needs none, it calls nothing. `is_complete` needs s3:GetObject on both keys,
 or s3:GetObject and ListBucket on the prefix; s3:GetObject, PutObject and DeleteObject below Output;
-dynamodb:Scan and BatchWriteItem on the tables.
+s3:GetObject and PutObject below Generations; dynamodb:Scan and BatchWriteItem on the tables.
 """
 
 import hashlib
@@ -67,7 +69,10 @@ def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         raise ListTrainingError(f"{event['LogicalResourceId']}: {'; '.join(problems)}")
     content = json.dumps([properties, event["StackId"], event["LogicalResourceId"]])
     name = hashlib.sha256(content.encode()).hexdigest()[:16]
-    return named(f"s3://{properties['Bucket']}/{properties['Output']}{name}.npz")
+    return named(
+        f"s3://{properties['Bucket']}/{properties['Output']}{name}.npz",
+        Before=event.get("PhysicalResourceId"),  # the model in service, for an update
+    )
 
 
 def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -78,24 +83,35 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     if event["ResourceType"] == HANDOVER:
         return _handed_over(event, context)
-    place = re.fullmatch(r"s3://([^/]+)/(.+\.npz)", event["PhysicalResourceId"])
+    place = _place(event["PhysicalResourceId"])
     if event["RequestType"] == "Delete" and not place:
         return COMPLETE  # the id is CloudFormation's own: nothing was begun
     assert place, "on_event has named it"
-    bucket, key = place.groups()
+    bucket, key = place
 
     def work() -> dict[str, Any]:
-        from list_training import logic  # numpy and scipy; naming a model takes neither
+        from list_training import gate, logic  # numpy and scipy; naming a model takes neither
 
         one = logic.Training(clients.client("s3"), bucket, key)
         if event["RequestType"] == "Delete":
             one.forget()
             return COMPLETE
-        metrics = one.ensure(event["ResourceProperties"])
+        before = None
+        if gate.is_retraining(event):
+            in_service = _place(event["Before"])
+            assert in_service, "it was trained here"
+            before = event["OldResourceProperties"], in_service[1]
+        metrics = one.ensure(event["ResourceProperties"], before)
         _log.info("trained", extra={"model": event["PhysicalResourceId"], "metrics": metrics})
         return COMPLETE | {"Data": {"ModelKey": key, "Metrics": json.dumps(metrics)[:_METRICS]}}
 
     return polled(ListTrainingError, event, context, work)
+
+
+def _place(physical_id: str) -> tuple[str, str] | None:
+    """The bucket and the key that a physical id names."""
+    found = re.fullmatch(r"s3://([^/]+)/(.+\.npz)", physical_id)
+    return (found[1], found[2]) if found else None
 
 
 def _handed_over(event: dict[str, Any], context: Any) -> dict[str, Any]:

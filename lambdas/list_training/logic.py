@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import time
 import zlib
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from common.errors import FunctionError, code_of, failure, may_be_absent, text_of
 from common.text import decoded
 
+from list_training import gate
 from recsys.errors import InputError
 from recsys.lists.factors import from_items
+from recsys.lists.gate import Events, Limits
 from recsys.lists.model import Catalogue, ListModel
-from recsys.lists.training import Interactions, Lists
+from recsys.lists.training import Lists
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -35,8 +38,16 @@ class Training:
     def __init__(self, s3: "S3Client", bucket: str, key: str) -> None:
         self._s3, self._bucket, self._key = s3, bucket, key
 
-    def ensure(self, properties: dict[str, Any]) -> dict[str, Any]:
+    def ensure(
+        self,
+        properties: dict[str, Any],
+        before: tuple[dict[str, Any], str] | None = None,
+    ) -> dict[str, Any]:
         """The metrics of the model, which is trained if it is not there.
+
+        Args:
+            properties: what it is trained from.
+            before: for a retraining, the properties and the key of the model in service.
 
         Raises:
             BusyError: AWS could not answer now.
@@ -48,11 +59,14 @@ class Training:
         if prepared := properties.get("Prepared"):
             model = self._from_factors(prepared)
             return {**model.about["metrics"], **self._put(model.to_bytes(), began)}
-        interactions = self._interactions(properties["Interactions"], properties["Catalogue"])
-        lists = Lists(validation=properties["Validation"], most_items=int(properties["MostItems"]))
+        events = self._events(properties)
+        rivals = self._rivals(properties, events, *before) if before else None
         read = time.perf_counter() - began
         try:
-            lists.fit(interactions)
+            if rivals:
+                lists = gate.train(rivals, lambda: _estimator(properties), self._write)
+            else:
+                lists = _estimator(properties).fit(gate.interactions(events))
         except (InputError, ValueError, MemoryError) as error:
             words = str(error) or "this function's memory is too small; raise lists.memory_mb"
             raise FunctionError(words) from None
@@ -61,11 +75,31 @@ class Training:
     def _put(self, content: bytes, began: float, read: float | None = None) -> dict[str, Any]:
         """Write the model; its size, and the time that reading what it is from has taken."""
         read = time.perf_counter() - began if read is None else read
-        try:
-            self._s3.put_object(Bucket=self._bucket, Key=self._key, Body=content)
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"{self._path(self._key)}: {text_of(error)}") from None
+        self._write(self._key, content)
         return {"read_seconds": round(read, 2), "megabytes": round(len(content) / 1e6, 2)}
+
+    def _write(self, key: str, content: bytes) -> None:
+        kind = "text/html; charset=utf-8" if key.endswith(".html") else "binary/octet-stream"
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=kind)
+        except (ClientError, BotoCoreError) as error:
+            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
+
+    def _rivals(
+        self, properties: dict[str, Any], events: Events, old: dict[str, Any], key: str
+    ) -> gate.Rivals:
+        """A retraining's data and models."""
+        content = self._get(key)
+        assert content is not None
+        return gate.Rivals(
+            generation=int(properties["Generation"]),
+            before=int(old["Generation"]),
+            place=f"{properties['Generations']}{properties['Generation']}/",
+            last=self._events(old),
+            now=events,
+            current=ListModel.from_bytes(content),
+            limits=Limits.of_percent(json.loads(properties["Gate"])),
+        )
 
     def _from_factors(self, prefix: str) -> ListModel:
         """The model of the vectors that a Spark job has written."""
@@ -104,7 +138,8 @@ class Training:
             if code_of(error) != "NoSuchBucket":
                 raise failure(error, f"{self._path(self._key)}: {text_of(error)}") from None
 
-    def _interactions(self, key: str, catalogue_key: str) -> Interactions:
+    def _events(self, properties: dict[str, Any]) -> Events:
+        key, catalogue_key = properties["Interactions"], properties["Catalogue"]
         content, text = self._get(key), self._get(catalogue_key)
         assert content is not None and text is not None
         try:
@@ -112,6 +147,7 @@ class Training:
                 user, number, value, timestamp = (
                     arrays[name] for name in ("user", "item", "value", "timestamp")
                 )
+                unknown = arrays["unknown"] if "unknown" in arrays else np.empty(0, np.int64)
         except Exception as error:
             raise FunctionError(f"{self._path(key)} holds no interactions: {error!r}") from None
         try:
@@ -125,7 +161,7 @@ class Training:
                 f"{self._path(key)} names items that {self._path(catalogue_key)} does not: both "
                 "must come from one `make data`"
             )
-        return Interactions(user, place, value, timestamp, catalogue)
+        return Events(user, place, value, timestamp, catalogue, unknown)
 
     def _get(self, key: str, missing: bool = False) -> bytes | None:
         try:
@@ -137,6 +173,10 @@ class Training:
 
     def _path(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"
+
+
+def _estimator(properties: dict[str, Any]) -> Lists:
+    return Lists(validation=properties["Validation"], most_items=int(properties["MostItems"]))
 
 
 def _catalogue(document: Any) -> tuple[Any, Catalogue]:

@@ -181,6 +181,30 @@ def test_update_of_a_property_keeps_the_resource(api: Any, create: Callable[...,
     assert after[place[0]]["ResourceStatus"] == "UPDATE_COMPLETE"
 
 
+@documented(_API + "Parameter.html")
+def test_update_by_one_parameter_keeps_the_template_and_the_others(
+    api: Any, create: Callable[..., str]
+) -> None:
+    parameters = {"Days": {"Type": "Number", "Default": 1}, "Other": {"Type": "String"}}
+    outputs = {name: {"Value": {"Ref": name}} for name in parameters}
+    group = {**GROUP, "Properties": {"RetentionInDays": {"Ref": "Days"}}}
+    body = template({"Group": group}, Parameters=parameters, Outputs=outputs)
+    given = [{"ParameterKey": "Other", "ParameterValue": "kept"}]
+    name = create("by-parameter", body, Parameters=given)
+    api.update_stack(
+        StackName=name,
+        UsePreviousTemplate=True,
+        Parameters=[
+            {"ParameterKey": "Days", "ParameterValue": "3"},
+            {"ParameterKey": "Other", "UsePreviousValue": True},
+        ],
+    )
+    api.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig=POLL)
+    found = api.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+    values = {one["OutputKey"]: one["OutputValue"] for one in found}
+    assert values == {"Days": "3", "Other": "kept"}
+
+
 @documented(_API + "UpdateTerminationProtection.html")
 def test_protected_stack_is_not_deleted(api: Any, create: Callable[..., str]) -> None:
     name = create("protected", template({"Group": GROUP}), EnableTerminationProtection=True)

@@ -5,15 +5,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import pytest
 
 import experiment
 import outputs
+import retrain
 from local_aws.iam.witness import Allowed, Permission
 from recsys.experiments.analysis import analyse
 from recsys.experiments.assignment import assign
@@ -28,6 +30,7 @@ from tests.load import ONCE, Load
 from tests.reliability import Tally
 
 LISTS, EVENTS = "recommender-Lists", "recommender-Events"
+T = TypeVar("T")
 
 
 @dataclass
@@ -201,12 +204,124 @@ def test_other_data_get_another_table_and_no_live_event_is_lost(
     )
     popular = items(ask(LISTS, {"user": "steady"}))
     watch("steady", popular[0])
-    replace(workbench, data=other).cdk("deploy", "--all", "--require-approval=never")
+    replace(workbench, data=other).cdk(
+        *("deploy", "--all", "--require-approval=never"), *("-c", "retrain.schedule=rate(1 minute)")
+    )
+    life.permissions |= privileges.deployed()
     table = outputs.by_stack()["recommender-Lists"]["HistoriesTableName"]
     assert table != life.table
     assert life.table not in boto3.client("dynamodb").list_tables()["TableNames"]
     assert ask(EVENTS, {"forget": "steady"}) == {"user": "steady", "forgotten": 1}
     assert ask(EVENTS, {"forget": "loyal"}) == {"user": "loyal", "forgotten": 1}
+
+
+def until(met: Callable[[], T | None], seconds: float = 900) -> T:
+    """What something returns once it is met; the limit only tells a hang from a slow machine."""
+    ends = time.monotonic() + seconds
+    while (found := met()) is None:
+        assert time.monotonic() < ends
+        time.sleep(1)
+    return found
+
+
+def status() -> str:
+    (stack,) = boto3.client("cloudformation").describe_stacks(StackName=LISTS)["Stacks"]
+    return str(stack["StackStatus"])
+
+
+def stable() -> str:
+    """The stack's state once no operation is in progress."""
+    return until(lambda: None if status().endswith("_IN_PROGRESS") else status())
+
+
+def stop_schedule() -> None:
+    scheduler = boto3.client("scheduler")
+    schedule = scheduler.get_schedule(Name="recommender-Retraining")
+    kept = ("Name", "ScheduleExpression", "Target", "FlexibleTimeWindow")
+    scheduler.update_schedule(State="DISABLED", **{name: schedule[name] for name in kept})
+
+
+def retraining() -> str:
+    """The generation of the data in service."""
+    (stack,) = boto3.client("cloudformation").describe_stacks(StackName=LISTS)["Stacks"]
+    values = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    (found,) = (value for name, value in values.items() if name.startswith("Generation"))
+    return str(found)
+
+
+def generation(number: int, name: str) -> bytes:
+    """A file of a generation."""
+    content = boto3.client("s3").get_object(
+        Bucket=outputs.by_stack()["recommender-Data"]["BucketName"],
+        Key=f"lists/generations/{number}/{name}",
+    )
+    found: bytes = content["Body"].read()
+    return found
+
+
+def test_a_schedule_lets_a_better_model_take_over_without_a_lost_call(
+    life: Life, tally: Tally, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What users click starts it, and a second one meanwhile is refused."""
+    stable()
+    before = outputs.by_stack()[LISTS]["ListsModelKey"]
+    client = boto3.client("lambda", config=ONCE)
+    audience = Audience("small", seed=7)
+    with Load(lambda: items(ask(LISTS, {"user": "9"}, client))[0], callers=4, pause=0.1) as load:
+        visit(outputs.by_stack()[LISTS]["ApiEndpoint"], audience.users[:30], audience.clicks)
+        until(lambda: status() if status() == "UPDATE_IN_PROGRESS" else None)
+        stop_schedule()  # so that nothing else starts one from here on
+        assert retrain.main([]) == 1
+        refused = capsys.readouterr()
+        assert "is being updated (UPDATE_" in refused.err, refused
+        assert stable() == "UPDATE_COMPLETE"
+        load.wait(10)
+    life.model = outputs.by_stack()[LISTS]["ListsModelKey"]
+    assert life.model != before
+    assert load.lost == []
+    tally("calls under load", "Lists: while a retrained model takes over", len(load.answers))
+    tally("calls lost", "Lists: while a retrained model takes over", len(load.lost))
+    assert json.loads(generation(int(retraining()), "report.json"))["refused"] == []
+
+
+def test_poisoned_data_are_refused_and_the_old_model_goes_on_answering(
+    life: Life, capsys: pytest.CaptureFixture[str], tally: Tally
+) -> None:
+    began = retraining()
+    now = int(time.time())
+    poison = [{"user": "bot", "item": f"nothing {n}", "timestamp": now} for n in range(90)]
+    for first in range(0, 90, 30):
+        ask(EVENTS, {"events": poison[first : first + 30]})
+    client = boto3.client("lambda", config=ONCE)
+    with Load(lambda: items(ask(LISTS, {"user": "9"}, client))[0], callers=2, pause=0.2) as load:
+        assert retrain.main([]) == 1
+    told = capsys.readouterr()
+    assert "refused: the old model goes on answering (UPDATE_ROLLBACK_COMPLETE)" in told.err, told
+    assert "are of items that the catalogue does not have" in told.err
+    assert load.lost == []
+    tally("calls under load", "Lists: while a retrained model is refused", len(load.answers))
+    tally("calls lost", "Lists: while a retrained model is refused", len(load.lost))
+    assert outputs.by_stack()[LISTS]["ListsModelKey"] == life.model
+    assert retraining() == began
+    reasons = [
+        event.get("ResourceStatusReason", "")
+        for event in boto3.client("cloudformation").describe_stack_events(StackName=LISTS)[
+            "StackEvents"
+        ]
+    ]
+    assert any("Model: Generation" in one and "is refused" in one for one in reasons)
+    assert b"class=refused" in generation(int(began) + 1, "report.html")
+
+
+def test_deployment_keeps_the_generation(workbench: Workbench, life: Life) -> None:
+    before = retraining()
+    assert before != "0"
+    replace(workbench, data=workbench.folder / "other").cdk(
+        *("deploy", LISTS, "--exclusively", "--require-approval=never"),
+        *("-c", "retrain.schedule=rate(1 minute)"),
+    )
+    assert retraining() == before
+    assert outputs.by_stack()[LISTS]["ListsModelKey"] == life.model
 
 
 def test_nothing_is_left_and_nothing_was_allowed_in_vain(

@@ -45,6 +45,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "profile": "lists",
         "api": {"http": True},
         "lists": {"memory_mb": 3008, "expire_days": 365},
+        "retrain": {"schedule": "cron(0 3 * * ? *)", "drift": 50},
         "operations": {"alarms": True, "dashboard": True},
         "experiments": {
             "recency": {

@@ -246,3 +246,134 @@ def test_lists_of_a_source_wait_for_its_job(variant: Callable[[str], Deployment]
     arguments = job["Properties"]["Request"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
     written = arguments[arguments.index("--out") + 1]
     assert written["Fn::Join"][1][-1] == f"/{model['Properties']['Prepared']}"
+
+
+# Retraining ---------------------------------------------------------------------------------------
+
+
+def test_retraining_has_alarms_on_failures_and_none_on_its_duration(
+    variant: Callable[[str], Deployment],
+) -> None:
+    alarms = variant("lists alone").resources("Operations", "AWS::CloudWatch::Alarm").values()
+    chapters = {
+        one["Properties"]["AlarmName"]: one["Properties"]["AlarmDescription"] for one in alarms
+    }
+    ours = {name: text for name, text in chapters.items() if "rain" in name}
+    assert set(ours) == {"recommender-Retraining-failed", "recommender-Lists-Training-failed"}
+    assert all(text.endswith("runbook.md#a-retraining-failed") for text in ours.values())
+
+
+def test_lists_are_not_retrained_unless_wanted(default: Deployment) -> None:
+    assert not default.resources("Lists", "AWS::Scheduler::Schedule")
+    assert set(default.templates["Lists"]["Parameters"]) == {"BootstrapVersion"}
+    (trained,) = default.resources("Lists", "Custom::TrainedLists").values()
+    assert "Generation" not in trained["Properties"]
+
+
+def test_generation_of_the_data_is_a_parameter_that_the_key_follows(
+    variant: Callable[[str], Deployment],
+) -> None:
+    deployment = variant("lists alone")
+    template = deployment.templates["Lists"]
+    (name,) = set(template["Parameters"]) - {"BootstrapVersion"}
+    assert template["Parameters"][name]["Default"] == "0"
+    (trained,) = deployment.resources("Lists", "Custom::TrainedLists").values()
+    properties = trained["Properties"]
+    assert properties["Generation"] == {"Ref": name}
+    assert json.loads(properties["Gate"]) == {
+        "coverage": 5,
+        "drift": 50,
+        "unknown": 20,
+        "volume": 80,
+    }
+    condition, deployed, later = properties["Interactions"]["Fn::If"]
+    assert template["Conditions"][condition] == {"Fn::Equals": [{"Ref": name}, "0"]}
+    assert deployed == "lists/movielens/interactions.npz"
+    joined = ["lists/generations/", {"Ref": name}, "/interactions.npz"]
+    assert later == {"Fn::Join": ["", joined]}
+    (function,) = (
+        one["Properties"]["Environment"]["Variables"]
+        for one in deployment.resources("Lists", "AWS::Lambda::Function").values()
+        if one["Properties"].get("FunctionName") == "recommender-Retraining"
+    )
+    assert function["PARAMETER"] == name
+
+
+def test_other_data_begin_with_another_generation(
+    synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory, data: Any
+) -> None:
+    from tests.stacks.deployments import write_data
+
+    other = write_data(tmp_path_factory.mktemp("others"), ratings="5")
+    settings = {"profile": "lists", "retrain.schedule": "manual"}
+    names = [
+        set(synthesize({**settings, "data": str(one)}).templates["Lists"]["Parameters"])
+        for one in (data, other)
+    ]
+    assert names[0] != names[1] and len(names[0]) == 2
+
+
+def test_schedule_may_start_the_function_alone_and_the_function_its_stack_alone(
+    variant: Callable[[str], Deployment],
+) -> None:
+    deployment = variant("lists alone")
+    (schedule,) = deployment.resources("Lists", "AWS::Scheduler::Schedule").values()
+    properties = schedule["Properties"]
+    assert properties["ScheduleExpression"] == "cron(0 3 * * ? *)"
+    assert properties["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    roles = deployment.resources("Lists", "AWS::IAM::Role")
+    role = roles[properties["Target"]["RoleArn"]["Fn::GetAtt"][0]]["Properties"]
+    ((statement,),) = (one["PolicyDocument"]["Statement"] for one in role["Policies"])
+    assert statement["Action"] == "lambda:InvokeFunction"
+    assert statement["Resource"] == properties["Target"]["Arn"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert "schedule-group/default" in json.dumps(trust["Condition"])
+    allowed = [
+        statement
+        for name, one in roles.items()
+        if name.startswith("RetrainingFunctionRole")
+        for policy in one["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "cloudformation:" in json.dumps(statement["Action"])
+    ]
+    assert [one["Action"] for one in allowed] == [
+        ["cloudformation:DescribeStacks", "cloudformation:UpdateStack"]
+    ]
+    assert "stack/recommender-Lists/*" in json.dumps(allowed[0]["Resource"])
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *("rate(1 minute)", "rate(12 hours)", "cron(0 3 * * ? *)", "cron(0/30 8-18 ? * MON-FRI *)"),
+        *("cron(15 10 L * ? 2027-2030)", "cron(0 0 ? * 6#3 *)", "manual"),
+    ],
+)
+def test_schedule_of_a_form_that_aws_takes_is_accepted(data: Any, schedule: str) -> None:
+    config = Config.from_context({"data": str(data), "retrain.schedule": schedule})
+    assert config.retrain
+    assert config.retrain.schedule == (None if schedule == "manual" else schedule)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *("daily", "rate(1 days)", "rate(2 day)", "rate(0 days)", "at(2027-01-01T00:00:00)"),
+        *("cron(0 3 * * * *)", "cron(0 3 * * ?)", "cron(60 3 * * ? *)", "cron(0 3 ? * FUN *)"),
+    ],
+)
+def test_schedule_that_aws_would_refuse_is_refused_at_synthesis(data: Any, schedule: str) -> None:
+    with pytest.raises(ConfigError, match=r"retrain\.schedule: .* is not a schedule in UTC"):
+        Config.from_context({"data": str(data), "retrain.schedule": schedule})
+
+
+def test_retraining_is_refused_where_there_is_nothing_to_retrain() -> None:
+    context = {
+        "source": "s3://elsewhere/logs/",
+        "engines": "none",
+        "retrain": {"schedule": "manual"},
+    }
+    with pytest.raises(ConfigError) as error:
+        Config.from_context(context, digest=lambda _: "0" * 64)
+    ours = [one for one in error.value.errors if one.startswith("retrain.schedule")]
+    assert len(ours) == 2 and "add lists to engines" in ours[0] and "Spark job" in ours[1]

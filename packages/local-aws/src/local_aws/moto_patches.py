@@ -45,6 +45,7 @@ from moto.personalize.models import personalize_backends
 from moto.s3 import models as s3_models
 from moto.s3.responses import S3Response
 from moto.sagemaker.models import sagemaker_backends
+from moto.scheduler.models import scheduler_backends
 from moto.servicequotas.models import servicequotas_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
@@ -72,6 +73,7 @@ from local_aws.s3.models import LocalKey, LocalMultipart, LocalS3Backend
 from local_aws.s3vectors.models import s3vectors_backends
 from local_aws.sagemaker.models import SageMakerBackend
 from local_aws.sagemakerruntime.models import SageMakerRuntimeBackend
+from local_aws.scheduler.models import SchedulerBackend
 from local_aws.servicequotas.models import ServiceQuotasBackend
 from local_aws.sns.models import LocalSnsBackend
 from local_aws.sqs.models import LocalSqsBackend
@@ -91,6 +93,7 @@ _BACKENDS: Final[tuple[tuple[Any, type], ...]] = (
     (personalize_backends, PersonalizeBackend),
     (s3_models.s3_backends, LocalS3Backend),
     (sagemaker_backends, SageMakerBackend),
+    (scheduler_backends, SchedulerBackend),
     (servicequotas_backends, ServiceQuotasBackend),
     (sns_backends, LocalSnsBackend),
     (sqs_backends, LocalSqsBackend),

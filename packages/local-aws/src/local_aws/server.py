@@ -53,6 +53,7 @@ _IMPLEMENTED: Final = frozenset(
             "s3vectors",
             "sagemaker",
             "sagemakerruntime",
+            "scheduler",
             "secretsmanager",
         ),
         *("servicequotas", "sns", "sqs", "ssm", "stepfunctions", "sts", "xray"),

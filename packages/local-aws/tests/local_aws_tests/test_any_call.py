@@ -79,6 +79,22 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
             "jobDriver": {"sparkSubmit": {"entryPoint": "s3://bucket/job.py"}},
         },
     ),
+    ("scheduler", "list_schedules", {"MaxResults": 3, "NamePrefix": "s"}),
+    (
+        "scheduler",
+        "create_schedule",
+        {
+            "Name": "s",
+            "ClientToken": "token",
+            "ScheduleExpression": "cron(0 3 * * ? *)",
+            "ScheduleExpressionTimezone": "Europe/Berlin",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {
+                "Arn": "arn:aws:lambda:us-east-1:123456789012:function:f",
+                "RoleArn": "arn:aws:iam::123456789012:role/r",
+            },
+        },
+    ),
     ("logs", "filter_log_events", {"logGroupName": "g", "filterPattern": "a"}),
     ("cloudformation", "create_stack", {"StackName": "s", "TemplateBody": "{}"}),
     ("cloudwatch", "describe_alarms", {"MaxRecords": 3}),

@@ -1,6 +1,7 @@
 """Metrics of predictions and recommendations: one definition for all engines."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,11 +74,11 @@ def ranking_metrics(
         place = np.arange(1, hit.shape[1] + 1)
         discount = 1 / np.log2(place + 1)
         dcg = hit @ discount
-        best = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(1, k + 1) + 1))])
+        best = _ideal(k)
         seen = hit.cumsum(axis=1)
         total = seen[:, -1]
         first = np.where(total > 0, 1 / (hit.argmax(axis=1) + 1), 0.0)
-        found[f"ndcg@{k}"] = _mean(dcg / best[np.minimum(counts, k).astype(int)])
+        found[f"ndcg@{k}"] = _mean(ndcg(hit, counts, k))
         found[f"personalize_ndcg@{k}"] = _mean(
             np.divide(dcg, best[total.astype(int)], out=np.zeros_like(dcg), where=total > 0)
         )
@@ -92,6 +93,24 @@ def ranking_metrics(
             share = np.maximum(popularity, 1) / max(int(popularity.sum()), 1)
             found[f"novelty@{k}"] = _mean(-np.log2(share[shown]))
     return found
+
+
+def ndcg(hit: NDArray[Any], counts: NDArray[Any], k: int | None = None) -> Floats:
+    """Each user's nDCG with binary gains, normalized by the best list of k, float64[users].
+
+    Args:
+        hit: (users, places) whether the item at a place is relevant.
+        counts: (users,) the number of relevant items, at least 1.
+        k: the length of the best list; None for the number of places.
+    """
+    k = hit.shape[1] if k is None else k
+    gains = hit @ (1 / np.log2(np.arange(2, hit.shape[1] + 2)))
+    return np.asarray(gains / _ideal(k)[np.minimum(counts, k).astype(int)], np.float64)
+
+
+def _ideal(k: int) -> Floats:
+    """The discounted gain of the best list with 0 … k relevant items."""
+    return np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
 
 
 def top_k(scores: Scores, k: int) -> NDArray[np.int64]:

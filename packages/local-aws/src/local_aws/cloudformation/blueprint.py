@@ -316,12 +316,14 @@ def _value(name: str, text: str, kind: str, region: str, credentials: clients.Cr
     if stored:
         kind = stored[1]
         try:
-            answer = clients.client("ssm", region, credentials).get_parameter(Name=text)
+            answer = clients.client("ssm", region, credentials).get_parameters(Names=[text])
         except ClientError:
+            answer = {"Parameters": []}
+        if not answer["Parameters"]:
             raise ValidationError(
                 f"Unable to fetch parameters [{text}] from parameter store for this account."
-            ) from None
-        text = answer["Parameter"]["Value"]
+            )
+        text = answer["Parameters"][0]["Value"]
     if kind == "Number" or kind == "String" or kind.startswith("AWS::"):
         return text
     if _LIST.fullmatch(kind):

@@ -28,7 +28,7 @@ from local_aws.cloudformation.models import (
     cloudformation_backends,
     now,
 )
-from local_aws.sts.models import AccessDenied, assume, find_session, issued_to, trusts
+from local_aws.sts.models import find_session, issued_to, trusts
 
 _PAGE = 100
 _NO_CHANGES = (
@@ -438,6 +438,7 @@ class CloudFormationResponse(LocalResponse):
         return str(body)
 
     def _draw(self, body: str, stack: Stack | None) -> Blueprint:
+        self._check_role(stack)
         previous = stack.blueprint if stack else None
         tags: Sequence[dict[str, str]] | None = self.params.get("Tags")
         if tags is None and previous:
@@ -448,7 +449,7 @@ class CloudFormationResponse(LocalResponse):
             tags or [],
             self.params.get("Capabilities", []),
             self.region,
-            self._stack_credentials(stack),
+            self._caller(),
             previous,
         )
 
@@ -463,10 +464,11 @@ class CloudFormationResponse(LocalResponse):
         if self.params.get("NotificationARNs"):
             raise NotImplementedByLocalAws("notifications of stack events (NotificationARNs)")
 
-    def _check_role(self) -> None:
-        role = self.params.get("RoleARN")
+    def _check_role(self, stack: Stack | None = None) -> None:
+        """Refuse a service role, given or the stack's, that CloudFormation cannot assume."""
+        role = self.params.get("RoleARN") or (stack.role_arn if stack else None)
         if role and not trusts(role, "cloudformation", self.region):
-            raise _not_assumable(role)
+            raise ValidationError(f"Role {role} is invalid or cannot be assumed")
 
     def _refuse_express(self) -> None:
         if self.params.get("DeploymentConfig", {}).get("Mode", "STANDARD") != "STANDARD":
@@ -483,21 +485,6 @@ class CloudFormationResponse(LocalResponse):
     def _caller(self) -> clients.Credentials:
         session = find_session(self.access_key, self.current_account, self.region)
         return session.credentials if session else issued_to(self.access_key, self.current_account)
-
-    def _stack_credentials(self, stack: Stack | None) -> clients.Credentials:
-        """The credentials for a stack's operations: its service role's, or else the caller's."""
-        role = self.params.get("RoleARN") or (stack.role_arn if stack else None)
-        if not role:
-            return self._caller()
-        try:
-            return assume(
-                role,
-                service="cloudformation",
-                session_name="AWSCloudFormation",
-                region=self.region,
-            )
-        except AccessDenied:
-            raise _not_assumable(role) from None
 
     def _settings(self, stack: Stack) -> None:
         self._assume(stack)
@@ -737,7 +724,3 @@ def _declarations(parsed: template.Template, *, summary: bool) -> dict[str, Any]
             f"The following resource(s) require capabilities: [{', '.join(sorted(types))}]"
         )
     return answer
-
-
-def _not_assumable(role: str) -> ValidationError:
-    return ValidationError(f"Role {role} is invalid or cannot be assumed")

@@ -3,12 +3,9 @@
 import json
 import logging
 import re
-import threading
 import time
 import uuid
-import weakref
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Final
 
 from moto.awslambda.models import lambda_backends
@@ -17,13 +14,13 @@ from moto.events.models import EventBus, Rule
 from moto.events.models import EventsBackend as MotoBackend
 from moto.utilities.arns import parse_arn
 
+from local_aws import clock
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.eventbridge.rules import check, check_pattern, sending
 
 _log = logging.getLogger("local_aws.events")
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
 _RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
-_TICK: Final = 1.0
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
 _MOST_BUSES, _MOST_RULES, _MOST_TARGETS = 100, 300, 5
 _ENTRIES_BYTES: Final = 1 << 20  # of one PutEvents
@@ -37,7 +34,6 @@ class EventsBackend(MotoBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._due: dict[str, float] = {}
-        _backends.add(self)
 
     def put_rule(self, name: str, *arguments: Any, **settings: Any) -> Rule:
         """Create or update a rule; its interval starts now."""
@@ -51,7 +47,7 @@ class EventsBackend(MotoBackend):
         rule = super().put_rule(name, *arguments, **settings)
         self._due.pop(rule.arn, None)
         if schedule:
-            _start_clock()
+            clock.add(self)
             self._due[rule.arn] = time.monotonic() + _seconds(schedule)
         return rule
 
@@ -156,18 +152,3 @@ def _fire(rule: Rule) -> None:
             backend.run(target["Arn"], None, payload.encode(), "Event")
         except ServiceException as error:  # as on AWS, deleted targets are not called
             _log.warning("%s: %s", rule.name, error)
-
-
-def _tick_forever() -> None:
-    while True:
-        time.sleep(_TICK)
-        for backend in list(_backends):
-            backend.tick()
-
-
-@cache
-def _start_clock() -> None:
-    threading.Thread(target=_tick_forever, name="events-clock", daemon=True).start()
-
-
-_backends: "weakref.WeakSet[EventsBackend]" = weakref.WeakSet()

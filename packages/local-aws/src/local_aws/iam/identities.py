@@ -63,6 +63,8 @@ def complete(
             values["functionname"] = [f"{name}:{qualifier}"]
     elif prefix == "s3vectors" and {"vectorbucketarn", "indexname"} <= values.keys():
         values["vectorbucketname"] = [arn.rpartition("/")[2] for arn in values["vectorbucketarn"]]
+    elif prefix == "scheduler" and operation.endswith("Schedule"):
+        values.setdefault("groupname", ["default"])
     elif prefix == "secretsmanager" and operation == "CreateSecret":
         # AWS appends six characters that a policy cannot foresee
         values["secretid"] = [f"{name}-??????" for name in values.get("name", ())]

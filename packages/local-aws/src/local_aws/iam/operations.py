@@ -212,6 +212,9 @@ OPERATIONS: Final = {
             StopTransformJob UpdateEndpoint UpdateEndpointWeightsAndCapacities
             UpdateNotebookInstance UpdateNotebookInstanceLifecycleConfig
         """,
+        "scheduler": """
+            CreateSchedule DeleteSchedule GetSchedule ListSchedules UpdateSchedule
+        """,
         "secretsmanager": """
             CreateSecret DeleteSecret DescribeSecret GetRandomPassword GetResourcePolicy
             GetSecretValue ListSecretVersionIds ListSecrets PutSecretValue RestoreSecret

@@ -23,8 +23,9 @@ _SERVICE_SECONDS = 60 * 86_400
 # does so for training, inference and transforms (not for notebook instances); Lambda does not.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
 # https://docs.aws.amazon.com/personalize/latest/dg/cross-service-confused-deputy-prevention.html
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
 # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
-_NAMES_ITS_SOURCE = frozenset({"personalize", "sagemaker", "states"})
+_NAMES_ITS_SOURCE = frozenset({"personalize", "sagemaker", "scheduler", "states"})
 
 
 class AccessDenied(AwsError):

@@ -90,6 +90,26 @@ def test_parameters_of_ssm_are_read_with_the_callers_permissions(aws: LocalAws) 
     assert outcome(api, StackName="dynamic-2", TemplateBody=body) == "CREATE_COMPLETE"
 
 
+def test_parameters_of_ssm_are_read_with_the_permissions_of_the_caller_and_not_of_the_role(
+    aws: LocalAws,
+) -> None:
+    """As the CDK's bootstrap template notes at its deploy role: a change set reads them with it."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "cloudformation.amazonaws.com"}}
+    trust["Action"] = "sts:AssumeRole"
+    role = clients.client("iam", REGION).create_role(
+        RoleName="of-stacks",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]["Arn"]
+    stored = {"P": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/p"}}
+    body = json.dumps({"Parameters": stored, "Resources": WAITS})
+    request = {"TemplateBody": body, "RoleARN": role}
+    reader = limited(aws, "cloudformation:*", "iam:PassRole", "ssm:GetParameters")("cloudformation")
+    assert outcome(reader, StackName="read", **request) == "CREATE_COMPLETE"
+    other = limited(aws, "cloudformation:*", "iam:PassRole", "ssm:GetParameter")("cloudformation")
+    with pytest.raises(ClientError, match="Unable to fetch parameters"):
+        other.create_stack(StackName="unread", **request)
+
+
 def test_table_is_imported_from_a_bucket_that_the_caller_may_read(aws: LocalAws) -> None:
     request = {
         "S3BucketSource": {"S3Bucket": "secret", "S3KeyPrefix": "rows/"},

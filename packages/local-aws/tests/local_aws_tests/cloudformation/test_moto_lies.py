@@ -40,14 +40,14 @@ def test_unknown_types_are_named_before_creation(stacks: Stacks) -> None:
                     "Properties": {"Name": "/lies/p", "Type": "String", "Value": "1"},
                 },
                 "A": {"Type": "AWS::Redshift::Cluster"},
-                "B": {"Type": "AWS::Scheduler::Schedule"},
+                "B": {"Type": "AWS::Synthetics::Canary"},
                 "C": {"Type": "AWS::Nonsense::Thing"},
             },
             StackName="unknown-types",
         )
     message = error.value.response["Error"]["Message"]
     assert "Unrecognized resource types: [AWS::Nonsense::Thing]" in message
-    assert "[AWS::Redshift::Cluster, AWS::Scheduler::Schedule]" in message
+    assert "[AWS::Redshift::Cluster, AWS::Synthetics::Canary]" in message
     assert stacks.parameter("/lies/p") is None
     with pytest.raises(ClientError, match="does not exist"):
         stacks.api.describe_stacks(StackName="unknown-types")

@@ -26,7 +26,7 @@ SERVICES: Final = (
     *("apigateway", "apigatewayv2", "application-autoscaling", "budgets", "cloudformation"),
     *("cloudwatch", "dynamodb", "ecr", "emr-serverless", "events", "iam", "kms", "lambda", "logs"),
     *("personalize", "personalize-events", "personalize-runtime", "s3", "s3vectors", "sagemaker"),
-    *("sagemaker-runtime", "secretsmanager", "service-quotas", "sns", "sqs", "ssm"),
+    *("sagemaker-runtime", "scheduler", "secretsmanager", "service-quotas", "sns", "sqs", "ssm"),
     *("stepfunctions", "sts", "xray"),
 )
 # Operations that no policy can allow, for other reasons than a caller's: these need no signature.

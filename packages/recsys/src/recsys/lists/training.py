@@ -18,7 +18,7 @@ from recsys.fields import TREND
 from recsys.item_models import Ease, Transitions, gram
 from recsys.lists.blend import Blend, Floats
 from recsys.lists.model import Catalogue, ItemWeights, ListModel, Pruned
-from recsys.metrics import top_k
+from recsys.metrics import ndcg, top_k
 
 Validation = Literal["newest", "random"]
 
@@ -354,11 +354,8 @@ class _Fold:
         scores[self._owner, self._profile.item] = -np.inf
         best = top_k(scores, _CUTOFF)
         hit = np.take_along_axis(self._relevant, best, axis=1) & (best >= 0)
-        discount = 1 / np.log2(np.arange(2, best.shape[1] + 2))
-        ideal = np.concatenate([[0.0], np.cumsum(discount)])
-        wanted = np.minimum(self._relevant.sum(axis=1), best.shape[1])
-        ndcg = np.asarray((hit @ discount) / ideal[wanted], np.float64)
-        return _Outcome(ndcg, float(len(np.unique(best[best >= 0]))))
+        gains = ndcg(hit, self._relevant.sum(axis=1))
+        return _Outcome(gains, float(len(np.unique(best[best >= 0]))))
 
     def _matrix(self, values: Floats) -> csr_array:
         used = values > 0

@@ -1,0 +1,1 @@
+"""EventBridge Scheduler: schedules that call functions when they are due."""

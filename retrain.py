@@ -1,0 +1,138 @@
+"""Let a deployment's lists learn from what users did since: `python -m retrain`.
+
+It starts the function `Retraining`, follows the update of the stack, and tells the outcome with
+the figures that the new model was judged by.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from outputs import PREFIX, Outputs, by_stack
+
+_POLL: Final = 3.0  # seconds
+# a run may take 15 minutes, and must not be started twice
+_PATIENT: Final = Config(read_timeout=930, retries={"total_max_attempts": 1})
+
+
+class RetrainError(Exception):
+    """The lists did not learn; the message says why."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Retrain. Return 1 if it was refused or failed."""
+    parser = argparse.ArgumentParser(prog="python -m retrain", description=__doc__)
+    parser.add_argument("--prefix", default=PREFIX, help="the deployment's (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        run(options.prefix, print)
+    except (RetrainError, LookupError, ClientError, BotoCoreError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(prefix: str, tell: Callable[[str], None]) -> None:
+    """Start a retraining, and follow it to its end.
+
+    Args:
+        prefix: the deployment's.
+        tell: takes a line for the user.
+
+    Raises:
+        RetrainError: it was refused, or the update was rolled back.
+        LookupError: the deployment has no such function.
+        botocore.exceptions.ClientError: AWS refused a request.
+    """
+    found = Outputs.of(by_stack(prefix))
+    if "RetrainingFunctionName" not in found:
+        raise RetrainError(
+            f"{prefix} does not retrain: deploy it with -c retrain.schedule=manual, or with a "
+            "schedule (docs/retraining.md)"
+        )
+    tell("gathering events")
+    started = _started(found["RetrainingFunctionName"])
+    if started["outcome"] != "started":
+        tell(f"nothing to do: {started['reason']}")
+        return
+    number = started["generation"]
+    tell(
+        f"generation {number}: {started['events']:,} events of {started['users']:,} users, "
+        f"{started['unknown_events']:,} of unknown items left out"
+    )
+    status, reasons = _followed(f"{prefix}-Lists", f"retraining-{number}", tell)
+    report = _report(found["BucketName"], number)
+    if report:
+        for line in report["lines"]:
+            tell(f"  {line}")
+        tell(f"report: s3://{found['BucketName']}/{_place(number)}report.html")
+    if status != "UPDATE_COMPLETE":
+        raise RetrainError(
+            "\n".join([f"refused: the old model goes on answering ({status})", *reasons])
+        )
+    tell(f"generation {number} answers")
+
+
+def _started(function: str) -> dict[str, Any]:
+    answer = boto3.client("lambda", config=_PATIENT).invoke(FunctionName=function, Payload="{}")
+    told: dict[str, Any] = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise RetrainError(told.get("errorMessage", str(told)))
+    return told
+
+
+def _followed(stack: str, token: str, tell: Callable[[str], None]) -> tuple[str, list[str]]:
+    """The stack's state when the update has ended, and the reasons of failures."""
+    client = boto3.client("cloudformation")
+    seen: set[str] = set()
+    reasons: list[str] = []
+    while True:
+        status = client.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        for event in _events(client, stack, token):
+            if event["EventId"] in seen:
+                continue
+            seen.add(event["EventId"])
+            tell(f"  {event['LogicalResourceId']}: {event['ResourceStatus']}")
+            reason = event.get("ResourceStatusReason", "")
+            if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in reason.lower():
+                reasons.append(reason)
+        if not status.endswith("_IN_PROGRESS"):
+            return status, reasons
+        time.sleep(_POLL)
+
+
+def _events(client: Any, stack: str, token: str) -> list[Mapping[str, Any]]:
+    """The events of one update, oldest first."""
+    found: list[Mapping[str, Any]] = []
+    for page in client.get_paginator("describe_stack_events").paginate(StackName=stack):
+        own = [one for one in page["StackEvents"] if one.get("ClientRequestToken") == token]
+        found += own
+        if len(own) < len(page["StackEvents"]):
+            break
+    return found[::-1]
+
+
+def _report(bucket: str, number: int) -> dict[str, Any] | None:
+    try:
+        content = boto3.client("s3").get_object(Bucket=bucket, Key=f"{_place(number)}report.json")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise
+        return None
+    report: dict[str, Any] = json.loads(content["Body"].read())
+    return report
+
+
+def _place(number: int) -> str:
+    return f"lists/generations/{number}/"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

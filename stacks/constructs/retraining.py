@@ -1,0 +1,144 @@
+"""The function that starts a retraining of the lists, and its schedule."""
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_scheduler as scheduler
+from constructs import Construct
+
+from stacks.config import Config
+from stacks.constructs.log_group import LogGroup
+from stacks.constructs.private_bucket import Store
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.roles import Permission, ServiceRole
+from stacks.retrain_settings import Retrain
+
+GENERATIONS: Final = "lists/generations/"
+"""The prefix of the data and the reports of generations."""
+
+
+class Retraining(Construct):
+    """The function `retraining`, which gathers events and updates its own stack (decision 21).
+
+    Attributes:
+        name: the function's name.
+        trainer: the name of the function that trains and judges the new model.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        config: Config,
+        settings: Retrain,
+        store: Store,
+        table: dynamodb.Table,
+        generation: cdk.CfnParameter,
+        catalogue: str,
+        layer: lambda_.LayerVersion,
+        memory_mb: int,
+        trainer: str,
+    ) -> None:
+        """Create the function, and the schedule if there is one.
+
+        Args:
+            scope: the parent.
+            id: the construct's id.
+            config: the deployment's settings.
+            settings: the settings of retraining.
+            store: the bucket.
+            table: the histories.
+            generation: the parameter that chooses what the lists learn from.
+            catalogue: the key of catalogue.json.
+            layer: numpy's.
+            memory_mb: memory in MB.
+            trainer: the name of the function that trains.
+        """
+        super().__init__(scope, id)
+        self.trainer = trainer
+        stack = cdk.Stack.of(self)
+        self.name = config.name("Retraining")
+        objects = f"{GENERATIONS}*"
+        arn = stack.format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*"
+        )
+        function = PythonFunction(
+            self,
+            "Function",
+            package="retraining",
+            name=self.name,
+            description="Gathers events and lets the lists learn from them",
+            architecture_name=config.architecture,
+            tracing=config.operations.tracing,
+            memory_mb=memory_mb,
+            timeout_seconds=900,
+            log_group=LogGroup(self, "Logs", name=f"/aws/lambda/{self.name}", days=config.log_days),
+            permissions=[
+                Permission(actions=["dynamodb:Scan"], resources=[table.table_arn]),
+                *store.lists(objects),
+                *store.reads(catalogue, objects),
+                *store.writes(objects),
+                *store.deletes(objects),
+                # The stack's own role, the CDK's, updates its resources.
+                Permission(
+                    actions=["cloudformation:DescribeStacks", "cloudformation:UpdateStack"],
+                    resources=[arn],
+                    wildcard="A stack's ARN ends in an id that CloudFormation gives it",
+                ),
+                # CloudFormation reads the template's parameter BootstrapVersion for its caller.
+                Permission(
+                    actions=["ssm:GetParameters"],
+                    resources=[
+                        stack.format_arn(
+                            service="ssm",
+                            resource="parameter",
+                            resource_name=f"cdk-bootstrap/{_qualifier(stack)}/version",
+                        )
+                    ],
+                ),
+            ],
+            environment={
+                "BUCKET_NAME": store.bucket_name,
+                "CATALOGUE_KEY": catalogue,
+                "GENERATIONS": GENERATIONS,
+                "PARAMETER": generation.logical_id,
+                "STACK_NAME": stack.stack_name,
+                "TABLE_NAME": table.table_name,
+            },
+            layers=[layer],
+            failures="A run that failed is replaced by the next one; an alarm tells of it",
+        )
+        cdk.CfnOutput(stack, "RetrainingFunctionName", value=function.function_name)
+        if settings.schedule:
+            self._schedule(settings.schedule, function, stack)
+
+    def _schedule(self, expression: str, function: PythonFunction, stack: cdk.Stack) -> None:
+        role = ServiceRole(
+            self,
+            "ScheduleRole",
+            service="scheduler",
+            permissions=[
+                Permission(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
+            ],
+            source_arn=stack.format_arn(
+                service="scheduler", resource="schedule-group", resource_name="default"
+            ),
+        )
+        scheduler.CfnSchedule(
+            self,
+            "Schedule",
+            name=self.name,
+            description="Starts a retraining of the lists",
+            schedule_expression=expression,
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=function.function_arn, role_arn=role.role_arn, input='{"scheduled": true}'
+            ),
+        )
+
+
+def _qualifier(stack: cdk.Stack) -> str:
+    return stack.synthesizer.bootstrap_qualifier or cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER
