@@ -592,6 +592,23 @@ def test_deny_of_a_resource_holds_for_its_other_names() -> None:
     assert kms.encrypt(KeyId=other, Plaintext=b"x")["KeyId"].endswith(other)
 
 
+def test_policies_of_a_user_and_its_group_hold_whatever_their_names() -> None:
+    """The same names, as far as IAM allows."""
+    iam = clients.client("iam", REGION)
+    iam.create_user(UserName="twin")
+    iam.create_group(GroupName="twin")
+    iam.add_user_to_group(UserName="twin", GroupName="twin")
+    denied = {**_allow("sqs:CreateQueue"), "Effect": "Deny"}
+    iam.put_user_policy(UserName="twin", PolicyName="p", PolicyDocument=_document(denied))
+    iam.put_group_policy(GroupName="twin", PolicyName="p", PolicyDocument=_document(_allow("*")))
+    key = iam.create_access_key(UserName="twin")["AccessKey"]
+    credentials = clients.Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    sqs = clients.client("sqs", REGION, credentials)
+    assert sqs.list_queues(QueueNamePrefix="none")["ResponseMetadata"]["HTTPStatusCode"] == 200
+    with pytest.raises(ClientError, match="explicit deny in an identity-based policy"):
+        sqs.create_queue(QueueName="twins")
+
+
 @pytest.mark.parametrize("by", ["vectorBucketName", "vectorBucketArn"])
 def test_creation_of_an_index_is_a_call_on_the_index(by: str) -> None:
     """By whatever its bucket is named; the reference has Index as the action's only resource."""
