@@ -431,7 +431,8 @@ def _patch_step_functions_ranges() -> None:
 
 def _patch_step_functions_limits() -> None:
     """moto's interpreter has Python's formats and JSONPath's extensions, writes texts before it
-    refuses their size, and has no limit of threads and histories."""
+    refuses their size, and has no limit of threads and histories; and a state may act as any role
+    that trusts Step Functions."""
     asl = "moto.stepfunctions.parser.asl"
     functions = f"{asl}.component.intrinsic"
     places: tuple[tuple[str, str, str, Callable[[Any], Any]], ...] = (
@@ -454,6 +455,12 @@ def _patch_step_functions_limits() -> None:
             "MaxConcurrencyDecl",
             "_eval_body",
             lambda _: limits.concurrency,
+        ),
+        (
+            f"{asl}.component.state.exec.state_task.credentials",
+            "Credentials",
+            "_eval_body",
+            lambda _: limits.no_credentials,
         ),
         (f"{asl}.eval.event.event_manager", "EventManager", "add_event", limits.recorded),
         ("jsonpath_ng.ext", "", "parse", limits.parser),
