@@ -695,7 +695,11 @@ def test_deny_of_a_resource_holds_in_every_way_to_name_it(tally: Tally) -> None:
         *(f"arn:aws:dynamodb:{here}:table/untouched", f"arn:aws:ssm:{here}:parameter/untouched"),
         *(f"arn:aws:iam::{ACCOUNT}:user/path/admin", f"arn:aws:iam::{ACCOUNT}:group/admin"),
         *(f"arn:aws:lambda:{here}:function:untouched", f"arn:aws:lambda:{here}:layer:untouched:1"),
-        "arn:aws:s3:::books/untouched",
+        *("arn:aws:s3:::books/untouched", f"arn:aws:events:{here}:event-bus/default"),
+        *(
+            f"arn:aws:logs:{here}:log-group:untouched:*",
+            f"arn:aws:sagemaker:{here}:model/untouched",
+        ),
     ]
     role = _role(_allow("*"), {"Effect": "Deny", "Action": "*", "Resource": denied})
     bus, table = denied[0], f"arn:aws:dynamodb:{here}:table"
@@ -703,11 +707,15 @@ def test_deny_of_a_resource_holds_in_every_way_to_name_it(tally: Tally) -> None:
     entry = {"Source": "a", "DetailType": "b", "Detail": "{}"}
     tag = {"Key": "a", "Value": "b"}
     alias = {"AliasName": "alias/untouched"}
+    model = "sagemaker:{}:model/untouched"
+    group = f"x/arn:aws:logs:{here}:log-group:untouched"
     calls: list[tuple[str, str, dict[str, Any]]] = [
         ("events", "disable_rule", {"Name": "rule", "EventBusName": bus}),
         ("events", "disable_rule", {"Name": "rule", "EventBusName": "x/untouched"}),
         ("events", "list_targets_by_rule", {"Rule": "rule", "EventBusName": bus}),
         ("events", "put_events", {"Entries": [entry | {"EventBusName": "x/untouched"}]}),
+        ("events", "put_events", {"Entries": [entry, entry | {"EventBusName": "other"}]}),
+        ("events", "disable_rule", {"Name": "rule", "EventBusName": f"x{bus}"}),
         ("events", "describe_event_bus", {"Name": "untouched"}),
         ("events", "delete_event_bus", {"Name": "untouched"}),
         ("sns", "publish", {"TopicArn": mine, "TargetArn": ids["topic"], "Message": "m"}),
@@ -737,6 +745,15 @@ def test_deny_of_a_resource_holds_in_every_way_to_name_it(tally: Tally) -> None:
             {"FunctionName": "f", "Layers": [f"arn:aws:lambda:{here}:layer:untouched:1"]},
         ),
         ("s3", "get_object_attributes", {"Bucket": "books", "Key": "untouched"}),
+        ("logs", "filter_log_events", {"logGroupIdentifier": group}),
+        *(
+            ("sagemaker", "add_tags", {"ResourceArn": arn, "Tags": [tag]})
+            for arn in (
+                f"arn:aws-cn:{model.format(here)}",
+                f"arn:aws:{model.format(f':{ACCOUNT}')}",
+                f"arn:aws:{model.format(f'{REGION}:')}",
+            )
+        ),
     ]
     for service, operation, parameters in calls:
         attributes = {"ObjectAttributes": ["ETag"]} if "attributes" in operation else {}
@@ -810,9 +827,12 @@ def test_secret_needs_its_permission_through_every_call_that_reads_it() -> None:
     clients.client("secretsmanager", REGION).create_secret(Name="read", SecretString="s")
     ssm = _as(_role(_allow("ssm:*")), "ssm")
     name = "/aws/reference/secretsmanager/read"
+    parameter = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
     calls: list[tuple[Any, dict[str, Any]]] = [
         (ssm.get_parameter, {"Name": name, "WithDecryption": True}),
         (ssm.get_parameters, {"Names": [name], "WithDecryption": True}),
+        (ssm.get_parameter, {"Name": f"{parameter}{name}", "WithDecryption": True}),
+        (ssm.get_parameters, {"Names": [f"{parameter}{name}"], "WithDecryption": True}),
     ]
     for call, parameters in calls:
         with pytest.raises(ClientError, match="secretsmanager:GetSecretValue"):
