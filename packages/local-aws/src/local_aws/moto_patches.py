@@ -6,6 +6,7 @@ modules take longer to import than all others together.
 """
 
 import json
+import logging
 import operator
 import re
 import sys
@@ -19,9 +20,11 @@ import moto
 import moto.cloudwatch.models
 import moto.events.models
 import moto.logs.models
+import moto.s3.notifications
 import moto.s3.responses
 import moto.s3vectors
 import moto.sagemakerruntime.models
+import moto.sns.models
 from botocore.session import Session
 from moto.apigatewayv2.models import apigatewayv2_backends
 from moto.awslambda.models import lambda_backends
@@ -29,6 +32,7 @@ from moto.backend_index import backend_url_patterns
 from moto.core import errors
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
+from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import BaseResponse
 from moto.core.serialize import BaseJSONSerializer
@@ -48,6 +52,7 @@ from moto.servicequotas.models import servicequotas_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
+from werkzeug.exceptions import HTTPException
 from wrapt import when_imported
 
 from local_aws import wildcards
@@ -72,10 +77,12 @@ from local_aws.s3vectors.models import s3vectors_backends
 from local_aws.sagemaker.models import SageMakerBackend
 from local_aws.sagemakerruntime.models import SageMakerRuntimeBackend
 from local_aws.servicequotas.models import ServiceQuotasBackend
-from local_aws.sns.models import LocalSnsBackend
+from local_aws.sns.models import LocalSnsBackend, LocalSubscription
 from local_aws.sqs.models import LocalSqsBackend
 from local_aws.stepfunctions import limits
 from local_aws.sts.models import LocalSTSBackend
+
+log = logging.getLogger("local_aws")
 
 # moto's backends that only keep records: each class is replaced by one that trains, serves, runs or
 # enforces.
@@ -357,6 +364,28 @@ def _patch_s3_objects() -> None:
     s3_models.FakeMultipart = LocalMultipart  # type: ignore[misc]
 
 
+def _patch_s3_notifications() -> None:
+    """moto calls a bucket's functions without asking their policies."""
+    notifications = moto.s3.notifications
+    notifications._invoke_awslambda = _wrapped_once(
+        notifications._invoke_awslambda, _permitted_to_buckets
+    )
+
+
+def _permitted_to_buckets(call: Callable[..., None]) -> Callable[..., None]:
+    def call_if_permitted(account_id: str, event: Any, function_arn: str, region: str) -> None:
+        bucket = event["Records"][0]["s3"]["bucket"]["arn"]
+        try:
+            functions: Any = lambda_backends[account_id][region]
+            functions.check_permission(function_arn, "s3", bucket)
+        except (KeyError, ServiceException, HTTPException) as error:
+            log.warning("a notification of %s: %s", bucket, error)
+            return
+        call(account_id, event, function_arn, region)
+
+    return call_if_permitted
+
+
 def _patch_s3_permissions() -> None:
     """moto would evaluate a bucket's policy again, without principal and conditions."""
 
@@ -394,6 +423,11 @@ def _patch_server_routes() -> None:
 def _patch_server_cors() -> None:
     """moto's responses allow any web page to read them."""
     werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
+
+
+def _patch_sns_functions() -> None:
+    """moto's topics call functions without asking their policies."""
+    moto.sns.models.Subscription = LocalSubscription  # type: ignore[misc]
 
 
 def _patch_step_functions() -> None:
@@ -512,11 +546,13 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_log_group_identifiers,
     _patch_personalize_hosts,
     _patch_s3_objects,
+    _patch_s3_notifications,
     _patch_s3_permissions,
     _patch_s3_new_buckets,
     _patch_s3_vectors,
     _patch_server_routes,
     _patch_server_cors,
+    _patch_sns_functions,
     _patch_step_functions,
     _patch_step_functions_ranges,
     _patch_step_functions_limits,
