@@ -6,6 +6,7 @@ modules take longer to import than all others together.
 """
 
 import json
+import logging
 import operator
 import re
 import sys
@@ -20,9 +21,11 @@ import moto.cloudwatch.models
 import moto.core.responses
 import moto.events.models
 import moto.logs.models
+import moto.s3.notifications
 import moto.s3.responses
 import moto.s3vectors
 import moto.sagemakerruntime.models
+import moto.sns.models
 from botocore.session import Session
 from moto.apigatewayv2.models import apigatewayv2_backends
 from moto.awslambda.models import lambda_backends
@@ -30,6 +33,7 @@ from moto.backend_index import backend_url_patterns
 from moto.core import errors
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
+from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import BaseResponse
 from moto.core.serialize import BaseJSONSerializer
@@ -50,6 +54,7 @@ from moto.servicequotas.models import servicequotas_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
+from werkzeug.exceptions import HTTPException
 from wrapt import when_imported
 
 from local_aws import wildcards
@@ -75,10 +80,12 @@ from local_aws.sagemaker.models import SageMakerBackend
 from local_aws.sagemakerruntime.models import SageMakerRuntimeBackend
 from local_aws.scheduler.models import SchedulerBackend
 from local_aws.servicequotas.models import ServiceQuotasBackend
-from local_aws.sns.models import LocalSnsBackend
+from local_aws.sns.models import LocalSnsBackend, LocalSubscription
 from local_aws.sqs.models import LocalSqsBackend
 from local_aws.stepfunctions import limits
 from local_aws.sts.models import LocalSTSBackend
+
+log = logging.getLogger("local_aws")
 
 # moto's backends that only keep records: each class is replaced by one that trains, serves, runs or
 # enforces.
@@ -373,6 +380,28 @@ def _patch_s3_objects() -> None:
     s3_models.FakeMultipart = LocalMultipart  # type: ignore[misc]
 
 
+def _patch_s3_notifications() -> None:
+    """moto calls a bucket's functions without asking their policies."""
+    notifications = moto.s3.notifications
+    notifications._invoke_awslambda = _wrapped_once(
+        notifications._invoke_awslambda, _permitted_to_buckets
+    )
+
+
+def _permitted_to_buckets(call: Callable[..., None]) -> Callable[..., None]:
+    def call_if_permitted(account_id: str, event: Any, function_arn: str, region: str) -> None:
+        bucket = event["Records"][0]["s3"]["bucket"]["arn"]
+        try:
+            functions: Any = lambda_backends[account_id][region]
+            functions.check_permission(function_arn, "s3", bucket)
+        except (KeyError, ServiceException, HTTPException) as error:
+            log.warning("a notification of %s: %s", bucket, error)
+            return
+        call(account_id, event, function_arn, region)
+
+    return call_if_permitted
+
+
 def _patch_s3_permissions() -> None:
     """moto would evaluate a bucket's policy again, without principal and conditions."""
 
@@ -412,6 +441,11 @@ def _patch_server_cors() -> None:
     werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
 
 
+def _patch_sns_functions() -> None:
+    """moto's topics call functions without asking their policies."""
+    moto.sns.models.Subscription = LocalSubscription  # type: ignore[misc]
+
+
 def _patch_step_functions() -> None:
     """moto remembers executions and runs none, unless told; and its interpreter imports Batch and
     EC2, names two executions alike, lets them outlive their state machine, and makes each task's
@@ -447,7 +481,8 @@ def _patch_step_functions_ranges() -> None:
 
 def _patch_step_functions_limits() -> None:
     """moto's interpreter has Python's formats and JSONPath's extensions, writes texts before it
-    refuses their size, and has no limit of threads and histories."""
+    refuses their size, and has no limit of threads and histories; and a state may act as any role
+    that trusts Step Functions."""
     asl = "moto.stepfunctions.parser.asl"
     functions = f"{asl}.component.intrinsic"
     places: tuple[tuple[str, str, str, Callable[[Any], Any]], ...] = (
@@ -470,6 +505,12 @@ def _patch_step_functions_limits() -> None:
             "MaxConcurrencyDecl",
             "_eval_body",
             lambda _: limits.concurrency,
+        ),
+        (
+            f"{asl}.component.state.exec.state_task.credentials",
+            "Credentials",
+            "_eval_body",
+            lambda _: limits.no_credentials,
         ),
         (f"{asl}.eval.event.event_manager", "EventManager", "add_event", limits.recorded),
         ("jsonpath_ng.ext", "", "parse", limits.parser),
@@ -522,11 +563,13 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_log_group_identifiers,
     _patch_personalize_hosts,
     _patch_s3_objects,
+    _patch_s3_notifications,
     _patch_s3_permissions,
     _patch_s3_new_buckets,
     _patch_s3_vectors,
     _patch_server_routes,
     _patch_server_cors,
+    _patch_sns_functions,
     _patch_step_functions,
     _patch_step_functions_ranges,
     _patch_step_functions_limits,

@@ -39,6 +39,7 @@ from local_aws.cloudwatch.metrics import report
 from local_aws.documents import read_json
 from local_aws.iam import access, policies, signatures
 from local_aws.iam.authentication import caller_of
+from local_aws.sts.models import AccessDenied
 
 _FUNCTION: Final = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d+:function:[\w-]+(?::[\w$-]+)?")
 _VARIABLE: Final = re.compile(r"\$context\.([\w.]+)")
@@ -261,22 +262,14 @@ def _authorized(visit: _Visit) -> dict[str, Any]:
 
 def _check_permission(visit: _Visit, route: Route, function_arn: str) -> None:
     """Check that the function's policy allows this route of the API."""
-    function = _backend(visit).get_function(function_arn)
     verb, _, template = route.route_key.partition(" ")
     verb, template = (verb, template) if template else ("*", f"/{_STAGE}")
-    asked = policies.Request(
-        "lambda:InvokeFunction",
-        function_arn,
-        principals=("apigateway.amazonaws.com",),
-        context={
-            "aws:SourceArn": _place(visit, verb, template),
-            "aws:SourceAccount": visit.account,
-        },
-    )
-    statements = {"Statement": function.policy.statements}
-    if policies.evaluate([statements], asked) is not policies.Decision.ALLOW:
+    try:
+        place = _place(visit, verb, template)
+        _backend(visit).check_permission(function_arn, "apigateway", place)
+    except AccessDenied:
         why = "The IAM role configured on the integration or API Gateway doesn't have permissions"
-        raise _Refused(500, "Internal Server Error", f"{why} to call the integration.")
+        raise _Refused(500, "Internal Server Error", f"{why} to call the integration.") from None
 
 
 def _place(visit: _Visit, verb: str, path: str) -> str:

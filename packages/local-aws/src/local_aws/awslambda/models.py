@@ -43,8 +43,9 @@ from local_aws.awslambda.sandbox import Answer
 from local_aws.cloudwatch.metrics import report
 from local_aws.documents import read_json
 from local_aws.iam.access import service_may
+from local_aws.iam.policies import Decision, Request, evaluate
 from local_aws.paths import UnsafePath, relative
-from local_aws.sts.models import trusts
+from local_aws.sts.models import AccessDenied, trusts
 from local_aws.workers import EVENTS_AT_ONCE, Workers
 
 __all__ = ["AsyncOutcome", "Invocation", "LocalFunction", "LocalLambdaBackend", "async_outcome"]
@@ -465,11 +466,37 @@ class LocalLambdaBackend(LambdaBackend):
         except (ServiceException, HTTPException) as error:
             log.warning("a topic's message for %s: %s", function_name, error)
 
-    def send_log_event(self, function_arn: str, *arguments: Any, **named: Any) -> None:
+    def check_permission(self, function_arn: str, service: str, source_arn: str) -> None:
+        """Check that a function's policy lets a service call it.
+
+        Args:
+            function_arn: the function, with its qualifier, if any.
+            service: who calls it, such as `events`.
+            source_arn: the resource for which the service calls it.
+
+        Raises:
+            AccessDenied: it does not.
+        """
+        names = (f"{service}.amazonaws.com", f"{service}.{self.region_name}.amazonaws.com")
+        source = {"aws:SourceArn": source_arn, "aws:SourceAccount": self.account_id}
+        asked = Request("lambda:InvokeFunction", function_arn, names, source)
+        statements = {"Statement": self.get_function(function_arn).policy.statements}
+        if evaluate([statements], asked) is not Decision.ALLOW:
+            raise AccessDenied(
+                f"{names[0]} is not authorized to perform: {asked.action} on resource: "
+                f"{function_arn} for {source_arn}, because no resource-based policy allows the "
+                f"{asked.action} action"
+            )
+
+    def send_log_event(
+        self, function_arn: str, filter_name: str, log_group_name: str, *rest: Any, **named: Any
+    ) -> None:
         """Invoke a function with log events; its failure does not fail the writer."""
+        here = f"arn:{get_partition(self.region_name)}:logs:{self.region_name}:{self.account_id}"
         try:
-            function = self.get_function(function_arn)
-            super().send_log_event(function.function_arn, *arguments, **named)
+            function = self.get_function(function_arn).function_arn
+            self.check_permission(function_arn, "logs", f"{here}:log-group:{log_group_name}:*")
+            super().send_log_event(function, filter_name, log_group_name, *rest, **named)
         except (ServiceException, HTTPException) as error:
             log.warning("log events for %s: %s", function_arn, error)
 

@@ -8,7 +8,6 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from moto.awslambda.models import lambda_backends
 from moto.core.exceptions import ServiceException
 from moto.events.models import EventBus, Rule
 from moto.events.models import EventsBackend as MotoBackend
@@ -16,7 +15,7 @@ from moto.utilities.arns import parse_arn
 
 from local_aws import clock
 from local_aws.api import AwsError, NotImplementedByLocalAws
-from local_aws.eventbridge.rules import check, check_pattern, sending
+from local_aws.eventbridge.rules import check, check_pattern, invoke, sending
 
 _log = logging.getLogger("local_aws.events")
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
@@ -145,10 +144,8 @@ def _fire(rule: Rule) -> None:
         "detail": {},
     }
     for target in rule.targets:
-        arn = parse_arn(target["Arn"])
         payload = target.get("Input") or json.dumps(event)
-        backend: Any = lambda_backends[arn.account][arn.region]
         try:
-            backend.run(target["Arn"], None, payload.encode(), "Event")
+            invoke(rule.arn, target, payload.encode())
         except ServiceException as error:  # as on AWS, deleted targets are not called
             _log.warning("%s: %s", rule.name, error)

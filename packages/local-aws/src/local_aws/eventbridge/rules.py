@@ -79,7 +79,7 @@ class Rule(MotoRule):
             send = SENDERS.get(parse_arn(target["Arn"]).service)
             try:
                 if send:
-                    send(target, _text(target, _told(original_event)).encode())
+                    send(self.arn, target, _text(target, _told(original_event)).encode())
                 elif ":event-bus/" in target["Arn"]:
                     self._pass_on(target["Arn"], _told(original_event))
                 else:
@@ -209,26 +209,37 @@ def _text(target: dict[str, Any], event: Event) -> str:
     return found if isinstance(found, str) else json.dumps(found)
 
 
-def _invoke(target: dict[str, Any], payload: bytes) -> None:
+def invoke(rule: str, target: dict[str, Any], payload: bytes) -> None:
+    """Call a rule's function, if its policy allows that.
+
+    Args:
+        rule: the rule's ARN.
+        target: the function.
+        payload: the event.
+
+    Raises:
+        ServiceException: the function does not exist, or its policy does not allow it.
+    """
     arn = parse_arn(target["Arn"])
     backend: Any = lambda_backends[arn.account][arn.region]
+    backend.check_permission(target["Arn"], "events", rule)
     backend.run(target["Arn"], None, payload, "Event")
 
 
-def _send(target: dict[str, Any], payload: bytes) -> None:
+def _send(_: str, target: dict[str, Any], payload: bytes) -> None:
     arn = parse_arn(target["Arn"])
     group = target.get("SqsParameters", {}).get("MessageGroupId")
     queues = sqs_backends[arn.account][arn.region]
     queues.send_message(arn.resource_id, payload.decode(), group_id=group)
 
 
-def _publish(target: dict[str, Any], payload: bytes) -> None:
+def _publish(_: str, target: dict[str, Any], payload: bytes) -> None:
     arn = parse_arn(target["Arn"])
     sns_backends[arn.account][arn.region].publish(message=payload.decode(), arn=target["Arn"])
 
 
-SENDERS: Final[dict[str, Callable[[dict[str, Any], bytes], None]]] = {
-    "lambda": _invoke,
+SENDERS: Final[dict[str, Callable[[str, dict[str, Any], bytes], None]]] = {
+    "lambda": invoke,
     "sns": _publish,
     "sqs": _send,
 }

@@ -88,8 +88,8 @@ def user(name: str, account: str, region: str) -> Caller:
     backend: Any = iam_backends[account][get_partition(region)]
     found = backend.get_user(name)
     policies: dict[str, str] = {}
-    for holder in (found, *backend.get_groups_for_user(name)):
-        policies |= {f"{holder.name}/{key}": text for key, text in holder.policies.items()}
+    for holder in (found, *backend.get_groups_for_user(name)):  # which may have one name
+        policies |= {f"{holder.arn}/{key}": text for key, text in holder.policies.items()}
         policies |= {
             policy.arn: propagation.text(policy) for policy in holder.managed_policies.values()
         }

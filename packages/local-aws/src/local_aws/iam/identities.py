@@ -10,13 +10,15 @@ from typing import Any, Final
 
 from moto.secretsmanager.models import secretsmanager_backends
 
-_OF_BUS: Final = re.compile(r"arn:[^:]+:events:[^:]*:\d*:event-bus/")
-_OF_GROUP: Final = re.compile(r"arn:[^:]+:logs:[^:]*:\d*:log-group:")
+from local_aws.logs.responses import group_name
+
+_OF_BUS: Final = re.compile(r"\Aarn:[^:]+:events:[^:]*:\d*:event-bus/")
 # a parameter's version or label
 _SELECTOR: Final = re.compile(r"(:parameter/[^:]*):.*", re.DOTALL)
 _KEY_ID: Final = 36  # bytes, with which moto's ciphertexts begin
 # the names of parameters that hold the values of secrets
 _REFERENCE: Final = "/aws/reference/secretsmanager/"
+_OF_PARAMETER: Final = re.compile(r"\Aarn:[^:]+:ssm:[^:]*:\d*:parameter")
 # service → the name of its service-linked role, as far as documented
 # https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html
 _SERVICE_ROLES: Final = {
@@ -27,13 +29,19 @@ _SERVICE_ROLES: Final = {
 
 
 def complete(
-    prefix: str, operation: str, values: dict[str, list[str]], account: str, region: str
+    prefix: str,
+    operation: str,
+    params: Mapping[str, Any],
+    values: dict[str, list[str]],
+    account: str,
+    region: str,
 ) -> None:
     """Add the names of resources that a call tells in another way.
 
     Args:
         prefix: IAM's name of the service.
         operation: the operation.
+        params: its parameters.
         values: texts by their parameter's name in small letters.
         account: the caller's account.
         region: the called region.
@@ -41,7 +49,7 @@ def complete(
     if prefix == "cloudformation":
         _complete_stacks(values, account, region)
     elif prefix == "events":
-        _complete_buses(operation, values)
+        _complete_buses(operation, params, values)
     elif prefix == "iam" and "awsservicename" in values:
         [service] = values["awsservicename"]
         if service in _SERVICE_ROLES:
@@ -51,11 +59,7 @@ def complete(
     elif prefix == "logs":
         for name in [name for name in values if name.endswith("arn")]:
             values[name] = [text.removesuffix(":*") for text in values[name]]
-        groups = [
-            _OF_GROUP.sub("", text).removesuffix(":*")
-            for text in values.get("loggroupidentifier", ())
-        ]
-        if groups:
+        if groups := list(map(group_name, values.get("loggroupidentifier", ()))):
             values.setdefault("loggroupname", []).extend(groups)
     elif prefix == "lambda" and "functionname" in values and "qualifier" in values:
         [name], [qualifier] = values["functionname"], values["qualifier"]
@@ -96,12 +100,16 @@ def _complete_stacks(values: dict[str, list[str]], account: str, region: str) ->
             )
 
 
-def _complete_buses(operation: str, values: dict[str, list[str]]) -> None:
+def _complete_buses(
+    operation: str, params: Mapping[str, Any], values: dict[str, list[str]]
+) -> None:
     """Name event buses as their rules' ARNs do, in which the default one is missing."""
     if operation.endswith("EventBus"):
         values["eventbusname"] = values.pop("name", ["default"])
     elif operation == "PutEvents":
-        values["eventbusname"] = values.pop("entries.eventbusname", ["default"])
+        values["eventbusname"] = [
+            entry.get("EventBusName") or "default" for entry in params.get("Entries", ())
+        ]
     if "eventbusname" in values:
         buses = [_OF_BUS.sub("", name) for name in values.pop("eventbusname")]
         if buses != ["default"] or operation.endswith(("EventBus", "PutEvents")):
@@ -152,11 +160,12 @@ def of_other_services(
     https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html
     """
     if prefix == "ssm":
-        names = [params.get("Name"), *(params.get("Names") or ())]
+        given = [params.get("Name"), *(params.get("Names") or ())]
+        names = [_OF_PARAMETER.sub("", name) for name in given if isinstance(name, str)]
         read = [
             name.removeprefix(_REFERENCE).partition(":")[0]
             for name in names
-            if isinstance(name, str) and name.startswith(_REFERENCE)
+            if name.startswith(_REFERENCE)
         ]
         for secret in _secrets(read, account, region):
             yield "secretsmanager:GetSecretValue", secret

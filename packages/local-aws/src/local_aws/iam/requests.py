@@ -119,9 +119,7 @@ _TEXTS: Final = {
     ),
     "FunctionName": r"[\w-]+(?::[\w$-]+)?",
     "ParameterNameWithoutLeadingSlash": "[^:]+(?::[^:]+)?",
-    "Partition": "[^:]+",
-    "Region": "[^:]*",
-    "Account": r"\d*",
+    "Account": r"(?:\d+|aws)",
 }
 _NO_LETTER: Final = re.compile(r"[^a-z]")
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
@@ -282,11 +280,11 @@ def has_action(call: Call) -> bool:
 
 
 @lru_cache
-def _of_any_type(prefix: str) -> re.Pattern[str]:
+def _of_any_type(prefix: str, partition: str) -> re.Pattern[str]:
     """The ARNs of a service's resources."""
     kinds = IAM.resources.get_resource_types_for_service(prefix)
     arns = (IAM.resources.get_resource_type_details(prefix, kind)["arn"] for kind in kinds)
-    return re.compile("|".join(_pattern(arn).pattern for arn in arns), re.DOTALL)
+    return re.compile("|".join(_pattern(arn, partition).pattern for arn in arns), re.DOTALL)
 
 
 def _of_objects(call: Call) -> Iterator[tuple[str, str]]:
@@ -392,7 +390,7 @@ def _resources(call: Call, action: str, values: Mapping[str, list[str]]) -> list
     for _, template in (*facts.required, *facts.optional):
         found |= dict.fromkeys(_filled(template, call, values))
     if not found and facts.required:  # such as a recommender's instead of a campaign's
-        found |= dict.fromkeys(_arns(_of_any_type(call.prefix), values))
+        found |= dict.fromkeys(_arns(_of_any_type(call.prefix, call.partition), values))
     return list(found)
 
 
@@ -409,7 +407,7 @@ def _filled(template: str, call: Call, values: Mapping[str, list[str]]) -> Itera
     Raises:
         _Unreadable: a name is malformed.
     """
-    pattern = _pattern(template)
+    pattern = _pattern(template, call.partition)
     arns = _arns(pattern, values)
     yield from arns
     if arns:
@@ -479,8 +477,9 @@ def _path_of(call: Call, kind: str, name: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _pattern(template: str) -> re.Pattern[str]:
-    parts = _VARIABLE.split(template)  # text, name, text, …
+def _pattern(template: str, partition: str) -> re.Pattern[str]:
+    """The ARNs of a type of resource in a partition, with region and account."""
+    parts = _VARIABLE.split(template.replace("${Partition}", partition))  # text, name, text, …
     return re.compile(
         "".join(
             _text(part).pattern if place % 2 else re.escape(part)
@@ -496,7 +495,7 @@ def _told(call: Call) -> dict[str, list[str]]:
     for parameter, variable in _KEYED.items():
         if keys := list(call.params.get(parameter) or ()):
             values[variable] = keys
-    identities.complete(call.prefix, call.operation, values, call.account, call.region)
+    identities.complete(call.prefix, call.operation, call.params, values, call.account, call.region)
     if call.prefix == "sqs" and "queueurl" in values:
         values["queuearn"] = [_queue_arn(call, url) for url in values["queueurl"]]
     return values

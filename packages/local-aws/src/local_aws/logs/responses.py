@@ -1,13 +1,22 @@
 """FilterLogEvents with prefixes of stream names, log groups by name or ARN, and no exports."""
 
 import json
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from moto.core.responses import BaseResponse
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
+
+_ARN: Final = re.compile(r"arn:[^:]+:logs:[^:]*:\d*:log-group:(.+)", re.DOTALL)
+
+
+def group_name(identifier: str) -> str:
+    """The name of a log group that is identified by its name or its ARN."""
+    arn = _ARN.fullmatch(identifier)
+    return (arn[1] if arn else identifier).removesuffix(":*")
 
 
 def by_prefix(filter_log_events: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -45,8 +54,7 @@ def parameter(response: Any, param_name: str, if_none: Any = None) -> Any:
             "InvalidParameterException",
             "LogGroup name and identifier cannot be specified at the same time.",
         )
-    kind, _, name = identifier.partition(":log-group:")
-    return name.removesuffix(":*") if name else kind
+    return group_name(identifier)
 
 
 def no_exports(_: Any) -> str:

@@ -94,6 +94,17 @@ def formatted(function: Any, env: Any) -> None:
     env.stack.append(parts[0] + "".join(map("".join, zip(texts, parts[1:], strict=True))))
 
 
+def no_credentials(_: Any, __: Any) -> None:
+    """Refuse a state's own role, which moto assumes without asking the state machine's role.
+
+    Raises:
+        NotImplementedByLocalAws: always.
+    """
+    raise NotImplementedByLocalAws(
+        "Credentials of a Task state; give the state machine's role the permissions of the task"
+    )
+
+
 def concurrency(component: Any, env: Any) -> None:
     """The number of a Map state's iterations at the same time, each of which has a thread."""
     asked: int = component._eval_max_concurrency(env=env)

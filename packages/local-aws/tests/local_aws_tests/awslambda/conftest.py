@@ -74,6 +74,16 @@ class Lambda:
         )
         return name
 
+    def permit(self, function: str, service: str, source: str) -> None:
+        """Let a service call a function for a resource."""
+        self.client("lambda").add_permission(
+            FunctionName=function,
+            StatementId=service,
+            Action="lambda:InvokeFunction",
+            Principal=f"{service}.amazonaws.com",
+            SourceArn=source,
+        )
+
     def invoke(self, name: str, event: Any = None, **parameters: Any) -> Answer:
         answer = self.client("lambda").invoke(
             FunctionName=name, Payload=json.dumps(event), LogType="Tail", **parameters

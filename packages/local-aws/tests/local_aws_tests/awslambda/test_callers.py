@@ -77,15 +77,48 @@ def _by_log(aws: Any, name: str, arn: str) -> None:
     logs.put_log_events(logGroupName=name, logStreamName="s", logEvents=[event])
 
 
-WAYS = (_by_topic, _by_queue, _by_bucket, _by_log)
+def _by_rule(aws: Any, name: str, arn: str) -> None:
+    events = aws.client("events")
+    events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
+    events.put_targets(Rule=name, Targets=[{"Id": "f", "Arn": arn}])
+    events.put_events(Entries=[{"Source": name, "DetailType": "d", "Detail": "{}"}])
+
+
+# ways, and who calls for which resource; a queue's function has its role's permissions instead
+WAYS = (_by_topic, _by_queue, _by_bucket, _by_log, _by_rule)
+HERE = f"{REGION}:{ACCOUNT}"
+SOURCES = {
+    _by_topic: ("sns", f"arn:aws:sns:{HERE}:{{}}"),
+    _by_bucket: ("s3", "arn:aws:s3:::{}"),
+    _by_log: ("logs", f"arn:aws:logs:{HERE}:log-group:{{}}:*"),
+    _by_rule: ("events", f"arn:aws:events:{HERE}:rule/{{}}"),
+}
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_service_calls_the_function_that_it_names(aws: Any, called: list[str], way: Any) -> None:
     name = aws.deploy("def handler(event, context): pass")
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
-    way(aws, f"own{way.__name__.replace('_', '-')}", arn)
+    where = f"own{way.__name__.replace('_', '-')}"
+    if way in SOURCES:
+        service, source = SOURCES[way]
+        aws.permit(name, service, source.format(where))
+    way(aws, where, arn)
     assert called == [arn]
+
+
+@pytest.mark.parametrize("way", SOURCES)
+def test_service_calls_no_function_whose_policy_does_not_let_it(
+    aws: Any, called: list[str], tally: Tally, way: Any
+) -> None:
+    """Whoever may create a topic, a rule or a bucket could run any function by it."""
+    name = aws.deploy("def handler(event, context): pass")
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+    service, source = SOURCES[way]
+    aws.permit(name, service, source.format("another"))
+    way(aws, f"no{way.__name__.replace('_', '-')}", arn)
+    tally("inputs tried", "calls of functions whose policy does not allow them")
+    assert called == []
 
 
 @pytest.mark.parametrize("place", [f"us-east-1:{ACCOUNT}", f"{REGION}:999999999999"])

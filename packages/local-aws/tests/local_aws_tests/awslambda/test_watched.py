@@ -47,6 +47,7 @@ def test_schedule_fires_repeatedly_until_disabled(aws: Any) -> None:
     arn = aws.client("lambda").get_function(FunctionName=function)["Configuration"]["FunctionArn"]
     events = aws.client("events")
     rule = events.put_rule(Name="hourly", ScheduleExpression="rate(1 hour)")["RuleArn"]
+    aws.permit(function, "events", rule)
     events.put_targets(Rule="hourly", Targets=[{"Id": "f", "Arn": arn}])
     backend = cast(EventsBackend, events_backends["123456789012"][REGION])
 
@@ -87,7 +88,8 @@ def test_events_that_match_a_pattern_reach_functions_queues_and_topics(aws: Any)
     topic = sns.create_topic(Name="films")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queues["by-topic"])
     pattern = {"source": ["films"], "detail": {"year": [{"numeric": [">", 2000]}]}}
-    events.put_rule(Name="new-films", EventPattern=json.dumps(pattern))
+    rule = events.put_rule(Name="new-films", EventPattern=json.dumps(pattern))["RuleArn"]
+    aws.permit(function, "events", rule)
     transformer = {
         "InputPathsMap": {"title": "$.detail.title"},
         "InputTemplate": '{"seen": "<title>"}',

@@ -592,6 +592,23 @@ def test_deny_of_a_resource_holds_for_its_other_names() -> None:
     assert kms.encrypt(KeyId=other, Plaintext=b"x")["KeyId"].endswith(other)
 
 
+def test_policies_of_a_user_and_its_group_hold_whatever_their_names() -> None:
+    """The same names, as far as IAM allows."""
+    iam = clients.client("iam", REGION)
+    iam.create_user(UserName="twin")
+    iam.create_group(GroupName="twin")
+    iam.add_user_to_group(UserName="twin", GroupName="twin")
+    denied = {**_allow("sqs:CreateQueue"), "Effect": "Deny"}
+    iam.put_user_policy(UserName="twin", PolicyName="p", PolicyDocument=_document(denied))
+    iam.put_group_policy(GroupName="twin", PolicyName="p", PolicyDocument=_document(_allow("*")))
+    key = iam.create_access_key(UserName="twin")["AccessKey"]
+    credentials = clients.Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    sqs = clients.client("sqs", REGION, credentials)
+    assert sqs.list_queues(QueueNamePrefix="none")["ResponseMetadata"]["HTTPStatusCode"] == 200
+    with pytest.raises(ClientError, match="explicit deny in an identity-based policy"):
+        sqs.create_queue(QueueName="twins")
+
+
 @pytest.mark.parametrize("by", ["vectorBucketName", "vectorBucketArn"])
 def test_creation_of_an_index_is_a_call_on_the_index(by: str) -> None:
     """By whatever its bucket is named; the reference has Index as the action's only resource."""
@@ -678,7 +695,11 @@ def test_deny_of_a_resource_holds_in_every_way_to_name_it(tally: Tally) -> None:
         *(f"arn:aws:dynamodb:{here}:table/untouched", f"arn:aws:ssm:{here}:parameter/untouched"),
         *(f"arn:aws:iam::{ACCOUNT}:user/path/admin", f"arn:aws:iam::{ACCOUNT}:group/admin"),
         *(f"arn:aws:lambda:{here}:function:untouched", f"arn:aws:lambda:{here}:layer:untouched:1"),
-        "arn:aws:s3:::books/untouched",
+        *("arn:aws:s3:::books/untouched", f"arn:aws:events:{here}:event-bus/default"),
+        *(
+            f"arn:aws:logs:{here}:log-group:untouched:*",
+            f"arn:aws:sagemaker:{here}:model/untouched",
+        ),
     ]
     role = _role(_allow("*"), {"Effect": "Deny", "Action": "*", "Resource": denied})
     bus, table = denied[0], f"arn:aws:dynamodb:{here}:table"
@@ -686,11 +707,15 @@ def test_deny_of_a_resource_holds_in_every_way_to_name_it(tally: Tally) -> None:
     entry = {"Source": "a", "DetailType": "b", "Detail": "{}"}
     tag = {"Key": "a", "Value": "b"}
     alias = {"AliasName": "alias/untouched"}
+    model = "sagemaker:{}:model/untouched"
+    group = f"x/arn:aws:logs:{here}:log-group:untouched"
     calls: list[tuple[str, str, dict[str, Any]]] = [
         ("events", "disable_rule", {"Name": "rule", "EventBusName": bus}),
         ("events", "disable_rule", {"Name": "rule", "EventBusName": "x/untouched"}),
         ("events", "list_targets_by_rule", {"Rule": "rule", "EventBusName": bus}),
         ("events", "put_events", {"Entries": [entry | {"EventBusName": "x/untouched"}]}),
+        ("events", "put_events", {"Entries": [entry, entry | {"EventBusName": "other"}]}),
+        ("events", "disable_rule", {"Name": "rule", "EventBusName": f"x{bus}"}),
         ("events", "describe_event_bus", {"Name": "untouched"}),
         ("events", "delete_event_bus", {"Name": "untouched"}),
         ("sns", "publish", {"TopicArn": mine, "TargetArn": ids["topic"], "Message": "m"}),
@@ -720,6 +745,15 @@ def test_deny_of_a_resource_holds_in_every_way_to_name_it(tally: Tally) -> None:
             {"FunctionName": "f", "Layers": [f"arn:aws:lambda:{here}:layer:untouched:1"]},
         ),
         ("s3", "get_object_attributes", {"Bucket": "books", "Key": "untouched"}),
+        ("logs", "filter_log_events", {"logGroupIdentifier": group}),
+        *(
+            ("sagemaker", "add_tags", {"ResourceArn": arn, "Tags": [tag]})
+            for arn in (
+                f"arn:aws-cn:{model.format(here)}",
+                f"arn:aws:{model.format(f':{ACCOUNT}')}",
+                f"arn:aws:{model.format(f'{REGION}:')}",
+            )
+        ),
     ]
     for service, operation, parameters in calls:
         attributes = {"ObjectAttributes": ["ETag"]} if "attributes" in operation else {}
@@ -793,9 +827,12 @@ def test_secret_needs_its_permission_through_every_call_that_reads_it() -> None:
     clients.client("secretsmanager", REGION).create_secret(Name="read", SecretString="s")
     ssm = _as(_role(_allow("ssm:*")), "ssm")
     name = "/aws/reference/secretsmanager/read"
+    parameter = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
     calls: list[tuple[Any, dict[str, Any]]] = [
         (ssm.get_parameter, {"Name": name, "WithDecryption": True}),
         (ssm.get_parameters, {"Names": [name], "WithDecryption": True}),
+        (ssm.get_parameter, {"Name": f"{parameter}{name}", "WithDecryption": True}),
+        (ssm.get_parameters, {"Names": [f"{parameter}{name}"], "WithDecryption": True}),
     ]
     for call, parameters in calls:
         with pytest.raises(ClientError, match="secretsmanager:GetSecretValue"):

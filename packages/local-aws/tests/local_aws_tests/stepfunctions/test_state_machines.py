@@ -105,3 +105,26 @@ def test_map_has_as_many_iterations_at_the_same_time_as_aws(asked: int, threads:
     environment = SimpleNamespace(stack=[])
     limits.concurrency(component, environment)
     assert environment.stack == [threads]
+
+
+def test_state_cannot_act_as_another_role_than_its_machine_s(role: str) -> None:
+    """moto assumes any role that trusts Step Functions, without asking for a permission."""
+    trust = json.dumps({"Version": "2012-10-17", "Statement": TRUST})
+    allowed = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
+    iam, sqs = clients.client("iam", REGION), clients.client("sqs", REGION)
+    other = iam.create_role(RoleName="other", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam.put_role_policy(
+        RoleName="other",
+        PolicyName="p",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": allowed}),
+    )
+    url = sqs.create_queue(QueueName="of-other")["QueueUrl"]
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage",
+        "Parameters": {"QueueUrl": url, "MessageBody": "as other"},
+        "Credentials": {"RoleArn": other},
+    }
+    found = _run(role, task, {})
+    assert (found["status"], "Messages" in sqs.receive_message(QueueUrl=url)) == ("FAILED", False)
+    assert "Credentials of a Task state" in found["cause"]
