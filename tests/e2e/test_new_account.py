@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import re
 import shlex
+from dataclasses import replace
 from datetime import datetime
 
 import boto3
@@ -91,15 +93,37 @@ def test_jobs_wait_for_the_only_instance_and_are_all_trained(
     assert all(later[0] >= earlier[1] for earlier, later in itertools.pairwise(periods))
 
 
+def _said(job: str) -> str:
+    """What a training job has logged."""
+    pages = boto3.client("logs").get_paginator("filter_log_events")
+    found = pages.paginate(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/"
+    )
+    return "\n".join(event["message"] for page in found for event in page["events"])
+
+
 def test_spot_training_and_serverless_endpoints_need_no_request(
     workbench: Workbench, bootstrapped: set[str]
 ) -> None:
     """The models are trained again, under the quotas of spot training."""
-    workbench.cdk(*DEPLOY, *SPOT)
+    again = tuple(word.replace("refit=false", "refit=true") for word in workbench.quick)
+    replace(workbench, quick=again).cdk(*DEPLOY, *SPOT)
     outputs = Outputs.of(by_stack())
-    name = outputs["RatingTrainingJobName"]
-    job = boto3.client("sagemaker").describe_training_job(TrainingJobName=name)
-    assert job["EnableManagedSpotTraining"] is True
+    names = [outputs[f"Rating{part}JobName"] for part in ("Training", "Refit")]
+    sagemaker = boto3.client("sagemaker")
+    jobs = [sagemaker.describe_training_job(TrainingJobName=name) for name in names]
+    assert [job["EnableManagedSpotTraining"] for job in jobs] == [True, True]
+    # trained again on all ratings, and served
+    rows = [re.search(r"([\d,]+) train pairs", _said(name))[1].replace(",", "") for name in names]  # type: ignore[index]
+    prepared = json.loads((workbench.data / "manifest.json").read_text("utf-8"))
+    assert list(map(int, rows)) == [prepared["train"], prepared["ratings"]]
+    assert jobs[1]["HyperParameters"]["epochs"] in ("1", "2")
+    endpoint = sagemaker.describe_endpoint(EndpointName=outputs["RatingEndpointName"])
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    assert (
+        model["PrimaryContainer"]["ModelDataUrl"] == jobs[1]["ModelArtifacts"]["S3ModelArtifacts"]
+    )
     answer = boto3.client("lambda").invoke(
         FunctionName=outputs["RecommendationEngineFunctionName"],
         Payload=json.dumps(
