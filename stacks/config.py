@@ -272,12 +272,13 @@ class Config:
             settings, data, region or default_region, "custom" if full else "off"
         )
         engines = _engines(settings, data, full)
-        refit = _refit(settings, data)
+        preset = settings.choice("preset", "default", tuple(_presets()))
+        refit = _refit(settings, data, preset)
         left_out = _left_out(
             data, [group.name for group in personalize.groups], engines, full, refit
         )
         training = _training(settings)
-        hyperparameters, others = _hyperparameters(settings, data, engines)
+        hyperparameters, others = _hyperparameters(settings, data, engines, preset)
         experiments = experiments_settings.read(settings, LISTS in engines)
         config = {
             "prefix": _prefix(settings),
@@ -529,14 +530,13 @@ def _presets() -> dict[str, dict[str, dict[str, str]]]:
     return presets
 
 
-def _refit(settings: Settings, data: PreparedData | None) -> bool:
+def _refit(settings: Settings, data: PreparedData | None, preset: str) -> bool:
     """Whether models learn from everything in the end; the workshop's learn from its split.
 
     A teacher's opinions cannot be mixed with the held-out ratings, which it has not seen.
     """
     taught = data is not None and data.taught
-    workshop = settings.choice("preset", "default", tuple(_presets())) == "workshop"
-    refit = settings.flag("refit", not (workshop or taught))
+    refit = settings.flag("refit", not (preset == "workshop" or taught))
     if refit and taught:
         settings.refuse("refit", "true", "false, as data prepared with --teacher need")
     return refit
@@ -573,11 +573,10 @@ def _left_out(
 
 
 def _hyperparameters(
-    settings: Settings, data: PreparedData | None, engines: Sequence[str]
+    settings: Settings, data: PreparedData | None, engines: Sequence[str], chosen: str
 ) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
     """The hyperparameters of Object2Vec's tasks and of the optional engines."""
     presets = _presets()
-    chosen = settings.choice("preset", "default", tuple(presets))
     preset = presets["default"] | presets[chosen]
     if data and chosen != "workshop":
         preset = {

@@ -234,6 +234,17 @@ def stable() -> str:
     return until(lambda: None if status().endswith("_IN_PROGRESS") else status())
 
 
+def failures() -> list[str]:
+    """Why resources of the stack could not be created or updated."""
+    client = boto3.client("cloudformation")
+    events = client.describe_stack_events(StackName=LISTS)["StackEvents"]
+    return [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
+        for event in events
+        if event["ResourceStatus"].endswith("_FAILED")
+    ]
+
+
 def stop_schedule() -> None:
     scheduler = boto3.client("scheduler")
     schedule = scheduler.get_schedule(Name="recommender-Retraining")
@@ -274,7 +285,7 @@ def test_a_schedule_lets_a_better_model_take_over_without_a_lost_call(
         assert retrain.main([]) == 1
         refused = capsys.readouterr()
         assert "is being updated (UPDATE_" in refused.err, refused
-        assert stable() == "UPDATE_COMPLETE"
+        assert stable() == "UPDATE_COMPLETE", failures()
         load.wait(10)
     life.model = outputs.by_stack()[LISTS]["ListsModelKey"]
     assert life.model != before

@@ -15,7 +15,8 @@ def events(tmp_path: Path) -> Path:
     folder = write_data(tmp_path)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text("utf-8"))
-    manifest["keys"]["input"] = {"retrieval": manifest["keys"]["input"]["retrieval"]}
+    for keys in ("input", "rest"):
+        manifest["keys"][keys] = {"retrieval": manifest["keys"][keys]["retrieval"]}
     manifest["scale"] = {"least": 1, "most": 1, "step": None, "liked": 1, "events": True}
     path.write_text(json.dumps(manifest), "utf-8")
     return folder

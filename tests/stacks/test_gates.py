@@ -109,7 +109,7 @@ def test_roles_use_documented_trust_conditions(any_variant: Deployment) -> None:
             match trust["Principal"]["Service"].split(".")[0], stack:
                 case ("sagemaker", "Notebook") | ("lambda" | "emr-serverless", _):
                     assert conditions == {}, name
-                case ("sagemaker" | "personalize", _):
+                case ("sagemaker" | "personalize" | "scheduler", _):
                     assert list(conditions) == ["ArnLike"], name
                     assert list(conditions["ArnLike"]) == ["aws:SourceArn"], name
                 case ("states", _):

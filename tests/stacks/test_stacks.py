@@ -70,6 +70,7 @@ def test_upload_prunes_only_its_own_objects(default: Deployment) -> None:
         "lists/movielens/models/*",
         "object2vec/movielens/embeddings/*",
         "personalize/batch/*",
+        "lists/generations/*",
     ]
     assert (
         upload["DestinationBucketName"]
