@@ -175,6 +175,14 @@ from moto.backend_index import backend_url_patterns
 host = "https://personalize-events.us-east-1.amazonaws.com"
 told = any(pattern.match(host) for _, pattern in backend_url_patterns)
 """,
+    "_patch_s3_notifications": """
+from moto.s3 import notifications
+told = notifications._invoke_awslambda.__code__.co_filename.endswith("moto_patches.py")
+""",
+    "_patch_sns_functions": """
+import moto.sns.models as m
+told = m.Subscription.__module__.startswith("local_aws.")
+""",
     "_patch_s3_objects": """
 from moto.s3 import models
 told = models.FakeKey.__module__.startswith("local_aws.")

@@ -13,6 +13,9 @@ from moto.core.utils import utcnow
 
 from local_aws.api import NotImplementedByLocalAws
 
+# of a metric in an answer of GetMetricData
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+_MOST_PERIODS: Final = 100_800
 _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
@@ -46,13 +49,30 @@ class CloudWatchBackend(MotoBackend):
         super().put_metric_data(namespace, [_in_order(datum) for datum in metric_data])
 
     def get_metric_data(
-        self, queries: list[dict[str, Any]], *arguments: Any, **more: Any
+        self,
+        queries: list[dict[str, Any]],
+        start_time: datetime,
+        end_time: datetime,
+        *arguments: Any,
+        **more: Any,
     ) -> list[dict[str, Any]]:
-        """Read data; moto distinguishes the order of dimensions, AWS does not."""
+        """Read data; moto distinguishes the order of dimensions, AWS does not, and visits every
+        period, with or without data.
+
+        Raises:
+            NotImplementedByLocalAws: there are more periods than AWS returns at once.
+        """
         for query in queries:
             if "MetricStat" in query:
                 query["MetricStat"]["Metric"] = _in_order(query["MetricStat"]["Metric"])
-        answer: list[dict[str, Any]] = super().get_metric_data(queries, *arguments, **more)
+                period = timedelta(seconds=int(query["MetricStat"]["Period"]))
+                if period <= timedelta() or (end_time - start_time) / period > _MOST_PERIODS:
+                    raise NotImplementedByLocalAws(
+                        f"cloudwatch:GetMetricData of more than {_MOST_PERIODS:,} periods"
+                    )
+        answer: list[dict[str, Any]] = super().get_metric_data(
+            queries, start_time, end_time, *arguments, **more
+        )
         return answer
 
     def evaluate(self) -> None:

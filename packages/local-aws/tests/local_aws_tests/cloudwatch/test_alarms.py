@@ -149,6 +149,17 @@ def test_metrics_are_read_in_any_order_of_dimensions(cloudwatch: Any) -> None:
         assert result["Values"] == [6.0]
 
 
+def test_data_of_too_many_periods_are_refused(cloudwatch: Any) -> None:
+    """moto visits each period, which takes minutes or hours."""
+    metric = {"Namespace": "N", "MetricName": "M"}
+    query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 1, "Stat": "Sum"}}
+    now = datetime.now(UTC)
+    with pytest.raises(ClientError, match="more than 100,800 periods"):
+        cloudwatch.get_metric_data(
+            MetricDataQueries=[query], StartTime=now - timedelta(days=2), EndTime=now
+        )
+
+
 def test_unsupported_alarms_are_refused(cloudwatch: Any) -> None:
     metric = {"Namespace": "N", "MetricName": "M"}
     query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
