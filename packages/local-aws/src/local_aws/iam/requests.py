@@ -76,6 +76,7 @@ _VARIABLES: Final = {
     "rolenamewithpath": ("rolename",),
     "usernamewithpath": ("username",),
     "rulename": ("name", "rule"),
+    "schedulename": ("name",),
     "statemachinename": ("name",),
     "topicname": ("name",),
 }
