@@ -287,8 +287,11 @@ def test_a_schedule_lets_a_better_model_take_over_without_a_lost_call(
         assert "is being updated (UPDATE_" in refused.err, refused
         assert stable() == "UPDATE_COMPLETE", failures()
         load.wait(10)
+    assert outputs.by_stack()[LISTS]["ListsModelKey"] != before
+    assert retrain.main([]) == 0  # what was clicked meanwhile
+    assert retrain.main([]) == 0
+    assert "nothing to do: There are no new events since" in capsys.readouterr().out
     life.model = outputs.by_stack()[LISTS]["ListsModelKey"]
-    assert life.model != before
     assert load.lost == []
     tally("calls under load", "Lists: while a retrained model takes over", len(load.answers))
     tally("calls lost", "Lists: while a retrained model takes over", len(load.lost))

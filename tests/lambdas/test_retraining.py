@@ -28,6 +28,7 @@ BUCKET, TABLE, STACK = "movies", "histories", "recommender-Lists"
 GENERATIONS = "lists/generations/"
 ITEMS = 20
 DAY = 86_400
+USERS = 60  # of a generation
 GATE = json.dumps({"coverage": 5, "volume": 80, "unknown": 20, "drift": 25})
 
 
@@ -260,15 +261,15 @@ def test_digest_depends_on_the_events_and_not_on_their_order() -> None:
 
 
 def generation(number: int, step: int, **more: Any) -> None:
-    """40 users who go from item to item; those of later generations went further."""
+    """Users who go from item to item; those of later generations went further."""
     length = 4 + 2 * number
-    user = np.repeat(np.arange(40), length)
-    items = (np.arange(40)[:, None] + step * np.arange(length)) % ITEMS
+    user = np.repeat(np.arange(USERS), length)
+    items = (np.arange(USERS)[:, None] + step * np.arange(length)) % ITEMS
     columns: dict[str, Any] = {
         "user": user,
         "item": items.ravel() + 1,
         "value": np.full(len(user), np.nan, np.float32),
-        "timestamp": np.tile(np.arange(length) * DAY, 40),
+        "timestamp": np.tile(np.arange(length) * DAY, USERS),
     }
     written = io.BytesIO()
     np.savez(written, **{**columns, **more})
@@ -316,7 +317,7 @@ def test_better_model_passes_the_gate_and_its_report_is_kept(
     assert after != before
     assert json.loads(answer["Data"]["Metrics"])["generation"] == 1
     told = json.loads(get(f"{GENERATIONS}1/report.json"))
-    assert told["refused"] == [] and told["comparison"]["users"] == 40
+    assert told["refused"] == [] and told["comparison"]["users"] == USERS
     assert b"Accepted" in get(f"{GENERATIONS}1/report.html")
 
 
@@ -328,7 +329,7 @@ def test_worse_model_is_refused_and_the_reason_is_told(
     before = deployed()
     with np.load(io.BytesIO(get("interactions.npz"))) as arrays:
         old = {name: arrays[name] for name in arrays.files}
-    count, last = 40, 5
+    count, last = USERS, 5
     others = 30 * count
     mixed = ((np.arange(others)[:, None] + 7 * np.arange(4)) % ITEMS + 1).ravel()
     noise = np.repeat(np.arange(1000, 1000 + others), 4)
@@ -357,7 +358,7 @@ def test_suspicious_data_are_refused_before_a_training(
     before = deployed()
     generation(1, step=3, unknown=np.arange(100) + 4 * DAY)
     monkeypatch.setattr("list_training.gate.Lists.fit", lambda *_: pytest.fail("it was trained"))
-    with pytest.raises(ListTrainingError, match="100 of 180 new events are of items that"):
+    with pytest.raises(ListTrainingError, match="100 of 220 new events are of items that"):
         updated(before, 1)
     assert b"class=refused" in get(f"{GENERATIONS}1/report.html")
 

@@ -22,6 +22,7 @@ from recsys.metrics import ndcg
 
 CUTOFF: Final = 10
 _JUDGED: Final = 1_000  # users
+_ENOUGH: Final = 50  # users by whom a model is refused: a bootstrap of few is too narrow
 _DRAWS: Final = 2_000  # of the bootstrap
 _LEVEL: Final = 0.95
 _BINS: Final = 10
@@ -271,8 +272,11 @@ def of_models(comparison: Comparison, shown: float, limits: Limits) -> list[Find
         if comparison.users
         else "no new events to judge the models by"
     )
+    enough = comparison.users >= _ENOUGH
+    if comparison.users and not enough:
+        words += f"; fewer than {_ENOUGH} users refuse no model"
     return [
-        Finding(f"nDCG@{CUTOFF}", gain, 0.0, comparison.high < 0, words),
+        Finding(f"nDCG@{CUTOFF}", gain, 0.0, enough and comparison.high < 0, words),
         Finding(
             f"coverage@{CUTOFF}",
             shown,

@@ -85,9 +85,9 @@ def test_events_are_judged_from_the_middle_of_the_new_ones_on() -> None:
 
 
 def test_model_that_knows_what_comes_next_wins_beyond_the_interval() -> None:
-    data = walks(30, step=3)
+    data = walks(50, step=3)
     won = gate.compare(follower(3), follower(7), data, begin=3000)
-    assert won.users == 30
+    assert won.users == 50
     # one relevant item, which is first among the three successors that were not taken yet
     assert won.candidate == pytest.approx(1.0) and won.low > 0
     lost = gate.compare(follower(7), follower(3), data, begin=3000)
@@ -96,6 +96,14 @@ def test_model_that_knows_what_comes_next_wins_beyond_the_interval() -> None:
     refused = [one.name for one in gate.of_models(lost, 1.0, LIMITS) if one.refused]
     assert refused == ["nDCG@10"]
     assert not any(one.refused for one in gate.of_models(won, 1.0, LIMITS))
+
+
+def test_few_users_refuse_no_model() -> None:
+    """Two that happen to lose would make an interval below 0."""
+    lost = gate.compare(follower(7), follower(3), walks(49, step=3), begin=3000)
+    assert (lost.users, lost.high < 0) == (49, True)
+    finding = gate.of_models(lost, 1.0, LIMITS)[0]
+    assert not finding.refused and "fewer than 50 users" in finding.words
 
 
 def test_same_model_is_not_refused() -> None:
@@ -168,7 +176,7 @@ def test_suspicious_data_are_refused(now: Events, refused: list[str]) -> None:
 def test_report_tells_every_finding_and_escapes_what_it_shows() -> None:
     last = events(range(200), [0] * 200, value=np.tile([1, 5], 100))
     distributions = {"<ratings>": gate.ratings(last, last), "popularity": None}
-    comparison = Comparison(0.1, 0.2, -0.15, -0.05, 30)
+    comparison = Comparison(0.1, 0.2, -0.15, -0.05, 60)
     findings = [
         *gate.of_data(last, last, LIMITS, distributions),
         *gate.of_models(comparison, 0.01, LIMITS),
