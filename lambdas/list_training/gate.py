@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from common.errors import FunctionError
+from numpy.typing import NDArray
 
 from recsys.lists import gate, report
 from recsys.lists.gate import Events, Limits
@@ -63,9 +64,11 @@ def train(rivals: Rivals, new: Callable[[], Lists], put: Callable[[str, bytes], 
     findings = gate.of_data(last, now, limits, distributions)
     comparison = lists = None
     if not any(one.refused for one in findings):  # else a training would be in vain
-        begin = gate.cut(now, int(last.timestamp.max(initial=0)))
-        earlier = new().fit(interactions(now, begin))
-        comparison = gate.compare(earlier.model_, rivals.current, now, begin)
+        since = int(last.timestamp.max(initial=0))
+        begin = gate.cut(now, since)
+        users = gate.judges(now, begin)
+        earlier = new().fit(interactions(now, gate.learned(now, since, begin, users)))
+        comparison = gate.compare(earlier.model_, rivals.current, now, begin, users)
         lists = new()
         lists.settings = earlier.settings_
         lists.fit(interactions(now))
@@ -83,9 +86,9 @@ def train(rivals: Rivals, new: Callable[[], Lists], put: Callable[[str, bytes], 
     return lists
 
 
-def interactions(events: Events, before: int | None = None) -> Interactions:
-    """The events, or those before a time."""
-    part = slice(None) if before is None else events.timestamp < before
+def interactions(events: Events, chosen: NDArray[np.bool_] | None = None) -> Interactions:
+    """The events, or those of a mask."""
+    part = slice(None) if chosen is None else chosen
     return Interactions(
         events.user[part],
         events.item[part],

@@ -28,7 +28,7 @@ BUCKET, TABLE, STACK = "movies", "histories", "recommender-Lists"
 GENERATIONS = "lists/generations/"
 ITEMS = 20
 DAY = 86_400
-USERS = 60  # of a generation
+USERS = 120  # of a generation, of whom half judge
 GATE = json.dumps({"coverage": 5, "volume": 80, "unknown": 20, "drift": 25})
 
 
@@ -317,7 +317,7 @@ def test_better_model_passes_the_gate_and_its_report_is_kept(
     assert after != before
     assert json.loads(answer["Data"]["Metrics"])["generation"] == 1
     told = json.loads(get(f"{GENERATIONS}1/report.json"))
-    assert told["refused"] == [] and told["comparison"]["users"] == USERS
+    assert told["refused"] == [] and told["comparison"]["users"] == USERS // 2
     assert b"Accepted" in get(f"{GENERATIONS}1/report.html")
 
 
@@ -358,7 +358,7 @@ def test_suspicious_data_are_refused_before_a_training(
     before = deployed()
     generation(1, step=3, unknown=np.arange(100) + 4 * DAY)
     monkeypatch.setattr("list_training.gate.Lists.fit", lambda *_: pytest.fail("it was trained"))
-    with pytest.raises(ListTrainingError, match="100 of 220 new events are of items that"):
+    with pytest.raises(ListTrainingError, match="100 of 340 new events are of items that"):
         updated(before, 1)
     assert b"class=refused" in get(f"{GENERATIONS}1/report.html")
 

@@ -3,7 +3,7 @@
 Both are asked for the lists of the same users, at the time at which the newest half of the new
 events begins, and judged by these events. The data are compared with those of the last training.
 
-* `cut` and `compare`: nDCG of both, and the interval of the difference.
+* `cut`, `judges`, `learned` and `compare`: nDCG of both, and the interval of the difference.
 * `coverage`: how much of the catalogue the lists show.
 * `of_data`, `of_models`: the findings, some of which refuse the new model.
 """
@@ -139,20 +139,48 @@ def cut(events: Events, since: int) -> int:
     return int(np.ceil(np.median(new))) if len(new) else since + 1
 
 
-def compare(candidate: ListModel, current: ListModel, events: Events, begin: int) -> Comparison:
-    """Judge both models by the events from `begin` on, by items that are new to their users.
+def judges(events: Events, begin: int) -> NDArray[Any]:
+    """The users by whom models are judged, ascending.
 
-    Users without an item before are asked, too: their lists are those of popular items. Of many
-    users a sample is judged. The interval is a percentile bootstrap over users: B. Efron and R.
-    Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    They are half of those who took an item from `begin` on that they had not taken before; of many,
+    a sample. The new model learns from the others.
     """
-    shown = events.timestamp < begin
-    pair = events.user.astype(np.int64) << 32 | events.item
-    later = ~shown & ~np.isin(pair, pair[shown])
-    users = _sample(np.unique(events.user[later]))
+    users = np.unique(events.user[_taken_later(events, begin)])
+    return _sample(users, min(_JUDGED, (len(users) + 1) // 2))
+
+
+def learned(events: Events, since: int, begin: int, users: NDArray[Any]) -> NDArray[np.bool_]:
+    """A mask of what the new model is trained on for the comparison.
+
+    Args:
+        events: of all users.
+        since: the time of the last training.
+        begin: the time from which models are judged.
+        users: by whom they are judged. Of what these did since the last training the new model
+            learns nothing, as the model in service has not either: a linear model that has a user's
+            row has learned that all other items are 0, and ranks lower what that user takes next.
+    """
+    own = np.isin(events.user, users) & (events.timestamp > since)
+    return (events.timestamp < begin) & ~own
+
+
+def compare(
+    candidate: ListModel,
+    current: ListModel,
+    events: Events,
+    begin: int,
+    users: NDArray[Any],
+) -> Comparison:
+    """Judge both models by what users took from `begin` on and had not taken before.
+
+    Users without an item before are asked, too: their lists are those of popular items. The
+    interval is a percentile bootstrap over users: B. Efron and R. Tibshirani, An Introduction to
+    the Bootstrap, 1993, chapter 13.
+    """
     if not len(users):
         return Comparison(0.0, 0.0, 0.0, 0.0, 0)
-    chosen = later & np.isin(events.user, users)
+    shown = events.timestamp < begin
+    chosen = _taken_later(events, begin) & np.isin(events.user, users)
     wanted = np.unique(np.searchsorted(users, events.user[chosen]) << 32 | events.item[chosen])
     counts = np.bincount(wanted >> 32, minlength=len(users))
     scores = []
@@ -167,7 +195,7 @@ def compare(candidate: ListModel, current: ListModel, events: Events, begin: int
 
 def coverage(model: ListModel, events: Events) -> float:
     """The share of the items in the lists of a sample of users; of those that fit into them."""
-    users = _sample(np.unique(events.user))
+    users = _sample(np.unique(events.user), _JUDGED)
     lists = _lists(model, events, np.ones(len(events.user), bool), users)
     most = min(len(events.catalogue.ids), CUTOFF * len(users))
     return len(np.unique(lists[lists >= 0])) / max(1, most)
@@ -288,8 +316,15 @@ def of_models(comparison: Comparison, shown: float, limits: Limits) -> list[Find
     ]
 
 
-def _sample(users: NDArray[Any]) -> NDArray[Any]:
-    return np.sort(np.random.default_rng(0).permutation(users)[:_JUDGED])
+def _taken_later(events: Events, begin: int) -> NDArray[np.bool_]:
+    """A mask of events from `begin` on whose user has not taken the item before."""
+    shown = events.timestamp < begin
+    pair = events.user.astype(np.int64) << 32 | events.item
+    return ~shown & ~np.isin(pair, pair[shown])
+
+
+def _sample(users: NDArray[Any], most: int) -> NDArray[Any]:
+    return np.sort(np.random.default_rng(0).permutation(users)[:most])
 
 
 def _lists(

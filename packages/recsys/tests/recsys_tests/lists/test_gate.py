@@ -84,13 +84,28 @@ def test_events_are_judged_from_the_middle_of_the_new_ones_on() -> None:
     assert gate.cut(data, since=40) == 41
 
 
+def test_half_of_the_users_judge_and_the_new_model_learns_from_the_others() -> None:
+    # users 0 to 9 take something new from 100 on; 10 takes an old item again, 11 nothing
+    user = [*range(12), *range(12), *range(10), 10]
+    item = [*[0] * 12, *[1] * 12, *[2] * 10, 0]
+    time = [*[1] * 12, *[50] * 12, *[100] * 11]
+    data = events(user, item, time=time)
+    users = gate.judges(data, begin=100)
+    assert len(users) == 5 and set(users.tolist()) < set(range(10))
+    taken = gate.learned(data, since=1, begin=100, users=users)
+    found = set(zip(data.user[taken].tolist(), data.timestamp[taken].tolist(), strict=True))
+    others = set(range(12)) - set(users.tolist())
+    assert found == {(u, 1) for u in range(12)} | {(u, 50) for u in others}
+    assert gate.judges(data, begin=101).tolist() == []
+
+
 def test_model_that_knows_what_comes_next_wins_beyond_the_interval() -> None:
     data = walks(50, step=3)
-    won = gate.compare(follower(3), follower(7), data, begin=3000)
+    won = gate.compare(follower(3), follower(7), data, begin=3000, users=np.arange(50))
     assert won.users == 50
     # one relevant item, which is first among the three successors that were not taken yet
     assert won.candidate == pytest.approx(1.0) and won.low > 0
-    lost = gate.compare(follower(7), follower(3), data, begin=3000)
+    lost = gate.compare(follower(7), follower(3), data, begin=3000, users=np.arange(50))
     assert (lost.candidate, lost.current) == (won.current, won.candidate)
     assert lost.high < 0
     refused = [one.name for one in gate.of_models(lost, 1.0, LIMITS) if one.refused]
@@ -100,20 +115,26 @@ def test_model_that_knows_what_comes_next_wins_beyond_the_interval() -> None:
 
 def test_few_users_refuse_no_model() -> None:
     """Two that happen to lose would make an interval below 0."""
-    lost = gate.compare(follower(7), follower(3), walks(49, step=3), begin=3000)
+    lost = gate.compare(
+        follower(7), follower(3), walks(49, step=3), begin=3000, users=np.arange(49)
+    )
     assert (lost.users, lost.high < 0) == (49, True)
     finding = gate.of_models(lost, 1.0, LIMITS)[0]
     assert not finding.refused and "fewer than 50 users" in finding.words
 
 
 def test_same_model_is_not_refused() -> None:
-    same = gate.compare(follower(3), follower(3), walks(30, step=3), begin=3000)
+    same = gate.compare(
+        follower(3), follower(3), walks(30, step=3), begin=3000, users=np.arange(30)
+    )
     assert (same.low, same.high) == (0.0, 0.0)
     assert not gate.of_models(same, 1.0, LIMITS)[0].refused
 
 
 def test_no_new_events_judge_no_model() -> None:
-    none = gate.compare(follower(3), follower(7), walks(30, step=3), begin=10_000)
+    data = walks(30, step=3)
+    users = gate.judges(data, begin=10_000)
+    none = gate.compare(follower(3), follower(7), data, begin=10_000, users=users)
     assert none.users == 0
     assert not gate.of_models(none, 1.0, LIMITS)[0].refused
 
