@@ -1,5 +1,7 @@
 """HTTP handling shared by the local services: parse, validate, call, respond, refuse the rest."""
 
+import re
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from botocore.model import Shape, StructureShape
@@ -105,3 +107,19 @@ class CheckedResponse(BaseResponse):
             ServiceException: the error to answer.
         """
         raise NotImplementedError
+
+
+def rest_paths(response: type[LocalResponse]) -> dict[str, Callable[..., TYPE_RESPONSE]]:
+    """The URLs of a service whose operations are methods and paths, from botocore's model.
+
+    Args:
+        response: implements the service.
+    """
+    model = get_service_model(response.service)
+
+    def pattern(name: re.Match[str]) -> str:
+        """A path's parameter; tags belong to an ARN, which has slashes."""
+        return f"(?P<{name[1]}>{'.+' if name[1].lower() == 'resourcearn' else '[^/]+'})"
+
+    paths = (model.operation_model(name).http["requestUri"] for name in model.operation_names)
+    return {f"{{0}}{re.sub(r'{(.+?)}', pattern, path)}$": response.dispatch for path in paths}

@@ -29,7 +29,7 @@ _LARGEST: Final = 5 << 40  # bytes of an object
 _PATIENCE: Final = 3600  # seconds for the copy of a folder
 _JAVA: Final = (
     "-XX:+UseSerialGC",
-    # C2 compiles only what runs ten times longer than by default: it takes half of the CPU time of
+    # C2 compiles only what runs ten times longer than by default: it takes much of the CPU time of
     # small jobs, and on a million rows the time that it costs and saves are equal
     "-XX:Tier4InvocationThreshold=50000",
     "-XX:Tier4MinInvocationThreshold=6000",

@@ -1,16 +1,7 @@
-"""URLs of Amazon S3 Vectors: one path per operation, and one for tags."""
+"""The URLs of Amazon S3 Vectors."""
 
-from moto.core.utils import get_service_model
-
+from local_aws.api import rest_paths
 from local_aws.s3vectors.responses import S3VectorsResponse
 
 url_bases = [r"https?://s3vectors\.(.+)\.api\.(?:aws|amazonwebservices\.com\.cn)"]
-
-url_paths = {
-    **{
-        f"{{0}}/{name}$": S3VectorsResponse.dispatch
-        for name in get_service_model("s3vectors").operation_names
-        if not name.endswith("Resource")
-    },
-    r"{0}/tags/(?P<resourceArn>.+)$": S3VectorsResponse.dispatch,
-}
+url_paths = rest_paths(S3VectorsResponse)

@@ -38,15 +38,14 @@ class SchedulerResponse(LocalResponse):
         return {}
 
     def list_schedules(self) -> dict[str, Any]:
-        """ListSchedules, all on one page."""
-        found = self.backend.list_schedules(
+        """ListSchedules."""
+        page, token = self.backend.list_schedules(
             group_names=self.params.get("GroupName"),
             state=self.params.get("State"),
             name_prefix=self.params.get("NamePrefix"),
             next_token=self.params.get("NextToken"),
             max_results=self.params.get("MaxResults"),
         )
-        page, token = found
         answer: dict[str, Any] = {"Schedules": [_told(one, short=True) for one in page]}
         return {**answer, "NextToken": token} if token else answer
 
