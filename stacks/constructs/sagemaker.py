@@ -381,7 +381,7 @@ def train_and_serve(
         task: whose files of the prepared data it learns from.
         output: the key prefix of the model.
         content_type: of these files.
-        more: what it learns from beside them.
+        more: what it learns from in addition.
         refit: hyperparameters that the second job has in place of the first one's.
         script: the script of a framework's image.
         serving_image: the image for serving; None for the training image.
