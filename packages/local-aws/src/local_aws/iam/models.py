@@ -1,6 +1,7 @@
 """moto's IAM, with additions for authentication."""
 
 import json
+import threading
 from copy import copy
 from functools import cache
 from typing import Any
@@ -28,14 +29,31 @@ class SharedDict(dict[Any, Any]):
 class LocalIAMBackend(IAMBackend):
     """moto's IAM, which also distinguishes deleted access keys from keys never issued.
 
-    moto searches roles by iterating, while requests in other threads create some.
+    moto searches roles by iterating, while requests in other threads create some. It creates a
+    backend for each partition at the first request, and again at each reset: AWS's managed
+    policies, over a thousand, are copied when they are first needed.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._policies: SharedDict | None = None
+        self._policies_lock = threading.Lock()
         super().__init__(*arguments, **named)
         self.deleted_keys: set[str] = set()
-        for name in ("roles", "users", "groups", "instance_profiles", "managed_policies"):
+        for name in ("roles", "users", "groups", "instance_profiles"):
             setattr(self, name, SharedDict(getattr(self, name)))
+
+    @property
+    def managed_policies(self) -> SharedDict:
+        """Managed policies by ARN, AWS's and the account's."""
+        with self._policies_lock:
+            if self._policies is None:
+                copies = map(_copy, _aws_policies(self.account_id, self.region_name))
+                self._policies = SharedDict({policy.arn: policy for policy in copies})
+            return self._policies
+
+    @managed_policies.setter
+    def managed_policies(self, initial: dict[str, ManagedPolicy]) -> None:
+        """Ignore what moto's initialization assigns: `_init_aws_policies` has none."""
 
     def create_role(self, *arguments: Any, **named: Any) -> Role:
         """Create a role, which services accept after the delay."""
@@ -91,20 +109,22 @@ class LocalIAMBackend(IAMBackend):
         super().delete_user(user_name)
 
     def _init_aws_policies(self) -> list[ManagedPolicy]:
-        """AWS's managed policies, over a thousand, parsed once per process."""
-        if not load_iam_aws_managed_policies():
-            return []
-        policies: list[ManagedPolicy] = []
-        for parsed in _aws_policies(self.account_id, self.region_name):
-            policy = copy(parsed)
-            policy.versions = [copy(version) for version in parsed.versions]
-            policy.tags = dict(parsed.tags)
-            policies.append(policy)
-        return policies
+        return []
+
+
+def _copy(parsed: ManagedPolicy) -> ManagedPolicy:
+    """A policy that can be attached and tagged independently of other backends' copies."""
+    policy = copy(parsed)
+    policy.versions = [copy(version) for version in parsed.versions]
+    policy.tags = dict(parsed.tags)
+    return policy
 
 
 @cache
 def _aws_policies(account_id: str, region: str) -> tuple[ManagedPolicy, ...]:
+    """AWS's managed policies, parsed once per process."""
+    if not load_iam_aws_managed_policies():
+        return ()
     documents = json.loads(aws_managed_policies_data)
     return tuple(
         AWSManagedPolicy.from_data(name, account_id, region, document)
