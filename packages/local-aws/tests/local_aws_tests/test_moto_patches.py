@@ -94,6 +94,13 @@ try:
 except Exception as error:
     told = "larger than" in error.get_body()
 """,
+    "_patch_dynamodb_numbers": """
+from moto.dynamodb.models.dynamo_type import DynamoType
+try:
+    told = (DynamoType({"N": "1E2"}) + DynamoType({"N": "1"})).value == "101"
+except ValueError:
+    pass
+""",
     "_patch_dynamodb_queries": """
 from moto.dynamodb.models.table import Table
 seen, all_items = [], Table.all_items
