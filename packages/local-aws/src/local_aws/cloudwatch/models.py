@@ -76,6 +76,10 @@ class CloudWatchBackend(MotoBackend):
         for query in queries:
             if "MetricStat" in query:
                 found[query["Id"]] = _points(query["MetricStat"], data, start, end)
+                if sum(map(len, found.values())) > _MOST_PERIODS:
+                    raise NotImplementedByLocalAws(
+                        f"cloudwatch:GetMetricData of more than {_MOST_PERIODS:,} values"
+                    )
         for query in queries:
             if "Expression" in query:
                 if query["Expression"] not in found:
@@ -84,10 +88,6 @@ class CloudWatchBackend(MotoBackend):
                     )
                 found[query["Id"]] = found[query["Expression"]]
         shown = [query for query in queries if query.get("ReturnData", True)]
-        if sum(len(found[query["Id"]]) for query in shown) > _MOST_PERIODS:
-            raise NotImplementedByLocalAws(
-                f"cloudwatch:GetMetricData of more than {_MOST_PERIODS:,} values"
-            )
         return [_answer(query, found[query["Id"]], scan_by) for query in shown]
 
     def _of(
