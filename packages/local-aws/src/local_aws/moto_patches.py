@@ -9,6 +9,8 @@ import json
 import operator
 import re
 import sys
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache, partial, wraps
 from importlib.util import find_spec, module_from_spec
@@ -296,6 +298,26 @@ def _patch_names_of_methods() -> None:
     responses.method_names_from_class = _wrapped_once(responses.method_names_from_class, cache)
 
 
+def _patch_creations() -> None:
+    """moto looks whether a name is free and takes it in two steps, between which another request
+    may take it."""
+    BaseResponse.call_action = _wrapped_once(  # type: ignore[method-assign]
+        BaseResponse.call_action, _creating_in_turn
+    )
+
+
+def _creating_in_turn(answer: Callable[[BaseResponse], Any]) -> Callable[[BaseResponse], Any]:
+    turns: defaultdict[str, Any] = defaultdict(threading.RLock)
+
+    def call_action(response: BaseResponse) -> Any:
+        if not str(response._get_action()).startswith("Create"):
+            return answer(response)
+        with turns[response.boto3_service_name]:
+            return answer(response)
+
+    return call_action
+
+
 def _patch_error_codes() -> None:
     """moto warns of errors that a service's model lacks, but that any service may answer."""
     known = errors.COMMON_ERROR_CODES
@@ -562,6 +584,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_dynamodb_numbers,
     _patch_dynamodb_queries,
     _patch_dynamodb_unpacking,
+    _patch_creations,
     _patch_error_codes,
     _patch_authorization,
     _patch_event_rules,

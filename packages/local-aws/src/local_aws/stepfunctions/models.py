@@ -16,6 +16,19 @@ from local_aws.sts.models import AccessDenied, assume
 class LocalStepFunctionsBackend(StepFunctionsParserBackend):
     """moto's interpreting backend with fixes."""
 
+    def create_state_machine(self, name: str, definition: str, *rest: Any, **named: Any) -> Any:
+        """Create a state machine; the same one may be created again, another one may not.
+
+        Raises:
+            AwsError: StateMachineAlreadyExists.
+        """
+        found = super().create_state_machine(name, definition, *rest, **named)
+        if found.definition != definition:
+            raise AwsError(
+                "StateMachineAlreadyExists", f"State Machine Already Exists: '{found.arn}'"
+            )
+        return found
+
     def start_execution(
         self,
         state_machine_arn: str,
