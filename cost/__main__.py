@@ -4,7 +4,7 @@ import argparse
 import sys
 from contextlib import nullcontext
 
-from cost.assembly import add_arguments, synthesized
+from cost.assembly import add_arguments, printable, synthesized
 from cost.estimate import of_assembly
 from cost.report import lines
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    print("\n".join(lines(estimate, region)))
+    print("\n".join(map(printable, lines(estimate, region))))
     return 0
 
 

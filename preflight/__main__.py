@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 
-from cost.assembly import add_arguments, synthesized
+from cost.assembly import add_arguments, printable, synthesized
 from cost.estimate import of_assembly
 from cost.report import summary
 from preflight.account import Account, Refused
@@ -48,10 +48,13 @@ def _report(folder: Path, account: Account) -> int:
         missing += finding.verdict is Verdict.MISSING
         unknown += finding.verdict is Verdict.UNKNOWN
         requested |= "request-service-quota-increase" in (finding.command or "")
-        print(f"{finding.verdict.value:<12}{finding.text}", flush=True)
+        print(f"{finding.verdict.value:<12}{printable(finding.text)}", flush=True)
         if finding.command:
-            print(f"{'':<12}{finding.command}")
-    print(f"\n{summary(of_assembly(folder), account.region)}\n")
+            print(f"{'':<12}{printable(finding.command)}")
+    print(
+        *map(printable, ["", *summary(of_assembly(folder), account.region).splitlines(), ""]),
+        sep="\n",
+    )
     counted = f"{missing} missing" + (f", {unknown} not checked" if unknown else "")
     advice = (
         ". AWS grants quota increases within minutes to days; run this again then"

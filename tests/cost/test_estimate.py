@@ -1,11 +1,14 @@
 """Sums worked out by hand, from prices that are easy to add up."""
 
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cost.__main__ import main
 from cost.estimate import Estimate, of_assembly, of_templates
 from cost.prices import Price, read
 from cost.report import lines, summary
@@ -270,3 +273,49 @@ def test_the_workshop_as_it_was_set_up() -> None:
     (line,) = [one for one in lines(Estimate()) if "Recommendation Engines" in one]
     # a notebook of 0.816 with 5 GB at 0.14 a month, and twice 0.28
     assert line.split()[-2:] == ["1.3770", "1,005.18"]
+
+
+def assembly(folder: Path, file: str, template: str | None = None) -> Path:
+    """An assembly of one stack, with `template` as the content of its file."""
+    folder.mkdir()
+    artifact = {"type": "aws:cloudformation:stack", "properties": {"templateFile": file}}
+    (folder / "manifest.json").write_text(json.dumps({"artifacts": {"s": artifact}}), "utf-8")
+    if template is not None:
+        (folder / file).write_text(template, "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("file", ["../outside.json", "/dev/zero", "link.json", "fifo", "absent"])
+def test_template_outside_its_assembly_is_not_read(tmp_path: Path, file: str) -> None:
+    (tmp_path / "outside.json").write_text('{"Resources": {}}', "utf-8")
+    folder = assembly(tmp_path / "assembly", file)
+    (folder / "link.json").symlink_to(tmp_path / "outside.json")
+    os.mkfifo(folder / "fifo")
+    with pytest.raises(ValueError, match="is no file of the cloud assembly"):
+        of_assembly(folder)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "is no JSON object"),
+        ("{}", "every resource must be an object"),
+        ('{"Resources": {"a": 1}}', "every resource must be an object"),
+        ('{"Resources": {"a": {"Type": "T", "Properties": []}}}', "every resource must be"),
+        (" " * 20_000_001, "more than 20,000,000 bytes"),
+    ],
+    ids=["depth", "list", "empty", "number", "properties", "size"],
+)
+def test_template_that_is_none_is_refused(tmp_path: Path, template: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        of_assembly(assembly(tmp_path / "assembly", "t.json", template))
+
+
+def test_report_controls_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resources = {"a\x1b]0;title\x07\nb": {"Type": "Custom::\x1b[2J"}}
+    folder = assembly(tmp_path / "assembly", "t.json", json.dumps({"Resources": resources}))
+    assert main(["--app", str(folder)]) == 0
+    told = capsys.readouterr().out
+    assert "Custom::\N{REPLACEMENT CHARACTER}[2J" in told
+    assert not {"\x1b", "\x07"} & set(told)

@@ -6,10 +6,11 @@ modules take longer to import than all others together.
 """
 
 import json
-import logging
 import operator
 import re
 import sys
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache, partial, wraps
 from importlib.util import find_spec, module_from_spec
@@ -33,7 +34,6 @@ from moto.backend_index import backend_url_patterns
 from moto.core import errors
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
-from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import BaseResponse
 from moto.core.serialize import BaseJSONSerializer
@@ -54,7 +54,6 @@ from moto.servicequotas.models import servicequotas_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
-from werkzeug.exceptions import HTTPException
 from wrapt import when_imported
 
 from local_aws import wildcards
@@ -73,7 +72,7 @@ from local_aws.iam.models import LocalIAMBackend
 from local_aws.logs.patterns import FilterPattern
 from local_aws.logs.responses import by_prefix, no_exports, parameter
 from local_aws.personalize.models import PersonalizeBackend
-from local_aws.s3 import public_access
+from local_aws.s3 import notifications, public_access
 from local_aws.s3.models import LocalKey, LocalMultipart, LocalS3Backend
 from local_aws.s3vectors.models import s3vectors_backends
 from local_aws.sagemaker.models import SageMakerBackend
@@ -84,8 +83,6 @@ from local_aws.sns.models import LocalSnsBackend, LocalSubscription
 from local_aws.sqs.models import LocalSqsBackend
 from local_aws.stepfunctions import limits
 from local_aws.sts.models import LocalSTSBackend
-
-log = logging.getLogger("local_aws")
 
 # moto's backends that only keep records: each class is replaced by one that trains, serves, runs or
 # enforces.
@@ -258,6 +255,19 @@ def _patch_dynamodb_queries() -> None:
     when_imported("moto.dynamodb.responses")(expand)
 
 
+def _patch_dynamodb_numbers() -> None:
+    """moto adds numbers with 28 digits, of any size, and none with an exponent."""
+
+    def replace(module: Any) -> None:
+        from local_aws.dynamodb import numbers
+
+        for name, wrap in (("__add__", numbers.added), ("__sub__", numbers.subtracted)):
+            method = getattr(module.DynamoType, name)
+            setattr(module.DynamoType, name, _wrapped_once(method, wrap))
+
+    when_imported("moto.dynamodb.models.dynamo_type")(replace)
+
+
 def _patch_dynamodb_imports() -> None:
     """moto reads imported JSON by a parser that leaves escapes, such as `\\u00fc`, in its texts."""
 
@@ -286,6 +296,26 @@ def _patch_names_of_methods() -> None:
     """moto looks a class's methods up for every request, among all that the class has."""
     responses: Any = moto.core.responses
     responses.method_names_from_class = _wrapped_once(responses.method_names_from_class, cache)
+
+
+def _patch_creations() -> None:
+    """moto looks whether a name is free and takes it in two steps, between which another request
+    may take it."""
+    BaseResponse.call_action = _wrapped_once(  # type: ignore[method-assign]
+        BaseResponse.call_action, _creating_in_turn
+    )
+
+
+def _creating_in_turn(answer: Callable[[BaseResponse], Any]) -> Callable[[BaseResponse], Any]:
+    turns: defaultdict[str, Any] = defaultdict(threading.RLock)
+
+    def call_action(response: BaseResponse) -> Any:
+        if not str(response._get_action()).startswith("Create"):
+            return answer(response)
+        with turns[response.boto3_service_name]:
+            return answer(response)
+
+    return call_action
 
 
 def _patch_error_codes() -> None:
@@ -381,25 +411,15 @@ def _patch_s3_objects() -> None:
 
 
 def _patch_s3_notifications() -> None:
-    """moto calls a bucket's functions without asking their policies."""
-    notifications = moto.s3.notifications
-    notifications._invoke_awslambda = _wrapped_once(
-        notifications._invoke_awslambda, _permitted_to_buckets
-    )
-
-
-def _permitted_to_buckets(call: Callable[..., None]) -> Callable[..., None]:
-    def call_if_permitted(account_id: str, event: Any, function_arn: str, region: str) -> None:
-        bucket = event["Records"][0]["s3"]["bucket"]["arn"]
-        try:
-            functions: Any = lambda_backends[account_id][region]
-            functions.check_permission(function_arn, "s3", bucket)
-        except (KeyError, ServiceException, HTTPException) as error:
-            log.warning("a notification of %s: %s", bucket, error)
-            return
-        call(account_id, event, function_arn, region)
-
-    return call_if_permitted
+    """moto sends notifications to functions, queues and topics whose policies do not permit it."""
+    module = moto.s3.notifications
+    for name, service in (
+        ("_invoke_awslambda", "lambda"),
+        ("_send_sns_message", "sns"),
+        ("_send_sqs_message", "sqs"),
+    ):
+        wrap = partial(notifications.permitted, service=service)
+        setattr(module, name, _wrapped_once(getattr(module, name), wrap))
 
 
 def _patch_s3_permissions() -> None:
@@ -512,6 +532,18 @@ def _patch_step_functions_limits() -> None:
             "_eval_body",
             lambda _: limits.no_credentials,
         ),
+        (
+            f"{asl}.component.state.exec.state_map.iteration.inline_iteration_component",
+            "InlineIterationComponent",
+            "_eval_body",
+            limits.spread,
+        ),
+        (
+            f"{asl}.component.state.exec.state_parallel.branches_decl",
+            "BranchesDecl",
+            "_eval_body",
+            limits.spread,
+        ),
         (f"{asl}.eval.event.event_manager", "EventManager", "add_event", limits.recorded),
         ("jsonpath_ng.ext", "", "parse", limits.parser),
     )
@@ -549,8 +581,10 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_names_of_methods,
     _patch_decompression,
     _patch_dynamodb_imports,
+    _patch_dynamodb_numbers,
     _patch_dynamodb_queries,
     _patch_dynamodb_unpacking,
+    _patch_creations,
     _patch_error_codes,
     _patch_authorization,
     _patch_event_rules,

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any, Final
 
@@ -207,17 +208,51 @@ class _Errors:
             status = 501 if isinstance(error, NotImplementedByLocalAws) else 400
             response = refusal(environ, status, str(error.code), str(error.message))
         except Exception as error:
-            log.exception("%s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
-            response = refusal(
-                environ,
-                500,
-                "InternalFailure",
-                f"{type(error).__name__}: {error} (the local AWS's log has the details)",
-            )
+            response = _unexpected(environ, error)
         else:
             start_response(*head)
             return _joined(first, body)
         return response(environ, start_response)
+
+
+# What Python raises when moto computes with parameters that AWS refuses
+_OF_PARAMETERS: Final = (ArithmeticError, AttributeError, IndexError, TypeError, ValueError)
+_INVALID: Final = {
+    "json": "ValidationException",
+    "query": "ValidationError",
+    "s3": "InvalidRequest",
+}
+
+
+def _unexpected(environ: dict[str, Any], error: Exception) -> Response:
+    """The answer to a request that could not be processed.
+
+    Where moto, or a parser, fails on parameters that it does not validate, AWS refuses these.
+    """
+    place = _place(error)
+    told = f"{type(error).__name__}: {error}"
+    if isinstance(error, RecursionError):
+        told = "they are nested too deeply"
+    elif not (place.startswith("moto.") and _is_of_parameters(error)):
+        log.exception("%s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
+        words = f"{told} (the local AWS's log has the details)"
+        return refusal(environ, 500, "InternalFailure", words)
+    log.warning("%s %s: %s in %s", environ["REQUEST_METHOD"], environ["RAW_URI"], told, place)
+    words = f"The request's parameters cannot be processed: {told}"
+    return refusal(environ, 400, _INVALID[error_form(environ)], words)
+
+
+def _is_of_parameters(error: Exception) -> bool:
+    return isinstance(error, _OF_PARAMETERS) or type(error) is Exception  # moto's own, of no class
+
+
+def _place(error: Exception) -> str:
+    """The module of moto or of this distribution, with the line, in which an error was raised."""
+    frames = [
+        (one.f_globals.get("__name__", ""), line) for one, line in walk_tb(error.__traceback__)
+    ]
+    own = [one for one in frames if one[0].startswith(("moto.", "local_aws."))]
+    return "{}:{}".format(*own[-1]) if own else ""
 
 
 def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

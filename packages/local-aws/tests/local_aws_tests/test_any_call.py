@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -311,6 +312,126 @@ def test_malformed_request_gets_an_error_of_aws(
     assert kind.startswith(code) or f"<Code>{code}</Code>".encode() in told, told
     assert b"<Code>" in told or b"__type" in told
     assert not [one for one in caplog.records if one.exc_info], "a stack trace in the log"
+
+
+DEEP = "(" * 1_300 + "{}" + ")" * 1_300
+PAST_MOTO: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "parentheses of a condition": (
+        *("dynamodb", "put_item"),
+        {
+            **{"TableName": "past", "Item": {"k": {"S": "a"}}},
+            "ConditionExpression": DEEP.format("attribute_exists(k)"),
+        },
+        "ValidationException",
+    ),
+    "parentheses of an update": (
+        *("dynamodb", "update_item"),
+        {
+            **{"TableName": "past", "Key": {"k": {"S": "a"}}},
+            "UpdateExpression": f"SET x = {DEEP.format('k')}",
+        },
+        "ValidationException",
+    ),
+    "overflow of a number": (
+        *("dynamodb", "update_item"),
+        {
+            **{"TableName": "past", "Key": {"k": {"S": "a"}}, "UpdateExpression": "ADD n :v"},
+            "ExpressionAttributeValues": {":v": {"N": "9.9E125"}},
+        },
+        "ValidationException",
+    ),
+    "brackets of a manifest": (
+        *("ecr", "put_image"),
+        {"repositoryName": "past", "imageManifest": "[" * 90_000},
+        "ValidationException",
+    ),
+    "manifest that is no object": (
+        *("ecr", "put_image"),
+        {"repositoryName": "past", "imageManifest": "1"},
+        "ValidationException",
+    ),
+    "manifest that is no JSON": (
+        *("ecr", "put_image"),
+        {"repositoryName": "past", "imageManifest": "x"},
+        "ValidationException",
+    ),
+    "password of no characters": (
+        *("secretsmanager", "get_random_password"),
+        {f"Exclude{name}": True for name in ("Lowercase", "Uppercase", "Numbers", "Punctuation")},
+        "ValidationException",
+    ),
+    **{
+        f"filter policy {policy}": (
+            *("sns", "subscribe"),
+            {
+                "TopicArn": "arn:aws:sns:us-east-1:123456789012:past",
+                **{"Protocol": "sqs", "Endpoint": "arn:aws:sqs:us-east-1:123456789012:past"},
+                "Attributes": {"FilterPolicy": policy},
+            },
+            code,
+        )
+        for policy, code in (
+            ('{"$or": [1]}', "InvalidParameter"),
+            ('{"$or": [{"a": ["x"]}, 3]}', "InvalidParameter"),
+            ('{"a": [{"anything-but": {"prefix": 1}}]}', "InvalidParameter"),
+            ("[1]", "InvalidParameter"),
+            ("{", "ValidationError"),
+        )
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def past(aws: LocalAws) -> None:
+    """What the calls of `PAST_MOTO` are about."""
+    table = client_of(aws, "dynamodb")
+    table.create_table(
+        TableName="past",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+    )
+    table.put_item(TableName="past", Item={"k": {"S": "a"}, "n": {"N": "9.9E125"}})
+    client_of(aws, "ecr").create_repository(repositoryName="past")
+    client_of(aws, "sns").create_topic(Name="past")
+    client_of(aws, "sqs").create_queue(QueueName="past")
+
+
+@pytest.mark.usefixtures("past")
+@pytest.mark.parametrize("name", PAST_MOTO)
+def test_parameters_that_moto_cannot_process_get_a_client_error(
+    aws: LocalAws, tally: Tally, name: str
+) -> None:
+    tally("inputs tried", "parameters that moto cannot process")
+    service, operation, params, code = PAST_MOTO[name]
+    with pytest.raises(ClientError) as error:
+        getattr(client_of(aws, service), operation)(**params)
+    told = error.value.response
+    assert (told["ResponseMetadata"]["HTTPStatusCode"], told["Error"]["Code"]) == (400, code)
+
+
+@pytest.mark.usefixtures("past")
+@pytest.mark.parametrize(
+    ("one", "operation", "other", "sum_"),
+    [
+        ("1E2", "n + :v", "5", "105"),
+        ("0.1", "n - :v", "0.30", "-0.2"),
+        ("1", "n + :v", "1E37", "1" + "0" * 36 + "1"),
+    ],
+)
+def test_numbers_of_dynamodb_are_added_exactly(
+    aws: LocalAws, one: str, operation: str, other: str, sum_: str
+) -> None:
+    table = client_of(aws, "dynamodb")
+    table.put_item(TableName="past", Item={"k": {"S": "sum"}, "n": {"N": one}})
+    found = table.update_item(
+        TableName="past",
+        Key={"k": {"S": "sum"}},
+        UpdateExpression=f"SET n = {operation}",
+        ExpressionAttributeValues={":v": {"N": other}},
+        ReturnValues="ALL_NEW",
+    )
+    assert found["Attributes"]["n"]["N"] == sum_
 
 
 def test_service_that_aws_has_and_this_lacks_is_refused_by_name(aws: LocalAws) -> None:

@@ -94,6 +94,34 @@ try:
 except Exception as error:
     told = "larger than" in error.get_body()
 """,
+    "_patch_creations": """
+import threading
+from moto.core.responses import BaseResponse
+class Slow(BaseResponse):
+    inside, most = 0, 0
+    response_headers, boto3_service_name = {}, "slow"
+    def _get_action(self):
+        return "CreateThing"
+    def _authenticate_and_authorize_normal_action(self, resource):
+        pass
+    def create_thing(self):
+        Slow.inside += 1
+        Slow.most = max(Slow.most, Slow.inside)
+        threading.Event().wait(0.2)
+        Slow.inside -= 1
+        return ""
+threads = [threading.Thread(target=Slow("slow").call_action) for _ in range(2)]
+[one.start() for one in threads]
+[one.join() for one in threads]
+told = Slow.most == 1
+""",
+    "_patch_dynamodb_numbers": """
+from moto.dynamodb.models.dynamo_type import DynamoType
+try:
+    told = (DynamoType({"N": "1E2"}) + DynamoType({"N": "1"})).value == "101"
+except ValueError:
+    pass
+""",
     "_patch_dynamodb_queries": """
 from moto.dynamodb.models.table import Table
 seen, all_items = [], Table.all_items
@@ -177,7 +205,7 @@ told = any(pattern.match(host) for _, pattern in backend_url_patterns)
 """,
     "_patch_s3_notifications": """
 from moto.s3 import notifications
-told = notifications._invoke_awslambda.__code__.co_filename.endswith("moto_patches.py")
+told = "local_aws" in notifications._invoke_awslambda.__code__.co_filename
 """,
     "_patch_sns_functions": """
 import moto.sns.models as m

@@ -1,6 +1,7 @@
 """Evaluated alarms; moto does not evaluate them."""
 
 import operator
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,11 +12,13 @@ from moto.cloudwatch.models import Alarm, Dimension, MetricDatum, MetricDatumBas
 from moto.cloudwatch.models import CloudWatchBackend as MotoBackend
 from moto.core.utils import utcnow
 
-from local_aws.api import NotImplementedByLocalAws
+from local_aws.api import AwsError, NotImplementedByLocalAws
 
 # of a metric in an answer of GetMetricData
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 _MOST_PERIODS: Final = 100_800
+_STATISTICS: Final = ("Average", "Maximum", "Minimum", "SampleCount", "Sum")
+_PERCENTILE: Final = re.compile(r"p(\d{1,3}(?:\.\d+)?)")
 _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
@@ -53,27 +56,52 @@ class CloudWatchBackend(MotoBackend):
         queries: list[dict[str, Any]],
         start_time: datetime,
         end_time: datetime,
-        *arguments: Any,
-        **more: Any,
+        scan_by: str = "TimestampAscending",
     ) -> list[dict[str, Any]]:
-        """Read data; moto distinguishes the order of dimensions, AWS does not, and visits every
-        period, with or without data.
+        """Read data in one pass; moto reads all of them for each period, with or without data.
 
         Raises:
-            NotImplementedByLocalAws: there are more periods than AWS returns at once.
+            AwsError: the end is not after the start.
+            NotImplementedByLocalAws: there are more periods or values than AWS returns at once, or
+                a query has metric math or is in SQL.
         """
+        start, end = start_time.replace(microsecond=0), end_time.replace(microsecond=0)
+        if start >= end:
+            raise AwsError(
+                "ValidationError", "The parameter EndTime must be greater than StartTime."
+            )
+        metrics = [query["MetricStat"]["Metric"] for query in queries if "MetricStat" in query]
+        data = self._of(metrics, start, end)
+        found: dict[str, dict[datetime, float]] = {}
         for query in queries:
             if "MetricStat" in query:
-                query["MetricStat"]["Metric"] = _in_order(query["MetricStat"]["Metric"])
-                period = timedelta(seconds=int(query["MetricStat"]["Period"]))
-                if period <= timedelta() or (end_time - start_time) / period > _MOST_PERIODS:
+                found[query["Id"]] = _points(query["MetricStat"], data, start, end)
+                if sum(map(len, found.values())) > _MOST_PERIODS:
                     raise NotImplementedByLocalAws(
-                        f"cloudwatch:GetMetricData of more than {_MOST_PERIODS:,} periods"
+                        f"cloudwatch:GetMetricData of more than {_MOST_PERIODS:,} values"
                     )
-        answer: list[dict[str, Any]] = super().get_metric_data(
-            queries, start_time, end_time, *arguments, **more
-        )
-        return answer
+        for query in queries:
+            if "Expression" in query:
+                if query["Expression"] not in found:
+                    raise NotImplementedByLocalAws(
+                        f"cloudwatch:GetMetricData of the expression {query['Expression']}"
+                    )
+                found[query["Id"]] = found[query["Expression"]]
+        shown = [query for query in queries if query.get("ReturnData", True)]
+        return [_answer(query, found[query["Id"]], scan_by) for query in shown]
+
+    def _of(
+        self, metrics: list[dict[str, Any]], start: datetime, end: datetime
+    ) -> dict[tuple[Any, ...], list[MetricDatumBase]]:
+        """The data of metrics from `start` until before `end`, by `_metric`."""
+        found: dict[tuple[Any, ...], list[MetricDatumBase]] = {_metric(one): [] for one in metrics}
+        names = {(metric["Namespace"], metric["MetricName"]) for metric in metrics}
+        for datum in self.get_all_metrics():
+            if start <= datum.timestamp < end and (datum.namespace, datum.name) in names:
+                key = (datum.namespace, datum.name, _named(datum.dimensions))
+                if key in found:
+                    found[key].append(datum)
+        return found
 
     def evaluate(self) -> None:
         """Evaluate all alarms now."""
@@ -90,6 +118,47 @@ class CloudWatchBackend(MotoBackend):
             state, reason = _state(alarm, found[*metric, _named(alarm.dimensions)], now)
             if state != alarm.state_value:
                 alarm.update_state(reason, "{}", state)
+
+
+def _metric(told: dict[str, Any]) -> tuple[Any, ...]:
+    dimensions = [Dimension(one["Name"], one["Value"]) for one in told.get("Dimensions") or []]
+    return told["Namespace"], told["MetricName"], _named(dimensions)
+
+
+def _points(
+    query: dict[str, Any],
+    data: dict[tuple[Any, ...], list[MetricDatumBase]],
+    start: datetime,
+    end: datetime,
+) -> dict[datetime, float]:
+    """The statistic of each period that has data, by its start."""
+    period = int(query["Period"])
+    if period <= 0 or (end - start).total_seconds() / period > _MOST_PERIODS:
+        raise NotImplementedByLocalAws(
+            f"cloudwatch:GetMetricData of more than {_MOST_PERIODS:,} periods"
+        )
+    windows: dict[int, list[MetricDatumBase]] = defaultdict(list)
+    for datum in data[_metric(query["Metric"])]:
+        if query.get("Unit") in (None, datum.unit):
+            windows[int((datum.timestamp - start).total_seconds() // period)].append(datum)
+    return {
+        start + timedelta(seconds=number * period): _statistic(query["Stat"], windows[number])
+        for number in sorted(windows)
+    }
+
+
+def _answer(query: dict[str, Any], points: dict[datetime, float], scan_by: str) -> dict[str, Any]:
+    label = query["Id"]
+    if "MetricStat" in query:
+        label = f"{query['MetricStat']['Metric']['MetricName']} {query['MetricStat']['Stat']}"
+    step = -1 if scan_by == "TimestampDescending" else 1
+    return {
+        "id": query["Id"],
+        "label": query.get("Label") or label,
+        "values": list(points.values())[::step],
+        "timestamps": list(points)[::step],
+        "status_code": "Complete",
+    }
 
 
 def _named(dimensions: list[Dimension]) -> tuple[tuple[str | None, str | None], ...]:
@@ -110,7 +179,11 @@ def _state(alarm: Alarm, data: list[MetricDatumBase], now: datetime) -> tuple[st
             windows[max(window, 0)].append(datum)
     crosses = _COMPARISONS[alarm.comparison_operator]
     threshold = float(alarm.threshold)
-    values = [_statistic(alarm, window) for window in windows if window]
+    values = [
+        _statistic(alarm.extended_statistic or alarm.statistic, window)
+        for window in windows
+        if window
+    ]
     crossed = [value for value in values if crosses(value, threshold)]
     breaching = len(crossed)
     missing = periods - len(values)
@@ -127,13 +200,20 @@ def _state(alarm: Alarm, data: list[MetricDatumBase], now: datetime) -> tuple[st
     return "OK", f"Threshold not Crossed: {told}"
 
 
-def _statistic(alarm: Alarm, data: list[MetricDatumBase]) -> float:
-    if alarm.extended_statistic:
+def _statistic(name: str, data: list[MetricDatumBase]) -> float:
+    """A statistic, such as `Sum` or `p90`, of a period's data.
+
+    Raises:
+        NotImplementedByLocalAws: it is another one.
+    """
+    if percentile := _PERCENTILE.fullmatch(name):
         values = [datum.value for datum in data if isinstance(datum, MetricDatum)]
-        return float(np.percentile(values, float(alarm.extended_statistic.removeprefix("p"))))
-    statistics = Statistics([alarm.statistic], utcnow())
+        return float(np.percentile(values, min(float(percentile[1]), 100))) if values else 0.0
+    if name not in _STATISTICS:
+        raise NotImplementedByLocalAws(f"the statistic {name} of CloudWatch's metrics")
+    statistics = Statistics([name], utcnow())
     statistics.metric_data = data
-    return float(statistics.get_statistics_for_type(alarm.statistic) or 0.0)
+    return float(statistics.get_statistics_for_type(name) or 0.0)
 
 
 def _in_order(metric: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from moto.utilities.arns import parse_arn
 
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.documents import read_json
+from local_aws.iam import access
+from local_aws.sts.models import AccessDenied
 
 _IGNORED: Final = ("InputPath", "RetryPolicy", "DeadLetterConfig")  # settings of a target
 _INGESTED: Final = "ingestion-time"  # which an input transformer alone gets to see
@@ -226,14 +228,26 @@ def invoke(rule: str, target: dict[str, Any], payload: bytes) -> None:
     backend.run(target["Arn"], None, payload, "Event")
 
 
-def _send(_: str, target: dict[str, Any], payload: bytes) -> None:
+def _check(action: str, target: dict[str, Any], rule: str) -> None:
+    """Check that the policy of a rule's queue or topic lets EventBridge send to it.
+
+    Raises:
+        AccessDenied: it does not.
+    """
+    if why := access.service_refusal("events", action, target["Arn"], rule):
+        raise AccessDenied(why)
+
+
+def _send(rule: str, target: dict[str, Any], payload: bytes) -> None:
+    _check("sqs:SendMessage", target, rule)
     arn = parse_arn(target["Arn"])
     group = target.get("SqsParameters", {}).get("MessageGroupId")
     queues = sqs_backends[arn.account][arn.region]
     queues.send_message(arn.resource_id, payload.decode(), group_id=group)
 
 
-def _publish(_: str, target: dict[str, Any], payload: bytes) -> None:
+def _publish(rule: str, target: dict[str, Any], payload: bytes) -> None:
+    _check("sns:Publish", target, rule)
     arn = parse_arn(target["Arn"])
     sns_backends[arn.account][arn.region].publish(message=payload.decode(), arn=target["Arn"])
 

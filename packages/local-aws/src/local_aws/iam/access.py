@@ -11,7 +11,7 @@ from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
-from local_aws.iam import propagation, witness
+from local_aws.iam import propagation, resource_policies, witness
 from local_aws.iam.policies import Decision, Policy, Request, evaluate, listed, parsed, weigh
 from local_aws.s3 import object_tags, public_access
 from local_aws.sts.models import AccessDenied, Session, administrator_arn, find_role, trust_policy
@@ -154,6 +154,40 @@ def of_bucket(name: str, request: Request, region: str) -> Decision | None:
     return decision
 
 
+def locks_out(caller: Caller, key_policy: Policy) -> bool:
+    """Whether a key's new policy would keep its caller, and the account, from changing it again."""
+    names = (*caller.names, caller.account, f"arn:aws:iam::{caller.account}:root")
+    request = Request("kms:PutKeyPolicy", "*", names)
+    return evaluate([key_policy], request) is not Decision.ALLOW
+
+
+def service_refusal(service: str, action: str, resource: str, source_arn: str) -> str | None:
+    """The reason why a resource's policy refuses a service's request; None if it allows it.
+
+    Args:
+        service: who acts, such as `sns`.
+        action: the action, such as `sqs:SendMessage`.
+        resource: the ARN of the resource with the policy.
+        source_arn: the resource for which the service acts.
+    """
+    region, account = resource.split(":", 5)[3:5]
+    context = {
+        "aws:RequestedRegion": region,
+        "aws:ResourceAccount": account,
+        "aws:SecureTransport": "true",
+        "aws:SourceAccount": account,  # the only one here
+        "aws:SourceArn": source_arn,
+    }
+    request = Request(action, resource, (f"{service}.amazonaws.com",), context)
+    held = _resource_policy(request)
+    if held and evaluate([held.policy], request) is Decision.ALLOW:
+        return None
+    return (
+        f"{service}.amazonaws.com is not authorized to perform: {action} on resource: {resource} "
+        f"for {source_arn} {_nothing('resource-based policy', request)}"
+    )
+
+
 def refusal(caller: Caller, request: Request) -> str | None:
     """The reason why a request is refused, as AWS's message; None if it is allowed.
 
@@ -231,7 +265,7 @@ class _ResourcePolicy:
 
     Attributes:
         holder: the resource's ARN.
-        kind: `trust` or `bucket`.
+        kind: `trust`, `bucket`, or the prefix of the service's actions.
         policy: the document.
         decides: whether it must allow the request in addition to identity policies.
         restricted: whether principals outside the account are refused regardless of the policy.
@@ -252,6 +286,11 @@ def _resource_policy(request: Request) -> _ResourcePolicy | None:
         _, partition, *_, place = request.resource.split(":", 5)
         account = str(request.context["aws:ResourceAccount"])
         return _bucket_policy(place.split("/", 1)[0], account, partition)
+    prefix = request.action.partition(":")[0]
+    if prefix in resource_policies.SERVICES and request.resource.count(":") > 4:
+        policy = resource_policies.of(request.resource)
+        if policy is not None:
+            return _ResourcePolicy(request.resource, prefix, policy, decides=prefix == "kms")
     return None
 
 

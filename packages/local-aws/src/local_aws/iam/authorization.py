@@ -6,6 +6,7 @@ and exactly the authorized operation is executed.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Final
 
@@ -19,9 +20,10 @@ from moto.s3.responses import S3Response
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
-from local_aws.iam import access, requests
+from local_aws.iam import access, requests, resource_policies
 from local_aws.iam.authentication import caller_of_request, unsigned
 from local_aws.iam.errors import refusal, service_model
+from local_aws.iam.policies import Policy
 from local_aws.iam.reading import Matched, call_of, drop_controls, pin_parameters, read
 from local_aws.s3 import bucket_policy, public_access
 from local_aws.s3 import operations as s3_operations
@@ -83,7 +85,7 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
         if isinstance(response, S3Response):
             s3_operations.pin_copy_source(response, request)
         bound = caller.limited or service in _BIND_ADMINISTRATORS
-        if not bound and (matched is None or not _names_another(request)):
+        if not bound and (matched is None or not _concerns(response, service, matched, request)):
             return
         if matched is None:
             if caller is access.ANONYMOUS:
@@ -111,6 +113,14 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
         raise refusal(request, service, s3_operations.malformed(), operation=operation) from None
     except ServiceException as error:
         raise refusal(request, service, error, operation=operation) from None
+
+
+def _concerns(response: BaseResponse, service: str, matched: Matched, request: Request) -> bool:
+    """Whether a call must be judged although its caller is an administrator."""
+    place = response.current_account, response.region
+    return resource_policies.concern_everyone(
+        service, str(matched[0].name), *place
+    ) or _names_another(request)
 
 
 # Identifiers in URLs that may refer to another account or region
@@ -186,6 +196,8 @@ def _admit(caller: access.Caller, call: requests.Call, bound: bool) -> None:
     """
     if f"{call.prefix}:{call.operation}" in _FREE:
         return
+    if caller.limited:
+        call = _with_own_name(caller, call)
     needs = requests.needed(call, exact=bound)
     if _of_no_bucket(call):
         return
@@ -195,10 +207,24 @@ def _admit(caller: access.Caller, call: requests.Call, bound: bool) -> None:
         why = access.refusal(caller, need)
         if why:
             raise AccessDenied(why)
+    policy = resource_policies.stored(call.prefix, call.operation, call.params)
+    if policy and call.prefix == "kms" and not call.params.get("BypassPolicyLockoutSafetyCheck"):
+        _admit_to_lock(caller, policy)
     if call.service == "s3":
         _admit_to_open(caller, call)
         if call.operation in ("GetObject", "HeadObject"):
             _admit_to_know(caller, call)
+
+
+def _with_own_name(caller: access.Caller, call: requests.Call) -> requests.Call:
+    """GetUser with its caller's name, which it may leave out."""
+    if (call.prefix, call.operation) != ("iam", "GetUser") or call.params.get("UserName"):
+        return call
+    path = caller.arn.split(":", 5)[5]
+    if not path.startswith("user/"):
+        words = "Must specify userName when calling with non-User credentials"
+        raise AwsError("ValidationError", words)
+    return replace(call, params={**call.params, "UserName": path.rpartition("/")[2]})
 
 
 def _admit_to_open(caller: access.Caller, call: requests.Call) -> None:
@@ -213,6 +239,14 @@ def _admit_to_open(caller: access.Caller, call: requests.Call) -> None:
         raise AccessDenied(
             f"User: {caller.arn} is not authorized to perform: {need.action} on resource: "
             f'"{need.resource}" {why}'
+        )
+
+
+def _admit_to_lock(caller: access.Caller, policy: Policy) -> None:
+    if access.locks_out(caller, policy):
+        raise AwsError(
+            "MalformedPolicyDocumentException",
+            "The new key policy will not allow you to update the key policy in the future.",
         )
 
 

@@ -84,6 +84,7 @@ def refusal(
 
 _MALFORMED: Final = (
     *("InvalidArgument", "InvalidURI", "MalformedXML", "MalformedPolicy"),
+    *("InvalidAttributeValue", "InvalidParameter"),
     "MaxMessageLengthExceeded",
     *("MalformedPolicyDocument", "ValidationError", "AccessControlListNotSupported"),
     *("InvalidBucketAclWithObjectOwnership", "InvalidBucketAclWithBlockPublicAccessError"),

@@ -35,15 +35,16 @@ _SERVICE: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.c
 
 @dataclass(frozen=True)
 class Kind:
-    """The elements of a kind of policy."""
+    """The elements of a kind of policy; None for one that is optional."""
 
     principal: bool
-    resource: bool
+    resource: bool | None
 
 
 IDENTITY: Final = Kind(principal=False, resource=True)
 TRUST: Final = Kind(principal=True, resource=False)
 RESOURCE: Final = Kind(principal=True, resource=True)
+REPOSITORY: Final = Kind(principal=True, resource=None)
 
 
 def check(document: str, kind: Kind) -> None:
@@ -101,21 +102,22 @@ def _of_statement(statement: Mapping[str, Any], kind: Kind) -> Iterator[str]:
         yield "Missing required field Effect"
     if statement.get("Effect") not in ("Allow", "Deny"):
         yield f"Invalid effect: {statement.get('Effect')}"
-    for name, wanted in (
+    elements: tuple[tuple[str, bool | None], ...] = (
         ("Principal", kind.principal),
         ("Action", True),
         ("Resource", kind.resource),
-    ):
+    )
+    for name, wanted in elements:
         given = [one for one in (name, f"Not{name}") if one in statement]
-        if not wanted and given and name == "Principal":
+        if wanted is False and given and name == "Principal":
             yield "Policy document should not specify a principal."
-        elif not wanted and given:
+        elif wanted is False and given:
             yield f"Has prohibited field {given[0]}"
         elif wanted and not given:
             yield f"Missing required field {name}"
         elif len(given) > 1:
             yield f"Statement must not have both {name} and Not{name}"
-        for one in given if wanted else ():
+        for one in () if wanted is False else given:
             values = listed(statement[one])
             if name == "Principal":
                 yield from _of_principal(statement[one])

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from moto.secretsmanager.models import secretsmanager_backends
+from moto.utilities.utils import get_partition
 
 from local_aws.logs.responses import group_name
 
@@ -205,6 +206,14 @@ def _secrets(names: Iterable[str], account: str, region: str) -> list[str]:
     store = secretsmanager_backends[account][region].secrets
     found = [store.get(name) for name in names]
     return list(dict.fromkeys(secret.arn for secret in found if secret))
+
+
+def key_arn(name: str, account: str, region: str) -> str:
+    """The ARN of a KMS key by its id, its ARN or an alias, whether it exists or not."""
+    if found := next(_keys("", {"KeyId": name}, account, region), None):
+        return found
+    partition = get_partition(region)
+    return name if name.startswith("arn:") else f"arn:{partition}:kms:{region}:{account}:key/{name}"
 
 
 def _keys(operation: str, params: Mapping[str, Any], account: str, region: str) -> Iterator[str]:

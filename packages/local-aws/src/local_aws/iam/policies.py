@@ -35,9 +35,11 @@ KNOWN_KEYS = frozenset(
         "aws:sourceaccount",
         "aws:sourcearn",
         "aws:sourceip",
+        "aws:sourceowner",  # of a topic's default policy; no request has it any more
         "cloudwatch:namespace",
         "iam:awsservicename",
         "iam:passedtoservice",
+        "kms:calleraccount",
         "kms:viaservice",
         "s3:delimiter",
         "s3:existingobjecttag",

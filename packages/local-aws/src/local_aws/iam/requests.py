@@ -27,6 +27,7 @@ from local_aws.iam import identities
 from local_aws.iam.operations import OPERATIONS, Known
 from local_aws.iam.policies import Request
 from local_aws.iam.reference import IAM, action_details
+from local_aws.s3 import encryption
 from local_aws.s3.object_tags import condition_keys, tags
 from local_aws.s3.operations import copy_source
 
@@ -100,7 +101,8 @@ _ARNS: Final = {
 _WITH_PLAIN_GROUP: Final = ("ListTagsForResource", "TagResource", "UntagResource")
 
 # parameters that pass a role to a service
-_ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
+_ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+", re.DOTALL)
+_OF_ROLE: Final = ("role", "rolearn", "credentialsarn")
 # parameters that may name any type of resource by its ARN
 _ANY_RESOURCE: Final = ("arn", "arns", "identifier", "identifiers", "resource")
 # parameters of many operations that name what is created, unless an ARN does
@@ -197,6 +199,7 @@ def needed(call: Call, *, exact: bool = True) -> list[Request]:
     given = {name.lower() for name, value in call.params.items() if value}
     for prefix, operation, further, parameters in _FURTHER:
         if (prefix, operation) == (call.prefix, call.operation) and given & {*parameters}:
+            further = _of_version(further) if given & {"versionid"} else further
             needs += [(further, resource) for resource in _own(call, further, values, exact)]
     requests = [
         Request(
@@ -213,6 +216,10 @@ def needed(call: Call, *, exact: bool = True) -> list[Request]:
     requests += [
         Request(one, arn, context=context | _of_object(call, one, arn))
         for one, arn in (*_code_of_a_function(call), *_files_of_a_table(call), *others)
+    ]
+    requests += [
+        Request(f"kms:{one}", arn, context=context | {"kms:ViaService": service})
+        for one, arn, service in (encryption.permissions(call) if call.prefix == "s3" else ())
     ]
     return requests
 
@@ -529,11 +536,13 @@ def _values(params: Mapping[str, Any], within: str = "") -> dict[str, list[str]]
 def _roles(params: Any, name: str = "") -> Iterator[str]:
     if isinstance(params, Mapping):
         for key, value in params.items():
+            if key == "AttributeValue":  # of the attribute that another parameter names
+                key = params.get("AttributeName", key)
             yield from _roles(value, str(key))
     elif isinstance(params, list):
         for value in params:
             yield from _roles(value, name)
-    elif name.lower().endswith(("role", "rolearn")) and _ROLE.fullmatch(str(params)):
+    elif name.lower().endswith(_OF_ROLE) and _ROLE.fullmatch(str(params)):
         yield str(params)
 
 
@@ -547,6 +556,8 @@ def _context(call: Call, values: Mapping[str, list[str]]) -> dict[str, str]:
     }
     if call.prefix == "s3":
         context |= {"s3:TlsVersion": "1.3", "s3:ResourceAccount": call.account}
+    if call.prefix in ("kms", "s3"):
+        context["kms:CallerAccount"] = call.account
     for key, parameter in _KEYS.get(call.prefix, {}).items():
         if parameter in values:
             context[key] = values[parameter][0]

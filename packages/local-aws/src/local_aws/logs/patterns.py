@@ -17,6 +17,7 @@ from local_aws.documents import read_json
 
 Match = Callable[[Any], bool]
 
+_LONGEST: Final = 1024  # characters
 _MISSING: Final = object()
 _WORD: Final = re.compile(r'([-?]?)(?:"((?:\\.|[^"\\])*)"|(\S+))')
 _STEP: Final = re.compile(r'\.([A-Za-z0-9_@-]+)|\["([^"]+)"\]|\[(\d+)\]')
@@ -50,11 +51,16 @@ class FilterPattern:
 def _compiled(pattern: str) -> Callable[[str], bool]:
     if pattern.startswith("[") or re.search(r"(^|[\s=])%.+%", pattern):
         raise NotImplementedByLocalAws(f"log filter patterns of columns and of regex: {pattern}")
+    if len(pattern) > _LONGEST:
+        raise AwsError(
+            "InvalidParameterException",
+            f"The filter pattern has {len(pattern)} characters, of which {_LONGEST} are allowed",
+        )
     if not pattern.startswith("{"):
         return _words(pattern)
     try:
-        conditions: Match = _Conditions().transform(_parser().parse(pattern))
-    except (UnexpectedInput, VisitError):
+        conditions: Any = _parser().parse(pattern)
+    except (UnexpectedInput, ValueError, VisitError):
         raise AwsError("InvalidParameterException", f"Invalid filter pattern: {pattern}") from None
 
     def matches(line: str) -> bool:
@@ -83,7 +89,8 @@ def _words(pattern: str) -> Callable[[str], bool]:
 @lru_cache(maxsize=1)
 def _parser() -> Lark:
     grammar = Path(__file__).with_name("patterns.lark").read_text("utf-8")
-    return Lark(grammar, start="pattern", parser="lalr")
+    # transforms while it parses: a transformation of the tree is limited in depth
+    return Lark(grammar, start="pattern", parser="lalr", transformer=_Conditions())
 
 
 @v_args(inline=True)
@@ -94,10 +101,10 @@ class _Conditions(Transformer[Any, Match]):
         return either
 
     def either(self, *parts: Match) -> Match:
-        return lambda event: any(part(event) for part in parts)
+        return parts[0] if len(parts) == 1 else lambda event: any(part(event) for part in parts)
 
     def both(self, *parts: Match) -> Match:
-        return lambda event: all(part(event) for part in parts)
+        return parts[0] if len(parts) == 1 else lambda event: all(part(event) for part in parts)
 
     def string(self, token: str) -> tuple[str, float | None]:
         return str(json.loads(token)), None

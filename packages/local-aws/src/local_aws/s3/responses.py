@@ -16,7 +16,7 @@ from werkzeug.datastructures import Headers
 
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.iam.errors import refusal
-from local_aws.s3 import bodies, checksums
+from local_aws.s3 import bodies, checksums, notifications
 from local_aws.s3.models import (
     Completion,
     LocalMultipart,
@@ -127,6 +127,12 @@ class LocalS3Response(S3Response):
         status, headers, body = super().put_object()
         headers["x-amz-checksum-type"] = "FULL_OBJECT"
         return status, headers, body
+
+    def _notification_config_from_body(self) -> dict[str, Any]:
+        found: dict[str, Any] = super()._notification_config_from_body()
+        if self.headers.get("x-amz-skip-destination-validation", "").lower() != "true":
+            notifications.check(f"arn:{self.partition}:s3:::{self.bucket_name}", found)
+        return found
 
     def _get_key(self, validate_storage_class: bool = True) -> tuple[FakeKey, bool]:
         key, not_modified = super()._get_key(validate_storage_class)

@@ -15,6 +15,7 @@ from local_aws.api import NotImplementedByLocalAws
 DATA: Final = 256 * 1024  # bytes of a state's input or output
 _EVENTS: Final = 25_000  # of an execution's history
 _HISTORY: Final = 16 * 1024**2  # bytes of it
+_THREADS: Final = 1_000  # of all executions, their branches and iterations
 _CONCURRENCY: Final = 40  # iterations of a Map state at the same time
 _FOREIGN: Final = (
     "jsonpath_ng.ext.arithmetic",
@@ -109,6 +110,44 @@ def concurrency(component: Any, env: Any) -> None:
     """The number of a Map state's iterations at the same time, each of which has a thread."""
     asked: int = component._eval_max_concurrency(env=env)
     env.stack.append(min(asked or _CONCURRENCY, _CONCURRENCY))
+
+
+def workers() -> int:
+    """How many threads executions have at present.
+
+    moto keeps each of them for ever; those that have ended are forgotten here.
+    """
+    from moto.stepfunctions.parser.utils import TMP_THREADS
+
+    TMP_THREADS[:] = [thread for thread in TMP_THREADS if thread.is_alive()]
+    return len(TMP_THREADS)
+
+
+def exhausted(more: int = 1) -> str | None:
+    """The reason why no more threads are started; None if they are."""
+    there = workers()
+    if there + more <= _THREADS:
+        return None
+    return (
+        f"{there} executions, branches and iterations run at the same time; {more} more would be "
+        f"over {_THREADS}, the most of the local AWS"
+    )
+
+
+def spread(evaluate: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """The evaluation of a Parallel's branches or a Map's iterations, each of which has a thread."""
+
+    def evaluate_few(component: Any, env: Any) -> None:
+        if hasattr(component, "programs"):
+            more = len(component.programs)
+        else:
+            given = env.stack[-1]
+            more = given.max_concurrency = min(given.max_concurrency, len(given.input_items))
+        if why := exhausted(more):
+            raise ValueError(why)
+        evaluate(component, env)
+
+    return evaluate_few
 
 
 def recorded(add_event: Callable[..., int]) -> Callable[..., int]:

@@ -8,11 +8,26 @@ from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from local_aws import clients
+from local_aws.api import AwsError
+from local_aws.stepfunctions import limits
 from local_aws.sts.models import AccessDenied, assume
 
 
 class LocalStepFunctionsBackend(StepFunctionsParserBackend):
     """moto's interpreting backend with fixes."""
+
+    def create_state_machine(self, name: str, definition: str, *rest: Any, **named: Any) -> Any:
+        """Create a state machine; the same one may be created again, another one may not.
+
+        Raises:
+            AwsError: StateMachineAlreadyExists.
+        """
+        found = super().create_state_machine(name, definition, *rest, **named)
+        if found.definition != definition:
+            raise AwsError(
+                "StateMachineAlreadyExists", f"State Machine Already Exists: '{found.arn}'"
+            )
+        return found
 
     def start_execution(
         self,
@@ -21,7 +36,17 @@ class LocalStepFunctionsBackend(StepFunctionsParserBackend):
         execution_input: Any = None,
         trace_header: Any = None,
     ) -> Any:
-        """Start an execution, with a unique name by default."""
+        """Start an execution, with a unique name by default.
+
+        Raises:
+            ExecutionLimitExceeded: as many run as can.
+        """
+        if why := limits.exhausted():
+            raise AwsError(
+                "ExecutionLimitExceeded",
+                f"The maximum number of running executions has been reached: {why}. Running "
+                "executions must end or be stopped before a new execution can be started.",
+            )
         return super().start_execution(
             state_machine_arn, name or str(uuid.uuid4()), execution_input, trace_header
         )
@@ -56,4 +81,21 @@ def boto_client_for(region: str, service: str, state_credentials: Any = None) ->
             {"Error": {"Code": "AccessDeniedException", "Message": str(error.message)}},
             "AssumeRole",
         ) from None
-    return clients.client(service, region, credentials)
+    client = clients.client(service, region, credentials)
+    client.meta.events.register("after-call", _as_json, unique_id="states")
+    return client
+
+
+def _as_json(parsed: dict[str, Any], **_: Any) -> None:
+    """Make an answer JSON, in which times are texts, as in the results of AWS SDK integrations."""
+    for name, value in parsed.items():
+        parsed[name] = _without_times(value)
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC).isoformat(timespec="milliseconds")
+        return moment.replace("+00:00", "Z").replace(".000Z", "Z")
+    if isinstance(value, dict):
+        return {name: _without_times(part) for name, part in value.items()}
+    return [_without_times(part) for part in value] if isinstance(value, list) else value

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws_tests.awslambda.conftest import REGION, TRUST
+from local_aws_tests.deliveries import admit
 from tests.reliability import Tally
 
 FAILING = "def handler(e, c):\n    raise ValueError('always')\n"
@@ -93,6 +94,7 @@ def test_failed_event_is_sent_to_a_topic(aws: Any, tally: Tally) -> None:
     sns = aws.client("sns")
     topic = sns.create_topic(Name=f"failed-{uuid.uuid4()}")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    admit("sns", arn)
     name = aws.deploy(FAILING, Role=role(aws, "sns:Publish"))
     configure(aws, name, topic, MaximumRetryAttempts=0)
     request_id = send(aws, name, 7)

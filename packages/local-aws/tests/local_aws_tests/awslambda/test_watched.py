@@ -11,6 +11,7 @@ from moto.events.models import events_backends
 
 from local_aws.eventbridge.models import EventsBackend
 from local_aws_tests.awslambda.conftest import REGION
+from local_aws_tests.deliveries import admit
 
 
 def metric(aws: Any, function: str, name: str, statistic: str = "Sum") -> float:
@@ -87,6 +88,8 @@ def test_events_that_match_a_pattern_reach_functions_queues_and_topics(aws: Any)
     queues = {name: f"arn:aws:sqs:{REGION}:123456789012:{name}" for name in urls}
     topic = sns.create_topic(Name="films")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queues["by-topic"])
+    admit("sns", queues["by-topic"])
+    admit("events", queues["direct"], topic)
     pattern = {"source": ["films"], "detail": {"year": [{"numeric": [">", 2000]}]}}
     rule = events.put_rule(Name="new-films", EventPattern=json.dumps(pattern))["RuleArn"]
     aws.permit(function, "events", rule)

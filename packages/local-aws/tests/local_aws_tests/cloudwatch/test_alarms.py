@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
-from moto.cloudwatch.models import cloudwatch_backends
+from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
 
 from local_aws.cloudwatch.metrics import report
 from local_aws.moto_patches import install
@@ -157,6 +157,48 @@ def test_data_of_too_many_periods_are_refused(cloudwatch: Any) -> None:
     with pytest.raises(ClientError, match="more than 100,800 periods"):
         cloudwatch.get_metric_data(
             MetricDataQueries=[query], StartTime=now - timedelta(days=2), EndTime=now
+        )
+
+
+def test_data_are_read_once_for_all_periods(cloudwatch: Any) -> None:
+    """moto compares each value with each period: 400 million comparisons, here."""
+    end = datetime.now(UTC).replace(microsecond=0)
+    start = end - timedelta(seconds=100_000)
+    dimensions = [{"Name": "d", "Value": "v"}]
+    data = cloudwatch_backends[ACCOUNT][REGION].metric_data
+    for number in range(4_000):
+        moment = start.replace(tzinfo=None) + timedelta(
+            seconds=number // 2 * 7, microseconds=500_000 * (number % 2)
+        )
+        data.append(MetricDatum("N", "M", number, dimensions, moment))
+        data.append(MetricDatum("N", "M", -1.0, [], moment))
+    metric = {"Namespace": "N", "MetricName": "M", "Dimensions": dimensions}
+    query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 1, "Stat": "Sum"}}
+    again = {"Id": "again", "Expression": "m", "ReturnData": False}
+    (found,) = cloudwatch.get_metric_data(
+        MetricDataQueries=[query, again], StartTime=start, EndTime=end
+    )["MetricDataResults"]
+    pairs = dict(zip(found["Timestamps"], found["Values"], strict=True))
+    assert pairs == {
+        start + timedelta(seconds=number * 7): 4.0 * number + 1 for number in range(2_000)
+    }
+    assert list(pairs) == sorted(pairs, reverse=True)  # the default order
+    with pytest.raises(ClientError, match="more than 100,800 values"):
+        cloudwatch.get_metric_data(
+            MetricDataQueries=[query | {"Id": f"m{number}"} for number in range(500)],
+            StartTime=start,
+            EndTime=end,
+        )
+
+
+@pytest.mark.parametrize("expression", ["m * 2", "SELECT SUM(M) FROM N"])
+def test_metric_math_is_refused(cloudwatch: Any, expression: str) -> None:
+    now = datetime.now(UTC)
+    with pytest.raises(ClientError, match="does not implement cloudwatch:GetMetricData of the exp"):
+        cloudwatch.get_metric_data(
+            MetricDataQueries=[{"Id": "e", "Expression": expression, "Period": 60}],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now,
         )
 
 

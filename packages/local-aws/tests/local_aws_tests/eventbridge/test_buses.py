@@ -12,6 +12,7 @@ from local_aws.api import AwsError
 from local_aws.eventbridge import rules
 from local_aws.eventbridge.models import EventsBackend
 from local_aws.server import LocalAws
+from local_aws_tests.deliveries import admit
 from tests.reliability import Tally
 
 pytestmark = pytest.mark.slow
@@ -52,7 +53,9 @@ def route(events: Any, bus: str, *targets: str, rule: str = "all") -> None:
 
 def queue(name: str) -> tuple[str, str]:
     url = clients.client("sqs", REGION).create_queue(QueueName=name)["QueueUrl"]
-    return url, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+    admit("events", arn)
+    return url, arn
 
 
 def received(url: str) -> list[dict[str, Any]]:

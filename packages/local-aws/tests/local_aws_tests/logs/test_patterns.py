@@ -74,3 +74,11 @@ def test_malformed_patterns_are_reported(pattern: str) -> None:
 def test_unimplemented_patterns_are_refused(pattern: str) -> None:
     with pytest.raises(NotImplementedByLocalAws):
         FilterPattern(pattern)
+
+
+def test_pattern_matches_whatever_its_depth_and_is_no_longer_than_on_aws() -> None:
+    deep = f"{{{'(' * 500}$.level=ERROR{')' * 500}}}"
+    assert FilterPattern(deep).matches(LINE)
+    assert FilterPattern("{" + "($.a=1||" * 100 + "$.level=ERROR" + ")" * 100 + "}").matches(LINE)
+    with pytest.raises(AwsError, match="1025 characters, of which 1024"):
+        FilterPattern("x" * 1025)

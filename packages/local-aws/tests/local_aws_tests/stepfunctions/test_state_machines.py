@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local_aws import clients
 from local_aws.server import LocalAws
@@ -128,3 +129,72 @@ def test_state_cannot_act_as_another_role_than_its_machine_s(role: str) -> None:
     found = _run(role, task, {})
     assert (found["status"], "Messages" in sqs.receive_message(QueueUrl=url)) == ("FAILED", False)
     assert "Credentials of a Task state" in found["cause"]
+
+
+def test_times_in_a_result_are_texts(role: str) -> None:
+    allowed = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+    clients.client("iam", REGION).put_role_policy(
+        RoleName="machines",
+        PolicyName="lists",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": allowed}),
+    )
+    s3 = clients.client("s3", REGION)
+    s3.create_bucket(Bucket="dated")
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:s3:listBuckets",
+        "ResultSelector": {"found.$": "$.Buckets"},
+    }
+    made = s3.list_buckets()["Buckets"][0]["CreationDate"]
+    found = json.loads(_run(role, task, {})["output"])
+    assert found["found"][0]["CreationDate"] == f"{made:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _many(branches: int) -> dict[str, Any]:
+    one = {"StartAt": "p", "States": {"p": {"Type": "Pass", "End": True}}}
+    return {"Type": "Parallel", "Branches": [one] * branches}
+
+
+def test_branches_are_no_more_than_the_threads_for_them(
+    role: str, monkeypatch: pytest.MonkeyPatch, tally: Tally
+) -> None:
+    monkeypatch.setattr(limits, "_THREADS", 20)
+    assert _run(role, _many(30), {})["status"] == "FAILED"
+    assert _run(role, _many(3), {})["status"] == "SUCCEEDED"
+    tally("inputs tried", "state machines without end or measure")
+
+
+@pytest.mark.parametrize(("items", "status"), [(2, "SUCCEEDED"), (6, "FAILED")])
+def test_iterations_within_iterations_are_no_more_than_the_threads_for_them(
+    role: str, monkeypatch: pytest.MonkeyPatch, tally: Tally, items: int, status: str
+) -> None:
+    monkeypatch.setattr(limits, "_THREADS", 20)
+    state: dict[str, Any] = {"Type": "Wait", "Seconds": 1, "End": True}
+    for _ in range(2):
+        inner = {"StartAt": "s", "States": {"s": state}}
+        state = {"Type": "Map", "ItemsPath": "$.l", "Iterator": inner, "End": True}
+        state["Parameters"] = {"l.$": "$.l"}
+    found = _run(role, state, {"l": list(range(items))})
+    assert found["status"] == status
+    tally("inputs tried", "state machines without end or measure")
+
+
+def test_execution_beyond_the_threads_is_refused(
+    role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_THREADS", 0)
+    with pytest.raises(ClientError, match=r"ExecutionLimitExceeded.*maximum number of running"):
+        _run(role, {}, {})
+
+
+def test_state_machine_of_another_definition_exists_already(role: str) -> None:
+    states = clients.client("stepfunctions", REGION)
+    first = {"name": "twice", "roleArn": role, "definition": json.dumps(_definition("s"))}
+    made = states.create_state_machine(**first)["stateMachineArn"]
+    assert states.create_state_machine(**first)["stateMachineArn"] == made
+    with pytest.raises(ClientError, match="StateMachineAlreadyExists"):
+        states.create_state_machine(**first | {"definition": json.dumps(_definition("other"))})
+
+
+def _definition(name: str) -> dict[str, Any]:
+    return {"StartAt": name, "States": {name: {"Type": "Succeed"}}}

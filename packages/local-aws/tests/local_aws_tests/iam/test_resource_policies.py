@@ -1,0 +1,275 @@
+"""Policies of queues, topics, keys, secrets, repositories and event buses."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws import clients
+from local_aws.server import LocalAws
+from local_aws_tests.deliveries import admit
+from tests.reliability import Tally
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+HERE = f"{REGION}:{ACCOUNT}"
+_numbers = itertools.count()
+Statement = dict[str, Any]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def aws() -> Iterator[None]:
+    with LocalAws():
+        yield
+
+
+def _client(service: str) -> Any:
+    return clients.client(service, REGION)
+
+
+def _statement(effect: str, *actions: str, on: str = "*", **more: Any) -> Statement:
+    return {"Effect": effect, "Action": list(actions), "Resource": on, **more}
+
+
+def _document(*statements: Statement) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def _role(*statements: Statement) -> tuple[str, clients.Credentials]:
+    """A role's ARN, and the credentials of a session of it."""
+    name, iam = f"role-{next(_numbers)}", _client("iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": ROOT}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))
+    if statements:
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=_document(*statements))
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    held = _client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    return arn, clients.Credentials(*(held[name] for name in names))
+
+
+# A resource's ARN, a call of it, and the storing of its policy
+Guarded = tuple[str, Callable[[Any], Any], Callable[[str], Any]]
+
+
+def _queue(name: str) -> Guarded:
+    url = _client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    return (
+        f"arn:aws:sqs:{HERE}:{name}",
+        lambda client: client.send_message(QueueUrl=url, MessageBody="m"),
+        lambda policy: _client("sqs").set_queue_attributes(
+            QueueUrl=url, Attributes={"Policy": policy}
+        ),
+    )
+
+
+def _topic(name: str) -> Guarded:
+    arn = _client("sns").create_topic(Name=name)["TopicArn"]
+    return (
+        arn,
+        lambda client: client.publish(TopicArn=arn, Message="m"),
+        lambda policy: _client("sns").set_topic_attributes(
+            TopicArn=arn, AttributeName="Policy", AttributeValue=policy
+        ),
+    )
+
+
+def _secret(name: str) -> Guarded:
+    arn = _client("secretsmanager").create_secret(Name=name, SecretString="s")["ARN"]
+    return (
+        arn,
+        lambda client: client.get_secret_value(SecretId=name),
+        lambda policy: _client("secretsmanager").put_resource_policy(
+            SecretId=name, ResourcePolicy=policy
+        ),
+    )
+
+
+def _repository(name: str) -> Guarded:
+    _client("ecr").create_repository(repositoryName=name)
+    return (
+        f"arn:aws:ecr:{HERE}:repository/{name}",
+        lambda client: client.list_images(repositoryName=name),
+        lambda policy: _client("ecr").set_repository_policy(repositoryName=name, policyText=policy),
+    )
+
+
+def _bus(name: str) -> Guarded:
+    _client("events").create_event_bus(Name=name)
+    entry = {"Source": "s", "DetailType": "d", "Detail": "{}", "EventBusName": name}
+    return (
+        f"arn:aws:events:{HERE}:event-bus/{name}",
+        lambda client: client.put_events(Entries=[entry]),
+        lambda policy: _client("events").put_permission(EventBusName=name, Policy=policy),
+    )
+
+
+GUARDED = {
+    "sqs": (_queue, "sqs:SendMessage"),
+    "sns": (_topic, "sns:Publish"),
+    "secretsmanager": (_secret, "secretsmanager:GetSecretValue"),
+    "ecr": (_repository, "ecr:ListImages"),
+    "events": (_bus, "events:PutEvents"),
+}
+
+
+def _own(service: str, statement: Statement) -> str:
+    """A policy of a resource; those of repositories have no Resource."""
+    kept = {name: value for name, value in statement.items() if name != "Resource"}
+    return _document(kept if service == "ecr" else {"Sid": "s", **statement})
+
+
+@pytest.mark.parametrize("service", GUARDED)
+def test_resource_policy_allows_and_denies(service: str, tally: Tally) -> None:
+    make, action = GUARDED[service]
+    arn, call, store = make(f"{service}-guarded")
+    role, without = _role()
+    _, allowed = _role(_statement("Allow", action))
+    mine = clients.client(service, REGION, without)
+    with pytest.raises(ClientError, match="no identity-based policy allows"):
+        call(mine)
+    store(_own(service, _statement("Allow", action, on=arn, Principal={"AWS": role})))
+    call(mine)
+    store(_own(service, _statement("Deny", action, on=arn, Principal="*")))
+    for credentials in (without, allowed, clients.OWNER):
+        with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
+            call(clients.client(service, REGION, credentials))
+    tally("inputs tried", "policies of resources", 3)
+
+
+@pytest.mark.parametrize("service", GUARDED)
+def test_malformed_resource_policy_is_refused(service: str, tally: Tally) -> None:
+    _, call, store = GUARDED[service][0](f"{service}-malformed")
+    for policy in ("{", "[1]", '{"Statement": [{"Effect": "deny"}]}', "[" * 9_000):
+        with pytest.raises(ClientError) as error:
+            store(policy)
+        assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        call(_client(service))
+        tally("inputs tried", "policies of resources")
+
+
+def _key(*statements: Statement) -> dict[str, Any]:
+    policy = {"Policy": _document(*statements)} if statements else {}
+    made: dict[str, Any] = _client("kms").create_key(**policy)["KeyMetadata"]
+    return made
+
+
+def test_key_is_used_only_as_its_policy_allows() -> None:
+    role, without = _role()
+    _, allowed = _role(_statement("Allow", "kms:*"))
+    manage = _statement("Allow", "kms:PutKeyPolicy", Principal={"AWS": ROOT})
+    use = _statement("Allow", "kms:Encrypt", Principal={"AWS": role})
+    default, own = _key()["KeyId"], _key(manage, use)["KeyId"]
+
+    def encrypt(credentials: clients.Credentials, key: str) -> None:
+        clients.client("kms", REGION, credentials).encrypt(KeyId=key, Plaintext=b"p")
+
+    encrypt(allowed, default)  # whose policy leaves it to identity policies
+    encrypt(without, own)
+    with pytest.raises(ClientError, match="no identity-based policy allows the kms:Encrypt"):
+        encrypt(without, default)
+    for credentials in (allowed, clients.OWNER):
+        with pytest.raises(ClientError, match="no resource-based policy allows the kms:Encrypt"):
+            encrypt(credentials, own)
+
+
+def test_key_policy_that_locks_its_caller_out_is_refused() -> None:
+    key = _key()["KeyId"]
+    deny = _statement("Deny", "kms:*", Principal="*")
+    with pytest.raises(ClientError, match="will not allow you to update the key policy"):
+        _client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=_document(deny))
+    _client("kms").encrypt(KeyId=key, Plaintext=b"p")
+
+
+@pytest.mark.parametrize("by", ["request", "bucket"])
+def test_objects_of_a_key_need_its_permissions(by: str) -> None:
+    s3, key = _client("s3"), _key()["Arn"]
+    bucket = f"encrypted-by-{by}"
+    s3.create_bucket(Bucket=bucket)
+    more = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+    if by == "bucket":
+        rule = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+        s3.put_bucket_encryption(
+            Bucket=bucket,
+            ServerSideEncryptionConfiguration={
+                "Rules": [{"ApplyServerSideEncryptionByDefault": rule}]
+            },
+        )
+        more = {}
+    s3.put_object(Bucket=bucket, Key="k", Body=b"secret", **more)
+    through = {"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
+    objects = _statement("Allow", "s3:*")
+    own = [_statement("Allow", f"kms:{one}", on=key, Condition=through) for one in _USES]
+    plain, reader, writer, both = (
+        clients.client("s3", REGION, _role(objects, *granted)[1])
+        for granted in ((), own[:1], own[1:], own)
+    )
+    source = {"Bucket": bucket, "Key": "k"}
+    for client in (plain, writer):
+        with pytest.raises(ClientError, match="kms:Decrypt on resource"):
+            client.get_object(**source)
+    assert reader.get_object(**source)["Body"].read() == b"secret"
+    for client in (plain, reader):
+        with pytest.raises(ClientError, match="kms:GenerateDataKey on resource"):
+            client.put_object(**source, Body=b"other", **more)
+    writer.put_object(**source, Body=b"other", **more)
+    with pytest.raises(ClientError, match="kms:Decrypt on resource"):
+        writer.copy_object(Bucket=bucket, Key="copy", CopySource=source, **more)
+    with pytest.raises(ClientError, match="kms:Decrypt on resource"):
+        writer.create_multipart_upload(Bucket=bucket, Key="parts", **more)
+    both.copy_object(Bucket=bucket, Key="copy", CopySource=source, **more)
+    upload = both.create_multipart_upload(Bucket=bucket, Key="parts", **more)["UploadId"]
+    part = {"Bucket": bucket, "Key": "parts", "UploadId": upload, "PartNumber": 1, "Body": b"p"}
+    with pytest.raises(ClientError, match="kms:GenerateDataKey on resource"):
+        reader.upload_part(**part)
+    both.upload_part(**part)
+    plain.put_object(Bucket=bucket, Key="own", Body=b"plain", ServerSideEncryption="AES256")
+    assert plain.get_object(Bucket=bucket, Key="own")["Body"].read() == b"plain"
+
+
+_USES = ("Decrypt", "GenerateDataKey")
+
+
+@pytest.mark.parametrize("kind", ["Queue", "Topic", "LambdaFunction"])
+def test_notifications_need_the_permission_of_their_destination(kind: str) -> None:
+    bucket, s3 = f"notifying-{kind.lower()}", _client("s3")
+    s3.create_bucket(Bucket=bucket)
+    arn = f"arn:aws:lambda:{HERE}:function:absent"
+    if kind != "LambdaFunction":
+        arn = (_queue if kind == "Queue" else _topic)("notified")[0]
+    one = {f"{kind}Arn": arn, "Events": ["s3:ObjectCreated:*"]}
+    told = {f"{kind}Configurations": [one]}
+    with pytest.raises(ClientError) as error:
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)
+    assert error.value.response["Error"]["Code"] == "InvalidArgument"
+    words = "Unable to validate the following destination configurations"
+    assert words in error.value.response["Error"]["Message"]
+    if kind != "LambdaFunction":
+        admit("s3", arn)
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)
+
+
+def test_topic_and_rule_reach_only_queues_whose_policy_permits_it() -> None:
+    sqs, events = _client("sqs"), _client("events")
+    topic, publish, _ = _topic("sending")
+    queue, _, _ = _queue("receiving")
+    url = sqs.get_queue_url(QueueName="receiving")["QueueUrl"]
+    _client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    events.put_rule(Name="sending", EventPattern='{"source": ["films"]}')
+    events.put_targets(Rule="sending", Targets=[{"Id": "q", "Arn": queue}])
+
+    def received() -> int:
+        publish(_client("sns"))
+        events.put_events(Entries=[{"Source": "films", "DetailType": "d", "Detail": "{}"}])
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return len(found)
+
+    assert received() == 0
+    admit("sns", queue)
+    assert received() == 1
+    admit("events", queue)
+    assert received() == 1
