@@ -15,7 +15,7 @@ from typing import Any
 
 from common import clients, http, list_model
 from common.errors import BusyError, reported
-from common.histories import Histories
+from common.histories import Histories, with_plain_items
 
 from lists import http_api
 from lists.experiments import Experiments
@@ -31,7 +31,7 @@ if _missing := [name for name in _VARIABLES if not os.environ.get(name)]:
 
 BUCKET, KEY, TABLE = (os.environ[name] for name in _VARIABLES)
 
-_dynamodb = clients.client("dynamodb")
+_dynamodb = with_plain_items(clients.client("dynamodb"))
 answers = Answers(
     list_model.read(clients.client("s3"), BUCKET, KEY),
     Histories(_dynamodb, TABLE),

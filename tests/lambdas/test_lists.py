@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from common import clients
 from common.errors import BusyError, DeniedError, FunctionError
-from common.histories import Event, Histories
+from common.histories import Event, Histories, with_plain_items
 from events.logic import Taker
 from events.request import EventsError
 from events.request import parse as parse_events
@@ -448,6 +448,34 @@ def test_the_newest_thousand_events_count(functions: tuple[Any, Any]) -> None:
     histories.write([Event("a", str(n), n, "x") for n in range(1100)])
     found = histories.newest("a")
     assert [int(item) for item, _ in found] == list(range(100, 1100))
+
+
+def test_a_page_of_a_history_reads_as_botocore_reads_it(aws: None) -> None:
+    """Texts of any script, values, and a second page."""
+    histories = Histories(with_plain_items(boto3.client("dynamodb")), TABLE)
+    wide = "ü🎬\u2028" * 360  # 900 of them are more than a page's 1 MB
+    events = [
+        Event("u", f"{n} {wide}", n, str(n), value=None if n % 2 else n / 8) for n in range(900)
+    ]
+    histories.write(events)
+    pages = (
+        boto3.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=TABLE,
+            KeyConditionExpression="#u = :u",
+            ExpressionAttributeNames={"#u": "user"},
+            ExpressionAttributeValues={":u": {"S": "u"}},
+        )
+    )
+    rows = [page["Items"] for page in pages]
+    assert len(rows) > 1
+    read = [
+        (row["item"]["S"], float(row["value"]["N"]) if "value" in row else None)
+        for page in rows
+        for row in page
+    ]
+    assert histories.newest("u") == read == [(event.item, event.value) for event in events]
 
 
 def test_an_event_expires_where_that_is_set() -> None:

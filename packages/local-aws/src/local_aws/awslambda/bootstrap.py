@@ -4,7 +4,8 @@
 function may import from. It uses the standard library only, because nothing else is on its path.
 
 A message is two big-endian lengths, a JSON head and a body. The first one reports the
-result of the initialisation; then each `invoke` is answered with a `result`. A log record goes to
+result of the initialisation; then each `invoke` is answered with a `result`. A head has the time,
+by the machine's monotonic clock, at which its message was `sent`. A log record goes to
 stdout; line ends inside it are written as `RECORD_BREAK`, so that it stays one event.
 """
 
@@ -249,7 +250,7 @@ class _Link:
     def send(self, head: dict[str, Any], body: bytes = b"") -> None:
         sys.stdout.flush()  # flush the log before the response
         sys.stderr.flush()
-        encoded = json.dumps(head).encode()
+        encoded = json.dumps({**head, "sent": time.monotonic()}).encode()
         self._socket.sendall(_LENGTHS.pack(len(encoded), len(body)) + encoded + body)
 
     def receive(self) -> tuple[dict[str, Any], bytes]:

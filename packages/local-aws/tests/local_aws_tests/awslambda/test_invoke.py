@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import select
 import sys
 import threading
 import time
@@ -12,6 +14,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+
+from local_aws.awslambda.logs import LogStream
+from local_aws.awslambda.sandbox import Sandbox
 
 PROBE = """
 import importlib, logging, os, sys, time
@@ -377,3 +382,32 @@ def test_function_is_found_by_name_arn_and_partial_arn(aws: Any) -> None:
     other = part.replace("123456789012", "210987654321")
     with pytest.raises(ClientError, match="AccessDenied"):
         client.get_function(FunctionName=other)
+
+
+def test_duration_of_a_call_whose_log_is_slow_to_copy_is_the_handlers(
+    aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = aws.deploy("def handler(event, context):\n    print('told by the handler')\n")
+    aws.invoke(name)
+    answered: list[float] = []
+    sandboxes: list[Sandbox] = []
+    write, receive = LogStream.write, Sandbox._receive
+
+    def remembered(sandbox: Sandbox, deadline: float) -> Any:
+        sandboxes.append(sandbox)
+        return receive(sandbox, deadline)
+
+    def slow(stream: LogStream, lines: list[str]) -> None:
+        if "told by the handler" in lines:
+            select.select([sandboxes[0]._socket], [], [], 60)  # until the function has answered
+            answered.append(time.monotonic())
+            time.sleep(1)
+        write(stream, lines)
+
+    monkeypatch.setattr(LogStream, "write", slow)
+    monkeypatch.setattr(Sandbox, "_receive", remembered)
+    began = time.monotonic()
+    log = aws.invoke(name).log
+    told = re.search(r"Duration: ([\d.]+) ms", log)
+    assert told and answered
+    assert began + float(told[1]) / 1000 <= answered[0] + 0.001  # of rounding
