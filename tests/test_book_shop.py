@@ -6,7 +6,7 @@ wrote; lists are made as the page makes them.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,10 @@ Scores = Callable[[int], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A shop's data, prepared; `users` are numbers by id, `books` ids in the order of numbers."""
+    """A shop's data, prepared; `users` are numbers by id, `books` ids in the order of numbers.
+
+    `known` has the pairs that were read before, by task and channel.
+    """
 
     shop: BookShop
     folder: Path
@@ -50,6 +53,7 @@ class Prepared:
     users: dict[str, int]
     numbers: NDArray[np.int32]
     books: list[str]
+    known: dict[tuple[str, str], Pairs] = field(default_factory=dict)
 
     def file(self, key: str) -> Path:
         return self.folder / "bucket" / key
@@ -65,13 +69,17 @@ class Prepared:
         )
         return {**values, **more}
 
-    def pairs(self, task: str) -> dict[str, Pairs]:
-        """By channel; `everything` is what a second training learns from, or the only one."""
-        settings = object2vec.parse(self.preset(task, **self.manifest["object2vec"]))
+    def pairs(self, task: str, channel: str) -> Pairs | None:
+        """Of a channel, if there is one; `everything` is for a second training, or the only one."""
         keys = self.manifest["keys"]
-        files = {name: [self.file(key)] for name, key in keys["input"][task].items()}
-        files["everything"] = [*files["train"], self.file(keys["rest"][task])]
-        return {name: read_pairs(paths, settings) for name, paths in files.items()}
+        files = {name: [key] for name, key in keys["input"][task].items()}
+        files["everything"] = [*files["train"], keys["rest"][task]]
+        if channel not in files:
+            return None
+        if (task, channel) not in self.known:
+            settings = object2vec.parse(self.preset(task, **self.manifest["object2vec"]))
+            self.known[task, channel] = read_pairs(map(self.file, files[channel]), settings)
+        return self.known[task, channel]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -94,16 +102,16 @@ def tokens(numbers: NDArray[Any]) -> Sequences:
 
 def by_object2vec(task: str) -> Callable[[Prepared], Scores]:
     def fit(data: Prepared) -> Scores:
-        pairs = data.pairs(task)
+        train, everything = data.pairs(task, "train"), data.pairs(task, "everything")
+        assert train is not None and everything is not None
         preset = data.preset(task, **data.manifest["object2vec"])
-        if "validation" in pairs:
-            settings = object2vec.parse(preset)
-            judged = train_object2vec(settings, pairs["train"], pairs["validation"])
+        if (validation := data.pairs(task, "validation")) is not None:
+            judged = train_object2vec(object2vec.parse(preset), train, validation)
             assert judged is not None
             preset["epochs"] = str(judged.best)
-        found = train_object2vec(object2vec.parse(preset), pairs["everything"])
+        found = train_object2vec(object2vec.parse(preset), everything)
         assert found is not None
-        counts = np.bincount(pairs["train"].in1.tokens, minlength=1 + int(data.numbers.max()))
+        counts = np.bincount(train.in1.tokens, minlength=1 + int(data.numbers.max()))
 
         def scores(user: int) -> NDArray[Any]:
             users = np.full(len(data.numbers), user)
@@ -118,14 +126,16 @@ def by_object2vec(task: str) -> Callable[[Prepared], Scores]:
 
 
 def by_deep_mf(data: Prepared) -> Scores:
-    train = data.pairs("rating")["train"]
+    train = data.pairs("rating", "train")
+    assert train is not None
     settings = deep_mf.parse(data.preset("deep_mf"))
     model = train_deep_mf(settings, train.in0.tokens, train.in1.tokens, train.labels)
     return lambda user: model.predict(np.full(len(data.numbers), user), data.numbers)
 
 
 def by_machine(data: Prepared) -> Scores:
-    train = data.pairs("rating")["train"]
+    train = data.pairs("rating", "train")
+    assert train is not None
     users, items = data.manifest["object2vec"].values()
 
     def features(user: NDArray[Any], item: NDArray[Any]) -> csr_array:

@@ -40,11 +40,12 @@ class Workbench:
 
         The app is synthesized once for the same settings and data.
         """
-        assembly = self.assembly(*arguments)
-        if (assembly / "manifest.json").exists():
-            command = (*_without_settings(arguments), "--app", str(assembly))
+        assemblies = self.assembly(*arguments), self.assembly("deploy", *arguments[1:])
+        known = [one for one in assemblies if (one / "manifest.json").exists()]
+        if known:
+            command = (*_without_settings(arguments), "--app", str(known[0]))
         else:
-            command = (*arguments, *self._settings, "--output", str(assembly))
+            command = (*arguments, *self._settings, "--output", str(assemblies[0]))
         cdk(*command, log=self.log)
 
     def assembly(self, command: str, *arguments: str) -> Path:

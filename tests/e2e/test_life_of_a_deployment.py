@@ -447,8 +447,8 @@ def test_changed_hyperparameters_retrain_without_a_failed_call(
     function = boto3.client("lambda", config=ONCE)
     old, old_neighbours, old_indexes = _rating(), _neighbours(), _indexes()
     with (
-        Load(lambda: _rating(runtime), callers=2, pause=0.02) as load,
-        Load(lambda: _neighbours(client=function), callers=1, pause=0.1) as asked,
+        Load(lambda: _rating(runtime), callers=2, pause=0.1) as load,
+        Load(lambda: _neighbours(client=function), callers=1, pause=0.5) as asked,
     ):
         workbench.cdk(
             *("deploy", "--all", "--require-approval=never", *INDEXED),

@@ -169,7 +169,7 @@ def test_a_new_model_takes_over_without_a_lost_call(
     watch("loyal", popular[0])
     client = boto3.client("lambda", config=ONCE)
     with Load(
-        lambda: items(ask(LISTS, {"user": "loyal"}, client))[0], callers=4, pause=0.1
+        lambda: items(ask(LISTS, {"user": "loyal"}, client))[0], callers=4, pause=0.5
     ) as load:
         load.wait(10)
         workbench.cdk(
@@ -278,7 +278,7 @@ def test_a_schedule_lets_a_better_model_take_over_without_a_lost_call(
     before = outputs.by_stack()[LISTS]["ListsModelKey"]
     client = boto3.client("lambda", config=ONCE)
     audience = Audience("small", seed=7)
-    with Load(lambda: items(ask(LISTS, {"user": "9"}, client))[0], callers=4, pause=0.1) as load:
+    with Load(lambda: items(ask(LISTS, {"user": "9"}, client))[0], callers=4, pause=0.5) as load:
         visit(outputs.by_stack()[LISTS]["ApiEndpoint"], audience.users[:30], audience.clicks)
         until(lambda: status() if status() == "UPDATE_IN_PROGRESS" else None)
         stop_schedule()  # so that nothing else starts one from here on

@@ -532,7 +532,20 @@ def test_pattern_rules_are_created_and_unfireable_ones_refused(
     def rule(**properties: Any) -> dict[str, Any]:
         return {"R": {"Type": "AWS::Events::Rule", "Properties": properties}}
 
-    queue = {"Q": {"Type": "AWS::SQS::Queue", "Properties": {}}}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": {"Fn::GetAtt": "Q.Arn"},
+    }
+    policy = {
+        "Queues": [{"Ref": "Q"}],
+        "PolicyDocument": {"Version": "2012-10-17", "Statement": statement},
+    }
+    queue = {
+        "Q": {"Type": "AWS::SQS::Queue", "Properties": {}},
+        "P": {"Type": "AWS::SQS::QueuePolicy", "Properties": policy},
+    }
     targets = [{"Id": "q", "Arn": {"Fn::GetAtt": "Q.Arn"}}]
     stack = stacks.create(queue | rule(EventPattern={"source": ["mine"]}, Targets=targets))
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
