@@ -27,7 +27,7 @@ from rehearsal.progress import Progress, trainings
 from rehearsal.report import lines
 from rehearsal.run import Rehearsal
 from rehearsal.steps import DATA, add_preparation, exclusively, on_local_aws, prepare
-from rehearsal.suggestions import shelves
+from rehearsal.suggestions import shelves, surveys
 
 _STEPS = 8
 """Synth, bootstrap, deploy, four kinds of questions, destroy."""
@@ -145,8 +145,9 @@ def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) 
             run.lists = lists.ask(run.stacks, catalogue.user(run.data["sample"]["user"]))
         with run.step("queries to Amazon Personalize"):
             run.personalize = ask(outputs, catalogue, run.data["sample"])
-        with run.step(f"suggestions for three {catalogue.nouns['users']}"):
+        with run.step("suggestions of every engine"):
             run.shelves = shelves(outputs, catalogue, DATA, run.data)
+            run.surveys = surveys(outputs, catalogue, DATA, run.data)
         if page is not None:
             _show_page(page)
 
