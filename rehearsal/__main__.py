@@ -13,9 +13,11 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from outputs import Outputs, by_stack
 from rehearsal import lists
@@ -76,9 +78,11 @@ def _rehearsed(options: argparse.Namespace) -> int:
     )
     run.seconds["prepare data"] = round(time.monotonic() - began, 2)
     run.progress = Progress(_STEPS, _earlier(options.out), trainings=trainings)
+    groups = _groups(options.personalize)
+    run.left_out = _left_out(run.data, options.personalize, groups)
     settings = [
         f"preset={run.preset}",
-        f"personalize.groups={_groups(options.personalize)}",
+        f"personalize.groups={groups}",
         f"engines={options.engines}",
     ]
     status = on_local_aws(
@@ -131,6 +135,21 @@ def _groups(chosen: str) -> str:
     judged = json.loads((DATA / "health.json").read_text("utf-8"))["groups"]
     fit = [name for name, group in judged.items() if group["status"] != "red"]
     return "both" if len(fit) == len(judged) else fit[0] if fit else "off"
+
+
+def _left_out(data: Mapping[str, Any], chosen: str, groups: str) -> dict[str, str]:
+    """Why engines are not deployed, by name."""
+    found = {}
+    if data["scale"]["events"]:
+        names = "Object2Vec's ratings and recommendations, deep_mf, factorization_machines"
+        found[names] = "they learn ratings, which the data do not have"
+    if groups == "off":
+        found["Amazon Personalize"] = (
+            "the setting"
+            if chosen == "off"
+            else "the data do not meet its requirements: `python -m recsys health` tells which"
+        )
+    return found
 
 
 def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) -> None:

@@ -22,6 +22,10 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
     yield ""
     yield from _models(run)
     yield from _surveys(run)
+    if run.left_out:
+        yield "NOT DEPLOYED"
+        yield from (f"  {name}: {why}" for name, why in run.left_out.items())
+        yield ""
     yield "ANSWERS"
     for call in run.calls:
         yield f"  {call.function}  {json.dumps(call.event, ensure_ascii=False)}"

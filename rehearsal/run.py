@@ -17,8 +17,8 @@ class Rehearsal(Steps):
     `seconds` has each step's duration, `training` each job's metrics, `milliseconds` the medians of
     repeated warm calls, `personalize` the answers of Amazon Personalize, `lists` what the lists
     answered, `shelves` what each engine suggests to three users, `surveys` figures of its lists of
-    many, `cost` what the deployment would cost on AWS, in words, and `leftovers` the resources that
-    remained after the removal.
+    many, `left_out` why engines were not deployed, `cost` what the deployment would cost on AWS, in
+    words, and `leftovers` the resources that remained after the removal.
     """
 
     data: dict[str, Any]
@@ -31,6 +31,7 @@ class Rehearsal(Steps):
     lists: Listed = field(default_factory=Listed)
     shelves: list[Shelf] = field(default_factory=list)
     surveys: list[Survey] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
     cost: str = ""
 
     @property

@@ -55,6 +55,7 @@ def shop_run() -> Rehearsal:
     ]
     event = {"type": "rating", "user": "李 0003", "movies": ["bk-1"]}
     run.calls = [Call(function="f", event=event, answer="4.5", error=False, milliseconds=1)]
+    run.left_out = {"Amazon Personalize": "the data do not meet its requirements"}
     run.cost = "On AWS this costs $0.35 an hour"
     run.leftovers = ["a bucket"]
     return run
@@ -108,6 +109,7 @@ def test_page_has_verdicts_suggestions_and_words_of_the_data(run: Rehearsal) -> 
         ("Of the favourite genre", "81 %"),
     ]
     assert "60 readers" in text and "by chance it would have 12 %" in text
+    assert "Amazon Personalize: not deployed; the data do not meet its requirements." in text
     assert "a bucket" in text and "$0.35 an hour" in text
     assert "movie" not in text.replace('"movies"', "").replace("&#34;movies&#34;", "")
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from rehearsal.__main__ import _left_out
 from rehearsal.report import _models, _surveys
 from rehearsal.run import Rehearsal
 from rehearsal.suggestions import Survey
@@ -91,3 +92,19 @@ def test_report_describes_the_lists_and_leaves_out_genres_that_are_not_there(gen
     assert first.split() == ["Lists", "139", "2", *(["81%", "12%"] if genres else [])]
     assert second.split()[3:] == ["139", "2", *(["–", "12%"] if genres else [])]
     assert max(map(len, (heading, first, second))) <= 100
+
+
+@pytest.mark.parametrize(
+    ("events", "chosen", "groups", "left"),
+    [
+        (False, "fit", "both", []),
+        (False, "fit", "off", ["the data do not meet its requirements"]),
+        (False, "off", "off", ["the setting"]),
+        (True, "fit", "custom", ["they learn ratings, which the data do not have"]),
+    ],
+)
+def test_engines_that_are_not_deployed_are_named_with_the_reason(
+    events: bool, chosen: str, groups: str, left: list[str]
+) -> None:
+    found = _left_out({"scale": {"events": events}}, chosen, groups)
+    assert [why.partition(":")[0] for why in found.values()] == left
