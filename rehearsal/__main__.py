@@ -13,9 +13,11 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from outputs import Outputs, by_stack
 from rehearsal import lists
@@ -27,7 +29,7 @@ from rehearsal.progress import Progress, trainings
 from rehearsal.report import lines
 from rehearsal.run import Rehearsal
 from rehearsal.steps import DATA, add_preparation, exclusively, on_local_aws, prepare
-from rehearsal.suggestions import shelves
+from rehearsal.suggestions import shelves, surveys
 
 _STEPS = 8
 """Synth, bootstrap, deploy, four kinds of questions, destroy."""
@@ -76,9 +78,11 @@ def _rehearsed(options: argparse.Namespace) -> int:
     )
     run.seconds["prepare data"] = round(time.monotonic() - began, 2)
     run.progress = Progress(_STEPS, _earlier(options.out), trainings=trainings)
+    groups = _groups(options.personalize)
+    run.left_out = _left_out(run.data, options.personalize, groups)
     settings = [
         f"preset={run.preset}",
-        f"personalize.groups={_groups(options.personalize)}",
+        f"personalize.groups={groups}",
         f"engines={options.engines}",
     ]
     status = on_local_aws(
@@ -133,6 +137,21 @@ def _groups(chosen: str) -> str:
     return "both" if len(fit) == len(judged) else fit[0] if fit else "off"
 
 
+def _left_out(data: Mapping[str, Any], chosen: str, groups: str) -> dict[str, str]:
+    """Why engines are not deployed, by name."""
+    found = {}
+    if data["scale"]["events"]:
+        names = "Object2Vec's ratings and recommendations, deep_mf, factorization_machines"
+        found[names] = "they learn ratings, which the data do not have"
+    if groups == "off":
+        found["Amazon Personalize"] = (
+            "the setting"
+            if chosen == "off"
+            else "the data do not meet its requirements: `python -m recsys health` tells which"
+        )
+    return found
+
+
 def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) -> None:
     with run.deployed(out, *settings):
         run.stacks, run.cost = by_stack(), _cost(out / "cdk.log")
@@ -145,8 +164,9 @@ def _rehearse(run: Rehearsal, out: Path, settings: list[str], page: int | None) 
             run.lists = lists.ask(run.stacks, catalogue.user(run.data["sample"]["user"]))
         with run.step("queries to Amazon Personalize"):
             run.personalize = ask(outputs, catalogue, run.data["sample"])
-        with run.step(f"suggestions for three {catalogue.nouns['users']}"):
+        with run.step("suggestions of every engine"):
             run.shelves = shelves(outputs, catalogue, DATA, run.data)
+            run.surveys = surveys(outputs, catalogue, DATA, run.data)
         if page is not None:
             _show_page(page)
 

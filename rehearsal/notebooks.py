@@ -14,9 +14,10 @@ from typing import Any
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 from pygments.formatters import HtmlFormatter
 from tqdm import tqdm
 
@@ -44,6 +45,8 @@ The deployed models must not have learned from the held-out ratings, on which th
 """
 AFTERWARDS = NOTEBOOKS / "8_clean_up.ipynb"
 """The notebook that runs again after the removal: it lists the existing resources."""
+_LONGEST = 7_200
+"""Seconds that a cell may take: all engines' trainings, on a slow machine under other load."""
 _LINK = re.compile(r"(?<=\]\()(?![\w+.-]+:|[#/])([^)#\s]+)")
 
 
@@ -80,7 +83,7 @@ def _run(run: Run, out: Path) -> None:
     with run.deployed(out, *SETTINGS, f"data={DATA}"):
         for path in sorted(NOTEBOOKS.glob("*.ipynb")):
             _page(run, path, out / f"{path.stem}.html")
-    _page(run, AFTERWARDS, out / f"{AFTERWARDS.stem}_afterwards.html")
+    _page(run, AFTERWARDS, out / f"{_after(AFTERWARDS)}.html")
 
 
 def _page(run: Run, path: Path, page: Path) -> None:
@@ -91,10 +94,15 @@ def _page(run: Run, path: Path, page: Path) -> None:
         if error:
             run.failures[page.stem] = error
             print(f"  FAILED: {error.splitlines()[-1]}", flush=True)
+    (page.parent / "index.html").write_text(index(run), "utf-8")
 
 
-def execute(path: Path) -> tuple[NotebookNode, str | None]:
+def execute(path: Path, seconds: int = _LONGEST) -> tuple[NotebookNode, str | None]:
     """Run a notebook in a separate kernel.
+
+    Args:
+        path: the notebook.
+        seconds: that a cell may take.
 
     Returns:
         The notebook with its outputs, and the error, if any.
@@ -114,7 +122,7 @@ def execute(path: Path) -> tuple[NotebookNode, str | None]:
 
         client = NotebookClient(
             notebook,
-            timeout=600,
+            timeout=seconds,
             coalesce_streams=True,
             # separate sockets, which other users of this machine cannot access
             km=AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel"),
@@ -125,6 +133,19 @@ def execute(path: Path) -> tuple[NotebookNode, str | None]:
             client.execute(cleanup_kc=True)
         except CellExecutionError as error:
             return notebook, str(error)
+        except (CellTimeoutError, DeadKernelError) as error:
+            words = str(error).strip().splitlines()[0]
+            cell = next(
+                (one for one in reversed(notebook.cells) if one.get("execution_count")), None
+            )
+            if cell is not None:
+                traceback = [f"{type(error).__name__}: {words}"]
+                cell.outputs.append(
+                    new_output(
+                        "error", ename=type(error).__name__, evalue=words, traceback=traceback
+                    )
+                )
+            return notebook, f"{type(error).__name__}: {words}"
     return notebook, None
 
 
@@ -189,9 +210,34 @@ def _lead_links(notebook: NotebookNode, folder: Path) -> None:
             cell.source = _LINK.sub(led, cell.source)
 
 
+def index(run: Run) -> str:
+    """The page that lists the others: what each notebook teaches, its seconds, and what failed."""
+    rows = ["| notebook | teaches | seconds | |", "|---|---|---:|---|"]
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        taught = re.search(r"\*\*Teaches\*\* (.+)", notebook.cells[0].source)
+        for stem, what in ((path.stem, taught[1] if taught else ""), (_after(path), "")):
+            if stem in run.seconds:
+                title = notebook.metadata["title"] + ("" if what else ", after the removal")
+                state = "**failed**" if stem in run.failures else ""
+                rows.append(
+                    f"| [{title}]({stem}.html) | {what} | {run.seconds[stem]:.0f} | {state} |"
+                )
+    whole = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("# Notebooks\n\n" + "\n".join(rows))],
+        metadata={"title": "Notebooks"},
+    )
+    return render(whole, NOTEBOOKS)
+
+
+def _after(path: Path) -> str:
+    """The name of the page of a notebook's second run."""
+    return f"{path.stem}_afterwards"
+
+
 def _navigation() -> str:
     """Links to all pages, with the notebooks' titles."""
-    links = []
+    links = ['<a href="index.html">Index</a>']
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         title = nbformat.read(path, as_version=4).metadata["title"].partition(":")[0]
         links.append(f'<a href="{path.stem}.html">{title}</a>')
@@ -212,7 +258,7 @@ def _summary(run: Run, out: Path, seconds: float) -> Iterator[str]:
         yield from (f"  {entry}" for entry in run.leftovers)
     else:
         yield "LEFT BEHIND   nothing"
-    yield f"Pages: {os.path.relpath(out)}"
+    yield f"Pages: {os.path.relpath(out / 'index.html')}"
 
 
 if __name__ == "__main__":

@@ -21,6 +21,11 @@ def lines(run: Rehearsal, catalogue: personalize.Catalogue) -> Iterator[str]:
     yield f"          {data['train']:,} for training, {data['validation']:,} for validation"
     yield ""
     yield from _models(run)
+    yield from _surveys(run)
+    if run.left_out:
+        yield "NOT DEPLOYED"
+        yield from (f"  {name}: {why}" for name, why in run.left_out.items())
+        yield ""
     yield "ANSWERS"
     for call in run.calls:
         yield f"  {call.function}  {json.dumps(call.event, ensure_ascii=False)}"
@@ -65,6 +70,26 @@ def _models(run: Rehearsal) -> Iterator[str]:
         if one.state != "better":
             yield f"  {one.model}: {one.words}."
     yield ""
+
+
+def _surveys(run: Rehearsal) -> Iterator[str]:
+    """Describe each engine's lists of many users."""
+    if not run.surveys:
+        return
+    nouns, genres = run.data["nouns"], run.surveys[0].chance is not None
+    users = counted(run.surveys[0].users, nouns["user"], nouns["users"])
+    heading = f"{f'LISTS OF {users}':<30}{'different':>12}{nouns['event']:>10}"
+    yield heading + (f"{'favourite genre':>18}{'by chance':>12}" if genres else "")
+    for one in run.surveys:
+        line = f"  {one.engine:<28}{one.different:>12}{one.had:>10}"
+        if genres:
+            line += f"{_percent(one.favourite):>18}{_percent(one.chance):>12}"
+        yield line
+    yield ""
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
 
 
 def speeds(run: Rehearsal) -> dict[str, float]:

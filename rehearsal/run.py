@@ -7,7 +7,7 @@ from rehearsal.calls import Call
 from rehearsal.lists import Listed
 from rehearsal.personalize import Personalized
 from rehearsal.steps import Steps
-from rehearsal.suggestions import Shelf
+from rehearsal.suggestions import Shelf, Survey
 
 
 @dataclass(kw_only=True)
@@ -16,8 +16,9 @@ class Rehearsal(Steps):
 
     `seconds` has each step's duration, `training` each job's metrics, `milliseconds` the medians of
     repeated warm calls, `personalize` the answers of Amazon Personalize, `lists` what the lists
-    answered, `shelves` what each engine suggests to three users, `cost` what the deployment would
-    cost on AWS, in words, and `leftovers` the resources that remained after the removal.
+    answered, `shelves` what each engine suggests to three users, `surveys` figures of its lists of
+    many, `left_out` why engines were not deployed, `cost` what the deployment would cost on AWS, in
+    words, and `leftovers` the resources that remained after the removal.
     """
 
     data: dict[str, Any]
@@ -29,6 +30,8 @@ class Rehearsal(Steps):
     personalize: Personalized = field(default_factory=Personalized)
     lists: Listed = field(default_factory=Listed)
     shelves: list[Shelf] = field(default_factory=list)
+    surveys: list[Survey] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
     cost: str = ""
 
     @property

@@ -1,13 +1,14 @@
 """Serve the page for the deployment in your AWS account: `python -m web [--port N]`."""
 
 import argparse
+import errno
 import logging
 import os
 import secrets
 import sys
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from web.app import create_app
 from web.clients import Clients
@@ -31,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         help="cache folder for OMDb's responses and posters",
     )
     options = parser.parse_args(arguments)
+    if not 0 <= options.port < 1 << 16:
+        parser.error("--port is from 0, for a free one, to 65535 (with make: PAGE)")
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     # it logs a warning for each request that waits for a thread
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
@@ -48,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         server = create_server(app, options.host, options.port)
     except (BotoCoreError, ClientError, OSError, ValueError) as error:
-        print(f"web: {error}", file=sys.stderr)
+        print(f"web: {_words(error, options.port)}", file=sys.stderr)
         return 1
     host, port = options.host, server.effective_port
     print(f"The page is at http://{host}:{port}", flush=True)
@@ -59,6 +62,21 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         server.close()
     return 0
+
+
+def _words(error: Exception, port: int) -> str:
+    """What is wrong, and what to do about it."""
+    if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES):
+        return (
+            f"port {port} is taken (or not allowed): stop what listens there, or choose another "
+            "with --port (with make: PAGE=…)"
+        )
+    if isinstance(error, NoRegionError):
+        return (
+            "no AWS region is set: export AWS_DEFAULT_REGION with your deployment's; for the local "
+            "AWS, export what `make local` prints"
+        )
+    return str(error)
 
 
 def omdb_key() -> str | None:

@@ -202,7 +202,7 @@ class Stack(Answer):
 
 
 class Job(Answer):
-    """A training job."""
+    """A training: a job of SageMaker, or a solution version of Amazon Personalize."""
 
     name: str
     status: str
@@ -215,11 +215,11 @@ class Job(Answer):
     @property
     def busy(self) -> bool:
         """Whether it runs."""
-        return self.status in ("InProgress", "Stopping")
+        return self.status in ("InProgress", "Stopping") or is_passing(self.status)
 
 
 class Endpoint(Answer):
-    """An endpoint."""
+    """An endpoint of SageMaker, or a campaign or a recommender of Amazon Personalize."""
 
     name: str
     status: str
@@ -227,18 +227,26 @@ class Endpoint(Answer):
     @property
     def busy(self) -> bool:
         """Whether it is being changed."""
-        return self.status not in ("InService", "OutOfService", "Failed")
+        return self.status in _ENDPOINT_CHANGES or is_passing(self.status)
+
+
+_ENDPOINT_CHANGES = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+
+
+def is_passing(status: str) -> bool:
+    """Whether a status of Amazon Personalize is one that passes."""
+    return status.endswith(("PENDING", "IN_PROGRESS"))
 
 
 class Operations(Answer):
     """The state of the deployment."""
 
     stacks: tuple[Stack, ...]
-    jobs: tuple[Job, ...] = Field(description="newest first")
+    jobs: tuple[Job, ...] = Field(description="SageMaker's, newest first, and Personalize's")
     endpoints: tuple[Endpoint, ...]
     hourly: float = Field(description="dollars, by list prices, as long as it stands")
     monthly: float
-    leftovers: tuple[str, ...] = Field(description="jobs and endpoints that no stack names")
+    leftovers: tuple[str, ...] = Field(description="what of them no stack names")
     busy: bool = Field(description="whether anything is being changed or trained")
 
 

@@ -33,6 +33,7 @@ class Clients:
         self.sagemaker: SageMakerClient = make("sagemaker")
         self.sagemaker_runtime: SageMakerRuntimeClient = make("sagemaker-runtime")
         self.functions: LambdaClient = make("lambda")
+        self.personalize: Any = make("personalize")
         self.personalize_runtime: Any = make("personalize-runtime")
         self.personalize_events: Any = make("personalize-events")
 

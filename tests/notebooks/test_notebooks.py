@@ -101,7 +101,7 @@ def executed(name: str) -> dict[str, Any]:
     for fetched in ("<script", 'src="http', "url(http", "@import", "<link"):
         assert fetched not in page, fetched
     # links to the project's files lead somewhere from where the page will lie
-    for link in re.findall(r'href="(?!https?:|#)([^"]+)"', page):
+    for link in re.findall(r'href="(?!https?:|#|index\.html")([^"]+)"', page):
         own = link.endswith(".html") and "/" not in link
         target = NOTEBOOKS / f"{link[:-5]}.ipynb" if own else folder / link
         assert os.path.exists(os.path.normpath(target)), link
@@ -127,6 +127,34 @@ def test_notebook_error_is_reported(tmp_path: Path) -> None:
     assert error is not None
     assert "ZeroDivisionError" in error
     assert "ZeroDivisionError" in notebooks.render(notebook, tmp_path)
+
+
+def test_cell_that_takes_too_long_is_an_error_of_its_notebook(tmp_path: Path) -> None:
+    cells = [nbformat.v4.new_code_cell("import time\ntime.sleep(600)")]
+    path = tmp_path / "slow.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    notebook, error = execute(path, seconds=1)
+    assert error is not None
+    assert "CellTimeoutError" in error
+    assert "CellTimeoutError" in notebooks.render(notebook, tmp_path)
+
+
+def test_index_lists_what_has_run_and_what_has_failed() -> None:
+    run = Run(seconds={"cdk synth": 5, "1_data": 12.4, "8_clean_up": 3, "8_clean_up_afterwards": 2})
+    run.failures["8_clean_up"] = "no"
+    page = notebooks.index(run)
+    rows = [
+        re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
+        for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)[1:]
+    ]
+    assert [re.findall(r'href="([^"]+)"', row[0]) for row in rows] == [
+        ["1_data.html"],
+        ["8_clean_up.html"],
+        ["8_clean_up_afterwards.html"],
+    ]
+    assert [row[2] for row in rows] == ["12", "3", "2"]
+    assert [bool(row[3]) for row in rows] == [False, True, False]
+    assert rows[0][1].startswith("what data a recommender learns from")
 
 
 def test_data_notebook_has_plausible_results(deployment: Deployed) -> None:

@@ -13,7 +13,7 @@ from rehearsal.pages import page
 from rehearsal.personalize import Catalogue
 from rehearsal.run import Rehearsal
 from rehearsal.steps import AlreadyRunning, alone
-from rehearsal.suggestions import Shelf
+from rehearsal.suggestions import Shelf, Survey
 from tests.rehearsal.test_report import NOUNS, rehearsed
 
 CATALOGUE = Catalogue(
@@ -48,8 +48,14 @@ def shop_run() -> Rehearsal:
     shelf = Shelf(user="李 0003", total=1, history=history, lists={"Lists": ["bk-2"]})
     shelf.errors["Object2Vec"] = "too busy"
     run.shelves = [shelf]
+    run.surveys = [
+        Survey(
+            engine="Lists", users=60, places=600, different=139, had=2, favourite=0.81, chance=0.125
+        )
+    ]
     event = {"type": "rating", "user": "李 0003", "movies": ["bk-1"]}
     run.calls = [Call(function="f", event=event, answer="4.5", error=False, milliseconds=1)]
+    run.left_out = {"Amazon Personalize": "the data do not meet its requirements"}
     run.cost = "On AWS this costs $0.35 an hour"
     run.leftovers = ["a bucket"]
     return run
@@ -96,6 +102,14 @@ def test_page_has_verdicts_suggestions_and_words_of_the_data(run: Rehearsal) -> 
     assert "Reader 李 0003" in text and "Read so far" in text
     assert "Красная &lt;Küche&gt;" in text and "<Küche>" not in text
     assert "日本文学" in text and "too busy" in text
+    figures = re.findall(r'<td data-label="([^"]+)" class="number">([^<]+)</td>', text)
+    assert figures[-3:] == [
+        ("Different books", "139 in 600 places"),
+        ("Already read", "2"),
+        ("Of the favourite genre", "81 %"),
+    ]
+    assert "60 readers" in text and "by chance it would have 12 %" in text
+    assert "Amazon Personalize: not deployed; the data do not meet its requirements." in text
     assert "a bucket" in text and "$0.35 an hour" in text
     assert "movie" not in text.replace('"movies"', "").replace("&#34;movies&#34;", "")
 

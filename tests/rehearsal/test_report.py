@@ -4,8 +4,10 @@ import math
 
 import pytest
 
-from rehearsal.report import _models
+from rehearsal.__main__ import _left_out
+from rehearsal.report import _models, _surveys
 from rehearsal.run import Rehearsal
+from rehearsal.suggestions import Survey
 from rehearsal.verdicts import verdicts
 
 BASELINES = {
@@ -75,3 +77,34 @@ def test_every_trained_engine_has_a_verdict() -> None:
         "Object2Vec, recommendation",
         "Lists",
     ]
+
+
+@pytest.mark.parametrize("genres", [True, False])
+def test_report_describes_the_lists_and_leaves_out_genres_that_are_not_there(genres: bool) -> None:
+    run = rehearsed(0.8, 0.75)
+    share = (0.81, 0.125) if genres else (None, None)
+    for name, favourite in (("Lists", share[0]), ("Deep matrix factorization", None)):
+        figures = {"users": 60, "places": 600, "different": 139, "had": 2}
+        run.surveys.append(Survey(engine=name, favourite=favourite, chance=share[1], **figures))
+    heading, first, second, _ = _surveys(run)
+    tail = ["favourite", "genre", "by", "chance"] if genres else []
+    assert heading.split() == ["LISTS", "OF", "60", "readers", "different", "read", *tail]
+    assert first.split() == ["Lists", "139", "2", *(["81%", "12%"] if genres else [])]
+    assert second.split()[3:] == ["139", "2", *(["–", "12%"] if genres else [])]
+    assert max(map(len, (heading, first, second))) <= 100
+
+
+@pytest.mark.parametrize(
+    ("events", "chosen", "groups", "left"),
+    [
+        (False, "fit", "both", []),
+        (False, "fit", "off", ["the data do not meet its requirements"]),
+        (False, "off", "off", ["the setting"]),
+        (True, "fit", "custom", ["they learn ratings, which the data do not have"]),
+    ],
+)
+def test_engines_that_are_not_deployed_are_named_with_the_reason(
+    events: bool, chosen: str, groups: str, left: list[str]
+) -> None:
+    found = _left_out({"scale": {"events": events}}, chosen, groups)
+    assert [why.partition(":")[0] for why in found.values()] == left

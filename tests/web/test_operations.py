@@ -1,11 +1,12 @@
 """The operations view of deployments in several states."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from web.app import create_app
 from web.operations import look
@@ -40,7 +41,8 @@ def paginated(**pages: Any) -> Any:
     """A client's `get_paginator`, whose only page is that of the operation."""
 
     def get_paginator(operation: str) -> Any:
-        return SimpleNamespace(paginate=lambda **_: [pages[operation]])
+        page = pages[operation]
+        return SimpleNamespace(paginate=lambda **of: [page(**of) if callable(page) else page])
 
     return get_paginator
 
@@ -96,7 +98,99 @@ def clients(stack: str = "CREATE_COMPLETE", job: str = "Completed", named: bool 
             ),
             describe_training_job=lambda TrainingJobName: jobs[TrainingJobName],  # noqa: N803
         ),
+        personalize=SimpleNamespace(get_paginator=unreachable),
     )
+
+
+def unreachable(operation: str) -> Any:
+    """A client's `get_paginator` in a region without the service."""
+    raise EndpointConnectionError(endpoint_url="https://personalize.eu-north-1.amazonaws.com/")
+
+
+ARN = "arn:aws:personalize:us-east-1:123456789012:"
+RECIPE = "arn:aws:personalize:::recipe/aws-"
+SOLUTION = "shop-user-personalization-v2-0123456789"
+GONE = "shop-sims-0123456789"
+PICKS = "shop-top-picks-0123456789"
+
+
+def personalized(version: str = "ACTIVE") -> Any:
+    """`clients()` with Personalize: a solution that a stack names, and others."""
+    recipes = {
+        SOLUTION: "user-personalization-v2",
+        GONE: "sims",
+        "shop-anna-sims-0123456789": "sims",
+    }
+
+    def versions(solutionArn: str) -> Any:  # noqa: N803
+        if not solutionArn.endswith(SOLUTION):
+            return {"solutionVersions": []}
+        seconds = {"old": (0, 70), "new": (100, 145)}
+        return {
+            "solutionVersions": [
+                {
+                    "solutionVersionArn": f"{solutionArn}/{name}",
+                    "status": version if name == "new" else "ACTIVE",
+                    "creationDateTime": NOW + timedelta(seconds=begin),
+                    "lastUpdatedDateTime": NOW + timedelta(seconds=end),
+                }
+                for name, (begin, end) in seconds.items()
+            ]
+        }
+
+    def campaigns(solutionArn: str) -> Any:  # noqa: N803
+        name = solutionArn.rpartition("/")[2]
+        return {"campaigns": [{"campaignArn": f"{ARN}campaign/{name}", "status": "ACTIVE"}]}
+
+    found = clients()
+    found.personalize = SimpleNamespace(
+        get_paginator=paginated(
+            list_solutions={
+                "solutions": [
+                    {"solutionArn": f"{ARN}solution/{name}", "recipeArn": f"{RECIPE}{recipe}"}
+                    for name, recipe in recipes.items()
+                ]
+            },
+            list_recommenders={
+                "recommenders": [
+                    {
+                        "recommenderArn": f"{ARN}recommender/{PICKS}",
+                        "recipeArn": f"{RECIPE}vod-top-picks",
+                        "status": "ACTIVE",
+                    }
+                ]
+            },
+            list_solution_versions=versions,
+            list_campaigns=campaigns,
+        ),
+        get_solution_metrics=lambda solutionVersionArn: {  # noqa: N803
+            "metrics": {"coverage": 0.27, "precision_at_5": 0.123456}
+        },
+    )
+    (page,) = found.cloudformation.get_paginator("describe_stacks").paginate()
+    page["Stacks"][0]["Outputs"] += [
+        {"OutputKey": "Version", "OutputValue": f"{ARN}solution/{SOLUTION}/new"},
+        {"OutputKey": "CustomMetrics", "OutputValue": '{"coverage": 0.27}'},
+    ]
+    return found
+
+
+def test_personalize_shows_its_trainings_campaigns_and_leftovers() -> None:
+    found = look(personalized(), "shop")
+    trained = [(one.name, one.status, one.seconds, one.metrics) for one in found.jobs[2:]]
+    assert trained == [
+        (f"{SOLUTION}/new", "ACTIVE", 45, {"coverage": 0.27}),
+        (f"{SOLUTION}/old", "ACTIVE", 70, {"coverage": 0.27}),
+    ]
+    assert [one.name for one in found.endpoints[1:]] == [SOLUTION, GONE, PICKS]
+    assert found.leftovers == (OLD, GONE, PICKS)
+    assert not found.busy
+
+
+def test_training_solution_version_has_no_metrics_yet_and_makes_the_deployment_busy() -> None:
+    found = look(personalized("CREATE IN_PROGRESS"), "shop")
+    assert (found.jobs[2].status, found.jobs[2].metrics) == ("CREATE IN_PROGRESS", {})
+    assert (found.busy, found.leftovers) == (True, ())
 
 
 def test_complete_deployment_shows_its_cost_metrics_and_leftovers() -> None:

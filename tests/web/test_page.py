@@ -97,7 +97,9 @@ def test_watched_movie_changes_the_lists(open_tab: Open, pictures: Path, script:
     }
     assert all(len(set(titles)) == 10 for titles in before.values())
 
-    seen = set(tab.get_by_label("Seen so far, newest first").get_by_role("link").all_inner_texts())
+    seen = set(
+        tab.get_by_label("Watched so far, newest first").get_by_role("link").all_inner_texts()
+    )
     reasons = tab.locator("#lists .because").all_inner_texts()
     assert len(reasons) == 10
     assert all(one.startswith("because you watched ") for one in reasons)
@@ -116,9 +118,9 @@ def test_watched_movie_changes_the_lists(open_tab: Open, pictures: Path, script:
     assert picks.locator(".change").count() > 0
     if script:
         picture(tab, pictures / "changed.png")
-    assert tab.get_by_label("Seen so far, newest first").get_by_role("link").first.inner_text() == (
-        watched
-    )
+    assert tab.get_by_label("Watched so far, newest first").get_by_role(
+        "link"
+    ).first.inner_text() == (watched)
     tab.reload()  # nothing is sent twice, and changes are no longer marked
     assert listed(tab) == after
     assert picks.locator(".change").count() == 0
@@ -222,7 +224,10 @@ def test_page_is_usable_by_keyboard(open_tab: Open) -> None:
     assert before[0] not in listed(tab)["lists"]
 
 
-ADDRESSES = ("/", "/users/8", "/movies", "/movies/3?user=8", "/map?movie=3&genre=Drama", "/nowhere")
+ADDRESSES = (
+    *("/", "/users/8", "/movies", "/movies/3?user=8", "/map?movie=3&genre=Drama", "/operations"),
+    "/nowhere",
+)
 
 
 def test_page_fits_a_phone(open_tab: Open, pictures: Path) -> None:

@@ -226,15 +226,15 @@ def test_map_is_searched_and_magnified(browser: "Browser", url: str) -> None:
     assert tab.locator(".legend li").count() == len(GENRES)
     hidden = tab.locator(".map .z2").first
     assert not hidden.is_visible()
-    tab.get_by_role("button", name="Closer").click()
-    tab.get_by_role("button", name="Closer").click()
+    tab.get_by_role("button", name="Zoom in").click()
+    tab.get_by_role("button", name="Zoom in").click()
     assert sheet.evaluate(size) == pytest.approx(whole / 1.6**2)
     assert hidden.evaluate("one => getComputedStyle(one).display") != "none"
     tab.get_by_role("button", name="Whole map").click()
     assert sheet.evaluate(size) == whole
     tab.get_by_label("Title").fill("Красная")
     with tab.expect_navigation():
-        tab.get_by_role("button", name="Light up").click()
+        tab.get_by_role("button", name="Highlight").click()
     lit = tab.locator(".map circle.lit")
     titles = [one for one in range(BOOKS) if one % 12 == 1]  # the second of twelve first words
     assert lit.count() == len(titles)

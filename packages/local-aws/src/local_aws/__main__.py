@@ -47,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("command", nargs="*", help="run beside it, after --")
     options = parser.parse_args(arguments)
+    if not 0 <= options.port < 1 << 16:
+        parser.error("--port is from 0, for a free one, to 65535")
     if not 0 <= options.iam_delay <= LONGEST:
         parser.error(f"--iam-delay is from 0 to {LONGEST:g} seconds")
     logging.basicConfig(

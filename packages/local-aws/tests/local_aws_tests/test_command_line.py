@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from local_aws.__main__ import main
+
 
 def local_aws(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -30,3 +32,12 @@ def test_command_that_does_not_exist_is_refused_before_the_server_starts() -> No
     assert done.returncode == 2
     assert "no-such-command: command not found" in done.stderr
     assert "listens" not in done.stdout
+
+
+@pytest.mark.parametrize("port", ["80000", "-1"])
+def test_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Linux would listen on its remainder."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--port", port])
+    assert caught.value.code == 2
+    assert "from 0, for a free one, to 65535" in capsys.readouterr().err

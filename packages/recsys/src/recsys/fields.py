@@ -28,7 +28,7 @@ LATEST = 4_102_444_800
 NO_TIME = 1_577_836_800
 """The start of 2020 stands for times that are not known."""
 
-WITHOUT_TIMES = "there are no times, so all ratings count as of one moment"
+WITHOUT_TIMES = "there are no times, so all rows count as of one moment"
 """A note."""
 
 UNITS = {1000: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
@@ -126,6 +126,7 @@ def places(header: Sequence[str], name: str, mapped: Mapping[str, str]) -> list[
 RATINGS = (
     "ratings",
     "rating",
+    "combined_data",
     "interactions",
     "events",
     "reviews",

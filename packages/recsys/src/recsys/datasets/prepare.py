@@ -203,9 +203,17 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
             f"  note: nearly all ratings fall on one side of {scale.liked:g}, so the "
             f"recommendation model has little to learn; choose what is liked: {option('liked')}",
         )
+    zeros = (rows.rating == 0).mean()
+    if not data.events and scale.least == 0 and scale.most > 1 and zeros > _MANY_ZEROS:
+        lines.insert(
+            -1,
+            f"  note: {zeros:.0%} of the ratings are 0, the least; if 0 means in your table that "
+            "there is no rating, take those rows out",
+        )
     print("\n".join(lines))
 
 
+_MANY_ZEROS = 0.4  # a share; Book-Crossing's, which mean no rating, are 62 % of its rows
 _EVENTS = (
     "  events, no ratings: lists, Amazon Personalize and Object2Vec's model of who has what are "
     "deployed;\n  Object2Vec's rating and recommendation models, deep_mf and "

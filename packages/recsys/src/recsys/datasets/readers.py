@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recsys.datasets.nouns import Nouns, counted
-from recsys.datasets.problems import DataError, Problem
+from recsys.datasets.problems import DataError, Problem, option
 from recsys.datasets.ratings import GENRES, Attributes, DataSet, Ids, MovieTable, Ratings
 from recsys.datasets.tables import (
+    CONTROLS,
     Form,
     Source,
     Table,
@@ -126,6 +128,7 @@ def _load_tables(
     encoding: str | None,
 ) -> DataSet:
     sources = [Source(file, encoding) for file in files]
+    _refuse_netflix(sources)
     found = [_read(source, columns) for source in sources]
     movies = Source(about or path, encoding)
     known = list(_items(movies)) if about is not None else []
@@ -167,7 +170,7 @@ def _files(path: Path) -> list[Path]:
         if parts := [entry for entry in tables if PART.sub("", stems[entry]) == wanted]:
             return parts
     others = [entry for entry in tables if stems[entry] not in ITEMS]
-    if len(others) == 1 and not _is_odd(others[0]):
+    if len({PART.sub("", stems[entry]) for entry in others}) == 1 and not _is_odd(others[0]):
         return others
     raise DataError(Problem(str(path), _unknown(path)))
 
@@ -194,9 +197,15 @@ def _unknown(folder: Path) -> str:
     for entry in entries:
         if any((entry / name).is_file() for name in ("u.data", "ratings.dat", "ratings.csv")):
             return f"{words}. The folder {entry.name} in it does: give {entry}"
-    for entry in entries:
-        if is_table(entry):
-            return f"{words}. If {entry.name} holds them, give {entry}"
+    tables = [entry for entry in entries if is_table(entry)]
+    if len(tables) == 1:
+        return f"{words}. If {tables[0].name} holds them, give {tables[0]}"
+    if tables:
+        names = ", ".join(entry.name for entry in tables)
+        return (
+            f"{words}. It holds {names}: give the file with the ratings or, if several have parts "
+            f"of them, a pattern of their names in quotation marks, '{folder}/…*{tables[0].suffix}'"
+        )
     return words
 
 
@@ -221,18 +230,22 @@ def _nouns(header: Sequence[str], columns: Mapping[str, str]) -> Nouns:
 
 
 def _read(source: Source, columns: Mapping[str, str]) -> Table | None:
-    content = source.content
-    if content is not None and _NETFLIX.match(content[:200]):
-        source.add(
-            "is in the Netflix Prize's form, films above their ratings; put them on one line each: "
-            '(echo item,user,rating,timestamp; awk -F: \'{sub(/\\r$/, "")} /:$/ {film = $1; next} '
-            f'{{print film "," $0}}\' {shlex.quote(str(source.file))}) > ratings.csv'
-        )
-        return None
     table = read(source, columns)
     if table is None and not source.found:
         source.add("cannot be read")
     return table
+
+
+def _refuse_netflix(sources: Sequence[Source]) -> None:
+    """Raise a DataError with one command for all files that are in the Netflix Prize's form."""
+    files = [one.file for one in sources if _NETFLIX.match((one.content or b"")[:200])]
+    if files:
+        words = (
+            "in the Netflix Prize's form, films above their ratings; put them on one line each: "
+            '(echo item,user,rating,timestamp; awk -F: \'{sub(/\\r$/, "")} /:$/ {film = $1; next} '
+            f'{{print film "," $0}}\' {shlex.join(map(str, files))}) > ratings.csv'
+        )
+        raise DataError(Problem(str(files[0]), f"is {words}"))
 
 
 def _has(tables: Sequence[Table], name: str) -> bool:
@@ -313,7 +326,10 @@ def _assemble(
         for item in nameless.tolist()
     ]
     if len(nameless):
-        notes.append(f"{counted(len(nameless), 'item')} without a title: ids stand for titles")
+        cure = "" if known else f"; to name them: {option('items')}"
+        notes.append(
+            f"{counted(len(nameless), 'item')} without a title: ids stand for titles{cure}"
+        )
     if mapped := [kind for kind, ids in (("user", users), ("item", items)) if ids.labels]:
         notes.append(
             f"{' and '.join(mapped)} ids are not small whole numbers, so they are numbered"
@@ -367,9 +383,8 @@ def _movie_lines(source: Source, separator: str, width: int) -> Iterator[tuple[i
     """Lines of MovieLens 100k's table of movies whose number of fields and ids are right."""
     if source.content is None:
         return
-    encoding = "latin-1" if is_latin(source) else "utf-8"
     seen: dict[str, int] = {}
-    for line, row in lines(source, separator, encoding):
+    for line, row in lines(source, separator, encoding_of(source)):
         if len(row) != width:
             source.add(f"has {len(row)} fields where {width} are expected", line)
         elif not _WHOLE.fullmatch(row[0]) or not 0 <= float(row[0]) < MAX_ID:
@@ -381,13 +396,17 @@ def _movie_lines(source: Source, separator: str, width: int) -> Iterator[tuple[i
             yield line, [item, *row[1:]]
 
 
-def is_latin(source: Source) -> bool:
-    """Whether a MovieLens table of movies is not in UTF-8: then it is in latin-1."""
-    try:
-        bytes(source.content or b"").decode()
-    except UnicodeDecodeError:
-        return True
-    return False
+def encoding_of(source: Source) -> str:
+    """A MovieLens table of movies is in UTF-8, or else in latin-1, or else in Windows's cp1252.
+
+    The latter has quotation marks and dashes where latin-1 has control characters.
+    """
+    content = bytes(source.content or b"")
+    for encoding in ("utf-8", "latin-1", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            if not CONTROLS.search(content.decode(encoding)):
+                return encoding
+    return "latin-1"
 
 
 def _items(source: Source) -> Iterator[_Movie]:
@@ -421,9 +440,8 @@ def _items(source: Source) -> Iterator[_Movie]:
 
 def _movies_dat(source: Source) -> Iterator[_Movie]:
     """MovieLens 1M's (latin-1) and 10M's (UTF-8) movies.dat: id::title::genre|genre."""
-    encoding = "latin-1" if is_latin(source) else "utf-8"
     seen: dict[str, int] = {}
-    for line, row in lines(source, "::", encoding):
+    for line, row in lines(source, "::", encoding_of(source)):
         label = row[0].strip()
         if len(row) != 3:
             source.add(f"has {len(row)} fields where 3 are expected", line)

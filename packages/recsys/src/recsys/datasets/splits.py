@@ -59,7 +59,8 @@ def split(
     rows = data.ratings
     if how == "per-user":
         out = _some_of_each_user(rows, held_out, seed)
-        words = f"{held_out} random ratings of each user held out, at most a fifth (seed {seed})"
+        what = "items" if data.events else "ratings"
+        words = f"{held_out} random {what} of each user held out, at most a fifth (seed {seed})"
     elif how == "by-time":
         newest = np.argsort(rows.timestamp, kind="stable")[-int(len(rows) * fraction) :]
         out = np.zeros(len(rows), bool)
@@ -68,7 +69,7 @@ def split(
     else:
         raise ValueError(f"no split {how!r}: use per-user, by-time or one of {', '.join(SHIPPED)}")
     if not out.any():
-        words = f"{len(rows)} ratings are too few to hold some out; a user needs two at least"
+        words = f"{len(rows)} rows are too few to hold some out; a user needs two at least"
         raise DataError(Problem(data.source, words))
     return Split(rows.take(~out), rows.take(out), words)
 

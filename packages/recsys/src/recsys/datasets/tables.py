@@ -72,6 +72,9 @@ _ENCODED = (
     "is not in UTF-8; save the file as UTF-8, or name its encoding, such as cp1252 of Windows in "
     f"western Europe, latin-1, cp1251 or shift_jis: {option('encoding', 'cp1252')}"
 )
+CONTROLS = re.compile("[\x80-\x9f]")
+"""What a text of Windows has in place of quotation marks and dashes if it is read as latin-1."""
+
 _WHOLE = re.compile(WHOLE, re.ASCII)
 _NUMBER = re.compile(NUMBER, re.ASCII)
 _DATE = re.compile(DATE, re.ASCII)
@@ -163,13 +166,21 @@ class Source:
                 whole.decode()
             except UnicodeDecodeError:
                 try:
-                    content = whole.decode(self.encoding).encode()
+                    text = whole.decode(self.encoding)
                 except (UnicodeDecodeError, LookupError) as error:
                     self.add(
                         f"is not in {self.encoding} ({error}); name its encoding: "
                         f"{option('encoding')}"
                     )
                     return None
+                if control := CONTROLS.search(text):
+                    self.add(
+                        f"has the control character {control[0]!r} in {self.encoding}, so it is in "
+                        f"another encoding; name it: {option('encoding', 'cp1252')}",
+                        text.count("\n", 0, control.start()) + 1,
+                    )
+                    return None
+                content = text.encode()
         if content.find(b"\n") < 0 and content.find(b"\r") >= 0:  # an old Mac's line ends
             content = bytes(content).replace(b"\r", b"\n")
         return content

@@ -34,6 +34,8 @@ def test_likes_train_only_what_needs_no_ratings(
     said = capsys.readouterr().out
     assert "deep_mf and factorization_machines need ratings and are left out" in said
     assert "rating MSE" not in said
+    assert "10 random items of each user held out" in said
+    assert "no times, so all rows count as of one moment" in said
     assert manifest["scale"] == {"least": 1, "most": 1, "step": None, "liked": 1, "events": True}
     assert manifest["baselines"] == {}
     assert list(manifest["keys"]["input"]) == ["retrieval"]

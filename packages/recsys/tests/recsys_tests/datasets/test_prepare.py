@@ -62,6 +62,17 @@ def test_repeated_ratings_count_once(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert json.loads((out / "manifest.json").read_text())["ratings"] == 3
 
 
+@pytest.mark.parametrize(("zeros", "told"), [(5, True), (2, False)])
+def test_many_zeros_are_told_since_they_may_mean_no_rating(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], zeros: int, told: bool
+) -> None:
+    rows = [f"{user},{item},{0 if item < zeros else item}" for user in (1, 2) for item in range(8)]
+    (tmp_path / "mine.csv").write_text("user,item,rating\n" + "\n".join(rows) + "\n")
+    arguments = ["--data", str(tmp_path / "mine.csv"), "--out", str(tmp_path / "out")]
+    assert main(["prepare", *arguments]) == 0
+    assert ("62% of the ratings are 0" in capsys.readouterr().out) is told
+
+
 def test_the_cache_comes_before_anything_else(
     ml_100k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -277,6 +277,8 @@ def test_an_encoding_can_be_named_and_counts_only_where_it_is_needed(tmp_path: P
     (problem,) = caught.value.found
     advice = "--encoding cp1252 (with make: ENCODING=cp1252)"
     assert (problem.line, advice in problem.words) == (2, True)
+    with pytest.raises(DataError, match=r"movies\.csv:2: .*control character '\\x92'"):
+        load(tmp_path, encoding="latin-1")  # which would lose the apostrophe
     data = load(tmp_path, encoding="cp1252")
     assert data.users.labels == ("李",)
     assert data.movies.title == ("Amélie’s day",)
@@ -342,18 +344,29 @@ def test_ids_of_ratings_dat_may_be_texts_with_zeros(tmp_path: Path) -> None:
     assert data.movies.title == ("Film 1 (2011)", "7008973")
 
 
-def test_netflix_files_are_read_after_following_the_advice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", ["", "combined_data_*.txt"])
+def test_netflix_files_are_read_after_following_the_advice(tmp_path: Path, given: str) -> None:
     path = tmp_path / "combined_data_1.txt"
     path.write_bytes(b"1:\r\n10,3,2011-04-09\r\n20,5,2011-04-17\r\n2:\n10,1,2011-05-01\n")
+    (tmp_path / "combined_data_2.txt").write_bytes(b"3:\n10,4,2011-04-09\n")
+    (tmp_path / "movie_titles.csv").write_text("1,2003,Dinosaur Planet\n")
     with pytest.raises(DataError) as caught:
-        load(tmp_path)
+        load(tmp_path / given)
     advice = str(caught.value).partition("each: ")[2]
     subprocess.run(["/bin/sh", "-c", advice], cwd=tmp_path, check=True)
     assert [row[:3] for row in read(tmp_path / "ratings.csv")] == [
         ("10", "1", 3),
         ("20", "1", 5),
         ("10", "2", 1),
+        ("10", "3", 4),
     ]
+
+
+def test_parts_of_a_table_are_read_as_one_whatever_their_name(tmp_path: Path) -> None:
+    for number, row in enumerate(ROWS, 1):
+        text = "user,item,rating,timestamp\n" + ",".join(map(str, row)) + "\n"
+        (tmp_path / f"export_{number}.csv").write_text(text, "utf-8")
+    assert values(load(tmp_path)) == ROWS
 
 
 def test_ratings_without_times_are_of_one_moment_and_said_to_be(tmp_path: Path) -> None:
@@ -374,6 +387,12 @@ def test_u_item_is_read_in_its_encoding(ml_100k: Path, encoding: str) -> None:
     assert (bucket / manifest["keys"]["items"]).read_bytes().startswith(b"1|\xdcber Falls")
     catalogue = json.loads((bucket / manifest["keys"]["catalogue"]).read_text("utf-8"))
     assert catalogue["items"][0]["title"] == "Über Falls (1990)"
+
+
+def test_movies_of_windows_keep_its_quotation_marks(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text("1::7::2::1302631528\n1::8::4::4\n")
+    (tmp_path / "movies.dat").write_text("7::Amélie’s day::Drama\n8::B – C::Drama\n", "cp1252")
+    assert load(tmp_path).movies.title == ("Amélie’s day", "B – C")
 
 
 def test_an_empty_sheet_is_refused(tmp_path: Path) -> None:
