@@ -357,7 +357,7 @@ def test_suspicious_data_are_refused_before_a_training(
     generation(0, step=3)
     before = deployed()
     generation(1, step=3, unknown=np.arange(100) + 4 * DAY)
-    monkeypatch.setattr("list_training.gate.Lists.fit", lambda *_: pytest.fail("it was trained"))
+    monkeypatch.setattr("recsys.lists.training.Lists.fit", lambda *_: pytest.fail("it was trained"))
     with pytest.raises(ListTrainingError, match="100 of 340 new events are of items that"):
         updated(before, 1)
     assert b"class=refused" in get(f"{GENERATIONS}1/report.html")
