@@ -242,6 +242,36 @@ class Operations(Answer):
     busy: bool = Field(description="whether anything is being changed or trained")
 
 
+class Generation(Answer):
+    """Data that the lists were retrained on, and what became of the model."""
+
+    number: int
+    begun: datetime
+    state: str = Field(description="in service, replaced, refused, in progress or failed")
+    events: int = Field(description="that were gathered, of known items")
+    users: int
+    unknown: int = Field(description="events of items that the catalogue does not have")
+    candidate: float | None = Field(description="nDCG@10 of the new model; null if not compared")
+    current: float | None = Field(description="nDCG@10 of the model in service at that time")
+    low: float | None = Field(description="of the 95 % interval of the difference")
+    high: float | None
+    judges: int = Field(description="users by whom both were judged")
+    refused: tuple[str, ...] = Field(description="why the gate refused the model")
+    report: str | None = Field(description="its key in the bucket")
+
+
+class Freshness(Answer):
+    """How fresh the lists are."""
+
+    trained: datetime
+    generation: int | None = Field(description="0 for the deployed data; null: not retrained")
+    learned: int = Field(description="events from which the model has learned")
+    since: int = Field(description="about how many events came since, by DynamoDB's count")
+    generations: tuple[Generation, ...] = Field(description="newest first")
+    bucket: str
+    busy: bool = Field(description="whether the stack is being changed")
+
+
 class Taken(Answer):
     """A sent event."""
 
