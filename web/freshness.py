@@ -1,16 +1,20 @@
-"""How fresh the lists are: the model's age, what happened since, and the generations before it."""
+"""How fresh the lists are, the generations of their model, and the experiments on them."""
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from web.answers import Freshness, Generation
+from botocore.exceptions import ClientError
+
+from web.answers import Arm, Freshness, Generation, Look, Trial
+from web.charts import chart
 from web.deployment import Deployment
 
 if TYPE_CHECKING:
     from web.clients import Clients
 
 _PLACE: Final = "lists/generations/"  # of what a retraining writes, in the deployment's bucket
+_REPORTS: Final = "experiments/"  # of `python -m experiment`, in the bucket
 _SHOWN: Final = 30  # generations, the newest
 _PARAMETER: Final = "Generation"  # begins the name of the stack's
 
@@ -48,6 +52,7 @@ def look(clients: "Clients", prefix: str) -> Freshness | None:
         learned=learned,
         since=max(0, int(table["ItemCount"]) - learned),
         generations=generations,
+        experiments=tuple(_experiments(clients, outputs["ListsFunctionName"], bucket)),
         bucket=bucket,
         busy=busy,
     )
@@ -93,6 +98,41 @@ def _generations(s3: Any, bucket: str, current: int, busy: bool) -> Iterator[Gen
             refused=refused,
             report=f"{place}report.html" if judged else None,
         )
+
+
+def _experiments(clients: "Clients", function: str, bucket: str) -> Iterator[Trial]:
+    """The running experiments."""
+    answer = clients.functions.get_function_configuration(FunctionName=function)
+    variables = answer.get("Environment", {}).get("Variables", {})
+    for name, definition in json.loads(variables.get("EXPERIMENTS", "{}")).items():
+        report = _report(clients.s3, bucket, f"{_REPORTS}{name}.json")
+        arms = (f"{arm} {told['share']:g} %" for arm, told in definition["arms"].items())
+        yield Trial(
+            name=name,
+            kind=definition["kind"],
+            arms=", ".join(arms),
+            at=report.get("at"),
+            verdict=tuple(report.get("verdict", ())),
+            waiting=report.get("waiting", 0),
+            against=tuple(
+                Arm(
+                    name=one["arm"],
+                    users=one["users"],
+                    chart=chart([Look.model_validate(look) for look in one.get("course", ())]),
+                )
+                for one in report.get("comparisons", ())
+            ),
+        )
+
+
+def _report(s3: Any, bucket: str, key: str) -> Mapping[str, Any]:
+    """A report; empty if there is none."""
+    try:
+        return _read(s3, bucket, key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise
+        return {}
 
 
 def _read(s3: Any, bucket: str, key: str) -> Mapping[str, Any]:

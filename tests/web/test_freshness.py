@@ -8,8 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from web.answers import Look
 from web.app import create_app
+from web.charts import chart
 from web.freshness import look
 from web.posters import Omdb
 from web.service import Service
@@ -22,6 +25,25 @@ ACCEPTED = {
 }
 WORSE = "nDCG@10 0.20 against 0.33 of the model in service"
 REFUSED = {"refused": [WORSE], "comparison": {**ACCEPTED["comparison"], "candidate": 0.2}}  # type: ignore[dict-item]
+
+
+EXPERIMENTS = {
+    "recency": {"kind": "ab", "arms": {"as-is": {"share": 50}, "recent": {"share": 50}}},
+    "new": {"kind": "interleaving", "arms": {"a": {"share": 50}, "b": {"share": 50}}},
+}
+LOOKS = [  # users, lift, low, high
+    (50, 0.5, -1, None),
+    (100, 0.25, -0.5, 1.0),
+    (150, 0.25, 0, 0.5),
+    (200, 0.5, 0.25, 0.75),
+]
+COURSE = [dict(zip(("users", "change", "low", "high"), one, strict=True)) for one in LOOKS]
+REPORT = {
+    "at": datetime(2026, 12, 14, 0, 53, tzinfo=UTC).timestamp(),
+    "verdict": ["recent is better than as-is."],
+    "waiting": 1499,
+    "comparisons": [{"arm": "recent", "users": 100, "course": COURSE}],
+}
 
 
 def clients(
@@ -37,6 +59,7 @@ def clients(
         "lists/generations/3/report.json": REFUSED,
         "lists/generations/10/manifest.json": {"begun": MANIFEST["begun"]},
         "lists/generations/10/interactions.npz": None,
+        "experiments/recency.json": REPORT,
     }
     outputs = {
         "BucketName": "data",
@@ -46,6 +69,7 @@ def clients(
             if lists
             else {}
         ),
+        "ListsFunctionName": "shop-Lists",
         "ListsMetrics": json.dumps({"interactions": 90}),
     }
     stack = {
@@ -65,6 +89,8 @@ def clients(
     listed = {"Contents": [{"Key": key} for key in files]}
 
     def get_object(Bucket: str, Key: str) -> Any:  # noqa: N803
+        if Key not in files:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
         return {"Body": io.BytesIO(json.dumps(files[Key]).encode())}
 
     def pages(answer: Any) -> Any:
@@ -74,6 +100,11 @@ def clients(
         cloudformation=SimpleNamespace(
             get_paginator=pages(stacks),
             describe_stacks=lambda StackName: stacks,  # noqa: N803
+        ),
+        functions=SimpleNamespace(
+            get_function_configuration=lambda FunctionName: {  # noqa: N803
+                "Environment": {"Variables": {"EXPERIMENTS": json.dumps(EXPERIMENTS)}}
+            }
         ),
         dynamodb=SimpleNamespace(
             describe_table=lambda TableName: {"Table": {"ItemCount": 1160}}  # noqa: N803
@@ -114,6 +145,23 @@ def test_deployed_data_are_in_service_before_the_first_retraining(
     assert found and (found.generation, found.learned, found.since) == (expected, 90, 1070)
 
 
+def test_chart_has_the_scale_of_the_settled_intervals() -> None:
+    found = look(clients(), "shop")
+    assert found
+    recency, new = found.experiments
+    assert (new.arms, new.at, new.against) == ("a 50 %, b 50 %", None, ())
+    drawn = recency.against[0].chart
+    assert drawn
+    # from −0.5 to 1 in 200 points; the first interval, from −1 to infinity, is cut off
+    assert (drawn.bottom, drawn.top, drawn.zero, drawn.users) == (-0.5, 1.0, 133.3, 200)
+    assert drawn.line == "160,66.7 320,100 480,100 640,66.7"
+    assert drawn.band == "160,0 320,0 480,66.7 640,33.3 640,100 480,133.3 320,200 160,200"
+
+
+def test_chart_needs_two_looks() -> None:
+    assert chart([Look.model_validate(COURSE[0])]) is None
+
+
 def test_freshness_page_shows_age_events_and_reasons(tmp_path: Path) -> None:
     client = create_app(
         Service(clients(), "shop"), Omdb(None, tmp_path, "", 0), b"a secret"
@@ -127,6 +175,11 @@ def test_freshness_page_shows_age_events_and_reasons(tmp_path: Path) -> None:
         f"refused: {WORSE}",
         "0.3300 against 0.3100 (-0.0010 to +0.0400), 81 users",
         "lists/generations/2/report.html",
+        "A/B of as-is 50 %, recent 50 %.",
+        "recent is better than as-is.",
+        "As of 2026-12-14 00:53 UTC; 1,499 more users",
+        'points="160,66.7 320,100 480,100 640,66.7"',
+        "No report yet: <code>make experiment NAME=new</code>",
     ):
         assert words in answer.text
 
