@@ -1,8 +1,8 @@
 """What a deployed experiment has shown: `python -m experiment NAME`.
 
 It reads who was shown which arm, and what users did, from the deployment's tables, writes both into
-build/experiments/NAME, and analyses them. `python -m recsys experiment build/experiments/NAME`
-analyses the same again.
+build/experiments/NAME, and analyses them; the page shows the report, which it writes into the
+deployment's bucket. `python -m recsys experiment build/experiments/NAME` analyses the same again.
 """
 
 import argparse
@@ -16,12 +16,13 @@ import boto3
 import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
-from outputs import PREFIX, by_stack
+from outputs import PREFIX, Outputs, by_stack
 from recsys.errors import InputError
 from recsys.experiments import command
 from recsys.experiments.definition import Experiment, parse_all
 from recsys.experiments.outcomes import EVENTS, EXPOSURES, Results
 
+PLACE: Final = "experiments/"  # in the bucket, which web.freshness reads
 OUT: Final = Path(__file__).resolve().parent / "build" / "experiments"
 
 
@@ -40,7 +41,26 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     options.results = options.out / options.name
     results.write(options.results)
-    return command.run(options)
+    options.json = options.json or options.results / "report.json"
+    options.json.unlink(missing_ok=True)
+    done = command.run(options)
+    if options.json.exists():
+        try:
+            publish(options.json.read_bytes(), options.name, options.prefix)
+        except (LookupError, ClientError, BotoCoreError) as error:
+            print(f"The page cannot show this report: {error}", file=sys.stderr)
+    return done
+
+
+def publish(report: bytes, name: str, prefix: str = PREFIX) -> None:
+    """Write a report to where the page finds it.
+
+    Raises:
+        LookupError: the deployment has no bucket.
+        botocore.exceptions.ClientError: AWS refused a request.
+    """
+    bucket = Outputs.of(by_stack(prefix))["BucketName"]
+    boto3.client("s3").put_object(Bucket=bucket, Key=f"{PLACE}{name}.json", Body=report)
 
 
 def read(name: str, prefix: str = PREFIX) -> Results:

@@ -15,6 +15,7 @@ from bench import (
     accelerator,
     accuracy,
     experiments,
+    freshness,
     growth,
     lists,
     personalize_metrics,
@@ -32,7 +33,7 @@ from recsys.errors import InputError
 
 ACCURACY = ("rating", "recommendation", "ranking", "personalize")
 TIMING = ("training", "serving", "lists", "growth", "spark", "accelerator")
-STATISTICS = ("experiments",)
+STATISTICS = ("experiments", "freshness")
 GROUPS = {"all": (*ACCURACY, *TIMING, *STATISTICS), "accuracy": ACCURACY, "timing": TIMING}
 HOME = Path(__file__).resolve().parent
 
@@ -123,6 +124,7 @@ def measure(
         "spark": lambda rows: spark.run(data, rows, quick),
         "accelerator": lambda rows: accelerator.run(data, peers, rows, quick),
         "experiments": lambda rows: experiments.run(rows, quick),
+        "freshness": lambda rows: freshness.run(rows, quick),
     }
     for section in sections:
         began = time.monotonic()

@@ -7,6 +7,7 @@ from statistics import mean, median
 from bench import (
     accuracy,
     experiments,
+    freshness,
     growth,
     lists,
     personalize_metrics,
@@ -47,6 +48,7 @@ def targets(found: Found) -> Iterator[Target]:
     yield from _lists(found)
     yield from _timing(found)
     yield from _experiments(found)
+    yield from _freshness(found)
 
 
 def _figures(found: Found, section: str, figure: str, **key: object) -> list[float]:
@@ -235,6 +237,17 @@ def _experiments(found: Found) -> Iterator[Target]:
         "experiments: assignments without a tenth of an arm that are found, %",
         99,
         most(experiments.BROKEN, lambda row: 100 * float(row["rejected"])),
+        below=False,
+    )
+
+
+def _freshness(found: Found) -> Iterator[Target]:
+    rows = [row for row in found.get("freshness", ()) if row["size"] == freshness.SMALL]
+    gain, half = freshness.gain(rows, freshness.MONTHLY) if rows else (0.0, None)
+    yield Target(
+        "four simulated months: gain by retraining, lower end of the interval, %",
+        0,
+        None if half is None else 100 * (gain - half),
         below=False,
     )
 

@@ -212,7 +212,9 @@ def _written_by_others(keys: Keys) -> list[str]:
         keys.output[engine]
         for engine in ("object2vec", "deep_mf", "factorization_machines", "lists")
     )
-    return [f"{prefix}*" for prefix in (*outputs, keys.embeddings, keys.batch, GENERATIONS)]
+    reports = "experiments/"  # of `python -m experiment`
+    others = (*outputs, keys.embeddings, keys.batch, GENERATIONS, reports)
+    return [f"{prefix}*" for prefix in others]
 
 
 def _upload_size(size: int) -> tuple[int, cdk.Size]:

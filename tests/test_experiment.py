@@ -1,6 +1,8 @@
 """Reading what a deployment recorded of an experiment, from tables on moto."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -48,9 +50,11 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ListsFunctionName": "team-Lists",
         "HistoriesTableName": "histories",
         "ExposuresTableName": "exposures",
+        "BucketName": "data",
     }
     monkeypatch.setattr(experiment, "by_stack", lambda prefix: {f"{prefix}-Lists": told})
     with mock_aws():
+        boto3.client("s3").create_bucket(Bucket="data")
         for name in ("histories", "exposures"):
             boto3.client("dynamodb").create_table(
                 TableName=name,
@@ -96,6 +100,13 @@ def test_exposures_and_their_users_events_are_read(deployed: None) -> None:
 def test_each_list_of_an_interleaving_experiment_is_read(deployed: None) -> None:
     (shown,) = experiment.read("mixed", "team").exposures.to_pylist()
     assert (shown["arm"], shown["teams"]) == (None, ["b", "a"])
+
+
+def test_report_is_written_to_where_the_page_finds_it(deployed: None, tmp_path: Path) -> None:
+    assert experiment.main(["one", "--prefix", "team", "--out", str(tmp_path)]) == 0
+    found = boto3.client("s3").get_object(Bucket="data", Key="experiments/one.json")
+    report = json.loads(found["Body"].read())
+    assert (report["experiment"]["name"], report["users"]) == ("one", {"a": 0, "b": 1})
 
 
 def test_an_experiment_that_is_not_deployed_is_told(

@@ -250,6 +250,77 @@ class Operations(Answer):
     busy: bool = Field(description="whether anything is being changed or trained")
 
 
+class Generation(Answer):
+    """Data that the lists were retrained on, and what became of the model."""
+
+    number: int
+    begun: datetime
+    state: str = Field(description="in service, replaced, refused, in progress or failed")
+    events: int = Field(description="that were gathered, of known items")
+    users: int
+    unknown: int = Field(description="events of items that the catalogue does not have")
+    candidate: float | None = Field(description="nDCG@10 of the new model; null if not compared")
+    current: float | None = Field(description="nDCG@10 of the model in service at that time")
+    low: float | None = Field(description="of the 95 % interval of the difference")
+    high: float | None
+    judges: int = Field(description="users by whom both were judged")
+    refused: tuple[str, ...] = Field(description="why the gate refused the model")
+    report: str | None = Field(description="its key in the bucket")
+
+
+class Look(Answer):
+    """A confidence sequence at a number of users."""
+
+    users: int
+    change: float = Field(description="the lift, or the preference")
+    low: float | None = Field(description="null: unlimited")
+    high: float | None
+
+
+class Chart(Answer):
+    """A drawn confidence sequence, 640 wide and 200 high."""
+
+    band: str = Field(description="the points of the intervals' polygon")
+    line: str = Field(description="the points of the estimates")
+    zero: float = Field(description="how far down no change is")
+    bottom: float = Field(description="of the scale")
+    top: float
+    users: int = Field(description="at the right end")
+
+
+class Arm(Answer):
+    """An arm of an experiment against its control."""
+
+    name: str
+    users: int
+    chart: Chart | None = Field(description="null: too few users")
+
+
+class Trial(Answer):
+    """An experiment, with what its last report says."""
+
+    name: str
+    kind: str
+    arms: str = Field(description="with their shares")
+    at: datetime | None = Field(description="of the report; null: there is none")
+    verdict: tuple[str, ...]
+    waiting: int = Field(description="users whose window had not ended")
+    against: tuple[Arm, ...]
+
+
+class Freshness(Answer):
+    """How fresh the lists are, and what they are compared with."""
+
+    trained: datetime
+    generation: int | None = Field(description="0 for the deployed data; null: not retrained")
+    learned: int = Field(description="events from which the model has learned")
+    since: int = Field(description="about how many events came since, by DynamoDB's count")
+    generations: tuple[Generation, ...] = Field(description="newest first")
+    experiments: tuple[Trial, ...]
+    bucket: str
+    busy: bool = Field(description="whether the stack is being changed")
+
+
 class Taken(Answer):
     """A sent event."""
 

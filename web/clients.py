@@ -28,6 +28,7 @@ class Clients:
         session = boto3.Session()
         make: Any = lambda service: session.client(service, config=_CONFIG)  # noqa: E731
         self.cloudformation: CloudFormationClient = make("cloudformation")
+        self.dynamodb: Any = make("dynamodb")
         self.s3: S3Client = make("s3")
         self.s3vectors: S3VectorsClient = make("s3vectors")
         self.sagemaker: SageMakerClient = make("sagemaker")

@@ -4,6 +4,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import (
@@ -194,6 +195,10 @@ def blueprint(service: Service, omdb: Omdb) -> Blueprint:
     def operations() -> str:
         found = service.operations()
         return render_template("operations.html", found=found, settings=settings(os.environ))
+
+    @pages.get("/freshness")
+    def freshness() -> str:
+        return render_template("freshness.html", found=service.freshness(), now=datetime.now(UTC))
 
     @pages.get("/posters/<id:movie>")
     def poster(movie: str) -> Response:

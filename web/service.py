@@ -16,10 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cachetools import LRUCache, TTLCache, cached
 from cachetools.keys import hashkey
 
-from web import engines, operations, projection
+from web import engines, freshness, operations, projection
 from web.answers import (
     About,
     Engine,
+    Freshness,
     History,
     Map,
     Movie,
@@ -103,6 +104,7 @@ class Service:
         self._predicted = remembered(self._predict, size=65_536)
         self._laid = remembered(self._lay, size=1)
         self._looked = remembered(lambda: operations.look(clients, prefix), seconds=5, size=1)
+        self._fresh = remembered(lambda: freshness.look(clients, prefix), seconds=5, size=1)
 
     # The deployment ------------------------------------------------------------------------------
 
@@ -236,6 +238,15 @@ class Service:
             botocore.exceptions.ClientError: AWS refused a request.
         """
         return self._looked()
+
+    def freshness(self) -> Freshness | None:
+        """Get the age of the lists and their generations; None without lists.
+
+        Raises:
+            web.deployment.NothingDeployed: there is no deployment.
+            botocore.exceptions.ClientError: AWS refused a request.
+        """
+        return self._fresh()
 
     def map(self) -> Map:
         """Get a 2-D projection of the embeddings."""

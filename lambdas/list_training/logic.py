@@ -18,6 +18,7 @@ from recsys.errors import InputError
 from recsys.lists.factors import from_items
 from recsys.lists.gate import Events, Limits
 from recsys.lists.model import Catalogue, ListModel
+from recsys.lists.retraining import Rivals, interactions
 from recsys.lists.training import Lists
 
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ class Training:
         read = time.perf_counter() - began
         try:
             if rivals:
-                lists = gate.train(rivals, lambda: _estimator(properties), self._write)
+                place = f"{properties['Generations']}{properties['Generation']}/"
+                lists = gate.train(rivals, place, lambda: _estimator(properties), self._write)
             else:
-                lists = _estimator(properties).fit(gate.interactions(events))
+                lists = _estimator(properties).fit(interactions(events))
         except (InputError, ValueError, MemoryError) as error:
             words = str(error) or "this function's memory is too small; raise lists.memory_mb"
             raise FunctionError(words) from None
@@ -87,14 +89,13 @@ class Training:
 
     def _rivals(
         self, properties: dict[str, Any], events: Events, old: dict[str, Any], key: str
-    ) -> gate.Rivals:
+    ) -> Rivals:
         """A retraining's data and models."""
         content = self._get(key)
         assert content is not None
-        return gate.Rivals(
+        return Rivals(
             generation=int(properties["Generation"]),
             before=int(old["Generation"]),
-            place=f"{properties['Generations']}{properties['Generation']}/",
             last=self._events(old),
             now=events,
             current=ListModel.from_bytes(content),
@@ -148,6 +149,9 @@ class Training:
                     arrays[name] for name in ("user", "item", "value", "timestamp")
                 )
                 unknown = arrays["unknown"] if "unknown" in arrays else np.empty(0, np.int64)
+                recommended = (
+                    arrays["recommended"] if "recommended" in arrays else np.zeros(len(user), bool)
+                )
         except Exception as error:
             raise FunctionError(f"{self._path(key)} holds no interactions: {error!r}") from None
         try:
@@ -161,7 +165,7 @@ class Training:
                 f"{self._path(key)} names items that {self._path(catalogue_key)} does not: both "
                 "must come from one `make data`"
             )
-        return Events(user, place, value, timestamp, catalogue, unknown)
+        return Events(user, place, value, timestamp, catalogue, recommended, unknown)
 
     def _get(self, key: str, missing: bool = False) -> bytes | None:
         try:

@@ -221,6 +221,7 @@ def test_lists_notebook_has_plausible_results(deployment: Deployed) -> None:
     assert found["changed"] > 0  # by an event, without training
     assert 0 < found["kept"] <= 1
     assert found["ndcg"] > found["ndcg_popularity"]
+    assert found["retrained"] > found["never"]  # the audience's true satisfaction
 
 
 def test_clean_up_notebook_lists_the_resources(deployment: Deployed) -> None:

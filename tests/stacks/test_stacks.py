@@ -71,6 +71,7 @@ def test_upload_prunes_only_its_own_objects(default: Deployment) -> None:
         "object2vec/movielens/embeddings/*",
         "personalize/batch/*",
         "lists/generations/*",
+        "experiments/*",
     ]
     assert (
         upload["DestinationBucketName"]

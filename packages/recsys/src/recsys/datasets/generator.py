@@ -95,12 +95,25 @@ class Tastes:
     film: Floats
     quality: Floats
 
+    def affinity(self, user: int, films: NDArray[np.integer]) -> NDArray[np.float64]:
+        """How near a user's taste some films are, float64[films]; ids from 1."""
+        return np.asarray(self.film[films - 1] @ self.user[user - 1], np.float64)
+
     def likes(self, user: int, films: NDArray[np.integer]) -> NDArray[np.float64]:
         """The probabilities that a user gives each of some films 4 stars or more; ids from 1."""
-        place = films - 1
-        stars = _MIDDLE + self.leniency[user - 1] + self.quality[place]
-        stars = stars + _TASTE * self.film[place] @ self.user[user - 1]
-        return np.asarray(ndtr((stars - 3.5) / _CHANCE), np.float64)
+        return np.asarray(ndtr((self._stars(user, films) - 3.5) / _CHANCE), np.float64)
+
+    def rate(
+        self, user: int, films: NDArray[np.integer], random: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """What a user rates some films, by chance; ids from 1."""
+        stars = self._stars(user, films) + _CHANCE * random.standard_normal(len(films))
+        return np.clip(np.rint(stars), 1, 5)
+
+    def _stars(self, user: int, films: NDArray[np.integer]) -> NDArray[np.float64]:
+        """What a user gives some films before chance and rounding."""
+        stars = _MIDDLE + self.leniency[user - 1] + self.quality[films - 1]
+        return np.asarray(stars + _TASTE * self.affinity(user, films), np.float64)
 
 
 def generate(size: str = "100k", seed: int = 0) -> DataSet:

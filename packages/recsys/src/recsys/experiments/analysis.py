@@ -1,7 +1,7 @@
 """The verdict on an experiment: figures, and sentences that say what they mean."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -24,6 +24,7 @@ from recsys.experiments.sequences import (
 )
 
 _MOST: Final = 1e9  # users; an experiment that needs more is not worth waiting for
+_LOOKS: Final = 60
 _COVERAGE: Final = 100  # users of each arm from which on their coverage is compared
 
 
@@ -40,6 +41,8 @@ class Comparison:
             interleaving, of the preference, from −1 to 1.
         verdict: `better`, `worse`, `equal` (any lift is smaller than what matters) or `open`.
         more: how many more users it takes about; None unless it is open and a number is in reach.
+        course: the confidence sequence at up to `_LOOKS` numbers of users, in the order in which
+            they were first exposed.
     """
 
     arm: str
@@ -51,6 +54,7 @@ class Comparison:
     high: float
     verdict: str
     more: int | None
+    course: tuple["Look", ...]
 
     @classmethod
     def of(
@@ -60,6 +64,7 @@ class Comparison:
         found: Interval,
         verdict: str,
         more: int | None,
+        course: Iterable["Look"],
         *,
         control: float = 0.0,
     ) -> "Comparison":
@@ -74,7 +79,18 @@ class Comparison:
             high=float(found.high),
             verdict=verdict,
             more=more,
+            course=tuple(course),
         )
+
+
+@dataclass(frozen=True)
+class Look:
+    """The interval at a number of users: of the control and the arm, or of all."""
+
+    users: int
+    change: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -134,7 +150,8 @@ class Report:
         told = asdict(self)
         told["experiment"] = {"name": self.experiment.name, **self.experiment.as_json()}
         told["verdict"] = self.verdict()
-        for one in (*told["comparisons"], *told["guardrails"]):
+        looks = (look for one in told["comparisons"] for look in one["course"])
+        for one in (*told["comparisons"], *told["guardrails"], *looks):
             for name, value in one.items():
                 one[name] = None if isinstance(value, float) and not math.isfinite(value) else value
         return told
@@ -278,9 +295,19 @@ def analyse(results: Results, at: float) -> Report:
 def _comparison(
     experiment: Experiment, arm: Arm, place: int, arms: Any, outcome: Floats, shared: float
 ) -> Comparison:
-    control, treated = (Sample.of(outcome[arms == one]) for one in (0, place))
+    chosen = (arms == 0) | (arms == place)
+    outcome, arms = outcome[chosen], arms[chosen]
     alpha = ALPHA / (len(experiment.arms) - 1)
-    found = lift(control, treated, experiment.users, alpha, shared)
+
+    def samples(users: int) -> tuple[Sample, Sample]:
+        seen, own = outcome[:users], arms[:users]
+        return Sample.of(seen[own == 0]), Sample.of(seen[own == place])
+
+    def interval(users: int) -> Interval:
+        return lift(*samples(users), experiment.users, alpha, shared)
+
+    control, treated = samples(len(outcome))
+    found = interval(len(outcome))
     count = control.users + treated.users
     matters = experiment.effect / 100
     verdict = _verdict(found, matters)
@@ -292,7 +319,8 @@ def _comparison(
         difference = abs(treated.mean - control.mean)
         margin = matters * control.mean - difference
         more = _more(count, experiment.users, alpha, one, max(difference, margin))
-    return Comparison.of(arm, treated, found, verdict, more, control=control.mean)
+    course = _course(len(outcome), interval)
+    return Comparison.of(arm, treated, found, verdict, more, course, control=control.mean)
 
 
 def _preference(experiment: Experiment, outcome: Floats) -> Comparison:
@@ -303,7 +331,24 @@ def _preference(experiment: Experiment, outcome: Floats) -> Comparison:
     if verdict == "open" and sample.variance > 0:
         one = math.sqrt(sample.variance)
         more = _more(sample.users, experiment.users, ALPHA, one, abs(sample.mean))
-    return Comparison.of(experiment.arms[1], sample, found, verdict, more)
+
+    def interval(users: int) -> Interval:
+        return mean(Sample.of(outcome[:users]), experiment.users)
+
+    course = _course(len(outcome), interval)
+    return Comparison.of(experiment.arms[1], sample, found, verdict, more, course)
+
+
+def _course(users: int, interval: Callable[[int], Interval]) -> Iterator[Look]:
+    """The interval as it was when there were fewer users.
+
+    Final outcomes do not change, but what activity before explains is taken out as by all users.
+    """
+    numbers = np.unique(np.linspace(0, users, _LOOKS + 1).round().astype(int))[1:]
+    for number in numbers.tolist():
+        found = interval(number)
+        if np.isfinite(found.estimate):
+            yield Look(number, float(found.estimate), float(found.low), float(found.high))
 
 
 def _verdict(found: Interval, matters: float) -> str:

@@ -17,6 +17,11 @@ from recsys.datasets.generator import generate_with_tastes
 from recsys.experiments.sequences import Floats
 
 
+def seen(count: int) -> Floats:
+    """The probabilities that a user looks at each item of a list, float64[count]."""
+    return 1 / np.arange(1, count + 1)
+
+
 class Audience:
     """The users of a generated data set.
 
@@ -44,4 +49,4 @@ class Audience:
 
     def satisfaction(self, user: str, items: Sequence[str]) -> Floats:
         """The probabilities that a user clicks each item of a list, float64[items]."""
-        return self.likes(user, items) / np.arange(1, len(items) + 1)
+        return self.likes(user, items) * seen(len(items))

@@ -157,6 +157,18 @@ def test_a_planted_lift_is_found_and_told_in_words() -> None:
     assert words.startswith("recent is worse than as-is: the lift is between -")
 
 
+def test_course_shows_what_was_known_when_there_were_fewer_users() -> None:
+    recorded = simulated((0.2, 0.3), guardrails={})
+    (one,) = analyse(recorded, at=1e6).comparisons
+    assert [look.users for look in one.course] == [50 * number for number in range(1, 61)]
+    last = one.course[-1]
+    assert (last.change, last.low, last.high) == (one.change, one.low, one.high)
+    # a user comes each second, and is analysed an hour later
+    (then,) = analyse(recorded, at=HOUR + 999).comparisons
+    (look,) = (look for look in one.course if look.users == 1000)
+    assert (look.change, look.low, look.high) == (then.change, then.low, then.high)
+
+
 def test_a_breached_guardrail_overrules_a_better_metric() -> None:
     report = analyse(simulated((0.2, 0.3)), at=1e6)
     assert {rail.name: rail.status for rail in report.guardrails} == {
