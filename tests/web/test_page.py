@@ -226,7 +226,7 @@ def test_page_is_usable_by_keyboard(open_tab: Open) -> None:
 
 ADDRESSES = (
     *("/", "/users/8", "/movies", "/movies/3?user=8", "/map?movie=3&genre=Drama", "/operations"),
-    "/nowhere",
+    *("/freshness", "/nowhere"),
 )
 
 
