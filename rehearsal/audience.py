@@ -24,8 +24,7 @@ def visit(api: str, users: Iterable[str], clicks: Clicks, count: int = 10) -> in
     Args:
         api: the API's URL.
         users: who asks for a list, in this order; a user may come again.
-        clicks: decides what a user clicks; each click is sent as an event of the type `Watch` that
-            was recommended.
+        clicks: decides what a user clicks; each click is sent as an event of the type `Watch`.
         count: the length of the lists.
 
     Raises:
@@ -38,14 +37,7 @@ def visit(api: str, users: Iterable[str], clicks: Clicks, count: int = 10) -> in
         clicked = clicks(user, [one["item"] for one in answer["items"]])
         now = int(time.time())
         events = [
-            {
-                "user": user,
-                "item": item,
-                "timestamp": now,
-                "type": "Watch",
-                "recommended": True,
-            }
-            for item in clicked
+            {"user": user, "item": item, "timestamp": now, "type": "Watch"} for item in clicked
         ]
         if events:
             call(api, "POST", "/events", {"events": events})

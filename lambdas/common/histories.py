@@ -28,7 +28,6 @@ class Event(NamedTuple):
         id: tells this event from others of the user in that second.
         kind: such as `Watch`; empty where it does not say.
         value: a rating or another strength, None where there is none.
-        recommended: whether the user took the item from a list.
         expires: seconds since 1970 when the table may forget it; 0 for never.
     """
 
@@ -38,7 +37,6 @@ class Event(NamedTuple):
     id: str
     kind: str = ""
     value: float | None = None
-    recommended: bool = False
     expires: int = 0
 
     @property
@@ -54,8 +52,6 @@ class Event(NamedTuple):
             row["kind"] = {"S": self.kind}
         if self.value is not None:
             row["value"] = {"N": f"{self.value:g}"}
-        if self.recommended:
-            row["recommended"] = {"BOOL": True}
         if self.expires:
             row["expires"] = {"N": str(self.expires)}
         return row

@@ -22,12 +22,8 @@ _EVENT: Final = record(
         },
         "type": {"type": "string", "maxLength": LONGEST_ID},
         "value": {"type": "number", "minimum": 0, "maximum": 1e9},
-        "recommended": {
-            "type": "boolean",
-            "description": "Whether the user took the item from a list of recommendations.",
-        },
     },
-    *("event_id", "type", "value", "recommended"),
+    *("event_id", "type", "value"),
 ) | {"additionalProperties": False}
 _BUSY: Final = {"503": "DynamoDB cannot answer now: send the same again."}
 

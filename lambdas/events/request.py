@@ -12,7 +12,7 @@ from common.histories import Event
 from common.text import LONGEST_ID, id_of, listed, names, shown
 
 MOST: Final = 100
-_FIELDS: Final = ("user", "item", "timestamp", "event_id", "type", "value", "recommended")
+_FIELDS: Final = ("user", "item", "timestamp", "event_id", "type", "value")
 _LAST: Final = 99_999_999_999  # the year 5138
 _AHEAD: Final = 86_400  # seconds by which a caller's clock may be ahead
 _EXAMPLE: Final = '{"events": [{"user": "789", "item": "50", "timestamp": 1764428400}]}'
@@ -101,9 +101,6 @@ def _event(value: object, where: str, now: float, days: int, problems: list[str]
             f"not {shown(strength)}"
         )
         strength = None
-    recommended = value.get("recommended", False)
-    if not isinstance(recommended, bool):
-        problems.append(f"{where}: `recommended` must be true or false, not {shown(recommended)}")
     given = value.get("event_id")
     if given is not None and not (
         isinstance(given, str) and re.fullmatch(r"[\x21-\x7e]{1,100}", given)
@@ -120,7 +117,6 @@ def _event(value: object, where: str, now: float, days: int, problems: list[str]
         id=given if isinstance(given, str) else _default_id(item, str(kind)),
         kind=str(kind),
         value=None if strength is None else float(strength),
-        recommended=recommended is True,
         expires=seconds + days * 86_400 if days else 0,
     )
 

@@ -149,9 +149,6 @@ class Training:
                     arrays[name] for name in ("user", "item", "value", "timestamp")
                 )
                 unknown = arrays["unknown"] if "unknown" in arrays else np.empty(0, np.int64)
-                recommended = (
-                    arrays["recommended"] if "recommended" in arrays else np.zeros(len(user), bool)
-                )
         except Exception as error:
             raise FunctionError(f"{self._path(key)} holds no interactions: {error!r}") from None
         try:
@@ -165,7 +162,7 @@ class Training:
                 f"{self._path(key)} names items that {self._path(catalogue_key)} does not: both "
                 "must come from one `make data`"
             )
-        return Events(user, place, value, timestamp, catalogue, recommended, unknown)
+        return Events(user, place, value, timestamp, catalogue, unknown)
 
     def _get(self, key: str, missing: bool = False) -> bytes | None:
         try:

@@ -28,7 +28,7 @@ class Gathered:
     ) -> None:
         users: dict[str, int] = {}
         user, item, time, unknown = array("q"), array("q"), array("q"), array("q")
-        value, recommended = array("f"), array("b")
+        value = array("f")
         self.live = False
         for row in rows:
             second = int(row["event"]["S"].partition("#")[0])
@@ -41,7 +41,6 @@ class Gathered:
             item.append(number)
             time.append(second)
             value.append(float(row["value"]["N"]) if "value" in row else np.nan)
-            recommended.append("recommended" in row)
         self.users = len(users)
         self._unknown = np.sort(np.frombuffer(unknown, np.int64))
         columns = [np.frombuffer(each, np.int64) for each in (user, item, time)]
@@ -49,7 +48,6 @@ class Gathered:
         order = np.lexsort((values, columns[1], columns[2], columns[0]))
         self._user, self._item, self._time = (each[order] for each in columns)
         self._value = values[order]
-        self._recommended = np.frombuffer(recommended, np.int8).astype(bool)[order]
 
     @property
     def events(self) -> int:
@@ -64,15 +62,13 @@ class Gathered:
     @property
     def digest(self) -> str:
         """The same for the same events, in whatever order DynamoDB returned them."""
-        order = np.lexsort((self._user, self._recommended, self._value, self._item, self._time))
-        columns = (self._item, self._value, self._time, self._recommended)
+        order = np.lexsort((self._user, self._value, self._item, self._time))
+        columns = (self._item, self._value, self._time)
         parts = [self._unknown, *(each[order] for each in columns)]
         return hashlib.sha256(b"|".join(each.tobytes() for each in parts)).hexdigest()
 
     def to_bytes(self) -> bytes:
-        """The file: `user`, `item`, `value`, `timestamp` and `recommended` of each event, and
-        `unknown`, the times of events of unknown items.
-        """
+        """The file: `user`, `item`, `value`, `timestamp`, and `unknown`, times of unknown items."""
         written = io.BytesIO()
         np.savez_compressed(
             written,
@@ -81,7 +77,6 @@ class Gathered:
             item=self._item,
             value=self._value,
             timestamp=self._time,
-            recommended=self._recommended,
             unknown=self._unknown,
         )
         return written.getvalue()
@@ -96,14 +91,7 @@ def scanned(dynamodb: Any, table: str) -> Iterator[Mapping[str, Mapping[str, Any
     Raises:
         FunctionError: DynamoDB refuses.
     """
-    names = {
-        "#u": "user",
-        "#e": "event",
-        "#i": "item",
-        "#v": "value",
-        "#r": "recommended",
-        "#l": "live",
-    }
+    names = {"#u": "user", "#e": "event", "#i": "item", "#v": "value", "#l": "live"}
     scan: dict[str, Any] = {
         "TableName": table,
         "ProjectionExpression": ", ".join(names),

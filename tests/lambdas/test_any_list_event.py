@@ -47,7 +47,6 @@ one_event = anything | st.fixed_dictionaries(
         "event_id": st.text(max_size=5) | anything,
         "type": st.text(max_size=5) | anything,
         "value": st.floats() | anything,
-        "recommended": st.booleans() | anything,
     },
 )
 events_events = (

@@ -418,12 +418,11 @@ def rows(user: str) -> list[Any]:
 
 def test_an_event_that_is_sent_again_is_written_once(functions: tuple[Any, Any]) -> None:
     event = {"user": "a", "item": "10", "timestamp": 5, "event_id": "x", "type": "Watch"}
-    other = {**event, "event_id": "y", "recommended": True}
+    other = {**event, "event_id": "y"}
     for _ in range(3):
         assert functions[1]({"events": [event, other, event]}, None)["written"] == 3
     assert [one["event"]["S"] for one in rows("a")] == ["000000000005#x", "000000000005#y"]
     assert rows("a")[0]["kind"] == {"S": "Watch"}
-    assert [one.get("recommended") for one in rows("a")] == [None, {"BOOL": True}]
 
 
 def test_a_hundred_events_of_many_users_are_written(functions: tuple[Any, Any]) -> None:
@@ -502,7 +501,6 @@ def test_an_event_expires_where_that_is_set() -> None:
         ({"events": [{"user": "a", "item": "b", "timestamp": 1, "value": -1}]}, "`value`"),
         ({"events": [{"user": "a", "item": "b", "timestamp": 1, "value": 10**400}]}, "`value`"),
         ({"events": [{"user": "a", "item": "b", "timestamp": 1, "event_id": "a b"}]}, "`event_id`"),
-        ({"events": [{"user": "a", "item": "b", "recommended": 1}]}, "`recommended` must be true"),
         ({"events": [{"user": "a", "item": "b", "timestamp": 1, "x": 2}]}, 'unknown field "x"'),
         ({"forget": None}, "`forget` must be an id"),
     ],

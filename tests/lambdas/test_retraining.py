@@ -257,15 +257,6 @@ def test_digest_depends_on_the_events_and_not_on_their_order() -> None:
     assert Gathered(iter([*rows, row("u1", "unheard of", 1)]), numbers).digest != one
 
 
-def test_what_was_recommended_is_gathered(retrain: Callable[[Any], dict[str, Any]]) -> None:
-    watch("i0", "i1")
-    event = {**row("u1", "i2", 9), "live": {"BOOL": True}, "recommended": {"BOOL": True}}
-    boto3.client("dynamodb").put_item(TableName=TABLE, Item=event)
-    retrain({})
-    with np.load(io.BytesIO(get(f"{GENERATIONS}1/interactions.npz"))) as arrays:
-        assert arrays["item"][arrays["recommended"]].tolist() == [3]  # integers begin at 1
-
-
 # The gate -----------------------------------------------------------------------------------------
 
 
@@ -358,18 +349,6 @@ def test_worse_model_is_refused_and_the_reason_is_told(
     told = json.loads(get(f"{GENERATIONS}1/report.json"))
     assert told["comparison"]["high"] < 0
     assert boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="models/")["KeyCount"] == 1
-
-
-def test_worse_model_by_clicks_on_lists_alone_is_not_refused(
-    retrain: Callable[[Any], dict[str, Any]],
-) -> None:
-    """What users click on a list, the model in service has put there."""
-    generation(0, step=3)
-    before = deployed()
-    generation(1, step=7, recommended=np.tile(np.arange(6) >= 4, USERS))
-    updated(before, 1)
-    told = json.loads(get(f"{GENERATIONS}1/report.json"))
-    assert told["comparison"]["users"] == 0
 
 
 def test_suspicious_data_are_refused_before_a_training(

@@ -21,7 +21,7 @@ _STORES: Final = {
     "ecr": "repositories",
     "events": "event_buses",
     "kms": "keys",
-    "secretsmanager": "secrets",
+    "secretsmanager": "secrets",  # pragma: allowlist secret
     "sns": "topics",
     "sqs": "queues",
 }

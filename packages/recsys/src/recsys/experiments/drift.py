@@ -240,7 +240,6 @@ class _World:
             value=rows[:, 1].astype(np.float32),
             timestamp=rows[:, 2].astype(np.int64),
             catalogue=self._catalogue,
-            recommended=np.isnan(rows[:, 1]),  # what is found elsewhere is rated
             unknown=np.empty(0, np.int64),
         )
 

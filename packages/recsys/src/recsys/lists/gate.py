@@ -1,9 +1,7 @@
 """Whether a new model of lists should replace the one in service.
 
 Both are asked for the lists of the same users, at the time at which the newest half of the new
-events begins, and judged by these events: by what users found without a list, because what they
-clicked on a list is what the model in service put there. The data are compared with those of the
-last training.
+events begins, and judged by these events. The data are compared with those of the last training.
 
 * `cut`, `judges`, `learned` and `compare`: nDCG of both, and the interval of the difference.
 * `coverage`: how much of the catalogue the lists show.
@@ -43,7 +41,6 @@ class Events:
         value: a rating or strength; NaN if there is none.
         timestamp: seconds since 1970.
         catalogue: metadata of all items.
-        recommended: whether the user took the item from a list; no model is judged by these.
         unknown: the times of events of items that the catalogue does not have.
     """
 
@@ -52,7 +49,6 @@ class Events:
     value: NDArray[np.floating]
     timestamp: Longs
     catalogue: Catalogue
-    recommended: NDArray[np.bool_]
     unknown: Longs
 
 
@@ -139,7 +135,7 @@ def cut(events: Events, since: int) -> int:
     The new model is trained for the comparison on what is before, so that neither of the two has
     seen what they are judged by.
     """
-    new = events.timestamp[(events.timestamp > since) & ~events.recommended]
+    new = events.timestamp[events.timestamp > since]
     return int(np.ceil(np.median(new))) if len(new) else since + 1
 
 
@@ -321,10 +317,10 @@ def of_models(comparison: Comparison, shown: float, limits: Limits) -> list[Find
 
 
 def _taken_later(events: Events, begin: int) -> NDArray[np.bool_]:
-    """A mask of events from `begin` on whose user found the item and had not taken it before."""
+    """A mask of events from `begin` on whose user has not taken the item before."""
     shown = events.timestamp < begin
     pair = events.user.astype(np.int64) << 32 | events.item
-    return ~shown & ~events.recommended & ~np.isin(pair, pair[shown])
+    return ~shown & ~np.isin(pair, pair[shown])
 
 
 def _sample(users: NDArray[Any], most: int) -> NDArray[Any]:

@@ -32,7 +32,6 @@ def events(user: Any, item: Any, value: Any = None, unknown: Any = (), time: Any
         np.full(count, np.nan, np.float32) if value is None else np.asarray(value, np.float32),
         np.arange(count) if time is None else np.asarray(time, np.int64),
         catalogue(),
-        np.zeros(count, bool),
         np.asarray(unknown, np.int64),
     )
 
@@ -112,26 +111,6 @@ def test_model_that_knows_what_comes_next_wins_beyond_the_interval() -> None:
     refused = [one.name for one in gate.of_models(lost, 1.0, LIMITS) if one.refused]
     assert refused == ["nDCG@10"]
     assert not any(one.refused for one in gate.of_models(won, 1.0, LIMITS))
-
-
-def test_clicks_on_lists_judge_no_model() -> None:
-    """Users click on what the model in service has listed, so it would win."""
-    data = walks(50, step=3)
-    clicked = replace(data, recommended=(data.timestamp == 3000) & (data.user >= 10))
-    judges = gate.judges(clicked, begin=3000)
-    assert len(judges) == 5 and judges.max() < 10
-    # of a user's two new items, the one that was clicked on a list is nobody's hit
-    both = events([0, 0, 0], [0, 20, 30], time=[1, 10, 10])
-    own = replace(both, recommended=both.item == 30)
-    users = np.zeros(1, np.int64)
-    by_all, by_found = (
-        gate.compare(follower(30), follower(20), one, begin=10, users=users) for one in (both, own)
-    )
-    assert by_all.candidate > 0 and by_all.current > 0
-    assert by_found.candidate == 0 and by_found.current == 1
-    # the newest half of what was found without a list begins later
-    some = replace(data, recommended=data.timestamp < 2000)
-    assert (gate.cut(data, since=0), gate.cut(some, since=0)) == (2000, 2500)
 
 
 def test_few_users_refuse_no_model() -> None:
