@@ -548,8 +548,8 @@ def _freshness(rows: Sequence[Row]) -> list[str]:
     ]
     if large:
         lines += [
-            "The same with 943 users, 1,682 films and 100,000 ratings, one seed: here the events of "
-            "a month add little to what the ratings tell, and the gate refuses most retrainings.",
+            "The same with 943 users, 1,682 films and 100,000 ratings, one seed: here the events "
+            "of a month add little to what the ratings tell; the gate refuses most retrainings.",
             _months(large),
         ]
     return lines
