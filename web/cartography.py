@@ -13,6 +13,7 @@ COLOURS: Final = 12
 _WIDE, _HIGH = 0.16, 0.045  # the room of a label, as shares of the map
 _ZOOMS: Final = (1, 2, 4)
 _SHORT: Final = 24  # characters of a title
+_EDGE: Final = 0.1  # from the edge, as a share of the map: a label there ends at its place
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,24 @@ class Label:
     y: float
     zoom: int
 
+    @property
+    def side(self) -> str:
+        """The edge of the map to which the text is aligned, or "": `west` or `east`."""
+        return "west" if self.x < _EDGE else "east" if self.x > 1 - _EDGE else ""
+
+    def has_room(self, others: Sequence["Label"]) -> bool:
+        """Whether it overlaps no other label at its magnification."""
+        zoom = self.zoom or 1
+        return all(
+            abs(self._middle(zoom) - other._middle(zoom)) > _WIDE / zoom
+            or abs(self.y - other.y) > _HIGH / zoom
+            for other in others
+        )
+
+    def _middle(self, zoom: int) -> float:
+        half = _WIDE / zoom / 2
+        return self.x + {"west": half, "east": -half, "": 0.0}[self.side]
+
 
 def colours(points: Sequence[Point]) -> dict[str, int]:
     """Numbers of colours by genre, from 0: of the first genres of most movies."""
@@ -44,21 +63,19 @@ def labels(points: Sequence[Point], coloured: Sequence[str]) -> list[Label]:
         points: the best-known movie first; its title is preferred.
         coloured: the genres that have a colour.
     """
-    found = []
+    found: list[Label] = []
     for genre in coloured:
         here = [one for one in points if one.movie.genres[:1] == (genre,)]
-        middle = median(one.x for one in here), median(one.y for one in here)
-        found.append(Label(genre, *middle, zoom=0))
-    taken = [(label.x, label.y) for label in found]
+        label = Label(genre, median(one.x for one in here), median(one.y for one in here), zoom=0)
+        if label.has_room(found):  # the legend names the others
+            found.append(label)
     shown = set[str]()
     for zoom in _ZOOMS:
         for point in points:
-            if point.movie.id not in shown and all(
-                abs(point.x - x) > _WIDE / zoom or abs(point.y - y) > _HIGH / zoom for x, y in taken
-            ):
+            name = point.movie.name
+            text = name if len(name) <= _SHORT else f"{name[: _SHORT - 1]}…"
+            label = Label(text, point.x, point.y, zoom)
+            if point.movie.id not in shown and label.has_room(found):
                 shown.add(point.movie.id)
-                taken.append((point.x, point.y))
-                name = point.movie.name
-                text = name if len(name) <= _SHORT else f"{name[: _SHORT - 1]}…"
-                found.append(Label(text, point.x, point.y, zoom))
+                found.append(label)
     return found

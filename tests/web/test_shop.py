@@ -23,7 +23,7 @@ from tests.rehearsal.test_pages import CATALOGUE, shop_run
 from tests.web.conftest import serving
 from tests.web.test_page import AUDIT, DESKTOP, PHONE, picture
 from web import cartography, engines, projection
-from web.answers import Map, Nouns, Scale
+from web.answers import Map, Movie, Nouns, Point, Scale
 from web.catalogue import Catalogue
 from web.deployment import Deployment
 from web.posters import Omdb
@@ -162,6 +162,24 @@ def test_labels_have_room_and_colours_go_to_the_commonest_genres(service: Servic
             room = abs(one.x - other.x) > 0.15 or abs(one.y - other.y) > 0.04
             assert one is other or room
     assert cartography.labels([], ()) == []
+
+
+def test_labels_that_would_overlap_are_left_out(service: Service) -> None:
+    points = service.map().points
+    genre = points[0].movie.genres[0]
+    same = [one.movie for one in points if one.movie.genres[0] == genre][:2]
+    other = next(one.movie for one in points if one.movie.genres[0] != genre)
+
+    def at(movie: Movie, x: float, y: float = 0.5) -> Point:
+        return Point(movie=movie, x=x, y=y)
+
+    # two genres in one place
+    points = [at(same[0], 0.95), at(same[1], 0.8), at(other, 0.85)]
+    labels = cartography.labels(points, (genre, other.genres[0]))
+    assert [label.text for label in labels if not label.zoom] == [genre]
+    # a title that ends at the edge reaches into the middle
+    wide = cartography.labels([at(same[0], 0.95), at(same[1], 0.78)], ())
+    assert [(label.zoom, label.side) for label in wide] == [(1, "east"), (2, "")]
 
 
 @pytest.mark.browser
