@@ -300,17 +300,27 @@ def _patch_names_of_methods() -> None:
 
 def _patch_creations() -> None:
     """moto looks whether a name is free and takes it in two steps, between which another request
-    may take it."""
+    may take it; and it changes a DynamoDB item in several."""
     BaseResponse.call_action = _wrapped_once(  # type: ignore[method-assign]
-        BaseResponse.call_action, _creating_in_turn
+        BaseResponse.call_action, _changing_in_turn
     )
 
 
-def _creating_in_turn(answer: Callable[[BaseResponse], Any]) -> Callable[[BaseResponse], Any]:
+# DynamoDB's operations that change items
+_OF_ITEMS: Final = frozenset(
+    {
+        *("BatchExecuteStatement", "BatchWriteItem", "DeleteItem", "ExecuteStatement"),
+        *("ExecuteTransaction", "PutItem", "TransactWriteItems", "UpdateItem"),
+    }
+)
+
+
+def _changing_in_turn(answer: Callable[[BaseResponse], Any]) -> Callable[[BaseResponse], Any]:
     turns: defaultdict[str, Any] = defaultdict(threading.RLock)
 
     def call_action(response: BaseResponse) -> Any:
-        if not str(response._get_action()).startswith("Create"):
+        action = str(response._get_action())
+        if not action.startswith("Create") and action not in _OF_ITEMS:
             return answer(response)
         with turns[response.boto3_service_name]:
             return answer(response)

@@ -98,10 +98,10 @@ except Exception as error:
 import threading
 from moto.core.responses import BaseResponse
 class Slow(BaseResponse):
-    inside, most = 0, 0
+    inside, most, action = 0, 0, ""
     response_headers, boto3_service_name = {}, "slow"
     def _get_action(self):
-        return "CreateThing"
+        return self.action
     def _authenticate_and_authorize_normal_action(self, resource):
         pass
     def create_thing(self):
@@ -110,9 +110,11 @@ class Slow(BaseResponse):
         threading.Event().wait(0.2)
         Slow.inside -= 1
         return ""
-threads = [threading.Thread(target=Slow("slow").call_action) for _ in range(2)]
-[one.start() for one in threads]
-[one.join() for one in threads]
+    update_item = create_thing
+for Slow.action in ("CreateThing", "UpdateItem"):
+    threads = [threading.Thread(target=Slow("slow").call_action) for _ in range(2)]
+    [one.start() for one in threads]
+    [one.join() for one in threads]
 told = Slow.most == 1
 """,
     "_patch_dynamodb_numbers": """

@@ -5,6 +5,7 @@ import logging
 import re
 import time
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ from moto.utilities.arns import parse_arn
 
 from local_aws import clock
 from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.documents import read_json
 from local_aws.eventbridge.rules import check, check_pattern, invoke, sending
+from local_aws.iam.policies import listed
 
 _log = logging.getLogger("local_aws.events")
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
@@ -90,6 +93,28 @@ class EventsBackend(MotoBackend):
             raise _exceeded(f"there are up to {_MOST_BUSES} event buses")
         return super().create_event_bus(*arguments, **settings)
 
+    def put_permission(
+        self,
+        event_bus_name: str,
+        action: str,
+        principal: str,
+        statement_id: str,
+        condition: dict[str, str],
+        policy: str,
+    ) -> None:
+        """Add a statement to a bus's policy, or replace the policy."""
+        if not policy:
+            super().put_permission(
+                event_bus_name, action, principal, statement_id, condition, policy
+            )
+            return
+        bus: Any = self.describe_event_bus(event_bus_name)
+        bus._statements = {}
+        for number, statement in enumerate(listed(read_json(policy)["Statement"])):
+            name = statement.get("Sid", "")
+            name = name if name and name not in bus._statements else f"{name}#{number}"
+            bus._statements[name] = _Statement(statement)
+
     def put_events(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Send events to the targets of the rules that match them."""
         if sum(map(_size, events)) >= _ENTRIES_BYTES:
@@ -109,6 +134,22 @@ class EventsBackend(MotoBackend):
                     self._due[rule.arn] = due + _seconds(rule.scheduled_expression or "")
                     if rule.state == "ENABLED":
                         _fire(rule)
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A statement of a bus's policy as it was given; moto has those with all elements only."""
+
+    content: dict[str, Any]
+
+    @property
+    def principal(self) -> Any:
+        """Its Principal element, by which moto finds the statement that another one replaces."""
+        return self.content.get("Principal")
+
+    def describe(self) -> dict[str, Any]:
+        """The statement in the policy."""
+        return self.content
 
 
 def _size(entry: dict[str, Any]) -> int:

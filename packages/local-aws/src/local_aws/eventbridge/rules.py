@@ -15,14 +15,16 @@ from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.events.models import Rule as MotoRule
 from moto.events.models import events_backends
 from moto.events.utils import EventTemplateParser
+from moto.logs.models import logs_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.utilities.arns import parse_arn
 
-from local_aws.api import NotImplementedByLocalAws
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
 from local_aws.iam import access
-from local_aws.sts.models import AccessDenied
+from local_aws.iam.policies import Decision, Request, evaluate, parsed
+from local_aws.sts.models import AccessDenied, trusts
 
 _IGNORED: Final = ("InputPath", "RetryPolicy", "DeadLetterConfig")  # settings of a target
 _INGESTED: Final = "ingestion-time"  # which an input transformer alone gets to see
@@ -83,8 +85,9 @@ class Rule(MotoRule):
                 if send:
                     send(self.arn, target, _text(target, _told(original_event)).encode())
                 elif ":event-bus/" in target["Arn"]:
-                    self._pass_on(target["Arn"], _told(original_event))
+                    self._pass_on(target, _told(original_event))
                 else:
+                    _check_group(target["Arn"], self.arn)
                     rest.targets.append(target)
             except _TooManySent:
                 raise
@@ -93,12 +96,15 @@ class Rule(MotoRule):
         if rest.targets:
             MotoRule.send_to_targets(rest, original_event, transform_input)
 
-    def _pass_on(self, bus: str, event: Event) -> None:
-        """Send an event to another bus, unless it came from one.
+    def _pass_on(self, target: dict[str, Any], event: Event) -> None:
+        """Send an event to another bus with the target's role, unless it came from one.
+
+        Raises:
+            AccessDenied: the role does not allow it, or the bus's policy denies it.
 
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-bus-to-bus.html
         """
-        request = _request.get()
+        request, bus, role = _request.get(), target["Arn"], target["RoleArn"]
         if request.passed_on:
             _log.warning(
                 "%s: %s does not get an event that was sent on by a rule: EventBridge sends none "
@@ -107,6 +113,13 @@ class Rule(MotoRule):
             )
             return
         place = parse_arn(bus)
+        if not (
+            trusts(role, "events", self.region_name, self.arn)
+            and access.service_may(role, "events:PutEvents", bus, place.region)
+        ):
+            raise AccessDenied(
+                f"{role} may not be assumed, or does not allow events:PutEvents on {bus}"
+            )
         entry = {
             "Source": event["source"],
             "DetailType": event["detail-type"],
@@ -171,7 +184,10 @@ def check(target: dict[str, Any]) -> None:
     """Refuse a target of a pattern's rule that would not get what it should.
 
     Raises:
+        AwsError: it is an event bus without a role.
         NotImplementedByLocalAws: it is of another kind, or has a setting that would be ignored.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
     """
     service = parse_arn(target["Arn"]).service
     if service not in (*SENDERS, "logs", "events") or ":api-destination/" in target["Arn"]:
@@ -182,6 +198,10 @@ def check(target: dict[str, Any]) -> None:
     ignored: tuple[str, ...] = _IGNORED if service in SENDERS else ()
     if service == "events":
         ignored = (*_IGNORED, "Input", "InputTransformer")
+        if not target.get("RoleArn"):
+            raise AwsError(
+                "ValidationException", f"RoleArn is required for target {target['Arn']}."
+            )
     for setting in ignored:
         if setting in target:
             raise NotImplementedByLocalAws(f"{setting} of the rule's target {target['Arn']}")
@@ -236,6 +256,30 @@ def _check(action: str, target: dict[str, Any], rule: str) -> None:
     """
     if why := access.service_refusal("events", action, target["Arn"], rule):
         raise AccessDenied(why)
+
+
+def _check_group(group: str, rule: str) -> None:
+    """Check that a policy of CloudWatch Logs lets EventBridge write to a log group.
+
+    Raises:
+        AccessDenied: none does.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+    """
+    place = parse_arn(group)
+    context = {"aws:SourceAccount": place.account, "aws:SourceArn": rule}
+    request = Request(
+        "logs:PutLogEvents",
+        f"{group.removesuffix(':*')}:log-stream:{rule.rpartition('/')[2]}",
+        ("events.amazonaws.com", "delivery.logs.amazonaws.com"),
+        context,
+    )
+    stored = logs_backends[place.account][place.region].resource_policies.values()
+    policies = [parsed(one.policy_document) for one in list(stored)]
+    if evaluate(policies, request) is not Decision.ALLOW:
+        raise AccessDenied(
+            f"no resource policy of CloudWatch Logs allows EventBridge to write to {group}"
+        )
 
 
 def _send(rule: str, target: dict[str, Any], payload: bytes) -> None:

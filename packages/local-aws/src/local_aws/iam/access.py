@@ -68,6 +68,7 @@ _OF_TRUST: Final = frozenset({"sts:AssumeRole", "sts:SetSourceIdentity", "sts:Ta
 _MEND_BUCKET: Final = frozenset(
     {"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"}
 )
+_NOTHING: Final = '{"Statement": []}'  # what a deleted permissions boundary allows
 # The anonymous principal of unsigned requests, which may do what a bucket policy allows everyone.
 ANONYMOUS: Final = Caller("anonymous", "", (), {})
 
@@ -308,7 +309,8 @@ def _as_role(role: Role, arn: str, session_policy: str | None = None) -> Caller:
     boundary = None
     if role.permissions_boundary_arn:
         backend: Any = iam_backends[role.account_id][role.partition]
-        boundary = propagation.text(backend.managed_policies[role.permissions_boundary_arn])
+        held = backend.managed_policies.get(role.permissions_boundary_arn)
+        boundary = propagation.text(held) if held else _NOTHING
     return Caller(arn, role.account_id, (role.arn, arn), policies, boundary, session_policy)
 
 

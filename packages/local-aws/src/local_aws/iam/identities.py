@@ -11,9 +11,9 @@ from typing import Any, Final
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.utilities.utils import get_partition
 
+from local_aws.api import NotImplementedByLocalAws
 from local_aws.logs.responses import group_name
 
-_OF_BUS: Final = re.compile(r"\Aarn:[^:]+:events:[^:]*:\d*:event-bus/")
 # a parameter's version or label
 _SELECTOR: Final = re.compile(r"(:parameter/[^:]*):.*", re.DOTALL)
 _KEY_ID: Final = 36  # bytes, with which moto's ciphertexts begin
@@ -50,11 +50,13 @@ def complete(
     if prefix == "cloudformation":
         _complete_stacks(values, account, region)
     elif prefix == "events":
-        _complete_buses(operation, params, values)
+        _complete_buses(operation, params, values, f"{region}:{account}")
     elif prefix == "iam" and "awsservicename" in values:
         [service] = values["awsservicename"]
         if service in _SERVICE_ROLES:
             values["rolename"] = [f"aws-service-role/{service}/{_SERVICE_ROLES[service]}"]
+    elif operation == "ReEncrypt":
+        values["keyid"] = values.get("destinationkeyid", [])
     elif prefix == "kms" and "aliasname" in values:
         values["alias"] = [name.removeprefix("alias/") for name in values["aliasname"]]
     elif prefix == "logs":
@@ -102,9 +104,12 @@ def _complete_stacks(values: dict[str, list[str]], account: str, region: str) ->
 
 
 def _complete_buses(
-    operation: str, params: Mapping[str, Any], values: dict[str, list[str]]
+    operation: str, params: Mapping[str, Any], values: dict[str, list[str]], here: str
 ) -> None:
-    """Name event buses as their rules' ARNs do, in which the default one is missing."""
+    """Name event buses as their rules' ARNs do, in which the default one is missing.
+
+    Those of other regions and accounts keep their ARNs.
+    """
     if operation.endswith("EventBus"):
         values["eventbusname"] = values.pop("name", ["default"])
     elif operation == "PutEvents":
@@ -112,7 +117,8 @@ def _complete_buses(
             entry.get("EventBusName") or "default" for entry in params.get("Entries", ())
         ]
     if "eventbusname" in values:
-        buses = [_OF_BUS.sub("", name) for name in values.pop("eventbusname")]
+        own = re.compile(rf"\Aarn:[^:]+:events:{here}:event-bus/")
+        buses = [own.sub("", name) for name in values.pop("eventbusname")]
         if buses != ["default"] or operation.endswith(("EventBus", "PutEvents")):
             values["eventbusname"] = buses
 
@@ -154,12 +160,27 @@ def identified(
 
 
 def of_other_services(
-    prefix: str, params: Mapping[str, Any], account: str, region: str
+    prefix: str, operation: str, params: Mapping[str, Any], account: str, region: str
 ) -> Iterator[tuple[str, str]]:
     """Actions and resources that a call's caller needs besides the call's own.
 
+    Raises:
+        NotImplementedByLocalAws: the call selects its resources by filters.
+
     https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html
     """
+    if operation == "ReEncrypt":
+        source = {**params, "KeyId": params.get("SourceKeyId"), "DestinationKeyId": None}
+        for arn in _keys("Decrypt", source, account, region):
+            yield "kms:ReEncryptFrom", arn
+    if operation == "BatchGetSecretValue":
+        if params.get("Filters"):
+            raise NotImplementedByLocalAws(
+                "the authorization of secretsmanager:BatchGetSecretValue with Filters; use "
+                "SecretIdList"
+            )
+        for arn in _secrets(params.get("SecretIdList") or (), account, region):
+            yield "secretsmanager:GetSecretValue", arn
     if prefix == "ssm":
         given = [params.get("Name"), *(params.get("Names") or ())]
         names = [_OF_PARAMETER.sub("", name) for name in given if isinstance(name, str)]
@@ -220,7 +241,7 @@ def _keys(operation: str, params: Mapping[str, Any], account: str, region: str) 
     from moto.kms.models import kms_backends
 
     backend = kms_backends[account][region]
-    names = [params.get("KeyId"), params.get("TargetKeyId")]
+    names = [params.get("KeyId"), params.get("TargetKeyId"), params.get("DestinationKeyId")]
     if operation in ("DeleteAlias", "UpdateAlias"):
         names.append(params.get("AliasName"))
     if operation == "Decrypt":

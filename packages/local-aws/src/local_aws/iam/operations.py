@@ -116,8 +116,8 @@ OPERATIONS: Final = {
             DisableKeyRotation EnableKey EnableKeyRotation Encrypt GenerateDataKey
             GenerateDataKeyWithoutPlaintext GenerateMac GenerateRandom GetKeyPolicy
             GetKeyRotationStatus GetPublicKey ListAliases ListKeyPolicies ListKeys ListResourceTags
-            PutKeyPolicy ScheduleKeyDeletion Sign TagResource UntagResource UpdateAlias
-            UpdateKeyDescription Verify VerifyMac
+            PutKeyPolicy ReEncrypt=ReEncryptTo ScheduleKeyDeletion Sign TagResource UntagResource
+            UpdateAlias UpdateKeyDescription Verify VerifyMac
         """,
         "lambda": """
             AddLayerVersionPermission AddPermission CreateAlias CreateFunction DeleteAlias

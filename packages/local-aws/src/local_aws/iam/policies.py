@@ -213,8 +213,9 @@ def _named(element: str | Mapping[str, Any], principals: Sequence[str]) -> bool:
     if element == "*":
         return True
     assert isinstance(element, Mapping)
-    names = [str(name) for value in element.values() for name in listed(value)]
-    return any(name == "*" or name in principals for name in names)
+    # federated and canonical users call nothing here
+    users, services = (listed(element.get(kind, [])) for kind in ("AWS", "Service"))
+    return "*" in users or not {*map(str, users), *map(str, services)}.isdisjoint(principals)
 
 
 def _element(

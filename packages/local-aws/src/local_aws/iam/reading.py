@@ -111,7 +111,10 @@ def read(service: str, request: Request) -> Matched | None:
 
 
 def _is_refused(service: str, operation: str) -> bool:
-    """Whether moto's answer is no good: invented, or of YAML whose aliases take all memory."""
+    """Whether moto's answer is no good: invented, or of YAML whose aliases take all memory; or the
+    policy that it stores would have no effect."""
+    if (service, operation) == ("dynamodb", "PutResourcePolicy"):
+        return True
     if service == "ssm":  # of Systems Manager, parameters are real
         return "Parameter" not in operation and not operation.endswith("Resource")
     imports = ("ImportApi", "ImportRestApi", "PutRestApi", "ReimportApi")

@@ -212,7 +212,9 @@ def needed(call: Call, *, exact: bool = True) -> list[Request]:
     if call.prefix not in ("iam", "sts") and _level(call.prefix, action) not in ("List", "Read"):
         service = {**context, "iam:PassedToService": f"{call.prefix}.amazonaws.com"}
         requests += [Request("iam:PassRole", role, context=service) for role in _roles(call.params)]
-    others = identities.of_other_services(call.prefix, call.params, call.account, call.region)
+    others = identities.of_other_services(
+        call.prefix, call.operation, call.params, call.account, call.region
+    )
     requests += [
         Request(one, arn, context=context | _of_object(call, one, arn))
         for one, arn in (*_code_of_a_function(call), *_files_of_a_table(call), *others)
@@ -269,6 +271,11 @@ def _unknown(call: Call) -> NotImplementedByLocalAws:
 
 
 def _of_object(call: Call, action: str, arn: str) -> dict[str, str]:
+    if action == "kms:Decrypt":
+        return {
+            "kms:CallerAccount": call.account,
+            "kms:ViaService": f"s3.{arn.split(':')[3]}.amazonaws.com",
+        }
     return condition_keys(action, arn, call.account) if action.startswith("s3:") else {}
 
 
@@ -332,8 +339,16 @@ def _code_of_a_function(call: Call) -> Iterator[tuple[str, str]]:
                 yield "lambda:GetLayerVersion", layer
     for told in (call.params, call.params.get("Code", {}), call.params.get("Content", {})):
         if told.get("S3Bucket") and told.get("S3Key"):
-            action = "GetObjectVersion" if told.get("S3ObjectVersion") else "GetObject"
-            yield f"s3:{action}", f"arn:{call.partition}:s3:::{told['S3Bucket']}/{told['S3Key']}"
+            version, place = told.get("S3ObjectVersion"), f"{told['S3Bucket']}/{told['S3Key']}"
+            yield from _reading(call, place, version)
+
+
+def _reading(call: Call, place: str, version: str | None = None) -> Iterator[tuple[str, str]]:
+    """The permissions to read an object, as another service does for the caller."""
+    action = "GetObjectVersion" if version else "GetObject"
+    yield f"s3:{action}", f"arn:{call.partition}:s3:::{place}"
+    for key in encryption.to_read(place, version, call.account, call.partition):
+        yield "kms:Decrypt", key
 
 
 def _files_of_a_table(call: Call) -> Iterator[tuple[str, str]]:
@@ -346,7 +361,8 @@ def _files_of_a_table(call: Call) -> Iterator[tuple[str, str]]:
     stored = s3_backends[call.account][call.partition].buckets.get(source.get("S3Bucket", ""))
     keys = [f"{stored.name}/{key}" for key in list(stored.keys)] if stored else []
     found = [key for key in keys if key.startswith(files)]
-    yield from (("s3:GetObject", f"{bucket}{key}") for key in found or [f"{files}*"])
+    for key in found or [f"{files}*"]:
+        yield from _reading(call, key)
 
 
 def to_list(call: Call) -> Request:

@@ -30,6 +30,7 @@ SERVICES: Final = frozenset(_STORES)
 _STORING: Final = {
     ("ecr", "SetRepositoryPolicy"): ("policyText", "InvalidParameterException"),
     ("events", "PutPermission"): ("Policy", "ValidationException"),
+    ("logs", "PutResourcePolicy"): ("policyDocument", "InvalidParameterException"),
     ("kms", "CreateKey"): ("Policy", "MalformedPolicyDocumentException"),
     ("kms", "PutKeyPolicy"): ("Policy", "MalformedPolicyDocumentException"),
     ("secretsmanager", "PutResourcePolicy"): (
@@ -82,7 +83,8 @@ def _arn(resource: Any) -> str:
 
 
 def _policy(resource: Any) -> Policy | None:
-    document = getattr(resource, "policy", None)  # a secret's replica has none
+    # a secret's replica has that of the secret
+    document = getattr(getattr(resource, "source", resource), "policy", None)
     return parsed(document) if document else None
 
 

@@ -16,8 +16,15 @@ class LocalIamResponse(CheckedResponse, IamResponse):
     """Answers IAM's operations as moto does."""
 
     def check(self, action: str) -> None:
-        """Refuse a user's permissions boundary, which moto ignores, and policies that are malformed
-        or exceed a quota."""
+        """Refuse changes of AWS's managed policies, a user's permissions boundary, which moto
+        ignores, and policies that are malformed or exceed a quota."""
+        arn = self._get_param("PolicyArn") or ""
+        if action in _OF_OWN_POLICIES and ":iam::aws:" in arn:
+            raise AwsError(
+                "AccessDenied",
+                f"Not authorized to perform: iam:{action} on resource: policy {arn}, which AWS "
+                "manages",
+            )
         if action == "CreateUser" and self._get_param("PermissionsBoundary"):
             raise NotImplementedByLocalAws("a user's PermissionsBoundary")
         for parameter, kind in _POLICIES.get(action, {}).items():
@@ -101,6 +108,13 @@ _SIMULATED: Final = ("PolicySourceArn", "ActionNames", "ResourceArns", "MaxItems
 _NOT_SIMULATED: Final = (
     *("CallerArn", "ContextEntries", "PermissionsBoundaryPolicyInputList", "PolicyInputList"),
     *("ResourceHandlingOption", "ResourceOwner", "ResourcePolicy"),
+)
+# Operations that change a managed policy
+_OF_OWN_POLICIES: Final = frozenset(
+    {
+        *("CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion"),
+        *("SetDefaultPolicyVersion", "TagPolicy", "UntagPolicy"),
+    }
 )
 _IDENTITY: Final = {"PolicyDocument": grammar.IDENTITY}
 _OF_QUOTAS: Final = (

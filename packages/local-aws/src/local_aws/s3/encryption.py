@@ -7,12 +7,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPer
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from moto.s3.models import FakeBucket, s3_backends
+from moto.s3.models import FakeBucket, FakeKey, s3_backends
 
 from local_aws.iam import identities
 from local_aws.s3.operations import copy_source
 
 _BY_KEY: Final = ("aws:kms", "aws:kms:dsse")
+_READ: Final = ("GetObject", "GetObjectAttributes")
 _STARTS: Final = ("CopyObject", "CreateMultipartUpload", "PutObject")
 _IN_PARTS: Final = ("CreateMultipartUpload", "UploadPart", "UploadPartCopy")
 
@@ -43,15 +44,14 @@ def _uses(call: _Call) -> Iterator[tuple[str, FakeBucket, str]]:
     buckets = s3_backends[call.account][call.partition].buckets
     own = buckets.get(call.params.get("Bucket", ""))
     read = []
-    if call.operation == "GetObject" or call.params.get("ChecksumMode"):
+    if call.operation in _READ or call.params.get("ChecksumMode"):
         read.append((own, call.params.get("Key"), call.params.get("VersionId")))
     if "CopySource" in call.params:
         source = copy_source(call.params["CopySource"])
         read.append((buckets.get(source.bucket), source.key, source.version))
     for bucket, key, version in read:
-        found = _object(bucket, key, version) if bucket else None
-        if bucket and found and found.encryption in _BY_KEY and found.kms_key_id:
-            yield "Decrypt", bucket, found.kms_key_id
+        if bucket and (name := _own_key(bucket, key, version)):
+            yield "Decrypt", bucket, name
     if own is None:
         return
     name = None
@@ -67,11 +67,29 @@ def _uses(call: _Call) -> Iterator[tuple[str, FakeBucket, str]]:
             yield "Decrypt", own, name
 
 
-def _object(bucket: FakeBucket, key: Any, version: str | None) -> Any:
-    if version is None:
-        return bucket.keys.get(key)
-    versions = bucket.keys.getlist(key, default=[])
-    return next((one for one in versions if str(one.version_id) == version), None)
+def to_read(place: str, version: str | None, account: str, partition: str) -> Iterator[str]:
+    """The customer's key with which an object is encrypted, which is needed to read it.
+
+    Args:
+        place: the bucket and the object's key, with a slash between them.
+        version: the object's version; None for the latest.
+        account, partition: where the bucket is.
+    """
+    name, _, key = place.partition("/")
+    bucket = s3_backends[account][partition].buckets.get(name)
+    if bucket and (own := _own_key(bucket, key, version)):
+        yield identities.key_arn(own, account, bucket.region_name)
+
+
+def _own_key(bucket: FakeBucket, key: Any, version: str | None) -> str | None:
+    """The customer's key of an object; None if there is none, or no object."""
+    found: Any = bucket.keys.get(key)
+    if version is not None:
+        versions = bucket.keys.getlist(key, default=[])
+        found = next((one for one in versions if str(one.version_id) == version), None)
+    if not isinstance(found, FakeKey) or found.encryption not in _BY_KEY:  # or a delete marker
+        return None
+    return found.kms_key_id
 
 
 def _new_key(bucket: FakeBucket, params: Mapping[str, Any]) -> str | None:

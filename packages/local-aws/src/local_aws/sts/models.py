@@ -25,7 +25,8 @@ _SERVICE_SECONDS = 60 * 86_400
 # https://docs.aws.amazon.com/personalize/latest/dg/cross-service-confused-deputy-prevention.html
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
 # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
-_NAMES_ITS_SOURCE = frozenset({"personalize", "sagemaker", "scheduler", "states"})
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
+_NAMES_ITS_SOURCE = frozenset({"events", "personalize", "sagemaker", "scheduler", "states"})
 
 
 class AccessDenied(AwsError):

@@ -17,13 +17,35 @@ from tests.reliability import Tally
 
 pytestmark = pytest.mark.slow
 REGION, ACCOUNT = "us-east-1", "123456789012"
+SENDER = f"arn:aws:iam::{ACCOUNT}:role/sender"  # which sends to any bus
 ENTRY = {"Source": "films", "DetailType": "film", "Detail": json.dumps({"title": "Up"})}
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
     with LocalAws() as running:
+        role("sender", {"Effect": "Allow", "Action": "events:PutEvents", "Resource": "*"})
         yield running
+
+
+def role(name: str, *statements: dict[str, Any]) -> str:
+    """The ARN of a new role of EventBridge's."""
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+    }
+    iam = clients.client("iam", REGION)
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))["Role"]
+    if statements:
+        text = document(*statements)
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=text)
+    return str(made["Arn"])
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 @pytest.fixture
@@ -47,7 +69,10 @@ def bus_arn(name: str) -> str:
 
 def route(events: Any, bus: str, *targets: str, rule: str = "all") -> None:
     events.put_rule(Name=rule, EventBusName=bus, EventPattern='{"source": ["films"]}')
-    told = [{"Id": str(number), "Arn": arn} for number, arn in enumerate(targets)]
+    told = [
+        {"Id": str(number), "Arn": arn, **({"RoleArn": SENDER} if ":event-bus/" in arn else {})}
+        for number, arn in enumerate(targets)
+    ]
     events.put_targets(Rule=rule, EventBusName=bus, Targets=told)
 
 
@@ -103,6 +128,75 @@ def test_rule_of_a_deleted_bus_or_another_account_stops_nothing(events: Any) -> 
     route(events, "default", bus_arn("gone"), another, arn)
     assert events.put_events(Entries=[ENTRY])["FailedEntryCount"] == 0
     assert len(received(url)) == 1
+
+
+def test_rule_sends_to_another_bus_only_as_its_role_and_the_bus_allow(
+    events: Any, tally: Tally
+) -> None:
+    events.create_event_bus(Name="guarded")
+    url, arn = queue("of-guarded")
+    route(events, "guarded", arn)
+    target = {"Id": "bus", "Arn": bus_arn("guarded")}
+    events.put_rule(Name="on", EventPattern='{"source": ["films"]}')
+    with pytest.raises(ClientError, match="RoleArn is required for target"):
+        events.put_targets(Rule="on", Targets=[target])
+    powerless = role("powerless")
+    for sender, sent in ((powerless, 0), (SENDER, 1)):
+        events.put_targets(Rule="on", Targets=[{**target, "RoleArn": sender}])
+        events.put_events(Entries=[ENTRY])
+        assert len(received(url)) == sent
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "events:PutEvents", "Resource": "*"}
+    events.put_permission(EventBusName="guarded", Policy=document(deny))
+    events.put_events(Entries=[ENTRY])
+    assert received(url) == []
+    tally("inputs tried", "policies of resources", 4)
+
+
+def test_rule_writes_only_to_log_groups_whose_policy_permits_it(events: Any) -> None:
+    logs = clients.client("logs", REGION)
+    logs.create_log_group(logGroupName="written")
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:written"
+    route(events, "default", group)
+    events.put_events(Entries=[ENTRY])
+    assert logs.filter_log_events(logGroupName="written")["events"] == []
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]},
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": f"{group}:*",
+    }
+    with pytest.raises(ClientError, match="InvalidParameterException"):
+        logs.put_resource_policy(policyName="p", policyDocument='{"Statement": "x"}')
+    logs.put_resource_policy(policyName="p", policyDocument=document(allow))
+    events.put_events(Entries=[ENTRY])
+    [event] = logs.filter_log_events(logGroupName="written")["events"]
+    assert json.loads(event["message"])["detail"] == {"title": "Up"}
+
+
+def test_policy_of_a_bus_keeps_each_of_its_statements(events: Any, tally: Tally) -> None:
+    events.create_event_bus(Name="kept")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "events:PutEvents", "Resource": "*"}
+    managing = ["events:D*", "events:L*", "events:PutPermission"]
+    others = {"NotAction": managing, "NotResource": bus_arn("default")}
+    unusual = {"Effect": "Deny", "NotPrincipal": {"AWS": ACCOUNT.replace("1", "9")}, **others}
+    for statements in (
+        [{"Sid": "s", **deny}, {"Sid": "s", **deny, "Effect": "Allow"}],
+        [deny],
+        [unusual],
+    ):
+        events.put_permission(EventBusName="kept", Policy=document(*statements))
+        kept = json.loads(events.describe_event_bus(Name="kept")["Policy"])["Statement"]
+        assert kept == statements
+        with pytest.raises(ClientError, match="explicit deny in a resource-based policy"):
+            events.put_events(Entries=[{**ENTRY, "EventBusName": "kept"}])
+        tally("inputs tried", "policies of resources")
+
+
+def test_bus_of_another_region_is_not_the_one_with_its_name_here(events: Any) -> None:
+    events.create_event_bus(Name="here")
+    there = bus_arn("here").replace(REGION, "eu-west-1")
+    with pytest.raises(ClientError, match="is not in this region"):
+        events.put_events(Entries=[{**ENTRY, "EventBusName": there}])
 
 
 def test_deliveries_of_one_request_are_bounded(

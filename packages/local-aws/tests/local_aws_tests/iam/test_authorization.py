@@ -311,6 +311,37 @@ def test_boundaries_and_session_policies_restrict() -> None:
             s3.list_objects_v2(Bucket="books")
 
 
+def test_deleted_boundary_allows_nothing() -> None:
+    iam = clients.client("iam", REGION)
+    boundary = iam.create_policy(PolicyName="gone", PolicyDocument=_document(_allow("*")))
+    arn = boundary["Policy"]["Arn"]
+    bounded = _as(_role(_allow("s3:GetObject"), PermissionsBoundary=arn), "s3")
+    assert bounded.get_object(Bucket="books", Key="a/1")["Body"].read() == b"1"
+    iam.delete_policy(PolicyArn=arn)
+    with pytest.raises(ClientError, match="no permissions boundary allows the s3:GetObject"):
+        bounded.get_object(Bucket="books", Key="a/1")
+
+
+def test_policies_that_aws_manages_cannot_be_changed(tally: Tally) -> None:
+    policy = {"PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}
+    limited, owner = _as(_role(_allow("iam:*")), "iam"), clients.client("iam", REGION)
+    version = owner.get_policy(**policy)["Policy"]["DefaultVersionId"]
+    everything = _document(_allow("*"))
+    changes: dict[str, dict[str, Any]] = {
+        "create_policy_version": {"PolicyDocument": everything, "SetAsDefault": True},
+        "set_default_policy_version": {"VersionId": "v1"},
+        "delete_policy_version": {"VersionId": "v1"},
+        "delete_policy": {},
+        "tag_policy": {"Tags": [{"Key": "a", "Value": "b"}]},
+    }
+    for iam in (limited, owner):
+        for name, more in changes.items():
+            with pytest.raises(ClientError, match="which AWS manages"):
+                getattr(iam, name)(**policy, **more)
+            tally("inputs tried", "changes of AWS's managed policies")
+    assert owner.get_policy(**policy)["Policy"]["DefaultVersionId"] == version
+
+
 def test_unknown_elements_are_never_allowed() -> None:
     everything = _role(_allow("*"))
     for s3 in (_as(everything, "s3"), clients.client("s3", REGION)):

@@ -177,6 +177,50 @@ def test_key_is_used_only_as_its_policy_allows() -> None:
             encrypt(credentials, own)
 
 
+def test_reencryption_needs_the_permissions_of_both_keys() -> None:
+    kms = _client("kms")
+    free, locked = _key()["KeyId"], _key()["KeyId"]
+    of_free, of_locked = (
+        kms.encrypt(KeyId=key, Plaintext=b"p")["CiphertextBlob"] for key in (free, locked)
+    )
+    manage = _statement("Allow", "kms:PutKeyPolicy", Principal={"AWS": ROOT})
+    kms.put_key_policy(KeyId=locked, PolicyName="default", Policy=_document(manage))
+    with pytest.raises(ClientError, match="allows the kms:ReEncryptTo action"):
+        kms.re_encrypt(CiphertextBlob=of_free, DestinationKeyId=locked)
+    for more in ({}, {"SourceKeyId": free}):
+        with pytest.raises(ClientError, match="allows the kms:ReEncryptFrom action"):
+            kms.re_encrypt(CiphertextBlob=of_locked, DestinationKeyId=free, **more)
+    kms.re_encrypt(CiphertextBlob=of_free, DestinationKeyId=free)
+
+
+def test_secret_is_denied_in_batches_and_in_its_replicas() -> None:
+    secrets = _client("secretsmanager")
+    for name in ("in-a-batch", "free"):
+        secrets.create_secret(Name=name, SecretString="s")
+    deny = _document(_statement("Deny", "secretsmanager:GetSecretValue", Principal="*"))
+    secrets.put_resource_policy(SecretId="in-a-batch", ResourcePolicy=deny)
+    names = ["in-a-batch", "free"]
+    with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
+        secrets.batch_get_secret_value(SecretIdList=names)
+    with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*with Filters"):
+        secrets.batch_get_secret_value(Filters=[{"Key": "name", "Values": names}])
+    assert secrets.batch_get_secret_value(SecretIdList=names[1:])["SecretValues"]
+    there = [{"Region": "eu-west-1"}]
+    secrets.replicate_secret_to_regions(SecretId="in-a-batch", AddReplicaRegions=there)
+    with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
+        clients.client("secretsmanager", "eu-west-1").get_secret_value(SecretId="in-a-batch")
+
+
+@pytest.mark.parametrize("kind", ["Federated", "CanonicalUser"])
+def test_principal_of_another_kind_is_no_caller(kind: str) -> None:
+    role, without = _role()
+    arn, send, store = _queue(f"of-a-{kind.lower()}")
+    for name in ("*", role):
+        store(_document(_statement("Allow", "sqs:*", on=arn, Principal={kind: name})))
+        with pytest.raises(ClientError, match="no identity-based policy allows"):
+            send(clients.client("sqs", REGION, without))
+
+
 def test_key_policy_that_locks_its_caller_out_is_refused() -> None:
     key = _key()["KeyId"]
     deny = _statement("Deny", "kms:*", Principal="*")
@@ -232,6 +276,30 @@ def test_objects_of_a_key_need_its_permissions(by: str) -> None:
 
 
 _USES = ("Decrypt", "GenerateDataKey")
+
+
+def test_services_read_objects_of_a_key_only_for_callers_who_may() -> None:
+    s3, key = _client("s3"), _key()["Arn"]
+    s3.create_bucket(Bucket="encrypted-code")
+    told = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+    s3.put_object(Bucket="encrypted-code", Key="code.zip", Body=b"code", **told)
+    granted = _statement("Allow", "s3:*", "lambda:*", "dynamodb:*")
+    _, plain = _role(granted)
+    with pytest.raises(ClientError, match="kms:Decrypt on resource"):
+        clients.client("lambda", REGION, plain).update_function_code(
+            FunctionName="absent", S3Bucket="encrypted-code", S3Key="code.zip"
+        )
+    with pytest.raises(ClientError, match="kms:Decrypt on resource"):
+        clients.client("s3", REGION, plain).get_object_attributes(
+            Bucket="encrypted-code", Key="code.zip", ObjectAttributes=["Checksum"]
+        )
+    through = {"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
+    decrypt = _statement("Allow", "kms:Decrypt", on=key, Condition=through)
+    reader = clients.client("lambda", REGION, _role(granted, decrypt)[1])
+    with pytest.raises(ClientError, match="Function not found"):
+        reader.update_function_code(
+            FunctionName="absent", S3Bucket="encrypted-code", S3Key="code.zip"
+        )
 
 
 @pytest.mark.parametrize("kind", ["Queue", "Topic", "LambdaFunction"])

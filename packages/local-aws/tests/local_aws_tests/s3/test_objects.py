@@ -387,6 +387,22 @@ def test_files_go_with_the_last_object_that_shares_them(s3: Any) -> None:
     assert files() == before
 
 
+def test_deleted_object_of_a_bucket_with_versions_is_missing(s3: Any) -> None:
+    s3.create_bucket(Bucket="with-versions")
+    versions = {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket="with-versions", VersioningConfiguration=versions)
+    place = {"Bucket": "with-versions", "Key": "k"}
+    kept = s3.put_object(**place, Body=b"1")["VersionId"]
+    s3.delete_object(**place)
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        s3.get_object(**place)
+    with pytest.raises(ClientError, match="404"):
+        s3.head_object(**place, ChecksumMode="ENABLED")
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        s3.copy_object(Bucket="with-versions", Key="copy", CopySource=place)
+    assert s3.get_object(**place, VersionId=kept)["Body"].read() == b"1"
+
+
 def test_object_is_answered_in_small_pieces(s3: Any) -> None:
     data = random(40 * MB)
     s3.put_object(Bucket="books", Key="pieces", Body=data)
