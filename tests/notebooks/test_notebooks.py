@@ -101,7 +101,7 @@ def executed(name: str) -> dict[str, Any]:
     for fetched in ("<script", 'src="http', "url(http", "@import", "<link"):
         assert fetched not in page, fetched
     # links to the project's files lead somewhere from where the page will lie
-    for link in re.findall(r'href="(?!https?:|#|index\.html")([^"]+)"', page):
+    for link in re.findall(r'href="(?!https?:|#|index\.html")([^"#]+)', page):
         own = link.endswith(".html") and "/" not in link
         target = NOTEBOOKS / f"{link[:-5]}.ipynb" if own else folder / link
         assert os.path.exists(os.path.normpath(target)), link
