@@ -174,8 +174,8 @@ def test_labels_that_would_overlap_are_left_out(service: Service) -> None:
         return Point(movie=movie, x=x, y=y)
 
     # two genres in one place
-    points = [at(same[0], 0.95), at(same[1], 0.8), at(other, 0.85)]
-    labels = cartography.labels(points, (genre, other.genres[0]))
+    placed = [at(same[0], 0.95), at(same[1], 0.8), at(other, 0.85)]
+    labels = cartography.labels(placed, (genre, other.genres[0]))
     assert [label.text for label in labels if not label.zoom] == [genre]
     # a title that ends at the edge reaches into the middle
     wide = cartography.labels([at(same[0], 0.95), at(same[1], 0.78)], ())
