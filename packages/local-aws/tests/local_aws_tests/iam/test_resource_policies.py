@@ -195,11 +195,11 @@ def test_reencryption_needs_the_permissions_of_both_keys() -> None:
 
 def test_secret_is_denied_in_batches_and_in_its_replicas() -> None:
     secrets = _client("secretsmanager")
-    for name in ("in-a-batch", "free"):
+    names = ["in-a-batch", "free"]
+    for name in names:
         secrets.create_secret(Name=name, SecretString="s")
     deny = _document(_statement("Deny", "secretsmanager:GetSecretValue", Principal="*"))
-    secrets.put_resource_policy(SecretId="in-a-batch", ResourcePolicy=deny)
-    names = ["in-a-batch", "free"]
+    secrets.put_resource_policy(SecretId=names[0], ResourcePolicy=deny)
     with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
         secrets.batch_get_secret_value(SecretIdList=names)
     with pytest.raises(ClientError, match=r"NotImplementedByLocalAws.*with Filters"):
