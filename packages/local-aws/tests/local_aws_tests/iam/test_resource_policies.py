@@ -206,9 +206,9 @@ def test_secret_is_denied_in_batches_and_in_its_replicas() -> None:
         secrets.batch_get_secret_value(Filters=[{"Key": "name", "Values": names}])
     assert secrets.batch_get_secret_value(SecretIdList=names[1:])["SecretValues"]
     there = [{"Region": "eu-west-1"}]
-    secrets.replicate_secret_to_regions(SecretId="in-a-batch", AddReplicaRegions=there)
+    secrets.replicate_secret_to_regions(SecretId=names[0], AddReplicaRegions=there)
     with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
-        clients.client("secretsmanager", "eu-west-1").get_secret_value(SecretId="in-a-batch")
+        clients.client("secretsmanager", "eu-west-1").get_secret_value(SecretId=names[0])
 
 
 @pytest.mark.parametrize("kind", ["Federated", "CanonicalUser"])
