@@ -104,7 +104,9 @@ def test_detached_process_ends_with_its_program(
 ) -> None:
     tally("faults injected", "a program detaches a process")
     told = tmp_path / "told"
-    source = way + (WAITS if end != "by itself" else "detach(sys.argv[1])\n")
+    # the program does not end before the process has written its id
+    ends = "detach(sys.argv[1])\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+    source = way + (WAITS if end != "by itself" else f"import os, time\n{ends}")
     child = start(source, str(told))
     process = detached(told)
     if end == "kill":
