@@ -1,5 +1,6 @@
 """Fixtures and markers for all tests."""
 
+import gc
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -29,6 +30,17 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     counts = Tally()
     yield counts
     counts.write(request.path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Run no Python functions in garbage collections, as hypothesis and JAX have it.
+
+    Another thread gets its turn in them, even while this one builds an abstract syntax tree; and
+    until Python 3.13 two threads that do so at once fail: "AST constructor recursion depth
+    mismatch". Werkzeug builds one for each route of a server that starts in a thread.
+    """
+    gc.callbacks.clear()
 
 
 @pytest.hookimpl(tryfirst=True)
