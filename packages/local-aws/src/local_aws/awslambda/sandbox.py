@@ -12,8 +12,10 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +33,8 @@ from local_aws.processes import Child
 log = logging.getLogger("local_aws.lambda")
 
 INIT_SECONDS = 10.0  # Lambda's limit for the first attempt of the initialisation
+# initialisations at once: each has a core on AWS; more would keep one another from the limit here
+_STARTING = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
 _MEMORY_CHECK_SECONDS = 0.05
 _PART_BYTES = 1 << 16  # bytes of the log read at a time
 _PIPE_BYTES = 1 << 20  # the capacity of a pipe
@@ -57,7 +61,7 @@ class _Ended(Exception):
 
 
 class Sandbox:
-    """A started process; its first invocation waits for the initialisation.
+    """A process, which its first invocation starts and initialises.
 
     Args:
         paths: folders to import from, in addition to the standard library.
@@ -83,13 +87,12 @@ class Sandbox:
         self._paths, self._task_root, self._variables = list(paths), task_root, variables
         self._timeout, self._memory_mb, self._runtime = timeout, memory_mb, runtime
         self.stream = stream
-        self.alive = True
+        self.alive = False
         self.started = self.last_used = time.monotonic()
         self._peak_mb = 0
         self._init_ms: float | None = None
         self._initialised = False
         self._scratch = Path(tempfile.mkdtemp(dir=state.folder("lambda", "tmp")))
-        self._start()
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -110,6 +113,8 @@ class Sandbox:
                 pass_fds=(theirs.fileno(),),
             )
         except BaseException:
+            self.alive = False
+            shutil.rmtree(self._scratch, ignore_errors=True)
             ours.close()
             os.close(log_read)
             raise
@@ -121,6 +126,7 @@ class Sandbox:
         self._selector = selectors.DefaultSelector()
         self._selector.register(ours, selectors.EVENT_READ)
         self._selector.register(log_read, selectors.EVENT_READ)
+        self.alive = True
 
     def invoke(
         self, request_id: str, event: bytes, function_arn: str, client_context: str | None
@@ -132,7 +138,10 @@ class Sandbox:
             self.stream.init_start(self._runtime)
         began: float | None = None
         try:
-            init_error = self._initialise(request_id) if cold else None
+            init_error = None
+            if cold:
+                with _turn():
+                    init_error = self._initialise(request_id)
             self.stream.start(request_id, version)
             if init_error is not None:
                 return self._report(request_id, init_error, 0.0, cold)
@@ -191,7 +200,8 @@ class Sandbox:
         return status
 
     def _initialise(self, request_id: str) -> tuple[str, bytes] | None:
-        """Wait for the initialisation; the error's type and payload if it failed."""
+        """Start the process and wait for it; the error's type and payload if it failed."""
+        self._start()
         try:
             reply, body = self._receive(self._began + INIT_SECONDS)
         except TimeoutError:
@@ -344,6 +354,21 @@ class Sandbox:
 
     def _write(self, lines: list[str]) -> None:
         self.stream.write([line.replace(RECORD_BREAK, "\n") for line in lines])
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait until an initialisation may start.
+
+    Those that run may themselves call the function that waits here: so not for longer than one may
+    take.
+    """
+    taken = _STARTING.acquire(timeout=INIT_SECONDS)
+    try:
+        yield
+    finally:
+        if taken:
+            _STARTING.release()
 
 
 def _decoded(client_context: str | None) -> Any:

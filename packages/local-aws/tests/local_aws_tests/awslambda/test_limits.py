@@ -5,13 +5,14 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from moto.awslambda.models import lambda_backends
 
-from local_aws.awslambda import AsyncOutcome, engine, models
+from local_aws.awslambda import AsyncOutcome, engine, models, sandbox
 from local_aws.awslambda.logs import LogStream
 from local_aws.awslambda.models import LocalLambdaBackend
 from local_aws.documents import DEPTH
@@ -115,6 +116,28 @@ def test_concurrent_creations_of_a_function_succeed_once(aws: Any, tally: Tally)
             assert told == ["ResourceConflictException"] * 23 + ["created"]
             versions = aws.client("lambda").list_versions_by_function(FunctionName=name)["Versions"]
             assert [each["Version"] for each in versions] == ["$LATEST", "1"]
+
+
+def test_initialisations_at_once_are_bounded(
+    aws: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sandbox, "_STARTING", threading.BoundedSemaphore(1))
+    source = (
+        "import os, time\n"
+        "def mark(what):\n"
+        f"    with open({str(tmp_path / 'marks')!r}, 'a') as file:\n"
+        "        file.write(what)\n"
+        "mark('begin ')\n"
+        "time.sleep(0.1)\n"
+        "mark('end ')\n"
+        "def handler(event, context):\n"
+        "    time.sleep(0.3)\n"
+    )
+    name = aws.deploy(source, Timeout=60)
+    with ThreadPoolExecutor(3) as pool:
+        assert not any(one.error for one in pool.map(lambda _: aws.invoke(name), range(3)))
+    marks = (tmp_path / "marks").read_text().split()
+    assert marks == ["begin", "end"] * (len(marks) // 2)
 
 
 def test_concurrently_published_versions_differ(aws: Any) -> None:
