@@ -116,23 +116,21 @@ def complete(app: cdk.App, config: Config) -> None:
                 stacks[part].node.add_dependency(stacks[other])
 
 
-def main() -> None:
-    """Write the cloud assembly, or report invalid settings."""
-    # The tests check CloudFormation's rules, for every kind of configuration: here they would
-    # double the time of each command.
-    app = cdk.App(analytics_reporting=False, builtin_cloud_formation_validation=False)
+def synthesize(app: cdk.App) -> None:
+    """Write the cloud assembly that the app's context asks for, and print its cost.
+
+    Raises:
+        ConfigError: settings in the context are invalid.
+    """
     # By this the CLI says that its command does not deploy: `destroy`, for one. A deployment would
     # delete what an empty stack's template no longer contains.
     deploys = app.node.try_get_context("aws:cdk:bundling-stacks") != []
-    try:
-        config = Config.from_context(
-            app.node.get_all_context(),
-            default_region=os.environ.get("CDK_DEFAULT_REGION"),
-            digest=sources.digest if deploys else None,
-            deploys=deploys,
-        )
-    except ConfigError as error:
-        sys.exit("\n".join(["Invalid settings:", *(f"  {e}" for e in error.errors)]))
+    config = Config.from_context(
+        app.node.get_all_context(),
+        default_region=os.environ.get("CDK_DEFAULT_REGION"),
+        digest=sources.digest if deploys else None,
+        deploys=deploys,
+    )
     if config.files or config.source:  # else there are no data, and every stack stays empty
         build(app, config)
     if not deploys:
@@ -140,6 +138,17 @@ def main() -> None:
     assembly = Path(app.synth().directory)
     if deploys:
         print(summary(of_assembly(assembly), config.region), file=sys.stderr)
+
+
+def main() -> None:
+    """Write the cloud assembly for the CDK CLI, or report invalid settings."""
+    # The tests check CloudFormation's rules, for every kind of configuration: here they would
+    # double the time of each command.
+    app = cdk.App(analytics_reporting=False, builtin_cloud_formation_validation=False)
+    try:
+        synthesize(app)
+    except ConfigError as error:
+        sys.exit("\n".join(["Invalid settings:", *(f"  {e}" for e in error.errors)]))
 
 
 if __name__ == "__main__":

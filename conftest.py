@@ -24,6 +24,12 @@ _SERVICES = {"aws", "client_of", "cloud", "page", "stacks", "synthesize", "world
 _LONGEST = {"e2e", "test_book_shop.py", "test_contract.py", "test_notebooks.py", "test_page.py"}
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Spare the collections with which pytest ends: the heap is large, and they take seconds."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="module")
 def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     """Count injected faults and tried inputs for docs/reliability.md; see `tests.reliability`."""

@@ -1,6 +1,7 @@
 """Lists what can cost money in an account and region: `python -m rehearsal.inventory`."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import boto3
@@ -14,10 +15,9 @@ def inventory() -> set[str]:
 
     The CDK's bootstrap resources and AWS's own service-linked roles are not listed.
     """
+    client: Any = cache(boto3.client)  # several kinds belong to one service
     found = {
-        f"{label}/{name}"
-        for label, service, names in _SOURCES
-        for name in names(boto3.client(service))  # type: ignore[call-overload]
+        f"{label}/{name}" for label, service, names in _SOURCES for name in names(client(service))
     }
     return {entry for entry in found if not any(mark in entry for mark in _BOOTSTRAP)}
 

@@ -13,6 +13,7 @@ from local_aws.iam.witness import Allowed, witnessed
 from local_aws.server import LocalAws
 from local_aws.servicequotas.table import PROFILES
 from rehearsal.cdk import PROJECT, cdk
+from tests.synthesis import synthesize
 
 _OF_A_DEPLOYMENT = ("deploy", "synth")  # commands for which the CLI has assets bundled
 
@@ -31,22 +32,23 @@ class Workbench:
     data: Path
     quick: tuple[str, ...]
 
-    def bootstrap(self) -> None:
-        """Create the toolkit stack, which needs no app."""
-        cdk("bootstrap", "aws://123456789012/us-east-1", "--app", "", log=self.log)
-
     def cdk(self, *arguments: str) -> None:
         """Run a CDK command; `CdkError` carries the end of its output.
 
-        The app is synthesized once for the same settings and data.
+        The app is synthesized once for the same settings and data, and in this process.
         """
         assemblies = self.assembly(*arguments), self.assembly("deploy", *arguments[1:])
         known = [one for one in assemblies if (one / "manifest.json").exists()]
-        if known:
-            command = (*_without_settings(arguments), "--app", str(known[0]))
-        else:
-            command = (*arguments, *self._settings, "--output", str(assemblies[0]))
-        cdk(*command, log=self.log)
+        if not known:
+            known = [assemblies[0]]
+            given = [word for word in arguments if word not in _without_settings(arguments)]
+            pairs = [*self._settings, *given]
+            synthesize(
+                assemblies[0],
+                dict(one.split("=", 1) for one in pairs if one != "-c"),
+                deploys=arguments[0] in _OF_A_DEPLOYMENT,
+            )
+        cdk(*_without_settings(arguments), "--app", str(known[0]), log=self.log)
 
     def assembly(self, command: str, *arguments: str) -> Path:
         """The folder of the cloud assembly for a command, its settings and the present data."""

@@ -34,6 +34,7 @@ from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
 from tests.load import ONCE, Load
 from tests.reliability import Tally
+from tests.synthesis import bootstrap
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ENDPOINT = "recommender-ratingModel"
@@ -143,7 +144,7 @@ def _kill_a_training() -> None:
 def test_killed_training_rolls_back_with_the_reason(
     workbench: Workbench, life: Life, tally: Tally
 ) -> None:
-    workbench.bootstrap()
+    bootstrap()
     life.before = inventory()
     killer = threading.Thread(target=_kill_a_training, daemon=True)
     killer.start()

@@ -28,6 +28,7 @@ from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
 from tests.load import ONCE, Load
 from tests.reliability import Tally
+from tests.synthesis import bootstrap
 
 LISTS, EVENTS = "recommender-Lists", "recommender-Events"
 T = TypeVar("T")
@@ -98,7 +99,7 @@ def items(answer: Any) -> list[str]:
 def test_the_lists_answer_by_the_histories_that_were_imported(
     workbench: Workbench, life: Life
 ) -> None:
-    workbench.bootstrap()
+    bootstrap()
     life.before = inventory()
     workbench.cdk("deploy", "--all", "--require-approval=never")
     told = outputs.by_stack()["recommender-Lists"]

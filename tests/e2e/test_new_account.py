@@ -18,6 +18,7 @@ from rehearsal.cdk import CdkError
 from rehearsal.inventory import inventory
 from tests.e2e.conftest import Workbench
 from tests.reliability import Tally
+from tests.synthesis import bootstrap
 
 QUOTAS = "new-account"
 STACKS = ("recommender-Data", "recommender-Object2Vec", "recommender-Functions")
@@ -29,7 +30,7 @@ DEPLOY = ("deploy", *STACKS, "--require-approval=never")
 @pytest.fixture(scope="module")
 def bootstrapped(workbench: Workbench) -> set[str]:
     """What the account holds before the first deployment."""
-    workbench.bootstrap()
+    bootstrap()
     return inventory()
 
 

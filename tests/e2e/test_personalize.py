@@ -25,6 +25,7 @@ from rehearsal.inventory import inventory
 from tests.e2e import privileges
 from tests.e2e.conftest import Workbench
 from tests.reliability import Tally
+from tests.synthesis import bootstrap
 
 STACK = "recommender-Personalize"
 ALL = ("-c", "personalize.groups=both", "-c", "personalize.batch=true")
@@ -44,7 +45,7 @@ class Life:
 
 @pytest.fixture(scope="module")
 def life(workbench: Workbench) -> Life:
-    workbench.bootstrap()
+    bootstrap()
     return Life(before=inventory())
 
 

@@ -14,6 +14,7 @@ from rehearsal.cdk import CdkError
 from rehearsal.inventory import inventory
 from tests.e2e.conftest import Workbench
 from tests.reliability import Tally
+from tests.synthesis import bootstrap
 
 STACKS = ("recommender-Data", "recommender-Personalize")
 DOMAIN = ("-c", "personalize.groups=domain", "-c", "personalize.domain_solutions=")
@@ -44,7 +45,7 @@ def test_resources_of_removed_settings_are_deleted(
     workbench: Workbench, tally: Tally, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     propagation.set_delay(10)  # the workbench's local AWS takes it back when it ends
-    workbench.bootstrap()
+    bootstrap()
     before = inventory()
 
     _deploy(workbench, *DOMAIN)

@@ -21,6 +21,7 @@ from PIL import Image
 from local_aws.server import LocalAws
 from outputs import Outputs, by_stack
 from rehearsal.cdk import PROJECT, cdk
+from tests.synthesis import bootstrap, synthesize
 from web.answers import Movie
 from web.app import create_app
 from web.clients import Clients
@@ -131,7 +132,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         for name, value in aws.environment().items():
             patch.setenv(name, value)
         log = folder / "cdk.log"
-        assembly = ("--output", str(folder / "cdk.out"), "-c", f"data={data}")
         small = [f"{model}.epochs=1" for model in ("rating", "recommendation", "retrieval")]
         more = [
             "personalize.groups=both",
@@ -139,14 +139,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             "api.http=true",
             "refit=false",
         ]
-        settings = [part for setting in (*small, *more) for part in ("-c", setting)]
-        cdk("bootstrap", "aws://123456789012/us-east-1", "--app", "", log=log)
-        cdk(
-            *("deploy", "--all", "--require-approval=never", "--concurrency=4"),
-            *assembly,
-            *settings,
-            log=log,
-        )
+        settings = dict(one.split("=", 1) for one in (*small, *more, f"data={data}"))
+        bootstrap()
+        synthesize(folder / "cdk.out", settings)
+        deploy = ("deploy", "--all", "--require-approval=never", "--concurrency=4")
+        cdk(*deploy, "--app", str(folder / "cdk.out"), log=log)
         service = Service(Clients(), "recommender")
         url = stack.enter_context(serving(service, Omdb(None, folder, "", 0)))
         every = Outputs.of(by_stack())
