@@ -66,7 +66,7 @@ class Verdict:
 
 
 def verdicts(run: Rehearsal) -> Iterator[Verdict]:
-    """One verdict for each model that has a metric and a baseline.
+    """One verdict for each model that has a metric and a baseline, and for each engine's lists.
 
     Intervals hold for independent errors: a mean of n values of 0 and 1, or between, has at most
     the variance of a proportion; a mean squared error, that of normally distributed errors.
@@ -114,6 +114,18 @@ def verdicts(run: Rehearsal) -> Iterator[Verdict]:
             lower=False,
             advice="it needs more events of each " + run.data["nouns"]["user"],
         )
+    for survey in run.surveys:
+        if survey.favourite is not None and survey.chance is not None:
+            yield Verdict(
+                survey.engine,
+                "favourite genre in lists",
+                survey.favourite,
+                _proportion(survey.favourite, survey.users),
+                {"chance": survey.chance},
+                lower=False,
+                advice="its lists do not follow what each "
+                f"{run.data['nouns']['user']} likes; use those of another engine",
+            )
 
 
 def _proportion(value: float, count: int) -> float:

@@ -96,7 +96,11 @@ def test_page_needs_no_other_file(run: Rehearsal) -> None:
 def test_page_has_verdicts_suggestions_and_words_of_the_data(run: Rehearsal) -> None:
     text = page(run, CATALOGUE, "30 November 2026, 02:00")
     rows = re.findall(r"<tr><td>([^<]+)</td><td><span class=\"state(?: good)?\">([^<]+)", text)
-    assert rows == [("Object2Vec", "better"), ("Object2Vec, recommendation", "no better")]
+    assert rows == [
+        ("Object2Vec", "better"),
+        ("Object2Vec, recommendation", "no better"),
+        ("Lists", "better"),
+    ]
     assert text.index("Verdict") < text.index("Learning curves")
     assert "1 rating of 2 books by 1 reader;" in text
     assert "Reader 李 0003" in text and "Read so far" in text

@@ -79,6 +79,18 @@ def test_every_trained_engine_has_a_verdict() -> None:
     ]
 
 
+def test_lists_without_what_users_like_are_named() -> None:
+    run = rehearsed(0.8, 0.75)
+    figures = {"users": 60, "places": 600, "different": 139, "had": 0}
+    for name, favourite in (("Lists", 0.61), ("Object2Vec, recommendation", 0.02)):
+        run.surveys.append(Survey(engine=name, favourite=favourite, chance=0.05, **figures))
+    good, bad = (one for one in verdicts(run) if one.metric == "favourite genre in lists")
+    assert (good.state, bad.state) == ("better", "no better")
+    assert good.margin == pytest.approx(1.96 * math.sqrt(0.61 * 0.39 / 60))
+    (warning,) = (line for line in _models(run) if "no better" in line)
+    assert "do not follow what each reader likes" in warning
+
+
 @pytest.mark.parametrize("genres", [True, False])
 def test_report_describes_the_lists_and_leaves_out_genres_that_are_not_there(genres: bool) -> None:
     run = rehearsed(0.8, 0.75)
