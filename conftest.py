@@ -3,8 +3,10 @@
 import gc
 from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
+from botocore.loaders import JSONFileLoader, Loader
 from hypothesis import settings
 
 from tests.reliability import Tally
@@ -36,6 +38,37 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     counts = Tally()
     yield counts
     counts.write(request.path)
+
+
+def pytest_configure() -> None:
+    """Read each of botocore's files once, not for every session: it took a third of the time.
+
+    Each session has copies of the operations' paths: botocore strips the bucket from those of S3,
+    and moto, in the same process, finds its methods by them.
+    """
+    load, services = JSONFileLoader.load_file, Loader.list_available_services
+    kept: dict[str, Any] = {}
+
+    def load_once(loader: Any, file_path: str) -> Any:
+        if file_path not in kept:
+            kept[file_path] = load(loader, file_path)
+        found = kept[file_path]
+        if not found or "operations" not in found:
+            return found
+        operations = {
+            name: {**one, "http": {**one["http"]}} for name, one in found["operations"].items()
+        }
+        return {**found, "operations": operations}
+
+    def list_once(loader: Any, type_name: str) -> Any:
+        if type_name not in kept:
+            kept[type_name] = services(loader, type_name)
+        return [*kept[type_name]]
+
+    patched: Any = JSONFileLoader
+    patched.load_file = load_once
+    patched = Loader
+    patched.list_available_services = list_once
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,7 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from stacks.config import ConfigError
 from tests.stacks.deployments import PROJECT
+from tests.synthesis import synthesize
 
 
 def start(context: Mapping[str, object], out: Path) -> subprocess.CompletedProcess[str]:
@@ -53,8 +57,7 @@ def test_command_that_does_not_deploy_knows_the_stacks_of_all_settings(
 ) -> None:
     """So `cdk destroy --all` removes those that were deployed with other settings."""
     lists = {"data": str(data), "profile": "lists"}
-    done = start({**lists, "aws:cdk:bundling-stacks": []}, tmp_path / "destroy")
-    assert done.returncode == 0, done.stderr
+    synthesize(tmp_path / "destroy", lists, deploys=False)
     features = (
         *("Lists", "Object2Vec", "Functions", "DeepMf", "FactorizationMachines"),
         *("Personalize", "Notebook", "Preparation"),
@@ -68,22 +71,19 @@ def test_command_that_does_not_deploy_knows_the_stacks_of_all_settings(
         "recommender-Operations": {"recommender-Data", *names},
     }
     # an empty template in a deployment would delete the stack
-    done = start({**lists, "aws:cdk:bundling-stacks": ["no stack"]}, tmp_path / "deploy")
-    assert done.returncode == 0, done.stderr
+    synthesize(tmp_path / "deploy", lists)
     assert set(dependencies(tmp_path / "deploy")) == {"recommender-Data", "recommender-Lists"}
 
 
 def test_command_that_does_not_deploy_needs_no_data(tmp_path: Path) -> None:
     """As after a deployment from a bucket, or from another checkout."""
     missing = {"data": str(tmp_path / "none"), "prefix": "anna"}
-    done = start({**missing, "aws:cdk:bundling-stacks": []}, tmp_path / "destroy")
-    assert done.returncode == 0, done.stderr
+    synthesize(tmp_path / "destroy", missing, deploys=False)
     assert {"anna-Data", "anna-Lists", "anna-Preparation"} <= dependencies(
         tmp_path / "destroy"
     ).keys()
-    done = start({**missing, "aws:cdk:bundling-stacks": ["no stack"]}, tmp_path / "deploy")
-    assert done.returncode == 1
-    assert "no prepared data" in done.stderr
+    with pytest.raises(ConfigError, match="no prepared data"):
+        synthesize(tmp_path / "deploy", missing)
 
 
 def test_app_prints_the_cost_first(data: Path, tmp_path: Path) -> None:
