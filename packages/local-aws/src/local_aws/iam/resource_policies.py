@@ -50,8 +50,8 @@ def of(arn: str) -> Policy | None:
     if prefix == "events" and name.startswith("rule/"):  # which belongs to a bus
         bus = name.split("/")[1] if name.count("/") > 1 else "default"
         arn = f"arn:{partition}:events:{region}:{account}:event-bus/{bus}"
-    for resource in _resources(prefix, account, region):
-        if arn == _arn(resource):
+    for name, resource in resources(prefix, account, region):
+        if arn == name:
             return _policy(resource)
     return None
 
@@ -63,19 +63,21 @@ def concern_everyone(prefix: str, operation: str, account: str, region: str) -> 
         or (prefix, operation) in _STORING
         or any(
             statement["Effect"] == "Deny"
-            for resource in _resources(prefix, account, region)
+            for _, resource in resources(prefix, account, region)
             for statement in listed((_policy(resource) or {}).get("Statement", []))
         )
     )
 
 
-def _resources(prefix: str, account: str, region: str) -> list[Any]:
+def resources(prefix: str, account: str, region: str) -> list[tuple[str, Any]]:
+    """The ARNs and moto's resources of one of `SERVICES`; none of others."""
     if prefix not in _STORES:
         return []
     backends = getattr(import_module(f"moto.{prefix}.models"), f"{prefix}_backends")[account]
     if region not in backends.regions:
         return []
-    return list(getattr(backends[region], _STORES[prefix]).values())
+    found = list(getattr(backends[region], _STORES[prefix]).values())
+    return [(_arn(resource), resource) for resource in found]
 
 
 def _arn(resource: Any) -> str:
