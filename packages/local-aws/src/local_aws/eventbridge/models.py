@@ -103,6 +103,8 @@ class EventsBackend(MotoBackend):
         policy: str,
     ) -> None:
         """Add a statement to a bus's policy, or replace the policy."""
+        if condition:
+            raise NotImplementedByLocalAws("events:PutPermission for an organization (Condition)")
         if not policy:
             super().put_permission(
                 event_bus_name, action, principal, statement_id, condition, policy

@@ -103,7 +103,7 @@ def service_may(role_arn: str, action: str, resource: str, region: str) -> bool:
         role = find_role(role_arn, region)
     except AccessDenied:
         return False
-    context = {"aws:RequestedRegion": region}
+    context: dict[str, str] = {"aws:RequestedRegion": region}
     needs = [
         Request(action, resource, context=context),
         *(

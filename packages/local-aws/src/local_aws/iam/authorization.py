@@ -101,6 +101,7 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
             )
         call = call_of(response, request, model, *matched)
         if isinstance(response, S3Response):
+            s3_operations.check_key(call.params)
             _same_object(response, call)
             _check_owners(call)
             _check_upload(call)

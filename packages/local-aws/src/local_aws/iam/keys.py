@@ -102,7 +102,7 @@ class Use:
 
     action: str
     key: str | None
-    context: Mapping[str, str]
+    context: dict[str, str]
 
 
 def concern_everyone(prefix: str, account: str, region: str) -> bool:

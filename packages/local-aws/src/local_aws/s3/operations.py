@@ -28,6 +28,10 @@ from local_aws.iam.policies import listed
 from local_aws.validation import violations
 
 _COPY_SOURCE: Final = "x-amz-copy-source"
+_ENCRYPTION: Final = "x-amz-server-side-encryption"
+_KEY: Final = "x-amz-server-side-encryption-aws-kms-key-id"
+_BY_KMS: Final = ("aws:kms", "aws:kms:dsse")
+_LONGEST_KEY: Final = 1024  # bytes
 # moto's SelectObjectContent reads the whole object, unpacked, into memory, and understands little
 # SQL; AWS has closed it to new customers. PutObjectRetention lets anyone shorten a retention.
 _REFUSED: Final = frozenset({"PutObjectRetention", "SelectObjectContent"})
@@ -98,10 +102,39 @@ def check(operation: OperationModel, request: Request) -> None:
         raise AwsError("InvalidURI", "Couldn't parse the specified URI.")
     if _BYPASS in request.headers:
         raise NotImplementedByLocalAws(f"the header {_BYPASS}")
+    _check_encryption(request)
     if source := request.headers.get(_COPY_SOURCE):
         if _COPY_SOURCE not in _headers(operation):
             raise AwsError("InvalidArgument", f"{operation.name} takes no header {_COPY_SOURCE}")
         copy_source(source)
+
+
+def _check_encryption(request: Request) -> None:
+    algorithm = request.headers.get(_ENCRYPTION)
+    if algorithm is not None and algorithm not in (*_BY_KMS, "AES256"):
+        raise AwsError(
+            "InvalidEncryptionAlgorithmError",
+            "The encryption request you specified is not valid. The valid values are AES256, "
+            f"{' and '.join(_BY_KMS)}.",
+        )
+    if _KEY in request.headers and algorithm not in _BY_KMS:
+        raise AwsError(
+            "InvalidArgument",
+            "Server Side Encryption with AWS KMS managed key requires HTTP header "
+            f"{_ENCRYPTION} : aws:kms",
+        )
+
+
+def check_key(params: Mapping[str, Any]) -> None:
+    """Refuse a key that is longer than any object's.
+
+    Raises:
+        AwsError: KeyTooLongError.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+    """
+    if len(str(params.get("Key", "")).encode()) > _LONGEST_KEY:
+        raise AwsError("KeyTooLongError", "Your key is too long")
 
 
 def pin_copy_source(response: S3Response, request: Request) -> None:

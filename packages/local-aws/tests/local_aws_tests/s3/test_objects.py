@@ -572,3 +572,22 @@ def test_large_unsigned_form_takes_little_memory(
     connection.close()
     tally("faults injected", "bodies that are too large")
     assert peak(process) - before < 64 * MB
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key", "refused"),
+    [
+        ("AES512", None, "InvalidEncryptionAlgorithmError"),
+        ("", None, "InvalidEncryptionAlgorithmError"),
+        (None, "alias/mine", "InvalidArgument"),
+        ("AES256", "alias/mine", "InvalidArgument"),
+    ],
+)
+def test_unknown_encryption_is_refused(
+    aws: LocalAws, algorithm: str | None, key: str | None, refused: str
+) -> None:
+    name = "x_amz_server_side_encryption"
+    given = {name: algorithm, f"{name}_aws_kms_key_id": key}
+    headers = {header: value for header, value in given.items() if value is not None}
+    status, told = sent(aws, "/books/sealed", b"x", **headers)
+    assert (status, f"<Code>{refused}</Code>" in told) == (400, True)
