@@ -124,6 +124,8 @@ def of_resource(action: str, resource: str, *, decrypting: bool = True) -> Itera
     if not needed or resource.count(":") < 5:
         return
     _, _, prefix, region, account, _ = resource.split(":", 5)
+    if account not in kms_backends:  # which then has no keys here
+        return
     for name in dict.fromkeys(_names(prefix, resource, account, region)):
         yield from _uses(needed, name, prefix, account, region)
 
