@@ -8,6 +8,7 @@ sub-resources are those of one operation that moto implements.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,7 +36,15 @@ _LONGEST_KEY: Final = 1024  # bytes
 # moto's SelectObjectContent reads the whole object, unpacked, into memory, and understands little
 # SQL; AWS has closed it to new customers. PutObjectRetention lets anyone shorten a retention.
 _REFUSED: Final = frozenset({"PutObjectRetention", "SelectObjectContent"})
-_BYPASS: Final = "x-amz-bypass-governance-retention"  # which moto takes from anyone, even if false
+# moto takes the first from anyone, even if false. It ignores the others, and so would answer
+# without a customer's own key, replace an object instead of adding to it, and copy or delete one
+# that does not fulfil a condition.
+_UNKNOWN_HEADER: Final = re.compile(
+    "x-amz-(?:bypass-governance-retention$|(?:copy-source-)?server-side-encryption-customer-"
+    "|write-offset-bytes$|copy-source-if-(?!none-match$)|if-match-|object-lock-event-hold)",
+    re.IGNORECASE,
+)
+_CONDITIONS: Final = frozenset({"ETag", "LastModifiedTime", "Size"})  # of an object to be deleted
 _NEVER_EMPTY: Final = "versionId"  # in addition to the parameters that identify an operation
 
 
@@ -100,8 +109,9 @@ def check(operation: OperationModel, request: Request) -> None:
             raise AwsError("InvalidArgument", f"The parameter {name} must be given once, not empty")
     if b"#" in request.query_string:
         raise AwsError("InvalidURI", "Couldn't parse the specified URI.")
-    if _BYPASS in request.headers:
-        raise NotImplementedByLocalAws(f"the header {_BYPASS}")
+    for name, _ in request.headers:
+        if _UNKNOWN_HEADER.match(name):
+            raise NotImplementedByLocalAws(f"the header {name.lower()}")
     _check_encryption(request)
     if source := request.headers.get(_COPY_SOURCE):
         if _COPY_SOURCE not in _headers(operation):
@@ -165,6 +175,8 @@ def check_body(operation: OperationModel, params: Mapping[str, Any], body: bytes
     if missing or violations(params.get(payload, {}), shape.members[payload]):
         raise malformed()
     if operation.name == "DeleteObjects":
+        if any(_CONDITIONS & one.keys() for one in params["Delete"]["Objects"]):
+            raise NotImplementedByLocalAws("s3:DeleteObjects with conditions (ETag and others)")
         judged = [(one["Key"], one.get("VersionId")) for one in params["Delete"]["Objects"]]
         if judged != _to_delete(body):
             raise malformed()
