@@ -10,9 +10,40 @@ from typing import Any, Final
 from local_aws.api import AwsError
 
 _INVALID: Final = "ValidationException"
+_EXPRESSION: Final = 4096  # bytes
+_LONGEST: Final = {"Statement": 8192}  # of PartiQL
 # a name in an expression that is neither a placeholder nor a function's
 _NAME: Final = re.compile(r"(?<![#:\w.])[A-Za-z_]\w*(?!\w|\s*\()")
 _OPERATORS: Final = frozenset({"AND", "BETWEEN"})
+
+
+def sizes(content: Any) -> None:
+    """Refuse expressions that are longer than DynamoDB's, for which moto needs minutes.
+
+    Args:
+        content: a request's body, or a part of it.
+
+    Raises:
+        AwsError: ValidationException.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+    """
+    if isinstance(content, list):
+        for one in content:
+            sizes(one)
+    if not isinstance(content, dict):
+        return
+    for name, value in content.items():
+        if not isinstance(value, str):
+            sizes(value)
+            continue
+        most = _LONGEST.get(name, _EXPRESSION if name.endswith("Expression") else None)
+        if most is not None and (size := len(value.encode())) > most:
+            raise AwsError(
+                _INVALID,
+                f"Invalid {name}: Expression size has exceeded the maximum allowed size; "
+                f"expression size: {size}",
+            )
 
 
 def of_the_keys_types(keys_of: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,7 +61,10 @@ def of_the_keys_types(keys_of: Callable[..., Any]) -> Callable[..., Any]:
 def without_reserved_words(
     parse: Callable[..., Any], reserved: Callable[[], list[str]]
 ) -> Callable[..., Any]:
-    """A replacement of the parser of a KeyConditionExpression, which refuses reserved names."""
+    """A replacement of the parser of a KeyConditionExpression, which refuses reserved names.
+
+    What it cannot read is no internal failure.
+    """
 
     def parsed(key_condition_expression: str, *arguments: Any, **named: Any) -> Any:
         words = {word.upper(): word for word in _NAME.findall(key_condition_expression)}
@@ -40,7 +74,10 @@ def without_reserved_words(
                 "Invalid KeyConditionExpression: Attribute name is a reserved keyword; reserved "
                 f"keyword: {words[found[0]]}",
             )
-        return parse(key_condition_expression, *arguments, **named)
+        try:
+            return parse(key_condition_expression, *arguments, **named)
+        except AssertionError:
+            raise AwsError(_INVALID, "Invalid KeyConditionExpression: Syntax error") from None
 
     return parsed
 

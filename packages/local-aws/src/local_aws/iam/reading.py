@@ -23,6 +23,7 @@ from werkzeug.exceptions import NotFound
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
+from local_aws.dynamodb import checks
 from local_aws.iam import requests, signatures
 from local_aws.iam.errors import protocol_of, refusal, service_model
 from local_aws.s3 import bodies
@@ -95,6 +96,8 @@ def read(service: str, request: Request) -> Matched | None:
             if fault := mistyped(content, shape) or _misplaced(content, matched[0]):
                 raise AwsError("SerializationException", fault)
             _refuse_members(service, str(matched[0].name), content)
+            if service == "dynamodb":
+                checks.sizes(content)
     except (NotFound, NotImplementedError):  # of moto's router
         if protocol == "json":
             error = AwsError("UnknownOperationException", "There is no such operation")
