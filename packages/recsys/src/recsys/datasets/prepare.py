@@ -89,8 +89,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"The data cannot be used:\n{error}", file=sys.stderr)
         return 1
     except OSError as error:
-        words = f"{error.filename or options.out}: {error.strerror or error}"
-        print(printable(words), file=sys.stderr)
+        told = f"{error.filename or options.out}: {error.strerror or error}"
+        print(printable(told), file=sys.stderr)
         return 1
     _summarise(data, manifest, options.out, time.monotonic() - began)
     return 0
