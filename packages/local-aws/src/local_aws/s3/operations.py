@@ -44,6 +44,7 @@ _UNKNOWN_HEADER: Final = re.compile(
     "|write-offset-bytes$|copy-source-if-(?!none-match$)|if-match-|object-lock-event-hold)",
     re.IGNORECASE,
 )
+_MOST_DELETED: Final = 1000  # objects at once
 _CONDITIONS: Final = frozenset({"ETag", "LastModifiedTime", "Size"})  # of an object to be deleted
 _NEVER_EMPTY: Final = "versionId"  # in addition to the parameters that identify an operation
 
@@ -175,6 +176,8 @@ def check_body(operation: OperationModel, params: Mapping[str, Any], body: bytes
     if missing or violations(params.get(payload, {}), shape.members[payload]):
         raise malformed()
     if operation.name == "DeleteObjects":
+        if len(params["Delete"]["Objects"]) > _MOST_DELETED:
+            raise malformed()
         if any(_CONDITIONS & one.keys() for one in params["Delete"]["Objects"]):
             raise NotImplementedByLocalAws("s3:DeleteObjects with conditions (ETag and others)")
         judged = [(one["Key"], one.get("VersionId")) for one in params["Delete"]["Objects"]]

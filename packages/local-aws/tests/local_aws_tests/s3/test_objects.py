@@ -387,6 +387,16 @@ def test_copies_and_deletions_with_conditions_are_refused_by_name(s3: Any) -> No
     assert body(s3, "kept") == b"as it was"
 
 
+def test_deletion_of_more_than_a_thousand_objects_is_malformed(s3: Any) -> None:
+    for count in (1000, 1001):
+        objects = {"Objects": [{"Key": f"none-{number}"} for number in range(count)]}
+        if count > 1000:
+            with pytest.raises(ClientError, match="MalformedXML"):
+                s3.delete_objects(Bucket="books", Delete=objects)
+        else:
+            assert len(s3.delete_objects(Bucket="books", Delete=objects)["Deleted"]) == 1000
+
+
 def test_of_objects_put_at_once_if_there_is_none_one_is_kept(
     s3: Any, monkeypatch: pytest.MonkeyPatch, tally: Tally
 ) -> None:
