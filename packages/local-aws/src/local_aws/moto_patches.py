@@ -70,7 +70,7 @@ from local_aws.iam import authorization, reading
 from local_aws.iam import errors as iam_errors
 from local_aws.iam.models import LocalIAMBackend
 from local_aws.logs.patterns import FilterPattern
-from local_aws.logs.responses import by_prefix, no_exports, parameter
+from local_aws.logs.responses import by_prefix, no_exports, of_known_days, parameter
 from local_aws.personalize.models import PersonalizeBackend
 from local_aws.s3 import notifications, public_access
 from local_aws.s3.models import LocalKey, LocalMultipart, LocalS3Backend
@@ -115,7 +115,11 @@ def install() -> None:
 
 def _wrapped_once(function: Any, wrap: Callable[[Any], Callable[..., Any]]) -> Any:
     """The function, wrapped unless it is already, because patches may be applied again."""
-    return function if hasattr(function, "__wrapped__") else wraps(function)(wrap(function))
+    if getattr(function, "is_local", False):
+        return function
+    wrapped: Any = wraps(function)(wrap(function))
+    wrapped.is_local = True
+    return wrapped
 
 
 def _patch_accounts() -> None:
@@ -255,6 +259,38 @@ def _patch_dynamodb_queries() -> None:
     when_imported("moto.dynamodb.responses")(expand)
 
 
+def _patch_dynamodb_checks() -> None:
+    """moto finds nothing by a key of another type, takes reserved words for names in queries and
+    ignores unused values, and tells the key of a new item among an update's changes."""
+
+    def check_keys(module: Any) -> None:
+        from local_aws.dynamodb import checks
+
+        backend = module.DynamoDBBackend
+        backend.get_keys_value = _wrapped_once(backend.get_keys_value, checks.of_the_keys_types)
+
+    def check_words(module: Any) -> None:
+        from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
+
+        from local_aws.dynamodb import checks
+
+        reserved = ReservedKeywords.get_reserved_keywords
+        module.parse_expression = _wrapped_once(
+            module.parse_expression, partial(checks.without_reserved_words, reserved=reserved)
+        )
+        handler = module.DynamoHandler
+        used = partial(
+            checks.with_used_values,
+            parser=module.create_condition_expression_parser,
+            check=module.validate_attributes_used,
+        )
+        handler.put_item = _wrapped_once(handler.put_item, used)
+        handler.update_item = _wrapped_once(handler.update_item, checks.without_the_key)
+
+    when_imported("moto.dynamodb.models")(check_keys)
+    when_imported("moto.dynamodb.responses")(check_words)
+
+
 def _patch_dynamodb_numbers() -> None:
     """moto adds numbers with 28 digits, of any size, and none with an exponent."""
 
@@ -390,6 +426,13 @@ def _patch_log_exports() -> None:
 def _patch_log_filter_patterns() -> None:
     """For moto's filter, every pattern that it cannot read matches each event."""
     moto.logs.models.EventMessageFilter = FilterPattern  # type: ignore[attr-defined,assignment]
+
+
+def _patch_log_retention() -> None:
+    """moto keeps events for any number of days."""
+    LogsResponse.put_retention_policy = _wrapped_once(  # type: ignore[method-assign]
+        LogsResponse.put_retention_policy, of_known_days
+    )
 
 
 def _patch_log_stream_prefixes() -> None:
@@ -590,6 +633,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_managed_policies,
     _patch_names_of_methods,
     _patch_decompression,
+    _patch_dynamodb_checks,
     _patch_dynamodb_imports,
     _patch_dynamodb_numbers,
     _patch_dynamodb_queries,
@@ -603,6 +647,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_names_as_expressions,
     _patch_log_exports,
     _patch_log_filter_patterns,
+    _patch_log_retention,
     _patch_log_stream_prefixes,
     _patch_log_group_identifiers,
     _patch_personalize_hosts,

@@ -332,6 +332,41 @@ PAST_MOTO: dict[str, tuple[str, str, dict[str, Any], str]] = {
         },
         "ValidationException",
     ),
+    "expression of 4,097 bytes": (
+        *("dynamodb", "scan"),
+        {
+            **{"TableName": "past", "FilterExpression": "k = :v".ljust(4097)},
+            "ExpressionAttributeValues": {":v": {"S": "a"}},
+        },
+        "ValidationException",
+    ),
+    "expression of 4,097 bytes in a transaction": (
+        *("dynamodb", "transact_write_items"),
+        {
+            "TransactItems": [
+                {
+                    "ConditionCheck": {
+                        **{"TableName": "past", "Key": {"k": {"S": "a"}}},
+                        "ConditionExpression": "attribute_exists(k)".ljust(4097),
+                    }
+                }
+            ]
+        },
+        "ValidationException",
+    ),
+    "statement of 8,193 bytes": (
+        *("dynamodb", "execute_statement"),
+        {"Statement": "SELECT * FROM past".ljust(8193)},
+        "ValidationException",
+    ),
+    "word behind a condition of a key": (
+        *("dynamodb", "query"),
+        {
+            **{"TableName": "past", "KeyConditionExpression": "k = :v x"},
+            "ExpressionAttributeValues": {":v": {"S": "a"}},
+        },
+        "ValidationException",
+    ),
     "overflow of a number": (
         *("dynamodb", "update_item"),
         {

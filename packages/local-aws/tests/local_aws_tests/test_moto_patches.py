@@ -117,6 +117,20 @@ for Slow.action in ("CreateThing", "UpdateItem"):
     [one.join() for one in threads]
 told = Slow.most == 1
 """,
+    "_patch_dynamodb_checks": """
+with moto.mock_aws():
+    dynamodb = boto3.client("dynamodb", region_name="us-east-1")
+    dynamodb.create_table(
+        TableName="table",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+    )
+    try:
+        dynamodb.get_item(TableName="table", Key={"k": {"N": "1"}})
+    except Exception as error:
+        told = "does not match the schema" in str(error)
+""",
     "_patch_dynamodb_numbers": """
 from moto.dynamodb.models.dynamo_type import DynamoType
 try:
@@ -190,6 +204,15 @@ with moto.mock_aws():
 """,
     "_patch_log_filter_patterns": """
 told = matched("{ $.level = 9 }", '{"level": 1}') == []
+""",
+    "_patch_log_retention": """
+with moto.mock_aws():
+    logs = boto3.client("logs", region_name="us-east-1")
+    logs.create_log_group(logGroupName="g")
+    try:
+        logs.put_retention_policy(logGroupName="g", retentionInDays=2)
+    except Exception as error:
+        told = "Invalid retention value 2" in str(error)
 """,
     "_patch_log_stream_prefixes": """
 told = matched("", "a line", logStreamNamePrefix="other") == []

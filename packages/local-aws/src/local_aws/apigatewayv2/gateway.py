@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -44,6 +45,12 @@ from local_aws.sts.models import AccessDenied
 _FUNCTION: Final = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d+:function:[\w-]+(?::[\w$-]+)?")
 _VARIABLE: Final = re.compile(r"\$context\.([\w.]+)")
 _STAGE: Final = "$default"
+_LAST_STATUS: Final = 599
+_TOKEN: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+# headers that the server writes, whatever a function says
+_OF_THE_CONNECTION: Final = frozenset(
+    {"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
 _PAYLOAD: Final = 10 * 1024**2  # maximum bytes of a request's body
 _calls = ThreadPoolExecutor(64, thread_name_prefix="http-api")
 
@@ -342,11 +349,19 @@ def _response(done: Invocation) -> Response:
             return Response(text, 200, content_type="application/json")
         body = told.get("body") or ""
         content = base64.b64decode(body) if told.get("isBase64Encoded") else str(body).encode()
-        response = Response(content, int(told["statusCode"]))
+        status = int(told["statusCode"])
+        if not HTTPStatus.OK <= status <= _LAST_STATUS:
+            raise ValueError(f"the status {status}")
+        response = Response(content, status)
         response.headers["Content-Type"] = "text/plain;charset=UTF-8"
         for name, value in (told.get("headers") or {}).items():
-            response.headers[str(name)] = str(value)
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"the header {name!r}")
+            str(value).encode("latin-1")
+            if name.lower() not in _OF_THE_CONNECTION:
+                response.headers[name] = str(value)
         for cookie in told.get("cookies") or ():
+            str(cookie).encode("latin-1")
             response.headers.add("Set-Cookie", str(cookie))
     except (AttributeError, TypeError, ValueError) as error:
         raise _Refused(500, "Internal Server Error", f"a malformed answer: {error}") from None
@@ -386,6 +401,7 @@ def _log(visit: _Visit, stage: Stage, response: Response) -> None:
     backend = logs_backends[account][region]
     stream = f"{visit.api.api_id}/{now:%Y-%m-%d-%H}"
     with contextlib.suppress(ResourceNotFoundException):  # do not recreate a deleted group
+        group = group.removesuffix(":*")
         backend.ensure_log_stream(group, stream)
         event = {"timestamp": int(now.timestamp() * 1000), "message": line}
         backend.put_log_events(group, stream, [event])

@@ -1,6 +1,7 @@
 """API Gateway's control plane: moto's, with unsupported settings refused by name."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
@@ -8,6 +9,7 @@ from urllib.parse import unquote
 from moto.apigatewayv2.models import apigatewayv2_backends
 from moto.apigatewayv2.responses import ApiGatewayV2Response
 from moto.core.common_types import TYPE_RESPONSE
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.utils import get_service_model
 
 from local_aws import validation
@@ -16,6 +18,9 @@ from local_aws.apigatewayv2.models import LocalApiGatewayV2Backend
 from local_aws.documents import read_json
 
 _LAMBDA: Final = ":lambda:"
+_LOG_GROUP: Final = re.compile(
+    rf"arn:[\w-]+:logs:[a-z]{{2}}(?:-[a-z]+)+-\d:{DEFAULT_ACCOUNT_ID}:log-group:[\w./#-]+(?::\*)?"
+)
 # The supported parameters of each operation and their values; None allows any.
 _INTEGRATION: Final[Mapping[str, Callable[[Any], bool] | None]] = {
     "ApiId": None,
@@ -41,7 +46,9 @@ _STAGE: Final[Mapping[str, Callable[[Any], bool] | None]] = {
     "StageName": lambda value: value == "$default",
     "Description": None,
     "AutoDeploy": lambda value: value is True,
-    "AccessLogSettings": lambda value: ":logs:" in value.get("DestinationArn", ":logs:"),
+    "AccessLogSettings": lambda value: (
+        "Format" in value and _LOG_GROUP.fullmatch(value.get("DestinationArn", "")) is not None
+    ),
     "DefaultRouteSettings": lambda value: (
         value.keys() <= {"ThrottlingRateLimit", "ThrottlingBurstLimit", "DetailedMetricsEnabled"}
     ),

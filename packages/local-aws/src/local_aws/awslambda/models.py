@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import logging
+import re
 import threading
 import time
 import uuid
@@ -11,9 +12,9 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from botocore.model import StringShape
+from botocore.model import StringShape, StructureShape
 from moto.awslambda.exceptions import (
     FunctionAlreadyExists,
     InvalidParameterValueException,
@@ -281,6 +282,7 @@ class LocalLambdaBackend(LambdaBackend):
         self._events = Workers(EVENTS_AT_ONCE, "lambda-events")
         self._queueing = threading.Lock()
         self._queued = 0  # bytes of the events that are queued or being processed
+        self._permitting = threading.Lock()
         self._naming = threading.RLock()  # held while names and versions are looked up and given
 
     def reset(self) -> None:
@@ -465,6 +467,32 @@ class LocalLambdaBackend(LambdaBackend):
             super().send_sns_message(function_name, *arguments, **named)
         except (ServiceException, HTTPException) as error:
             log.warning("a topic's message for %s: %s", function_name, error)
+
+    def add_permission(self, function_name: str, qualifier: str, raw: str) -> dict[str, Any]:
+        """Add a statement to a function's policy.
+
+        Raises:
+            AwsError: the policy has a statement with this id.
+        """
+        shape = get_service_model("lambda").operation_model("AddPermission").input_shape
+        assert isinstance(shape, StructureShape)
+        given = {name: one for name, one in read_json(raw).items() if name in shape.members}
+        principal = _principal(str(given.get("Principal")))
+        policy = self.get_function(function_name, qualifier).policy
+        with self._permitting:
+            before = {one.get("Sid"): one["Resource"] for one in policy.statements}
+            added: dict[str, Any] = super().add_permission(
+                function_name, qualifier, json.dumps(given)
+            )
+            added["Principal"] = principal
+            if before.get(added["Sid"]) == added["Resource"]:
+                policy.statements.remove(added)
+                raise AwsError(
+                    "ResourceConflictException",
+                    f"The statement id ({added['Sid']}) provided already exists. Please provide a "
+                    "new statement id, or remove the existing statement.",
+                )
+        return added
 
     def check_permission(self, function_arn: str, service: str, source_arn: str) -> None:
         """Check that a function's policy lets a service call it.
@@ -825,3 +853,27 @@ def _check_runtime(spec: dict[str, Any]) -> None:
             "AWS Lambda functions. We recommend you use a supported runtime while creating or "
             "updating functions."
         )
+
+
+_ACCOUNT: Final = re.compile(r"(?:arn:(?P<partition>[\w-]+):iam::)?(?P<id>\d{12})(?::root)?")
+_ROLE_OR_USER: Final = re.compile(r"arn:[\w-]+:(?:iam|sts)::\d{12}:[\w+=,.@/-]+")
+
+
+def _principal(name: str) -> str | dict[str, str]:
+    """The Principal element of AddPermission's principal.
+
+    Raises:
+        AwsError: there is no such kind of principal.
+    """
+    if name == "*":
+        return name
+    if name.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return {"Service": name}
+    if account := _ACCOUNT.fullmatch(name):
+        return {"AWS": f"arn:{account['partition'] or 'aws'}:iam::{account['id']}:root"}
+    if _ROLE_OR_USER.fullmatch(name):
+        return {"AWS": name}
+    raise AwsError(
+        "InvalidParameterValueException",
+        "The provided principal was invalid. Please check the principal and try again.",
+    )

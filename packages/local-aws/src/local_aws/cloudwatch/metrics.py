@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from moto.cloudwatch.models import Dimension, MetricDatum, cloudwatch_backends
+from moto.cloudwatch.models import Dimension, MetricDatum, MetricDatumBase, cloudwatch_backends
 
 _KEPT: Final = 200_000  # maximum number of values of all metrics; about half a kilobyte each
 
@@ -31,6 +31,11 @@ def report(
         datum = MetricDatum(namespace, name, value, [], None, unit)
         datum.dimensions = shared
         kept.append(datum)
+    drop_oldest(kept)
+
+
+def drop_oldest(kept: list[MetricDatumBase]) -> None:
+    """Drop the oldest values of all metrics beyond `_KEPT`."""
     if len(kept) > 1.1 * _KEPT:
         del kept[: len(kept) - _KEPT]
 

@@ -3,7 +3,7 @@
 import operator
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -13,12 +13,16 @@ from moto.cloudwatch.models import CloudWatchBackend as MotoBackend
 from moto.core.utils import utcnow
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
+from local_aws.cloudwatch.metrics import drop_oldest
 
 # of a metric in an answer of GetMetricData
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 _MOST_PERIODS: Final = 100_800
+_MOST_COUNTED: Final = 10_000
 _STATISTICS: Final = ("Average", "Maximum", "Minimum", "SampleCount", "Sum")
 _PERCENTILE: Final = re.compile(r"p(\d{1,3}(?:\.\d+)?)")
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400  # seconds
+_SHORT: Final = (10, 20, 30)  # seconds, of high-resolution metrics
 _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
@@ -38,6 +42,7 @@ class CloudWatchBackend(MotoBackend):
             raise NotImplementedByLocalAws("alarms on metric math (Metrics of PutMetricAlarm)")
         if settings.get("comparison_operator") not in _COMPARISONS:
             raise NotImplementedByLocalAws("alarms on anomalies")
+        _check_alarm(settings)
         before = self.alarms.get(name)
         alarm = super().put_metric_alarm(name, *arguments, **settings)
         if before:
@@ -48,8 +53,22 @@ class CloudWatchBackend(MotoBackend):
         return alarm
 
     def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
-        """Add data."""
+        """Add data; the oldest values are dropped where there are too many.
+
+        Raises:
+            AwsError: a count is not a number from 0.
+            NotImplementedByLocalAws: a value is to be counted too often.
+        """
+        for datum in metric_data:
+            counts = [float(one) for one in datum.get("Counts") or ()]
+            if any(not one >= 0 for one in counts):  # or is none
+                raise AwsError("InvalidParameterValue", "A value of Counts must be 0 or more.")
+            if sum(counts) > _MOST_COUNTED:
+                raise NotImplementedByLocalAws(
+                    f"cloudwatch:PutMetricData with Counts of more than {_MOST_COUNTED:,}"
+                )
         super().put_metric_data(namespace, [_in_order(datum) for datum in metric_data])
+        drop_oldest(self.metric_data)
 
     def get_metric_data(
         self,
@@ -118,6 +137,37 @@ class CloudWatchBackend(MotoBackend):
             state, reason = _state(alarm, found[*metric, _named(alarm.dimensions)], now)
             if state != alarm.state_value:
                 alarm.update_state(reason, "{}", state)
+
+
+def _check_alarm(settings: Mapping[str, Any]) -> None:
+    """Refuse an alarm that cannot be evaluated.
+
+    Raises:
+        AwsError: its periods or its statistic are not valid.
+        NotImplementedByLocalAws: there is no such statistic here.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    """
+    period, periods = (int(settings.get(name) or 0) for name in ("period", "evaluation_periods"))
+    if period not in _SHORT and (period < _MINUTE or period % _MINUTE):
+        raise AwsError(
+            "ValidationError", f"Period must be 10, 20, 30 or a multiple of 60: {period}"
+        )
+    days = 7 if period >= _HOUR else 1
+    if not 0 < periods * period <= days * _DAY:
+        raise AwsError(
+            "ValidationError",
+            "Metrics cannot be checked across more than a day, or a week with periods of an hour "
+            f"or more (EvaluationPeriods * Period must be <= {days * _DAY})",
+        )
+    if not 0 < int(settings.get("datapoints_to_alarm") or periods) <= periods:
+        raise AwsError("ValidationError", "DatapointsToAlarm must be from 1 to EvaluationPeriods")
+    statistics = [settings.get(name) for name in ("statistic", "extended_statistic")]
+    told = [one for one in statistics if one]
+    if len(told) != 1:
+        raise AwsError("ValidationError", "Either Statistic or ExtendedStatistic must be given")
+    if told[0] not in _STATISTICS and not _PERCENTILE.fullmatch(told[0]):
+        raise NotImplementedByLocalAws(f"the statistic {told[0]} of CloudWatch's metrics")
 
 
 def _metric(told: dict[str, Any]) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ from local_aws.iam.policies import listed
 
 _log = logging.getLogger("local_aws.events")
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
-_RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_RATE: Final = re.compile(r"rate\(([1-9]\d{0,8}) (minute|hour|day)s?\)")
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
 _MOST_BUSES, _MOST_RULES, _MOST_TARGETS = 100, 300, 5
 _ENTRIES_BYTES: Final = 1 << 20  # of one PutEvents
@@ -103,6 +103,8 @@ class EventsBackend(MotoBackend):
         policy: str,
     ) -> None:
         """Add a statement to a bus's policy, or replace the policy."""
+        if condition:
+            raise NotImplementedByLocalAws("events:PutPermission for an organization (Condition)")
         if not policy:
             super().put_permission(
                 event_bus_name, action, principal, statement_id, condition, policy

@@ -11,7 +11,7 @@ from moto.iam.models import Role, iam_backends
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
-from local_aws.iam import propagation, resource_policies, witness
+from local_aws.iam import keys, propagation, resource_policies, witness
 from local_aws.iam.policies import Decision, Policy, Request, evaluate, listed, parsed, weigh
 from local_aws.s3 import object_tags, public_access
 from local_aws.sts.models import AccessDenied, Session, administrator_arn, find_role, trust_policy
@@ -103,8 +103,17 @@ def service_may(role_arn: str, action: str, resource: str, region: str) -> bool:
         role = find_role(role_arn, region)
     except AccessDenied:
         return False
-    request = Request(action, resource, context={"aws:RequestedRegion": region})
-    return refusal(_as_role(role, role.arn), request) is None
+    context: dict[str, str] = {"aws:RequestedRegion": region}
+    needs = [
+        Request(action, resource, context=context),
+        *(
+            Request(use.action, use.key, context=context | use.context)
+            for use in keys.of_resource(action, resource)
+            if use.key
+        ),
+    ]
+    caller = _as_role(role, role.arn)
+    return all(refusal(caller, need) is None for need in needs)
 
 
 def simulated(principal: str, requests: list[Request], region: str) -> list[Decision]:
@@ -179,14 +188,21 @@ def service_refusal(service: str, action: str, resource: str, source_arn: str) -
         "aws:SourceAccount": account,  # the only one here
         "aws:SourceArn": source_arn,
     }
-    request = Request(action, resource, (f"{service}.amazonaws.com",), context)
-    held = _resource_policy(request)
-    if held and evaluate([held.policy], request) is Decision.ALLOW:
-        return None
-    return (
-        f"{service}.amazonaws.com is not authorized to perform: {action} on resource: {resource} "
-        f"for {source_arn} {_nothing('resource-based policy', request)}"
-    )
+    name = f"{service}.amazonaws.com"
+    needs = [
+        (action, resource),
+        *((use.action, use.key) for use in keys.of_resource(action, resource)),
+    ]
+    for one, of in needs:
+        # nobody can change the policy of a key of AWS
+        request = Request(one, of or "a key of AWS", (name,), context)
+        held = _resource_policy(request) if of else None
+        if held is None or evaluate([held.policy], request) is not Decision.ALLOW:
+            return (
+                f"{name} is not authorized to perform: {one} on resource: {request.resource} "
+                f"for {source_arn} {_nothing('resource-based policy', request)}"
+            )
+    return None
 
 
 def refusal(caller: Caller, request: Request) -> str | None:

@@ -20,7 +20,7 @@ from moto.s3.responses import S3Response
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
-from local_aws.iam import access, requests, resource_policies
+from local_aws.iam import access, keys, requests, resource_policies
 from local_aws.iam.authentication import caller_of_request, unsigned
 from local_aws.iam.errors import refusal, service_model
 from local_aws.iam.policies import Policy
@@ -101,6 +101,7 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
             )
         call = call_of(response, request, model, *matched)
         if isinstance(response, S3Response):
+            s3_operations.check_key(call.params)
             _same_object(response, call)
             _check_owners(call)
             _check_upload(call)
@@ -118,9 +119,11 @@ def _check(response: BaseResponse, service: str, matched: Matched | None) -> Non
 def _concerns(response: BaseResponse, service: str, matched: Matched, request: Request) -> bool:
     """Whether a call must be judged although its caller is an administrator."""
     place = response.current_account, response.region
-    return resource_policies.concern_everyone(
-        service, str(matched[0].name), *place
-    ) or _names_another(request)
+    return (
+        resource_policies.concern_everyone(service, str(matched[0].name), *place)
+        or keys.concern_everyone(service, *place)
+        or _names_another(request)
+    )
 
 
 # Identifiers in URLs that may refer to another account or region

@@ -17,6 +17,7 @@ from local_aws.logs.responses import group_name
 # a parameter's version or label
 _SELECTOR: Final = re.compile(r"(:parameter/[^:]*):.*", re.DOTALL)
 _KEY_ID: Final = 36  # bytes, with which moto's ciphertexts begin
+_OF_AWS: Final = "alias/aws/"
 # the names of parameters that hold the values of secrets
 _REFERENCE: Final = "/aws/reference/secretsmanager/"
 _OF_PARAMETER: Final = re.compile(r"\Aarn:[^:]+:ssm:[^:]*:\d*:parameter")
@@ -229,12 +230,25 @@ def _secrets(names: Iterable[str], account: str, region: str) -> list[str]:
     return list(dict.fromkeys(secret.arn for secret in found if secret))
 
 
-def key_arn(name: str, account: str, region: str) -> str:
-    """The ARN of a KMS key by its id, its ARN or an alias, whether it exists or not."""
+def customers_key(name: str, account: str, region: str) -> str | None:
+    """The ARN of a customer's KMS key by its id, its ARN or an alias, whether it exists or not.
+
+    None if it is one of AWS, which are called `alias/aws/SERVICE`.
+    """
+    from moto.kms.models import kms_backends
+
+    if name.rpartition(":")[2].startswith(_OF_AWS):
+        return None
     if found := next(_keys("", {"KeyId": name}, account, region), None):
-        return found
+        key: Any = kms_backends[account][region].keys.get(found.rpartition("/")[2])
+        return None if key and is_of_aws(key) else found
     partition = get_partition(region)
     return name if name.startswith("arn:") else f"arn:{partition}:kms:{region}:{account}:key/{name}"
+
+
+def is_of_aws(key: Any) -> bool:
+    """Whether one of moto's KMS keys is managed by AWS."""
+    return any(name.startswith(_OF_AWS) for name in list(key.aliases))
 
 
 def _keys(operation: str, params: Mapping[str, Any], account: str, region: str) -> Iterator[str]:

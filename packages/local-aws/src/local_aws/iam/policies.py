@@ -40,6 +40,7 @@ KNOWN_KEYS = frozenset(
         "iam:awsservicename",
         "iam:passedtoservice",
         "kms:calleraccount",
+        "kms:grantisforawsresource",
         "kms:viaservice",
         "s3:delimiter",
         "s3:existingobjecttag",

@@ -23,6 +23,7 @@ from werkzeug.exceptions import NotFound
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
+from local_aws.dynamodb import checks
 from local_aws.iam import requests, signatures
 from local_aws.iam.errors import protocol_of, refusal, service_model
 from local_aws.s3 import bodies
@@ -94,6 +95,9 @@ def read(service: str, request: Request) -> Matched | None:
             content = read_json(body)
             if fault := mistyped(content, shape) or _misplaced(content, matched[0]):
                 raise AwsError("SerializationException", fault)
+            _refuse_members(service, str(matched[0].name), content)
+            if service == "dynamodb":
+                checks.sizes(content)
     except (NotFound, NotImplementedError):  # of moto's router
         if protocol == "json":
             error = AwsError("UnknownOperationException", "There is no such operation")
@@ -119,6 +123,26 @@ def _is_refused(service: str, operation: str) -> bool:
         return "Parameter" not in operation and not operation.endswith("Resource")
     imports = ("ImportApi", "ImportRestApi", "PutRestApi", "ReimportApi")
     return service in ("apigateway", "apigatewayv2") and operation in imports
+
+
+# (service, operation) → a member whose policy or key would have no effect
+_REFUSED: Final = {
+    ("dynamodb", "CreateTable"): "ResourcePolicy",
+    ("stepfunctions", "CreateStateMachine"): "encryptionConfiguration",
+    ("stepfunctions", "UpdateStateMachine"): "encryptionConfiguration",
+}
+
+
+def _refuse_members(service: str, operation: str, content: Any) -> None:
+    """Refuse a request with a member that would have no effect.
+
+    Raises:
+        NotImplementedByLocalAws: its name.
+    """
+    member = _REFUSED.get((service, operation))
+    given = content.get(member) if member and isinstance(content, dict) else None
+    if given and given != {"type": "AWS_OWNED_KEY"}:
+        raise NotImplementedByLocalAws(f"{service}:{operation} with {member}")
 
 
 def _read_document(request: Request) -> None:

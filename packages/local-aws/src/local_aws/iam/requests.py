@@ -23,7 +23,7 @@ from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from local_aws.api import NotImplementedByLocalAws
-from local_aws.iam import identities
+from local_aws.iam import identities, keys
 from local_aws.iam.operations import OPERATIONS, Known
 from local_aws.iam.policies import Request
 from local_aws.iam.reference import IAM, action_details
@@ -218,6 +218,16 @@ def needed(call: Call, *, exact: bool = True) -> list[Request]:
     requests += [
         Request(one, arn, context=context | _of_object(call, one, arn))
         for one, arn in (*_code_of_a_function(call), *_files_of_a_table(call), *others)
+    ]
+    decrypting = bool(call.params.get("WithDecryption"))
+    uses = [
+        use
+        for one in requests
+        for use in keys.of_resource(one.action, one.resource, decrypting=decrypting)
+    ]
+    uses += keys.of_call(call.prefix, call.operation, call.params, call.account, call.region)
+    requests += [
+        Request(use.action, use.key, context=context | use.context) for use in uses if use.key
     ]
     requests += [
         Request(f"kms:{one}", arn, context=context | {"kms:ViaService": service})

@@ -7,9 +7,14 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_identity-vs-res
 https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
 """
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
+
+from moto.awslambda.models import lambda_backends
+from moto.core.exceptions import ServiceException
+from werkzeug.exceptions import HTTPException
 
 from local_aws.api import AwsError
 from local_aws.documents import read_json
@@ -25,7 +30,8 @@ _STORES: Final = {
     "sns": "topics",
     "sqs": "queues",
 }
-SERVICES: Final = frozenset(_STORES)
+_FUNCTION: Final = re.compile(r"function:([^:]+)(?::([^:]+))?")
+SERVICES: Final = frozenset({*_STORES, "lambda"})
 # (prefix, operation) → the path of the policy in its parameters, and the error for a malformed one
 _STORING: Final = {
     ("ecr", "SetRepositoryPolicy"): ("policyText", "InvalidParameterException"),
@@ -50,10 +56,23 @@ def of(arn: str) -> Policy | None:
     if prefix == "events" and name.startswith("rule/"):  # which belongs to a bus
         bus = name.split("/")[1] if name.count("/") > 1 else "default"
         arn = f"arn:{partition}:events:{region}:{account}:event-bus/{bus}"
-    for resource in _resources(prefix, account, region):
-        if arn == _arn(resource):
+    if prefix == "lambda":
+        return _of_function(name, account, region)
+    for its_arn, resource in resources(prefix, account, region):
+        if arn == its_arn:
             return _policy(resource)
     return None
+
+
+def _of_function(name: str, account: str, region: str) -> Policy | None:
+    """A function's policy, or that of a version or alias of it."""
+    found = _FUNCTION.fullmatch(name)
+    backend: Any = lambda_backends[account][region]
+    try:
+        function = backend.get_function(found[1], found[2]) if found else None
+    except (ServiceException, HTTPException):
+        return None
+    return {"Statement": function.policy.statements} if function else None
 
 
 def concern_everyone(prefix: str, operation: str, account: str, region: str) -> bool:
@@ -63,19 +82,21 @@ def concern_everyone(prefix: str, operation: str, account: str, region: str) -> 
         or (prefix, operation) in _STORING
         or any(
             statement["Effect"] == "Deny"
-            for resource in _resources(prefix, account, region)
+            for _, resource in resources(prefix, account, region)
             for statement in listed((_policy(resource) or {}).get("Statement", []))
         )
     )
 
 
-def _resources(prefix: str, account: str, region: str) -> list[Any]:
+def resources(prefix: str, account: str, region: str) -> list[tuple[str, Any]]:
+    """The ARNs and moto's resources of one of `SERVICES`; none of others."""
     if prefix not in _STORES:
         return []
     backends = getattr(import_module(f"moto.{prefix}.models"), f"{prefix}_backends")[account]
     if region not in backends.regions:
         return []
-    return list(getattr(backends[region], _STORES[prefix]).values())
+    found = list(getattr(backends[region], _STORES[prefix]).values())
+    return [(_arn(resource), resource) for resource in found]
 
 
 def _arn(resource: Any) -> str:

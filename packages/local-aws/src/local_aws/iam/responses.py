@@ -18,6 +18,10 @@ class LocalIamResponse(CheckedResponse, IamResponse):
     def check(self, action: str) -> None:
         """Refuse changes of AWS's managed policies, a user's permissions boundary, which moto
         ignores, and policies that are malformed or exceed a quota."""
+        self.parse_parameters(self.normalized_request)
+        shape = get_service_model("iam").operation_model(action).input_shape
+        if broken := validation.violations(self.params, shape):
+            raise AwsError("ValidationError", validation.message(broken))
         arn = self._get_param("PolicyArn") or ""
         if action in _OF_OWN_POLICIES and ":iam::aws:" in arn:
             raise AwsError(

@@ -12,6 +12,12 @@ from local_aws.documents import read_json
 
 _ARN: Final = re.compile(r"arn:[^:]+:logs:[^:]*:\d*:log-group:(.+)", re.DOTALL)
 
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+_DAYS: Final = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
 
 def group_name(identifier: str) -> str:
     """The name of a log group that is identified by its name or its ARN."""
@@ -39,6 +45,22 @@ def by_prefix(filter_log_events: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return filter_log_events(response)
 
     return filtered
+
+
+def of_known_days(put_retention_policy: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """moto's PutRetentionPolicy, of the periods that there are."""
+
+    def put(response: Any) -> Any:
+        days = response._get_param("retentionInDays")
+        if days not in _DAYS:
+            known = ", ".join(map(str, _DAYS))
+            raise AwsError(
+                "InvalidParameterException",
+                f"Invalid retention value {days}. The valid values are: [{known}]",
+            )
+        return put_retention_policy(response)
+
+    return put
 
 
 def parameter(response: Any, param_name: str, if_none: Any = None) -> Any:

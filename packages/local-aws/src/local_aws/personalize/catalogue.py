@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local_aws import plugins
-from local_aws.api import NotImplementedByLocalAws
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.personalize.errors import InvalidInput
 
 VIDEO_ON_DEMAND, ECOMMERCE = "VIDEO_ON_DEMAND", "ECOMMERCE"
@@ -274,8 +274,9 @@ def find(arn: str) -> Recipe:
     """The recipe with this ARN.
 
     Raises:
-        InvalidInput: it does not exist, is retired (the message names the replacement), or is not
-            implemented.
+        InvalidInput: it is retired; the message names the replacement.
+        AwsError: it does not exist.
+        NotImplementedByLocalAws: it is not implemented.
     """
     recipe = RECIPES.get(arn)
     if recipe is not None:
@@ -286,8 +287,9 @@ def find(arn: str) -> Recipe:
     if name in _ABSENT:
         raise NotImplementedByLocalAws(f"recipe {name}")
     known = ", ".join(recipe.name for recipe in _ALL)
-    raise InvalidInput(
-        f"There is no recipe {arn}. Recipes are arn:aws:personalize:::recipe/ and one of: {known}."
+    raise AwsError(
+        "ResourceNotFoundException",
+        f"There is no recipe {arn}. Recipes are arn:aws:personalize:::recipe/ and one of: {known}.",
     )
 
 

@@ -35,8 +35,9 @@ def permissions(call: _Call) -> Iterator[tuple[str, str, str]]:
     Keys that AWS manages are open to every caller of S3 in the account.
     """
     for action, bucket, name in _uses(call):
-        arn = identities.key_arn(name, call.account, bucket.region_name)
-        yield action, arn, f"s3.{bucket.region_name}.amazonaws.com"
+        arn = identities.customers_key(name, call.account, bucket.region_name)
+        if arn:
+            yield action, arn, f"s3.{bucket.region_name}.amazonaws.com"
 
 
 def _uses(call: _Call) -> Iterator[tuple[str, FakeBucket, str]]:
@@ -77,8 +78,9 @@ def to_read(place: str, version: str | None, account: str, partition: str) -> It
     """
     name, _, key = place.partition("/")
     bucket = s3_backends[account][partition].buckets.get(name)
-    if bucket and (own := _own_key(bucket, key, version)):
-        yield identities.key_arn(own, account, bucket.region_name)
+    own = _own_key(bucket, key, version) if bucket else None
+    if bucket and own and (arn := identities.customers_key(own, account, bucket.region_name)):
+        yield arn
 
 
 def _own_key(bucket: FakeBucket, key: Any, version: str | None) -> str | None:

@@ -3,7 +3,7 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from moto.s3.exceptions import (
     EntityTooSmall,
@@ -22,6 +22,8 @@ from local_aws.s3.bodies import LARGEST
 from local_aws.s3.checksums import Checksum
 from local_aws.s3.storage import Content
 
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
+_DEFAULT_ENCRYPTION: Final = "AES256"
 # The requested algorithm of a copy, which moto does not pass to its backend
 checksum_of_copy: ContextVar[str | None] = ContextVar("checksum_of_copy", default=None)
 
@@ -39,6 +41,7 @@ class LocalKey(FakeKey):
         super().__init__(*arguments, **named)
         del self._value_buffer
         self.checksum_type = self.checksum_type or "FULL_OBJECT"
+        self.encryption = self.encryption or _DEFAULT_ENCRYPTION
         if self.content.checksum and not self.checksum_value:
             self.set_checksum(self.content.checksum)
 
@@ -211,6 +214,12 @@ class LocalS3Backend(S3Backend):
     @property
     def _url_module(self) -> Any:  # the class in moto's S3
         return import_module("local_aws.s3.urls")
+
+    def get_bucket_encryption(self, bucket_name: str) -> dict[str, Any]:
+        """How a bucket encrypts objects: by default with S3's own keys."""
+        own = super().get_bucket_encryption(bucket_name)
+        default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": _DEFAULT_ENCRYPTION}}
+        return own or {"Rule": default}
 
     def delete_object_tagging(
         self, bucket_name: str, key_name: str, version_id: str | None = None

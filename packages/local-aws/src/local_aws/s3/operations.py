@@ -8,6 +8,7 @@ sub-resources are those of one operation that moto implements.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,10 +29,23 @@ from local_aws.iam.policies import listed
 from local_aws.validation import violations
 
 _COPY_SOURCE: Final = "x-amz-copy-source"
+_ENCRYPTION: Final = "x-amz-server-side-encryption"
+_KEY: Final = "x-amz-server-side-encryption-aws-kms-key-id"
+_BY_KMS: Final = ("aws:kms", "aws:kms:dsse")
+_LONGEST_KEY: Final = 1024  # bytes
 # moto's SelectObjectContent reads the whole object, unpacked, into memory, and understands little
 # SQL; AWS has closed it to new customers. PutObjectRetention lets anyone shorten a retention.
 _REFUSED: Final = frozenset({"PutObjectRetention", "SelectObjectContent"})
-_BYPASS: Final = "x-amz-bypass-governance-retention"  # which moto takes from anyone, even if false
+# moto takes the first from anyone, even if false. It ignores the others, and so would answer
+# without a customer's own key, replace an object instead of adding to it, and copy or delete one
+# that does not fulfil a condition.
+_UNKNOWN_HEADER: Final = re.compile(
+    "x-amz-(?:bypass-governance-retention$|(?:copy-source-)?server-side-encryption-customer-"
+    "|write-offset-bytes$|copy-source-if-(?!none-match$)|if-match-|object-lock-event-hold)",
+    re.IGNORECASE,
+)
+_MOST_DELETED: Final = 1000  # objects at once
+_CONDITIONS: Final = frozenset({"ETag", "LastModifiedTime", "Size"})  # of an object to be deleted
 _NEVER_EMPTY: Final = "versionId"  # in addition to the parameters that identify an operation
 
 
@@ -96,12 +110,42 @@ def check(operation: OperationModel, request: Request) -> None:
             raise AwsError("InvalidArgument", f"The parameter {name} must be given once, not empty")
     if b"#" in request.query_string:
         raise AwsError("InvalidURI", "Couldn't parse the specified URI.")
-    if _BYPASS in request.headers:
-        raise NotImplementedByLocalAws(f"the header {_BYPASS}")
+    for name, _ in request.headers:
+        if _UNKNOWN_HEADER.match(name):
+            raise NotImplementedByLocalAws(f"the header {name.lower()}")
+    _check_encryption(request)
     if source := request.headers.get(_COPY_SOURCE):
         if _COPY_SOURCE not in _headers(operation):
             raise AwsError("InvalidArgument", f"{operation.name} takes no header {_COPY_SOURCE}")
         copy_source(source)
+
+
+def _check_encryption(request: Request) -> None:
+    algorithm = request.headers.get(_ENCRYPTION)
+    if algorithm is not None and algorithm not in (*_BY_KMS, "AES256"):
+        raise AwsError(
+            "InvalidEncryptionAlgorithmError",
+            "The encryption request you specified is not valid. The valid values are AES256, "
+            f"{' and '.join(_BY_KMS)}.",
+        )
+    if _KEY in request.headers and algorithm not in _BY_KMS:
+        raise AwsError(
+            "InvalidArgument",
+            "Server Side Encryption with AWS KMS managed key requires HTTP header "
+            f"{_ENCRYPTION} : aws:kms",
+        )
+
+
+def check_key(params: Mapping[str, Any]) -> None:
+    """Refuse a key that is longer than any object's.
+
+    Raises:
+        AwsError: KeyTooLongError.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+    """
+    if len(str(params.get("Key", "")).encode()) > _LONGEST_KEY:
+        raise AwsError("KeyTooLongError", "Your key is too long")
 
 
 def pin_copy_source(response: S3Response, request: Request) -> None:
@@ -132,6 +176,10 @@ def check_body(operation: OperationModel, params: Mapping[str, Any], body: bytes
     if missing or violations(params.get(payload, {}), shape.members[payload]):
         raise malformed()
     if operation.name == "DeleteObjects":
+        if len(params["Delete"]["Objects"]) > _MOST_DELETED:
+            raise malformed()
+        if any(_CONDITIONS & one.keys() for one in params["Delete"]["Objects"]):
+            raise NotImplementedByLocalAws("s3:DeleteObjects with conditions (ETag and others)")
         judged = [(one["Key"], one.get("VersionId")) for one in params["Delete"]["Objects"]]
         if judged != _to_delete(body):
             raise malformed()

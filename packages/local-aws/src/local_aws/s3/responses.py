@@ -1,5 +1,6 @@
 """S3's API: moto's, with streamed bodies and responses."""
 
+import threading
 from io import BytesIO
 from typing import Any, Final
 from xml.parsers.expat import ExpatError
@@ -29,6 +30,7 @@ from local_aws.s3.storage import Content
 # Sub-resources of a PUT of a key whose body is not an object
 _BESIDE: Final = frozenset({"acl", "legal-hold", "retention", "tagging"})
 _COPIES: Final = "x-amz-copy-source"
+_writing = threading.RLock()
 
 
 class LocalS3Response(S3Response):
@@ -123,10 +125,19 @@ class LocalS3Response(S3Response):
         return found.algorithm, found.text
 
     def put_object(self) -> TYPE_RESPONSE:
-        """Return the verified checksum too."""
-        status, headers, body = super().put_object()
+        """Return the verified checksum too; others write before the condition is checked or after.
+
+        A condition is that an object exists, or does not (If-Match, If-None-Match).
+        """
+        with _writing:
+            status, headers, body = super().put_object()
         headers["x-amz-checksum-type"] = "FULL_OBJECT"
         return status, headers, body
+
+    def delete_object(self) -> TYPE_RESPONSE:
+        """Delete an object, in turn with those who write it."""
+        with _writing:
+            return super().delete_object()
 
     def _notification_config_from_body(self) -> dict[str, Any]:
         found: dict[str, Any] = super()._notification_config_from_body()

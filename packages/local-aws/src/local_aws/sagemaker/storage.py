@@ -3,7 +3,7 @@
 import gzip
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,16 @@ class Location:
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+
+def encryption(output: Mapping[str, Any]) -> dict[str, str]:
+    """The arguments of PutObject for the key of a job's output, if it names one.
+
+    Args:
+        output: the job's OutputDataConfig or TransformOutput.
+    """
+    key = output.get("KmsKeyId")
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
 
 def objects(s3: Any, prefix: Location) -> Iterator[tuple[Location, str]]:

@@ -421,8 +421,7 @@ class TrainingJob:
         if not kept:
             return
         self._enter("Uploading", "Uploading generated training model")
-        key = self._request["OutputDataConfig"].get("KmsKeyId")
-        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+        encryption = storage.encryption(self._request["OutputDataConfig"])
         for folder, archive in kept:
             target = self._output.child(f"{self.name}/output/{archive.name}")
             try:

@@ -221,7 +221,12 @@ class TransformJob:
     def _store(self, answers: BinaryIO, output: Location) -> None:
         answers.seek(0)
         try:
-            self._s3.put_object(Bucket=output.bucket, Key=output.key, Body=answers)
+            self._s3.put_object(
+                Bucket=output.bucket,
+                Key=output.key,
+                Body=answers,
+                **storage.encryption(self._request["TransformOutput"]),
+            )
         except (ClientError, BotoCoreError) as error:
             raise Failed(f"ClientError: Upload to {output} failed: {error}") from None
 

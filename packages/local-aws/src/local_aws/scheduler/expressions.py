@@ -26,7 +26,7 @@ _FIELDS: Final[tuple[tuple[int, int, tuple[str, ...]], ...]] = (
     (1, 7, _DAYS),
     (1970, 2199, ()),
 )
-_PART: Final = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?")
+_PART: Final = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d{1,4}))?")
 
 
 @dataclass(frozen=True)

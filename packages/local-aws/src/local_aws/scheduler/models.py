@@ -46,7 +46,10 @@ class _Due:
             if moment < self.next:
                 return False
             missed = (moment - self.next) // self.expression.interval
-            self.next += (missed + 1) * self.expression.interval
+            try:
+                self.next += (missed + 1) * self.expression.interval
+            except OverflowError:  # never again
+                self.next = datetime.max.replace(tzinfo=UTC)
             return True
         minute = moment.astimezone(self.zone).replace(second=0, microsecond=0)
         if minute == self.last or not self.expression.matches(minute):

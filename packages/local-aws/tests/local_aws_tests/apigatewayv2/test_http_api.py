@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from local_aws import clients
 from local_aws.server import LocalAws
+from tests.reliability import Tally
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 TRUST = {
@@ -180,10 +181,33 @@ def test_function_result_becomes_an_http_response(aws: Aws) -> None:
     assert (whole.status, whole.body) == (418, "hi")
     assert (whole.headers["x-pot"], whole.headers["set-cookie"]) == ("tea", "a=1")
     assert say({"statusCode": 204}).body == ""
-    broken = say({"statusCode": "soon"})
-    assert (broken.status, broken.json) == (500, {"message": "Internal Server Error"})
+    own = {"Transfer-Encoding": "chunked", "Content-Length": "9", "Connection": "upgrade"}
+    assert say({"statusCode": 200, "headers": own, "body": "whole"}).body == "whole"
     failed = ask(f"{url}/say", {"fail": "a secret"}, "POST")
     assert (failed.status, failed.json) == (500, {"message": "Internal Server Error"})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({"statusCode": status} for status in ("soon", -1, 99, 100, 101, 600, 10**30)),
+        *({"statusCode": 200, "headers": {name: "x"}} for name in ("", "a b", "a:b", "a\r\nb")),
+        *({"statusCode": 200, "headers": {"X": text}} for text in ("\u20ac", "a\r\nSet-Cookie: b")),
+        {"statusCode": 200, "cookies": ["\u20ac"]},
+    ],
+    ids=str,
+)
+def test_malformed_result_is_an_error_of_the_gateway(
+    aws: Aws, broken: str, tally: Tally, answer: dict[str, Any]
+) -> None:
+    got = ask(f"{broken}/say", {"answer": answer}, "POST")
+    assert (got.status, got.json) == (500, {"message": "Internal Server Error"})
+    tally("inputs tried", "malformed results of functions")
+
+
+@pytest.fixture(scope="module")
+def broken(aws: Aws) -> str:
+    return aws.api("POST /say")[1]
 
 
 def test_body_above_the_quota_is_refused(aws: Aws) -> None:
@@ -283,6 +307,20 @@ def test_unsupported_settings_are_refused_by_name(aws: Aws) -> None:
         ("create_stage", {"ApiId": name, "StageName": "test", "AutoDeploy": True}),
         ("create_route", {"ApiId": name, "RouteKey": "GET /", "AuthorizationType": "JWT"}),
         ("create_integration", {"ApiId": name, "IntegrationType": "HTTP_PROXY"}),
+        *(
+            (
+                "update_stage",
+                {
+                    **{"ApiId": name, "StageName": "$default"},
+                    "AccessLogSettings": {"DestinationArn": arn, "Format": "$context.status"},
+                },
+            )
+            for arn in (
+                "x:logs:",
+                f"arn:aws:logs:mars:{ACCOUNT}:log-group:visits",
+                f"arn:aws:logs:{REGION}:999999999999:log-group:visits",
+            )
+        ),
         ("create_vpc_link", {"Name": "x", "SubnetIds": ["a"]}),
     ]
     for call, parameters in calls:

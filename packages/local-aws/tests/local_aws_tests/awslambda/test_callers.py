@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws import clients
 from local_aws.awslambda.models import Invocation, LocalLambdaBackend
 from local_aws_tests.awslambda.conftest import REGION, TRUST
 from tests.reliability import Tally
@@ -160,3 +161,42 @@ def test_topic_sends_to_no_address(aws: Any, protocol: str) -> None:
         )
     found = aws.client("sns").list_subscriptions_by_topic(TopicArn=topic)
     assert found["Subscriptions"] == []
+
+
+def test_function_policy_lets_the_roles_that_it_names_invoke(aws: Any) -> None:
+    name = aws.deploy("def handler(event, context): return 1")
+    arn, mine = _role(aws, "named")
+    with pytest.raises(ClientError, match="no identity-based policy allows"):
+        mine.invoke(FunctionName=name)
+    permission = {"FunctionName": name, "Action": "lambda:InvokeFunction", "Principal": arn}
+    aws.client("lambda").add_permission(**permission, StatementId="s")
+    assert mine.invoke(FunctionName=name)["StatusCode"] == 200
+    with pytest.raises(ClientError, match="no identity-based policy allows"):
+        _role(aws, "unnamed")[1].invoke(FunctionName=name)
+    aws.client("lambda").remove_permission(FunctionName=name, StatementId="s")
+    with pytest.raises(ClientError, match="no identity-based policy allows"):
+        mine.invoke(FunctionName=name)
+
+
+def _role(aws: Any, name: str) -> tuple[str, Any]:
+    """A role without policies, and a client of Lambda with its credentials."""
+    root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    trust = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": trust})
+    made = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    arn = made["Role"]["Arn"]
+    held = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    credentials = clients.Credentials(*(held[name] for name in names))
+    return arn, clients.client("lambda", REGION, credentials)
+
+
+def test_permission_has_only_what_lambda_knows_of(aws: Any) -> None:
+    name = aws.deploy("def handler(event, context): pass")
+    permission = {"FunctionName": name, "Action": "lambda:InvokeFunction", "StatementId": "s"}
+    for principal in ("nobody", "arn:aws:s3:::bucket", "lambda.example.com"):
+        with pytest.raises(ClientError, match="principal was invalid"):
+            aws.client("lambda").add_permission(**permission, Principal=principal)
+    answer = aws.client("lambda").add_permission(**permission, Principal=ACCOUNT)
+    told = json.loads(answer["Statement"])
+    assert told["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}

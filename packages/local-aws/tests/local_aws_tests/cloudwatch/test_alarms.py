@@ -12,6 +12,7 @@ from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
 
 from local_aws.cloudwatch.metrics import report
 from local_aws.moto_patches import install
+from tests.reliability import Tally
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 DIMENSIONS = [{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "V"}]
@@ -234,3 +235,37 @@ def test_describe_alarms_applies_all_filters(cloudwatch: Any) -> None:
         Namespace="N", MetricName="Errors", Dimensions=DIMENSIONS[::-1]
     )["MetricAlarms"]
     assert [alarm["AlarmName"] for alarm in of_metric] == ["ab", "ac"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"EvaluationPeriods": 1_000_000_000},
+        {"EvaluationPeriods": 25, "Period": 3_600 - 60},
+        {"EvaluationPeriods": 169, "Period": 3_600},
+        {"Period": 7},
+        {"Period": 90},
+        {"DatapointsToAlarm": 2},
+        {"ExtendedStatistic": "p99"},
+        {"Statistic": "Median"},
+    ],
+    ids=str,
+)
+def test_alarm_that_cannot_be_evaluated_is_refused(
+    cloudwatch: Any, tally: Tally, settings: dict[str, Any]
+) -> None:
+    """One such alarm would take all memory, or fail every DescribeAlarms, until it is deleted."""
+    with pytest.raises(ClientError):
+        put_alarm(cloudwatch, **settings)
+    tally("inputs tried", "alarms that cannot be evaluated")
+    put_alarm(cloudwatch, EvaluationPeriods=168, Period=3_600)
+    assert state(cloudwatch) == "INSUFFICIENT_DATA"
+
+
+@pytest.mark.parametrize("count", [1e12, 1e308, -1.0])
+def test_values_counted_too_often_are_refused(cloudwatch: Any, tally: Tally, count: float) -> None:
+    data = [{"MetricName": "m", "Values": [1.0, 2.0], "Counts": [1.0, count]}]
+    with pytest.raises(ClientError):
+        cloudwatch.put_metric_data(Namespace="N", MetricData=data)
+    tally("inputs tried", "values counted too often")
+    assert not cloudwatch.list_metrics()["Metrics"]

@@ -302,6 +302,166 @@ def test_services_read_objects_of_a_key_only_for_callers_who_may() -> None:
         )
 
 
+def _via(service: str, *actions: str, key: str) -> Statement:
+    through = {"StringEquals": {"kms:ViaService": f"{service}.{REGION}.amazonaws.com"}}
+    actions = tuple(f"kms:{action}" for action in actions)
+    return _statement("Allow", *actions, on=key, Condition=through)
+
+
+# A call that uses a key, and what its caller needs of that
+Encrypted = tuple[Callable[[Any], Any], tuple[str, ...]]
+
+
+def _encrypted_queue(key: str) -> list[Encrypted]:
+    attributes = {"KmsMasterKeyId": key}
+    url = _client("sqs").create_queue(QueueName="sealed", Attributes=attributes)["QueueUrl"]
+    entry = {"Id": "1", "MessageBody": "m"}
+    return [
+        (lambda sqs: sqs.send_message(QueueUrl=url, MessageBody="m"), _USES),
+        (lambda sqs: sqs.send_message_batch(QueueUrl=url, Entries=[entry]), _USES),
+        (lambda sqs: sqs.receive_message(QueueUrl=url), ("Decrypt",)),
+    ]
+
+
+def _encrypted_topic(key: str) -> list[Encrypted]:
+    attributes = {"KmsMasterKeyId": key}
+    arn = _client("sns").create_topic(Name="sealed", Attributes=attributes)["TopicArn"]
+    return [(lambda sns: sns.publish(TopicArn=arn, Message="m"), _USES)]
+
+
+def _encrypted_table(key: str) -> list[Encrypted]:
+    def create(dynamodb: Any, name: str = "other") -> None:
+        dynamodb.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+            SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key},
+        )
+
+    create(_client("dynamodb"), "sealed")
+    item = {"k": {"S": "a"}}
+    batch = {"sealed": [{"PutRequest": {"Item": item}}]}
+    return [
+        (lambda dynamodb: dynamodb.put_item(TableName="sealed", Item=item), ("Decrypt",)),
+        (lambda dynamodb: dynamodb.batch_write_item(RequestItems=batch), ("Decrypt",)),
+        (lambda dynamodb: dynamodb.get_item(TableName="sealed", Key=item), ("Decrypt",)),
+        (lambda dynamodb: dynamodb.scan(TableName="sealed"), ("Decrypt",)),
+        (create, ("CreateGrant", "DescribeKey", "GenerateDataKey")),
+    ]
+
+
+def _encrypted_secret(key: str) -> list[Encrypted]:
+    _client("secretsmanager").create_secret(Name="sealed", SecretString="s", KmsKeyId=key)
+    return [
+        (lambda secrets: secrets.get_secret_value(SecretId="sealed"), ("Decrypt",)),
+        (lambda secrets: secrets.put_secret_value(SecretId="sealed", SecretString="t"), _USES),
+        (
+            lambda secrets: secrets.create_secret(Name="other", SecretString="s", KmsKeyId=key),
+            _USES,
+        ),
+    ]
+
+
+def _encrypted_parameter(key: str) -> list[Encrypted]:
+    def put(ssm: Any, name: str = "/sealed/b") -> None:
+        ssm.put_parameter(Name=name, Value="s", Type="SecureString", KeyId=key)
+
+    put(_client("ssm"), "/sealed/a")
+    read = {"WithDecryption": True}
+    return [
+        (lambda ssm: ssm.get_parameter(Name="/sealed/a", **read), ("Decrypt",)),
+        (lambda ssm: ssm.get_parameters(Names=["/sealed/a"], **read), ("Decrypt",)),
+        (lambda ssm: ssm.get_parameters_by_path(Path="/sealed", **read), ("Decrypt",)),
+        (put, ("Encrypt",)),
+    ]
+
+
+def _encrypted_vectors(key: str) -> list[Encrypted]:
+    vectors, index = _client("s3vectors"), {"vectorBucketName": "sealed", "indexName": "index"}
+    configuration = {"sseType": "aws:kms", "kmsKeyArn": key}
+    vectors.create_vector_bucket(vectorBucketName="sealed", encryptionConfiguration=configuration)
+    vectors.create_index(**index, dataType="float32", dimension=1, distanceMetric="euclidean")
+    one = {"key": "k", "data": {"float32": [1.0]}}
+    return [
+        (lambda client: client.put_vectors(**index, vectors=[one]), _USES),
+        (lambda client: client.get_vectors(**index, keys=["k"]), ("Decrypt",)),
+    ]
+
+
+def _encrypted_notebook(key: str) -> list[Encrypted]:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    _client("iam").create_role(RoleName="sealing", AssumeRolePolicyDocument=_document(trust))
+    return [
+        (
+            lambda client: client.create_notebook_instance(
+                NotebookInstanceName="sealed",
+                InstanceType="ml.t3.medium",
+                RoleArn=f"arn:aws:iam::{ACCOUNT}:role/sealing",
+                KmsKeyId=key,
+            ),
+            ("CreateGrant",),
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("service", "make"),
+    [
+        ("sqs", _encrypted_queue),
+        ("sns", _encrypted_topic),
+        ("dynamodb", _encrypted_table),
+        ("secretsmanager", _encrypted_secret),
+        ("ssm", _encrypted_parameter),
+        ("s3vectors", _encrypted_vectors),
+        ("sagemaker", _encrypted_notebook),
+    ],
+)
+def test_key_of_a_service_is_used_only_for_callers_who_may(
+    service: str, make: Callable[[str], list[Encrypted]], tally: Tally
+) -> None:
+    key = _key()["Arn"]
+    calls = make(key)
+    granted = _statement("Allow", f"{service}:*", "iam:PassRole")
+    plain = clients.client(service, REGION, _role(granted)[1])
+    manage = _statement("Allow", "kms:PutKeyPolicy", Principal={"AWS": ROOT})
+    for call, needed in calls:
+        with pytest.raises(ClientError, match=f"kms:({'|'.join(needed)}) on resource: {key}"):
+            call(plain)
+        for left_out in needed:
+            rest = [action for action in needed if action != left_out]
+            less = _role(granted, *([_via(service, *rest, key=key)] if rest else []))[1]
+            with pytest.raises(ClientError, match=f"kms:{left_out} on resource: {key}"):
+                call(clients.client(service, REGION, less))
+        call(clients.client(service, REGION, _role(granted, _via(service, *needed, key=key))[1]))
+        tally("inputs tried", "permissions of a service's key", len(needed))
+    _client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=_document(manage))
+    with pytest.raises(ClientError, match="no resource-based policy allows the kms:"):
+        calls[0][0](_client(service))
+
+
+def test_service_reaches_a_queue_only_with_the_permission_of_its_key() -> None:
+    queue, topic, publish = _queue("keyed")[0], *_topic("to-keyed")[:2]
+    sqs, url = _client("sqs"), _client("sqs").get_queue_url(QueueName="keyed")["QueueUrl"]
+    _client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    admit("sns", queue)
+    manage = _statement("Allow", "kms:*", Principal={"AWS": ROOT})
+    use = _statement("Allow", "kms:Decrypt", "kms:GenerateDataKey*")
+    sender = {"Principal": {"Service": "sns.amazonaws.com"}}
+    closed, open_ = _key(manage)["Arn"], _key(manage, {**use, **sender})["Arn"]
+
+    def received(key: str) -> int:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"KmsMasterKeyId": key})
+        publish(_client("sns"))
+        return len(sqs.receive_message(QueueUrl=url).get("Messages", []))
+
+    assert [received(key) for key in (closed, "alias/aws/sqs", open_)] == [0, 0, 1]
+
+
 @pytest.mark.parametrize("kind", ["Queue", "Topic", "LambdaFunction"])
 def test_notifications_need_the_permission_of_their_destination(kind: str) -> None:
     bucket, s3 = f"notifying-{kind.lower()}", _client("s3")

@@ -8,9 +8,11 @@ import http.client
 import os
 import subprocess
 import sys
+import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from moto import mock_aws
 from local_aws import clients, state
 from local_aws.clients import OWNER
 from local_aws.moto_patches import install
+from local_aws.s3.models import LocalS3Backend
 from local_aws.server import LocalAws, _Dispatcher
 from tests.reliability import Tally
 
@@ -350,6 +353,92 @@ def test_select_is_refused_by_name(s3: Any) -> None:
             InputSerialization={"JSON": {"Type": "LINES"}, "CompressionType": "GZIP"},
             OutputSerialization={"JSON": {}},
         )
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("PUT", "x_amz_server_side_encryption_customer_algorithm"),
+        ("GET", "x_amz_server_side_encryption_customer_key"),
+        ("PUT", "x_amz_copy_source_server_side_encryption_customer_key"),
+        ("PUT", "x_amz_write_offset_bytes"),
+        ("DELETE", "x_amz_if_match_size"),
+        ("PUT", "x_amz_object_lock_event_hold"),
+    ],
+)
+def test_header_that_would_be_ignored_is_refused_by_name(
+    aws: LocalAws, s3: Any, tally: Tally, method: str, name: str
+) -> None:
+    s3.put_object(Bucket="books", Key="kept", Body=b"as it was")
+    status, told = sent(aws, "/books/kept", b"" if method != "PUT" else b"x", method, **{name: "1"})
+    assert (status, "NotImplementedByLocalAws" in told) == (501, True)
+    assert name.replace("_", "-") in told
+    assert body(s3, "kept") == b"as it was"
+    tally("inputs tried", "headers that would be ignored")
+
+
+def test_copies_and_deletions_with_conditions_are_refused_by_name(s3: Any) -> None:
+    s3.put_object(Bucket="books", Key="kept", Body=b"as it was")
+    source = {"Bucket": "books", "Key": "kept"}
+    with pytest.raises(ClientError, match="x-amz-copy-source-if-match"):
+        s3.copy_object(Bucket="books", Key="copy", CopySource=source, CopySourceIfMatch="other")
+    with pytest.raises(ClientError, match="DeleteObjects with conditions"):
+        s3.delete_objects(Bucket="books", Delete={"Objects": [{"Key": "kept", "ETag": "other"}]})
+    assert body(s3, "kept") == b"as it was"
+
+
+def test_deletion_of_more_than_a_thousand_objects_is_malformed(s3: Any) -> None:
+    for count in (1000, 1001):
+        objects = {"Objects": [{"Key": f"none-{number}"} for number in range(count)]}
+        if count > 1000:
+            with pytest.raises(ClientError, match="MalformedXML"):
+                s3.delete_objects(Bucket="books", Delete=objects)
+        else:
+            assert len(s3.delete_objects(Bucket="books", Delete=objects)["Deleted"]) == 1000
+
+
+def test_of_objects_put_at_once_if_there_is_none_one_is_kept(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, tally: Tally
+) -> None:
+    looked_up = LocalS3Backend.get_object
+
+    def slowly(*arguments: Any, **named: Any) -> Any:
+        found = looked_up(*arguments, **named)
+        time.sleep(0.05)
+        return found
+
+    monkeypatch.setattr(LocalS3Backend, "get_object", slowly)
+
+    def put(number: int) -> str:
+        try:
+            s3.put_object(Bucket="books", Key="lock", Body=str(number).encode(), IfNoneMatch="*")
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "put"
+
+    with ThreadPoolExecutor(4) as pool:
+        told = sorted(pool.map(put, range(4)))
+    assert told == ["PreconditionFailed"] * 3 + ["put"]
+    tally("inputs tried", "conditional writes at once", 4)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key", "refused"),
+    [
+        ("AES512", None, "InvalidEncryptionAlgorithmError"),
+        ("", None, "InvalidEncryptionAlgorithmError"),
+        (None, "alias/mine", "InvalidArgument"),
+        ("AES256", "alias/mine", "InvalidArgument"),
+    ],
+)
+def test_unknown_encryption_is_refused(
+    aws: LocalAws, algorithm: str | None, key: str | None, refused: str
+) -> None:
+    name = "x_amz_server_side_encryption"
+    given = {name: algorithm, f"{name}_aws_kms_key_id": key}
+    headers = {header: value for header, value in given.items() if value is not None}
+    status, told = sent(aws, "/books/sealed", b"x", **headers)
+    assert (status, f"<Code>{refused}</Code>" in told) == (400, True)
 
 
 def test_tags_of_a_missing_object_are_missing_too(s3: Any) -> None:

@@ -67,6 +67,7 @@ def test_cron_is_not_due_in_the_hour_that_daylight_saving_time_repeats() -> None
             "cron(0 3 ? * FUN *)",
             "cron(9-5 3 * * ? *)",
             "cron(0/0 3 * * ? *)",
+            f"cron(0/{'9' * 5_000} 3 * * ? *)",
         ),
     ],
 )
@@ -125,6 +126,21 @@ def test_schedule_by_a_rate_is_due_at_once_and_after_each_interval(
     backend.delete_schedule("default", "often")
     backend.tick(now + timedelta(days=2))
     assert len(called) == 4
+
+
+@pytest.mark.slow
+def test_schedule_by_the_longest_rate_is_due_once(
+    role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next time is after the last day that there is."""
+    called: list[Schedule] = []
+    monkeypatch.setattr(SchedulerBackend, "_call", lambda _, schedule: called.append(schedule))
+    backend = cast(SchedulerBackend, scheduler_backends[ACCOUNT][REGION])
+    backend.create(request(role, ScheduleExpression="rate(999999999 days)"))
+    for minutes in (0, 1, 60):
+        backend.tick(datetime.now(UTC) + timedelta(minutes=minutes))
+    backend.delete_schedule("default", "often")
+    assert len(called) == 1
 
 
 @pytest.mark.slow

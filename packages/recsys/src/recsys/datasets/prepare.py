@@ -24,6 +24,7 @@ from recsys.datasets.splits import split
 from recsys.datasets.teacher import Opinions, opinions
 from recsys.errors import InputError
 from recsys.fields import FIELDS
+from recsys.text import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"The data cannot be used:\n{error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"{error.filename or options.out}: {error.strerror or error}", file=sys.stderr)
+        told = f"{error.filename or options.out}: {error.strerror or error}"
+        print(printable(told), file=sys.stderr)
         return 1
     _summarise(data, manifest, options.out, time.monotonic() - began)
     return 0
@@ -181,9 +183,11 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
         f"{out}: {data.source}",
         f"  {counted(len(rows), what)} by {counted(manifest['users'], words.user, words.users)} of "
         f"{counted(manifest['items'], words.item, words.items)}{when}",
-        _EVENTS
-        if data.events
-        else f"  ratings {scale}; {scale.liked:g} or more is liked: {liked:.0%} of them",
+        *(
+            _EVENTS
+            if data.events
+            else [f"  ratings {scale}; {scale.liked:g} or more is liked: {liked:.0%} of them"]
+        ),
         f"  {manifest['train']:,} to learn from, {manifest['validation']:,} to be judged by: "
         f"{manifest['split']}",
         *_to_beat(manifest["baselines"]),
@@ -210,14 +214,15 @@ def _summarise(data: DataSet, manifest: dict[str, Any], out: Path, seconds: floa
             f"  note: {zeros:.0%} of the ratings are 0, the least; if 0 means in your table that "
             "there is no rating, take those rows out",
         )
-    print("\n".join(lines))
+    print("\n".join(map(printable, lines)))
 
 
 _MANY_ZEROS = 0.4  # a share; Book-Crossing's, which mean no rating, are 62 % of its rows
 _EVENTS = (
     "  events, no ratings: lists, Amazon Personalize and Object2Vec's model of who has what are "
-    "deployed;\n  Object2Vec's rating and recommendation models, deep_mf and "
-    "factorization_machines need ratings and are left out"
+    "deployed;",
+    "  Object2Vec's rating and recommendation models, deep_mf and "
+    "factorization_machines need ratings and are left out",
 )
 
 

@@ -155,7 +155,12 @@ class Source:
                         f"unpacked it has more than {_UNPACKED:,} bytes; unpack it, and give the "
                         "file"
                     )
-            return mmap(file.fileno(), 0, access=ACCESS_READ) if start else b""
+            if not start:
+                return b""
+            try:
+                return mmap(file.fileno(), 0, access=ACCESS_READ)
+            except ValueError:  # what the system writes while it is read, such as in /proc
+                raise OSError("is no file of a known size; copy it, and give the copy") from None
 
     def _as_lines(self, content: bytes | mmap) -> bytes | mmap | None:
         if content[:4] == b"PAR1":

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -173,4 +174,27 @@ def test_what_is_liked_can_be_said_and_goes_into_labels_and_manifest(
     assert (
         json.loads((out / "bucket" / manifest["keys"]["catalogue"]).read_text())["scale"]["liked"]
         == 3
+    )
+
+
+def test_names_of_files_and_columns_reach_the_terminal_without_what_acts_on_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "mine\x1b]0;x\x07.csv"
+    rows = [f"{user},{item},4.5,{item},x" for user in "ab" for item in range(1, 6)]
+    table.write_text("\n".join(["user,item,rating,timestamp,mo\x1b[2Jod", *rows]))
+    assert main(["prepare", "--data", str(table), "--out", str(tmp_path / "\x1bout")]) == 0
+    assert main(["prepare", "--data", str(table), "--out", str(table / "\x9b")]) == 1
+    told = "".join(capsys.readouterr())
+    assert "mood" not in told and "mo[2Jod" in told
+    assert not re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f]", told)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_file_of_no_known_size_is_refused_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", "--data", "/proc/self/status", "--out", str(tmp_path / "out")]) == 1
+    assert "/proc/self/status: cannot be read: is no file of a known size" in (
+        capsys.readouterr().err
     )

@@ -1,0 +1,191 @@
+"""The customer's KMS keys with which services other than S3 encrypt, and who needs them for what.
+
+A service uses a key on behalf of whoever calls it, who needs permission for that: from the key's
+policy and, if it leaves that to IAM, from their own policies. AWS's own keys are open to every
+caller of their service in the account. What S3 needs is in `local_aws.s3.encryption`.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+https://docs.aws.amazon.com/systems-manager/latest/userguide/secure-string-parameter-kms-encryption.html
+https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+from moto.kms.models import kms_backends
+
+from local_aws.iam import identities
+from local_aws.iam.resource_policies import resources
+
+_READS: Final = ("Decrypt",)
+_WRITES: Final = ("GenerateDataKey", "Decrypt")
+# action → what its caller needs of the key of the action's resource
+_USED: Final = {
+    **dict.fromkeys(
+        (
+            *(
+                f"dynamodb:{operation}"
+                for operation in (
+                    *("BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem"),
+                    *("Query", "Scan", "UpdateItem"),
+                )
+            ),
+            *("s3vectors:GetVectors", "s3vectors:ListVectors", "s3vectors:QueryVectors"),
+            *("secretsmanager:GetSecretValue", "sqs:ReceiveMessage"),
+        ),
+        _READS,
+    ),
+    **dict.fromkeys(
+        (
+            *("s3vectors:PutVectors", "secretsmanager:PutSecretValue"),
+            *("secretsmanager:UpdateSecret", "sns:Publish", "sqs:SendMessage"),
+        ),
+        _WRITES,
+    ),
+}
+# actions that decrypt only if they are asked to
+_DECRYPTING: Final = (
+    *("ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters"),
+    "ssm:GetParametersByPath",
+)
+# (prefix, operation) → the path of a new resource's key in the parameters, and what is needed of it
+_CHOSEN: Final = {
+    ("dynamodb", "CreateTable"): (
+        "SSESpecification.KMSMasterKeyId",
+        ("DescribeKey", "GenerateDataKey", "CreateGrant"),
+    ),
+    ("dynamodb", "ImportTable"): (
+        "TableCreationParameters.SSESpecification.KMSMasterKeyId",
+        ("DescribeKey", "GenerateDataKey", "CreateGrant"),
+    ),
+    ("dynamodb", "UpdateTable"): (
+        "SSESpecification.KMSMasterKeyId",
+        ("DescribeKey", "GenerateDataKey", "CreateGrant"),
+    ),
+    ("ecr", "CreateRepository"): (
+        "encryptionConfiguration.kmsKey",
+        ("DescribeKey", "CreateGrant"),
+    ),
+    ("lambda", "CreateFunction"): ("KMSKeyArn", ("CreateGrant", "Encrypt")),
+    ("lambda", "UpdateFunctionConfiguration"): ("KMSKeyArn", ("CreateGrant", "Encrypt")),
+    ("sagemaker", "CreateNotebookInstance"): ("KmsKeyId", ("CreateGrant",)),
+    ("sagemaker", "CreateHyperParameterTuningJob"): (
+        "TrainingJobDefinition.ResourceConfig.VolumeKmsKeyId",
+        ("CreateGrant",),
+    ),
+    ("sagemaker", "CreateTrainingJob"): ("ResourceConfig.VolumeKmsKeyId", ("CreateGrant",)),
+    ("sagemaker", "CreateTransformJob"): ("TransformResources.VolumeKmsKeyId", ("CreateGrant",)),
+    ("secretsmanager", "CreateSecret"): ("KmsKeyId", _WRITES),
+    ("secretsmanager", "UpdateSecret"): ("KmsKeyId", _WRITES),
+    ("ssm", "PutParameter"): ("KeyId", ("Encrypt",)),
+}
+SERVICES: Final = frozenset(
+    {action.partition(":")[0] for action in (*_USED, *_DECRYPTING)}
+    | {prefix for prefix, _ in _CHOSEN}
+)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A permission of KMS that a request needs.
+
+    Attributes:
+        action: such as `kms:Decrypt`.
+        key: the ARN of the customer's key; None for one of AWS, whose policy nobody can change.
+        context: the condition keys that KMS adds.
+    """
+
+    action: str
+    key: str | None
+    context: dict[str, str]
+
+
+def concern_everyone(prefix: str, account: str, region: str) -> bool:
+    """Whether the policies of keys may refuse a call of the account's administrator, too."""
+    return prefix in SERVICES and any(
+        not identities.is_of_aws(key) for key in list(kms_backends[account][region].keys.values())
+    )
+
+
+def of_resource(action: str, resource: str, *, decrypting: bool = True) -> Iterator[Use]:
+    """What an action needs of the key of its resource.
+
+    Args:
+        action: with its prefix.
+        resource: its ARN.
+        decrypting: whether what is only decrypted on demand is.
+    """
+    needed = _USED.get(action, _READS if action in _DECRYPTING and decrypting else ())
+    if not needed or resource.count(":") < 5:
+        return
+    _, _, prefix, region, account, _ = resource.split(":", 5)
+    if account not in kms_backends:  # which then has no keys here
+        return
+    for name in dict.fromkeys(_names(prefix, resource, account, region)):
+        yield from _uses(needed, name, prefix, account, region)
+
+
+def of_call(
+    prefix: str, operation: str, params: Mapping[str, Any], account: str, region: str
+) -> Iterator[Use]:
+    """What a call needs of the key that it chooses for a resource."""
+    if (prefix, operation) in _CHOSEN:
+        path, needed = _CHOSEN[prefix, operation]
+        name: Any = params
+        for part in path.split("."):
+            name = (name or {}).get(part)
+        if name:
+            yield from _uses(needed, str(name), prefix, account, region)
+    if prefix == "sagemaker" and operation in ("CreateEndpoint", "UpdateEndpoint"):
+        backend = _backend("sagemaker", account, region)
+        config = backend.configs.find(str(params.get("EndpointConfigName")))
+        if config and (name := config.description().get("KmsKeyId")):
+            yield from _uses(("CreateGrant",), name, prefix, account, region)
+
+
+def _uses(
+    needed: tuple[str, ...], name: str, prefix: str, account: str, region: str
+) -> Iterator[Use]:
+    key = identities.customers_key(name, account, region)
+    context = {"kms:CallerAccount": account, "kms:ViaService": f"{prefix}.{region}.amazonaws.com"}
+    for action in needed:
+        more = {"kms:GrantIsForAWSResource": "true"} if action == "CreateGrant" else {}
+        yield Use(f"kms:{action}", key, context | more)
+
+
+def _names(prefix: str, resource: str, account: str, region: str) -> Iterator[str]:
+    """The keys of a resource, by any of their names."""
+    if prefix == "dynamodb":  # or an index
+        table = _backend(prefix, account, region).tables.get(resource.split("/")[1])
+        if table and table.sse_specification and table.sse_specification.get("Enabled"):
+            yield table.sse_specification["KMSMasterKeyId"]
+    elif prefix == "s3vectors":
+        bucket, _, index = resource.partition(":bucket/")[2].partition("/index/")
+        found = _backend(prefix, account, region).buckets.get(bucket)
+        if found and index in found.indexes:
+            found = found.indexes[index]
+        if found and (name := found.shown["encryptionConfiguration"].get("kmsKeyArn")):
+            yield name
+    elif prefix == "ssm":
+        path = resource.partition(":parameter")[2]
+        for name, versions in list(_backend(prefix, account, region)._parameters.items()):
+            place = f"/{name.lstrip('/')}"
+            if place == path or place.startswith(f"{path}/"):
+                yield from (one.keyid for one in versions if one.keyid)
+    else:
+        attribute = "kms_key_id" if prefix == "secretsmanager" else "kms_master_key_id"
+        for arn, one in resources(prefix, account, region):
+            if arn == resource and (name := getattr(one, attribute, None)):
+                yield name
+
+
+def _backend(prefix: str, account: str, region: str) -> Any:
+    module = import_module(
+        "local_aws.s3vectors.models" if prefix == "s3vectors" else f"moto.{prefix}.models"
+    )
+    return getattr(module, f"{prefix}_backends")[account][region]
