@@ -343,8 +343,7 @@ class TrainingJob:
                 metrics.feed(time.time(), line)
 
         container = Container(
-            self._program,
-            "train",
+            self._program.run("train"),
             self._root,
             {
                 **self._request.get("Environment", {}),
