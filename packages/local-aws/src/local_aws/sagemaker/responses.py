@@ -109,7 +109,9 @@ class SageMakerResponse(LocalResponse):
                 f"is {_MOST_TUNINGS}, with current utilization of {running} and a request delta "
                 "of 1."
             )
-        job = TuningJob(self.params, tunings.arn(name), self.region, backend.train)
+        warm = self.params.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", [])
+        parents = [tunings.get(one["HyperParameterTuningJobName"]) for one in warm]
+        job = TuningJob(self.params, tunings.arn(name), self.region, backend.train, parents)
         tunings.add(job)
         job.start()
         return {"HyperParameterTuningJobArn": job.arn}
