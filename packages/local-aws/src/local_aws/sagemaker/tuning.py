@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _PAUSE = 0.1  # seconds between two looks at the training jobs
 _IDENTICAL = "IdenticalDataAndAlgorithm"
+_MOST_CHANGES = 10  # of hyperparameters in a warm start
 _MOST = 750  # training jobs of a tuning job and its parents
 _UNSUPPORTED = ("TrainingJobDefinitions", "Autotune")
 _UNSUPPORTED_OF_DEFINITION = ("HyperParameterTuningResourceConfig", "RetryStrategy")
@@ -353,12 +354,22 @@ class TuningJob:
                 name for name in kinds if theirs.get(name, kinds[name]) != kinds[name]
             ]:
                 wrong = f"has another type of {', '.join(changed)}"
+            elif (changes := self._changes(parent)) > _MOST_CHANGES:
+                wrong = f"has hyperparameters with {changes} changes; {_MOST_CHANGES} are allowed"
             elif self._warm["WarmStartType"] == _IDENTICAL and parent._data() != self._data():
                 wrong = f"has other data or another image, which {_IDENTICAL} does not allow"
             if wrong:
                 raise ValidationException(
                     f"The parent hyperparameter tuning job {parent.name} {wrong}."
                 )
+
+    def _changes(self, parent: "TuningJob") -> int:
+        """The changes of a parent's ranges to static values, and of its static values."""
+        fixed = (part for part in parent._space.parts if part.name in self._static)
+        # each value of a category counts, of which a static hyperparameter has one
+        ranges = sum(len(part.values) if isinstance(part, _Choice) else 1 for part in fixed)
+        both = self._static.keys() & parent._static.keys()
+        return ranges + 2 * sum(self._static[name] != parent._static[name] for name in both)
 
     def _data(self) -> tuple[Any, Any]:
         algorithm = self._definition["AlgorithmSpecification"]

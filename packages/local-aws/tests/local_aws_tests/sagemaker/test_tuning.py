@@ -230,6 +230,17 @@ def test_warm_start_learns_from_its_parent_and_names_the_best_of_both(aws: Any) 
             aws.sagemaker.create_hyper_parameter_tuning_job(
                 **other, WarmStartConfig={**warm, **changes}
             )
+    base = request("base", "Random", 1, ranges)
+    static = {f"s{number}": "old" for number in range(6)}
+    base["TrainingJobDefinition"]["StaticHyperParameters"] = static
+    aws.sagemaker.create_hyper_parameter_tuning_job(**base)
+    ended(aws, "base")
+    far = request("far", "Random", 1, ranges)
+    changed = dict.fromkeys(static, "new")
+    far["TrainingJobDefinition"]["StaticHyperParameters"] = changed
+    after = {**warm, "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "base"}]}
+    with pytest.raises(ClientError, match="12 changes; 10 are allowed"):
+        aws.sagemaker.create_hyper_parameter_tuning_job(**far, WarmStartConfig=after)
     moved = request("moved", "Random", 1, ranges)
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://data-bucket/input/validation"}
     [channel] = moved["TrainingJobDefinition"]["InputDataConfig"]
