@@ -22,6 +22,7 @@ PORT ?= 4566
 PAGE ?= 8080
 PREFIX ?= recommender
 NAME ?=
+CODE ?=
 # options of `recsys prepare`
 PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(ENCODING),--encoding "$(ENCODING)") $(if $(LIKED),--liked "$(LIKED)") $(if $(NOUNS),--nouns "$(NOUNS)")
 CONTEXT = $(foreach one,$(SETTINGS),-c $(one))
@@ -38,7 +39,7 @@ export PYTHONHASHSEED := 0
 # container images set it to keep layers small, but then each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: contract deploy experiment retrain help setup setup-spark rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots
+.PHONY: contract deploy experiment retrain help setup setup-spark rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots strangers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -110,6 +111,9 @@ bench: $(SETUP) ## measure every engine into docs/benchmarks.md [SECTIONS=timing
 
 notebooks: $(SETUP) ## run every notebook on the local AWS and render it into build/notebooks [DATA=folder or file]
 	@python -m rehearsal.notebooks -- $(PREPARED)
+
+strangers: $(SETUP) ## run somebody's notebooks or scripts, as you, on a fresh local AWS, and report their failed calls [CODE=folder or file]
+	@python -m rehearsal.strangers "$(CODE)"
 
 cost: $(SETUP) ## estimate what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
 	@python -m cost $(CONTEXT)

@@ -148,7 +148,7 @@ def _start(part: str) -> dict[str, Rule]:
 
 # Without feature_dim, which the data determine.
 FACTORIZATION_MACHINES: Final[Mapping[str, Rule]] = {
-    "num_factors": Number(2, 1000),
+    "num_factors": Number(1, 1000),
     # labels are ratings
     "predictor_type": OneOf(("regressor",)),
     "epochs": Number(1, math.inf),
@@ -158,7 +158,7 @@ FACTORIZATION_MACHINES: Final[Mapping[str, Rule]] = {
     **_start("factors"),
     "clip_gradient": Number(0, math.inf, whole=False),
     "eps": Number(0, math.inf, whole=False),
-    "rescale_grad": Number(0, math.inf, whole=False),
+    "rescale_grad": Number(-1e9, 1e9, whole=False),
 }
 
 

@@ -199,18 +199,20 @@ OPERATIONS: Final = {
         """,
         "sagemaker": """
             AddTags CreateEndpoint CreateEndpointConfig CreateHyperParameterTuningJob CreateModel
-            CreateNotebookInstance CreateNotebookInstanceLifecycleConfig CreateTrainingJob
-            CreateTransformJob DeleteEndpoint DeleteEndpointConfig DeleteHyperParameterTuningJob
-            DeleteModel DeleteNotebookInstance DeleteNotebookInstanceLifecycleConfig DeleteTags
-            DeleteTrainingJob DescribeEndpoint DescribeEndpointConfig
-            DescribeHyperParameterTuningJob DescribeModel DescribeNotebookInstance
-            DescribeNotebookInstanceLifecycleConfig DescribeTrainingJob DescribeTransformJob
-            InvokeEndpoint ListEndpointConfigs ListEndpoints ListHyperParameterTuningJobs
-            ListModels ListNotebookInstanceLifecycleConfigs ListNotebookInstances ListTags
+            CreateNotebookInstance CreateNotebookInstanceLifecycleConfig CreateProcessingJob
+            CreateTrainingJob CreateTransformJob DeleteEndpoint DeleteEndpointConfig
+            DeleteHyperParameterTuningJob DeleteModel DeleteNotebookInstance
+            DeleteNotebookInstanceLifecycleConfig DeleteProcessingJob DeleteTags DeleteTrainingJob
+            DescribeEndpoint DescribeEndpointConfig DescribeHyperParameterTuningJob DescribeModel
+            DescribeNotebookInstance DescribeNotebookInstanceLifecycleConfig DescribeProcessingJob
+            DescribeTrainingJob DescribeTransformJob InvokeEndpoint ListEndpointConfigs
+            ListEndpoints ListHyperParameterTuningJobs ListModels
+            ListNotebookInstanceLifecycleConfigs ListNotebookInstances ListProcessingJobs ListTags
             ListTrainingJobs ListTrainingJobsForHyperParameterTuningJob ListTransformJobs
-            StartNotebookInstance StopHyperParameterTuningJob StopNotebookInstance StopTrainingJob
-            StopTransformJob UpdateEndpoint UpdateEndpointWeightsAndCapacities
-            UpdateNotebookInstance UpdateNotebookInstanceLifecycleConfig
+            StartNotebookInstance StopHyperParameterTuningJob StopNotebookInstance
+            StopProcessingJob StopTrainingJob StopTransformJob UpdateEndpoint
+            UpdateEndpointWeightsAndCapacities UpdateNotebookInstance
+            UpdateNotebookInstanceLifecycleConfig
         """,
         "scheduler": """
             CreateSchedule DeleteSchedule GetSchedule ListSchedules UpdateSchedule

@@ -3,14 +3,13 @@
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from local_aws.environment import NOWHERE, machine
 from local_aws.lines import Lines
 from local_aws.processes import Child
-from local_aws.sagemaker.images import Program
 from local_aws.sagemaker.roles import Role
 
 _THREADS = (
@@ -23,11 +22,10 @@ _THREADS = (
 
 
 class Container:
-    """One run of an image's program.
+    """One run of a program in place of a container.
 
     Args:
-        program: the program to run.
-        command: `train` or `serve`.
+        program: the program, as `Child` takes it.
         root: the folder that replaces /opt/ml.
         environment: the container's variables, in addition to those of the machine and the role.
         role: the role whose credentials it uses.
@@ -41,8 +39,7 @@ class Container:
 
     def __init__(
         self,
-        program: Program,
-        command: str,
+        program: Sequence[str],
         root: Path,
         environment: Mapping[str, str],
         *,
@@ -52,7 +49,7 @@ class Container:
         on_line: Callable[[str], None],
     ) -> None:
         self._child = Child(
-            [*program.command, command, program.algorithm],
+            program,
             env={
                 **dict.fromkeys(_THREADS, str(threads)),
                 "PYTHONUNBUFFERED": "1",

@@ -16,6 +16,8 @@ _URI = re.compile(
     r"/(?P<repository>[a-z0-9._/-]+)(?::(?P<tag>[A-Za-z0-9._-]+))?"
 )
 
+_SCIKIT_LEARN = "sagemaker-scikit-learn"
+
 
 @dataclass(frozen=True)
 class Program:
@@ -33,6 +35,10 @@ class Program:
     tag: str = "1"
     table: tuple[str, ...] = ()
 
+    def run(self, command: str) -> list[str]:
+        """The arguments of Python that train or serve."""
+        return [*self.command, command, self.algorithm]
+
     @property
     def tags(self) -> tuple[str, ...]:
         """The allowed tags of an image; only built-in algorithms have latest."""
@@ -45,6 +51,12 @@ class Program:
 
 @cache
 def _registries(table: tuple[str, ...], version: str) -> Mapping[str, str]:
+    return _versions(table)[version]
+
+
+@cache
+def _versions(table: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """The registry accounts by version and region, from a part of the SDK's tables."""
     # Located without importing the SDK, which takes seconds.
     package = find_spec("sagemaker")
     assert package is not None and package.submodule_search_locations
@@ -52,8 +64,7 @@ def _registries(table: tuple[str, ...], version: str) -> Mapping[str, str]:
     found = json.loads((folder / f"{table[0]}.json").read_text("utf-8"))
     for part in table[1:]:
         found = found[part]
-    registries: dict[str, str] = found["versions"][version]["registries"]
-    return registries
+    return {version: one["registries"] for version, one in found["versions"].items()}
 
 
 _TOOLKIT = ("-m", "local_aws.sagemaker.toolkit")
@@ -97,11 +108,37 @@ def find(image: str, region: str) -> Program:
             f"(entry point group {plugins.IMAGES}); recsys provides object2vec and "
             "factorization-machines."
         )
-    account = program.registries().get(region)
+    _check_account(uri, program.registries(), region)
+    return program
+
+
+def check_processing(image: str, region: str) -> None:
+    """Check that this machine's Python may run a processing job's commands in an image's place.
+
+    Raises:
+        ValidationException: the image is not available; the message lists those that are.
+    """
+    uri = _URI.fullmatch(image)
+    if uri and uri["repository"] == "pytorch-training":
+        find(image, region)
+        return
+    tags = {
+        f"{version}-cpu-py3": one for version, one in _versions(("sklearn", "training")).items()
+    }
+    if uri is None or uri["repository"] != _SCIKIT_LEARN or uri["tag"] not in tags:
+        raise ValidationException(
+            f"The image {image} cannot run here. The local AWS runs processing jobs in this "
+            f"machine's Python in place of the images {_SCIKIT_LEARN} ({', '.join(tags)}) and "
+            f"pytorch-training:{PROGRAMS['pytorch-training'].tag}."
+        )
+    _check_account(uri, tags[uri["tag"]], region)
+
+
+def _check_account(uri: re.Match[str], registries: Mapping[str, str], region: str) -> None:
+    account = registries.get(region)
     if (uri["account"], uri["region"]) != (account, region):
         where = f"account {account}" if account else "no account"
         raise ValidationException(
-            f"The image {image} does not exist in {region}: {uri['repository']} lives there in "
+            f"The image {uri[0]} does not exist in {region}: {uri['repository']} lives there in "
             f"{where}."
         )
-    return program

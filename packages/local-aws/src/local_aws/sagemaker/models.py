@@ -14,6 +14,7 @@ from local_aws.sagemaker.collection import Collection, Error
 from local_aws.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
 from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
 from local_aws.sagemaker.notebooks import LifecycleConfig, NotebookInstance
+from local_aws.sagemaker.processing import ProcessingJob
 from local_aws.sagemaker.serving import Model
 from local_aws.sagemaker.training import TrainingJob
 from local_aws.sagemaker.transform import TransformJob
@@ -51,6 +52,17 @@ class SageMakerBackend(SageMakerModelBackend):
             ),
             missing=lambda arn: ValidationException(f"Could not find transform job {arn}."),
             descending=True,
+        )
+        self.processings: Collection[ProcessingJob] = Collection(
+            "processing-job",
+            prefix,
+            "ProcessingJob",
+            taken=lambda arn: ResourceInUse(
+                "Job name must be unique within an AWS account and region, and a processing job "
+                f"with this name already exists ({arn})"
+            ),
+            missing=lambda arn: ResourceNotFound(f"Could not find processing job {arn}."),
+            descending=False,
         )
         self.tunings: Collection[TuningJob] = Collection(
             "hyper-parameter-tuning-job",
@@ -139,6 +151,8 @@ class SageMakerBackend(SageMakerModelBackend):
             job.abandon()
         for transform in self.transforms:
             transform.abandon()
+        for processing in self.processings:
+            processing.abandon()
         for endpoint in self.hosted:
             endpoint.abandon()
         super().reset()
@@ -167,6 +181,7 @@ class SageMakerBackend(SageMakerModelBackend):
             self.jobs,
             self.tunings,
             self.transforms,
+            self.processings,
             self.hosted_models,
             self.configs,
             self.hosted,

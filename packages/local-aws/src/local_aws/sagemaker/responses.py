@@ -7,20 +7,21 @@ from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse as MotoResponse
 
 from local_aws.api import LocalResponse, NotImplementedByLocalAws
-from local_aws.sagemaker import quotas, training
+from local_aws.sagemaker import processing, quotas, training
 from local_aws.sagemaker.collection import Collection, listing
 from local_aws.sagemaker.errors import ResourceInUse, ResourceLimitExceeded, refuse_members
 from local_aws.sagemaker.hosting import Endpoint, EndpointConfig
 from local_aws.sagemaker.models import SageMakerBackend
 from local_aws.sagemaker.notebooks import LifecycleConfig, NotebookInstance
+from local_aws.sagemaker.processing import ProcessingJob
 from local_aws.sagemaker.serving import Model
 from local_aws.sagemaker.transform import TransformJob
 from local_aws.sagemaker.tuning import TuningJob
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html
 _MOST_TUNINGS = 100  # at the same time
-# Operations that only store records, in moto as on AWS. All others that moto mocks (processing
-# jobs, pipelines, AutoML, clusters, tuning, …) are refused.
+# Operations that only store records, in moto as on AWS. All others that moto mocks (pipelines,
+# AutoML, clusters, …) are refused.
 BOOKKEEPING = frozenset(
     f"{verb}{noun}"
     for noun, verbs in {
@@ -108,7 +109,9 @@ class SageMakerResponse(LocalResponse):
                 f"is {_MOST_TUNINGS}, with current utilization of {running} and a request delta "
                 "of 1."
             )
-        job = TuningJob(self.params, tunings.arn(name), self.region, backend.train)
+        warm = self.params.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", [])
+        parents = [tunings.get(one["HyperParameterTuningJobName"]) for one in warm]
+        job = TuningJob(self.params, tunings.arn(name), self.region, backend.train, parents)
         tunings.add(job)
         job.start()
         return {"HyperParameterTuningJobArn": job.arn}
@@ -168,6 +171,42 @@ class SageMakerResponse(LocalResponse):
     def stop_transform_job(self) -> None:
         """Stop a running batch transform."""
         self.backend.transforms.get(self.params["TransformJobName"]).stop()
+
+    def create_processing_job(self) -> dict[str, Any]:
+        """Create a processing job."""
+        jobs, name = self.backend.processings, self.params["ProcessingJobName"]
+        jobs.check_free(name)
+        job = ProcessingJob(self.params, jobs.arn(name), self.region)
+        jobs.add(job)
+        job.start()
+        return {"ProcessingJobArn": job.arn}
+
+    def describe_processing_job(self) -> dict[str, Any]:
+        """One processing job."""
+        return self._processing_job.description()
+
+    def list_processing_jobs(self) -> dict[str, Any]:
+        """A page of processing jobs, oldest first."""
+        entries, token = self.backend.processings.page(self.params)
+        return {"ProcessingJobSummaries": entries, **token}
+
+    def stop_processing_job(self) -> None:
+        """Stop a running processing job."""
+        self._processing_job.stop()
+
+    def delete_processing_job(self) -> None:
+        """Delete a finished processing job."""
+        job = self._processing_job
+        if job.status not in processing.TERMINAL:
+            raise ResourceInUse(
+                f"The processing job {job.arn} is in status {job.status}: it can be deleted when "
+                "it is Completed, Failed or Stopped."
+            )
+        self.backend.processings.remove(job.name)
+
+    @property
+    def _processing_job(self) -> ProcessingJob:
+        return self.backend.processings.get(self.params["ProcessingJobName"])
 
     def create_model(self) -> dict[str, Any]:
         """Create a model."""

@@ -178,8 +178,7 @@ class ModelServer:
             # a preselected port could be taken meanwhile, so the program chooses one
             try:
                 self._container = container = Container(
-                    self._model.program,
-                    "serve",
+                    self._model.program.run("serve"),
                     self._root,
                     {**self._environment, "SAGEMAKER_BIND_TO_PORT": "0"},
                     role=self._model.role,

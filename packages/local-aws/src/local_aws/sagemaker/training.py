@@ -146,6 +146,10 @@ class TrainingJob:
         with self._lock:
             self._facts["TuningJobArn"] = arn
 
+    def values_of(self, metric: str) -> list[float]:
+        """The values of a metric so far, the oldest first."""
+        return [one["Value"] for one in list(self._series) if one["MetricName"] == metric]
+
     def abandon(self) -> None:
         """End it without output, because the server stops."""
         self._grace = 0
@@ -343,8 +347,7 @@ class TrainingJob:
                 metrics.feed(time.time(), line)
 
         container = Container(
-            self._program,
-            "train",
+            self._program.run("train"),
             self._root,
             {
                 **self._request.get("Environment", {}),

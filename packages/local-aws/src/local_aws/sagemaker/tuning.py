@@ -9,7 +9,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ from moto.core.exceptions import ServiceException
 from numpy.typing import NDArray
 
 from local_aws.api import NotImplementedByLocalAws
-from local_aws.sagemaker import images
+from local_aws.sagemaker import images, stopping
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import ResourceLimitExceeded, ValidationException, refuse_members
 from local_aws.sagemaker.training import TERMINAL, TrainingJob
@@ -27,9 +27,10 @@ from local_aws.sagemaker.training import TERMINAL, TrainingJob
 log = logging.getLogger(__name__)
 
 _PAUSE = 0.1  # seconds between two looks at the training jobs
-_STRATEGIES = ("Random", "Grid", "Bayesian")
-_MOST = 750  # training jobs of a tuning job
-_UNSUPPORTED = ("TrainingJobDefinitions", "WarmStartConfig", "Autotune")
+_IDENTICAL = "IdenticalDataAndAlgorithm"
+_MOST_CHANGES = 10  # of hyperparameters in a warm start
+_MOST = 750  # training jobs of a tuning job and its parents
+_UNSUPPORTED = ("TrainingJobDefinitions", "Autotune")
 _UNSUPPORTED_OF_DEFINITION = ("HyperParameterTuningResourceConfig", "RetryStrategy")
 # what a definition hands on to its training jobs as it is
 _HANDED_ON = (
@@ -72,6 +73,24 @@ class _Number:
             )
         return cls(name, low, high, whole, scaling)
 
+    def part(self, text: str) -> list[float] | None:
+        """The coordinate of a value; None if it is not in the range."""
+        try:
+            value = float(text)
+        except ValueError:
+            return None
+        if not self.low <= value <= self.high:
+            return None
+        if self.low == self.high:
+            return [0.0]
+        if self.scaling == "Logarithmic":
+            return [math.log(value / self.low) / math.log(self.high / self.low)]
+        if self.scaling == "ReverseLogarithmic":
+            return [
+                math.log((1 - value) / (1 - self.low)) / math.log((1 - self.high) / (1 - self.low))
+            ]
+        return [(value - self.low) / (self.high - self.low)]
+
     def value(self, part: Floats) -> str:
         at = float(part[0])
         if self.scaling == "Logarithmic":
@@ -94,6 +113,10 @@ class _Choice:
     @property
     def size(self) -> int:
         return len(self.values)
+
+    def part(self, text: str) -> list[float] | None:
+        """The coordinates of a value; None if it is not one of them."""
+        return [float(one == text) for one in self.values] if text in self.values else None
 
     def value(self, part: Floats) -> str:
         return self.values[int(part.argmax())]
@@ -132,6 +155,27 @@ class Space:
         return {
             part.name: part.value(point[end - part.size : end])
             for part, end in zip(self.parts, ends, strict=True)
+        }
+
+    def point(self, values: Mapping[str, str]) -> Floats | None:
+        """The point of hyperparameters, the inverse of `values`; None if they have none."""
+        found: list[float] = []
+        for one in self.parts:
+            part = one.part(values.get(one.name, ""))
+            if part is None:
+                return None
+            found += part
+        return np.array(found)
+
+    def kinds(self) -> dict[str, str]:
+        """Whether each hyperparameter is categorical, continuous or integer."""
+        return {
+            one.name: "categorical"
+            if isinstance(one, _Choice)
+            else "integer"
+            if one.whole
+            else "continuous"
+            for one in self.parts
         }
 
     def combinations(self) -> int:
@@ -197,6 +241,8 @@ class _Trial:
     point: Floats | None
     objective: float | None = None
     over: bool = False
+    judged: int = 0  # epochs after which was decided whether to stop it early
+    early: bool = False
 
 
 @dataclass
@@ -219,12 +265,20 @@ class TuningJob:
         arn: the job's.
         region: where.
         launch: makes and begins a training job from CreateTrainingJob's parameters.
+        parents: the tuning jobs of its warm start.
 
     Raises:
         ServiceException: the request is invalid or not implemented.
     """
 
-    def __init__(self, params: dict[str, Any], arn: str, region: str, launch: Launch) -> None:
+    def __init__(
+        self,
+        params: dict[str, Any],
+        arn: str,
+        region: str,
+        launch: Launch,
+        parents: "Sequence[TuningJob]" = (),
+    ) -> None:
         refuse_members(params, _UNSUPPORTED, "CreateHyperParameterTuningJob")
         self.name: str = params["HyperParameterTuningJobName"]
         self.arn = arn
@@ -234,13 +288,17 @@ class TuningJob:
         self._definition: dict[str, Any] = params.get("TrainingJobDefinition") or {}
         self._check(region)
         self._space = Space(self._config.get("ParameterRanges") or {})
-        static = self._definition.get("StaticHyperParameters", {})
-        if twice := sorted(self._space.names & static.keys()):
+        self._static: dict[str, str] = self._definition.get("StaticHyperParameters", {})
+        if twice := sorted(self._space.names & self._static.keys()):
             raise ValidationException(
                 f"The hyperparameters {', '.join(twice)} are both static and in a range."
             )
         self._objective: dict[str, str] = self._config["HyperParameterTuningJobObjective"]
         self._sign = -1.0 if self._objective["Type"] == "Maximize" else 1.0
+        self._rule = stopping.rule(self._config, self._static)
+        self._parents = parents
+        self._warm: dict[str, Any] = params.get("WarmStartConfig", {})
+        self._check_parents()
         self._rng = np.random.default_rng(self._config.get("RandomSeed"))
         grid = self._config["Strategy"] == "Grid"
         self._grid = self._space.grid() if grid else None
@@ -257,13 +315,6 @@ class TuningJob:
 
     def _check(self, region: str) -> None:
         config, definition = self._config, self._definition
-        if config["Strategy"] not in _STRATEGIES:
-            raise NotImplementedByLocalAws(
-                f"the tuning strategy {config['Strategy']} (there are {', '.join(_STRATEGIES)})"
-            )
-        if config.get("TrainingJobEarlyStoppingType", "Off") != "Off":
-            raise NotImplementedByLocalAws("TrainingJobEarlyStoppingType Auto of a tuning job")
-        refuse_members(config, ("StrategyConfig",), "HyperParameterTuningJobConfig")
         criteria = config.get("TuningJobCompletionCriteria", {})
         refuse_members(criteria, ("ConvergenceDetected",), "TuningJobCompletionCriteria")
         if not definition:
@@ -284,6 +335,46 @@ class TuningJob:
                 f"[{', '.join(known)}]."
             )
 
+    def _check_parents(self) -> None:
+        """Check what must be the same in the tuning jobs of a warm start.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-warm-start.html
+        """
+        kinds, numbers = self._space.kinds(), len(self._space.names) + len(self._static)
+        for parent in self._parents:
+            theirs = parent._space.kinds()
+            wrong = ""
+            if parent.status in ("InProgress", "Stopping"):
+                wrong = f"is {parent.status}; it must have ended"
+            elif parent._objective != self._objective:
+                wrong = "has another objective metric"
+            elif len(theirs) + len(parent._static) != numbers:
+                wrong = "has another number of static and tunable hyperparameters"
+            elif changed := [
+                name for name in kinds if theirs.get(name, kinds[name]) != kinds[name]
+            ]:
+                wrong = f"has another type of {', '.join(changed)}"
+            elif (changes := self._changes(parent)) > _MOST_CHANGES:
+                wrong = f"has hyperparameters with {changes} changes; {_MOST_CHANGES} are allowed"
+            elif self._warm["WarmStartType"] == _IDENTICAL and parent._data() != self._data():
+                wrong = f"has other data or another image, which {_IDENTICAL} does not allow"
+            if wrong:
+                raise ValidationException(
+                    f"The parent hyperparameter tuning job {parent.name} {wrong}."
+                )
+
+    def _changes(self, parent: "TuningJob") -> int:
+        """The changes of a parent's ranges to static values, and of its static values."""
+        fixed = (part for part in parent._space.parts if part.name in self._static)
+        # each value of a category counts, of which a static hyperparameter has one
+        ranges = sum(len(part.values) if isinstance(part, _Choice) else 1 for part in fixed)
+        both = self._static.keys() & parent._static.keys()
+        return ranges + 2 * sum(self._static[name] != parent._static[name] for name in both)
+
+    def _data(self) -> tuple[Any, Any]:
+        algorithm = self._definition["AlgorithmSpecification"]
+        return algorithm["TrainingImage"], self._definition.get("InputDataConfig")
+
     def _limited(self, combinations: int | None) -> _Limits:
         told = self._config["ResourceLimits"]
         criteria = self._config.get("TuningJobCompletionCriteria", {})
@@ -293,8 +384,11 @@ class TuningJob:
                 f"The Grid strategy makes {combinations} training jobs: MaxNumberOfTrainingJobs "
                 f"cannot be {jobs}."
             )
-        if not jobs or not 0 < jobs <= _MOST:
-            raise ValidationException(f"MaxNumberOfTrainingJobs must be from 1 to {_MOST}.")
+        earlier = sum(len(parent._trials) for parent in self._parents)
+        if not jobs or not 0 < jobs <= _MOST - earlier:
+            raise ValidationException(
+                f"MaxNumberOfTrainingJobs must be from 1 to {_MOST - earlier}."
+            )
         patience = criteria.get("BestObjectiveNotImproving", {})
         return _Limits(
             jobs=jobs,
@@ -355,7 +449,19 @@ class TuningJob:
                 "HyperParameterTuningJobConfig": self._config,
                 "TrainingJobDefinition": self._definition,
                 **({"BestTrainingJob": self._shown(best)} if best else {}),
+                **({"WarmStartConfig": self._warm} if self._warm else {}),
+                **self._overall(),
             }
+
+    def _overall(self) -> dict[str, Any]:
+        """The best training job of this tuning job and its parents, whose data are the same."""
+        if self._warm.get("WarmStartType") != _IDENTICAL:
+            return {}
+        bests = [(one, best) for one in (self, *self._parents) if (best := one._best())]
+        if not bests:
+            return {}
+        job, best = min(bests, key=lambda pair: self._loss(pair[1]))
+        return {"OverallBestTrainingJob": {**job._shown(best), "TuningJobName": job.name}}
 
     def trainings(self) -> list[dict[str, Any]]:
         """The training jobs as ListTrainingJobsForHyperParameterTuningJob shows them."""
@@ -434,6 +540,7 @@ class TuningJob:
         try:
             while not self._stop.is_set() and time.monotonic() < deadline:
                 self._collect()
+                self._stop_early()
                 if self._enough():
                     return
                 running = sum(not trial.over for trial in self._trials)
@@ -453,7 +560,7 @@ class TuningJob:
         definition = self._definition
         request = {name: definition[name] for name in _HANDED_ON if name in definition}
         request["TrainingJobName"] = f"{self.name}-{number:03d}-{uuid.uuid4().hex[:8]}"
-        request["HyperParameters"] = {**definition.get("StaticHyperParameters", {}), **values}
+        request["HyperParameters"] = {**self._static, **values}
         while not self._stop.is_set():
             try:
                 job = self._launch(request)
@@ -470,13 +577,24 @@ class TuningJob:
         if self._grid is not None:
             return None, next(self._grid)
         point = self._rng.random(self._space.size)
-        done = [one for one in self._trials if one.objective is not None and one.point is not None]
-        if self._config["Strategy"] == "Bayesian" and len(done) > 1:
-            candidates = self._rng.random((512, self._space.size))
-            tried = np.array([one.point for one in done])
-            losses = np.array([self._loss(one) for one in done])
-            point = candidates[promising(tried, losses, candidates)]
+        if self._config["Strategy"] == "Bayesian":
+            known = list(self._known())
+            if len(known) > 1:
+                candidates = self._rng.random((512, self._space.size))
+                tried = np.array([one for one, _ in known])
+                losses = np.array([loss for _, loss in known])
+                point = candidates[promising(tried, losses, candidates)]
         return point, self._space.values(point)
+
+    def _known(self) -> Iterator[tuple[Floats, float]]:
+        """The points that were tried, also by parents, with their losses."""
+        for job in (self, *self._parents):
+            for trial in job._trials:
+                point = trial.point
+                if job is not self:  # whose ranges may be others
+                    point = self._space.point({**job._static, **trial.values})
+                if point is not None and trial.objective is not None:
+                    yield point, self._loss(trial)
 
     def _collect(self) -> None:
         """Note the objective of each training job that has ended."""
@@ -485,11 +603,28 @@ class TuningJob:
                 continue
             metrics = trial.job.description()["FinalMetricDataList"]
             with self._lock:
-                if trial.job.status == "Completed":
+                if trial.job.status == "Completed" or trial.early:
                     named = self._objective["MetricName"]
                     found = [one["Value"] for one in metrics if one["MetricName"] == named]
                     trial.objective = found[-1] if found and math.isfinite(found[-1]) else None
                 trial.over = True
+
+    def _stop_early(self) -> None:
+        """Stop the training jobs that the rule stops after an epoch that they have completed."""
+        if self._rule is None:
+            return
+        metric = self._objective["MetricName"]
+        losses = [
+            [self._sign * one for one in trial.job.values_of(metric)] for trial in self._trials
+        ]
+        for number, trial in enumerate(self._trials):
+            others = losses[:number] + losses[number + 1 :]
+            while not (trial.over or trial.early) and trial.judged < len(losses[number]):
+                trial.judged += 1
+                if self._rule(losses[number][: trial.judged], others):
+                    with suppress(ValidationException):  # it has just ended
+                        trial.job.stop()
+                        trial.early = True
 
     def _enough(self) -> bool:
         """Whether a completion criterion is met."""

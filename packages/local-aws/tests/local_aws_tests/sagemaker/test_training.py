@@ -392,20 +392,14 @@ def test_tags_can_be_set_and_taken_off(aws: Any) -> None:
 
 def test_what_moto_would_pretend_is_refused(aws: Any) -> None:
     with pytest.raises(ClientError) as error:
-        aws.sagemaker.create_processing_job(
-            ProcessingJobName="p",
-            ProcessingResources={
-                "ClusterConfig": {
-                    "InstanceCount": 1,
-                    "InstanceType": "ml.m5.large",
-                    "VolumeSizeInGB": 1,
-                }
-            },
-            AppSpecification={"ImageUri": "i"},
+        aws.sagemaker.create_pipeline(
+            PipelineName="p",
+            PipelineDefinition="{}",
+            ClientRequestToken="0" * 32,
             RoleArn="arn:aws:iam::123456789012:role/sagemaker",
         )
     assert error.value.response["Error"]["Code"] == "NotImplementedByLocalAws"
-    assert "CreateProcessingJob" in error.value.response["Error"]["Message"]
+    assert "CreatePipeline" in error.value.response["Error"]["Message"]
 
 
 def test_bookkeeping_stays_motos(aws: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.sagemaker import responses
+from local_aws.sagemaker.stopping import Hyperband, worse_than_median
 from local_aws.sagemaker.tuning import Space, promising
 from local_aws_tests.sagemaker.conftest import IMAGE, ROLE
 
@@ -69,6 +70,10 @@ def trainings(aws: Any, name: str, **more: Any) -> list[dict[str, Any]]:
         HyperParameterTuningJobName=name, MaxResults=100, **more
     )
     return list(found["TrainingJobSummaries"])
+
+
+def hyperband(least: int, most: int) -> dict[str, Any]:
+    return {"HyperbandStrategyConfig": {"MinResource": least, "MaxResource": most}}
 
 
 def test_grid_tries_every_combination_and_finds_the_best(aws: Any) -> None:
@@ -152,11 +157,178 @@ def test_job_without_a_good_training_fails(aws: Any) -> None:
     assert "BestTrainingJob" not in job
 
 
+def test_training_worse_than_the_median_of_the_others_is_stopped_early(aws: Any) -> None:
+    courses = {"Name": "losses", "Values": ["[4, 2, 1]", "[4, 7, 9]"]}
+    asked = request(
+        "early",
+        "Grid",
+        None,
+        {"CategoricalParameterRanges": [courses]},
+        TrainingJobEarlyStoppingType="Auto",
+    )
+    asked["TrainingJobDefinition"]["StaticHyperParameters"] = {"seconds": "600"}
+    aws.sagemaker.create_hyper_parameter_tuning_job(**asked)
+    deadline = time.monotonic() + 120
+    states: dict[str, Any] = {}
+    while "Stopped" not in states and time.monotonic() < deadline:
+        states = {one["TrainingJobStatus"]: one for one in trainings(aws, "early")}
+        if states.get("Stopped", {}).get("ObjectiveStatus") == "Pending":
+            del states["Stopped"]
+        time.sleep(0.1)
+    stopped = states["Stopped"]
+    assert stopped["TunedHyperParameters"] == {"losses": "[4, 7, 9]"}
+    assert stopped["ObjectiveStatus"] == "Succeeded"
+    assert stopped["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] == 9
+    assert states["InProgress"]["TunedHyperParameters"] == {"losses": "[4, 2, 1]"}
+    aws.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="early")
+    ended(aws, "early")
+
+
+def test_hyperband_stops_trainings_that_have_used_up_their_epochs(aws: Any) -> None:
+    courses = {"Name": "losses", "Values": ["[4, 2, 1]", "[4, 1, 0.5]"]}
+    asked = request("band", "Hyperband", 2, {"CategoricalParameterRanges": [courses]})
+    asked["TrainingJobDefinition"]["StaticHyperParameters"] = {"seconds": "600", "epochs": "3"}
+    aws.sagemaker.create_hyper_parameter_tuning_job(**asked)
+    job = ended(aws, "band")
+    assert job["HyperParameterTuningJobStatus"] == "Completed", job
+    found = trainings(aws, "band")
+    assert [one["TrainingJobStatus"] for one in found] == ["Stopped", "Stopped"]
+    lowest = min(one["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for one in found)
+    best = job["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
+    assert best == lowest in (1, 0.5)
+
+
+def test_warm_start_learns_from_its_parent_and_names_the_best_of_both(aws: Any) -> None:
+    ranges = {"ContinuousParameterRanges": [X]}
+    parent = tuned(aws, "parent", "Random", 3, ranges)
+    warm = {
+        "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "parent"}],
+        "WarmStartType": "IdenticalDataAndAlgorithm",
+    }
+    asked = request("child", "Bayesian", 1, ranges)
+    aws.sagemaker.create_hyper_parameter_tuning_job(**asked, WarmStartConfig=warm)
+    child = ended(aws, "child")
+    assert child["WarmStartConfig"] == warm
+    [own] = trainings(aws, "child")
+    # its first value is the first random one without a parent, whose seed it shares
+    drawn = np.random.default_rng(5).random(1)[0] * 10
+    assert float(own["TunedHyperParameters"]["x"]) != pytest.approx(drawn)
+    best = min(
+        (child["BestTrainingJob"], parent["BestTrainingJob"]),
+        key=lambda one: (float(one["TunedHyperParameters"]["x"]) - 3) ** 2,
+    )
+    overall = child["OverallBestTrainingJob"]
+    assert overall["TrainingJobName"] == best["TrainingJobName"]
+    assert best["TrainingJobName"].startswith(f"{overall['TuningJobName']}-")
+
+    for changes, words in (
+        ({"ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "none"}]}, "none"),
+        ({}, "another number of static and tunable"),
+    ):
+        other = request("orphan", "Random", 1, {**ranges, "CategoricalParameterRanges": [KIND]})
+        with pytest.raises(ClientError, match=words):
+            aws.sagemaker.create_hyper_parameter_tuning_job(
+                **other, WarmStartConfig={**warm, **changes}
+            )
+    base = request("base", "Random", 1, ranges)
+    static = {f"s{number}": "old" for number in range(6)}
+    base["TrainingJobDefinition"]["StaticHyperParameters"] = static
+    aws.sagemaker.create_hyper_parameter_tuning_job(**base)
+    ended(aws, "base")
+    far = request("far", "Random", 1, ranges)
+    changed = dict.fromkeys(static, "new")
+    far["TrainingJobDefinition"]["StaticHyperParameters"] = changed
+    after = {**warm, "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "base"}]}
+    with pytest.raises(ClientError, match="12 changes; 10 are allowed"):
+        aws.sagemaker.create_hyper_parameter_tuning_job(**far, WarmStartConfig=after)
+    moved = request("moved", "Random", 1, ranges)
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://data-bucket/input/validation"}
+    [channel] = moved["TrainingJobDefinition"]["InputDataConfig"]
+    channel["DataSource"]["S3DataSource"] = source
+    with pytest.raises(ClientError, match="other data or another image"):
+        aws.sagemaker.create_hyper_parameter_tuning_job(**moved, WarmStartConfig=warm)
+
+
+@pytest.mark.parametrize(
+    ("losses", "others", "stopped"),
+    [
+        ([3.0], [], False),  # nothing to compare with
+        ([3.0], [[1.0], [2.0], [9.0]], True),  # the median is 2
+        ([2.0], [[1.0], [2.0], [9.0]], False),
+        ([9.0, 3.0], [[1.0, 5.0], [2.0]], False),  # one has come so far; its average is 3
+        ([9.0, 3.1], [[1.0, 5.0], [2.0]], True),
+    ],
+)
+def test_median_is_of_the_running_averages_at_the_same_epoch(
+    losses: list[float], others: list[list[float]], stopped: bool
+) -> None:
+    assert worse_than_median(losses, others) is stopped
+
+
+def test_hyperband_lets_the_best_third_pass_each_rung() -> None:
+    rule = Hyperband(2, 20)  # rungs at 2, 6 and 18
+    others = [[9.0, loss, *[loss] * 4] for loss in (1.0, 2.0, 3.0, 4.0, 5.0)]
+    at = {loss: rule([0.0, loss], others) for loss in (0.5, 1.5, 2.5, 4.5)}
+    assert at == {0.5: False, 1.5: False, 2.5: True, 4.5: True}  # two of six go on
+    assert not rule([9.0], others) and not rule([9.0] * 3, others)  # between the rungs
+    assert rule([9.0] * 6, others)
+    assert not rule([9.0] * 2, others[:1])  # of two, none is judged
+    assert rule([0.0] * 20, others)
+
+
+def test_points_of_hyperparameters_are_those_that_give_them() -> None:
+    space = Space(
+        {
+            "ContinuousParameterRanges": [
+                {
+                    "Name": "rate",
+                    "MinValue": "0.001",
+                    "MaxValue": "1",
+                    "ScalingType": "Logarithmic",
+                },
+                {
+                    "Name": "decay",
+                    "MinValue": "0.5",
+                    "MaxValue": "0.999",
+                    "ScalingType": "ReverseLogarithmic",
+                },
+            ],
+            "IntegerParameterRanges": [{"Name": "depth", "MinValue": "2", "MaxValue": "6"}],
+            "CategoricalParameterRanges": [KIND],
+        }
+    )
+    told = {"rate": "0.01", "decay": "0.9", "depth": "3", "kind": "b"}
+    point = space.point(told)
+    assert point is not None
+    # a third of the way from 0.001 to 1 in powers; a quarter of that from 2 to 6; b, not a
+    assert [point[1], point[0], *point[3:]] == pytest.approx([1 / 3, 0.25, 0, 1])
+    again = space.values(point)
+    assert [again["depth"], again["kind"]] == ["3", "b"]
+    assert [float(again["rate"]), float(again["decay"])] == pytest.approx([0.01, 0.9])
+    assert space.point({**told, "depth": "7"}) is None
+    assert space.point({**told, "kind": "c"}) is None
+    assert space.point({"rate": "0.01"}) is None
+
+
 @pytest.mark.parametrize(
     ("config", "code", "words"),
     [
-        ({"Strategy": "Hyperband"}, "NotImplementedByLocalAws", "Hyperband"),
-        ({"TrainingJobEarlyStoppingType": "Auto"}, "NotImplementedByLocalAws", "Auto"),
+        ({"Strategy": "Hyperband"}, "ValidationException", "Without MaxResource"),
+        (
+            {"Strategy": "Hyperband", "StrategyConfig": hyperband(9, 3)},
+            "ValidationException",
+            "not 9 and 3",
+        ),
+        (
+            {"Strategy": "Hyperband", "TrainingJobEarlyStoppingType": "Auto"},
+            "ValidationException",
+            "must be Off",
+        ),
+        (
+            {"StrategyConfig": hyperband(1, 3)},
+            "ValidationException",
+            "needs the strategy Hyperband",
+        ),
         (
             {"HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "speed"}},
             "ValidationException",

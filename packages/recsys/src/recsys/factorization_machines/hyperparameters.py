@@ -19,7 +19,7 @@ class Hyperparameters:
     """The settings of one training; None where the algorithm chooses."""
 
     feature_dim: int = integers(1, 10_000_000)
-    num_factors: int = integers(2, 1000)
+    num_factors: int = integers(1, 1000)
     predictor_type: str = choices(("binary_classifier", "regressor"))
     epochs: int = integers(1, default=1)
     mini_batch_size: int = integers(1, default=1000)
@@ -43,7 +43,7 @@ class Hyperparameters:
     factors_init_value: float | None = numbers(-1e9, 1e9, default=None)
     clip_gradient: float | None = numbers(0.0, default=None)
     eps: float | None = numbers(0.0, default=None)
-    rescale_grad: float | None = numbers(0.0, default=None)
+    rescale_grad: float | None = numbers(-1e9, 1e9, default=None)
 
     @property
     def classifies(self) -> bool:

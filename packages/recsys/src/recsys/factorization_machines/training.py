@@ -73,7 +73,7 @@ def train(
             tuple(moments),
             rates,
             decays,
-            settings.rescale_grad or 1 / batch,
+            1 / batch if settings.rescale_grad is None else settings.rescale_grad,
             settings.clip_gradient or np.inf,
             settings.eps or 1e-8,
             made,

@@ -104,6 +104,17 @@ def test_unused_features_are_not_updated() -> None:
     assert (ends[0].factors[4] == untouched.factors[4]).all()
 
 
+def test_gradients_multiplied_by_zero_change_nothing() -> None:
+    """So does a learning rate of zero, with the same initial values."""
+    kinds = ("bias", "linear", "factors")
+    still = BASE | {f"{kind}_wd": 0 for kind in kinds} | {"num_factors": 1}
+    data, labels = csr_array(X), np.ones(3)
+    found = train(hyperparameters.parse(still | {"rescale_grad": 0}), data, labels)
+    start = train(hyperparameters.parse(still | {f"{kind}_lr": 0 for kind in kinds}), data, labels)
+    assert found.bias == start.bias
+    assert (found.linear == start.linear).all() and (found.factors == start.factors).all()
+
+
 def planted(classes: bool) -> tuple[csr_array, Floats]:
     """One user and one item of thirty each; the label is an inner product of planted factors."""
     random = np.random.default_rng(0)
@@ -211,11 +222,11 @@ def test_unknown_formats_are_refused() -> None:
 
 def test_hyperparameter_problems_are_all_reported() -> None:
     with pytest.raises(InputError) as told:
-        hyperparameters.parse({"num_factors": 1, "predictor_type": "both", "factor_lr": 1})
+        hyperparameters.parse({"num_factors": 0, "predictor_type": "both", "factor_lr": 1})
     assert told.value.problems == (
         "factor_lr: not a hyperparameter of Factorization Machines",
         "feature_dim: required, but not given",
-        "num_factors: must be an integer from 2 to 1000, not '1'",
+        "num_factors: must be an integer from 1 to 1000, not '0'",
         "predictor_type: must be one of binary_classifier, regressor, not 'both'",
     )
 
