@@ -135,7 +135,7 @@ def test_bytes_of_a_rating_are_those_of_random_ratings(form: str) -> None:
         content = "\n".join(
             json.dumps(dict(zip(columns, row, strict=True))) for row in rows
         ).encode()
-    packs = {"": bytes, "gz": gzip.compress, "bz2": bz2.compress}
+    packs: dict[str, Any] = {"": bytes, "gz": gzip.compress, "bz2": bz2.compress}
     assert len(packs[packed](content)) / count == pytest.approx(spark.BYTES[form], rel=0.25)
 
 
