@@ -27,11 +27,11 @@ from stacks.personalize_settings import Personalize
 from stacks.prepared_data import PreparedData
 from stacks.retrain_settings import Retrain
 from stacks.settings import ConfigError, Settings
-from stacks.source_settings import Digest, Source
+from stacks.source_settings import Look, Source
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 WAIT_MINUTES: Final = 50
-_MOST_MEMORY: Final = 10_240  # MB of a function
+MOST_MEMORY: Final = 10_240  # MB of a function
 _TRAINING_MB: Final = 700  # base memory of training lists
 _READING_MB: Final = 3008  # to read a Spark job's items: the most in a new account
 # The optional engines, by name.
@@ -244,7 +244,7 @@ class Config:
         context: Mapping[str, object],
         *,
         default_region: str | None = None,
-        digest: Digest | None = None,
+        look: Look | None = None,
         deploys: bool = True,
     ) -> "Config":
         """Read and validate all settings.
@@ -252,7 +252,7 @@ class Config:
         Args:
             context: the CDK context; keys with a colon are the CDK's own.
             default_region: the region to deploy to unless the context sets one.
-            digest: looks at a source's objects; None if they do not matter.
+            look: looks at a source's objects; None if they do not matter.
             deploys: whether data must be there; `cdk destroy`, for one, needs none.
 
         Raises:
@@ -265,7 +265,7 @@ class Config:
                 f"region: SageMaker's Object2Vec is not available in {default_region}, the "
                 f"credentials' region; it is in {', '.join(images.ACCOUNTS)}"
             )
-        source = source_settings.read(settings, digest)
+        source = source_settings.read(settings, look)
         data = None if context.get("source") else _data(settings, deploys)
         full = settings.choice("profile", "full", PROFILES) == "full"
         personalize = personalize_settings.read(
@@ -486,7 +486,7 @@ def _lists(settings: Settings, data: PreparedData | None, engines: Sequence[str]
     needed = _training_memory(data) if data else _READING_MB
     lists = Lists(
         memory_mb=settings.whole(
-            "lists.memory_mb", min(_MOST_MEMORY, needed), low=1024, high=_MOST_MEMORY
+            "lists.memory_mb", min(MOST_MEMORY, needed), low=1024, high=MOST_MEMORY
         ),
         validation=settings.choice("lists.validation", "newest", ("newest", "random")),
         expire_days=settings.whole("lists.expire_days", 0, low=0, high=3650),

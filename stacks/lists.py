@@ -13,7 +13,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks import experiments_settings
-from stacks.config import Config
+from stacks.config import MOST_MEMORY, Config
 from stacks.constructs.failed_events import FailedEvents
 from stacks.constructs.http_api import HttpApi
 from stacks.constructs.log_group import LogGroup
@@ -40,6 +40,8 @@ _TRAINS: Final = (
 
 _OPENAPI: Final = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"
 _TABLE: Final = "Histories"  # begins a table's name, after the stack's
+_USER: Final = dynamodb.Attribute(name="user", type=dynamodb.AttributeType.STRING)
+_EVENT: Final = dynamodb.Attribute(name="event", type=dynamodb.AttributeType.STRING)
 ROUTES: Final = (
     ("GET", "/users/{id}/recommendations", "Lists"),
     ("POST", "/users/{id}/ranking", "Lists"),
@@ -83,6 +85,7 @@ class _Inputs:
         properties: of the custom resource that trains them.
         permissions: of the function behind it, to read what `properties` name.
         histories: the prefix that DynamoDB imports.
+        lists: the same of every user's list, which a table is to hold; None without one.
         models: the prefix of trained models.
         digest: digest of all of it.
     """
@@ -92,6 +95,7 @@ class _Inputs:
     histories: str
     models: str
     digest: str
+    lists: str | None = None
 
 
 def _of_files(config: Config, store: Store, interactions: str) -> _Inputs:
@@ -124,6 +128,7 @@ def _of_job(prepared: PreparationStack, store: Store) -> _Inputs:
         histories=f"{prepared.output}histories/",
         models="lists/models/",
         digest=prepared.digest,
+        lists=prepared.lists,
     )
 
 
@@ -148,6 +153,8 @@ class ListsStack(cdk.Stack):
         super().__init__(scope, id, description="Lists for every user", **kwargs)
         assert config.lists
         self._config, self._store, self._settings = config, store, config.lists
+        if prepared is None:
+            self._warn_of_items_left_out(config.data.items)
         self._generation = self._parameter() if config.retrain else None
         self._inputs = (
             _of_job(prepared, store) if prepared else _of_files(config, store, self._interactions())
@@ -193,6 +200,8 @@ class ListsStack(cdk.Stack):
             },
             failures="Events that failed for good go to a queue, with the function's last answer",
         )
+        if self._inputs.lists:
+            self._tell_lists(self._inputs.lists)
         if exposures:
             arns = [exposures.table_arn]
             self.lists.allow(Permission(actions=["dynamodb:PutItem"], resources=arns))
@@ -227,6 +236,23 @@ class ListsStack(cdk.Stack):
         cdk.CfnOutput(self, "ListsFunctionName", value=self.lists.function_name)
         cdk.CfnOutput(self, "EventsFunctionName", value=self.events.function_name)
         cdk.CfnOutput(self, "HistoriesTableName", value=table.table_name)
+
+    def _warn_of_items_left_out(self, items: int) -> None:
+        """Say before the deployment that the catalogue does not fit the function's memory."""
+        most, memory = self._settings.most_items, self._settings.memory_mb
+        if items <= most:
+            return
+        more = (
+            "" if memory == MOST_MEMORY else f"raise lists.memory_mb (at most {MOST_MEMORY}), or "
+        )
+        cdk.Annotations.of(self).add_warning_v2(
+            "recommender:lists-left-out",
+            f"The lists learn the {most:,} most taken of {items:,} items, for which "
+            f"lists.memory_mb={memory} suffices, and recommend no others. To learn all, {more}put "
+            "the ratings into a bucket and deploy with profile=lists and source=s3://…: a Spark "
+            "job learns factors, whose memory grows with the catalogue, and no recency "
+            "(docs/beyond-one-machine.md).",
+        )
 
     def _parameter(self) -> cdk.CfnParameter:
         """The data's generation: 0 are the deployed data, later ones come from the histories.
@@ -323,20 +349,23 @@ class ListsStack(cdk.Stack):
 
         Other data are other users: they get another table, to which live events are carried.
         """
-        inputs = self._inputs
         return self._table(
-            f"{_TABLE}{inputs.digest[:8]}",
-            import_source=dynamodb.ImportSourceSpecification(
-                bucket=s3.Bucket.from_bucket_name(self, "Store", self._store.bucket_name),
-                key_prefix=inputs.histories,
-                compression_type=dynamodb.InputCompressionType.GZIP,
-                input_format=dynamodb.InputFormat.dynamo_db_json(),
-            ),
+            f"{_TABLE}{self._inputs.digest[:8]}", _EVENT, imported=self._inputs.histories
         )
+
+    def _tell_lists(self, imported: str) -> None:
+        """The table with the list of every user at the time of the job, for those who read it.
+
+        The functions answer from the histories, which are newer; a forgotten user's list goes, too.
+        """
+        table = self._table(f"ListsForAllUsers{self._inputs.digest[:8]}", imported=imported)
+        self.events.add_environment("LISTS_TABLE", table.table_name)
+        self.events.allow(Permission(actions=["dynamodb:DeleteItem"], resources=[table.table_arn]))
+        cdk.CfnOutput(self, "ListsForAllUsersTableName", value=table.table_name)
 
     def _exposures(self) -> dynamodb.Table:
         """The table of exposures to experiments."""
-        table = self._table("Exposures")
+        table = self._table("Exposures", _EVENT)
         cdk.CfnOutput(self, "ExposuresTableName", value=table.table_name)
         return table
 
@@ -351,14 +380,20 @@ class ListsStack(cdk.Stack):
         }
 
     def _table(
-        self, name: str, import_source: dynamodb.ImportSourceSpecification | None = None
+        self, name: str, sort_key: dynamodb.Attribute | None = None, imported: str | None = None
     ) -> dynamodb.Table:
-        """A table by user and event, paid by use."""
+        """A table by user, paid by use.
+
+        Args:
+            name: its logical id.
+            sort_key: tells the items of a user apart; None if there is one item of each.
+            imported: the prefix of the store that it is filled from; None to leave it empty.
+        """
         return dynamodb.Table(
             self,
             name,
-            partition_key=dynamodb.Attribute(name="user", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="event", type=dynamodb.AttributeType.STRING),
+            partition_key=_USER,
+            sort_key=sort_key,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=(
                 dynamodb.TableEncryption.CUSTOMER_MANAGED
@@ -371,7 +406,14 @@ class ListsStack(cdk.Stack):
             ),
             time_to_live_attribute="expires" if self._settings.expire_days else None,
             removal_policy=cdk.RemovalPolicy.DESTROY,
-            import_source=import_source,
+            import_source=dynamodb.ImportSourceSpecification(
+                bucket=s3.Bucket.from_bucket_name(self, f"{name}Source", self._store.bucket_name),
+                key_prefix=imported,
+                compression_type=dynamodb.InputCompressionType.GZIP,
+                input_format=dynamodb.InputFormat.dynamo_db_json(),
+            )
+            if imported
+            else None,
         )
 
     def _hand_over(self, table: dynamodb.Table, model: str) -> None:

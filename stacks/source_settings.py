@@ -1,12 +1,12 @@
 """Ratings or events in a bucket, in place of a prepared folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stacks.settings import Settings
 
-Digest = Callable[[str], str]
-"""Computes a digest of the objects below an S3 URI; raises a ValueError that says what is wrong."""
+Look = Callable[[str], tuple[str, Mapping[str, int]]]
+"""Looks at the objects below an S3 URI: `sources.look`."""
 
 _URI = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([\w!.'()=:@&+,-]+/)*"
 _COLUMN = r"(user|item|rating|timestamp|event|value)=[^=,]+"
@@ -21,18 +21,22 @@ class Source:
     Attributes:
         uri: the prefix of the files, `s3://bucket/prefix/`.
         digest: digest of the objects.
+        sizes: bytes of the tables among them, by how they are written.
         columns: what the files call their columns: `user=…,item=…`; empty to find out.
         most_bad: percent of the rows that may be bad.
         max_vcpus: the maximum capacity of the job.
         lists: how many items the job writes for each user, or 0.
+        table: whether these lists are imported into DynamoDB.
     """
 
     uri: str
     digest: str
+    sizes: Mapping[str, int]
     columns: str
     most_bad: int
     max_vcpus: int
     lists: int
+    table: bool
 
     @property
     def bucket(self) -> str:
@@ -45,12 +49,12 @@ class Source:
         return self.uri.split("/", 3)[3]
 
 
-def read(settings: Settings, digest: Digest | None) -> Source | None:
+def read(settings: Settings, look: Look | None) -> Source | None:
     """Read the settings; None without a source.
 
     Args:
         settings: the user's settings.
-        digest: looks at the objects; None if this is not needed, as for `cdk destroy`.
+        look: looks at the objects; None if this is not needed, as for `cdk destroy`.
     """
     uri = settings.text(
         "source",
@@ -67,19 +71,28 @@ def read(settings: Settings, digest: Digest | None) -> Source | None:
     most_bad = settings.whole("preparation.most_bad", 1, low=0, high=100)
     max_vcpus = settings.whole("preparation.max_vcpus", 16, low=8, high=_MOST_VCPUS, step=4)
     lists = settings.whole("preparation.lists", 0, low=0, high=_MOST_ITEMS)
+    table = settings.flag("preparation.table", False)
+    if table and not lists:
+        settings.errors.append(
+            "preparation.table: there are no lists to import; also set preparation.lists, the "
+            "length of each user's list"
+        )
     if not uri:
         return None
-    found = ""
-    if digest:
+    digest, sizes = "", dict[str, int]()
+    if look:
         try:
-            found = digest(uri)
+            digest, found = look(uri)
+            sizes = dict(found)
         except ValueError as error:
             settings.errors.append(f"source: {error}")
     return Source(
         uri=uri,
-        digest=found,
+        digest=digest,
+        sizes=sizes,
         columns=columns,
         most_bad=most_bad,
         max_vcpus=max_vcpus,
         lists=lists,
+        table=table,
     )

@@ -335,10 +335,11 @@ SOURCE = {"source": "s3://elsewhere/logs/", "profile": "lists"}
 
 
 def test_source_is_read_with_its_digest() -> None:
-    found = Config.from_context(SOURCE, digest=lambda uri: f"digest of {uri}").source
+    found = Config.from_context(SOURCE, look=lambda uri: (f"digest of {uri}", {"csv": 7})).source
     assert found
     assert (found.bucket, found.prefix) == ("elsewhere", "logs/")
     assert found.digest == "digest of s3://elsewhere/logs/"
+    assert found.sizes == {"csv": 7}
     whole = Config.from_context({**SOURCE, "source": "s3://elsewhere/"}).source
     assert whole and (whole.prefix, whole.digest) == ("", "")
 
@@ -364,6 +365,7 @@ def test_source_is_read_with_its_digest() -> None:
         ({"source": "/home/anna/logs/"}, "a prefix that ends in /"),
         ({"preparation.max_vcpus": 10}, "from 8 to 400 in steps of 4"),
         ({"preparation.columns": "user"}, "of the form user=…,item=…"),
+        ({"preparation.table": True}, "also set preparation.lists"),
         ({"preparation.columns": "reader=r"}, "known are user, item"),
     ],
 )
@@ -376,8 +378,8 @@ def test_setting_that_a_source_does_not_allow_is_one_error(
 
 
 def test_source_that_cannot_be_listed_is_an_error() -> None:
-    def digest(uri: str) -> str:
+    def look(uri: str) -> Any:
         raise ValueError(f"{uri} holds nothing")
 
     with pytest.raises(ConfigError, match=r"source: s3://elsewhere/logs/ holds nothing"):
-        Config.from_context(SOURCE, digest=digest)
+        Config.from_context(SOURCE, look=look)
