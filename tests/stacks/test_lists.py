@@ -4,10 +4,12 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import pyarrow as pa
 import pytest
 
+from recsys.experiments.outcomes import EVENTS, EXPOSURES
 from stacks.config import Config, ConfigError
 from tests.stacks.deployments import Deployment, Synthesize, write_data
 
@@ -140,10 +142,83 @@ def test_experiments_get_a_table_and_both_functions_know_it(
     assert len(default.resources("Lists", "AWS::DynamoDB::Table")) == 1
 
 
+def test_lists_may_ask_personalize_only_if_an_arm_does(
+    default: Deployment, variant: Callable[[str], Deployment]
+) -> None:
+    asks = {"cloudformation:DescribeStacks", "personalize:GetRecommendations"}
+    assert not allowed(default, "ListsRole") & asks
+    assert not allowed(variant("lists alone"), "ListsRole") & asks
+    deployment = variant("domain group")
+    assert allowed(deployment, "ListsRole") >= asks
+    (function,) = (
+        one["Properties"]
+        for one in deployment.resources("Lists", "AWS::Lambda::Function").values()
+        if one["Properties"].get("FunctionName") == "recommender-Lists"
+    )
+    assert function["Environment"]["Variables"]["PERSONALIZE_STACK"] == "recommender-Personalize"
+    # a reference would keep either stack from changing
+    artifacts = json.loads((deployment.folder / "manifest.json").read_text("utf-8"))["artifacts"]
+    assert "recommender-Personalize" not in artifacts["recommender-Lists"]["dependencies"]
+
+
+def test_results_of_experiments_may_be_written_and_nothing_else(
+    default: Deployment, variant: Callable[[str], Deployment]
+) -> None:
+    deployment = variant("lists alone")
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    writes = {"s3:ListBucket", "s3:PutObject", "s3:DeleteObject"}
+    role = "ExperimentResultsFunctionRole"
+    assert allowed(deployment, role) == logs | writes | {"dynamodb:Scan"}
+    (found,) = (
+        one["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        for name, one in deployment.resources("Lists", "AWS::IAM::Role").items()
+        if name.startswith(role)
+    )
+    for statement in found:
+        if "s3:" in json.dumps(statement["Action"]):
+            assert "experiments/results/*" in json.dumps(statement)
+    alarms = deployment.resources("Operations", "AWS::CloudWatch::Alarm").values()
+    ours = {name for one in alarms if "Results" in (name := one["Properties"]["AlarmName"])}
+    assert ours == {"recommender-ExperimentResults-errors"}  # none on its duration
+    for kind in ("AWS::Glue::Database", "AWS::Glue::Table", "AWS::Scheduler::Schedule"):
+        assert not default.resources("Lists", kind)
+
+
+# Hive's types of the columns of files
+HIVE: Final = {
+    pa.string(): ("string",),
+    pa.float64(): ("double", "bigint"),
+    pa.list_(pa.string()): ("array<string>",),
+}
+
+
+def test_tables_of_results_have_the_columns_and_places_of_the_files(
+    variant: Callable[[str], Deployment],
+) -> None:
+    deployment = variant("lists alone")
+    (database,) = deployment.resources("Lists", "AWS::Glue::Database")
+    tables = deployment.resources("Lists", "AWS::Glue::Table").values()
+    schemas = {"exposures": EXPOSURES, "events": EVENTS}
+    seen = set()
+    for table in (one["Properties"] for one in tables):
+        assert table["DatabaseName"] == {"Ref": database}
+        given = table["TableInput"]
+        seen.add(given["Name"])
+        schema = schemas[given["Name"]]
+        columns = {one["Name"]: one["Type"] for one in given["StorageDescriptor"]["Columns"]}
+        assert columns.keys() == set(schema.names)
+        assert all(kind in HIVE[schema.field(name).type] for name, kind in columns.items())
+        assert given["PartitionKeys"] == [{"Name": "day", "Type": "string"}]
+        place = given["Parameters"]["storage.location.template"]["Fn::Join"][1][-1]
+        assert place == f"/experiments/results/{given['Name']}/day=${{day}}/"
+    assert seen == set(schemas)
+
+
 EXPERIMENT: Any = {
     "arms": {"a": {"share": 50}, "b": {"share": 50, "next_item": 1}},
     "metric": {"event": "Watch"},
 }
+ASKING: Any = {"a": {"share": 50}, "b": {"share": 50, "model": "personalize"}}
 
 
 def test_experiments_are_read_from_an_object_or_from_json_on_the_command_line(data: Any) -> None:
@@ -161,6 +236,20 @@ def test_experiments_are_read_from_an_object_or_from_json_on_the_command_line(da
     [
         ({"experiments": {"one": {"arms": {}}}}, r"experiments\.one\.arms: must be an object"),
         ({"experiments.one": "{"}, r"experiments\.one: not JSON"),
+        *(
+            (
+                {
+                    "experiments": {"one": {**EXPERIMENT, "arms": ASKING}},
+                    "personalize": personalize,
+                },
+                "nothing of it that is deployed recommends items to users",
+            )
+            for personalize in (
+                {"groups": "off"},
+                {"groups": "custom", "solutions": "sims"},
+                {"groups": "domain", "recommenders": "more-like-x"},
+            )
+        ),
         ({"experiments": {"one": EXPERIMENT, "two": EXPERIMENT}}, "its arms set next_item, as"),
         ({"experiments": {"one": EXPERIMENT}, "engines": "none"}, "add lists to engines"),
         (
@@ -364,8 +453,11 @@ def test_schedule_may_start_the_function_alone_and_the_function_its_stack_alone(
     variant: Callable[[str], Deployment],
 ) -> None:
     deployment = variant("lists alone")
-    (schedule,) = deployment.resources("Lists", "AWS::Scheduler::Schedule").values()
-    properties = schedule["Properties"]
+    (properties,) = (
+        one["Properties"]
+        for one in deployment.resources("Lists", "AWS::Scheduler::Schedule").values()
+        if one["Properties"]["Name"] == "recommender-Retraining"
+    )
     assert properties["ScheduleExpression"] == "cron(0 3 * * ? *)"
     assert properties["FlexibleTimeWindow"] == {"Mode": "OFF"}
     roles = deployment.resources("Lists", "AWS::IAM::Role")
