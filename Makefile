@@ -23,9 +23,15 @@ PAGE ?= 8080
 PREFIX ?= recommender
 NAME ?=
 CODE ?=
+# What is given reaches the commands as it is: neither make nor the shell expands what is in it.
+GIVEN := DATA COLUMNS ITEMS ENCODING LIKED NOUNS PRESET PERSONALIZE ENGINES SECTIONS SETTINGS SOURCE IAM_DELAY PROFILE TIERS PORT PAGE PREFIX NAME CODE
+$(foreach one,$(GIVEN),$(eval override $(one) := $$(value $(one))))
+QUOTE := '
+quoted = '$(subst $(QUOTE),'\'',$1)'
+option = $(if $2,$1 $(call quoted,$2))
 # options of `recsys prepare`
-PREPARED := $(if $(DATA),--data "$(DATA)") $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(ENCODING),--encoding "$(ENCODING)") $(if $(LIKED),--liked "$(LIKED)") $(if $(NOUNS),--nouns "$(NOUNS)")
-CONTEXT = $(foreach one,$(SETTINGS),-c $(one))
+PREPARED := $(call option,--data,$(DATA)) $(call option,--columns,$(COLUMNS)) $(call option,--items,$(ITEMS)) $(call option,--encoding,$(ENCODING)) $(call option,--liked,$(LIKED)) $(call option,--nouns,$(NOUNS))
+CONTEXT := $(foreach one,$(SETTINGS),-c $(call quoted,$(one)))
 PACKAGES := packages/recsys packages/local-aws
 # local-aws's tests run in an environment without the project, recsys and Spark; these need one of them
 ALONE := .venv-local-aws
@@ -66,10 +72,10 @@ $(SPARK): $(SETUP) requirements-spark.txt
 	@touch $@
 
 rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop|taught] [PERSONALIZE=fit|off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines] [IAM_DELAY=30]; or lists from a folder that stands for a bucket, by Spark [SOURCE=folder]
-	@$(if $(SOURCE),python -m rehearsal.source $(if $(COLUMNS),--columns "$(COLUMNS)") "$(SOURCE)",python -m rehearsal --preset $(PRESET) --personalize $(PERSONALIZE) --engines "$(ENGINES)" --iam-delay $(IAM_DELAY) -- $(PREPARED))
+	@$(if $(SOURCE),python -m rehearsal.source $(call option,--columns,$(COLUMNS)) $(call quoted,$(SOURCE)),python -m rehearsal --preset $(call quoted,$(PRESET)) --personalize $(call quoted,$(PERSONALIZE)) --engines $(call quoted,$(ENGINES)) --iam-delay $(call quoted,$(IAM_DELAY)) -- $(PREPARED))
 
 demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C [PAGE=8080] [ENGINES=lists,deep_mf]
-	@python -m rehearsal --preset $(PRESET) --engines "$(ENGINES)" --page $(PAGE) -- $(PREPARED)
+	@python -m rehearsal --preset $(call quoted,$(PRESET)) --engines $(call quoted,$(ENGINES)) --page $(call quoted,$(PAGE)) -- $(PREPARED)
 
 test: $(SETUP) ## run all tests
 	@rm -rf build/tally
@@ -94,10 +100,10 @@ data: $(SETUP) ## prepare build/data [DATA=folder or file] [COLUMNS=user=…,ite
 	@python -m recsys prepare $(PREPARED)
 
 local: $(SETUP) ## serve the local AWS and the page, until Ctrl-C [PORT=4566] [PAGE=8080]
-	@exec python -m local_aws --port $(PORT) -- python -m web --port $(PAGE) --prefix $(PREFIX)
+	@exec python -m local_aws --port $(call quoted,$(PORT)) -- python -m web --port $(call quoted,$(PAGE)) --prefix $(call quoted,$(PREFIX))
 
 web: $(SETUP) ## serve the page for the deployment in your AWS account [PAGE=8080] [PREFIX=recommender]
-	@exec python -m web --port $(PAGE) --prefix $(PREFIX)
+	@exec python -m web --port $(call quoted,$(PAGE)) --prefix $(call quoted,$(PREFIX))
 
 screenshots: $(SETUP) ## update the documentation's screenshots with the page's tests
 	@SCREENSHOTS=docs/screenshots python -m pytest -q tests/web/test_page.py tests/web/test_shop.py
@@ -107,13 +113,13 @@ api: $(SETUP) ## write the API reference of recsys and local_aws into build/api
 	@echo build/api/index.html
 
 bench: $(SETUP) ## measure every engine into docs/benchmarks.md [SECTIONS=timing] [DATA=MovieLens 100k] [QUICK=1]
-	@python -m bench $(SECTIONS) $(if $(DATA),--data "$(DATA)") $(if $(QUICK),--quick)
+	@python -m bench $(foreach one,$(SECTIONS),$(call quoted,$(one))) $(call option,--data,$(DATA)) $(if $(QUICK),--quick)
 
 notebooks: $(SETUP) ## run every notebook on the local AWS and render it into build/notebooks [DATA=folder or file]
 	@python -m rehearsal.notebooks -- $(PREPARED)
 
 strangers: $(SETUP) ## run somebody's notebooks or scripts, as you, on a fresh local AWS, and report their failed calls [CODE=folder or file]
-	@python -m rehearsal.strangers "$(CODE)"
+	@python -m rehearsal.strangers $(call quoted,$(CODE))
 
 cost: $(SETUP) ## estimate what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
 	@python -m cost $(CONTEXT)
@@ -130,13 +136,13 @@ preflight: $(SETUP) ## check the AWS account for what a deployment needs, changi
 	@python -m preflight $(CONTEXT)
 
 experiment: $(SETUP) ## tell what a deployed experiment has shown [NAME=its name] [PREFIX=recommender]
-	@python -m experiment "$(NAME)" --prefix $(PREFIX)
+	@python -m experiment $(call quoted,$(NAME)) --prefix $(call quoted,$(PREFIX))
 
 retrain: $(SETUP) ## let a deployment's lists learn from what users did since [PREFIX=recommender]
-	@python -m retrain --prefix $(PREFIX)
+	@python -m retrain --prefix $(call quoted,$(PREFIX))
 
 contract: $(SETUP) ## ask the local AWS, and an account, for what AWS documents, and compare [PROFILE=the account's] [TIERS=cheap,training]
-	@python -m tests.contract $(if $(PROFILE),--profile "$(PROFILE)") $(if $(TIERS),--tiers "$(TIERS)")
+	@python -m tests.contract $(call option,--profile,$(PROFILE)) $(call option,--tiers,$(TIERS))
 
 sbom: $(SETUP) ## write software bills of materials (CycloneDX) into build/sbom
 	@mkdir -p build/sbom

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from local_aws.emrserverless import spark
+from tests.reliability import Tally
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCK = (PROJECT / "requirements.txt").read_text("utf-8")
@@ -20,6 +22,21 @@ HOOKS = {
 }
 WORKFLOW = yaml.safe_load((PROJECT / ".github/workflows/test.yml").read_text("utf-8"))
 STEPS = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+
+
+def dry_run(*arguments: str) -> list[list[str]]:
+    """The commands that a target of `make` would run, each as the shell splits it."""
+    of_this_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    environment = {name: text for name, text in os.environ.items() if name not in of_this_make}
+    done = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", *arguments],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [shlex.split(line) for line in done.stdout.strip().splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -59,16 +76,9 @@ def test_workflow_runs_targets_of_the_makefile() -> None:
 def test_deployment_checks_the_account_first_unless_told_not_to(
     preflight: str, checked: bool
 ) -> None:
-    options = ("--dry-run", "--no-print-directory")
-    command = ["make", *options, "deploy", "SETTINGS=prefix=anna", f"PREFLIGHT={preflight}"]
-    of_this_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-    environment = {name: text for name, text in os.environ.items() if name not in of_this_make}
-    done = subprocess.run(
-        command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
-    )
-    *before, last = done.stdout.strip().splitlines()
-    assert last == "npx cdk deploy --all --no-rollback -c prefix=anna"
-    assert ("python -m preflight -c prefix=anna" in before) is checked
+    *before, last = dry_run("deploy", "SETTINGS=prefix=anna", f"PREFLIGHT={preflight}")
+    assert last == ["npx", "cdk", "deploy", "--all", "--no-rollback", "-c", "prefix=anna"]
+    assert (["python", "-m", "preflight", "-c", "prefix=anna"] in before) is checked
 
 
 def test_workflow_tests_every_supported_python() -> None:
@@ -79,3 +89,21 @@ def test_workflow_tests_every_supported_python() -> None:
 def test_dev_container_is_readable() -> None:
     text = (PROJECT / ".devcontainer/devcontainer.json").read_text("utf-8")
     assert json.loads(text)["postCreateCommand"] == "make setup"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("x$(shell touch {file})", "x`touch {file}`", "x$(touch {file})"),
+        *("x'; touch {file}; '", 'x"; touch {file}; "', "two  words, $HOME #1 $$"),
+    ],
+)
+def test_variables_reach_commands_unexpanded(tmp_path: Path, tally: Tally, given: str) -> None:
+    file = tmp_path / "touched"
+    value = given.replace("{file}", str(file))
+    words = []
+    for arguments in (["data", f"DATA={value}"], ["experiment", f"NAME={value}"]):
+        words += dry_run(*arguments)[-1]
+    assert words.count(value) == 2
+    assert not file.exists()
+    tally("inputs tried", "variables of `make` with commands in them")
