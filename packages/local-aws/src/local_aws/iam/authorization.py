@@ -210,6 +210,8 @@ def _admit(caller: access.Caller, call: requests.Call, bound: bool) -> None:
         why = access.refusal(caller, need)
         if why:
             raise AccessDenied(why)
+    if call.prefix != "kms":
+        keys.check_usable(call.prefix, needs, call.account, call.region)
     policy = resource_policies.stored(call.prefix, call.operation, call.params)
     if policy and call.prefix == "kms" and not call.params.get("BypassPolicyLockoutSafetyCheck"):
         _admit_to_lock(caller, policy)

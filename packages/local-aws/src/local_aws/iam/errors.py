@@ -85,6 +85,8 @@ def refusal(
 _MALFORMED: Final = (
     *("InvalidArgument", "InvalidURI", "MalformedXML", "MalformedPolicy"),
     *("InvalidAttributeValue", "InvalidParameter"),
+    *("KMS.DisabledException", "KMS.KMSInvalidStateException", "KeyTooLongError"),
+    *("KmsDisabled", "KmsInvalidState", "KMSDisabled", "KMSInvalidState"),
     "MaxMessageLengthExceeded",
     *("MalformedPolicyDocument", "ValidationError", "AccessControlListNotSupported"),
     *("InvalidBucketAclWithObjectOwnership", "InvalidBucketAclWithBlockPublicAccessError"),

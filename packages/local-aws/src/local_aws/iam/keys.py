@@ -12,14 +12,16 @@ https://docs.aws.amazon.com/systems-manager/latest/userguide/secure-string-param
 https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
 from moto.kms.models import kms_backends
 
+from local_aws.api import AwsError
 from local_aws.iam import identities
+from local_aws.iam.policies import Request
 from local_aws.iam.resource_policies import resources
 
 _READS: Final = ("Decrypt",)
@@ -84,6 +86,12 @@ _CHOSEN: Final = {
     ("secretsmanager", "UpdateSecret"): ("KmsKeyId", _WRITES),
     ("ssm", "PutParameter"): ("KeyId", ("Encrypt",)),
 }
+# IAM's prefix → the errors for a disabled key, and for one that is about to be deleted
+_UNUSABLE: Final = {
+    "s3": ("KMS.DisabledException", "KMS.KMSInvalidStateException"),
+    "sns": ("KMSDisabled", "KMSInvalidState"),
+    "sqs": ("KmsDisabled", "KmsInvalidState"),
+}
 SERVICES: Final = frozenset(
     {action.partition(":")[0] for action in (*_USED, *_DECRYPTING)}
     | {prefix for prefix, _ in _CHOSEN}
@@ -146,6 +154,28 @@ def of_call(
         config = backend.configs.find(str(params.get("EndpointConfigName")))
         if config and (name := config.description().get("KmsKeyId")):
             yield from _uses(("CreateGrant",), name, prefix, account, region)
+
+
+def check_usable(prefix: str, needs: Iterable[Request], account: str, region: str) -> None:
+    """Refuse a service's call whose key is disabled or about to be deleted.
+
+    Args:
+        prefix: IAM's name of the service.
+        needs: what the call needs.
+        account, region: where it is made.
+
+    Raises:
+        AwsError: in the service's words.
+    """
+    disabled, invalid = _UNUSABLE.get(prefix, _UNUSABLE["s3"])
+    for need in needs:
+        if not need.action.startswith("kms:"):
+            continue
+        key = kms_backends[account][region].keys.get(need.resource.rpartition("/")[2])
+        if key is not None and key.key_state == "Disabled":
+            raise AwsError(disabled, f"{need.resource} is disabled.")
+        if key is not None and key.key_state != "Enabled":
+            raise AwsError(invalid, f"{need.resource} is pending deletion.")
 
 
 def _uses(

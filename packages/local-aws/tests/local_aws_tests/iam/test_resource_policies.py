@@ -444,6 +444,31 @@ def test_key_of_a_service_is_used_only_for_callers_who_may(
         calls[0][0](_client(service))
 
 
+def test_what_a_disabled_key_encrypts_cannot_be_read() -> None:
+    s3, sqs, kms = map(_client, ("s3", "sqs", "kms"))
+    key = _key()["KeyId"]
+    url = sqs.create_queue(QueueName="shut", Attributes={"KmsMasterKeyId": key})["QueueUrl"]
+    s3.create_bucket(Bucket="shut")
+    place = {"Bucket": "shut", "Key": "k"}
+    s3.put_object(**place, Body=b"b", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    kms.disable_key(KeyId=key)
+    refused: tuple[tuple[Callable[[], Any], str], ...] = (
+        (lambda: s3.get_object(**place), "KMS.DisabledException"),
+        (lambda: sqs.send_message(QueueUrl=url, MessageBody="m"), "KmsDisabled"),
+    )
+    for call, code in refused:
+        with pytest.raises(ClientError, match=code) as error:
+            call()
+        assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    kms.schedule_key_deletion(KeyId=key)
+    with pytest.raises(ClientError, match="pending deletion"):
+        s3.get_object(**place)
+    kms.cancel_key_deletion(KeyId=key)
+    kms.enable_key(KeyId=key)
+    assert s3.get_object(**place)["Body"].read() == b"b"
+    sqs.send_message(QueueUrl=url, MessageBody="m")
+
+
 def test_service_reaches_a_queue_only_with_the_permission_of_its_key() -> None:
     queue, topic, publish = _queue("keyed")[0], *_topic("to-keyed")[:2]
     sqs, url = _client("sqs"), _client("sqs").get_queue_url(QueueName="keyed")["QueueUrl"]
