@@ -40,6 +40,8 @@ _TRAINS: Final = (
 
 _OPENAPI: Final = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"
 _TABLE: Final = "Histories"  # begins a table's name, after the stack's
+_USER: Final = dynamodb.Attribute(name="user", type=dynamodb.AttributeType.STRING)
+_EVENT: Final = dynamodb.Attribute(name="event", type=dynamodb.AttributeType.STRING)
 ROUTES: Final = (
     ("GET", "/users/{id}/recommendations", "Lists"),
     ("POST", "/users/{id}/ranking", "Lists"),
@@ -83,6 +85,7 @@ class _Inputs:
         properties: of the custom resource that trains them.
         permissions: of the function behind it, to read what `properties` name.
         histories: the prefix that DynamoDB imports.
+        lists: the same of every user's list, which a table is to hold; None without one.
         models: the prefix of trained models.
         digest: digest of all of it.
     """
@@ -92,6 +95,7 @@ class _Inputs:
     histories: str
     models: str
     digest: str
+    lists: str | None = None
 
 
 def _of_files(config: Config, store: Store, interactions: str) -> _Inputs:
@@ -124,6 +128,7 @@ def _of_job(prepared: PreparationStack, store: Store) -> _Inputs:
         histories=f"{prepared.output}histories/",
         models="lists/models/",
         digest=prepared.digest,
+        lists=prepared.lists,
     )
 
 
@@ -193,6 +198,8 @@ class ListsStack(cdk.Stack):
             },
             failures="Events that failed for good go to a queue, with the function's last answer",
         )
+        if self._inputs.lists:
+            self._tell_lists(self._inputs.lists)
         if exposures:
             arns = [exposures.table_arn]
             self.lists.allow(Permission(actions=["dynamodb:PutItem"], resources=arns))
@@ -323,20 +330,23 @@ class ListsStack(cdk.Stack):
 
         Other data are other users: they get another table, to which live events are carried.
         """
-        inputs = self._inputs
         return self._table(
-            f"{_TABLE}{inputs.digest[:8]}",
-            import_source=dynamodb.ImportSourceSpecification(
-                bucket=s3.Bucket.from_bucket_name(self, "Store", self._store.bucket_name),
-                key_prefix=inputs.histories,
-                compression_type=dynamodb.InputCompressionType.GZIP,
-                input_format=dynamodb.InputFormat.dynamo_db_json(),
-            ),
+            f"{_TABLE}{self._inputs.digest[:8]}", _EVENT, imported=self._inputs.histories
         )
+
+    def _tell_lists(self, imported: str) -> None:
+        """The table with the list of every user at the time of the job, for those who read it.
+
+        The functions answer from the histories, which are newer; a forgotten user's list goes, too.
+        """
+        table = self._table(f"ListsForAllUsers{self._inputs.digest[:8]}", imported=imported)
+        self.events.add_environment("LISTS_TABLE", table.table_name)
+        self.events.allow(Permission(actions=["dynamodb:DeleteItem"], resources=[table.table_arn]))
+        cdk.CfnOutput(self, "ListsForAllUsersTableName", value=table.table_name)
 
     def _exposures(self) -> dynamodb.Table:
         """The table of exposures to experiments."""
-        table = self._table("Exposures")
+        table = self._table("Exposures", _EVENT)
         cdk.CfnOutput(self, "ExposuresTableName", value=table.table_name)
         return table
 
@@ -351,14 +361,20 @@ class ListsStack(cdk.Stack):
         }
 
     def _table(
-        self, name: str, import_source: dynamodb.ImportSourceSpecification | None = None
+        self, name: str, sort_key: dynamodb.Attribute | None = None, imported: str | None = None
     ) -> dynamodb.Table:
-        """A table by user and event, paid by use."""
+        """A table by user, paid by use.
+
+        Args:
+            name: its logical id.
+            sort_key: tells the items of a user apart; None if there is one item of each.
+            imported: the prefix of the store that it is filled from; None to leave it empty.
+        """
         return dynamodb.Table(
             self,
             name,
-            partition_key=dynamodb.Attribute(name="user", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="event", type=dynamodb.AttributeType.STRING),
+            partition_key=_USER,
+            sort_key=sort_key,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=(
                 dynamodb.TableEncryption.CUSTOMER_MANAGED
@@ -371,7 +387,14 @@ class ListsStack(cdk.Stack):
             ),
             time_to_live_attribute="expires" if self._settings.expire_days else None,
             removal_policy=cdk.RemovalPolicy.DESTROY,
-            import_source=import_source,
+            import_source=dynamodb.ImportSourceSpecification(
+                bucket=s3.Bucket.from_bucket_name(self, f"{name}Source", self._store.bucket_name),
+                key_prefix=imported,
+                compression_type=dynamodb.InputCompressionType.GZIP,
+                input_format=dynamodb.InputFormat.dynamo_db_json(),
+            )
+            if imported
+            else None,
         )
 
     def _hand_over(self, table: dynamodb.Table, model: str) -> None:

@@ -49,6 +49,7 @@ class PreparationStack(cdk.Stack):
 
     Attributes:
         output: the prefix of what the job writes, which is there once the stack is.
+        lists: the prefix of what DynamoDB imports, a list for every user; None without a table.
         digest: of all that `output` depends on.
     """
 
@@ -99,10 +100,13 @@ class PreparationStack(cdk.Stack):
             "--most-bad": str(source.most_bad / 100),
             "--lists": str(source.lists or ""),
         }
-        inputs = [arguments, RELEASE, source.digest, entry.asset_hash, modules.asset_hash]
+        options = [text for pair in arguments.items() if pair[1] for text in pair]
+        options += ["--table"] if source.table else []
+        inputs = [options, RELEASE, source.digest, entry.asset_hash, modules.asset_hash]
         self.digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
         # Not the job's attribute: another stack could not import it, once it changes
         self.output = f"{OUTPUT}{self.digest[:16]}/"
+        self.lists = f"{self.output}table/" if source.table else None
         logs = LogGroup(self, "Logs", name=f"/aws/emr-serverless/{name}", days=config.log_days)
         role = self._role(config, store, logs, entry, modules)
         trainer = self._trainer(config, store)
@@ -120,7 +124,7 @@ class PreparationStack(cdk.Stack):
                     "sparkSubmit": {
                         "entryPoint": entry.s3_object_url,
                         "entryPointArguments": [
-                            *(text for pair in arguments.items() if pair[1] for text in pair),
+                            *options,
                             "--out",
                             f"s3://{store.bucket_name}/{self.output}",
                         ],

@@ -25,6 +25,7 @@ class Source:
         most_bad: percent of the rows that may be bad.
         max_vcpus: the maximum capacity of the job.
         lists: how many items the job writes for each user, or 0.
+        table: whether these lists are imported into DynamoDB.
     """
 
     uri: str
@@ -33,6 +34,7 @@ class Source:
     most_bad: int
     max_vcpus: int
     lists: int
+    table: bool
 
     @property
     def bucket(self) -> str:
@@ -67,6 +69,12 @@ def read(settings: Settings, digest: Digest | None) -> Source | None:
     most_bad = settings.whole("preparation.most_bad", 1, low=0, high=100)
     max_vcpus = settings.whole("preparation.max_vcpus", 16, low=8, high=_MOST_VCPUS, step=4)
     lists = settings.whole("preparation.lists", 0, low=0, high=_MOST_ITEMS)
+    table = settings.flag("preparation.table", False)
+    if table and not lists:
+        settings.errors.append(
+            "preparation.table: there are no lists to import; also set preparation.lists, the "
+            "length of each user's list"
+        )
     if not uri:
         return None
     found = ""
@@ -82,4 +90,5 @@ def read(settings: Settings, digest: Digest | None) -> Source | None:
         most_bad=most_bad,
         max_vcpus=max_vcpus,
         lists=lists,
+        table=table,
     )

@@ -3,9 +3,11 @@
 Environment: TABLE_NAME, where the histories are; BUCKET_NAME and MODEL_KEY, where the model is that
 tells which items are known; EXPIRE_DAYS, after which events may be forgotten, 0 for never;
 PERSONALIZE_STACK, whose outputs name event trackers that are told too, empty for none;
-EXPOSURES_TABLE, where exposures to experiments are, empty for none.
-Permissions: dynamodb:BatchWriteItem and Query on the tables, s3:GetObject on the model; with
-PERSONALIZE_STACK, cloudformation:DescribeStacks on it and personalize:PutEvents on `*`.
+EXPOSURES_TABLE, where exposures to experiments are, and LISTS_TABLE, where a job has written each
+user's list, empty for none.
+Permissions: dynamodb:BatchWriteItem and Query on the tables of histories and exposures,
+dynamodb:DeleteItem on that of lists, s3:GetObject on the model; with PERSONALIZE_STACK,
+cloudformation:DescribeStacks on it and personalize:PutEvents on `*`.
 """
 
 import logging
@@ -19,6 +21,7 @@ from common.histories import Histories
 
 from events import http_api
 from events.logic import Taker
+from events.prepared_lists import PreparedLists
 from events.request import EventsError, parse
 from events.trackers import Trackers
 
@@ -31,6 +34,7 @@ if _missing := [name for name in _VARIABLES if not os.environ.get(name)]:
 BUCKET, KEY, TABLE = (os.environ[name] for name in _VARIABLES)
 DAYS = int(os.environ.get("EXPIRE_DAYS", "0"))
 EXPOSURES = os.environ.get("EXPOSURES_TABLE", "")
+LISTS = os.environ.get("LISTS_TABLE", "")
 
 _items = list_model.read(clients.client("s3"), BUCKET, KEY)
 taker = Taker(
@@ -41,6 +45,7 @@ taker = Taker(
     ),
     personalize=lambda: clients.client("personalize-events"),
     exposures=Histories(clients.client("dynamodb"), EXPOSURES) if EXPOSURES else None,
+    lists=PreparedLists(clients.client("dynamodb"), LISTS) if LISTS else None,
 )
 
 

@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from common.errors import code_of, failure, text_of
 from common.histories import Event, Histories
 
+from events.prepared_lists import PreparedLists
 from events.request import Request
 from events.trackers import Tracker, Trackers
 
@@ -23,6 +24,7 @@ class Taker:
         trackers: of Amazon Personalize, which are told too.
         personalize: a boto3 client of `personalize-events`, which is made where it is needed.
         exposures: to experiments, a table with the same keys; None without experiments.
+        lists: what a job has written for all users; None without.
     """
 
     def __init__(
@@ -32,8 +34,9 @@ class Taker:
         trackers: Trackers,
         personalize: Callable[[], Any],
         exposures: Histories | None = None,
+        lists: PreparedLists | None = None,
     ) -> None:
-        self._exposures = exposures
+        self._exposures, self._lists = exposures, lists
         self._histories, self._known = histories, known
         self._trackers, self._personalize = trackers, personalize
 
@@ -50,6 +53,8 @@ class Taker:
         if request.forget is not None:
             if self._exposures:
                 self._exposures.forget(request.forget)
+            if self._lists:
+                self._lists.forget(request.forget)
             return {"user": request.forget, "forgotten": self._histories.forget(request.forget)}
         self._histories.write(request.events)
         for tracker in self._trackers.known():

@@ -443,6 +443,26 @@ def test_a_forgotten_user_leaves_no_trace(functions: tuple[Any, Any]) -> None:
     assert functions[1]({"forget": "anna"}, None)["forgotten"] == 0
 
 
+def test_a_forgotten_user_has_no_list_of_the_job(aws: None, monkeypatch: Any) -> None:
+    dynamodb, key = boto3.client("dynamodb"), {"AttributeName": "user"}
+    dynamodb.create_table(
+        TableName="lists",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{**key, "AttributeType": "S"}],
+        KeySchema=[{**key, "KeyType": "HASH"}],
+    )
+    for user in ("anna", "bert"):
+        item = {"user": {"S": user}, "items": {"L": [{"M": {"item": {"S": "10"}}}]}}
+        dynamodb.put_item(TableName="lists", Item=item)
+    functions = load_functions(monkeypatch, LISTS_TABLE="lists")
+    for _ in range(2):
+        assert functions[1]({"forget": "anna"}, None) == {"user": "anna", "forgotten": 0}
+    assert [one["user"]["S"] for one in dynamodb.scan(TableName="lists")["Items"]] == ["bert"]
+    dynamodb.delete_table(TableName="lists")
+    with pytest.raises(EventsError, match="The list cannot be deleted"):
+        functions[1]({"forget": "bert"}, None)
+
+
 def test_the_newest_thousand_events_count(functions: tuple[Any, Any]) -> None:
     histories = Histories(boto3.client("dynamodb"), TABLE)
     histories.write([Event("a", str(n), n, "x") for n in range(1100)])

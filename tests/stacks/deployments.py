@@ -57,7 +57,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "source in a bucket": {
         "profile": "lists",
         "source": "s3://elsewhere/logs/2026/",
-        "preparation": {"max_vcpus": 64, "columns": "user=u,item=i"},
+        "preparation": {"max_vcpus": 64, "columns": "user=u,item=i", "lists": 10, "table": True},
         "kms": True,
     },
     "nothing beside Object2Vec": {

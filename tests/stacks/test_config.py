@@ -364,6 +364,7 @@ def test_source_is_read_with_its_digest() -> None:
         ({"source": "/home/anna/logs/"}, "a prefix that ends in /"),
         ({"preparation.max_vcpus": 10}, "from 8 to 400 in steps of 4"),
         ({"preparation.columns": "user"}, "of the form user=…,item=…"),
+        ({"preparation.table": True}, "also set preparation.lists"),
         ({"preparation.columns": "reader=r"}, "known are user, item"),
     ],
 )

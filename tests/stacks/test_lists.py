@@ -248,6 +248,35 @@ def test_lists_of_a_source_wait_for_its_job(variant: Callable[[str], Deployment]
     assert written["Fn::Join"][1][-1] == f"/{model['Properties']['Prepared']}"
 
 
+def test_table_of_lists_is_imported_goes_with_the_stack_and_forgets_users(
+    variant: Callable[[str], Deployment],
+) -> None:
+    deployment = variant("source in a bucket")
+    tables = deployment.resources("Lists", "AWS::DynamoDB::Table")
+    (name,) = (name for name in tables if name.startswith("ListsForAllUsers"))
+    properties = tables[name]["Properties"]
+    assert tables[name]["DeletionPolicy"] == tables[name]["UpdateReplacePolicy"] == "Delete"
+    assert properties["KeySchema"] == [{"AttributeName": "user", "KeyType": "HASH"}]
+    assert properties["AttributeDefinitions"] == [{"AttributeName": "user", "AttributeType": "S"}]
+    (model,) = deployment.resources("Lists", "Custom::TrainedLists").values()
+    imported = properties["ImportSourceSpecification"]
+    written = f"{model['Properties']['Prepared']}table/"
+    assert imported["S3BucketSource"]["S3KeyPrefix"] == written
+    assert imported["InputCompressionType"] == "GZIP"
+    (job,) = deployment.resources("Preparation", "Custom::TrainedStart").values()
+    arguments = job["Properties"]["Request"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
+    assert arguments[arguments.index("--lists") + 1] == "10" and "--table" in arguments
+    outputs = deployment.templates["Lists"]["Outputs"]
+    assert outputs["ListsForAllUsersTableName"]["Value"] == {"Ref": name}
+    (events,) = (
+        one["Properties"]["Environment"]["Variables"]
+        for one in deployment.resources("Lists", "AWS::Lambda::Function").values()
+        if one["Properties"].get("FunctionName") == "recommender-Events"
+    )
+    assert events["LISTS_TABLE"] == {"Ref": name}
+    assert "dynamodb:DeleteItem" in allowed(deployment, "EventsRole")
+
+
 # Retraining ---------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--columns", type=_columns, default={}, help="user=…,item=…")
     parser.add_argument("--most-bad", type=float, default=0.01, help="share of bad rows")
     parser.add_argument("--lists", type=int, default=0, help="length of each user's list, or 0")
+    parser.add_argument("--table", action="store_true", help="write them for DynamoDB, too")
     parser.add_argument("--seed", type=int, default=0)
     defaults = als.Settings()
     parser.add_argument("--factors", type=int, default=defaults.factors)
@@ -102,6 +103,8 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
         print(f"{options.out} is complete:\n{written}")
         return
     out.clear()
+    # no empty files _SUCCESS: DynamoDB imports all objects of a prefix, and these are no gzip
+    spark.conf.set("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
     tables = reading.divide(Storage(spark, options.source).files(), options.source)
     partitions = _partitions(sum(file.size for file in tables.rows))
     spark.conf.set("spark.sql.shuffle.partitions", partitions)
@@ -159,6 +162,8 @@ def run(spark: SparkSession, options: argparse.Namespace) -> None:
         users = spark.read.parquet(out.at("ids/users"))
         lists = als.unseen(model, facts.rows.select("user", "item"), options.lists)
         _write_lists(lists, users, facts.items, out)
+        if options.table:
+            _write_table(spark.read.parquet(out.at("lists")), out)
     manifest = {
         "version": VERSION,
         "source": options.source,
@@ -362,3 +367,21 @@ def _write_lists(lists: DataFrame, users: DataFrame, items: DataFrame, out: Stor
         F.col("user_id").alias("user"), "place", F.col("item_id").alias("item"), "score"
     )
     rows.write.parquet(out.at("lists"))
+
+
+def _write_table(lists: DataFrame, out: Storage) -> None:
+    """What DynamoDB imports: `user` and `items`, its list, each with `item` and `score`."""
+    # as many digits as the function `Lists` tells
+    score = _typed("N", F.format_string("%.4f", F.col("score")))
+    entry = F.struct(
+        F.struct(_typed("S", F.col("item")).alias("item"), score.alias("score")).alias("M")
+    )
+    placed = F.sort_array(F.collect_list(F.struct("place", entry.alias("entry"))))
+    users = lists.groupBy("user").agg(placed.alias("placed"))
+    item = F.struct(
+        F.struct(
+            _typed("S", F.col("user")).alias("user"),
+            _typed("L", F.col("placed.entry")).alias("items"),
+        ).alias("Item")
+    )
+    users.select(F.to_json(item)).write.text(out.at("table"), compression="gzip")

@@ -84,7 +84,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def written(spark: SparkSession, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("job") / "out"
-    job.run(spark, options(table, out, "--lists", "5"))
+    job.run(spark, options(table, out, "--lists", "5", "--table"))
     return out
 
 
@@ -128,6 +128,8 @@ def test_job_writes_the_rows_that_prepare_writes(
         }
         assert len(mine["vector"] or []) == (3 if mine["users"] else 0)
     assert sum(one["users"] for one in items.values()) == len(data.ratings)
+    # DynamoDB imports every object of a prefix
+    assert not [path for path in written.rglob("*") if path.name == "_SUCCESS"]
     newest = next(json.loads(line) for line in histories if '"r07"' in line and '"b3é"' in line)
     assert newest["Item"]["value"] == {"N": "9.5"}  # the later line of two as new
 
@@ -158,6 +160,16 @@ def test_every_user_gets_the_best_items_that_are_not_in_their_history(written: P
         best = sorted(scores.values(), reverse=True)[:5]
         assert [row["score"] for row in found] == pytest.approx(best, abs=1e-3)
         assert [scores[row["item"]] for row in found] == pytest.approx(best, abs=1e-3)
+
+
+def test_lists_for_dynamodb_are_those_of_parquet(written: Path) -> None:
+    lists: dict[str, list[Any]] = {}
+    for row in sorted(pq.read_table(written / "lists").to_pylist(), key=lambda one: one["place"]):
+        entry = {"item": {"S": row["item"]}, "score": {"N": f"{row['score']:.4f}"}}
+        lists.setdefault(row["user"], []).append({"M": entry})
+    found = [json.loads(line)["Item"] for line in lines_of("table/part-*", written)]
+    assert len(found) == 40
+    assert {one["user"]["S"]: one["items"]["L"] for one in found} == lists
 
 
 def test_users_of_long_histories_do_not_lengthen_the_lists_of_all(
