@@ -32,14 +32,31 @@ class Verdict:
     skipped: str = ""
 
 
+def locked() -> tuple[str, ...]:
+    """The tracked files that pin Python packages by their hashes."""
+    listed = _run(["git", "ls-files", "*requirements*.txt"])
+    names = listed.splitlines() if isinstance(listed, str) else []
+    return tuple(one for one in names if "--hash=" in (_PROJECT / one).read_text("utf-8"))
+
+
 def python_packages() -> Verdict:
-    """Find vulnerabilities of the packages in requirements.txt with pip-audit."""
+    """Find vulnerabilities of the packages in all locked files with pip-audit."""
     with NamedTemporaryFile("w", suffix=".txt") as one:
         # It makes one request per package, so check first whether the service responds.
         one.write("pip==26.0\n")
         one.flush()
         answered = _audit("--no-deps", "--timeout=5", "--requirement", one.name)
-    return answered if answered.skipped else _audit("--require-hashes", "-r", "requirements.txt")
+    if answered.skipped:
+        return answered
+    files = locked()
+    if not files:
+        return Verdict(skipped="git lists no locked files")
+    # each for itself: a function may have another version of a package than this machine
+    with ThreadPoolExecutor() as pool:
+        verdicts = [*pool.map(lambda one: _audit("--require-hashes", "-r", one), files)]
+    findings = dict.fromkeys(finding for one in verdicts for finding in one.findings)
+    skipped = dict.fromkeys(one.skipped for one in verdicts if one.skipped)
+    return Verdict(tuple(findings), "; ".join(skipped))
 
 
 def _audit(*options: str) -> Verdict:

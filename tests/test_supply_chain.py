@@ -1,7 +1,9 @@
 """The reports on vulnerabilities and secrets, and on unreachable services."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,30 @@ def test_vulnerable_python_package_is_named_with_its_fix() -> None:
 )
 def test_audit_without_packages_is_skipped(text: str) -> None:
     assert judge_python(text).skipped
+
+
+def test_every_locked_file_is_audited_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = {"name": "bad", "version": "1", "vulns": [{"id": "X", "fix_versions": []}]}
+    good = json.dumps({"dependencies": [{**package, "vulns": []}]})
+    audited, run = [], supply_chain._run
+
+    def answer(command: Any) -> Any:
+        if command[0] != "pip-audit":
+            return run(command)
+        if "--require-hashes" not in command:
+            return good
+        audited.append(command[command.index("-r") + 1])
+        return json.dumps({"dependencies": [package]}) if "spark" in audited[-1] else good
+
+    monkeypatch.setattr(supply_chain, "_run", answer)
+    assert supply_chain.python_packages() == Verdict(("bad 1: X, fixed in no version yet",))
+    project = Path(supply_chain.__file__).parent
+    makefile = (project / "Makefile").read_text("utf-8")
+    made = re.findall(r"--output-file (requirements\S*)", makefile)
+    layers = [str(one.relative_to(project)) for one in project.glob("layers/*/requirements.txt")]
+    assert len(made) == 3 and len(layers) == 3
+    assert {*made, *layers, "scripts/deep_mf/requirements.txt"} <= set(audited)
+    assert len(audited) == len(set(audited))
 
 
 def test_vulnerable_npm_package_is_named() -> None:
@@ -74,7 +100,7 @@ def test_finding_fails_the_check(
 
 
 def test_locked_packages_all_have_hashes() -> None:
-    for name in ("requirements.txt", "requirements-spark.txt", "requirements-uv.txt"):
+    for name in supply_chain.locked():
         lines = (Path(supply_chain.__file__).parent / name).read_text("utf-8").splitlines()
         pins = [i for i, line in enumerate(lines) if line and line[0] not in "# "]
         assert pins
