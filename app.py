@@ -128,7 +128,7 @@ def synthesize(app: cdk.App) -> None:
     config = Config.from_context(
         app.node.get_all_context(),
         default_region=os.environ.get("CDK_DEFAULT_REGION"),
-        digest=sources.digest if deploys else None,
+        look=sources.look if deploys else None,
         deploys=deploys,
     )
     if config.files or config.source:  # else there are no data, and every stack stays empty

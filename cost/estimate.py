@@ -15,9 +15,11 @@ from typing import Any, Final
 from cost.assembly import templates
 from cost.lists import Usage, of_stack
 from cost.prices import HOURS, Price, read
+from cost.spark import Expected, of_job
 from cost.template import Template
 
 Resource = dict[str, Any]
+_SIZES: Final = "SourceBytes"  # in a template's metadata: see stacks/preparation.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +64,14 @@ class Estimate:
         by_use: usage-based prices by a description of the resource type; not in the sums.
         unpriced: descriptions of what has no price in the table, with the resources that need it.
         lists: what lists cost by use, if there are any.
+        spark: what the Spark job is expected to take, if there is one and its source was seen.
     """
 
     charges: list[Charge] = field(default_factory=list)
     by_use: dict[str, list[Price]] = field(default_factory=dict)
     unpriced: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     lists: Usage | None = None
+    spark: Expected | None = None
 
     @property
     def hourly(self) -> float:
@@ -100,7 +104,7 @@ def of_templates(
     """Estimate the cost of templates, given by stack name."""
     estimate = Estimate()
     for stack, template in templates.items():
-        pricer = _Pricer(stack, template["Resources"], prices or read(), estimate)
+        pricer = _Pricer(stack, template, prices or read(), estimate)
         for name in template["Resources"]:
             pricer.price(name)
     return estimate
@@ -112,12 +116,14 @@ class _Pricer:
     def __init__(
         self,
         stack: str,
-        resources: Mapping[str, Resource],
+        template: Mapping[str, Any],
         prices: Mapping[str, Price],
         estimate: Estimate,
     ) -> None:
-        self._stack, self._resources, self._prices = stack, resources, prices
-        self._template = Template(resources)
+        self._stack, self._prices = stack, prices
+        self._resources: Mapping[str, Resource] = template["Resources"]
+        self._metadata = template.get("Metadata") or {}
+        self._template = Template(self._resources)
         self._estimate = estimate
 
     def price(self, name: str) -> None:
@@ -177,7 +183,7 @@ class _Pricer:
                 self._unpriced(f"Custom::TrainedStart of kind {kind}", name)
 
     def _job_run(self, name: str, request: Resource) -> None:
-        """At most the application's capacity for the job's time limit."""
+        """At most the application's capacity for the job's time limit, and what is expected."""
         (application,) = (
             one["Properties"]
             for one in self._resources.values()
@@ -190,6 +196,14 @@ class _Pricer:
             what = f"at most {most} for {hours * 60:.0f} min"
             units = float(most.split()[0]) * hours
             self._add(name, what, units, f"emr-serverless/{item}-{machine}", once=True)
+        if sizes := self._metadata.get(_SIZES):
+            self._estimate.spark = of_job(
+                {form: int(size) for form, size in sizes.items()},
+                int(application["MaximumCapacity"]["Cpu"].split()[0]),
+                self._prices[f"emr-serverless/vcpu-{machine}"].usd,
+                self._prices[f"emr-serverless/memory-{machine}"].usd,
+                "--lists" in request["jobDriver"]["sparkSubmit"]["entryPointArguments"],
+            )
 
     def _training_job(self, name: str, request: Resource) -> None:
         machines = request["ResourceConfig"]

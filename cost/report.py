@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from cost import spark
 from cost.estimate import Charge, Estimate, of_templates
 from cost.lists import compared
 from cost.prices import HOURS, REGION, Price
@@ -29,6 +30,8 @@ def summary(estimate: Estimate, region: str | None) -> str:
         shown.append(f"{len(small)} smaller ${sum(small):.3f}")
     if shown:
         said.append(f"  an hour: {', '.join(shown)}")
+    if estimate.spark:
+        said.append(f"  The Spark job, estimated: {spark.told(estimate.spark)}.")
     if estimate.unpriced:
         said.append(f"  Not priced: {', '.join(sorted(estimate.unpriced))}.")
     theirs = [one.hourly for one in _workshops().values()]
@@ -70,6 +73,10 @@ def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
                 for price in prices
             )
             yield f"  {words}: {rates or 'no price in the table'}"
+    if estimate.spark:
+        yield ""
+        yield "The Spark job, an estimate from the size of its source:"
+        yield from spark.lines(estimate.spark)
     if estimate.lists:
         yield ""
         yield "Lists by use:"

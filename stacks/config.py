@@ -27,7 +27,7 @@ from stacks.personalize_settings import Personalize
 from stacks.prepared_data import PreparedData
 from stacks.retrain_settings import Retrain
 from stacks.settings import ConfigError, Settings
-from stacks.source_settings import Digest, Source
+from stacks.source_settings import Look, Source
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 WAIT_MINUTES: Final = 50
@@ -244,7 +244,7 @@ class Config:
         context: Mapping[str, object],
         *,
         default_region: str | None = None,
-        digest: Digest | None = None,
+        look: Look | None = None,
         deploys: bool = True,
     ) -> "Config":
         """Read and validate all settings.
@@ -252,7 +252,7 @@ class Config:
         Args:
             context: the CDK context; keys with a colon are the CDK's own.
             default_region: the region to deploy to unless the context sets one.
-            digest: looks at a source's objects; None if they do not matter.
+            look: looks at a source's objects; None if they do not matter.
             deploys: whether data must be there; `cdk destroy`, for one, needs none.
 
         Raises:
@@ -265,7 +265,7 @@ class Config:
                 f"region: SageMaker's Object2Vec is not available in {default_region}, the "
                 f"credentials' region; it is in {', '.join(images.ACCOUNTS)}"
             )
-        source = source_settings.read(settings, digest)
+        source = source_settings.read(settings, look)
         data = None if context.get("source") else _data(settings, deploys)
         full = settings.choice("profile", "full", PROFILES) == "full"
         personalize = personalize_settings.read(

@@ -24,6 +24,9 @@ RELEASE: Final = "emr-7.9.0"
 OUTPUT: Final = "prepared/"
 """Prefix of what jobs write; each writes below a hash of its source, settings and code."""
 
+SIZES: Final = "SourceBytes"
+"""The template's metadata from which `cost` estimates the job."""
+
 _PROJECT: Final = Path(__file__).resolve().parents[1]
 _MODULES: Final = (
     "recsys/__init__.py",
@@ -65,6 +68,7 @@ class PreparationStack(cdk.Stack):
         super().__init__(scope, id, description="Preparation of data in a bucket", **kwargs)
         assert config.source
         source, name = config.source, config.name("preparation")
+        self.template_options.metadata = {SIZES: source.sizes}
         arm = config.architecture == "arm64"
         application = emrserverless.CfnApplication(
             self,

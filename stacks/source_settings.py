@@ -1,12 +1,12 @@
 """Ratings or events in a bucket, in place of a prepared folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stacks.settings import Settings
 
-Digest = Callable[[str], str]
-"""Computes a digest of the objects below an S3 URI; raises a ValueError that says what is wrong."""
+Look = Callable[[str], tuple[str, Mapping[str, int]]]
+"""Looks at the objects below an S3 URI: `sources.look`."""
 
 _URI = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([\w!.'()=:@&+,-]+/)*"
 _COLUMN = r"(user|item|rating|timestamp|event|value)=[^=,]+"
@@ -21,6 +21,7 @@ class Source:
     Attributes:
         uri: the prefix of the files, `s3://bucket/prefix/`.
         digest: digest of the objects.
+        sizes: bytes of the tables among them, by how they are written.
         columns: what the files call their columns: `user=…,item=…`; empty to find out.
         most_bad: percent of the rows that may be bad.
         max_vcpus: the maximum capacity of the job.
@@ -30,6 +31,7 @@ class Source:
 
     uri: str
     digest: str
+    sizes: Mapping[str, int]
     columns: str
     most_bad: int
     max_vcpus: int
@@ -47,12 +49,12 @@ class Source:
         return self.uri.split("/", 3)[3]
 
 
-def read(settings: Settings, digest: Digest | None) -> Source | None:
+def read(settings: Settings, look: Look | None) -> Source | None:
     """Read the settings; None without a source.
 
     Args:
         settings: the user's settings.
-        digest: looks at the objects; None if this is not needed, as for `cdk destroy`.
+        look: looks at the objects; None if this is not needed, as for `cdk destroy`.
     """
     uri = settings.text(
         "source",
@@ -77,15 +79,17 @@ def read(settings: Settings, digest: Digest | None) -> Source | None:
         )
     if not uri:
         return None
-    found = ""
-    if digest:
+    digest, sizes = "", dict[str, int]()
+    if look:
         try:
-            found = digest(uri)
+            digest, found = look(uri)
+            sizes = dict(found)
         except ValueError as error:
             settings.errors.append(f"source: {error}")
     return Source(
         uri=uri,
-        digest=found,
+        digest=digest,
+        sizes=sizes,
         columns=columns,
         most_bad=most_bad,
         max_vcpus=max_vcpus,

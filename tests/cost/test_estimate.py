@@ -1,13 +1,20 @@
 """Sums worked out by hand, from prices that are easy to add up."""
 
+import bz2
+import gzip
+import io
 import json
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from cost import spark
 from cost.__main__ import main
 from cost.estimate import Estimate, of_assembly, of_templates
 from cost.prices import Price, read
@@ -92,6 +99,44 @@ def test_spark_costs_by_use_and_processor() -> None:
         prices = found.by_use["Spark job runs"]
         assert [price.per for price in prices] == ["vCPU-hour", "GB-hour", "GB-hour"]
         assert prices[0].usd == vcpu
+
+
+def test_estimate_of_the_spark_job_is_what_was_measured() -> None:
+    """The time on two cores, from which the cost of another number of ratings is told."""
+    path = Path(__file__).resolve().parents[2] / "bench" / "results" / "spark.json"
+    rows = {one.get("shape"): one for one in json.loads(path.read_text("utf-8"))}
+    for shape in ("100k", "1M", "10M"):
+        ratings = rows[shape]["ratings"]
+        # two vCPUs that compute, and the driver's four that do not
+        found = spark.of_job({"csv": 25 * ratings}, 6, 0.0, 0.0, lists=False)
+        assert found.ratings == ratings
+        assert found.seconds == pytest.approx(max(60, rows[shape]["seconds"]), rel=0.1)
+
+
+@pytest.mark.parametrize("form", spark.BYTES)
+def test_bytes_of_a_rating_are_those_of_random_ratings(form: str) -> None:
+    """In MovieLens 20M's shape, whose own CSV file has 26.7 bytes a rating."""
+    random, count = np.random.default_rng(0), 20_000
+    columns = {
+        "userId": random.integers(1, 138_494, count),
+        "movieId": random.zipf(1.3, count) % 26_744,
+        "rating": random.integers(1, 11, count) / 2,
+        "timestamp": random.integers(1_000_000_000, 1_700_000_000, count),
+    }
+    kind, _, packed = form.partition(".")
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    if kind == "parquet":
+        written = io.BytesIO()
+        pq.write_table(pa.table(columns), written)
+        content = written.getvalue()
+    elif kind == "csv":
+        content = "\n".join(",".join(map(str, row)) for row in rows).encode()
+    else:
+        content = "\n".join(
+            json.dumps(dict(zip(columns, row, strict=True))) for row in rows
+        ).encode()
+    packs: dict[str, Any] = {"": bytes, "gz": gzip.compress, "bz2": bz2.compress}
+    assert len(packs[packed](content)) / count == pytest.approx(spark.BYTES[form], rel=0.25)
 
 
 def test_a_serverless_endpoint_costs_by_use_alone() -> None:

@@ -33,7 +33,9 @@ def synthesize(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Synthesi
             builtin_cloud_formation_validation=validate,
             context={**FLAGS, "aws:cdk:bundling-stacks": []},
         )
-        config = Config.from_context(context, digest=lambda uri: f"{len(uri):064}")
+        config = Config.from_context(
+            context, look=lambda uri: (f"{len(uri):064}", {"csv": 25_000_000_000})
+        )
         build(app, config)
         app.synth()
         stacks = [child for child in app.node.children if isinstance(child, cdk.Stack)]

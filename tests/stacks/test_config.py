@@ -335,10 +335,11 @@ SOURCE = {"source": "s3://elsewhere/logs/", "profile": "lists"}
 
 
 def test_source_is_read_with_its_digest() -> None:
-    found = Config.from_context(SOURCE, digest=lambda uri: f"digest of {uri}").source
+    found = Config.from_context(SOURCE, look=lambda uri: (f"digest of {uri}", {"csv": 7})).source
     assert found
     assert (found.bucket, found.prefix) == ("elsewhere", "logs/")
     assert found.digest == "digest of s3://elsewhere/logs/"
+    assert found.sizes == {"csv": 7}
     whole = Config.from_context({**SOURCE, "source": "s3://elsewhere/"}).source
     assert whole and (whole.prefix, whole.digest) == ("", "")
 
@@ -377,8 +378,8 @@ def test_setting_that_a_source_does_not_allow_is_one_error(
 
 
 def test_source_that_cannot_be_listed_is_an_error() -> None:
-    def digest(uri: str) -> str:
+    def look(uri: str) -> Any:
         raise ValueError(f"{uri} holds nothing")
 
     with pytest.raises(ConfigError, match=r"source: s3://elsewhere/logs/ holds nothing"):
-        Config.from_context(SOURCE, digest=digest)
+        Config.from_context(SOURCE, look=look)

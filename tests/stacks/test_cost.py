@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from cost.estimate import of_assembly
-from cost.report import lines
+from cost.report import lines, summary
 from tests.stacks.deployments import Deployment, Synthesize
 
 
@@ -81,6 +81,25 @@ def test_the_lists_alone_cost_at_most_a_dollar_a_month_while_nobody_calls(
         assert re.search(r"\s+".join(map(re.escape, row)), told), row
     for price in found.lists.prices:
         assert f"{price.as_of}, {price.source}" in told
+
+
+def test_job_of_a_source_is_estimated_from_its_size(
+    variant: Callable[[str], Deployment],
+) -> None:
+    found = of_assembly(variant("source in a bucket").folder)
+    assert found.spark
+    # 25 GB of CSV at 25 bytes are a billion ratings; 45 seconds, and 42,000 of a vCPU on 64 less
+    # the driver's 4; 64 vCPUs, each at 0.042094 an hour with 4 GB at 0.004623
+    seconds = 45 + 42_000 / 60
+    assert found.spark.ratings == 1e9
+    assert found.spark.vcpu_seconds == pytest.approx(64 * seconds)
+    usd = 64 * seconds / 3600 * (0.042094 + 4 * 0.004623)
+    assert found.spark.usd == pytest.approx(usd)
+    told = "about 1,000,000,000 ratings in 25,000.0 MB: 48,000 vCPU-seconds (12 min on 64 vCPU)"
+    assert f"estimated: {told}, $0.80." in summary(found, None)
+    full = "\n".join(lines(found))
+    assert f"{told}, $0.80" in full and "on AWS nothing has been measured" in full
+    assert "lists for all users, users × items, are not counted" in full
 
 
 def test_training_is_charged_at_its_maximum(default: Deployment) -> None:

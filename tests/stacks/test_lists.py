@@ -403,6 +403,6 @@ def test_retraining_is_refused_where_there_is_nothing_to_retrain() -> None:
         "retrain": {"schedule": "manual"},
     }
     with pytest.raises(ConfigError) as error:
-        Config.from_context(context, digest=lambda _: "0" * 64)
+        Config.from_context(context, look=lambda _: ("0" * 64, {}))
     ours = [one for one in error.value.errors if one.startswith("retrain.schedule")]
     assert len(ours) == 2 and "add lists to engines" in ours[0] and "Spark job" in ours[1]

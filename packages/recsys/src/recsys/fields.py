@@ -158,3 +158,20 @@ ODD = re.compile(r"tag|link|user|genome|readme", re.IGNORECASE)
 
 PART = re.compile(r"[-_. ]?\d+$")
 """The end of the name of one of several parts of a table."""
+
+PACKED = (".gz", ".bz2")
+"""Ends of names of files that Spark unpacks."""
+
+_FORMS = {
+    "csv": ("csv", "tsv", "txt", "data", "base", "test"),
+    "json": ("json", "jsonl", "ndjson"),
+    "parquet": ("parquet",),
+}
+
+
+def form(name: str) -> str | None:
+    """How a file of this name is written: csv, json or parquet; None if it is not a table."""
+    for end in PACKED:
+        name = name.removesuffix(end)
+    ending = name.rpartition(".")[2].lower()
+    return next((form for form, endings in _FORMS.items() if ending in endings), None)

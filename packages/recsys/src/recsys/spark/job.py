@@ -235,7 +235,7 @@ def _known(spark: SparkSession, paths: Sequence[str]) -> DataFrame | None:
     if len(paths) > 1:
         raise reading.SourceError(f"{', '.join(paths)}: give one table of items")
     (path,) = paths
-    kind = reading.form(path)
+    kind = fields.form(path)
     if kind == "csv":
         separator, _, _ = reading.header(spark, path, {})
         table = spark.read.csv(path, sep=separator, header=True, escape='"', multiLine=True)

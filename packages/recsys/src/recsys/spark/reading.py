@@ -20,12 +20,6 @@ from recsys.text import ACTING
 _CORRUPT = "_corrupt"
 _SEPARATORS = [separator for separator in fields.SEPARATORS if len(separator) == 1]
 _SAMPLED = 100  # rows from which a table's form is told
-_FORMS = {
-    "csv": ("csv", "tsv", "txt", "data", "base", "test"),
-    "json": ("json", "jsonl", "ndjson"),
-    "parquet": ("parquet",),
-}
-_PACKED = (".gz", ".bz2")
 _EDGES = r"(?U)^\s+|\s+$"  # white space, as Python's str.strip knows it
 
 
@@ -65,17 +59,9 @@ class Tables(NamedTuple):
 
 def stem(name: str) -> str:
     """A file's name without the ends that tell its form."""
-    for end in _PACKED:
+    for end in fields.PACKED:
         name = name.removesuffix(end)
     return name.rpartition(".")[0].lower() or name.lower()
-
-
-def form(name: str) -> str | None:
-    """How a file of this name is written: csv, json or parquet; None if it is not a table."""
-    for end in _PACKED:
-        name = name.removesuffix(end)
-    ending = name.rpartition(".")[2].lower()
-    return next((form for form, endings in _FORMS.items() if ending in endings), None)
 
 
 def divide(files: Sequence[File], uri: str) -> Tables:
@@ -84,7 +70,7 @@ def divide(files: Sequence[File], uri: str) -> Tables:
     Raises:
         SourceError: there are none, or they are of several forms.
     """
-    tables = sorted(file for file in files if form(file.name))
+    tables = sorted(file for file in files if fields.form(file.name))
     items = [file for file in tables if stem(file.name) in fields.ITEMS]
     rows = [file for file in tables if file not in items]
     named = [file for file in rows if fields.PART.sub("", stem(file.name)) in fields.RATINGS]
@@ -95,7 +81,7 @@ def divide(files: Sequence[File], uri: str) -> Tables:
             f"{uri} holds {found}: give a prefix with CSV, JSON Lines or Parquet files "
             "(.csv, .jsonl, .parquet; CSV and JSON Lines also with .gz or .bz2)"
         )
-    forms = sorted({form(file.name) or "" for file in rows})
+    forms = sorted({fields.form(file.name) or "" for file in rows})
     if len(forms) > 1:
         raise SourceError(f"{uri} holds files of several forms ({', '.join(forms)}): give one form")
     return Tables(rows, items)
@@ -177,7 +163,7 @@ class _Table(NamedTuple):
 
 def _texts(spark: SparkSession, files: Sequence[File], mapped: Mapping[str, str]) -> _Table:
     paths = [file.path for file in files]
-    kind = form(files[0].name)
+    kind = fields.form(files[0].name)
     separator, notes = "", list[str]()
     if kind == "csv":
         separator, names, named = header(spark, paths[0], mapped)
