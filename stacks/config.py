@@ -31,7 +31,7 @@ from stacks.source_settings import Look, Source
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 WAIT_MINUTES: Final = 50
-_MOST_MEMORY: Final = 10_240  # MB of a function
+MOST_MEMORY: Final = 10_240  # MB of a function
 _TRAINING_MB: Final = 700  # base memory of training lists
 _READING_MB: Final = 3008  # to read a Spark job's items: the most in a new account
 # The optional engines, by name.
@@ -486,7 +486,7 @@ def _lists(settings: Settings, data: PreparedData | None, engines: Sequence[str]
     needed = _training_memory(data) if data else _READING_MB
     lists = Lists(
         memory_mb=settings.whole(
-            "lists.memory_mb", min(_MOST_MEMORY, needed), low=1024, high=_MOST_MEMORY
+            "lists.memory_mb", min(MOST_MEMORY, needed), low=1024, high=MOST_MEMORY
         ),
         validation=settings.choice("lists.validation", "newest", ("newest", "random")),
         expire_days=settings.whole("lists.expire_days", 0, low=0, high=3650),

@@ -13,7 +13,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks import experiments_settings
-from stacks.config import Config
+from stacks.config import MOST_MEMORY, Config
 from stacks.constructs.failed_events import FailedEvents
 from stacks.constructs.http_api import HttpApi
 from stacks.constructs.log_group import LogGroup
@@ -153,6 +153,8 @@ class ListsStack(cdk.Stack):
         super().__init__(scope, id, description="Lists for every user", **kwargs)
         assert config.lists
         self._config, self._store, self._settings = config, store, config.lists
+        if prepared is None:
+            self._warn_of_items_left_out(config.data.items)
         self._generation = self._parameter() if config.retrain else None
         self._inputs = (
             _of_job(prepared, store) if prepared else _of_files(config, store, self._interactions())
@@ -234,6 +236,23 @@ class ListsStack(cdk.Stack):
         cdk.CfnOutput(self, "ListsFunctionName", value=self.lists.function_name)
         cdk.CfnOutput(self, "EventsFunctionName", value=self.events.function_name)
         cdk.CfnOutput(self, "HistoriesTableName", value=table.table_name)
+
+    def _warn_of_items_left_out(self, items: int) -> None:
+        """Say before the deployment that the catalogue does not fit the function's memory."""
+        most, memory = self._settings.most_items, self._settings.memory_mb
+        if items <= most:
+            return
+        more = (
+            "" if memory == MOST_MEMORY else f"raise lists.memory_mb (at most {MOST_MEMORY}), or "
+        )
+        cdk.Annotations.of(self).add_warning_v2(
+            "recommender:lists-left-out",
+            f"The lists learn the {most:,} most taken of {items:,} items, for which "
+            f"lists.memory_mb={memory} suffices, and recommend no others. To learn all, {more}put "
+            "the ratings into a bucket and deploy with profile=lists and source=s3://…: a Spark "
+            "job learns factors, whose memory grows with the catalogue, and no recency "
+            "(docs/beyond-one-machine.md).",
+        )
 
     def _parameter(self) -> cdk.CfnParameter:
         """The data's generation: 0 are the deployed data, later ones come from the histories.

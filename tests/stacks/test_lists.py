@@ -1,13 +1,15 @@
 """The stack of the lists: what is deployed, for whom, and with which permissions."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stacks.config import Config, ConfigError
-from tests.stacks.deployments import Deployment, Synthesize
+from tests.stacks.deployments import Deployment, Synthesize, write_data
 
 
 def test_lists_are_deployed_unless_none_are_wanted(
@@ -54,8 +56,6 @@ def test_the_table_is_imported_encrypted_recoverable_and_goes_with_the_stack(
 def test_other_data_get_another_table_and_another_model(
     synthesize: Synthesize, default: Deployment, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from tests.stacks.deployments import write_data
-
     other = write_data(tmp_path_factory.mktemp("other"), ratings="5")
     changed = synthesize({"data": str(other)})
 
@@ -208,11 +208,31 @@ def test_the_memory_follows_the_catalogue(data: Any) -> None:
     assert memory(lists={"memory_mb": 10_240})[1] > 30_000
 
 
+def test_catalogue_that_does_not_fit_is_a_warning(
+    synthesize: Synthesize, default: Deployment, tmp_path: Path
+) -> None:
+    data = write_data(tmp_path)
+    manifest = json.loads((data / "manifest.json").read_text("utf-8"))
+    (data / "manifest.json").write_text(json.dumps({**manifest, "items": 50_000}), "utf-8")
+
+    def warned(deployment: Deployment) -> list[str]:
+        path = deployment.folder / "recommender-Lists.metadata.json"
+        found = json.loads(path.read_text("utf-8"))
+        entries = [entry for entries in found.values() for entry in entries]
+        return [str(one["data"]) for one in entries if one["type"] == "aws:cdk:warning"]
+
+    settings = {"data": str(data), "profile": "lists", "lists": {"memory_mb": 3_000}}
+    # 4 bytes for each pair of items and half of that again, besides 700 MB
+    (told,) = warned(synthesize(settings))
+    assert f"the {math.isqrt(2_300 * 2**20 // 6):,} most taken of 50,000 items" in told
+    assert "raise lists.memory_mb (at most 10240), or put" in told and "source=s3://" in told
+    assert warned(default) == []
+
+
 def test_what_a_function_takes_along_is_all_that_it_imports(default: Deployment) -> None:
     """In a process that finds nothing of recsys but what is bundled."""
     import subprocess
     import sys
-    from pathlib import Path
 
     from stacks import lists
     from stacks.constructs import archive
@@ -331,8 +351,6 @@ def test_generation_of_the_data_is_a_parameter_that_the_key_follows(
 def test_other_data_begin_with_another_generation(
     synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory, data: Any
 ) -> None:
-    from tests.stacks.deployments import write_data
-
     other = write_data(tmp_path_factory.mktemp("others"), ratings="5")
     settings = {"profile": "lists", "retrain.schedule": "manual"}
     names = [
