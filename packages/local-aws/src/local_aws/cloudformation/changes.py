@@ -191,15 +191,16 @@ def _modification(
     scope: _Scope,
 ) -> Change | None:
     details = []
-    create_only: frozenset[str] = frozenset()
+    replacing: set[str] = set()
     if not template.is_custom(definition.type):
-        create_only = schemas.schema(definition.type, stack.region).create_only
+        schema = schemas.schema(definition.type, stack.region)
+        replacing = schema.replaces(resource.properties, properties)
     for name in sorted(properties.keys() | resource.properties.keys()):
         before, after = resource.properties.get(name), properties.get(name)
         if before == after:
             continue
         dynamic = unknown(after)
-        recreation = "Always" if name in create_only else "Never"
+        recreation = "Always" if name in replacing else "Never"
         cause, source = _cause(definition.properties.get(name), scope)
         details.append(
             Detail("Properties", name, recreation, before, after, source, cause, not dynamic)

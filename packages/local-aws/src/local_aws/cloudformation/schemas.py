@@ -55,7 +55,8 @@ class Schema:
         self._document = document
         self.properties: dict[str, Any] = document["properties"]
         self._read_only = {_name(p) for p in document.get("readOnlyProperties", [])}
-        self.create_only = frozenset(_top(p) for p in document.get("createOnlyProperties", []))
+        self._create_only = [_path(p) for p in document.get("createOnlyProperties", [])]
+        self.create_only = frozenset(top for top, *_ in self._create_only)
         self.required = frozenset(document.get("required", []))
         tagging = document.get("tagging") or {}
         taggable = tagging.get("taggable", document.get("taggable", False))
@@ -87,7 +88,7 @@ class Schema:
 
     def replaces(self, old: dict[str, Any], new: dict[str, Any]) -> set[str]:
         """The properties whose change from `old` to `new` needs a new physical resource."""
-        return {name for name in self.create_only if old.get(name) != new.get(name)}
+        return {path[0] for path in self._create_only if _within(old, path) != _within(new, path)}
 
     def coerce(self, properties: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Convert properties to the schema's types, and list violations with AWS's messages.
@@ -175,8 +176,17 @@ def _name(pointer: str) -> str:
     return pointer.removeprefix("/properties/").replace("/", ".")
 
 
-def _top(pointer: str) -> str:
-    return pointer.removeprefix("/properties/").split("/", 1)[0]
+def _path(pointer: str) -> list[str]:
+    return pointer.removeprefix("/properties/").split("/")
+
+
+def _within(value: Any, path: list[str]) -> Any:
+    """What is at a path; the whole list if the path goes on within its members."""
+    for name in path:
+        if not isinstance(value, dict):
+            break
+        value = value.get(name)
+    return value
 
 
 def _types_of(shape: dict[str, Any]) -> tuple[str, ...]:

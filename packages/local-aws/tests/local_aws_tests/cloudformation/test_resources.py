@@ -515,9 +515,11 @@ def test_alarms_dashboards_and_budgets_are_created(stacks: Stacks) -> None:
     stack = stacks.create(resources(2, 60))
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
     assert seen() == (2, {"widgets": [2]}, "rate(2 hours)", 2)
+    budget = stacks.physical_id(stack, "B")
     updated = stacks.update(stack["StackName"], resources(3, 300))
     assert updated["StackStatus"] == "UPDATE_COMPLETE", stacks.failures(stack)
     assert seen() == (3, {"widgets": [3]}, "rate(3 hours)", 3)
+    assert stacks.physical_id(stack, "B") == budget  # only another name would be another budget
     assert stacks.delete(stack)["StackStatus"] == "DELETE_COMPLETE", stacks.failures(stack)
     assert not cloudwatch.describe_alarms()["MetricAlarms"]
     assert not cloudwatch.list_dashboards()["DashboardEntries"]

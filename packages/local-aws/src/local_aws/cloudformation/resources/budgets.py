@@ -14,8 +14,20 @@ class Budget(Handler):
 
     def create(self, call: Call) -> Attributes:
         """Create the budget with its notifications."""
-        wanted: dict[str, Any] = dict(call.properties["Budget"])
-        name = wanted.setdefault("BudgetName", call.generated_name(100))
+        name = call.properties["Budget"].get("BudgetName") or call.generated_name(100)
+        self._put(call, name)
+        call.identify(name)
+        return {"Id": name}
+
+    def update(self, call: Call) -> Attributes:
+        """Replace the budget by one with the same name."""
+        self.delete(call)
+        self._put(call, str(call.physical_id))
+        return call.attributes
+
+    @staticmethod
+    def _put(call: Call, name: str) -> None:
+        wanted: dict[str, Any] = {**call.properties["Budget"], "BudgetName": name}
         limit = dict(wanted["BudgetLimit"])
         wanted["BudgetLimit"] = {**limit, "Amount": str(limit["Amount"])}
         call.client("budgets").create_budget(
@@ -23,8 +35,6 @@ class Budget(Handler):
             Budget=wanted,
             NotificationsWithSubscribers=call.properties.get("NotificationsWithSubscribers", []),
         )
-        call.identify(name)
-        return {"Id": name}
 
     def delete(self, call: Call) -> None:
         """Delete the budget."""
