@@ -150,6 +150,17 @@ def _patch_application_autoscaling() -> None:
     when_imported("moto.applicationautoscaling.models")(replace)
 
 
+def _patch_glue() -> None:
+    """moto's module imports a validator of JSON schemas."""
+
+    def replace(module: Any) -> None:
+        from local_aws.glue.models import GlueBackend
+
+        module.glue_backends.backend = GlueBackend
+
+    when_imported("moto.glue.models")(replace)
+
+
 def _patch_api_gateway_paths() -> None:
     """moto answers both API Gateway services at one host, the second by its own responses; and the
     first one's validators take a second to import."""
@@ -600,6 +611,7 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_event_rules,
     _patch_event_wildcards,
     _patch_event_templates,
+    _patch_glue,
     _patch_names_as_expressions,
     _patch_log_exports,
     _patch_log_filter_patterns,

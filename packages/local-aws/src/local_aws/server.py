@@ -45,8 +45,9 @@ _UNSIGNED_FORM: Final = (
 _IMPLEMENTED: Final = frozenset(
     {
         *("apigateway", "apigatewayv2", "applicationautoscaling", "awslambda", "budgets"),
-        *("cloudformation", "cloudwatch", "dynamodb", "ecr", "emrserverless", "events", "iam"),
+        *("cloudformation", "cloudwatch", "dynamodb", "ecr", "emrserverless", "events", "glue"),
         *(
+            "iam",
             "kms",
             "logs",
             "personalize",

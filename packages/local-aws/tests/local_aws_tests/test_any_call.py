@@ -100,6 +100,15 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("cloudformation", "create_stack", {"StackName": "s", "TemplateBody": "{}"}),
     ("cloudwatch", "describe_alarms", {"MaxRecords": 3}),
     ("events", "put_rule", {"Name": "r", "ScheduleExpression": "rate(1 day)"}),
+    (
+        "glue",
+        "create_table",
+        {
+            "DatabaseName": "d",
+            "TableInput": {"Name": "t", "Parameters": {"classification": "json"}},
+        },
+    ),
+    ("glue", "get_databases", {"MaxResults": 3}),
     ("apigatewayv2", "create_api", {"Name": "a", "ProtocolType": "HTTP"}),
     (
         "sts",

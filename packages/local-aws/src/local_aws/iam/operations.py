@@ -95,6 +95,7 @@ OPERATIONS: Final = {
             EnableRule ListEventBuses ListRules ListTagsForResource ListTargetsByRule PutEvents
             PutRule PutTargets RemoveTargets TagResource TestEventPattern UntagResource
         """,
+        "glue": "",  # a catalog's resources contain each other; none of the project's roles asks
         "iam": """
             AddRoleToInstanceProfile AttachGroupPolicy AttachRolePolicy AttachUserPolicy
             CreateGroup CreateInstanceProfile CreatePolicy CreatePolicyVersion CreateRole

@@ -24,7 +24,8 @@ REGION, ACCOUNT = "us-east-1", "123456789012"
 # boto3's names of the services that the local AWS has
 SERVICES: Final = (
     *("apigateway", "apigatewayv2", "application-autoscaling", "budgets", "cloudformation"),
-    *("cloudwatch", "dynamodb", "ecr", "emr-serverless", "events", "iam", "kms", "lambda", "logs"),
+    *("cloudwatch", "dynamodb", "ecr", "emr-serverless", "events", "glue", "iam"),
+    *("kms", "lambda", "logs"),
     *("personalize", "personalize-events", "personalize-runtime", "s3", "s3vectors", "sagemaker"),
     *("sagemaker-runtime", "scheduler", "secretsmanager", "service-quotas", "sns", "sqs", "ssm"),
     *("stepfunctions", "sts", "xray"),

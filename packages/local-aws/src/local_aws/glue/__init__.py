@@ -1,0 +1,1 @@
+"""AWS Glue's Data Catalog: databases and tables, which nothing queries here."""
