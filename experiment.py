@@ -1,28 +1,27 @@
 """What a deployed experiment has shown: `python -m experiment NAME`.
 
-It reads who was shown which arm, and what users did, from the deployment's tables, writes both into
-build/experiments/NAME, and analyses them; the page shows the report, which it writes into the
-deployment's bucket. `python -m recsys experiment build/experiments/NAME` analyses the same again.
+It lets the deployment write who was shown which arm, and what they did, into its bucket, downloads
+both into build/experiments/NAME, and analyses them; the page shows the report, which it writes into
+the bucket. `python -m recsys experiment build/experiments/NAME` analyses the same again.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import boto3
-import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
-from outputs import PREFIX, Outputs, by_stack
+from outputs import PREFIX, FunctionFailed, Outputs, by_stack, invoked
 from recsys.errors import InputError
 from recsys.experiments import command
-from recsys.experiments.definition import Experiment, parse_all
-from recsys.experiments.outcomes import EVENTS, EXPOSURES, Results
+from recsys.experiments.outcomes import Results
 
 PLACE: Final = "experiments/"  # in the bucket, which web.freshness reads
+RESULTS: Final = f"{PLACE}results/"  # of the function `ExperimentResults`
 OUT: Final = Path(__file__).resolve().parent / "build" / "experiments"
 
 
@@ -36,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         results = read(options.name, options.prefix)
-    except (InputError, ClientError, BotoCoreError) as error:
+    except (InputError, FunctionFailed, LookupError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1
     options.results = options.out / options.name
@@ -64,7 +63,7 @@ def publish(report: bytes, name: str, prefix: str = PREFIX) -> None:
 
 
 def read(name: str, prefix: str = PREFIX) -> Results:
-    """What a deployment recorded of an experiment.
+    """What a deployment has recorded of an experiment until now.
 
     Args:
         name: the experiment's name.
@@ -72,63 +71,29 @@ def read(name: str, prefix: str = PREFIX) -> Results:
 
     Raises:
         InputError: the deployment has no such experiment.
+        FunctionFailed: the function that writes the results failed.
+        LookupError: the deployment was made by another version of this project.
         botocore.exceptions.ClientError: AWS refused a request.
     """
-    told = by_stack(prefix).get(f"{prefix}-Lists", {})
-    running = _running(told["ListsFunctionName"]) if "ExposuresTableName" in told else {}
-    if name not in running:
-        raise InputError(
-            f"{prefix} has no experiment {name!r}; "
-            + (
-                f"it has {', '.join(running)}"
-                if running
-                else "deploy it with one: docs/experiments.md"
-            )
-        )
-    exposures = list(_exposures(told["ExposuresTableName"], name))
-    users = {one["user"] for one in exposures}
-    return Results(
-        running[name],
-        pa.Table.from_pylist(exposures, EXPOSURES),
-        pa.Table.from_pylist(list(_events(told["HistoriesTableName"], users)), EVENTS),
-    )
+    found = Outputs.of(by_stack(prefix))
+    if "ExposuresTableName" not in found:
+        raise InputError(f"{prefix} has no experiments; deploy it with one: docs/experiments.md")
+    invoked(found["ExperimentResultsFunctionName"])
+    with TemporaryDirectory() as folder:
+        _download(found["BucketName"], Path(folder))
+        known = json.loads(Path(folder, "experiments.json").read_text("utf-8"))
+        if name not in known:
+            raise InputError(f"{prefix} has no experiment {name!r}; it has {', '.join(known)}")
+        return Results.read(Path(folder), name)
 
 
-def _running(function: str) -> dict[str, Experiment]:
-    answer = boto3.client("lambda").get_function_configuration(FunctionName=function)
-    definitions = json.loads(answer["Environment"]["Variables"]["EXPERIMENTS"])
-    return {one.name: one for one in parse_all(definitions)}
-
-
-def _exposures(table: str, name: str) -> Iterator[dict[str, Any]]:
-    for row in _rows(table):
-        if row["event"]["S"].partition("#")[0] == name:
-            yield {
-                "user": row["user"]["S"],
-                "time": float(row["at"]["N"]),
-                "arm": row.get("arm", {}).get("S"),
-                "shares": row["shares"]["S"],
-                "milliseconds": float(row["milliseconds"]["N"]),
-                "items": json.loads(row["items"]["S"]),
-                "teams": json.loads(row["teams"]["S"]) if "teams" in row else None,
-            }
-
-
-def _events(table: str, users: set[str]) -> Iterator[dict[str, Any]]:
-    for row in _rows(table):
-        if row["user"]["S"] in users:
-            yield {
-                "user": row["user"]["S"],
-                "time": float(row["event"]["S"].partition("#")[0]),
-                "item": row["item"]["S"],
-                "type": row.get("kind", {}).get("S"),
-                "value": float(row["value"]["N"]) if "value" in row else None,
-            }
-
-
-def _rows(table: str) -> Iterator[Any]:
-    for page in boto3.client("dynamodb").get_paginator("scan").paginate(TableName=table):
-        yield from page["Items"]
+def _download(bucket: str, folder: Path) -> None:
+    s3 = boto3.client("s3")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RESULTS):
+        for one in page.get("Contents", ()):
+            path = folder / one["Key"].removeprefix(RESULTS)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(bucket, one["Key"], str(path))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,28 @@
-"""A deployment's outputs: the names, keys and addresses of the resources in its stacks."""
+"""A deployment's outputs: the names, keys and addresses of the resources in its stacks.
 
+And calls of the functions that they name.
+"""
+
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import boto3
+from botocore.config import Config
 
 PREFIX: Final = "recommender"
 """The default prefix of the stacks' names."""
 
+# a function may run for 15 minutes, and must not be started twice
+_PATIENT: Final = Config(read_timeout=930, retries={"total_max_attempts": 1})
 _GONE: Final = ("DELETE_COMPLETE", "DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
 _SERVED: Final = re.compile(r"(Custom|Domain)(\w+?)(Campaign|Recommender)Arn")
+
+
+class FunctionFailed(Exception):
+    """A function ended with an error; the message is the function's own."""
 
 
 def is_ours(stack: str, prefix: str = PREFIX) -> bool:
@@ -42,6 +53,23 @@ def by_stack(prefix: str = PREFIX, cloudformation: Any = None) -> dict[str, dict
         for stack in page["Stacks"]
         if is_ours(stack["StackName"], prefix) and stack["StackStatus"] not in _GONE
     }
+
+
+def invoked(function: str) -> dict[str, Any]:
+    """Call a function that takes no event, and return its answer; it may take 15 minutes.
+
+    Args:
+        function: its name.
+
+    Raises:
+        FunctionFailed: it ended with an error.
+        botocore.exceptions.ClientError: AWS refused the request.
+    """
+    answer = boto3.client("lambda", config=_PATIENT).invoke(FunctionName=function, Payload="{}")
+    told: dict[str, Any] = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise FunctionFailed(told.get("errorMessage", str(told)))
+    return told
 
 
 @dataclass(frozen=True, kw_only=True)

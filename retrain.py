@@ -12,14 +12,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from outputs import PREFIX, Outputs, by_stack
+from outputs import PREFIX, FunctionFailed, Outputs, by_stack, invoked
 
 _POLL: Final = 3.0  # seconds
-# a run may take 15 minutes, and must not be started twice
-_PATIENT: Final = Config(read_timeout=930, retries={"total_max_attempts": 1})
 
 
 class RetrainError(Exception):
@@ -33,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         run(options.prefix, print)
-    except (RetrainError, LookupError, ClientError, BotoCoreError) as error:
+    except (RetrainError, FunctionFailed, LookupError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -47,7 +44,8 @@ def run(prefix: str, tell: Callable[[str], None]) -> None:
         tell: takes a line for the user.
 
     Raises:
-        RetrainError: it was refused, or the update was rolled back.
+        RetrainError: the deployment does not retrain, or the update was rolled back.
+        FunctionFailed: the retraining was refused.
         LookupError: the deployment has no such function.
         botocore.exceptions.ClientError: AWS refused a request.
     """
@@ -58,7 +56,7 @@ def run(prefix: str, tell: Callable[[str], None]) -> None:
             "schedule (docs/retraining.md)"
         )
     tell("gathering events")
-    started = _started(found["RetrainingFunctionName"])
+    started = invoked(found["RetrainingFunctionName"])
     if started["outcome"] != "started":
         tell(f"nothing to do: {started['reason']}")
         return
@@ -78,14 +76,6 @@ def run(prefix: str, tell: Callable[[str], None]) -> None:
             "\n".join([f"refused: the old model goes on answering ({status})", *reasons])
         )
     tell(f"generation {number} answers")
-
-
-def _started(function: str) -> dict[str, Any]:
-    answer = boto3.client("lambda", config=_PATIENT).invoke(FunctionName=function, Payload="{}")
-    told: dict[str, Any] = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise RetrainError(told.get("errorMessage", str(told)))
-    return told
 
 
 def _followed(stack: str, token: str, tell: Callable[[str], None]) -> tuple[str, list[str]]:

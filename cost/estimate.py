@@ -347,6 +347,8 @@ _FREE: Final = frozenset(
         "AWS::Budgets::Budget",
         "AWS::CDK::Metadata",
         "AWS::Events::Rule",
+        "AWS::Glue::Database",
+        "AWS::Glue::Table",
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Policy",
         "AWS::IAM::Role",

@@ -114,6 +114,7 @@ _SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
         "logs",
         _paged("describe_resource_policies", "resourcePolicies", "policyName"),
     ),
+    ("glue/database", "glue", _paged("get_databases", "DatabaseList", "Name")),
     ("apigateway/http-api", "apigatewayv2", _paged("get_apis", "Items", "Name")),
     ("states/machine", "stepfunctions", _paged("list_state_machines", "stateMachines", "name")),
     (

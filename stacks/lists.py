@@ -14,6 +14,7 @@ from constructs import Construct
 
 from stacks import experiments_settings
 from stacks.config import Config
+from stacks.constructs.experiment_results import ExperimentResults
 from stacks.constructs.failed_events import FailedEvents
 from stacks.constructs.http_api import HttpApi
 from stacks.constructs.log_group import LogGroup
@@ -198,6 +199,15 @@ class ListsStack(cdk.Stack):
             self.lists.allow(Permission(actions=["dynamodb:PutItem"], resources=arns))
             self.events.allow(  # to forget a user
                 Permission(actions=["dynamodb:BatchWriteItem", "dynamodb:Query"], resources=arns)
+            )
+            ExperimentResults(
+                self,
+                "ExperimentResults",
+                config=config,
+                store=store,
+                exposures=exposures,
+                histories=table,
+                definitions=experiments_settings.as_environment(config.experiments),
             )
         FailedEvents(
             self,

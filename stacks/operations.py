@@ -17,6 +17,7 @@ from constructs import Construct
 
 from stacks.config import Config, InstanceEndpoint
 from stacks.constructs.caretaker import NAMESPACE, Caretaker
+from stacks.constructs.experiment_results import ExperimentResults
 from stacks.constructs.failed_events import FailedEvents
 from stacks.constructs.personalize import Recommender
 from stacks.constructs.private_bucket import Store
@@ -40,6 +41,7 @@ class Watched:
 
     Attributes:
         functions: functions that users call.
+        writers: functions that write results of experiments, by schedule.
         trainers: functions that run trainings.
         retrainings: functions that start retrainings of the lists, and that run them.
         endpoints: SageMaker endpoints.
@@ -52,6 +54,7 @@ class Watched:
     """
 
     functions: list[str] = field(default_factory=list)
+    writers: list[str] = field(default_factory=list)
     trainers: list[str] = field(default_factory=list)
     retrainings: list[str] = field(default_factory=list)
     endpoints: list[str] = field(default_factory=list)
@@ -74,8 +77,10 @@ class Watched:
                     found.stacks.append(cdk.Stack.of(one).stack_name)
                 case Retraining():
                     found.retrainings += [one.name, one.trainer]
+                case ExperimentResults():
+                    found.writers.append(one.name)
                 case PythonFunction(given_name=str(name)):
-                    if not isinstance(one.node.scope, (Provider, Retraining)):
+                    if not isinstance(one.node.scope, (Provider, Retraining, ExperimentResults)):
                         found.functions.append(name)
                 case FailedEvents(name=str(name)):
                     found.queues.append(name)
@@ -148,6 +153,8 @@ class OperationsStack(cdk.Stack):
             self._alarm(f"{name}-throttles", _function(name, "Throttles"), "throttling")
             slow = _function(name, "Duration", "p95")
             self._alarm(f"{name}-latency", slow, "slow-answers", threshold=latency, periods=3)
+        for name in watched.writers:
+            self._failing(name)
         for name in watched.trainers:
             self._alarm(f"{name}-failed", _function(name, "Errors"), "a-training-failed")
         for name in watched.retrainings:

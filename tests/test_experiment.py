@@ -1,4 +1,4 @@
-"""Reading what a deployment recorded of an experiment, from tables on moto."""
+"""Reading what a deployment recorded of an experiment, from what its function writes on moto."""
 
 import json
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from experiment_results.logic import ExperimentResults
 from moto import mock_aws
 
 import experiment
@@ -15,9 +16,9 @@ from recsys.errors import InputError
 from recsys.experiments.definition import parse
 
 ARMS = {"a": {"share": 50}, "b": {"share": 50, "half_life": 3}}
-RUNNING = {
-    "one": parse("one", {"arms": ARMS, "metric": {"event": "Watch"}}),
-    "mixed": parse("mixed", {"kind": "interleaving", "arms": ARMS, "metric": {"event": "Watch"}}),
+RUNNING: Any = {
+    "one": {"arms": ARMS, "metric": {"event": "Watch"}},
+    "mixed": {"kind": "interleaving", "arms": ARMS, "metric": {"event": "Watch"}},
 }
 
 
@@ -41,13 +42,27 @@ def exposed(user: str, event: str, at: str, **more: str) -> None:
     )
 
 
+def run(function: str) -> None:
+    """Do what the deployed function does."""
+    assert function == "team-ExperimentResults"
+    ExperimentResults(
+        dynamodb=boto3.client("dynamodb"),
+        s3=boto3.client("s3"),
+        exposures="exposures",
+        histories="histories",
+        bucket="data",
+        prefix=experiment.RESULTS,
+        definitions=json.dumps(RUNNING),
+    ).write()
+
+
 @pytest.fixture
 def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     install()
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr(experiment, "_running", lambda _: RUNNING)
+    monkeypatch.setattr(experiment, "invoked", run)
     told = {
-        "ListsFunctionName": "team-Lists",
+        "ExperimentResultsFunctionName": "team-ExperimentResults",
         "HistoriesTableName": "histories",
         "ExposuresTableName": "exposures",
         "BucketName": "data",
@@ -71,14 +86,15 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         exposed("u", "mixed#request", "1000.250", teams='["b", "a"]')
         exposed("v", "one-more", "1", arm="a")
         put("histories", "u", "000000001001#x", item={"S": "10"}, kind={"S": "Watch"})
-        put("histories", "u", "000000000900#y", item={"S": "20"}, value={"N": "4.5"})
+        put("histories", "u", "000000001002#y", item={"S": "20"}, value={"N": "4.5"})
+        put("histories", "u", "000000000900#y", item={"S": "20"})
         put("histories", "v", "000000001001#x", item={"S": "10"})
         yield
 
 
 def test_exposures_and_their_users_events_are_read(deployed: None) -> None:
     found = experiment.read("one", "team")
-    assert found.experiment is RUNNING["one"]
+    assert found.experiment == parse("one", RUNNING["one"])
     assert found.exposures.to_pylist() == [
         {
             "user": "u",
@@ -88,12 +104,14 @@ def test_exposures_and_their_users_events_are_read(deployed: None) -> None:
             "milliseconds": 7.5,
             "items": ["10", "Война"],
             "teams": None,
+            "experiment": "one",
+            "earlier": 1,
         }
     ]
     events = sorted(found.events.to_pylist(), key=lambda one: float(one["time"]))
     assert events == [
-        {"user": "u", "time": 900, "item": "20", "type": None, "value": 4.5},
         {"user": "u", "time": 1001, "item": "10", "type": "Watch", "value": None},
+        {"user": "u", "time": 1002, "item": "20", "type": None, "value": 4.5},
     ]
 
 

@@ -6,7 +6,7 @@ place, and the newest come last.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -138,6 +138,39 @@ class Histories:
                     "DynamoDB has not written all of it: send the same again, nothing is "
                     "written twice"
                 )
+
+
+def scanned(
+    dynamodb: Any, table: str, attributes: Sequence[str]
+) -> Iterator[Mapping[str, Mapping[str, Any]]]:
+    """All rows of a table, with some of their attributes.
+
+    The reads are eventually consistent, which cost half: what was written in the last second may be
+    missing.
+
+    Args:
+        dynamodb: a boto3 client.
+        table: its name.
+        attributes: what is read of each row.
+
+    Raises:
+        FunctionError: DynamoDB refuses; a `BusyError` where it may do it in a moment.
+    """
+    names = {f"#{name}": name for name in attributes}
+    scan: dict[str, Any] = {
+        "TableName": table,
+        "ProjectionExpression": ", ".join(names),
+        "ExpressionAttributeNames": names,
+    }
+    while True:
+        try:
+            page = dynamodb.scan(**scan)
+        except (ClientError, BotoCoreError) as error:
+            raise failure(error, f"The table {table} cannot be read: {text_of(error)}") from None
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def with_plain_items(dynamodb: Any) -> Any:

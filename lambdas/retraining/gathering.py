@@ -4,11 +4,12 @@ import hashlib
 import io
 from array import array
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from botocore.exceptions import BotoCoreError, ClientError
-from common.errors import failure, text_of
+
+ATTRIBUTES: Final = ("user", "event", "item", "value", "live")
+"""What is read of a row of the table of histories."""
 
 
 class Gathered:
@@ -80,29 +81,3 @@ class Gathered:
             unknown=self._unknown,
         )
         return written.getvalue()
-
-
-def scanned(dynamodb: Any, table: str) -> Iterator[Mapping[str, Mapping[str, Any]]]:
-    """All events of a table, without what the arrays do not need.
-
-    The reads are eventually consistent, which cost half: an event of the last second is part of the
-    next generation.
-
-    Raises:
-        FunctionError: DynamoDB refuses.
-    """
-    names = {"#u": "user", "#e": "event", "#i": "item", "#v": "value", "#l": "live"}
-    scan: dict[str, Any] = {
-        "TableName": table,
-        "ProjectionExpression": ", ".join(names),
-        "ExpressionAttributeNames": names,
-    }
-    while True:
-        try:
-            page = dynamodb.scan(**scan)
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"The table {table} cannot be read: {text_of(error)}") from None
-        yield from page["Items"]
-        if "LastEvaluatedKey" not in page:
-            return
-        scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]

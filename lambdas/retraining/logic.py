@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from common.errors import FunctionError, code_of, failure, text_of
+from common.histories import scanned
 
-from retraining.gathering import Gathered, scanned
+from retraining.gathering import ATTRIBUTES, Gathered
 
 _LONGEST: Final = 1200  # seconds that a run can take, with room: the function's timeout is 900
 _TAKEN: Final = ("PreconditionFailed", "ConditionalRequestConflict")
@@ -86,7 +87,7 @@ class Retraining:
         begun: Mapping[str, Any],
         scheduled: bool,
     ) -> dict[str, Any]:
-        gathered = Gathered(scanned(self._dynamodb, self._table), self._numbers())
+        gathered = Gathered(scanned(self._dynamodb, self._table, ATTRIBUTES), self._numbers())
         if reason := _unchanged(gathered, current, manifests, scheduled):
             self._delete(self._manifest(number))
             return {"outcome": "unchanged", "reason": reason}

@@ -5,14 +5,14 @@ from typing import Final
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from stacks.config import Config
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.python_function import PythonFunction
-from stacks.constructs.roles import Permission, ServiceRole
+from stacks.constructs.roles import Permission
+from stacks.constructs.schedule import Schedule
 from stacks.retrain_settings import Retrain
 
 GENERATIONS: Final = "lists/generations/"
@@ -113,31 +113,15 @@ class Retraining(Construct):
         )
         cdk.CfnOutput(stack, "RetrainingFunctionName", value=function.function_name)
         if settings.schedule:
-            self._schedule(settings.schedule, function, stack)
-
-    def _schedule(self, expression: str, function: PythonFunction, stack: cdk.Stack) -> None:
-        role = ServiceRole(
-            self,
-            "ScheduleRole",
-            service="scheduler",
-            permissions=[
-                Permission(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
-            ],
-            source_arn=stack.format_arn(
-                service="scheduler", resource="schedule-group", resource_name="default"
-            ),
-        )
-        scheduler.CfnSchedule(
-            self,
-            "Schedule",
-            name=self.name,
-            description="Starts a retraining of the lists",
-            schedule_expression=expression,
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=function.function_arn, role_arn=role.role_arn, input='{"scheduled": true}'
-            ),
-        )
+            Schedule(
+                self,
+                "Schedule",
+                name=self.name,
+                description="Starts a retraining of the lists",
+                expression=settings.schedule,
+                function=function,
+                event={"scheduled": True},
+            )
 
 
 def _qualifier(stack: cdk.Stack) -> str:

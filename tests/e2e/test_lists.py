@@ -1,6 +1,8 @@
 """The lists from `cdk deploy` to `cdk destroy`, as a user lives them. The tests go in order."""
 
+import gzip
 import json
+import re
 import subprocess
 import sys
 import time
@@ -96,6 +98,27 @@ def items(answer: Any) -> list[str]:
     return [one["item"] for one in answer["items"]]
 
 
+def keys(bucket: str, prefix: str) -> list[str]:
+    found = boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
+    return [one["Key"] for one in found["Contents"]]
+
+
+def queried(database: str, table: str, bucket: str) -> list[Any]:
+    """The rows of a table of Glue, from where its projection finds its partitions' files."""
+    found = boto3.client("glue").get_table(DatabaseName=database, Name=table)["Table"]
+    place = found["Parameters"]["storage.location.template"].partition("day=")[0]
+    assert place == found["StorageDescriptor"]["Location"]
+    folder = place.removeprefix(f"s3://{bucket}/")
+    columns = {one["Name"] for one in found["StorageDescriptor"]["Columns"]}
+    rows = []
+    for key in keys(bucket, folder):
+        assert re.fullmatch(r"day=\d{4}-\d\d-\d\d/\w+\.jsonl\.gz", key.removeprefix(folder))
+        content = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        rows += [json.loads(line) for line in gzip.decompress(content).splitlines()]
+    assert all(set(row) <= columns for row in rows)
+    return rows
+
+
 def test_the_lists_answer_by_the_histories_that_were_imported(
     workbench: Workbench, life: Life
 ) -> None:
@@ -128,13 +151,19 @@ def test_an_audience_decides_an_experiment_as_its_tastes_do(tmp_path: Path) -> N
     """By calls of the HTTP API alone, and clicks whose truth is known."""
     audience = Audience("small", seed=0)
     users = audience.users[:60]
-    api = outputs.by_stack()["recommender-Lists"]["ApiEndpoint"]
+    told = outputs.by_stack()
+    api, bucket = told[LISTS]["ApiEndpoint"], told["recommender-Data"]["BucketName"]
+    stale = "experiments/results/exposures/day=2026-01-01/exposures.jsonl.gz"
+    boto3.client("s3").put_object(Bucket=bucket, Key=stale, Body=b"")
     began = time.time()
     assert visit(api, users, audience.clicks) > 0
     again = call(api, "GET", f"/users/{users[0]}/recommendations")
     tomorrow = time.time() + 90_000  # when the window of a day has ended for all
 
     results = experiment.read("mixed")
+    rows = queried(told[LISTS]["ExperimentsDatabaseName"], "exposures", bucket)
+    assert Counter(row["experiment"] for row in rows)["mixed"] == len(results.exposures)
+    assert stale not in keys(bucket, "experiments/results/")
     report = analyse(results, tomorrow)
     shown = Counter(one["user"] for one in results.exposures.to_pylist() if one["time"] >= began)
     assert shown == Counter([*users, users[0]])  # each list, once

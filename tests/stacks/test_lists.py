@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
+import pyarrow as pa
 import pytest
 
+from recsys.experiments.outcomes import EVENTS, EXPOSURES
 from stacks.config import Config, ConfigError
 from tests.stacks.deployments import Deployment, Synthesize
 
@@ -138,6 +140,59 @@ def test_experiments_get_a_table_and_both_functions_know_it(
     assert lists["EXPOSURES_TABLE"] == events["EXPOSURES_TABLE"] == {"Ref": name}
     assert json.loads(lists["EXPERIMENTS"])["recency"]["arms"]["recent"]["half_life"] == 3
     assert len(default.resources("Lists", "AWS::DynamoDB::Table")) == 1
+
+
+def test_results_of_experiments_may_be_written_and_nothing_else(
+    default: Deployment, variant: Callable[[str], Deployment]
+) -> None:
+    deployment = variant("lists alone")
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    writes = {"s3:ListBucket", "s3:PutObject", "s3:DeleteObject"}
+    role = "ExperimentResultsFunctionRole"
+    assert allowed(deployment, role) == logs | writes | {"dynamodb:Scan"}
+    (found,) = (
+        one["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        for name, one in deployment.resources("Lists", "AWS::IAM::Role").items()
+        if name.startswith(role)
+    )
+    for statement in found:
+        if "s3:" in json.dumps(statement["Action"]):
+            assert "experiments/results/*" in json.dumps(statement)
+    alarms = deployment.resources("Operations", "AWS::CloudWatch::Alarm").values()
+    ours = {name for one in alarms if "Results" in (name := one["Properties"]["AlarmName"])}
+    assert ours == {"recommender-ExperimentResults-errors"}  # none on its duration
+    for kind in ("AWS::Glue::Database", "AWS::Glue::Table", "AWS::Scheduler::Schedule"):
+        assert not default.resources("Lists", kind)
+
+
+# Hive's types of the columns of files
+HIVE: Final = {
+    pa.string(): ("string",),
+    pa.float64(): ("double", "bigint"),
+    pa.list_(pa.string()): ("array<string>",),
+}
+
+
+def test_tables_of_results_have_the_columns_and_places_of_the_files(
+    variant: Callable[[str], Deployment],
+) -> None:
+    deployment = variant("lists alone")
+    (database,) = deployment.resources("Lists", "AWS::Glue::Database")
+    tables = deployment.resources("Lists", "AWS::Glue::Table").values()
+    schemas = {"exposures": EXPOSURES, "events": EVENTS}
+    seen = set()
+    for table in (one["Properties"] for one in tables):
+        assert table["DatabaseName"] == {"Ref": database}
+        given = table["TableInput"]
+        seen.add(given["Name"])
+        schema = schemas[given["Name"]]
+        columns = {one["Name"]: one["Type"] for one in given["StorageDescriptor"]["Columns"]}
+        assert columns.keys() == set(schema.names)
+        assert all(kind in HIVE[schema.field(name).type] for name, kind in columns.items())
+        assert given["PartitionKeys"] == [{"Name": "day", "Type": "string"}]
+        place = given["Parameters"]["storage.location.template"]["Fn::Join"][1][-1]
+        assert place == f"/experiments/results/{given['Name']}/day=${{day}}/"
+    assert seen == set(schemas)
 
 
 EXPERIMENT: Any = {
@@ -317,8 +372,11 @@ def test_schedule_may_start_the_function_alone_and_the_function_its_stack_alone(
     variant: Callable[[str], Deployment],
 ) -> None:
     deployment = variant("lists alone")
-    (schedule,) = deployment.resources("Lists", "AWS::Scheduler::Schedule").values()
-    properties = schedule["Properties"]
+    (properties,) = (
+        one["Properties"]
+        for one in deployment.resources("Lists", "AWS::Scheduler::Schedule").values()
+        if one["Properties"]["Name"] == "recommender-Retraining"
+    )
     assert properties["ScheduleExpression"] == "cron(0 3 * * ? *)"
     assert properties["FlexibleTimeWindow"] == {"Mode": "OFF"}
     roles = deployment.resources("Lists", "AWS::IAM::Role")

@@ -461,7 +461,7 @@ def test_function_code_is_its_package_and_the_shared_one(
             assert others == ({"openapi.json"} if package == "lists" else set())
     assert seen == {
         *("rec_engine", "movie_retrieval", "movie_index", "trained_resource"),
-        *("lists", "events", "list_training", "retraining"),
+        *("lists", "events", "list_training", "retraining", "experiment_results"),
     }
 
 

@@ -18,8 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "results",
         type=Path,
-        help="a folder with experiment.json, and exposures and events as .parquet or .jsonl",
+        help="a folder with experiment.json, and exposures and events as .parquet or .jsonl; or "
+        "what a deployment writes below experiments/results in its bucket",
     )
+    parser.add_argument("--name", default="", help="the experiment, if the folder has several")
     add_options(parser)
 
 
@@ -37,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the report. Return 1 if the results cannot be used or the assignment is broken."""
     at = time.time() if options.at is None else options.at
     try:
-        report = analyse(Results.read(options.results), at)
+        report = analyse(Results.read(options.results, options.name), at)
         if options.json:
             options.json.write_text(json.dumps(report.as_json(), indent=1) + "\n", "utf-8")
     except InputError as error:

@@ -1,12 +1,14 @@
 """Exposures and events become one outcome for each user.
 
-The results of an experiment are a folder with three files: `experiment.json`, the definition with
-its `name`; `exposures`, who was shown which arm; and `events`, what users did before and after.
-The last two are tables, `.parquet` or `.jsonl`, with the columns of `EXPOSURES` and `EVENTS`.
+The results of an experiment are a folder with `experiment.json`, the definition with its `name`,
+and two tables with the columns of `EXPOSURES` and `EVENTS`: `exposures`, who was shown which arm,
+and `events`, what users did before and after. A table is a file, `.parquet` or `.jsonl`, or a
+folder of such files, which may be compressed (`.jsonl.gz`). A folder may have the results of
+several experiments: then it has the definitions by name, `experiments.json`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,12 +35,16 @@ EXPOSURES: Final = pa.schema(
         pa.field("milliseconds", pa.float64()),
         pa.field("items", _IDS),
         pa.field("teams", _IDS),
+        pa.field("experiment", pa.string()),
+        pa.field("earlier", pa.float64()),
     ]
 )
 """`time` is in seconds since 1970. `shares` are the arms' when the user was assigned, as
 `Experiment.told_shares` writes them; `milliseconds`, what the answer took; `items`, what was shown.
 For `interleaving` there is a row for each list, and `teams` has the arm of each item; for `ab`, a
-row for each user, with the `arm`."""
+row for each user, with the `arm`. `experiment` is its name, which only a folder of several needs;
+`earlier`, how many events the user had before the oldest of those in the table of events: without
+it, that table has all."""
 
 EVENTS: Final = pa.schema(
     [
@@ -66,19 +72,26 @@ class Results:
     events: pa.Table
 
     @classmethod
-    def read(cls, folder: Path) -> "Results":
+    def read(cls, folder: Path, name: str = "") -> "Results":
         """Read a folder of results.
+
+        Args:
+            folder: where the files are.
+            name: of the experiment; may be empty if the folder has one.
 
         Raises:
             InputError: files are missing or malformed; it has every problem.
         """
         problems: list[str] = []
-        experiment = _definition(folder / "experiment.json", problems)
+        experiment = _experiment(folder, name, problems)
         exposures = _table(folder, "exposures", EXPOSURES, problems)
         events = _table(folder, "events", EVENTS, problems)
         if problems or experiment is None:
             raise InputError(problems)
-        return cls(experiment, exposures, events)
+        of_it = pc.equal(exposures["experiment"], experiment.name).fill_null(True)
+        exposures = exposures.filter(of_it)
+        its_users = pc.is_in(events["user"], pc.unique(exposures["user"]))
+        return cls(experiment, exposures, events.filter(its_users))
 
     def write(self, folder: Path) -> None:
         """Write a folder of results, with Parquet files."""
@@ -168,11 +181,13 @@ def users(results: Results, at: float) -> Users:
         if name not in ANSWERS or name == "latency"
     }
     keep = usable & final
+    told = np.nan_to_num(_numbers(exposures["earlier"]))[rows]
+    before = np.bincount(whose[since < 0], minlength=len(ids)) + told
     shown = exposures["items"].take(pa.array(rows[keep])).to_pylist()
     return Users(
         arm=arm[rows][keep],
         outcome=outcome[keep],
-        before=np.log1p(np.bincount(whose[since < 0], minlength=len(ids)))[keep],
+        before=np.log1p(before)[keep],
         guardrails={name: values[keep] for name, values in guardrails.items()},
         items=[items or [] for items in shown],
         waiting=int((usable & ~final).sum()),
@@ -180,12 +195,37 @@ def users(results: Results, at: float) -> Users:
     )
 
 
-def _definition(path: Path, problems: list[str]) -> Experiment | None:
+def _experiment(folder: Path, name: str, problems: list[str]) -> Experiment | None:
+    """The folder's experiment, or of several the one with this name."""
+    several = folder / "experiments.json"
+    if several.exists():
+        return _definition(several, problems, lambda all_: _chosen(all_, name))
+    path = folder / "experiment.json"
+    found = _definition(path, problems, lambda own: (str(own.pop("name", "")), own))
+    if found and name and name != found.name:
+        problems.append(f"{path}: is of the experiment {found.name!r}, not {name!r}")
+    return found
+
+
+def _chosen(definitions: dict[str, Any], name: str) -> tuple[str, Any]:
+    """The name and the definition of one of several experiments."""
+    if not name and len(definitions) == 1:
+        (name,) = definitions
+    if name not in definitions:
+        wanted = f"none is called {name!r}" if name else "name one of them with --name"
+        raise ValueError(f"it has {', '.join(definitions) or 'no experiments'}; {wanted}")
+    return name, definitions[name]
+
+
+def _definition(
+    path: Path, problems: list[str], within: Callable[[dict[str, Any]], tuple[str, Any]]
+) -> Experiment | None:
+    """The definition in a file; `within` finds its name and its content."""
     try:
         value = json.loads(path.read_text("utf-8"))
         if not isinstance(value, dict):
             raise ValueError("it must be an object")
-        return parse(str(value.pop("name", "")), value)
+        return parse(*within(value))
     except InputError as error:
         problems += [f"{path}: {problem}" for problem in error.problems]
     except OSError as error:
@@ -199,14 +239,30 @@ def _definition(path: Path, problems: list[str]) -> Experiment | None:
 
 def _table(folder: Path, name: str, schema: pa.Schema, problems: list[str]) -> pa.Table:
     """A table with all columns of the schema; those that may be missing are then null."""
-    paths = [
-        path for path in (folder / f"{name}.parquet", folder / f"{name}.jsonl") if path.exists()
-    ]
-    if len(paths) != 1:
-        which = "both are there" if paths else "neither is there"
-        problems.append(f"{folder}: one of {name}.parquet and {name}.jsonl is needed; {which}")
+    places = [folder / f"{name}.parquet", folder / f"{name}.jsonl", folder / name]
+    found = [path for path in places if path.exists()]
+    if len(found) > 1 or not (found or (folder / "experiments.json").exists()):
+        problems.append(
+            f"{folder}: one of {name}.parquet, {name}.jsonl and a folder {name} is needed; there "
+            f"{'are ' + ' and '.join(path.name for path in found) if found else 'is none'}"
+        )
         return None
-    (path,) = paths
+    files = [one for path in found for one in (_parts(path) if path.is_dir() else [path])]
+    parts = [_part(path, schema, problems) for path in files]
+    return pa.concat_tables([schema.empty_table(), *(part for part in parts if part is not None)])
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The files of a table that is a folder, however deep."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.name.endswith((".parquet", ".jsonl", ".jsonl.gz"))
+    )
+
+
+def _part(path: Path, schema: pa.Schema, problems: list[str]) -> pa.Table | None:
+    """One file of a table; None if it has problems."""
     try:
         if path.suffix == ".parquet":
             found = pyarrow.parquet.read_table(path)
@@ -226,6 +282,8 @@ def _table(folder: Path, name: str, schema: pa.Schema, problems: list[str]) -> p
             )
             if not field.nullable and column.null_count:
                 problems.append(f"{path}: {column.null_count:,} rows have no `{field.name}`")
+            if field.name == "earlier" and pc.any(pc.less(column, 0)).as_py():
+                problems.append(f"{path}: an `earlier` is negative")
             if column.type == pa.float64() and (odd := _odd(column)):
                 problems.append(
                     f"{path}: {odd:,} rows have a `{field.name}` that is not a number within "

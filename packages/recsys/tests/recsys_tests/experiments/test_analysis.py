@@ -273,7 +273,7 @@ def test_json_lines_are_read_and_every_problem_of_a_folder_is_told(
         "one.arms: must be an object",
         "one.users: must be a whole number from 100",
         "exposures.jsonl: 1 rows have no `user`",
-        "one of events.parquet and events.jsonl is needed; neither is there",
+        "one of events.parquet, events.jsonl and a folder events is needed; there is none",
     ):
         assert words in told
 

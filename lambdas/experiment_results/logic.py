@@ -1,0 +1,158 @@
+"""Exposures and events of the tables as JSON Lines, one file a day."""
+
+import gzip
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+from common.errors import FunctionError, failure, text_of
+from common.histories import scanned
+
+_EXPOSURES: Final = ("user", "event", "at", "arm", "shares", "milliseconds", "items", "teams")
+_EVENTS: Final = ("user", "event", "item", "kind", "value")
+
+Row = Mapping[str, Mapping[str, Any]]
+
+
+class ExperimentResultsError(FunctionError):
+    """The results cannot be written."""
+
+
+class ExperimentResults:
+    """Writes what the tables have at this time.
+
+    All files are written each time, so that users who were forgotten, and what has expired, leave
+    them. `recsys.experiments.outcomes` describes the columns, and reads the files.
+
+    Args:
+        dynamodb, s3: boto3 clients.
+        exposures, histories: names of the tables.
+        bucket: where the files are written.
+        prefix: begins their keys; nothing else is below it.
+        definitions: of the experiments, as JSON.
+    """
+
+    def __init__(
+        self,
+        *,
+        dynamodb: Any,
+        s3: Any,
+        exposures: str,
+        histories: str,
+        bucket: str,
+        prefix: str,
+        definitions: str,
+    ) -> None:
+        self._dynamodb, self._s3 = dynamodb, s3
+        self._exposures, self._histories = exposures, histories
+        self._bucket, self._prefix, self._definitions = bucket, prefix, definitions
+
+    def write(self) -> dict[str, int]:
+        """Write all files, and delete those of days that have nothing left.
+
+        Returns:
+            The numbers of `exposures`, `users`, `events` and `files`.
+
+        Raises:
+            BusyError: AWS could not answer now.
+            FunctionError: AWS refuses.
+        """
+        # before the tables are read, so that a run at the same time loses no newer file
+        known = set(self._keys())
+        shown = list(self._shown())
+        since: dict[str, int] = {}
+        for row in shown:
+            second = math.floor(row["time"])
+            since[row["user"]] = min(since.get(row["user"], second), second)
+        events, earlier = self._happened(since)
+        exposures: defaultdict[str, list[bytes]] = defaultdict(list)
+        for row in shown:
+            exposures[_day(row["time"])].append(_line({**row, "earlier": earlier[row["user"]]}))
+        files = {
+            f"{self._prefix}{table}/day={day}/{table}.jsonl.gz": gzip.compress(
+                b"".join(sorted(lines)), mtime=0
+            )
+            for table, days in (("exposures", exposures), ("events", events))
+            for day, lines in days.items()
+        }
+        files[f"{self._prefix}experiments.json"] = self._definitions.encode()
+        for key, content in files.items():
+            self._put(key, content)
+        for key in known - files.keys():
+            self._delete(key)
+        return {
+            "exposures": len(shown),
+            "users": len(since),
+            "events": sum(map(len, events.values())),
+            "files": len(files),
+        }
+
+    def _shown(self) -> Iterator[dict[str, Any]]:
+        for row in scanned(self._dynamodb, self._exposures, _EXPOSURES):
+            yield {
+                "experiment": row["event"]["S"].partition("#")[0],
+                "user": row["user"]["S"],
+                "time": float(row["at"]["N"]),
+                **({"arm": row["arm"]["S"]} if "arm" in row else {}),
+                "shares": row["shares"]["S"],
+                "milliseconds": float(row["milliseconds"]["N"]),
+                "items": json.loads(row["items"]["S"]),
+                **({"teams": json.loads(row["teams"]["S"])} if "teams" in row else {}),
+            }
+
+    def _happened(self, since: Mapping[str, int]) -> tuple[dict[str, list[bytes]], Counter[str]]:
+        """The users' events since their first exposure, by day; and how many each had before."""
+        days: defaultdict[str, list[bytes]] = defaultdict(list)
+        earlier: Counter[str] = Counter()
+        for row in scanned(self._dynamodb, self._histories, _EVENTS):
+            user, second = row["user"]["S"], int(row["event"]["S"].partition("#")[0])
+            if user not in since:
+                continue
+            if second < since[user]:
+                earlier[user] += 1
+                continue
+            event = {
+                "user": user,
+                "time": second,
+                "item": row["item"]["S"],
+                **({"type": row["kind"]["S"]} if "kind" in row else {}),
+                **({"value": float(row["value"]["N"])} if "value" in row else {}),
+            }
+            days[_day(second)].append(_line(event))
+        return days, earlier
+
+    def _keys(self) -> Iterator[str]:
+        try:
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            )
+            yield from (one["Key"] for page in pages for one in page.get("Contents", ()))
+        except (ClientError, BotoCoreError) as error:
+            raise failure(error, f"{self._path(self._prefix)}: {text_of(error)}") from None
+
+    def _put(self, key: str, content: bytes) -> None:
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
+        except (ClientError, BotoCoreError) as error:
+            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._s3.delete_object(Bucket=self._bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
+
+    def _path(self, key: str) -> str:
+        return f"s3://{self._bucket}/{key}"
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
