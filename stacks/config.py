@@ -279,7 +279,7 @@ class Config:
         )
         training = _training(settings)
         hyperparameters, others = _hyperparameters(settings, data, engines, preset)
-        experiments = experiments_settings.read(settings, LISTS in engines)
+        experiments = experiments_settings.read(settings, LISTS in engines, personalize)
         config = {
             "prefix": _prefix(settings),
             "personalize": personalize,

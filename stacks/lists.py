@@ -219,6 +219,8 @@ class ListsStack(cdk.Stack):
         )
         if config.personalize.groups:
             self._tell_personalize()
+        if experiments_settings.asks_personalize(config.experiments):
+            self._ask_personalize()
         if config.api and not config.object2vec:  # else the workshops' functions have the API
             api = HttpApi(
                 self,
@@ -410,22 +412,44 @@ class ListsStack(cdk.Stack):
 
     def _tell_personalize(self) -> None:
         """Let `Events` tell the trackers of Amazon Personalize, which may be deployed later."""
-        stack = self._config.name("Personalize")
-        self.events.add_environment("PERSONALIZE_STACK", stack)
-        arn = self.format_arn(
-            service="cloudformation", resource="stack", resource_name=f"{stack}/*"
-        )
+        self._find_personalize(self.events)
         self.events.allow(
-            Permission(
-                actions=["cloudformation:DescribeStacks"],
-                resources=[arn],
-                wildcard="A stack's ARN ends in an id that CloudFormation gives it",
-            ),
             Permission(
                 actions=["personalize:PutEvents"],
                 resources=["*"],
                 wildcard="The action knows no resources",
-            ),
+            )
+        )
+
+    def _ask_personalize(self) -> None:
+        """Let `Lists` ask what is deployed of Amazon Personalize, for an arm of an experiment."""
+        self._find_personalize(self.lists)
+        self.lists.allow(
+            Permission(
+                actions=["personalize:GetRecommendations"],
+                resources=[
+                    self.format_arn(
+                        service="personalize", resource=kind, resource_name=self._config.name("*")
+                    )
+                    for kind in ("campaign", "recommender")
+                ],
+                wildcard="This deployment's, whose names end in a hash of what they are",
+            )
+        )
+
+    def _find_personalize(self, function: PythonFunction) -> None:
+        """Tell a function the stack whose outputs name what is deployed of Amazon Personalize."""
+        stack = self._config.name("Personalize")
+        function.add_environment("PERSONALIZE_STACK", stack)
+        arn = self.format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{stack}/*"
+        )
+        function.allow(
+            Permission(
+                actions=["cloudformation:DescribeStacks"],
+                resources=[arn],
+                wildcard="A stack's ARN ends in an id that CloudFormation gives it",
+            )
         )
 
     def _function(

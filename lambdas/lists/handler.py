@@ -3,9 +3,11 @@
 Environment: BUCKET_NAME and MODEL_KEY tell where the model is; TABLE_NAME, where the histories are;
 API_TAGS, which operations of openapi.json the HTTP API has. With experiments, EXPERIMENTS has their
 definitions as JSON, EXPOSURES_TABLE tells where exposures are recorded, and EXPIRE_DAYS, after how
-many days they may be forgotten.
+many days they may be forgotten. If an arm asks Amazon Personalize, PERSONALIZE_STACK is the stack
+whose outputs name its campaign or recommender.
 Permissions: s3:GetObject on the model, dynamodb:Query on the table, dynamodb:PutItem on that of
-exposures.
+exposures; with PERSONALIZE_STACK, cloudformation:DescribeStacks on it and
+personalize:GetRecommendations on its campaigns and recommenders.
 """
 
 import json
@@ -16,8 +18,10 @@ from typing import Any
 from common import clients, http, list_model
 from common.errors import BusyError, reported
 from common.histories import Histories, with_plain_items
+from common.stack_outputs import StackOutputs
 
 from lists import http_api
+from lists.engines import Personalize
 from lists.experiments import Experiments
 from lists.logic import Answers
 from lists.request import ListsError, parse
@@ -41,6 +45,14 @@ answers = Answers(
         os.environ.get("EXPOSURES_TABLE", ""),
         int(os.environ.get("EXPIRE_DAYS", "0")),
     ),
+    {
+        "personalize": Personalize(
+            StackOutputs(
+                os.environ.get("PERSONALIZE_STACK", ""), lambda: clients.client("cloudformation")
+            ),
+            lambda: clients.client("personalize-runtime"),
+        )
+    },
 )
 
 

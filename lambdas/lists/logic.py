@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 from common.histories import Histories
 
+from lists.engines import Engines
 from lists.experiments import Experiments, Settings
 from lists.request import Request
 from recsys.lists.model import History, ListModel
@@ -23,9 +25,17 @@ class Answers:
         model: the trained lists.
         histories: what users did.
         experiments: decide how a user's list is made; not those of batches, and no rankings.
+        engines: that arms may ask.
     """
 
-    def __init__(self, model: ListModel, histories: Histories, experiments: Experiments) -> None:
+    def __init__(
+        self,
+        model: ListModel,
+        histories: Histories,
+        experiments: Experiments,
+        engines: Engines = MappingProxyType({}),
+    ) -> None:
+        self._engines = engines
         self._model, self._histories, self._experiments = model, histories, experiments
         self._blended = cache(model.blended)
 
@@ -51,7 +61,7 @@ class Answers:
             (user,) = request.users
             events = self._histories.newest(user)
             answer = self._experiments.answer(
-                user, request_id, lambda settings: self._of(events, request, settings)
+                user, request_id, lambda settings: self._of(events, request, settings, user)
             )
             return {"user": user, **answer}
         answers = [
@@ -65,19 +75,24 @@ class Answers:
         events: Sequence[tuple[str, float | None]],
         request: Request,
         settings: Settings = _DEPLOYED,
+        user: str = "",
     ) -> dict[str, Any]:
+        engine = self._engines.get(str(settings.get("model")))
+        first = engine.best(user) if engine else None
         known = settings.get("model") != "popular" and any(
             self._model.place(item) is not None for item, _ in events
         )
         basis = "history" if known else "popular"
-        return {"basis": basis, **self._list(events, request, settings)}
+        return {"basis": basis, **self._list(events, request, settings, first)}
 
     def _list(
         self,
         events: Sequence[tuple[str, float | None]],
         request: Request,
         settings: Settings = _DEPLOYED,
+        first: Sequence[str] | None = None,
     ) -> dict[str, Any]:
+        """The answer's items; those that an engine has chosen come `first`, then the model's."""
         model = self._blended(settings.get("half_life"), settings.get("next_item"))
         placed = [(model.place(item), value) for item, value in events]
         history = model.history([(place, value) for place, value in placed if place is not None])
@@ -93,13 +108,15 @@ class Answers:
             allowed = among if allowed is None else allowed & among
         judged = model.history([]) if settings.get("model") == "popular" else history
         scores = model.scores(judged)
+        if first is not None:
+            scores = _put_first(scores, [model.place(item) for item in first])
         best = model.best(
             scores,
             request.count or len(request.items or ()),
             allowed,
             history.items if request.exclude_watched else None,
         )
-        listed = self._told(model, best, scores, judged, request.explain)
+        listed = self._told(model, best, scores, judged, request.explain and first is None)
         answer: dict[str, Any] = {"items": listed}
         if unknown:
             answer["unknown_items"] = unknown
@@ -129,3 +146,12 @@ class Answers:
     def _item(self, place: int) -> dict[str, Any]:
         catalogue = self._model.catalogue
         return {"item": catalogue.ids[place], "title": catalogue.titles[place] or None}
+
+
+def _put_first(scores: Any, chosen: Sequence[int | None]) -> Any:
+    """Scores by which chosen items come first, in their order; what is None is not of the model."""
+    places = list(dict.fromkeys(place for place in chosen if place is not None))
+    changed = np.array(scores, np.float64)
+    above = max(0.0, float(changed.max(initial=0.0)))
+    changed[places] = above + np.arange(len(places), 0, -1)
+    return changed

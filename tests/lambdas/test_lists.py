@@ -20,12 +20,14 @@ from botocore.compat import HTTPHeaders
 from common import clients
 from common.errors import BusyError, DeniedError, FunctionError
 from common.histories import Event, Histories, with_plain_items
+from common.stack_outputs import StackOutputs
 from events.logic import Taker
 from events.request import EventsError
 from events.request import parse as parse_events
 from events.trackers import Trackers
 from jsonschema import Draft202012Validator
 from list_training import handler as training
+from lists import engines
 from lists.experiments import Experiments
 from lists.request import ListsError, parse
 from moto import mock_aws
@@ -401,6 +403,90 @@ def test_an_exposure_that_cannot_be_recorded_is_no_answer() -> None:
     for code, error in (("ThrottlingException", BusyError), ("ValidationException", FunctionError)):
         with pytest.raises(error, match="exposure cannot be recorded"):
             Experiments(running, refused(code), EXPOSURES).answer("a", "x", lambda _: {"items": []})
+
+
+# Engines of arms ----------------------------------------------------------------------------------
+
+ARN = "arn:aws:personalize:us-east-1:123456789012:campaign/recommender-user-personalization-v2-x"
+CAMPAIGN = {"CustomUserPersonalizationV2CampaignArn": ARN, "CustomSimsCampaignArn": "of items"}
+
+
+class Runtime:
+    """The data plane of Personalize, with one list for all users."""
+
+    def __init__(self, *items: str, fails: str = "") -> None:
+        self.items, self.fails = items, fails
+        self.asked: list[Any] = []
+
+    def get_recommendations(self, **request: Any) -> Any:
+        self.asked.append(request)
+        if self.fails:
+            raise client_error(self.fails, "no")
+        return {"itemList": [{"itemId": item, "score": 0.1} for item in self.items]}
+
+
+def asking(outputs: dict[str, str] | None, runtime: Runtime) -> engines.Personalize:
+    stack = Outputs(outputs)
+    return engines.Personalize(
+        StackOutputs("recommender-Personalize", lambda: stack), lambda: runtime
+    )
+
+
+def test_the_items_of_an_arms_engine_come_first_and_the_models_own_follow(
+    running: Callable[..., tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions = running(one=experiment(model="personalize"))
+    runtime = Runtime("forty", "unheard of", "10", "30")
+    engine = asking(CAMPAIGN, runtime)
+    monkeypatch.setattr(sys.modules["lists.handler"].answers, "_engines", {"personalize": engine})
+    user, other = user_in("other"), user_in("as-is")
+    take(functions, user, "10")
+    answer = functions[0]({"user": user}, call("x"))
+    assert answer["experiments"] == {"one": "other"} and answer["basis"] == "history"
+    # 10 was watched; 20, which follows 10, is what the model adds
+    assert listed(answer)[:3] == ["forty", "30", "20"]
+    scores = [one["score"] for one in answer["items"]]
+    assert scores == sorted(scores, reverse=True)
+    assert not any("because" in one for one in answer["items"])
+    assert runtime.asked == [{"campaignArn": ARN, "userId": user, "numResults": 500}]
+    only = functions[0]({"user": user, "filters": {"genres": ["Drama"]}}, call("y"))
+    assert set(listed(only)) < set(listed(answer))
+    functions[0]({"user": other}, call("z"))
+    assert {one["userId"] for one in runtime.asked} == {user}
+    (row,) = (row for row in exposures() if row["user"]["S"] == user)
+    assert json.loads(row["items"]["S"]) == listed(answer)
+
+
+def test_the_engine_is_what_answers_for_users_of_personalizes_stack() -> None:
+    runtime = Runtime("1", "2")
+    assert asking(CAMPAIGN, runtime).best("a") == ["1", "2"]
+    assert asking({"DomainTopPicksRecommenderArn": "r"}, runtime).best("a") == ["1", "2"]
+    assert runtime.asked[1] == {"recommenderArn": "r", "userId": "a", "numResults": 500}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "fails", "kind"),
+    [
+        (None, "", BusyError),  # not deployed yet, or being replaced
+        ({"CustomSimsCampaignArn": "c"}, "", BusyError),
+        (CAMPAIGN, "ResourceNotFoundException", BusyError),
+        (CAMPAIGN, "ThrottlingException", BusyError),
+        (CAMPAIGN, "AccessDeniedException", DeniedError),
+    ],
+)
+def test_an_engine_that_cannot_answer_is_no_answer_and_no_exposure(
+    outputs: dict[str, str] | None, fails: str, kind: type[FunctionError]
+) -> None:
+    runtime = Runtime("1", fails=fails)
+    engine = asking(outputs, runtime)
+    written: list[Any] = []
+    table = SimpleNamespace(put_item=lambda **row: written.append(row))
+    running = Experiments(parse_all({"one": experiment(model="personalize")}), table, EXPOSURES)
+    with pytest.raises(kind, match="Amazon Personalize"):
+        running.answer(
+            user_in("other"), "x", lambda settings: {"items": [{"item": engine.best("a")}]}
+        )
+    assert written == []
 
 
 # Events -------------------------------------------------------------------------------------------

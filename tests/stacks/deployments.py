@@ -65,7 +65,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "personalize": {"groups": "off"},
         "refit": False,
     },
-    "domain group": {"personalize": {"groups": "domain", "filters": False}},
+    "domain group": {
+        "personalize": {"groups": "domain", "filters": False},
+        "experiments": {
+            "engine": {
+                "arms": {"own": {"share": 50}, "aws": {"share": 50, "model": "personalize"}},
+                "metric": {"event": "Watch"},
+            }
+        },
+    },
     "kms, other names": {
         "kms": True,
         "neighbours": "s3vectors",

@@ -142,6 +142,25 @@ def test_experiments_get_a_table_and_both_functions_know_it(
     assert len(default.resources("Lists", "AWS::DynamoDB::Table")) == 1
 
 
+def test_lists_may_ask_personalize_only_if_an_arm_does(
+    default: Deployment, variant: Callable[[str], Deployment]
+) -> None:
+    asks = {"cloudformation:DescribeStacks", "personalize:GetRecommendations"}
+    assert not allowed(default, "ListsRole") & asks
+    assert not allowed(variant("lists alone"), "ListsRole") & asks
+    deployment = variant("domain group")
+    assert allowed(deployment, "ListsRole") >= asks
+    (function,) = (
+        one["Properties"]
+        for one in deployment.resources("Lists", "AWS::Lambda::Function").values()
+        if one["Properties"].get("FunctionName") == "recommender-Lists"
+    )
+    assert function["Environment"]["Variables"]["PERSONALIZE_STACK"] == "recommender-Personalize"
+    # a reference would keep either stack from changing
+    artifacts = json.loads((deployment.folder / "manifest.json").read_text("utf-8"))["artifacts"]
+    assert "recommender-Personalize" not in artifacts["recommender-Lists"]["dependencies"]
+
+
 def test_results_of_experiments_may_be_written_and_nothing_else(
     default: Deployment, variant: Callable[[str], Deployment]
 ) -> None:
@@ -199,6 +218,7 @@ EXPERIMENT: Any = {
     "arms": {"a": {"share": 50}, "b": {"share": 50, "next_item": 1}},
     "metric": {"event": "Watch"},
 }
+ASKING: Any = {"a": {"share": 50}, "b": {"share": 50, "model": "personalize"}}
 
 
 def test_experiments_are_read_from_an_object_or_from_json_on_the_command_line(data: Any) -> None:
@@ -216,6 +236,20 @@ def test_experiments_are_read_from_an_object_or_from_json_on_the_command_line(da
     [
         ({"experiments": {"one": {"arms": {}}}}, r"experiments\.one\.arms: must be an object"),
         ({"experiments.one": "{"}, r"experiments\.one: not JSON"),
+        *(
+            (
+                {
+                    "experiments": {"one": {**EXPERIMENT, "arms": ASKING}},
+                    "personalize": personalize,
+                },
+                "nothing of it that is deployed recommends items to users",
+            )
+            for personalize in (
+                {"groups": "off"},
+                {"groups": "custom", "solutions": "sims"},
+                {"groups": "domain", "recommenders": "more-like-x"},
+            )
+        ),
         ({"experiments": {"one": EXPERIMENT, "two": EXPERIMENT}}, "its arms set next_item, as"),
         ({"experiments": {"one": EXPERIMENT}, "engines": "none"}, "add lists to engines"),
         (

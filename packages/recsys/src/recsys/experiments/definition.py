@@ -11,8 +11,9 @@ from recsys.errors import InputError
 
 KINDS: Final = ("ab", "interleaving")
 MEASURES: Final = ("rate", "count", "value")
-MODELS: Final = ("lists", "popular")
-"""What an arm answers with: the trained lists, or what is popular and trending."""
+MODELS: Final = ("lists", "popular", "personalize")
+"""What an arm answers with: the trained lists, what is popular and trending, or what a campaign or
+recommender of Amazon Personalize recommends."""
 
 ANSWERS: Final = ("latency", "coverage")
 """Guardrails on the answers themselves; every other guardrail is a type of event."""
