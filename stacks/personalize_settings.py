@@ -93,6 +93,8 @@ class Personalize:
         groups: the dataset groups; empty to deploy none.
         hpo: whether hyperparameters are optimized, if the recipe supports it.
         auto_training_days: days between automatic trainings; 0 for none.
+        gate: by how many percent the NDCG of a new version may be lower than that of the one in
+            service; 100 to compare none.
         min_tps: the minimum provisioned transactions per second, which are billed.
         event_tracker: whether there is an event tracker.
         batch: whether there is a role for batch jobs.
@@ -101,6 +103,7 @@ class Personalize:
     groups: tuple[Group, ...]
     hpo: bool
     auto_training_days: int
+    gate: int
     min_tps: int
     event_tracker: bool
     batch: bool
@@ -171,6 +174,7 @@ def read(
         groups=tuple(groups),
         hpo=hpo,
         auto_training_days=settings.whole("personalize.auto_training_days", 0, low=0, high=30),
+        gate=settings.whole("personalize.gate", 100, low=0, high=100),
         min_tps=settings.whole("personalize.min_tps", 1, low=1, high=500),
         event_tracker=settings.flag("personalize.event_tracker", True),
         batch=settings.flag("personalize.batch", False),

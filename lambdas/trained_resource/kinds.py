@@ -96,6 +96,8 @@ class Kind:
             another one is created under the next name.
         stale: ready statuses that require replacement.
         queues: whether to wait until fewer resources of the kind are in progress.
+        created: dotted path into a description, for kinds of which a new one can be compared with
+            the one before.
     """
 
     service: str
@@ -121,6 +123,7 @@ class Kind:
     named: str = ""
     stale: frozenset[str] = frozenset()
     queues: bool = False
+    created: str = ""
 
     def state(self, found: Description) -> str:
         """The status of a description, with spaces for `_`: services and documentation differ."""
@@ -507,6 +510,7 @@ KINDS = {
         find=_find_version,
         named="solutionVersion.name",
         queues=True,
+        created="solutionVersion.creationDateTime",
     ),
     "Recommender": Kind(
         service="personalize",

@@ -7,6 +7,7 @@ calls; it only determines the name. So the framework knows the physical id befor
 created, and forwards the Delete that follows a failed Create.
 """
 
+import json
 import re
 import time
 from typing import Any
@@ -182,7 +183,40 @@ def _await(event: Event) -> dict[str, Any]:
             "the second training are chosen. Deploy again; if there is still none, deploy with "
             "-c refit=false, which serves the model of the first training"
         )
+    if done and event["ResourceProperties"].get("Gate"):
+        _judge(event, thing, found)
     return COMPLETE | {"Data": told}
+
+
+def _judge(event: Event, thing: Thing, found: Description) -> None:
+    """Refuse a model whose figures are worse than those of the one before, beyond the gate.
+
+    The gate is JSON: the name of a `metric`, and by how many `percent` it may be lower. What is not
+    newer than the one before comes back by a rollback, and is not judged; nor is what has no such
+    metric.
+
+    Raises:
+        TrainedResourceError: it is refused. The update fails, and the one before stays.
+    """
+    kind = thing.kind
+    old = _from_arn(event.get("OldResourceProperties", {}).get("Arn"))
+    if old is None or old.kind is not kind or old.arn == thing.arn:
+        return
+    before = old.find()
+    if before is None or kind.state(before) not in kind.ready:
+        return
+    if value_at(found, kind.created) <= value_at(before, kind.created):
+        return
+    gate = json.loads(event["ResourceProperties"]["Gate"])
+    figures = [json.loads(kind.attributes(one)["Metrics"]) for one in (before, found)]
+    was, now = (one.get(gate["metric"]) for one in figures)
+    if was is None or now is None or now >= was * (1 - gate["percent"] / 100):
+        return
+    raise TrainedResourceError(
+        f"{event['ResourceProperties']['Kind']} {thing.name} is refused: its {gate['metric']} is "
+        f"{now:g} against {was:g} of the one in service, more than {gate['percent']}% lower. The "
+        "one in service goes on answering. Look at the new data, or raise personalize.gate"
+    )
 
 
 def _wait_properties(properties: dict[str, Any]) -> int:

@@ -15,6 +15,8 @@ from stacks.constructs.trained_resource import TrainedResource, Trainer
 from stacks.personalize_settings import RECIPES, Group
 
 _OURS: Final = "This deployment's resources, including those that the settings no longer name"
+# of GetSolutionMetrics; recipes of all types but trends and segments have it
+_JUDGED: Final = "normalized_discounted_cumulative_gain_at_25"
 _NO_RESOURCES: Final = "The action does not support resources"
 
 
@@ -276,6 +278,11 @@ class Solution(Construct):
             request={"solutionArn": self.arn, "trainingMode": "FULL"},
             inputs=scope.digest,
             waits=config.training.waits,
+            gate=(
+                {"metric": _JUDGED, "percent": config.personalize.gate}
+                if config.personalize.gate < 100
+                else None
+            ),
         )
         self.campaign_arn = None
         if chosen.serves:

@@ -1,5 +1,6 @@
 """Trained models as resources: started, waited for, deleted (decision 0001)."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,6 +66,7 @@ class TrainedResource(Construct):
         waits: int,
         role: ServiceRole | None = None,
         needs: str | None = None,
+        gate: Mapping[str, Any] | None = None,
     ) -> None:
         """Create the resources.
 
@@ -79,6 +81,8 @@ class TrainedResource(Construct):
             waits: the number of chained waiters.
             role: the role passed to the service in the request, if any.
             needs: an attribute without which the deployment cannot go on, if any.
+            gate: the `metric` by which a new one is compared with the one before, and by how many
+                `percent` it may be lower; None to compare none.
         """
         super().__init__(scope, id)
         self.name_prefix = name_prefix
@@ -109,6 +113,7 @@ class TrainedResource(Construct):
                     "Seconds": WAIT_MINUTES * 60,
                     "Final": number == waits,
                     **({"Needs": needs} if needs else {}),
+                    **({"Gate": json.dumps(dict(gate))} if gate and number == waits else {}),
                 },
             )
             if number > 1:

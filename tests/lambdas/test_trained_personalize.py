@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 from common.clients import client
-from trained_resource import resource
+from trained_resource import handler, resource
 from trained_resource.request import TrainedResourceError
 
 from tests.lambdas.fakes import http
@@ -91,6 +91,7 @@ class Personalize:
         self.looks: dict[str, int] = {}
         self.dataset_made = next(self.clock)
         self.importing = 5  # the quota of imports at once
+        self.metrics: dict[str, dict[str, float]] = {}  # of versions, beyond the coverage of all
 
     def send(self, request: Any, event_name: str, **_: Any) -> Answer:
         operation = event_name.rsplit(".", 1)[1]
@@ -211,7 +212,8 @@ class Personalize:
 
     def GetSolutionMetrics(self, request: dict[str, Any]) -> Answer:  # noqa: N802
         arn = request["solutionVersionArn"]
-        return http(200, {"solutionVersionArn": arn, "metrics": {"coverage": 0.123456}})
+        told = {"coverage": 0.123456, **self.metrics.get(arn, {})}
+        return http(200, {"solutionVersionArn": arn, "metrics": told})
 
     def CreateRecommender(self, request: dict[str, Any]) -> Answer:  # noqa: N802
         return self._made(f"{HOME}:recommender/{request['name']}", "recommenderArn", request)
@@ -441,6 +443,49 @@ class TestVersion:
         stack.run("Create", version(solution))
         personalize.things.clear()
         stack.run("Delete", version(solution))
+
+    @pytest.mark.parametrize(
+        ("was", "now", "refused"),
+        [
+            (0.3, 0.2, True),
+            (0.3, 0.24, False),  # a fifth lower, as the gate allows
+            (0.3, 0.239, True),
+            (0.3, 0.5, False),
+            (None, 0.1, False),
+            (0.3, None, False),
+        ],
+    )
+    def test_new_version_is_refused_if_its_figure_is_lower_than_the_gate_allows(
+        self,
+        personalize: Personalize,
+        solution: str,
+        was: float | None,
+        now: float | None,
+        refused: bool,
+    ) -> None:
+        old, new = Framework(), Framework()
+        old.run("Create", version(solution))
+        new.run("Create", version(solution, "other data"))
+        personalize.turn("ACTIVE")
+        arns = [arn for arn in personalize.things if arn != solution]
+        for arn, figure in zip(arns, (was, now), strict=True):
+            personalize.metrics[arn] = {} if figure is None else {"ndcg": figure}
+
+        def switch(before: str | None, after: str | None) -> Any:
+            gate = {"Gate": json.dumps({"metric": "ndcg", "percent": 20})}
+            event = Framework().request(
+                "Update", wait("SolutionVersion", after) | gate, resource.WAIT
+            )
+            event["OldResourceProperties"] = wait("SolutionVersion", before) | gate
+            return handler.is_complete(event | handler.on_event(event, None), None)
+
+        if refused:
+            with pytest.raises(TrainedResourceError, match=rf"ndcg is {now:g} against 0\.3 of"):
+                switch(old.id, new.id)
+        else:
+            assert switch(old.id, new.id)["IsComplete"]
+        # a rollback to the older one, and what stays, are never judged
+        assert switch(new.id, old.id)["IsComplete"] and switch(old.id, old.id)["IsComplete"]
 
     def test_training_failure_is_reported(self, personalize: Personalize, solution: str) -> None:
         stack = Framework()

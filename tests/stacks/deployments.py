@@ -66,7 +66,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "refit": False,
     },
     "domain group": {
-        "personalize": {"groups": "domain", "filters": False},
+        "personalize": {"groups": "domain", "filters": False, "gate": 20},
         "experiments": {
             "engine": {
                 "arms": {"own": {"share": 50}, "aws": {"share": 50, "model": "personalize"}},

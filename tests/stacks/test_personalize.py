@@ -262,6 +262,21 @@ GROUP = {
 }
 
 
+def test_gate_is_of_the_last_waiter_of_a_solutions_version(
+    default: Deployment, variant: Any
+) -> None:
+    waiters = variant("domain group").resources("Personalize", "Custom::TrainedWait").values()
+    gates = [
+        (properties["Kind"], properties["Final"], json.loads(properties["Gate"]))
+        for properties in (one["Properties"] for one in waiters)
+        if "Gate" in properties
+    ]
+    figure = "normalized_discounted_cumulative_gain_at_25"
+    assert gates == [("SolutionVersion", True, {"metric": figure, "percent": 20})]
+    others = default.resources("Personalize", "Custom::TrainedWait").values()
+    assert not any("Gate" in one["Properties"] for one in others)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
