@@ -31,6 +31,8 @@ from tests.e2e.conftest import Workbench
 from tests.load import ONCE, Load
 from tests.reliability import Tally
 from tests.synthesis import bootstrap
+from web import freshness
+from web.clients import Clients
 
 LISTS, EVENTS = "recommender-Lists", "recommender-Events"
 T = TypeVar("T")
@@ -355,6 +357,11 @@ def test_poisoned_data_are_refused_and_the_old_model_goes_on_answering(
     ]
     assert any("Model: Generation" in one and "is refused" in one for one in reasons)
     assert b"class=refused" in generation(int(began) + 1, "report.html")
+    page = freshness.look(Clients(), outputs.PREFIX)
+    assert page and page.generation == int(began)
+    newest = page.generations[0]
+    assert (newest.number, newest.state) == (int(began) + 1, "refused")
+    assert any("are of items that the catalogue does not have" in why for why in newest.refused)
 
 
 def test_deployment_keeps_the_generation(workbench: Workbench, life: Life) -> None:
