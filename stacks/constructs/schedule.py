@@ -51,7 +51,7 @@ class Schedule(Construct):
         )
         scheduler.CfnSchedule(
             self,
-            "Resource",
+            "Default",  # its logical id is the construct's, so that it keeps its name
             name=name,
             description=description,
             schedule_expression=expression,
