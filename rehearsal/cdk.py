@@ -48,7 +48,7 @@ def cdk(
         str(bin_folder / "node"),
         str(PROJECT / "node_modules" / "aws-cdk" / "bin" / "cdk"),
         *arguments,
-        *(["--progress=events"] if arguments[0] in ("deploy", "destroy") else []),
+        *(["--progress=events"] if arguments[0] == "deploy" else []),
         "--no-color",
     ]
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -347,7 +347,8 @@ def _data(settings: Settings, needed: bool) -> PreparedData | None:
     try:
         return PreparedData.read(folder)
     except ValueError as error:
-        settings.errors.append(f"data: {error}")
+        if needed:  # an earlier version's data do not keep its deployment from being removed
+            settings.errors.append(f"data: {error}")
         return None
 
 

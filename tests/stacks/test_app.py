@@ -75,14 +75,22 @@ def test_command_that_does_not_deploy_knows_the_stacks_of_all_settings(
     assert set(dependencies(tmp_path / "deploy")) == {"recommender-Data", "recommender-Lists"}
 
 
-def test_command_that_does_not_deploy_needs_no_data(tmp_path: Path) -> None:
-    """As after a deployment from a bucket, or from another checkout."""
+@pytest.mark.parametrize(
+    ("manifest", "words"), [(None, "no prepared data"), ("{}", "is not a manifest")]
+)
+def test_command_that_does_not_deploy_needs_no_data(
+    tmp_path: Path, manifest: str | None, words: str
+) -> None:
+    """As after a deployment from a bucket, from another checkout, or by an earlier version."""
+    if manifest:
+        (tmp_path / "none").mkdir()
+        (tmp_path / "none" / "manifest.json").write_text(manifest)
     missing = {"data": str(tmp_path / "none"), "prefix": "anna"}
     synthesize(tmp_path / "destroy", missing, deploys=False)
     assert {"anna-Data", "anna-Lists", "anna-Preparation"} <= dependencies(
         tmp_path / "destroy"
     ).keys()
-    with pytest.raises(ConfigError, match="no prepared data"):
+    with pytest.raises(ConfigError, match=words):
         synthesize(tmp_path / "deploy", missing)
 
 
