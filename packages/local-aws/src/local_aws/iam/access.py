@@ -194,7 +194,7 @@ def service_refusal(service: str, action: str, resource: str, source_arn: str) -
         *((use.action, use.key) for use in keys.of_resource(action, resource)),
     ]
     for one, of in needs:
-        # nobody can change the policy of a key of AWS
+        # the policy of a key of AWS cannot be changed
         request = Request(one, of or "a key of AWS", (name,), context)
         held = _resource_policy(request) if of else None
         if held is None or evaluate([held.policy], request) is not Decision.ALLOW:

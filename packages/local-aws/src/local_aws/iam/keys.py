@@ -1,6 +1,6 @@
 """The customer's KMS keys with which services other than S3 encrypt, and who needs them for what.
 
-A service uses a key on behalf of whoever calls it, who needs permission for that: from the key's
+A service uses a key on behalf of its caller, who needs permission for that: from the key's
 policy and, if it leaves that to IAM, from their own policies. AWS's own keys are open to every
 caller of their service in the account. What S3 needs is in `local_aws.s3.encryption`.
 
@@ -104,7 +104,7 @@ class Use:
 
     Attributes:
         action: such as `kms:Decrypt`.
-        key: the ARN of the customer's key; None for one of AWS, whose policy nobody can change.
+        key: the ARN of the customer's key; None for one of AWS, whose policy cannot be changed.
         context: the condition keys that KMS adds.
     """
 
