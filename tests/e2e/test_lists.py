@@ -373,6 +373,8 @@ def test_deployment_keeps_the_generation(workbench: Workbench, life: Life) -> No
     )
     assert retraining() == before
     assert outputs.by_stack()[LISTS]["ListsModelKey"] == life.model
+    # an experiment's exposures outlive other data, and its outcomes are those of the new table
+    assert len(experiment.read("mixed").exposures) > 0
 
 
 def test_nothing_is_left_and_nothing_was_allowed_in_vain(
