@@ -37,7 +37,7 @@ def test_each_command_of_the_guide_prepares_its_file(
     options = ["prepare", "--out", "out"]
     for variable, value in (one.split("=", 1) for one in shlex.split(command)):
         option = f"--{variable.lower()}"
-        assert f'$(if $({variable}),{option} "$({variable})")' in makefile
+        assert f"$(call option,{option},$({variable}))" in makefile
         options += [option, value]
     assert main(options) == 0
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))

@@ -48,7 +48,6 @@ _UNSEEN: Final = {
     },
     ("*-CaretakerFunctionRole*", "sqs:SendMessage"): "a round that failed is told to the queue",
     ("*-EventsRole*", "sqs:SendMessage"): "an event that failed for good is told to the queue",
-    ("*-CaretakerFunctionRole*", "kms:*"): "the topic's key and the queue's; here none is used",
     ("*", "xray:*"): "Lambda sends traces to X-Ray with the function's role; here none",
 }
 

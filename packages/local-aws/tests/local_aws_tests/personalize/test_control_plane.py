@@ -267,7 +267,11 @@ class TestSolutions:
             ),
             ({"performAutoML": True}, "InvalidInputException", "AutoML chose among the HRNN"),
             ({}, "InvalidInputException", "recipeArn is needed"),
-            ({"recipeArn": RECIPE + "aws-nothing"}, "InvalidInputException", "There is no recipe"),
+            (
+                {"recipeArn": RECIPE + "aws-nothing"},
+                "ResourceNotFoundException",
+                "There is no recipe",
+            ),
             (
                 {"recipeArn": RECIPE + "aws-vod-top-picks"},
                 "InvalidInputException",
