@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-from common.errors import FunctionError, failure, text_of
+from common.errors import FunctionError
 from common.histories import scanned
+from common.objects import Objects
 
 _EXPOSURES: Final = ("user", "event", "at", "arm", "shares", "milliseconds", "items", "teams")
 _EVENTS: Final = ("user", "event", "item", "kind", "value")
@@ -47,9 +47,9 @@ class ExperimentResults:
         prefix: str,
         definitions: str,
     ) -> None:
-        self._dynamodb, self._s3 = dynamodb, s3
+        self._dynamodb, self._objects = dynamodb, Objects(s3, bucket)
         self._exposures, self._histories = exposures, histories
-        self._bucket, self._prefix, self._definitions = bucket, prefix, definitions
+        self._prefix, self._definitions = prefix, definitions
 
     def write(self) -> dict[str, int]:
         """Write all files, and delete those of days that have nothing left.
@@ -62,7 +62,7 @@ class ExperimentResults:
             FunctionError: AWS refuses.
         """
         # before the tables are read, so that a run at the same time loses no newer file
-        known = set(self._keys())
+        known = set(self._objects.keys(self._prefix))
         shown = list(self._shown())
         since: dict[str, int] = {}
         for row in shown:
@@ -81,9 +81,9 @@ class ExperimentResults:
         }
         files[f"{self._prefix}experiments.json"] = self._definitions.encode()
         for key, content in files.items():
-            self._put(key, content)
+            self._objects.put(key, content)
         for key in known - files.keys():
-            self._delete(key)
+            self._objects.delete(key)
         return {
             "exposures": len(shown),
             "users": len(since),
@@ -124,30 +124,6 @@ class ExperimentResults:
             }
             days[_day(second)].append(_line(event))
         return days, earlier
-
-    def _keys(self) -> Iterator[str]:
-        try:
-            pages = self._s3.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix
-            )
-            yield from (one["Key"] for page in pages for one in page.get("Contents", ()))
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"{self._path(self._prefix)}: {text_of(error)}") from None
-
-    def _put(self, key: str, content: bytes) -> None:
-        try:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
-
-    def _delete(self, key: str) -> None:
-        try:
-            self._s3.delete_object(Bucket=self._bucket, Key=key)
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
-
-    def _path(self, key: str) -> str:
-        return f"s3://{self._bucket}/{key}"
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

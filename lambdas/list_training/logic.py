@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from botocore.exceptions import BotoCoreError, ClientError
-from common.errors import FunctionError, code_of, failure, may_be_absent, text_of
+from common.errors import FunctionError, code_of, failure, text_of
+from common.objects import Objects
 from common.text import decoded
 
 from list_training import gate
@@ -38,6 +39,7 @@ class Training:
 
     def __init__(self, s3: "S3Client", bucket: str, key: str) -> None:
         self._s3, self._bucket, self._key = s3, bucket, key
+        self._objects = Objects(s3, bucket)
 
     def ensure(
         self,
@@ -55,7 +57,7 @@ class Training:
             FunctionError: it cannot be trained; the message says why.
         """
         began = time.perf_counter()
-        if (found := self._get(self._key, missing=True)) is not None:
+        if (found := self._objects.find(self._key)) is not None:
             return dict(ListModel.from_bytes(found).about["metrics"])
         if prepared := properties.get("Prepared"):
             model = self._from_factors(prepared)
@@ -82,50 +84,35 @@ class Training:
 
     def _write(self, key: str, content: bytes) -> None:
         kind = "text/html; charset=utf-8" if key.endswith(".html") else "binary/octet-stream"
-        try:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=kind)
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
+        self._objects.put(key, content, ContentType=kind)
 
     def _rivals(
         self, properties: dict[str, Any], events: Events, old: dict[str, Any], key: str
     ) -> Rivals:
         """A retraining's data and models."""
-        content = self._get(key)
-        assert content is not None
         return Rivals(
             generation=int(properties["Generation"]),
             before=int(old["Generation"]),
             last=self._events(old),
             now=events,
-            current=ListModel.from_bytes(content),
+            current=ListModel.from_bytes(self._objects.get(key)),
             limits=Limits.of_percent(json.loads(properties["Gate"])),
         )
 
     def _from_factors(self, prefix: str) -> ListModel:
         """The model of the vectors that a Spark job has written."""
-        content = self._get(f"{prefix}manifest.json")
-        assert content is not None
+        content = self._objects.get(f"{prefix}manifest.json")
         try:
             manifest = decoded(content)
             return from_items(self._lines(f"{prefix}items/"), manifest)
         except (ValueError, KeyError, TypeError, OSError, EOFError, zlib.error) as error:
-            raise FunctionError(f"{self._path(prefix)} is malformed: {error!r}") from None
+            raise FunctionError(f"{self._objects.uri(prefix)} is malformed: {error!r}") from None
 
     def _lines(self, prefix: str) -> Iterator[bytes]:
         """The lines of all files of a prefix."""
-        try:
-            pages = self._s3.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=prefix
-            )
-            keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"{self._path(prefix)}: {text_of(error)}") from None
-        for key in keys:
+        for key in self._objects.keys(prefix):
             if key.endswith(".gz"):
-                content = self._get(key)
-                assert content is not None
-                yield from gzip.decompress(content).splitlines()
+                yield from gzip.decompress(self._objects.get(key)).splitlines()
 
     def forget(self) -> None:
         """Delete the model.
@@ -137,12 +124,12 @@ class Training:
             self._s3.delete_object(Bucket=self._bucket, Key=self._key)
         except (ClientError, BotoCoreError) as error:
             if code_of(error) != "NoSuchBucket":
-                raise failure(error, f"{self._path(self._key)}: {text_of(error)}") from None
+                raise failure(error, f"{self._objects.uri(self._key)}: {text_of(error)}") from None
 
     def _events(self, properties: dict[str, Any]) -> Events:
         key, catalogue_key = properties["Interactions"], properties["Catalogue"]
-        content, text = self._get(key), self._get(catalogue_key)
-        assert content is not None and text is not None
+        content, text = self._objects.get(key), self._objects.get(catalogue_key)
+        uri = self._objects.uri
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 user, number, value, timestamp = (
@@ -150,30 +137,19 @@ class Training:
                 )
                 unknown = arrays["unknown"] if "unknown" in arrays else np.empty(0, np.int64)
         except Exception as error:
-            raise FunctionError(f"{self._path(key)} holds no interactions: {error!r}") from None
+            raise FunctionError(f"{uri(key)} holds no interactions: {error!r}") from None
         try:
             numbers, catalogue = _catalogue(decoded(text))
         except (ValueError, KeyError, TypeError) as error:
-            raise FunctionError(f"{self._path(catalogue_key)} is malformed: {error!r}") from None
+            raise FunctionError(f"{uri(catalogue_key)} is malformed: {error!r}") from None
         place = np.searchsorted(numbers, number)
         place[place == len(numbers)] = 0
         if not np.array_equal(numbers[place], number):
             raise FunctionError(
-                f"{self._path(key)} names items that {self._path(catalogue_key)} does not: both "
-                "must come from one `make data`"
+                f"{uri(key)} names items that {uri(catalogue_key)} does not: both must come from "
+                "one `make data`"
             )
         return Events(user, place, value, timestamp, catalogue, unknown)
-
-    def _get(self, key: str, missing: bool = False) -> bytes | None:
-        try:
-            return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except (ClientError, BotoCoreError) as error:
-            if missing and may_be_absent(error):
-                return None
-            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
-
-    def _path(self, key: str) -> str:
-        return f"s3://{self._bucket}/{key}"
 
 
 def _estimator(properties: dict[str, Any]) -> Lists:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from common.errors import FunctionError, code_of, failure, text_of
 from common.histories import scanned
+from common.objects import Objects
 
 from retraining.gathering import ATTRIBUTES, Gathered
 
@@ -47,6 +48,7 @@ class Retraining:
         generations: str,
     ) -> None:
         self._cloudformation, self._dynamodb, self._s3 = cloudformation, dynamodb, s3
+        self._objects = Objects(s3, bucket)
         self._stack, self._parameter, self._table = stack, parameter, table
         self._bucket, self._catalogue, self._generations = bucket, catalogue, generations
 
@@ -75,7 +77,7 @@ class Retraining:
         try:
             return self._retrain(stack, current, number, manifests, begun, scheduled)
         except BaseException:
-            self._delete(self._manifest(number))  # so that the next run need not wait
+            self._objects.delete(self._manifest(number))  # so that the next run need not wait
             raise
 
     def _retrain(
@@ -89,7 +91,7 @@ class Retraining:
     ) -> dict[str, Any]:
         gathered = Gathered(scanned(self._dynamodb, self._table, ATTRIBUTES), self._numbers())
         if reason := _unchanged(gathered, current, manifests, scheduled):
-            self._delete(self._manifest(number))
+            self._objects.delete(self._manifest(number))
             return {"outcome": "unchanged", "reason": reason}
         found = {
             "events": gathered.events,
@@ -97,12 +99,12 @@ class Retraining:
             "unknown_events": gathered.unknown,
         }
         manifest = {**begun, **found, "digest": gathered.digest}
-        self._put(self._data(number), gathered.to_bytes())
-        self._put(self._manifest(number), json.dumps(manifest, indent=1).encode())
+        self._objects.put(self._data(number), gathered.to_bytes())
+        self._objects.put(self._manifest(number), json.dumps(manifest, indent=1).encode())
         self._update(stack, number)
         for other in manifests:
             if other not in (current, number):
-                self._delete(self._data(other))
+                self._objects.delete(self._data(other))
         return {"outcome": "started", "generation": number, "before": current, **found}
 
     # CloudFormation
@@ -159,16 +161,10 @@ class Retraining:
 
     def _manifests(self) -> dict[int, dict[str, Any]]:
         """What is known of each generation that was begun, by its number."""
-        try:
-            pages = self._s3.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._generations
-            )
-            keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"{self._path(self._generations)}: {text_of(error)}") from None
+        keys = self._objects.keys(self._generations)
         form = re.compile(rf"{re.escape(self._generations)}(\d+)/manifest\.json")
         found = {int(match[1]): key for key in keys if (match := form.fullmatch(key))}
-        return {number: json.loads(self._get(key)) for number, key in sorted(found.items())}
+        return {number: json.loads(self._objects.get(key)) for number, key in sorted(found.items())}
 
     def _claim(self, number: int, begun: Mapping[str, Any]) -> bool:
         """Begin a generation, unless another run has begun it at the same time."""
@@ -182,7 +178,7 @@ class Retraining:
         except (ClientError, BotoCoreError) as error:
             if code_of(error) in _TAKEN:
                 return False
-            path = self._path(self._manifest(number))
+            path = self._objects.uri(self._manifest(number))
             raise failure(error, f"{path}: {text_of(error)}") from None
         return True
 
@@ -195,39 +191,17 @@ class Retraining:
     def _numbers(self) -> dict[str, int]:
         """The catalogue's integer of each item."""
         try:
-            items = json.loads(self._get(self._catalogue))["items"]
+            items = json.loads(self._objects.get(self._catalogue))["items"]
             return {str(one["id"]): int(one["item"]) for one in items}
         except (ValueError, KeyError, TypeError) as error:
-            path = self._path(self._catalogue)
+            path = self._objects.uri(self._catalogue)
             raise RetrainingError(f"{path} is no catalogue: {error!r}") from None
-
-    def _get(self, key: str) -> bytes:
-        try:
-            content: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
-        return content
-
-    def _put(self, key: str, content: bytes) -> None:
-        try:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
-
-    def _delete(self, key: str) -> None:
-        try:
-            self._s3.delete_object(Bucket=self._bucket, Key=key)
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"{self._path(key)}: {text_of(error)}") from None
 
     def _data(self, number: int) -> str:
         return f"{self._generations}{number}/interactions.npz"
 
     def _manifest(self, number: int) -> str:
         return f"{self._generations}{number}/manifest.json"
-
-    def _path(self, key: str) -> str:
-        return f"s3://{self._bucket}/{key}"
 
 
 def _now() -> str:
