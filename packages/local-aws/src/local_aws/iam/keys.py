@@ -26,6 +26,7 @@ from local_aws.iam.resource_policies import resources
 
 _READS: Final = ("Decrypt",)
 _WRITES: Final = ("GenerateDataKey", "Decrypt")
+_TABLES: Final = ("DescribeKey", "GenerateDataKey", "CreateGrant")
 # action → what its caller needs of the key of the action's resource
 _USED: Final = {
     **dict.fromkeys(
@@ -59,15 +60,15 @@ _DECRYPTING: Final = (
 _CHOSEN: Final = {
     ("dynamodb", "CreateTable"): (
         "SSESpecification.KMSMasterKeyId",
-        ("DescribeKey", "GenerateDataKey", "CreateGrant"),
+        _TABLES,
     ),
     ("dynamodb", "ImportTable"): (
         "TableCreationParameters.SSESpecification.KMSMasterKeyId",
-        ("DescribeKey", "GenerateDataKey", "CreateGrant"),
+        _TABLES,
     ),
     ("dynamodb", "UpdateTable"): (
         "SSESpecification.KMSMasterKeyId",
-        ("DescribeKey", "GenerateDataKey", "CreateGrant"),
+        _TABLES,
     ),
     ("ecr", "CreateRepository"): (
         "encryptionConfiguration.kmsKey",
@@ -78,6 +79,10 @@ _CHOSEN: Final = {
     ("sagemaker", "CreateNotebookInstance"): ("KmsKeyId", ("CreateGrant",)),
     ("sagemaker", "CreateHyperParameterTuningJob"): (
         "TrainingJobDefinition.ResourceConfig.VolumeKmsKeyId",
+        ("CreateGrant",),
+    ),
+    ("sagemaker", "CreateProcessingJob"): (
+        "ProcessingResources.ClusterConfig.VolumeKmsKeyId",
         ("CreateGrant",),
     ),
     ("sagemaker", "CreateTrainingJob"): ("ResourceConfig.VolumeKmsKeyId", ("CreateGrant",)),

@@ -406,7 +406,19 @@ def _encrypted_notebook(key: str) -> list[Encrypted]:
             ),
             ("CreateGrant",),
         ),
+        (_process_on_a_volume(key), ("CreateGrant",)),
     ]
+
+
+def _process_on_a_volume(key: str) -> Callable[[Any], Any]:
+    image = f"683313688378.dkr.ecr.{REGION}.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 1}
+    return lambda client: client.create_processing_job(
+        ProcessingJobName="sealed",
+        RoleArn=f"arn:aws:iam::{ACCOUNT}:role/sealing",
+        AppSpecification={"ImageUri": image, "ContainerEntrypoint": ["true"]},
+        ProcessingResources={"ClusterConfig": {**cluster, "VolumeKmsKeyId": key}},
+    )
 
 
 @pytest.mark.parametrize(
