@@ -103,6 +103,19 @@ def role(aws: LocalAws) -> Iterator[str]:
     iam.delete_role(RoleName="starts")
 
 
+@pytest.fixture
+def backend() -> SchedulerBackend:
+    return cast(SchedulerBackend, scheduler_backends[ACCOUNT][REGION])
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[Schedule]:
+    """The schedules that are due, in place of the calls of their functions."""
+    due: list[Schedule] = []
+    monkeypatch.setattr(SchedulerBackend, "_call", lambda _, schedule: due.append(schedule))
+    return due
+
+
 def request(role: str, **settings: Any) -> dict[str, Any]:
     target = {"Arn": FUNCTION, "RoleArn": role, "Input": '{"scheduled": true}'}
     wanted = {"Name": "often", "ScheduleExpression": "rate(5 minutes)", "Target": target}
@@ -111,11 +124,8 @@ def request(role: str, **settings: Any) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_schedule_by_a_rate_is_due_at_once_and_after_each_interval(
-    role: str, monkeypatch: pytest.MonkeyPatch
+    role: str, backend: SchedulerBackend, called: list[Schedule]
 ) -> None:
-    called: list[Schedule] = []
-    monkeypatch.setattr(SchedulerBackend, "_call", lambda _, schedule: called.append(schedule))
-    backend = cast(SchedulerBackend, scheduler_backends[ACCOUNT][REGION])
     backend.create(request(role))
     now = datetime.now(UTC)
     for minutes, times in ((0, 1), (4, 1), (5, 2), (6, 2), (16, 3), (19, 3), (20, 4)):
@@ -130,12 +140,9 @@ def test_schedule_by_a_rate_is_due_at_once_and_after_each_interval(
 
 @pytest.mark.slow
 def test_schedule_by_the_longest_rate_is_due_once(
-    role: str, monkeypatch: pytest.MonkeyPatch
+    role: str, backend: SchedulerBackend, called: list[Schedule]
 ) -> None:
     """Its next time is after the last day that there is."""
-    called: list[Schedule] = []
-    monkeypatch.setattr(SchedulerBackend, "_call", lambda _, schedule: called.append(schedule))
-    backend = cast(SchedulerBackend, scheduler_backends[ACCOUNT][REGION])
     backend.create(request(role, ScheduleExpression="rate(999999999 days)"))
     for minutes in (0, 1, 60):
         backend.tick(datetime.now(UTC) + timedelta(minutes=minutes))
@@ -145,11 +152,8 @@ def test_schedule_by_the_longest_rate_is_due_once(
 
 @pytest.mark.slow
 def test_schedule_by_cron_is_due_once_in_its_minute_and_zone(
-    role: str, monkeypatch: pytest.MonkeyPatch
+    role: str, backend: SchedulerBackend, called: list[Schedule]
 ) -> None:
-    called: list[Schedule] = []
-    monkeypatch.setattr(SchedulerBackend, "_call", lambda _, schedule: called.append(schedule))
-    backend = cast(SchedulerBackend, scheduler_backends[ACCOUNT][REGION])
     zone = {"ScheduleExpressionTimezone": "Asia/Tokyo"}
     backend.create(request(role, ScheduleExpression="cron(0 3 * * ? 2199)", **zone))
     for hour, times in ((3, 0), (17, 0), (18, 1)):  # Tokyo is nine hours ahead
@@ -161,9 +165,8 @@ def test_schedule_by_cron_is_due_once_in_its_minute_and_zone(
 
 @pytest.mark.slow
 def test_schedule_whose_role_may_not_call_the_function_says_so(
-    role: str, caplog: pytest.LogCaptureFixture
+    role: str, backend: SchedulerBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    backend = cast(SchedulerBackend, scheduler_backends[ACCOUNT][REGION])
     with caplog.at_level(logging.WARNING, "local_aws.scheduler"):
         backend.create(request(role))
         backend.tick(datetime.now(UTC) + timedelta(hours=1))
