@@ -36,6 +36,10 @@ except Exception as error:
 import moto.applicationautoscaling.models as m
 told = m.applicationautoscaling_backends.backend.__module__.startswith("local_aws.")
 """,
+    "_patch_glue": """
+import moto.glue.models as m
+told = m.glue_backends.backend.__module__.startswith("local_aws.")
+""",
     "_patch_api_gateway_paths": """
 import moto.apigateway.urls as m
 from local_aws.apigatewayv2 import urls
