@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 )
 SETTINGS = (
     *("-c", "profile=lists", "-c", "source=s3://logs/2026/"),
-    *("-c", "preparation.lists=4", "-c", "training.waits=1"),
+    *("-c", "preparation.lists=4", "-c", "preparation.table=true", "-c", "training.waits=1"),
 )
 
 
@@ -60,13 +60,16 @@ def lists(event: dict[str, Any]) -> Any:
     return json.loads(answer["Payload"].read())
 
 
+def output(stack: str, name: str) -> str:
+    """Of a deployed stack."""
+    (found,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    told = {one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]}
+    return str(told[name])
+
+
 def list_of(user: str, *, users: int) -> list[str]:
     """A user's list among those that the job wrote for all users, of whom there are so many."""
-    (stack,) = boto3.client("cloudformation").describe_stacks(StackName="recommender-Preparation")[
-        "Stacks"
-    ]
-    told = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
-    _, _, bucket, prefix = told["ListsForAllUsers"].split("/", 3)
+    _, _, bucket, prefix = output("recommender-Preparation", "ListsForAllUsers").split("/", 3)
     s3, rows = boto3.client("s3"), []
     for found in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
         if found["Key"].endswith(".parquet"):
@@ -75,6 +78,17 @@ def list_of(user: str, *, users: int) -> list[str]:
     assert len(rows) == users * 4
     own = [row for row in rows if row["user"] == user]
     return [row["item"] for row in sorted(own, key=lambda row: row["place"])]
+
+
+def read_by_key(user: str) -> list[str] | None:
+    """A user's list in the table of all users' lists; None if there is none."""
+    row = boto3.client("dynamodb").get_item(
+        TableName=output("recommender-Lists", "ListsForAllUsersTableName"),
+        Key={"user": {"S": user}},
+    )
+    if "Item" not in row:
+        return None
+    return [one["M"]["item"]["S"] for one in row["Item"]["items"]["L"]]
 
 
 def prefixes() -> set[str]:
@@ -146,6 +160,8 @@ def test_source_is_deployed_changed_and_destroyed(
     assert all(int(one["item"].split()[1]) % 2 == 1 for one in found["items"])
     assert all(one["because"][0]["item"].startswith("book ") for one in found["items"])
     assert [one["item"] for one in found["items"]] == list_of("reader 3", users=40)
+    assert read_by_key("reader 3") == list_of("reader 3", users=40)
+    assert read_by_key("reader 43") is None
     (first,) = prefixes()
 
     upload(users=40, bad=100)
@@ -161,6 +177,10 @@ def test_source_is_deployed_changed_and_destroyed(
     found = lists({"user": "reader 43", "count": 4})
     assert found["basis"] == "history"
     assert [one["item"] for one in found["items"]] == list_of("reader 43", users=44)
+    assert read_by_key("reader 43") == list_of("reader 43", users=44)
+    payload = json.dumps({"forget": "reader 43"})
+    boto3.client("lambda").invoke(FunctionName="recommender-Events", Payload=payload)
+    assert read_by_key("reader 43") is None
 
     run(*destroy)
     nothing_left("stacks of a source")
