@@ -127,9 +127,8 @@ class SageMakerResponse(LocalResponse):
 
     def list_training_jobs_for_hyper_parameter_tuning_job(self) -> dict[str, Any]:
         """A page of a tuning job's training jobs."""
-        entries, token = listing(
-            self._tuning.trainings(), self.params, "TrainingJob", descending=False
-        )
+        asked = {"SortBy": "Name", **self.params}
+        entries, token = listing(self._tuning.trainings(), asked, "TrainingJob", descending=False)
         return {"TrainingJobSummaries": entries, **token}
 
     def stop_hyper_parameter_tuning_job(self) -> None:
@@ -177,8 +176,9 @@ class SageMakerResponse(LocalResponse):
         jobs, name = self.backend.processings, self.params["ProcessingJobName"]
         jobs.check_free(name)
         job = ProcessingJob(self.params, jobs.arn(name), self.region)
-        jobs.add(job)
-        job.start()
+        with self.backend.within_quotas(job.use):
+            jobs.add(job)
+            job.start()
         return {"ProcessingJobArn": job.arn}
 
     def describe_processing_job(self) -> dict[str, Any]:
@@ -338,7 +338,7 @@ class SageMakerResponse(LocalResponse):
         by_content = ("DefaultCodeRepositoryContains", "AdditionalCodeRepositoryEquals")
         of_config = "NotebookInstanceLifecycleConfigNameContains"
         refuse_members(self.params, (*by_content, of_config), "ListNotebookInstances")
-        entries, token = self._instances.page({"SortBy": "Name", **self.params})
+        entries, token = self._instances.page(self.params)
         return {"NotebookInstances": entries, **token}
 
     def start_notebook_instance(self) -> None:
