@@ -395,10 +395,7 @@ class Endpoint:
 
         Raises:
             ValidationException: a variant does not exist, or is serverless.
-            NotImplementedByLocalAws: a serverless variant's concurrency would change.
         """
-        for each in desired:
-            refuse_members(each, ("ServerlessUpdateConfig",), f"variant {each['VariantName']}")
         with self._lock:
             for each in desired:
                 variant = self._deployment.get(each["VariantName"])

@@ -281,8 +281,10 @@ class SageMakerResponse(LocalResponse):
 
     def update_endpoint_weights_and_capacities(self) -> dict[str, Any]:
         """Change weights and instance counts."""
-        endpoint = self.backend.hosted.get(self.params["EndpointName"])
         desired = self.params["DesiredWeightsAndCapacities"]
+        for each in desired:
+            refuse_members(each, ("ServerlessUpdateConfig",), f"variant {each['VariantName']}")
+        endpoint = self.backend.hosted.get(self.params["EndpointName"])
         with self.backend.within_quotas(endpoint.growth(desired)):
             endpoint.resize(desired)
         return {"EndpointArn": endpoint.arn}
@@ -309,12 +311,11 @@ class SageMakerResponse(LocalResponse):
 
     def _check_deployment_policy(self) -> None:
         policy = self.params.get("DeploymentConfig", {})
+        refuse_members(
+            policy, ("RollingUpdatePolicy", "AutoRollbackConfiguration"), "DeploymentConfig"
+        )
         routing = policy.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
-        if (
-            routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE"
-            or "RollingUpdatePolicy" in policy
-            or "AutoRollbackConfiguration" in policy
-        ):
+        if routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE":
             raise NotImplementedByLocalAws(
                 "a DeploymentConfig other than blue/green with all traffic at once"
             )

@@ -478,7 +478,7 @@ def checked(params: Mapping[str, Any], region: str) -> images.Program:
     refuse_members(params, _UNSUPPORTED, "CreateTrainingJob")
     for part, names in _UNSUPPORTED_WITHIN.items():
         refuse_members(params.get(part, {}), names, part)
-    algorithm = params["AlgorithmSpecification"]
+    algorithm = params.get("AlgorithmSpecification", {})
     refuse_members(algorithm, _UNSUPPORTED_OF_ALGORITHM, "AlgorithmSpecification")
     if "TrainingImage" not in algorithm:
         raise ValidationException("AlgorithmSpecification needs a TrainingImage.")
@@ -502,7 +502,7 @@ def checked(params: Mapping[str, Any], region: str) -> images.Program:
     }
     if modes != {"File"}:
         raise NotImplementedByLocalAws(f"TrainingInputMode {'/'.join(sorted(modes - {'File'}))}")
-    resources = params["ResourceConfig"]
+    resources = params.get("ResourceConfig", {})
     refuse_members(resources, _UNSUPPORTED_OF_RESOURCES, "ResourceConfig")
     refuse_selected(resources, "ResourceConfig")
     if "InstanceType" not in resources:
