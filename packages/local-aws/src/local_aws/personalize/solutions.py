@@ -316,7 +316,7 @@ class Solutions:
                 each["eventType"]: float(each.get("weight", 1.0))
                 for each in (config.get("eventsConfig") or {}).get("eventParametersList", [])
             }
-            excluded = _excluded(config.get("trainingDataConfig") or {}, data)
+            excluded = excluded_columns(config.get("trainingDataConfig") or {}, data)
             codes = export(
                 data,
                 events,
@@ -342,7 +342,7 @@ class Solutions:
         return Trained(folder, codes, result["metrics"], result.get("hyperparameters") or {})
 
 
-def _excluded(config: Params, data: GroupData) -> dict[str, list[str]]:
+def excluded_columns(config: Params, data: GroupData) -> dict[str, list[str]]:
     """The columns that are not trained on, by type of dataset."""
     excluded = {
         kind.upper(): list(names)
