@@ -37,7 +37,8 @@ _DIFFERENCES = """\
 - An event with a repeated `eventId` counts in filters and for the user at once, but not in
   trainings; AWS documents only the latter.
 - An item added after a training (PutItems, PutEvents) is not recommended before the next training.
-- `minProvisionedTPS`, KMS keys and `itemExplorationConfig` are stored but have no effect.
+- `minProvisionedTPS`, KMS keys of dataset groups and `itemExplorationConfig` are stored but have no
+  effect. What is done with each member of a request is in [request-members.md](request-members.md).
 """
 
 
