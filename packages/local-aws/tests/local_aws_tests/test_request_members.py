@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -290,10 +290,11 @@ def put(request: dict[str, Any], shape: Shape, path: str) -> None:
             if isinstance(shape, ListShape):
                 place, shape = place[0], shape.member
             else:
+                assert isinstance(shape, MapShape)
                 place, shape = next(iter(place.values())), shape.value
 
 
-def asked(operation: str, shape: Shape, path: str) -> dict[str, Any]:
+def asked(operation: str, shape: Shape | None, path: str) -> dict[str, Any]:
     """A request whose only fault is that it has the member."""
     assert isinstance(shape, StructureShape)
     request = sample(shape, "") if shape.required_members else {}
@@ -326,24 +327,26 @@ def call() -> Iterator[Any]:
     """Calls an operation of a service, and tells the error."""
     install()
     with mock_aws():
-        place = {"region_name": "us-east-1", "config": Config(parameter_validation=False)}
+        client: Any = partial(
+            boto3.client, region_name="us-east-1", config=Config(parameter_validation=False)
+        )
         trust = {
             "Effect": "Allow",
             "Action": "sts:AssumeRole",
             "Principal": {"Service": "sagemaker.amazonaws.com"},
         }
-        boto3.client("iam", **place).create_role(
+        client("iam").create_role(
             RoleName="any", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]})
         )
 
-        personalize = boto3.client("personalize", **place)
+        personalize = client("personalize")
         arn = personalize.create_dataset_group(name="group")["datasetGroupArn"]
         group = {"datasetGroupArn": arn}
         for _ in range(500):
             if personalize.describe_dataset_group(**group)["datasetGroup"]["status"] == "ACTIVE":
                 break
             time.sleep(0.01)
-        application = boto3.client("emr-serverless", **place).create_application(
+        application = client("emr-serverless").create_application(
             type="SPARK", releaseLabel="emr-7.9.0"
         )
         made = {
@@ -352,14 +355,14 @@ def call() -> Iterator[Any]:
             "ModelName": "made",
             "NotebookInstanceName": "made",
         }
-        sagemaker = boto3.client("sagemaker", **place)
+        sagemaker = client("sagemaker")
         sagemaker.create_model(
             ModelName="made", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE}
         )
         sagemaker.create_notebook_instance(
             NotebookInstanceName="made", InstanceType="ml.t3.medium", RoleArn=ROLE
         )
-        vectors = boto3.client("s3vectors", **place)
+        vectors = client("s3vectors")
         vectors.create_vector_bucket(vectorBucketName="aaa")
         vectors.create_index(
             vectorBucketName="aaa",
@@ -370,11 +373,10 @@ def call() -> Iterator[Any]:
         )
 
         def told(api: str, operation: str, request: dict[str, Any]) -> tuple[str, str]:
-            client = boto3.client(api, **place)
             if operation not in ("CreateModel", "CreateNotebookInstance"):
                 request |= {name: made[name] for name in request.keys() & made.keys()}
             try:
-                getattr(client, camelcase_to_underscores(operation))(**request)
+                getattr(client(api), camelcase_to_underscores(operation))(**request)
             except ClientError as error:
                 return error.response["Error"]["Code"], error.response["Error"]["Message"]
             return "", "it was accepted"
