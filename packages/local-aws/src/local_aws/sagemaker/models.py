@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypedDict
 
 from moto.core.exceptions import ServiceException
 from moto.core.resource_tagging import TaggedResource
@@ -209,7 +209,14 @@ class SageMakerBackend(SageMakerModelBackend):
         yield from super().iter_tagged_resources()
 
 
-def _hosting_errors(noun: str) -> dict[str, Error]:
+class _Errors(TypedDict):
+    """Of a taken and a missing name."""
+
+    taken: Error
+    missing: Error
+
+
+def _hosting_errors(noun: str) -> _Errors:
     def taken(arn: str) -> ServiceException:
         return ValidationException(f'Cannot create already existing {noun} "{arn}".')
 

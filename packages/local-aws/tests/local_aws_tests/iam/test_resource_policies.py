@@ -427,8 +427,9 @@ def test_key_of_a_tuning_jobs_volumes_is_found(several: bool) -> None:
     key = _key()["Arn"]
     one = {"ResourceConfig": {"VolumeKmsKeyId": key}}
     plain = {"ResourceConfig": {"InstanceType": "ml.m5.large"}}
-    definitions = {"TrainingJobDefinitions": [plain, one]} if several else {}
-    params = definitions or {"TrainingJobDefinition": one}
+    params: dict[str, Any] = {"TrainingJobDefinition": one}
+    if several:
+        params = {"TrainingJobDefinitions": [plain, one]}
     uses = keys.of_call("sagemaker", "CreateHyperParameterTuningJob", params, ACCOUNT, REGION)
     assert [(use.action, use.key) for use in uses] == [("kms:CreateGrant", key)]
 
