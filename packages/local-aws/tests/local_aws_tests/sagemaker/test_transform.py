@@ -153,7 +153,7 @@ def test_listing_and_refusals(aws: Any, model: str) -> None:
     with pytest.raises(ClientError, match="Could not find model"):
         transformed(aws, "none", ModelName="none")
     with pytest.raises(ClientError, match="must be at most 100, not 120"):
-        transformed(aws, "large", MaxConcurrentTransforms=4, MaxPayloadInMB=30)
+        transformed(aws, "too-large", MaxConcurrentTransforms=4, MaxPayloadInMB=30)
     source = {"S3DataType": "S3Object", "CompressionType": "Gzip"}
     source["S3Uri"] = aws.artifact("models/source.tar.gz")
     aws.sagemaker.create_model(
