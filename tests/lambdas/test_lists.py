@@ -20,6 +20,7 @@ from botocore.compat import HTTPHeaders
 from common import clients
 from common.errors import BusyError, DeniedError, FunctionError
 from common.histories import Event, Histories, with_plain_items
+from common.own_ids import OwnIds
 from common.stack_outputs import StackOutputs
 from events.logic import Taker
 from events.request import EventsError
@@ -38,7 +39,7 @@ from recsys.experiments.assignment import assign
 from recsys.experiments.definition import parse_all
 from recsys.lists.blend import Blend
 from recsys.lists.model import Catalogue, ItemWeights, ListModel, Pruned
-from tests.lambdas.fakes import client_error
+from tests.lambdas.fakes import client_error, reply
 from tests.reliability import Tally
 
 BUCKET, KEY, TABLE = "movies", "lists/movielens/models/one.npz", "histories"
@@ -459,8 +460,8 @@ def test_the_items_of_an_arms_engine_come_first_and_the_models_own_follow(
 
 def test_the_engine_is_what_answers_for_users_of_personalizes_stack() -> None:
     runtime = Runtime("1", "2")
-    assert asking(CAMPAIGN, runtime).best("a") == ["1", "2"]
-    assert asking({"DomainTopPicksRecommenderArn": "r"}, runtime).best("a") == ["1", "2"]
+    assert asking(CAMPAIGN, runtime).best("a", {}) == ["1", "2"]
+    assert asking({"DomainTopPicksRecommenderArn": "r"}, runtime).best("a", {}) == ["1", "2"]
     assert runtime.asked[1] == {"recommenderArn": "r", "userId": "a", "numResults": 500}
 
 
@@ -484,9 +485,142 @@ def test_an_engine_that_cannot_answer_is_no_answer_and_no_exposure(
     running = Experiments(parse_all({"one": experiment(model="personalize")}), table, EXPOSURES)
     with pytest.raises(kind, match="Amazon Personalize"):
         running.answer(
-            user_in("other"), "x", lambda settings: {"items": [{"item": engine.best("a")}]}
+            user_in("other"), "x", lambda settings: {"items": [{"item": engine.best("a", {})}]}
         )
     assert written == []
+
+
+class Scores:
+    """SageMaker's data plane: scores a pair by the item's number, the highest as given."""
+
+    def __init__(self, *best: int, form: str = "", fails: str = "") -> None:
+        self.best, self.form, self.fails = best, form, fails
+        self.asked: list[Any] = []
+
+    def invoke_endpoint(self, **request: Any) -> Any:
+        self.asked.append(request)
+        if self.fails:
+            raise client_error(self.fails, "no")
+        predictions: list[Any] = []
+        for one in json.loads(request["Body"])["instances"]:
+            if self.form == "factorization_machines":
+                user, column = one["data"]["features"]["keys"]
+                assert one["data"]["features"] == {
+                    "keys": [user, column],
+                    "shape": [50 + 90],  # columns of users, then of items
+                    "values": [1, 1],
+                }
+                predictions.append({"score": self.score(column - 50)})
+            else:
+                score = self.score(one["in1"][0])
+                two = self.form == "object2vec"
+                predictions.append({"scores": [1 - score, score] if two else [score]})
+        return reply({"predictions": predictions})
+
+    def score(self, item: int) -> float:
+        return 1 / (2 + self.best.index(item))
+
+
+NUMBERS = {"users": {}, "items": {"10": 1, "20": 2, "30": 3, "forty": 4}}
+
+
+@pytest.fixture
+def with_engines(aws: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, Any]]:
+    """Loads both handlers with an experiment whose second arm asks an engine."""
+
+    def load(model: str, scores: Scores, kind: str = "ab") -> tuple[Any, Any]:
+        create_table(EXPOSURES)
+        users = {user_in("other"): 7}
+        ids = json.dumps({**NUMBERS, "users": users})
+        boto3.client("s3").put_object(Bucket=BUCKET, Key="ids.json", Body=ids)
+        loaded = load_functions(
+            monkeypatch,
+            EXPERIMENTS=json.dumps({"one": experiment(kind, model=model)}),
+            EXPOSURES_TABLE=EXPOSURES,
+            ENDPOINTS=json.dumps({model: "an-endpoint"}),
+            SIZES="50,90",
+            IDS_KEY="ids.json",
+        )
+        known = SimpleNamespace(client=lambda _: scores)  # all that is asked for later
+        monkeypatch.setattr(sys.modules["lists.handler"], "clients", known)
+        return loaded
+
+    return load
+
+
+@pytest.mark.parametrize("model", ["object2vec", "deep_mf", "factorization_machines"])
+def test_an_engine_behind_an_endpoint_puts_the_lists_candidates_in_order(
+    model: str, with_engines: Callable[..., tuple[Any, Any]]
+) -> None:
+    scores = Scores(4, 2, 3, 1, form=model)
+    functions = with_engines(model, scores)
+    user = user_in("other")
+    take(functions, user, "10")
+    answer = functions[0]({"user": user, "count": 2}, call("x"))
+    # 10 was watched and is no candidate; odds times popularity: 30 is taken by nine users
+    adjusted = ["30", "forty"]
+    assert listed(answer) == (adjusted if model == "object2vec" else ["forty", "20"])
+    assert answer["experiments"] == {"one": "other"} and answer["basis"] == "history"
+    assert not any("because" in one for one in answer["items"])
+    (asked,) = scores.asked
+    assert asked["EndpointName"] == "an-endpoint"
+    assert len(json.loads(asked["Body"])["instances"]) == 3
+    filtered = functions[0]({"user": user, "filters": {"genres": ["Drama"]}}, call("y"))
+    assert set(listed(filtered)) == {"20", "30"}
+    assert len(json.loads(scores.asked[1]["Body"])["instances"]) == 2
+
+
+def test_users_whom_an_engine_does_not_know_get_the_lists(
+    with_engines: Callable[..., tuple[Any, Any]],
+) -> None:
+    scores = Scores(4, 2, 3, 1)
+    functions = with_engines("deep_mf", scores)
+    shares = {"as-is": 50.0, "other": 50.0}
+    users = (f"new {number}" for number in count())
+    stranger = next(user for user in users if assign("one", shares, user) == "other")
+    take(functions, stranger, "10")
+    answer = functions[0]({"user": stranger}, call("x"))
+    assert answer["experiments"] == {"one": "other"} and scores.asked == []
+    assert listed(answer)[0] == "20" and "because" in answer["items"][0]
+    # with numbers as ids, those beyond the model's
+    for ids, known in ((OwnIds(None, "", ""), 50), (OwnIds(None, "", ""), 51)):
+        made = engines.of_endpoints({"deep_mf": "x"}, (known, 90), lambda: scores, ids)
+        assert list(made["deep_mf"].best("50", {"2": 1, "4": 1})) == (["4", "2"] * (known > 50))
+
+
+@pytest.mark.parametrize(
+    ("fails", "kind"),
+    [
+        ("ValidationError", BusyError),  # not deployed yet, or being replaced
+        ("ThrottlingException", BusyError),
+        ("AccessDeniedException", DeniedError),
+    ],
+)
+def test_an_endpoint_that_cannot_answer_is_no_answer_and_no_exposure(
+    fails: str, kind: type[FunctionError], with_engines: Callable[..., tuple[Any, Any]]
+) -> None:
+    functions = with_engines("deep_mf", Scores(fails=fails))
+    user = user_in("other")
+    with pytest.raises(ListsError, match="ndpoint an-endpoint"):
+        functions[0]({"user": user}, call("x"))
+    if kind is BusyError:
+        assert (
+            functions[0](request("GET /users/{id}/recommendations", id=user), call("x"))[
+                "statusCode"
+            ]
+            == 503
+        )
+    assert exposures() == []
+
+
+def test_interleaving_mixes_an_engines_order_with_the_lists(
+    with_engines: Callable[..., tuple[Any, Any]],
+) -> None:
+    functions = with_engines("deep_mf", Scores(4, 2, 3, 1), "interleaving")
+    user = user_in("other")
+    take(functions, user, "10")
+    answer = functions[0]({"user": user, "count": 2}, call("x"))
+    assert {one["arm"]: one["item"] for one in answer["items"]} == {"as-is": "20", "other": "forty"}
 
 
 # Events -------------------------------------------------------------------------------------------

@@ -35,8 +35,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
         },
     },
     "every engine": {
-        "engines": "deep_mf, factorization_machines",
+        "engines": "lists, deep_mf, factorization_machines",
         "deep_mf": {"genre_dim": 5},
+        "experiments": {
+            "engines": {
+                "arms": {
+                    "own": {"share": 25},
+                    "pairs": {"share": 25, "model": "object2vec"},
+                    "network": {"share": 25, "model": "deep_mf"},
+                    "machines": {"share": 25, "model": "factorization_machines"},
+                },
+                "metric": {"event": "Watch"},
+            }
+        },
         "neighbours": "s3vectors",
         "personalize": {"groups": "off"},
         "notebook": {"enabled": True},

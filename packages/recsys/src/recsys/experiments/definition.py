@@ -11,9 +11,12 @@ from recsys.errors import InputError
 
 KINDS: Final = ("ab", "interleaving")
 MEASURES: Final = ("rate", "count", "value")
-MODELS: Final = ("lists", "popular", "personalize")
-"""What an arm answers with: the trained lists, what is popular and trending, or what a campaign or
-recommender of Amazon Personalize recommends."""
+ENGINES: Final = ("object2vec", "deep_mf", "factorization_machines")
+"""Engines that put the best items of the trained lists in order."""
+
+MODELS: Final = ("lists", "popular", "personalize", *ENGINES)
+"""What an arm answers with: the trained lists, what is popular and trending, what a campaign or
+recommender of Amazon Personalize recommends, or the lists in the order of one of `ENGINES`."""
 
 ANSWERS: Final = ("latency", "coverage")
 """Guardrails on the answers themselves; every other guardrail is a type of event."""
@@ -88,6 +91,13 @@ class Experiment:
     guardrails: Mapping[str, float]
     users: int
     effect: float
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The setting `model` of each arm that has one."""
+        return {
+            arm.name: str(arm.settings["model"]) for arm in self.arms if "model" in arm.settings
+        }
 
     @property
     def control(self) -> Arm:
