@@ -29,6 +29,7 @@ class Event(NamedTuple):
         kind: such as `Watch`; empty where it does not say.
         value: a rating or another strength, None where there is none.
         expires: seconds since 1970 when the table may forget it; 0 for never.
+        session: the id of the session in which it happened; empty where it does not say.
     """
 
     user: str
@@ -38,6 +39,7 @@ class Event(NamedTuple):
     kind: str = ""
     value: float | None = None
     expires: int = 0
+    session: str = ""
 
     @property
     def key(self) -> dict[str, Any]:
@@ -52,6 +54,8 @@ class Event(NamedTuple):
             row["kind"] = {"S": self.kind}
         if self.value is not None:
             row["value"] = {"N": f"{self.value:g}"}
+        if self.session:
+            row["session"] = {"S": self.session}
         if self.expires:
             row["expires"] = {"N": str(self.expires)}
         return row

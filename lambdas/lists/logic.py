@@ -56,19 +56,34 @@ class Answers:
             history = [(request.item, None)]
             return {"item": request.item, "basis": "item", **self._list(history, request)}
         if request.session is not None:
-            return self._of([(item, None) for item in request.session], request)
+            events = [(item, None) for item in request.session]
+            if request.items is not None or not request.session_id:
+                return self._of(events, request)
+            return self._tried(events, request, request_id)
         if not request.batch and request.items is None:
             (user,) = request.users
             events = self._histories.newest(user)
-            answer = self._experiments.answer(
-                user, request_id, lambda settings: self._of(events, request, settings, user)
-            )
-            return {"user": user, **answer}
+            return {"user": user, **self._tried(events, request, request_id, user)}
         answers = [
             {"user": user, **self._of(self._histories.newest(user), request)}
             for user in request.users
         ]
         return {"lists": answers} if request.batch else answers[0]
+
+    def _tried(
+        self,
+        events: Sequence[tuple[str, float | None]],
+        request: Request,
+        request_id: str,
+        user: str = "",
+    ) -> dict[str, Any]:
+        """The answer with the arms of the running experiments."""
+        session = request.session_id
+        return self._experiments.answer(
+            {"user": user, "session": session},
+            request_id,
+            lambda settings: self._of(events, request, settings, user or session),
+        )
 
     def _of(
         self,

@@ -352,6 +352,70 @@ def test_batches_rankings_sessions_and_items_are_no_exposures(
     assert exposures() == []
 
 
+def test_each_session_has_an_arm_and_an_exposure(
+    running: Callable[..., tuple[Any, Any]],
+) -> None:
+    by_session = {**experiment(model="popular"), "unit": "session"}
+    functions = running(one=by_session, two=experiment(next_item=5))
+    first, second = user_in("as-is"), user_in("other")  # as sessions
+    shares = {"as-is": 50.0, "other": 50.0}
+    of_user = assign("two", shares, "u")
+    take(functions, "u", "10")
+    for session, arm, basis in ((first, "as-is", "history"), (second, "other", "popular")):
+        for _ in range(2):
+            answer = functions[0]({"user": "u", "session_id": session}, None)
+            assert answer["experiments"] == {"one": arm, "two": of_user}
+            assert answer["basis"] == basis
+    # without a session only the users' experiment runs; without a user, only the sessions'
+    assert functions[0]({"user": "u"}, None)["experiments"] == {"two": of_user}
+    visit = functions[0]({"session": ["10"], "session_id": second}, None)
+    assert visit["experiments"] == {"one": "other"} and visit["basis"] == "popular"
+    assert "experiments" not in functions[0]({"session": ["10"]}, None)
+    ranked = {"session": ["10"], "session_id": second, "items": ["10", "20"]}
+    assert "experiments" not in functions[0](ranked, None)
+    keys = {
+        (row["user"]["S"], row["event"]["S"], row.get("session", {}).get("S"), row["arm"]["S"])
+        for row in exposures()
+    }
+    assert keys == {
+        ("u", f"one#{first}", first, "as-is"),
+        ("u", f"one#{second}", second, "other"),
+        ("u", "two", None, of_user),
+        (second, f"one#{second}", second, "other"),
+    }
+    functions[1]({"forget": "u"}, None)  # with the sessions in which the user had an account
+    assert {row["user"]["S"] for row in exposures()} == {second}
+
+
+def test_a_sessions_lists_are_mixed_by_the_session(running: Callable[..., tuple[Any, Any]]) -> None:
+    mixed = {**experiment("interleaving", model="popular"), "unit": "session"}
+    functions = running(one=mixed)
+    answer = functions[0]({"session": ["10"], "session_id": "s", "count": 3}, call("x"))
+    assert {one["arm"] for one in answer["items"]} == {"as-is", "other"}
+    (row,) = exposures()
+    assert (row["user"]["S"], row["session"]["S"]) == ("s", "s") and row["event"]["S"] == "one#x"
+    assert "arm" not in functions[0]({"session": ["10"]}, call("y"))["items"][0]
+
+
+def test_a_session_over_http_is_a_parameter(running: Callable[..., tuple[Any, Any]]) -> None:
+    functions = running(one={**experiment(model="popular"), "unit": "session"})
+    session, path = user_in("other"), "GET /users/{id}/recommendations"
+    answer = functions[0](request(path, query={"session_id": session}, id="u"), call("x"))
+    assert json.loads(answer["body"])["experiments"] == {"one": "other"}
+    for event in ({"item": "10", "session_id": "s"}, {"user": "u", "session_id": "two words"}):
+        with pytest.raises(ListsError, match=r"`session_id` (goes with|must be 1 to 100 print)"):
+            parse(event)
+
+
+def test_an_event_tells_its_session(functions: tuple[Any, Any]) -> None:
+    event = {"user": "a", "item": "10", "timestamp": 5, "session_id": "s-1"}
+    functions[1]({"events": [event]}, None)
+    (row,) = rows("a")
+    assert row["session"] == {"S": "s-1"}
+    with pytest.raises(EventsError, match="event 0: `session_id` must be 1 to 100 printable"):
+        parse_events({"events": [{**event, "session_id": 7}]}, NOW)
+
+
 def test_two_experiments_assign_independently_and_both_settings_hold(
     running: Callable[..., tuple[Any, Any]],
 ) -> None:
@@ -403,7 +467,9 @@ def test_an_exposure_that_cannot_be_recorded_is_no_answer() -> None:
     running = parse_all({"one": experiment(half_life=1)})
     for code, error in (("ThrottlingException", BusyError), ("ValidationException", FunctionError)):
         with pytest.raises(error, match="exposure cannot be recorded"):
-            Experiments(running, refused(code), EXPOSURES).answer("a", "x", lambda _: {"items": []})
+            Experiments(running, refused(code), EXPOSURES).answer(
+                {"user": "a", "session": ""}, "x", lambda _: {"items": []}
+            )
 
 
 # Engines of arms ----------------------------------------------------------------------------------
@@ -485,7 +551,9 @@ def test_an_engine_that_cannot_answer_is_no_answer_and_no_exposure(
     running = Experiments(parse_all({"one": experiment(model="personalize")}), table, EXPOSURES)
     with pytest.raises(kind, match="Amazon Personalize"):
         running.answer(
-            user_in("other"), "x", lambda settings: {"items": [{"item": engine.best("a", {})}]}
+            {"user": user_in("other"), "session": ""},
+            "x",
+            lambda settings: {"items": [{"item": engine.best("a", {})}]},
         )
     assert written == []
 
