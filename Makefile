@@ -138,8 +138,8 @@ preflight: $(SETUP) ## check the AWS account for what a deployment needs, changi
 experiment: $(SETUP) ## tell what a deployed experiment has shown [NAME=its name] [PREFIX=recommender]
 	@python -m experiment $(call quoted,$(NAME)) --prefix $(call quoted,$(PREFIX))
 
-retrain: $(SETUP) ## let a deployment's lists learn from what users did since [PREFIX=recommender]
-	@python -m retrain --prefix $(call quoted,$(PREFIX))
+retrain: $(SETUP) ## let a deployment's lists, or Amazon Personalize, learn from what users did since [NAME=lists|personalize] [PREFIX=recommender]
+	@python -m retrain $(if $(NAME),$(call quoted,$(NAME))) --prefix $(call quoted,$(PREFIX))
 
 contract: $(SETUP) ## ask the local AWS, and an account, for what AWS documents, and compare [PROFILE=the account's] [TIERS=cheap,training]
 	@python -m tests.contract $(call option,--profile,$(PROFILE)) $(call option,--tiers,$(TIERS))

@@ -12,10 +12,12 @@ from stacks.constructs.personalize import (
     Solution,
     training_permissions,
 )
+from stacks.constructs.personalize_training import PersonalizeTraining
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import ServiceRole, all_of
 from stacks.constructs.trained_resource import Trainer
 from stacks.personalize_settings import Group
+from stacks.schedule_settings import OFF
 
 
 class PersonalizeStack(cdk.Stack):
@@ -40,12 +42,32 @@ class PersonalizeStack(cdk.Stack):
             source_arn=all_of(self, "personalize"),
             permissions=[*store.lists(), *store.reads(keys)],
         )
+        self._training = self._trains(config)
         permissions = training_permissions(self, config)
         trainer = Trainer(self, "Trainer", config=config, permissions=permissions)
         for group in config.personalize.groups:
             self._group(config, group, store, role, trainer)
         if config.personalize.batch:
             self._batch(store, config.data.keys.batch)
+
+    def _trains(self, config: Config) -> str:
+        """The name of the training, and the function that begins another one, if there is to be.
+
+        It is a parameter. An update without it keeps it, as the CDK CLI's does.
+        """
+        if config.personalize.schedule == OFF:
+            return ""
+        parameter = cdk.CfnParameter(
+            self,
+            "Training",
+            default="0",
+            allowed_pattern="0|[0-9]{14}",
+            description="When the newest versions of solutions were trained; 0 for at first",
+        )
+        PersonalizeTraining(self, "PersonalizeTraining", config=config, training=parameter)
+        number = parameter.value_as_string
+        first = cdk.CfnCondition(self, "AtFirst", expression=cdk.Fn.condition_equals(number, "0"))
+        return cdk.Token.as_string(cdk.Fn.condition_if(first.logical_id, "", number))
 
     def _group(
         self, config: Config, group: Group, store: Store, role: ServiceRole, trainer: Trainer
@@ -67,7 +89,9 @@ class PersonalizeStack(cdk.Stack):
             self._output(f"{title}TrackingId", made.tracking_id)
         for recipe in group.solutions:
             name = _title(recipe)
-            solution = Solution(made, name, config=config, recipe=recipe, trainer=trainer)
+            solution = Solution(
+                made, name, config=config, recipe=recipe, trainer=trainer, training=self._training
+            )
             self._output(f"{title}{name}SolutionVersionArn", solution.version.attribute("Arn"))
             self._output(f"{title}{name}Metrics", solution.version.attribute("Metrics"))
             if solution.campaign_arn:

@@ -77,7 +77,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "refit": False,
     },
     "domain group": {
-        "personalize": {"groups": "domain", "filters": False, "gate": 20},
+        "personalize": {"groups": "domain", "filters": False, "schedule": "rate(7 days)"},
         "experiments": {
             "engine": {
                 "arms": {"own": {"share": 50}, "aws": {"share": 50, "model": "personalize"}},
