@@ -142,8 +142,8 @@ def _truth(results: Results, audience: Audience) -> dict[str, float]:
 def _lines(run: Run) -> Iterator[str]:
     before, after = run.expected
     yield ""
-    yield f"AUDIENCE  {run.clicks:,} clicks; {before:.3f} could be expected on a list, and {after:.3f}"
-    yield "          on one without what was clicked, after the lists had learned from it"
+    yield f"AUDIENCE  {run.clicks:,} clicks; {before:.3f} could be expected on a list,"
+    yield f"          and {after:.3f} on one without what was clicked, after it had been learned"
     yield ""
     yield from run.verdict
     arms = ", ".join(f"{arm} {value:.3f}" for arm, value in run.truth.items())

@@ -232,10 +232,9 @@ def test_new_ratings_retrain_the_existing_campaign(workbench: Workbench, life: L
         file.write("a newcomer,1,Rating,5,1000000000\n")
     assert recsys(["health", "--data", str(data)]) == 0
     changed = _deploy(workbench, *ALL)
-    assert {name for name in life.outputs if changed[name] != life.outputs[name]} == {
-        VERSION,
-        "CustomUserPersonalizationV2Metrics",
-    }
+    others = {name for name in life.outputs if changed[name] != life.outputs[name]}
+    # the metrics of a fold of the users may be the same
+    assert others - {"CustomUserPersonalizationV2Metrics"} == {VERSION}
     assert _served(life) == changed[VERSION]
     unrated = {"filterArn": changed["CustomUnratedFilterArn"], "numResults": 500}
     everything = _recommended("stranger", campaignArn=changed[CAMPAIGN], **unrated)
