@@ -179,6 +179,8 @@ class _Pricer:
                 self._by_use("imports into Personalize", "personalize/import")
             case "Recommender":
                 self._add(name, "recommender", 1, "personalize/recommender")
+            case "MetricAttribution":
+                self._by_use("metrics of attribution, by event and source", "cloudwatch/metric")
             case "JobRun":
                 self._job_run(name, request)
             case kind:

@@ -14,9 +14,9 @@ from stacks.constructs.personalize import (
 )
 from stacks.constructs.personalize_training import PersonalizeTraining
 from stacks.constructs.private_bucket import Store
-from stacks.constructs.roles import ServiceRole, all_of
-from stacks.constructs.trained_resource import Trainer
-from stacks.personalize_settings import Group
+from stacks.constructs.roles import Permission, ServiceRole, all_of
+from stacks.constructs.trained_resource import TrainedResource, Trainer
+from stacks.personalize_settings import COUNTED, Group
 from stacks.schedule_settings import OFF
 
 
@@ -87,6 +87,9 @@ class PersonalizeStack(cdk.Stack):
             self._output(f"{title}{name}FilterArn", arn)
         if made.tracking_id:
             self._output(f"{title}TrackingId", made.tracking_id)
+        if config.personalize.attribution:
+            counts = self._attributes(config, group, made, trainer)
+            self._output(f"{title}MetricAttributionArn", counts)
         for recipe in group.solutions:
             name = _title(recipe)
             solution = Solution(
@@ -102,6 +105,44 @@ class PersonalizeStack(cdk.Stack):
             recommender = Recommender(made, name, config=config, use_case=use_case, trainer=trainer)
             self._output(f"{title}{name}RecommenderArn", recommender.attribute("Arn"))
             self._output(f"{title}{name}Metrics", recommender.attribute("Metrics"))
+
+    def _attributes(
+        self, config: Config, group: Group, made: DatasetGroup, trainer: Trainer
+    ) -> str:
+        """Let events be counted by what recommended, in CloudWatch; the ARN."""
+        role = ServiceRole(
+            self,
+            f"{group.name.capitalize()}AttributionRole",
+            service="personalize",
+            source_arn=all_of(self, "personalize"),
+            permissions=[
+                Permission(
+                    actions=["cloudwatch:PutMetricData"],
+                    resources=["*"],
+                    wildcard="The action does not support resources",
+                )
+            ],
+        )
+        attribution = TrainedResource(
+            made,
+            "MetricAttribution",
+            trainer=trainer,
+            kind="MetricAttribution",
+            name_prefix=made.name,
+            request={
+                "datasetGroupArn": made.arn,
+                "metrics": [
+                    {"eventType": kind, "metricName": kind, "expression": "SAMPLECOUNT()"}
+                    for kind in COUNTED[group.name]
+                ],
+                "metricsOutputConfig": {"roleArn": role.role_arn},
+            },
+            inputs="",
+            waits=0,
+            role=role,
+        )
+        attribution.node.add_dependency(*made.ready)
+        return attribution.attribute("Arn")
 
     def _batch(self, store: Store, prefix: str) -> None:
         """Create a role for batch jobs, which are started manually and billed by their output.

@@ -68,6 +68,11 @@ FILTERS: Final = {
 }
 
 
+COUNTED: Final = {"custom": ("Rating",), "domain": ("Watch", "Click")}
+"""The types of events that are counted, if any, by dataset group. They are not a setting: a group
+can have one metric attribution, so that a changed one could not be made before the old one goes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """The settings of one dataset group.
@@ -103,6 +108,7 @@ class Personalize:
         min_tps: the minimum provisioned transactions per second, which are billed.
         event_tracker: whether there is an event tracker.
         batch: whether there is a role for batch jobs.
+        attribution: whether events are counted by what recommended.
     """
 
     groups: tuple[Group, ...]
@@ -113,6 +119,7 @@ class Personalize:
     min_tps: int
     event_tracker: bool
     batch: bool
+    attribution: bool
 
 
 def read(
@@ -199,6 +206,7 @@ def read(
         min_tps=settings.whole("personalize.min_tps", 1, low=1, high=500),
         event_tracker=settings.flag("personalize.event_tracker", True),
         batch=settings.flag("personalize.batch", False),
+        attribution=settings.flag("personalize.attribution", False),
     )
 
 

@@ -30,6 +30,8 @@ class Event(NamedTuple):
         value: a rating or another strength, None where there is none.
         expires: seconds since 1970 when the table may forget it; 0 for never.
         session: the id of the session in which it happened; empty where it does not say.
+        recommendation: the id of the answer of Amazon Personalize that showed the item, and
+        source: what showed it; both empty where it does not say, and not in the table.
     """
 
     user: str
@@ -40,6 +42,8 @@ class Event(NamedTuple):
     value: float | None = None
     expires: int = 0
     session: str = ""
+    recommendation: str = ""
+    source: str = ""
 
     @property
     def key(self) -> dict[str, Any]:

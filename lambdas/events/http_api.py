@@ -25,10 +25,20 @@ _EVENT: Final = record(
             "pattern": f"^{PLAIN}$",
             "description": "The session in which it happened, for experiments on sessions.",
         },
+        "recommendation_id": {
+            "type": "string",
+            "pattern": f"^{PLAIN}$",
+            "description": "Of the answer of Amazon Personalize that showed the item.",
+        },
+        "source": {
+            "type": "string",
+            "pattern": f"^{PLAIN}$",
+            "description": "What showed the item, for Amazon Personalize's metric attribution.",
+        },
         "type": {"type": "string", "maxLength": LONGEST_ID},
         "value": {"type": "number", "minimum": 0, "maximum": 1e9},
     },
-    *("event_id", "session_id", "type", "value"),
+    *("event_id", "session_id", "recommendation_id", "source", "type", "value"),
 ) | {"additionalProperties": False}
 _BUSY: Final = {"503": "DynamoDB cannot answer now: send the same again."}
 

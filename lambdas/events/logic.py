@@ -104,4 +104,8 @@ def _for_personalize(event: Event, kind: str) -> dict[str, Any]:
     }
     if event.value is not None:
         told["eventValue"] = event.value
+    if event.recommendation:
+        told["recommendationId"] = event.recommendation
+    if event.source:
+        told["metricAttribution"] = {"eventAttributionSource": event.source}
     return told

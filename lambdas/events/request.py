@@ -11,7 +11,9 @@ from common.histories import Event
 from common.text import LONGEST_ID, id_of, listed, names, plain_of, shown
 
 MOST: Final = 100
-_FIELDS: Final = ("user", "item", "timestamp", "event_id", "session_id", "type", "value")
+_PLAIN: Final = ("event_id", "session_id", "recommendation_id", "source")
+_FIELDS: Final = ("user", "item", "timestamp", *_PLAIN, "type", "value")
+_RECOMMENDATION: Final = 40  # characters, as PutEvents has it
 _LAST: Final = 99_999_999_999  # the year 5138
 _AHEAD: Final = 86_400  # seconds by which a caller's clock may be ahead
 _EXAMPLE: Final = '{"events": [{"user": "789", "item": "50", "timestamp": 1764428400}]}'
@@ -100,10 +102,15 @@ def _event(value: object, where: str, now: float, days: int, problems: list[str]
             f"not {shown(strength)}"
         )
         strength = None
-    given, session = (
+    given, session, recommendation, source = (
         plain_of(value[name], f"{where}: `{name}`", problems) if value.get(name) is not None else ""
-        for name in ("event_id", "session_id")
+        for name in _PLAIN
     )
+    if len(recommendation) > _RECOMMENDATION:
+        problems.append(
+            f"{where}: `recommendation_id` is longer than {_RECOMMENDATION} characters, which "
+            "those of Amazon Personalize have at most"
+        )
     seconds = int(timestamp)
     return Event(
         user=user,
@@ -114,6 +121,8 @@ def _event(value: object, where: str, now: float, days: int, problems: list[str]
         value=None if strength is None else float(strength),
         expires=seconds + days * 86_400 if days else 0,
         session=session,
+        recommendation=recommendation,
+        source=source,
     )
 
 

@@ -143,7 +143,9 @@ def training_permissions(stack: cdk.Stack, config: Config) -> list[Permission]:
             wildcard=_OURS,
         )
 
+    attribution = [f"{verb}MetricAttribution" for verb in ("Create", "Delete", "Describe")]
     return [
+        *([on("metric-attribution", *attribution)] if config.personalize.attribution else []),
         on("dataset-import-job", "CreateDatasetImportJob", "DescribeDatasetImportJob"),
         on("dataset", "CreateDatasetImportJob", "DescribeDataset"),
         on("dataset-group", "CreateSolution", "CreateRecommender"),

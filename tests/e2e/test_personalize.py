@@ -32,6 +32,7 @@ STACK = "recommender-Personalize"
 ALL = (
     *("-c", "personalize.groups=both", "-c", "personalize.batch=true"),
     *("-c", "personalize.schedule=manual", "-c", "personalize.gate=90"),
+    *("-c", "personalize.attribution=true"),
 )
 CAMPAIGN, VERSION = (
     f"CustomUserPersonalizationV2{name}Arn" for name in ("Campaign", "SolutionVersion")
@@ -149,13 +150,23 @@ def test_filters_apply_to_lists(workbench: Workbench, life: Life) -> None:
 
 def test_events_change_the_next_answer(life: Life) -> None:
     picks = life.outputs["DomainTopPicksRecommenderArn"]
-    before = _recommended(recommenderArn=picks, numResults=10)
+    answer = boto3.client("personalize-runtime").get_recommendations(
+        userId="1", recommenderArn=picks, numResults=10
+    )
+    before = [item["itemId"] for item in answer["itemList"]]
+    event = {"eventType": "Watch", "itemId": before[0], "sentAt": time.time()}
     boto3.client("personalize-events").put_events(
         trackingId=life.outputs["DomainTrackingId"],
         userId="1",
         sessionId=str(uuid.uuid4()),
-        eventList=[{"eventType": "Watch", "itemId": before[0], "sentAt": time.time()}],
+        eventList=[{**event, "recommendationId": answer["recommendationId"]}],
     )
+    counted = boto3.client("cloudwatch").list_metrics(
+        Namespace="AWS/Personalize", MetricName="Watch"
+    )["Metrics"]
+    assert [one["Dimensions"] for one in counted] == [
+        [{"Name": "EVENT_ATTRIBUTION_SOURCE", "Value": picks}]
+    ]
     after = _recommended(recommenderArn=picks, numResults=10)
     assert before[0] not in after
     watched = _recommended(

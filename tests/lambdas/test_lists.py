@@ -977,6 +977,27 @@ def test_events_reach_every_tracker_of_personalizes_stack() -> None:
     assert stack.asked == 1, "the trackers are remembered"
 
 
+def test_trackers_are_told_the_session_and_what_showed_the_item() -> None:
+    personalize = Personalize("one")
+    event = {"user": "a", "item": "1", "timestamp": 1, "event_id": "e"}
+    events = [
+        {**event, "session_id": "s", "recommendation_id": "RID-1", "source": "recency/recent"},
+        {**event, "session_id": "t"},
+        event,
+    ]
+    taker(Outputs({"CustomTrackingId": "one"}), personalize).take(
+        parse_events({"events": events}, NOW)
+    )
+    assert [one["sessionId"] for one in personalize.sent] == ["s", "t", "a"]
+    shown, *others = (one["eventList"][0] for one in personalize.sent)
+    assert shown["recommendationId"] == "RID-1"
+    assert shown["metricAttribution"] == {"eventAttributionSource": "recency/recent"}
+    plain = {"eventId": "e", "eventType": "Rating", "itemId": "1", "sentAt": 1}
+    assert others == [plain, plain]
+    with pytest.raises(EventsError, match="`recommendation_id` is longer than 40 characters"):
+        parse_events({"events": [{**event, "recommendation_id": "x" * 41}]}, NOW)
+
+
 def test_without_personalizes_stack_events_are_taken_all_the_same() -> None:
     personalize = Personalize()
     assert taker(Outputs(None), personalize).take(watched())["written"] == 1

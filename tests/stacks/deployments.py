@@ -22,6 +22,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "hpo": True,
             "auto_training_days": 7,
             "batch": True,
+            "attribution": True,
             "min_tps": 2,
         },
         "kms": True,

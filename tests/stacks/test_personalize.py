@@ -278,6 +278,28 @@ def test_gate_is_of_the_last_waiter_of_a_solutions_version(
     assert not any("Gate" in one["Properties"] for one in others)
 
 
+def test_events_are_counted_by_their_source_if_that_is_wanted(
+    default: Deployment, variant: Any
+) -> None:
+    deployment = variant("all of Personalize")
+    requests = [
+        one["Properties"]["Request"]
+        for one in starts(deployment).values()
+        if one["Properties"]["Kind"] == "MetricAttribution"
+    ]
+    counted = [[one["metricName"] for one in each["metrics"]] for each in requests]
+    assert sorted(counted) == [["Rating"], ["Watch", "Click"]]
+    roles = deployment.resources("Personalize", "AWS::IAM::Role")
+    for each in requests:
+        role = roles[each["metricsOutputConfig"]["roleArn"]["Fn::GetAtt"][0]]["Properties"]
+        (allowed,) = role["Policies"][0]["PolicyDocument"]["Statement"]
+        assert allowed["Action"] == "cloudwatch:PutMetricData"
+        assert "s3DataDestination" not in each["metricsOutputConfig"]
+    for other in (default, variant("domain group")):
+        text = json.dumps(other.templates["Personalize"])
+        assert "MetricAttribution" not in text and "cloudwatch:PutMetricData" not in text
+
+
 def test_trainings_by_schedule_are_a_parameter_that_the_versions_follow(
     default: Deployment, variant: Any
 ) -> None:
