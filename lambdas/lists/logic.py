@@ -56,10 +56,10 @@ class Answers:
             history = [(request.item, None)]
             return {"item": request.item, "basis": "item", **self._list(history, request)}
         if request.session is not None:
-            events = [(item, None) for item in request.session]
+            seen = [(item, None) for item in request.session]
             if request.items is not None or not request.session_id:
-                return self._of(events, request)
-            return self._tried(events, request, request_id)
+                return self._of(seen, request)
+            return self._tried(seen, request, request_id)
         if not request.batch and request.items is None:
             (user,) = request.users
             events = self._histories.newest(user)
