@@ -144,11 +144,17 @@ def training_permissions(stack: cdk.Stack, config: Config) -> list[Permission]:
         )
 
     attribution = [f"{verb}MetricAttribution" for verb in ("Create", "Delete", "Describe")]
+    counts = config.personalize.attribution
     return [
-        *([on("metric-attribution", *attribution)] if config.personalize.attribution else []),
+        *([on("metric-attribution", *attribution)] if counts else []),
         on("dataset-import-job", "CreateDatasetImportJob", "DescribeDatasetImportJob"),
         on("dataset", "CreateDatasetImportJob", "DescribeDataset"),
-        on("dataset-group", "CreateSolution", "CreateRecommender"),
+        on(
+            "dataset-group",
+            "CreateSolution",
+            "CreateRecommender",
+            *(["CreateMetricAttribution"] if counts else []),
+        ),
         on(
             "solution",
             "CreateSolution",
