@@ -23,8 +23,9 @@ PAGE ?= 8080
 PREFIX ?= recommender
 NAME ?=
 CODE ?=
+AUDIENCE ?=
 # What is given reaches the commands as it is: neither make nor the shell expands what is in it.
-GIVEN := DATA COLUMNS ITEMS ENCODING LIKED NOUNS PRESET PERSONALIZE ENGINES SECTIONS SETTINGS SOURCE IAM_DELAY PROFILE TIERS PORT PAGE PREFIX NAME CODE
+GIVEN := DATA COLUMNS ITEMS ENCODING LIKED NOUNS PRESET PERSONALIZE ENGINES SECTIONS SETTINGS SOURCE AUDIENCE IAM_DELAY PROFILE TIERS PORT PAGE PREFIX NAME CODE
 $(foreach one,$(GIVEN),$(eval override $(one) := $$(value $(one))))
 QUOTE := '
 quoted = '$(subst $(QUOTE),'\'',$1)'
@@ -71,8 +72,8 @@ $(SPARK): $(SETUP) requirements-spark.txt
 	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python --requirement requirements-spark.txt
 	@touch $@
 
-rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop|taught] [PERSONALIZE=fit|off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines] [IAM_DELAY=30]; or lists from a folder that stands for a bucket, by Spark [SOURCE=folder]
-	@$(if $(SOURCE),python -m rehearsal.source $(call option,--columns,$(COLUMNS)) $(call quoted,$(SOURCE)),python -m rehearsal --preset $(call quoted,$(PRESET)) --personalize $(call quoted,$(PERSONALIZE)) --engines $(call quoted,$(ENGINES)) --iam-delay $(call quoted,$(IAM_DELAY)) -- $(PREPARED))
+rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or file, and the rest as for data] [PRESET=default|workshop|taught] [PERSONALIZE=fit|off|custom|domain|both] [ENGINES=lists,deep_mf,factorization_machines] [IAM_DELAY=30]; or lists from a folder that stands for a bucket, by Spark [SOURCE=folder]; or lists whose users are simulated, click, and are learned from [AUDIENCE=60]
+	@$(if $(AUDIENCE),python -m rehearsal.loop --users $(call quoted,$(AUDIENCE)),$(if $(SOURCE),python -m rehearsal.source $(call option,--columns,$(COLUMNS)) $(call quoted,$(SOURCE)),python -m rehearsal --preset $(call quoted,$(PRESET)) --personalize $(call quoted,$(PERSONALIZE)) --engines $(call quoted,$(ENGINES)) --iam-delay $(call quoted,$(IAM_DELAY)) -- $(PREPARED)))
 
 demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C [PAGE=8080] [ENGINES=lists,deep_mf]
 	@python -m rehearsal --preset $(call quoted,$(PRESET)) --engines $(call quoted,$(ENGINES)) --page $(call quoted,$(PAGE)) -- $(PREPARED)
@@ -138,8 +139,8 @@ preflight: $(SETUP) ## check the AWS account for what a deployment needs, changi
 experiment: $(SETUP) ## tell what a deployed experiment has shown [NAME=its name] [PREFIX=recommender]
 	@python -m experiment $(call quoted,$(NAME)) --prefix $(call quoted,$(PREFIX))
 
-retrain: $(SETUP) ## let a deployment's lists learn from what users did since [PREFIX=recommender]
-	@python -m retrain --prefix $(call quoted,$(PREFIX))
+retrain: $(SETUP) ## let a deployment's lists, or Amazon Personalize, learn from what users did since [NAME=lists|personalize] [PREFIX=recommender]
+	@python -m retrain $(if $(NAME),$(call quoted,$(NAME))) --prefix $(call quoted,$(PREFIX))
 
 contract: $(SETUP) ## ask the local AWS, and an account, for what AWS documents, and compare [PROFILE=the account's] [TIERS=cheap,training]
 	@python -m tests.contract $(call option,--profile,$(PROFILE)) $(call option,--tiers,$(TIERS))

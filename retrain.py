@@ -1,7 +1,7 @@
-"""Let a deployment's lists learn from what users did since: `python -m retrain`.
+"""Let a deployment learn from what users did since: `python -m retrain`.
 
-It starts the function `Retraining`, follows the update of the stack, and tells the outcome with
-the figures that the new model was judged by.
+It starts the function `Retraining`, or that of Amazon Personalize, follows the update of the stack,
+and tells the outcome with the figures that the new model was judged by.
 """
 
 import argparse
@@ -16,6 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from outputs import PREFIX, FunctionFailed, Outputs, by_stack, invoked
 
+LISTS: Final = "lists"
+PERSONALIZE: Final = "personalize"
 _POLL: Final = 3.0  # seconds
 
 
@@ -26,10 +28,11 @@ class RetrainError(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """Retrain. Return 1 if it was refused or failed."""
     parser = argparse.ArgumentParser(prog="python -m retrain", description=__doc__)
+    parser.add_argument("name", nargs="?", choices=(LISTS, PERSONALIZE), default=LISTS)
     parser.add_argument("--prefix", default=PREFIX, help="the deployment's (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
-        run(options.prefix, print)
+        (run if options.name == LISTS else train)(options.prefix, print)
     except (RetrainError, FunctionFailed, LookupError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -71,11 +74,44 @@ def run(prefix: str, tell: Callable[[str], None]) -> None:
         for line in report["lines"]:
             tell(f"  {line}")
         tell(f"report: s3://{found['BucketName']}/{_place(number)}report.html")
+    _accepted(status, reasons)
+    tell(f"generation {number} answers")
+
+
+def train(prefix: str, tell: Callable[[str], None]) -> None:
+    """Start a training of Amazon Personalize's solutions, and follow it to its end.
+
+    Args:
+        prefix: the deployment's.
+        tell: takes a line for the user.
+
+    Raises:
+        RetrainError: the deployment does not train, or the update was rolled back.
+        FunctionFailed: the training was refused.
+        LookupError: the deployment has no such function.
+        botocore.exceptions.ClientError: AWS refused a request.
+    """
+    found = Outputs.of(by_stack(prefix))
+    if "TrainingFunctionName" not in found:
+        raise RetrainError(
+            f"{prefix} does not train Amazon Personalize's solutions again: deploy it with "
+            "-c personalize.schedule=manual, or with a schedule (docs/retraining.md)"
+        )
+    number = invoked(found["TrainingFunctionName"])["training"]
+    tell(f"training {number}")
+    _accepted(*_followed(f"{prefix}-Personalize", f"training-{number}", tell))
+    outputs = by_stack(prefix)[f"{prefix}-Personalize"]
+    for name, value in sorted(outputs.items()):
+        if name.endswith("Metrics"):
+            tell(f"  {name}: {value}")
+    tell(f"training {number} answers")
+
+
+def _accepted(status: str, reasons: list[str]) -> None:
     if status != "UPDATE_COMPLETE":
         raise RetrainError(
             "\n".join([f"refused: the old model goes on answering ({status})", *reasons])
         )
-    tell(f"generation {number} answers")
 
 
 def _followed(stack: str, token: str, tell: Callable[[str], None]) -> tuple[str, list[str]]:

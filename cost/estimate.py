@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cost.assembly import templates
-from cost.lists import Usage, of_stack
+from cost.lists import Usage, of_engine, of_stack
 from cost.prices import HOURS, Price, read
 from cost.spark import Expected, of_job
 from cost.template import Template
@@ -64,6 +64,7 @@ class Estimate:
         by_use: usage-based prices by a description of the resource type; not in the sums.
         unpriced: descriptions of what has no price in the table, with the resources that need it.
         lists: what lists cost by use, if there are any.
+        engines: what they cost more in arms of experiments that ask engines.
         spark: what the Spark job is expected to take, if there is one and its source was seen.
     """
 
@@ -71,6 +72,7 @@ class Estimate:
     by_use: dict[str, list[Price]] = field(default_factory=dict)
     unpriced: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     lists: Usage | None = None
+    engines: list[Usage] = field(default_factory=list)
     spark: Expected | None = None
 
     @property
@@ -177,6 +179,8 @@ class _Pricer:
                 self._by_use("imports into Personalize", "personalize/import")
             case "Recommender":
                 self._add(name, "recommender", 1, "personalize/recommender")
+            case "MetricAttribution":
+                self._by_use("metrics of attribution, by event and source", "cloudwatch/metric")
             case "JobRun":
                 self._job_run(name, request)
             case kind:
@@ -248,6 +252,10 @@ class _Pricer:
                 (architecture,) = function.get("Architectures", ["x86_64"])
                 memory = int(function["MemorySize"])
                 self._estimate.lists = of_stack(self._stack, memory, architecture, self._prices)
+                self._estimate.engines += [
+                    of_engine(model, memory, architecture, self._prices)
+                    for model in _asked(json.loads(variables.get("EXPERIMENTS", "{}")))
+                ]
 
     def dataset(self, _: str, properties: Resource) -> None:
         if "DatasetImportJob" in properties:
@@ -320,6 +328,17 @@ class _Pricer:
             if properties.get("Kind") == "Solution":
                 return '-v2"' in json.dumps(properties["Request"]["recipeArn"])
         return False
+
+
+def _asked(experiments: Resource) -> list[str]:
+    """The engines that arms ask: all models but the function's own."""
+    models = {
+        arm["model"]
+        for one in experiments.values()
+        for arm in one["arms"].values()
+        if arm.get("model", "lists") not in ("lists", "popular")
+    }
+    return sorted(models)
 
 
 _PRICERS: Final[Mapping[str, Callable[[_Pricer, str, Resource], None]]] = {

@@ -80,7 +80,7 @@ def lines(estimate: Estimate, region: str | None = None) -> Iterator[str]:
     if estimate.lists:
         yield ""
         yield "Lists by use:"
-        yield from compared(estimate.lists)
+        yield from compared(estimate.lists, estimate.engines)
     if estimate.unpriced:
         yield ""
         yield "Not priced:"

@@ -279,7 +279,7 @@ class Config:
         )
         training = _training(settings)
         hyperparameters, others = _hyperparameters(settings, data, engines, preset)
-        experiments = experiments_settings.read(settings, LISTS in engines, personalize)
+        experiments = experiments_settings.read(settings, engines, full, personalize)
         config = {
             "prefix": _prefix(settings),
             "personalize": personalize,

@@ -1,10 +1,11 @@
 """The settings `experiments`: which variants of the lists are compared, and how."""
 
 import json
+from collections.abc import Collection
 from typing import Final
 
 from recsys.errors import InputError
-from recsys.experiments.definition import Experiment, parse_all
+from recsys.experiments.definition import ENGINES, Experiment, parse_all
 from stacks.personalize_settings import Personalize
 from stacks.settings import Settings
 
@@ -17,12 +18,16 @@ _RECOMMENDER: Final = "top-picks"
 _MOST_BYTES: Final = 3000
 
 
-def read(settings: Settings, lists: bool, personalize: Personalize) -> tuple[Experiment, ...]:
+def read(
+    settings: Settings, engines: Collection[str], full: bool, personalize: Personalize
+) -> tuple[Experiment, ...]:
     """Read the section `experiments`; errors are recorded in `settings`.
 
     Args:
         settings: the settings to read from.
-        lists: whether the lists are deployed, whose variants are compared.
+        engines: the deployed engines beside Object2Vec, such as `lists`, whose variants are
+            compared.
+        full: whether Object2Vec is deployed.
         personalize: what is deployed of Amazon Personalize, which arms may ask.
     """
     values = settings.objects("experiments")
@@ -31,10 +36,20 @@ def read(settings: Settings, lists: bool, personalize: Personalize) -> tuple[Exp
     except InputError as error:
         settings.errors += [f"experiments.{problem}" for problem in error.problems]
         return ()
-    if found and not lists:
+    if found and "lists" not in engines:
         settings.errors.append(
             "experiments: they compare lists, which are not deployed; add lists to engines"
         )
+    deployed = {*engines, *(("object2vec",) if full else ())}
+    for one in found:
+        for arm, model in one.models.items():
+            if model in ENGINES and model not in deployed:
+                how = "" if model == "object2vec" else f"add {model} to engines"
+                profile = "" if full else "set profile=full"
+                settings.errors.append(
+                    f"experiments.{one.name}.arms.{arm}.model: {model} is not deployed; "
+                    f"{' and '.join(filter(None, (profile, how)))}"
+                )
     if asks_personalize(found) and not any(
         set(_SOLUTIONS) & set(group.solutions)
         if group.name == "custom"
@@ -56,9 +71,16 @@ def read(settings: Settings, lists: bool, personalize: Personalize) -> tuple[Exp
 
 def asks_personalize(experiments: tuple[Experiment, ...]) -> bool:
     """Whether an arm's lists are Amazon Personalize's."""
-    return any(
-        arm.settings.get("model") == "personalize" for one in experiments for arm in one.arms
-    )
+    return "personalize" in _models(experiments)
+
+
+def asked_engines(experiments: tuple[Experiment, ...]) -> list[str]:
+    """The engines that arms ask to put the lists in order."""
+    return [engine for engine in ENGINES if engine in _models(experiments)]
+
+
+def _models(experiments: tuple[Experiment, ...]) -> set[str]:
+    return {model for one in experiments for model in one.models.values()}
 
 
 def as_environment(experiments: tuple[Experiment, ...]) -> str:

@@ -1,6 +1,6 @@
 """The workshops' functions: predicted ratings of movies, and similar movies."""
 
-from typing import Any, Final
+from typing import Any
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -11,9 +11,7 @@ from stacks.constructs.movie_index import MovieIndex
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.python_layer import PythonLayer
-from stacks.constructs.roles import Permission
-
-_IDS_MEMORY: Final = 5_000  # ids for whose numbers a function needs another MB
+from stacks.constructs.sagemaker import endpoint_name, on_endpoints
 
 
 class FunctionsStack(cdk.Stack):
@@ -31,19 +29,16 @@ class FunctionsStack(cdk.Stack):
         super().__init__(scope, id, description="The workshops' functions", **kwargs)
         # none where the data have no ratings
         rates = {
-            variable: config.name(f"{task}Model")
+            variable: endpoint_name(config, task)
             for variable, task in (
                 ("ENDPOINT_NAME_RATING", "rating"),
                 ("ENDPOINT_NAME_REC", "recommendation"),
             )
             if task in config.hyperparameters
         }
-        places, keys = config.name(f"{config.places_movies}Model"), config.data.keys
+        places, keys = endpoint_name(config, config.places_movies), config.data.keys
 
         own_ids = {"IDS_KEY": keys.ids} if config.data.own_ids else {}
-        memory = 256
-        if own_ids:
-            memory += (config.data.users + config.data.items) // _IDS_MEMORY
         name = config.name("Recommendation_Engine_Object2Vec")
         engine = PythonFunction(
             self,
@@ -53,11 +48,11 @@ class FunctionsStack(cdk.Stack):
             description="Predicts a user's rating of a movie, or whether to recommend it",
             architecture_name=config.architecture,
             tracing=config.operations.tracing,
-            memory_mb=memory,
+            memory_mb=256 + config.data.ids_memory_mb,
             timeout_seconds=30,
             log_group=self._logs("RecommendationEngineLogs", name, config),
             permissions=[
-                self._on_endpoints("sagemaker:InvokeEndpoint", *rates.values(), places),
+                on_endpoints(self, "sagemaker:InvokeEndpoint", *rates.values(), places),
                 *store.reads(keys.catalogue, *own_ids.values()),
             ],
             environment={
@@ -79,9 +74,9 @@ class FunctionsStack(cdk.Stack):
             for layer in ("numpy", "jsonlines")
         ]
         permissions = [
-            self._on_endpoints("sagemaker:InvokeEndpoint", places),
+            on_endpoints(self, "sagemaker:InvokeEndpoint", places),
             # The name of stored embeddings contains the endpoint's current model.
-            self._on_endpoints("sagemaker:DescribeEndpoint", places),
+            on_endpoints(self, "sagemaker:DescribeEndpoint", places),
             *store.reads(keys.catalogue, f"{keys.embeddings}*"),
             *store.writes(f"{keys.embeddings}*"),
         ]
@@ -145,14 +140,3 @@ class FunctionsStack(cdk.Stack):
 
     def _logs(self, id: str, function_name: str, config: Config) -> LogGroup:  # noqa: A002
         return LogGroup(self, id, name=f"/aws/lambda/{function_name}", days=config.log_days)
-
-    def _on_endpoints(self, action: str, *names: str) -> Permission:
-        # SageMaker lower-cases an endpoint's name in its ARN, so list both spellings.
-        spellings = sorted({*names, *(name.lower() for name in names)})
-        return Permission(
-            actions=[action],
-            resources=[
-                self.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
-                for name in spellings
-            ],
-        )

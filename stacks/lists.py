@@ -1,5 +1,6 @@
 """Lists for every user: a model trained by a function, histories in DynamoDB, two functions."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,14 @@ from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.python_layer import PythonLayer
 from stacks.constructs.retraining import GENERATIONS, Retraining
 from stacks.constructs.roles import Permission
+from stacks.constructs.sagemaker import endpoint_name, on_endpoints
 from stacks.preparation import OUTPUT, PreparationStack
 from stacks.retrain_settings import Retrain
 
 _SERVES: Final = ("recsys/__init__.py", "recsys/fields.py", "recsys/lists/*.py")
 _EXPERIMENTS: Final = (
     "recsys/errors.py",
+    "recsys/ranking.py",
     *(f"recsys/experiments/{name}.py" for name in ("__init__", "assignment", "definition")),
 )
 _TRAINS: Final = (
@@ -187,6 +190,11 @@ class ListsStack(cdk.Stack):
             },
             bundles=(*_SERVES, *_EXPERIMENTS),
             files={"lists/openapi.json": _OPENAPI},
+            more_memory_mb=(
+                config.data.ids_memory_mb
+                if experiments_settings.asked_engines(config.experiments)
+                else 0
+            ),
         )
         self.events = self._function(
             "Events",
@@ -230,6 +238,8 @@ class ListsStack(cdk.Stack):
             self._tell_personalize()
         if experiments_settings.asks_personalize(config.experiments):
             self._ask_personalize()
+        if asked := experiments_settings.asked_engines(config.experiments):
+            self._ask_endpoints(asked)
         if config.api and not config.object2vec:  # else the workshops' functions have the API
             api = HttpApi(
                 self,
@@ -479,6 +489,27 @@ class ListsStack(cdk.Stack):
             )
         )
 
+    def _ask_endpoints(self, engines: Sequence[str]) -> None:
+        """Let `Lists` ask engines behind SageMaker's endpoints, for arms of experiments.
+
+        They go by their names, as their stacks may change while this one does not.
+        """
+        config, data = self._config, self._config.data
+        endpoints = {
+            engine: endpoint_name(
+                config,
+                config.places_movies if engine == "object2vec" else engine.replace("_", "-"),
+            )
+            for engine in engines
+        }
+        self.lists.add_environment("ENDPOINTS", json.dumps(endpoints, separators=(",", ":")))
+        sizes = [data.vocabulary[f"enc{side}_vocab_size"] for side in (0, 1)]
+        self.lists.add_environment("SIZES", ",".join(map(str, sizes)))
+        self.lists.allow(on_endpoints(self, "sagemaker:InvokeEndpoint", *endpoints.values()))
+        if data.own_ids:
+            self.lists.add_environment("IDS_KEY", data.keys.ids)
+            self.lists.allow(*self._store.reads(data.keys.ids))
+
     def _find_personalize(self, function: PythonFunction) -> None:
         """Tell a function the stack whose outputs name what is deployed of Amazon Personalize."""
         stack = self._config.name("Personalize")
@@ -507,6 +538,7 @@ class ListsStack(cdk.Stack):
         failures: str = "Its caller waits for the answer and sees what went wrong",
         files: Mapping[str, Path] | None = None,
         bundles: Sequence[str] = _SERVES,
+        more_memory_mb: int = 0,
     ) -> PythonFunction:
         config, full = self._config, self._config.name(name)
         return PythonFunction(
@@ -517,7 +549,7 @@ class ListsStack(cdk.Stack):
             description=description,
             architecture_name=config.architecture,
             tracing=config.operations.tracing,
-            memory_mb=512,
+            memory_mb=512 + more_memory_mb,
             timeout_seconds=30,
             log_group=LogGroup(
                 self, f"{name}Logs", name=f"/aws/lambda/{full}", days=config.log_days

@@ -20,6 +20,7 @@ from stacks.constructs.caretaker import NAMESPACE, Caretaker
 from stacks.constructs.experiment_results import ExperimentResults
 from stacks.constructs.failed_events import FailedEvents
 from stacks.constructs.personalize import Recommender
+from stacks.constructs.personalize_training import PersonalizeTraining
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.provider import Provider
 from stacks.constructs.python_function import PythonFunction
@@ -28,6 +29,8 @@ from stacks.constructs.roles import acknowledge, admit_alarms
 from stacks.constructs.sagemaker import VARIANT, Endpoint
 from stacks.constructs.trained_resource import Trainer
 
+# constructs with functions that no user calls
+_NOT_CALLED: Final = (Provider, Retraining, PersonalizeTraining, ExperimentResults)
 _PERSONALIZE: Final = ("AWS/Personalize", ("CampaignArn", "RecommenderArn"))
 _TABLES: Final = ("AWS/DynamoDB", ("TableName",))
 _RUNBOOK: Final = "docs/runbook.md"
@@ -43,7 +46,7 @@ class Watched:
         functions: functions that users call.
         writers: functions that write results of experiments, by schedule.
         trainers: functions that run trainings.
-        retrainings: functions that start retrainings of the lists, and that run them.
+        retrainings: functions that start retrainings, and that run those of the lists.
         endpoints: SageMaker endpoints.
         campaigns: Amazon Personalize campaigns.
         recommenders: Amazon Personalize recommenders; only their own stack knows their names.
@@ -77,10 +80,12 @@ class Watched:
                     found.stacks.append(cdk.Stack.of(one).stack_name)
                 case Retraining():
                     found.retrainings += [one.name, one.trainer]
+                case PersonalizeTraining():
+                    found.retrainings.append(one.name)
                 case ExperimentResults():
                     found.writers.append(one.name)
                 case PythonFunction(given_name=str(name)):
-                    if not isinstance(one.node.scope, (Provider, Retraining, ExperimentResults)):
+                    if not isinstance(one.node.scope, _NOT_CALLED):
                         found.functions.append(name)
                 case FailedEvents(name=str(name)):
                     found.queues.append(name)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from stacks import schedule_settings
 from stacks.prepared_data import PreparedData, Table, read_tables
 from stacks.settings import Settings
 
@@ -13,6 +14,7 @@ REGIONS: Final = (
     *("us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-central-1", "eu-west-1"),
     *("ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2"),
 )
+_GATE: Final = 20  # percent, of trainings by schedule
 GROUPS: Final = ("custom", "domain")
 
 
@@ -50,6 +52,8 @@ USE_CASES: Final = (
     *("more-like-x", "top-picks", "because-you-watched-x", "most-popular", "trending-now"),
 )
 _WITH_ITEMS: Final = {
+    # a date is told with the request, so no filter has to be replaced as days pass
+    "Since": "INCLUDE ItemID WHERE Items.CREATION_TIMESTAMP >= $SINCE",
     "Genre": "INCLUDE ItemID WHERE Items.GENRES IN ($GENRE)",
     "YearRange": "INCLUDE ItemID WHERE Items.YEAR >= $YEAR1 AND Items.YEAR < $YEAR2",
 }
@@ -62,6 +66,11 @@ FILTERS: Final = {
         "Unwatched": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("Watch")',
     },
 }
+
+
+COUNTED: Final = {"custom": ("Rating",), "domain": ("Watch", "Click")}
+"""The types of events that are counted, if any, by dataset group. They are not a setting: a group
+can have one metric attribution, so that a changed one could not be made before the old one goes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,20 +102,24 @@ class Personalize:
         groups: the dataset groups; empty to deploy none.
         hpo: whether hyperparameters are optimized, if the recipe supports it.
         auto_training_days: days between automatic trainings; 0 for none.
+        schedule: when new versions are trained, see `stacks.schedule_settings`.
         gate: by how many percent the NDCG of a new version may be lower than that of the one in
             service; 100 to compare none.
         min_tps: the minimum provisioned transactions per second, which are billed.
         event_tracker: whether there is an event tracker.
         batch: whether there is a role for batch jobs.
+        attribution: whether events are counted by what recommended.
     """
 
     groups: tuple[Group, ...]
     hpo: bool
     auto_training_days: int
+    schedule: str
     gate: int
     min_tps: int
     event_tracker: bool
     batch: bool
+    attribution: bool
 
 
 def read(
@@ -170,14 +183,30 @@ def read(
             f"personalize.groups: CloudFormation does not support all of Amazon Personalize in "
             f"{region}; set it to off, or deploy to one of {', '.join(REGIONS)}"
         )
+    days = settings.whole("personalize.auto_training_days", 0, low=0, high=30)
+    schedule = schedule_settings.read(settings, "personalize.schedule")
+    off = schedule == schedule_settings.OFF
+    if not off and days:
+        settings.errors.append(
+            "personalize.schedule: Personalize trains by itself "
+            f"(personalize.auto_training_days={days}), and its versions serve as soon as they are "
+            "trained; set one of the two"
+        )
+    if not off and not used:
+        settings.errors.append(
+            "personalize.schedule: nothing of Amazon Personalize is deployed that it could train; "
+            "set personalize.groups"
+        )
     return Personalize(
         groups=tuple(groups),
         hpo=hpo,
-        auto_training_days=settings.whole("personalize.auto_training_days", 0, low=0, high=30),
-        gate=settings.whole("personalize.gate", 100, low=0, high=100),
+        auto_training_days=days,
+        schedule=schedule,
+        gate=settings.whole("personalize.gate", 100 if off else _GATE, low=0, high=100),
         min_tps=settings.whole("personalize.min_tps", 1, low=1, high=500),
         event_tracker=settings.flag("personalize.event_tracker", True),
         batch=settings.flag("personalize.batch", False),
+        attribution=settings.flag("personalize.attribution", False),
     )
 
 

@@ -11,6 +11,7 @@ from stacks.digests import of_files
 
 _VERSION: Final = 1  # of the manifest
 _MAX_UPLOAD: Final = 4 << 30
+_IDS_MEMORY: Final = 5_000  # ids for whose numbers a function needs another MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +164,11 @@ class PreparedData:
                 "interactions": of_files({".": bucket / keys.interactions}),
             },
         )
+
+    @property
+    def ids_memory_mb(self) -> int:
+        """Memory in MB that a function needs to look up the engines' numbers of own ids."""
+        return (self.users + self.items) // _IDS_MEMORY if self.own_ids else 0
 
     def size(self, left_out: Sequence[str] = ()) -> int:
         """The size of the upload in bytes.

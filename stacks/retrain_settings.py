@@ -1,29 +1,11 @@
 """The settings `retrain`: when the lists learn from events, and when a new model is refused."""
 
 import json
-import re
 from dataclasses import asdict, dataclass
-from typing import Final
 
+from stacks import schedule_settings
+from stacks.schedule_settings import MANUAL, OFF
 from stacks.settings import Settings
-
-OFF: Final = "off"
-MANUAL: Final = "manual"
-_RATE: Final = re.compile(
-    r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d{1,4}) (minutes|hours|days))\)"
-)
-_CRON: Final = re.compile(r"cron\(([^()]+)\)")
-_MONTHS: Final = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
-_DAYS: Final = "SUN|MON|TUE|WED|THU|FRI|SAT"
-# of each field of a cron expression its lowest and highest value, and what else a value may be
-_FIELDS: Final = (
-    (0, 59, ""),
-    (0, 23, ""),
-    (1, 31, "L|LW|\\d+W"),
-    (1, 12, _MONTHS),
-    (1, 7, f"{_DAYS}|L|[1-7]L|[1-7]#[1-5]"),
-    (1970, 2199, ""),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +53,7 @@ def read(settings: Settings, lists: bool, source: bool) -> Retrain | None:
     Returns:
         None if the lists are not retrained.
     """
-    schedule = settings.text("retrain.schedule", OFF, pattern=".+", allowed="a schedule")
-    if schedule not in (OFF, MANUAL) and not _is_schedule(schedule):
-        settings.refuse(
-            "retrain.schedule",
-            schedule,
-            f"a schedule in UTC such as rate(1 day) or cron(0 3 * * ? *), {MANUAL} or {OFF}; "
-            "https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html",
-        )
+    schedule = schedule_settings.read(settings, "retrain.schedule")
     gate = Gate(
         coverage=settings.whole("retrain.coverage", 5, low=0, high=100),
         volume=settings.whole("retrain.volume", 80, low=0, high=100),
@@ -97,32 +72,3 @@ def read(settings: Settings, lists: bool, source: bool) -> Retrain | None:
             "it read the source again, and set retrain.schedule=off"
         )
     return Retrain(schedule=None if schedule == MANUAL else schedule, gate=gate)
-
-
-def _is_schedule(text: str) -> bool:
-    if _RATE.fullmatch(text):
-        return True
-    cron = _CRON.fullmatch(text)
-    fields = cron[1].split(" ") if cron else []
-    if len(fields) != len(_FIELDS) or [fields[2], fields[4]].count("?") != 1:
-        return False
-    return all(
-        part == "?" or _is_part(part, *allowed)
-        for field, allowed in zip(fields, _FIELDS, strict=True)
-        for part in field.split(",")
-    )
-
-
-def _is_part(text: str, low: int, high: int, others: str) -> bool:
-    """Whether a part of a field is a value, a range, a step, or one of the others."""
-    if others and re.fullmatch(others, text, re.IGNORECASE):
-        return True
-    match = re.fullmatch(r"(?:\*|(\w+)(?:-(\w+))?)(?:/([1-9]\d*))?", text)
-    if not match:
-        return False
-    return all(
-        value is None
-        or bool(re.fullmatch(others or "-", value, re.IGNORECASE))
-        or (value.isdigit() and low <= int(value) <= high)
-        for value in (match[1], match[2])
-    )

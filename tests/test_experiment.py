@@ -106,12 +106,14 @@ def test_exposures_and_their_users_events_are_read(deployed: None) -> None:
             "teams": None,
             "experiment": "one",
             "earlier": 1,
+            "session": None,
         }
     ]
     events = sorted(found.events.to_pylist(), key=lambda one: float(one["time"]))
+    no = {"session": None}
     assert events == [
-        {"user": "u", "time": 1001, "item": "10", "type": "Watch", "value": None},
-        {"user": "u", "time": 1002, "item": "20", "type": None, "value": 4.5},
+        {"user": "u", "time": 1001, "item": "10", "type": "Watch", "value": None, **no},
+        {"user": "u", "time": 1002, "item": "20", "type": None, "value": 4.5, **no},
     ]
 
 

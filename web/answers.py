@@ -304,7 +304,8 @@ class Trial(Answer):
     arms: str = Field(description="with their shares")
     at: datetime | None = Field(description="of the report; null: there is none")
     verdict: tuple[str, ...]
-    waiting: int = Field(description="users whose window had not ended")
+    unit: str = Field(description="what is assigned to an arm: user or session")
+    waiting: int = Field(description="users or sessions whose window had not ended")
     against: tuple[Arm, ...]
 
 

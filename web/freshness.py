@@ -110,6 +110,7 @@ def _experiments(clients: "Clients", function: str, bucket: str) -> Iterator[Tri
         yield Trial(
             name=name,
             kind=definition["kind"],
+            unit=definition.get("unit", "user"),
             arms=", ".join(arms),
             at=report.get("at"),
             verdict=tuple(report.get("verdict", ())),

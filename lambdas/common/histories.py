@@ -29,6 +29,9 @@ class Event(NamedTuple):
         kind: such as `Watch`; empty where it does not say.
         value: a rating or another strength, None where there is none.
         expires: seconds since 1970 when the table may forget it; 0 for never.
+        session: the id of the session in which it happened; empty where it does not say.
+        recommendation: the id of the answer of Amazon Personalize that showed the item, and
+        source: what showed it; both empty where it does not say, and not in the table.
     """
 
     user: str
@@ -38,6 +41,9 @@ class Event(NamedTuple):
     kind: str = ""
     value: float | None = None
     expires: int = 0
+    session: str = ""
+    recommendation: str = ""
+    source: str = ""
 
     @property
     def key(self) -> dict[str, Any]:
@@ -52,6 +58,8 @@ class Event(NamedTuple):
             row["kind"] = {"S": self.kind}
         if self.value is not None:
             row["value"] = {"N": f"{self.value:g}"}
+        if self.session:
+            row["session"] = {"S": self.session}
         if self.expires:
             row["expires"] = {"N": str(self.expires)}
         return row

@@ -1,11 +1,14 @@
 """JSON read strictly, and values and problems as messages tell them."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 SHOWN: Final = 10  # problems told in one message
 LONGEST_ID: Final = 256  # characters, as Amazon Personalize has it
+PLAIN: Final = r"[\x21-\x7e]{1,100}"
+"""The form of the ids of events and of sessions."""
 _DIGITS: Final = 16  # of a number that every reader of JSON reads exactly, and one more
 
 
@@ -61,6 +64,22 @@ def listed(problems: Iterable[str]) -> str:
 def told_id(own: str) -> int | str:
     """One of the data's own ids as answers have it: a number where it is written as one."""
     return int(own) if len(own) < _DIGITS and own.isdecimal() and str(int(own)) == own else own
+
+
+def plain_of(value: object, where: str, problems: list[str]) -> str:
+    """A text that may be a part of a key of DynamoDB, as `PLAIN`; else the problem is noted.
+
+    Args:
+        value: what was given.
+        where: what names it in a message.
+        problems: takes the problem.
+    """
+    if isinstance(value, str) and re.fullmatch(PLAIN, value):
+        return value
+    problems.append(
+        f"{where} must be 1 to 100 printable ASCII characters without spaces, not {shown(value)}"
+    )
+    return ""
 
 
 def id_of(value: object, where: str, problems: list[str]) -> str:

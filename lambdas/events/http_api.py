@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from common import http
 from common.openapi import content, operation, parameter, record
-from common.text import LONGEST_ID
+from common.text import LONGEST_ID, PLAIN
 
 from events.request import MOST, EventsError
 
@@ -17,13 +17,28 @@ _EVENT: Final = record(
         "timestamp": {"type": "number", "description": "Seconds since 1970."},
         "event_id": {
             "type": "string",
-            "pattern": r"^[\x21-\x7e]{1,100}$",
+            "pattern": f"^{PLAIN}$",
             "description": "Tells this event from others of the user in that second.",
+        },
+        "session_id": {
+            "type": "string",
+            "pattern": f"^{PLAIN}$",
+            "description": "The session in which it happened, for experiments on sessions.",
+        },
+        "recommendation_id": {
+            "type": "string",
+            "pattern": f"^{PLAIN}$",
+            "description": "Of the answer of Amazon Personalize that showed the item.",
+        },
+        "source": {
+            "type": "string",
+            "pattern": f"^{PLAIN}$",
+            "description": "What showed the item, for Amazon Personalize's metric attribution.",
         },
         "type": {"type": "string", "maxLength": LONGEST_ID},
         "value": {"type": "number", "minimum": 0, "maximum": 1e9},
     },
-    *("event_id", "type", "value"),
+    *("event_id", "session_id", "recommendation_id", "source", "type", "value"),
 ) | {"additionalProperties": False}
 _BUSY: Final = {"503": "DynamoDB cannot answer now: send the same again."}
 

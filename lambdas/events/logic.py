@@ -67,16 +67,17 @@ class Taker:
 
     def _forward(self, events: Sequence[Event], tracker: Tracker) -> None:
         """PutEvents takes up to ten events of one user and session at once."""
-        sessions: dict[str, list[Event]] = {}
+        sessions: dict[tuple[str, str], list[Event]] = {}
         for event in events:
-            sessions.setdefault(event.user, []).append(event)
-        for user, own in sessions.items():
+            key = event.user, event.session or event.user
+            sessions.setdefault(key, []).append(event)
+        for (user, session), own in sessions.items():
             for first in range(0, len(own), 10):
                 try:
                     self._personalize().put_events(
                         trackingId=tracker.id,
                         userId=user,
-                        sessionId=user,
+                        sessionId=session,
                         eventList=[
                             _for_personalize(event, tracker.kind)
                             for event in own[first : first + 10]
@@ -103,4 +104,8 @@ def _for_personalize(event: Event, kind: str) -> dict[str, Any]:
     }
     if event.value is not None:
         told["eventValue"] = event.value
+    if event.recommendation:
+        told["recommendationId"] = event.recommendation
+    if event.source:
+        told["metricAttribution"] = {"eventAttributionSource": event.source}
     return told

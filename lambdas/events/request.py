@@ -2,17 +2,18 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from common.errors import FunctionError
 from common.histories import Event
-from common.text import LONGEST_ID, id_of, listed, names, shown
+from common.text import LONGEST_ID, id_of, listed, names, plain_of, shown
 
 MOST: Final = 100
-_FIELDS: Final = ("user", "item", "timestamp", "event_id", "type", "value")
+_PLAIN: Final = ("event_id", "session_id", "recommendation_id", "source")
+_FIELDS: Final = ("user", "item", "timestamp", *_PLAIN, "type", "value")
+_RECOMMENDATION: Final = 40  # characters, as PutEvents has it
 _LAST: Final = 99_999_999_999  # the year 5138
 _AHEAD: Final = 86_400  # seconds by which a caller's clock may be ahead
 _EXAMPLE: Final = '{"events": [{"user": "789", "item": "50", "timestamp": 1764428400}]}'
@@ -101,23 +102,27 @@ def _event(value: object, where: str, now: float, days: int, problems: list[str]
             f"not {shown(strength)}"
         )
         strength = None
-    given = value.get("event_id")
-    if given is not None and not (
-        isinstance(given, str) and re.fullmatch(r"[\x21-\x7e]{1,100}", given)
-    ):
+    given, session, recommendation, source = (
+        plain_of(value[name], f"{where}: `{name}`", problems) if value.get(name) is not None else ""
+        for name in _PLAIN
+    )
+    if len(recommendation) > _RECOMMENDATION:
         problems.append(
-            f"{where}: `event_id` must be 1 to 100 printable ASCII characters without spaces, "
-            f"not {shown(given)}"
+            f"{where}: `recommendation_id` is longer than {_RECOMMENDATION} characters, which "
+            "those of Amazon Personalize have at most"
         )
     seconds = int(timestamp)
     return Event(
         user=user,
         item=item,
         timestamp=seconds,
-        id=given if isinstance(given, str) else _default_id(item, str(kind)),
+        id=given or _default_id(item, str(kind)),
         kind=str(kind),
         value=None if strength is None else float(strength),
         expires=seconds + days * 86_400 if days else 0,
+        session=session,
+        recommendation=recommendation,
+        source=source,
     )
 
 

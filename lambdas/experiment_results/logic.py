@@ -12,10 +12,13 @@ from common.errors import FunctionError
 from common.histories import scanned
 from common.objects import Objects
 
-_EXPOSURES: Final = ("user", "event", "at", "arm", "shares", "milliseconds", "items", "teams")
-_EVENTS: Final = ("user", "event", "item", "kind", "value")
+_EXPOSURES: Final = (
+    *("user", "event", "at", "arm", "shares", "milliseconds", "items", "teams", "session"),
+)
+_EVENTS: Final = ("user", "event", "item", "kind", "value", "session")
 
-Row = Mapping[str, Mapping[str, Any]]
+Unit = tuple[str, str]
+"""A `user` or a `session`, and its id."""
 
 
 class ExperimentResultsError(FunctionError):
@@ -64,14 +67,14 @@ class ExperimentResults:
         # before the tables are read, so that a run at the same time loses no newer file
         known = set(self._objects.keys(self._prefix))
         shown = list(self._shown())
-        since: dict[str, int] = {}
+        since: dict[Unit, int] = {}
         for row in shown:
-            second = math.floor(row["time"])
-            since[row["user"]] = min(since.get(row["user"], second), second)
+            unit, second = _unit(row), math.floor(row["time"])
+            since[unit] = min(since.get(unit, second), second)
         events, earlier = self._happened(since)
         exposures: defaultdict[str, list[bytes]] = defaultdict(list)
         for row in shown:
-            exposures[_day(row["time"])].append(_line({**row, "earlier": earlier[row["user"]]}))
+            exposures[_day(row["time"])].append(_line({**row, "earlier": earlier[_unit(row)]}))
         files = {
             f"{self._prefix}{table}/day={day}/{table}.jsonl.gz": gzip.compress(
                 b"".join(sorted(lines)), mtime=0
@@ -86,7 +89,7 @@ class ExperimentResults:
             self._objects.delete(key)
         return {
             "exposures": len(shown),
-            "users": len(since),
+            "users": len({row["user"] for row in shown}),
             "events": sum(map(len, events.values())),
             "files": len(files),
         }
@@ -102,18 +105,23 @@ class ExperimentResults:
                 "milliseconds": float(row["milliseconds"]["N"]),
                 "items": json.loads(row["items"]["S"]),
                 **({"teams": json.loads(row["teams"]["S"])} if "teams" in row else {}),
+                **({"session": row["session"]["S"]} if "session" in row else {}),
             }
 
-    def _happened(self, since: Mapping[str, int]) -> tuple[dict[str, list[bytes]], Counter[str]]:
-        """The users' events since their first exposure, by day; and how many each had before."""
+    def _happened(self, since: Mapping[Unit, int]) -> tuple[dict[str, list[bytes]], Counter[Unit]]:
+        """The units' events since their first exposure, by day; and how many each had before.
+
+        An event is of its user and of its session; without a session, the user may be one.
+        """
         days: defaultdict[str, list[bytes]] = defaultdict(list)
-        earlier: Counter[str] = Counter()
+        earlier: Counter[Unit] = Counter()
         for row in scanned(self._dynamodb, self._histories, _EVENTS):
             user, second = row["user"]["S"], int(row["event"]["S"].partition("#")[0])
-            if user not in since:
-                continue
-            if second < since[user]:
-                earlier[user] += 1
+            session = {"session": row["session"]["S"]} if "session" in row else {}
+            units = [("user", user), ("session", session.get("session", user))]
+            shown = [unit for unit in units if unit in since]
+            if not any(second >= since[unit] for unit in shown):
+                earlier.update(shown)
                 continue
             event = {
                 "user": user,
@@ -121,9 +129,16 @@ class ExperimentResults:
                 "item": row["item"]["S"],
                 **({"type": row["kind"]["S"]} if "kind" in row else {}),
                 **({"value": float(row["value"]["N"])} if "value" in row else {}),
+                **session,
             }
             days[_day(second)].append(_line(event))
         return days, earlier
+
+
+def _unit(exposure: Mapping[str, Any]) -> Unit:
+    """Whose an exposure is: the session's, if it has one."""
+    kind = "session" if "session" in exposure else "user"
+    return kind, exposure[kind]
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

@@ -1,8 +1,10 @@
 """Experiments on users' lists: each user's arm answers, and the exposure is recorded once.
 
 The table of exposures has the same keys as that of histories. Its sort key is the experiment's
-name, so that a user's first exposure alone is written; for interleaving, also the id of the
-request, so that each mixed list is written, and once.
+name, so that a user's first exposure alone is written; where the unit is the session, also the
+session's id; for interleaving, also the id of the request, so that each mixed list is written, and
+once. The partition key is the user, also of a session, so that users can be forgotten; of a visitor
+without one, the session's id.
 """
 
 import json
@@ -40,11 +42,13 @@ class Experiments:
         self._seconds = expire_days * 86_400
         self._recorded: set[tuple[str, str]] = set()
 
-    def answer(self, user: str, request: str, listed: Callable[[Settings], Answer]) -> Answer:
-        """The list of the user's arms, which are recorded before it is answered.
+    def answer(
+        self, units: Mapping[str, str], request: str, listed: Callable[[Settings], Answer]
+    ) -> Answer:
+        """The list of the arms of a user and a session, which are recorded before it is answered.
 
         Args:
-            user: who asks.
+            units: the ids of the `user` and of the `session` who ask; empty where there is none.
             request: the id of the request, the same if Lambda tries it again.
             listed: the answer with an arm's settings.
 
@@ -56,18 +60,20 @@ class Experiments:
             FunctionError: an exposure cannot be recorded; a `BusyError` if it may be in a moment.
         """
         began = time.time()
+        running = [one for one in self._running if units[one.unit]]
         arms = {
-            one.name: assign(one.name, one.shares, user)
-            for one in self._running
+            one.name: assign(one.name, one.shares, units[one.unit])
+            for one in running
             if one.kind == "ab"
         }
         settings: dict[str, float | str] = {}
-        for one in self._running:
+        for one in running:
             if one.kind == "ab":
                 settings |= next(arm.settings for arm in one.arms if arm.name == arms[one.name])
-        mixed = next((one for one in self._running if one.kind == "interleaving"), None)
+        mixed = next((one for one in running if one.kind == "interleaving"), None)
         if mixed:
-            answer = _mixed(mixed, user, request, lambda more: listed({**settings, **more}))
+            unit = units[mixed.unit]
+            answer = _mixed(mixed, unit, request, lambda more: listed({**settings, **more}))
         else:
             answer = listed(settings)
         told = {
@@ -75,14 +81,17 @@ class Experiments:
             "milliseconds": {"N": f"{1000 * (time.time() - began):.1f}"},
             "items": _text([one["item"] for one in answer["items"]]),
         }
-        for one in self._running:
-            key = one.name if one.kind == "ab" else f"{one.name}#{request}"
-            more = (
-                {"arm": {"S": arms[one.name]}}
-                if one.kind == "ab"
-                else {"teams": _text([item["arm"] for item in answer["items"]])}
-            )
-            self._record(user, key, {**told, **more, "shares": {"S": one.told_shares}}, began)
+        owner = units["user"] or units["session"]  # who forgets it
+        for one in running:
+            of_session = {"session": {"S": units["session"]}} if one.unit == "session" else {}
+            if one.kind == "ab":
+                key = f"{one.name}#{units['session']}" if of_session else one.name
+                more = {"arm": {"S": arms[one.name]}}
+            else:
+                key = f"{one.name}#{request}"
+                more = {"teams": _text([item["arm"] for item in answer["items"]])}
+            shares = {"shares": {"S": one.told_shares}}
+            self._record(owner, key, {**told, **more, **of_session, **shares}, began)
         return {**answer, "experiments": arms} if arms else answer
 
     def _record(self, user: str, key: str, told: Mapping[str, Any], now: float) -> None:
@@ -108,7 +117,7 @@ class Experiments:
 
 
 def _mixed(
-    experiment: Experiment, user: str, request: str, listed: Callable[[Settings], Answer]
+    experiment: Experiment, unit: str, request: str, listed: Callable[[Settings], Answer]
 ) -> Answer:
     """Both arms' lists, mixed; items keep what their own arm says of them."""
     answers = {arm.name: listed(arm.settings) for arm in experiment.arms}
@@ -118,7 +127,7 @@ def _mixed(
     mix = team_draft(
         {arm: list(own) for arm, own in entries.items()},
         max(map(len, entries.values())),
-        f"{experiment.name}\0{user}\0{request}",
+        f"{experiment.name}\0{unit}\0{request}",
     )
     items = [{**entries[arm][item], "arm": arm} for item, arm in mix]
     return {**answers[experiment.control.name], "items": items}

@@ -4,10 +4,13 @@ Environment: BUCKET_NAME and MODEL_KEY tell where the model is; TABLE_NAME, wher
 API_TAGS, which operations of openapi.json the HTTP API has. With experiments, EXPERIMENTS has their
 definitions as JSON, EXPOSURES_TABLE tells where exposures are recorded, and EXPIRE_DAYS, after how
 many days they may be forgotten. If an arm asks Amazon Personalize, PERSONALIZE_STACK is the stack
-whose outputs name its campaign or recommender.
-Permissions: s3:GetObject on the model, dynamodb:Query on the table, dynamodb:PutItem on that of
-exposures; with PERSONALIZE_STACK, cloudformation:DescribeStacks on it and
-personalize:GetRecommendations on its campaigns and recommenders.
+whose outputs name its campaign or recommender. If arms ask other engines, ENDPOINTS has their
+endpoints as JSON, by engine; SIZES, the largest number of a user and of an item plus 1; IDS_KEY,
+the key of ids.json, where the data's own ids are not numbers.
+Permissions: s3:GetObject on the model and on ids.json, dynamodb:Query on the table,
+dynamodb:PutItem on that of exposures; with PERSONALIZE_STACK, cloudformation:DescribeStacks on it
+and personalize:GetRecommendations on its campaigns and recommenders; sagemaker:InvokeEndpoint on
+the endpoints.
 """
 
 import json
@@ -18,10 +21,11 @@ from typing import Any
 from common import clients, http, list_model
 from common.errors import BusyError, reported
 from common.histories import Histories, with_plain_items
+from common.own_ids import OwnIds
 from common.stack_outputs import StackOutputs
 
 from lists import http_api
-from lists.engines import Personalize
+from lists.engines import Personalize, of_endpoints
 from lists.experiments import Experiments
 from lists.logic import Answers
 from lists.request import ListsError, parse
@@ -36,6 +40,7 @@ if _missing := [name for name in _VARIABLES if not os.environ.get(name)]:
 BUCKET, KEY, TABLE = (os.environ[name] for name in _VARIABLES)
 
 _dynamodb = with_plain_items(clients.client("dynamodb"))
+_users, _items = (int(size) for size in os.environ.get("SIZES", "0,0").split(","))
 answers = Answers(
     list_model.read(clients.client("s3"), BUCKET, KEY),
     Histories(_dynamodb, TABLE),
@@ -51,7 +56,13 @@ answers = Answers(
                 os.environ.get("PERSONALIZE_STACK", ""), lambda: clients.client("cloudformation")
             ),
             lambda: clients.client("personalize-runtime"),
-        )
+        ),
+        **of_endpoints(
+            json.loads(os.environ.get("ENDPOINTS", "{}")),
+            (_users, _items),
+            lambda: clients.client("sagemaker-runtime"),
+            OwnIds(clients.client("s3"), BUCKET, os.environ.get("IDS_KEY", "")),
+        ),
     },
 )
 

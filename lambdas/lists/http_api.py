@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from common import http
 from common.openapi import content, operation, parameter, record
-from common.text import LONGEST_ID, decoded, names
+from common.text import LONGEST_ID, PLAIN, decoded, names
 
 from lists.request import MOST, MOST_ITEMS, ListsError
 
@@ -62,7 +62,14 @@ _QUERY: Final = (
         example='{"author": ["Tolstoy"]}',
     ),
 )
-_PARAMETERS: Final = tuple(one["name"] for one in _QUERY)
+_SESSION: Final = parameter(
+    "session_id",
+    "query",
+    {"type": "string", "pattern": f"^{PLAIN}$"},
+    "The session in which the user asks, for experiments on sessions.",
+    example="s-4711",
+)
+_PARAMETERS: Final = tuple(one["name"] for one in (*_QUERY, _SESSION))
 _REASON: Final = record({"item": _ID, "title": _TITLE, "share": {"type": "number"}})
 _ITEM: Final = record(
     {
@@ -89,7 +96,7 @@ _LIST: Final[dict[str, Any]] = {"basis": _BASIS, "items": {"type": "array", "ite
 _ARMS: Final = {
     "type": "object",
     "additionalProperties": {"type": "string"},
-    "description": "The user's arm in each running experiment.",
+    "description": "The user's or session's arm in each running experiment that it takes part in.",
 }
 _USERS: Final = content(record({"user": _ID, **_LIST, "experiments": _ARMS}, "experiments"))
 _USER: Final = parameter("id", "path", _ID, "A user's own id.", example="789")
@@ -100,7 +107,7 @@ OPERATIONS: Final = {
         "The best items for a user, live, with reasons; never cached.",
         _USERS,
         tag="lists",
-        parameters=(_USER, *_QUERY),
+        parameters=(_USER, *_QUERY, _SESSION),
         errors=_BUSY,
     ),
     "POST /users/{id}/ranking": operation(

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from common.histories import Histories
 
-from lists.engines import Engines
+from lists.engines import CANDIDATES, Engine, Engines
 from lists.experiments import Experiments, Settings
 from lists.request import Request
 from recsys.lists.model import History, ListModel
@@ -56,19 +56,34 @@ class Answers:
             history = [(request.item, None)]
             return {"item": request.item, "basis": "item", **self._list(history, request)}
         if request.session is not None:
-            return self._of([(item, None) for item in request.session], request)
+            seen = [(item, None) for item in request.session]
+            if request.items is not None or not request.session_id:
+                return self._of(seen, request)
+            return self._tried(seen, request, request_id)
         if not request.batch and request.items is None:
             (user,) = request.users
             events = self._histories.newest(user)
-            answer = self._experiments.answer(
-                user, request_id, lambda settings: self._of(events, request, settings, user)
-            )
-            return {"user": user, **answer}
+            return {"user": user, **self._tried(events, request, request_id, user)}
         answers = [
             {"user": user, **self._of(self._histories.newest(user), request)}
             for user in request.users
         ]
         return {"lists": answers} if request.batch else answers[0]
+
+    def _tried(
+        self,
+        events: Sequence[tuple[str, float | None]],
+        request: Request,
+        request_id: str,
+        user: str = "",
+    ) -> dict[str, Any]:
+        """The answer with the arms of the running experiments."""
+        session = request.session_id
+        return self._experiments.answer(
+            {"user": user, "session": session},
+            request_id,
+            lambda settings: self._of(events, request, settings, user or session),
+        )
 
     def _of(
         self,
@@ -78,21 +93,21 @@ class Answers:
         user: str = "",
     ) -> dict[str, Any]:
         engine = self._engines.get(str(settings.get("model")))
-        first = engine.best(user) if engine else None
         known = settings.get("model") != "popular" and any(
             self._model.place(item) is not None for item, _ in events
         )
         basis = "history" if known else "popular"
-        return {"basis": basis, **self._list(events, request, settings, first)}
+        return {"basis": basis, **self._list(events, request, settings, engine, user)}
 
     def _list(
         self,
         events: Sequence[tuple[str, float | None]],
         request: Request,
         settings: Settings = _DEPLOYED,
-        first: Sequence[str] | None = None,
+        engine: Engine | None = None,
+        user: str = "",
     ) -> dict[str, Any]:
-        """The answer's items; those that an engine has chosen come `first`, then the model's."""
+        """The answer's items; those that an engine has chosen for the user come first."""
         model = self._blended(settings.get("half_life"), settings.get("next_item"))
         placed = [(model.place(item), value) for item, value in events]
         history = model.history([(place, value) for place, value in placed if place is not None])
@@ -108,15 +123,16 @@ class Answers:
             allowed = among if allowed is None else allowed & among
         judged = model.history([]) if settings.get("model") == "popular" else history
         scores = model.scores(judged)
-        if first is not None:
+        without = history.items if request.exclude_watched else None
+        first: Sequence[str] = ()
+        if engine:
+            candidates = model.best(scores, CANDIDATES, allowed, without).tolist()
+            counts = {model.catalogue.ids[one]: float(model.counts[one]) for one in candidates}
+            first = engine.best(user, counts)
             scores = _put_first(scores, [model.place(item) for item in first])
-        best = model.best(
-            scores,
-            request.count or len(request.items or ()),
-            allowed,
-            history.items if request.exclude_watched else None,
-        )
-        listed = self._told(model, best, scores, judged, request.explain and first is None)
+        count = request.count or len(request.items or ())
+        best = model.best(scores, count, allowed, without)
+        listed = self._told(model, best, scores, judged, request.explain and not first)
         answer: dict[str, Any] = {"items": listed}
         if unknown:
             answer["unknown_items"] = unknown

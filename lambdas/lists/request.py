@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeGuard
 
 from common.errors import FunctionError
-from common.text import id_of, listed, names, shown
+from common.text import id_of, listed, names, plain_of, shown
 
 MOST: Final = 500  # items of an answer
 MOST_USERS: Final = 100
@@ -17,6 +17,7 @@ _FIELDS: Final = (
     "item",
     "items",
     "session",
+    "session_id",
     "count",
     "filters",
     "exclude_watched",
@@ -38,6 +39,7 @@ class Request:
         batch: whether they were asked for as `users`.
         item: whose relatives are wanted.
         session: items of a visitor who has no history, oldest first.
+        session_id: the session's id, for experiments on sessions; empty where it does not say.
         items: what is to be ranked; None where all items are.
         count: the length of the lists; None for all of what is to be ranked.
         genres: an item must have one of them, if any.
@@ -51,6 +53,7 @@ class Request:
     batch: bool = False
     item: str | None = None
     session: tuple[str, ...] | None = None
+    session_id: str = ""
     items: tuple[str, ...] | None = None
     count: int | None = 10
     genres: tuple[str, ...] = ()
@@ -87,6 +90,10 @@ def parse(event: object) -> Request:
         found["item"] = id_of(event["item"], "`item`", problems)
     if "session" in event:
         found["session"] = _ids(event["session"], "`session`", MOST_ITEMS, problems)
+    if "session_id" in event:
+        found["session_id"] = plain_of(event["session_id"], "`session_id`", problems)
+        if "user" not in event and "session" not in event:
+            problems.append("`session_id` goes with a `user` or a `session`")
     if "items" in event:
         found |= {"items": _ids(event["items"], "`items`", MOST_ITEMS, problems), "count": None}
         found["exclude_watched"] = False

@@ -7,15 +7,13 @@ The answer has one of two formats:
   `user` and `movies`, `top_k` or `rank_by`, or if it has `"format": "structured"`.
 """
 
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from botocore.exceptions import BotoCoreError, ClientError
-from common.errors import FunctionError, code_of, is_denied, is_throttled, text_of
+from common.errors import FunctionError
 from common.own_ids import OwnIds
+from common.pair_models import Tokens, scored
 from common.text import decoded, id_of, listed, names, shown, told_id
 
 from rec_engine.ranking import clipped_logit, popularity_adjusted
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
 
 MAX_INSTANCES = 10_000
 MAX_ID = 2_999_999  # Object2Vec's largest vocabulary has 3,000,000 ids
-CHUNK = (
-    1_000  # instances per request: about 40 KB, far below an endpoint's 4 MB (serverless) or 6 MB
-)
 
 POPULARITY_ADJUSTED = "popularity_adjusted"
 SCORES = {"rating": 1, "recommendation": 2}  # number of scores per pair of each model
@@ -168,13 +163,9 @@ def answer(
         by popularity, `{"user", "movie", "score"}`.
 
     Raises:
-        RecommendationError: the endpoint is missing, refuses the pairs or returns an invalid
-            answer.
+        FunctionError: the endpoint is missing, refuses the pairs or returns an invalid answer.
     """
-    scores: list[list[float]] = []
-    for start in range(0, len(numbers), CHUNK):
-        chunk = numbers[start : start + CHUNK]
-        scores += _invoke(client, endpoint, chunk, SCORES[request.kind])
+    scores = scored(client, endpoint, Tokens(SCORES[request.kind]), numbers)
     if not request.structured:
         return _sentence(request.kind, scores[0])
     told = (
@@ -300,63 +291,3 @@ def _id(value: object, where: str, problems: list[str]) -> int:
 
 def _whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-# The endpoint ----------------------------------------------------------------------------------
-
-
-def _invoke(
-    client: "SageMakerRuntimeClient", endpoint: str, pairs: list[tuple[int, int]], width: int
-) -> list[list[float]]:
-    """Call the endpoint; returns `width` scores for each pair."""
-    body = json.dumps({"instances": [{"in0": [user], "in1": [movie]} for user, movie in pairs]})
-    try:
-        reply = client.invoke_endpoint(
-            EndpointName=endpoint, ContentType="application/json", Body=body.encode()
-        )
-        text = reply["Body"].read()
-    except ClientError as error:
-        raise RecommendationError(_explained(error, endpoint)) from None
-    except BotoCoreError as error:
-        raise RecommendationError(f"Endpoint {endpoint} could not be reached: {error}") from None
-    try:
-        scores = [one["scores"] for one in json.loads(text)["predictions"]]
-        sound = len(scores) == len(pairs) and all(_sound(score, width) for score in scores)
-    except (ValueError, KeyError, TypeError):
-        sound = False
-    if not sound:
-        raise RecommendationError(
-            f"Endpoint {endpoint} did not return {width} score(s) for each of "
-            f"{len(pairs)} instance(s). Is it the right model? It returned: {text[:200]!r}"
-        )
-    return scores
-
-
-def _sound(score: Any, width: int) -> bool:
-    return (
-        isinstance(score, list)
-        and len(score) == width
-        and all(isinstance(x, (int, float)) and math.isfinite(x) for x in score)
-    )
-
-
-def _explained(error: ClientError, endpoint: str) -> str:
-    """Describe an endpoint's error and what to do about it."""
-    code, text = code_of(error), text_of(error)
-    if code == "ModelError":
-        model: dict[str, Any] = dict(error.response)
-        said = str(model.get("OriginalMessage") or text)
-        if 400 <= int(model.get("OriginalStatusCode") or 500) < 500:
-            return f"The model behind endpoint {endpoint} refused the request: {said}"
-        return f"The model behind endpoint {endpoint} failed; see its log. It returned: {said}"
-    if code == "ModelNotReadyException":
-        return f"Endpoint {endpoint} is still loading its model; try again in a moment. ({text})"
-    if is_throttled(error):
-        return f"Endpoint {endpoint} is too busy to answer now; try again in a moment. ({text})"
-    if is_denied(error):
-        return f"This function's role may not invoke endpoint {endpoint}: {text}"
-    if code in ("ValidationError", "ValidationException"):
-        return (
-            f"Endpoint {endpoint} cannot be invoked; does it exist, and is it in service? ({text})"
-        )
-    return f"Endpoint {endpoint} did not respond: {code}: {text}"

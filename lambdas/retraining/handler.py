@@ -16,6 +16,7 @@ from typing import Any
 
 from common.clients import client
 from common.errors import reported
+from common.stack_update import StackUpdate
 
 from retraining.logic import Retraining, RetrainingError
 
@@ -33,11 +34,11 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     """
     with reported(RetrainingError):
         done = Retraining(
-            cloudformation=client("cloudformation"),
+            update=StackUpdate(
+                client("cloudformation"), os.environ["STACK_NAME"], os.environ["PARAMETER"]
+            ),
             dynamodb=client("dynamodb"),
             s3=client("s3"),
-            stack=os.environ["STACK_NAME"],
-            parameter=os.environ["PARAMETER"],
             table=os.environ["TABLE_NAME"],
             bucket=os.environ["BUCKET_NAME"],
             catalogue=os.environ["CATALOGUE_KEY"],

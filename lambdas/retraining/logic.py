@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from common.errors import FunctionError, code_of, failure, text_of
 from common.histories import scanned
 from common.objects import Objects
+from common.stack_update import StackUpdate
 
 from retraining.gathering import ATTRIBUTES, Gathered
 
@@ -25,9 +26,8 @@ class Retraining:
     """Starts retrainings.
 
     Args:
-        cloudformation, dynamodb, s3: boto3 clients.
-        stack: the name of the stack that is updated.
-        parameter: its parameter, the data's generation.
+        update: of the stack by its parameter, the data's generation.
+        dynamodb, s3: boto3 clients.
         table: the histories.
         bucket: where the data are.
         catalogue: the key of catalogue.json.
@@ -37,20 +37,18 @@ class Retraining:
     def __init__(
         self,
         *,
-        cloudformation: Any,
+        update: StackUpdate,
         dynamodb: Any,
         s3: Any,
-        stack: str,
-        parameter: str,
         table: str,
         bucket: str,
         catalogue: str,
         generations: str,
     ) -> None:
-        self._cloudformation, self._dynamodb, self._s3 = cloudformation, dynamodb, s3
+        self._update, self._dynamodb, self._s3 = update, dynamodb, s3
         self._objects = Objects(s3, bucket)
-        self._stack, self._parameter, self._table = stack, parameter, table
-        self._bucket, self._catalogue, self._generations = bucket, catalogue, generations
+        self._table, self._bucket = table, bucket
+        self._catalogue, self._generations = catalogue, generations
 
     def start(self, *, scheduled: bool) -> dict[str, Any]:
         """Gather the events, and start the update.
@@ -63,10 +61,10 @@ class Retraining:
             BusyError: AWS could not answer now.
             FunctionError: it cannot be started; the message says why.
         """
-        stack = self._described()
-        current = int(self._parameters(stack)[self._parameter])
+        stack = self._update.described()
+        current = int(self._update.value(stack))
         manifests = self._manifests()
-        if reason := self._busy(stack["StackStatus"]) or _gathering(manifests):
+        if reason := self._update.busy(stack) or _gathering(manifests):
             if scheduled:
                 return {"outcome": "busy", "reason": reason}
             raise RetrainingError(reason)
@@ -101,61 +99,11 @@ class Retraining:
         manifest = {**begun, **found, "digest": gathered.digest}
         self._objects.put(self._data(number), gathered.to_bytes())
         self._objects.put(self._manifest(number), json.dumps(manifest, indent=1).encode())
-        self._update(stack, number)
+        self._update.update(stack, str(number), f"retraining-{number}")
         for other in manifests:
             if other not in (current, number):
                 self._objects.delete(self._data(other))
         return {"outcome": "started", "generation": number, "before": current, **found}
-
-    # CloudFormation
-
-    def _described(self) -> dict[str, Any]:
-        try:
-            answer = self._cloudformation.describe_stacks(StackName=self._stack)
-        except (ClientError, BotoCoreError) as error:
-            raise failure(error, f"The stack {self._stack}: {text_of(error)}") from None
-        found: dict[str, Any] = answer["Stacks"][0]
-        return found
-
-    def _parameters(self, stack: Mapping[str, Any]) -> dict[str, str]:
-        return {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
-
-    def _busy(self, status: str) -> str:
-        """Why the stack cannot be updated now; empty if it can."""
-        if status.endswith("_IN_PROGRESS"):
-            return (
-                f"The stack {self._stack} is being updated ({status}), by a retraining or a "
-                "deployment: try again when that has ended"
-            )
-        if status.endswith("_FAILED"):
-            raise RetrainingError(
-                f"The stack {self._stack} is in the state {status}: docs/runbook.md tells how to "
-                "repair it; until then the lists do not learn"
-            )
-        return ""
-
-    def _update(self, stack: Mapping[str, Any], number: int) -> None:
-        """Update the stack, with its template and all other parameters as they are.
-
-        The stack's own role does it: CloudFormation uses the one that was used before.
-        https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_UpdateStack.html
-        """
-        others = [name for name in self._parameters(stack) if name != self._parameter]
-        try:
-            self._cloudformation.update_stack(
-                StackName=self._stack,
-                UsePreviousTemplate=True,
-                Parameters=[
-                    {"ParameterKey": self._parameter, "ParameterValue": str(number)},
-                    *({"ParameterKey": name, "UsePreviousValue": True} for name in others),
-                ],
-                Capabilities=stack.get("Capabilities", []),
-                ClientRequestToken=f"retraining-{number}",
-            )
-        except (ClientError, BotoCoreError) as error:
-            raise failure(
-                error, f"The stack {self._stack} cannot be updated: {text_of(error)}"
-            ) from None
 
     # S3
 

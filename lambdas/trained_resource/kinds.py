@@ -529,6 +529,21 @@ KINDS = {
         running=_TRAINING,
         attributes=_recommender_attributes,
     ),
+    # a dataset group has one at most: a changed one cannot be made before the old one is deleted
+    "MetricAttribution": Kind(
+        service="personalize",
+        resource="metric-attribution",
+        create="create_metric_attribution",
+        describe="describe_metric_attribution",
+        stop=None,
+        delete="delete_metric_attribution",
+        name="name",
+        by="metricAttributionArn",
+        status="metricAttribution.status",
+        reason="metricAttribution.failureReason",
+        ready=frozenset({"ACTIVE"}),
+        failed=frozenset({"CREATE FAILED"}),
+    ),
     "JobRun": Kind(
         service="emr-serverless",
         resource="/applications",

@@ -30,6 +30,7 @@ _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "items": "array<string>",
             "teams": "array<string>",
             "earlier": "bigint",
+            "session": "string",
         },
     ),
     "events": (
@@ -40,6 +41,7 @@ _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "item": "string",
             "type": "string",
             "value": "double",
+            "session": "string",
         },
     ),
 }

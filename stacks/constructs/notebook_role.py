@@ -9,6 +9,7 @@ from constructs import Construct
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, ServiceRole
+from stacks.constructs.sagemaker import on_endpoints
 
 _STACK_NAME: Final = (
     25  # characters of the stack's name that a role's generated name keeps at least
@@ -145,13 +146,7 @@ class NotebookRole(ServiceRole):
         )
         titles = [*config.hyperparameters, *(name[0].lower() + name[1:] for name in engines)]
         served = [config.name(f"{title}Model") for title in titles]
-        yield Permission(
-            actions=["sagemaker:InvokeEndpoint"],
-            resources=[
-                self._arn("sagemaker", "endpoint", name)
-                for name in sorted({*served, *map(str.lower, served)})
-            ],
-        )
+        yield on_endpoints(cdk.Stack.of(self), "sagemaker:InvokeEndpoint", *served)
         yield self._on(
             "sagemaker",
             [

@@ -143,10 +143,18 @@ def training_permissions(stack: cdk.Stack, config: Config) -> list[Permission]:
             wildcard=_OURS,
         )
 
+    attribution = [f"{verb}MetricAttribution" for verb in ("Create", "Delete", "Describe")]
+    counts = config.personalize.attribution
     return [
+        *([on("metric-attribution", *attribution)] if counts else []),
         on("dataset-import-job", "CreateDatasetImportJob", "DescribeDatasetImportJob"),
         on("dataset", "CreateDatasetImportJob", "DescribeDataset"),
-        on("dataset-group", "CreateSolution", "CreateRecommender"),
+        on(
+            "dataset-group",
+            "CreateSolution",
+            "CreateRecommender",
+            *(["CreateMetricAttribution"] if counts else []),
+        ),
         on(
             "solution",
             "CreateSolution",
@@ -235,6 +243,7 @@ class Solution(Construct):
         config: Config,
         recipe: str,
         trainer: Trainer,
+        training: str,
     ) -> None:
         """Create the solution.
 
@@ -244,6 +253,7 @@ class Solution(Construct):
             config: the deployment's settings.
             recipe: the recipe's name without `aws-`.
             trainer: the functions that train it.
+            training: the name of the training of which there is a version; empty for the first.
         """
         super().__init__(scope, id)
         chosen, days = RECIPES[recipe], config.personalize.auto_training_days
@@ -276,7 +286,7 @@ class Solution(Construct):
             kind="SolutionVersion",
             name_prefix=config.prefix,
             request={"solutionArn": self.arn, "trainingMode": "FULL"},
-            inputs=scope.digest,
+            inputs=f"{scope.digest}{training}",
             waits=config.training.waits,
             gate=(
                 {"metric": _JUDGED, "percent": config.personalize.gate}

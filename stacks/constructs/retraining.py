@@ -11,7 +11,7 @@ from stacks.config import Config
 from stacks.constructs.log_group import LogGroup
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.python_function import PythonFunction
-from stacks.constructs.roles import Permission
+from stacks.constructs.roles import Permission, updates_own_stack
 from stacks.constructs.schedule import Schedule
 from stacks.retrain_settings import Retrain
 
@@ -62,9 +62,6 @@ class Retraining(Construct):
         stack = cdk.Stack.of(self)
         self.name = config.name("Retraining")
         objects = f"{GENERATIONS}*"
-        arn = stack.format_arn(
-            service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*"
-        )
         function = PythonFunction(
             self,
             "Function",
@@ -82,23 +79,7 @@ class Retraining(Construct):
                 *store.reads(catalogue, objects),
                 *store.writes(objects),
                 *store.deletes(objects),
-                # The stack's own role, the CDK's, updates its resources.
-                Permission(
-                    actions=["cloudformation:DescribeStacks", "cloudformation:UpdateStack"],
-                    resources=[arn],
-                    wildcard="A stack's ARN ends in an id that CloudFormation gives it",
-                ),
-                # CloudFormation reads the template's parameter BootstrapVersion for its caller.
-                Permission(
-                    actions=["ssm:GetParameters"],
-                    resources=[
-                        stack.format_arn(
-                            service="ssm",
-                            resource="parameter",
-                            resource_name=f"cdk-bootstrap/{_qualifier(stack)}/version",
-                        )
-                    ],
-                ),
+                *updates_own_stack(stack),
             ],
             environment={
                 "BUCKET_NAME": store.bucket_name,
@@ -122,7 +103,3 @@ class Retraining(Construct):
                 function=function,
                 event={"scheduled": True},
             )
-
-
-def _qualifier(stack: cdk.Stack) -> str:
-    return stack.synthesizer.bootstrap_qualifier or cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER

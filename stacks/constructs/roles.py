@@ -114,6 +114,31 @@ def writes_logs(group: logs.ILogGroup) -> Permission:
     )
 
 
+def updates_own_stack(stack: cdk.Stack) -> list[Permission]:
+    """Permissions to update the stack that has the role, by its parameters.
+
+    The stack's own role, the CDK's, updates its resources.
+    """
+    arn = stack.format_arn(
+        service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*"
+    )
+    qualifier = (
+        stack.synthesizer.bootstrap_qualifier or cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER
+    )
+    version = stack.format_arn(
+        service="ssm", resource="parameter", resource_name=f"cdk-bootstrap/{qualifier}/version"
+    )
+    return [
+        Permission(
+            actions=["cloudformation:DescribeStacks", "cloudformation:UpdateStack"],
+            resources=[arn],
+            wildcard="A stack's ARN ends in an id that CloudFormation gives it",
+        ),
+        # CloudFormation reads the template's parameter BootstrapVersion for its caller.
+        Permission(actions=["ssm:GetParameters"], resources=[version]),
+    ]
+
+
 def admit_alarms(key: kms.Key) -> None:
     """Allow CloudWatch's alarms of this account to use the key of an encrypted topic.
 

@@ -347,6 +347,35 @@ class Endpoint(Construct):
         self.literal_name = name
 
 
+def endpoint_name(config: Config, model: str) -> str:
+    """The name of a model's endpoint.
+
+    Args:
+        config: the deployment's settings.
+        model: the model's name, in lower-case letters and hyphens.
+    """
+    title = _title(model)
+    return config.name(f"{title[0].lower()}{title[1:]}Model")
+
+
+def on_endpoints(stack: cdk.Stack, action: str, *names: str) -> Permission:
+    """Permission for an action on endpoints of these names."""
+    # SageMaker lower-cases an endpoint's name in its ARN, so list both spellings.
+    spellings = sorted({*names, *(name.lower() for name in names)})
+    return Permission(
+        actions=[action],
+        resources=[
+            stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
+            for name in spellings
+        ],
+    )
+
+
+def _title(model: str) -> str:
+    """Convert `deep-mf` to `DeepMf`."""
+    return "".join(word.capitalize() for word in model.split("-"))
+
+
 def train_and_serve(
     stack: cdk.Stack,
     name: str,
@@ -386,7 +415,7 @@ def train_and_serve(
         script: the script of a framework's image.
         serving_image: the image for serving; None for the training image.
     """
-    title = "".join(word.capitalize() for word in name.split("-"))
+    title = _title(name)
     keys, digests, more = (
         config.data.keys,
         config.data.digests,
@@ -441,7 +470,7 @@ def train_and_serve(
         title,
         config=config,
         store=store,
-        name=config.name(f"{title[0].lower()}{title[1:]}Model"),
+        name=endpoint_name(config, name),
         image=serving_image or image,
         model_data_url=served.attribute("ModelDataUrl"),
         output=output,

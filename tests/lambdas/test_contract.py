@@ -34,6 +34,7 @@ from tests.lambdas.test_lists import upload
 from tests.lambdas.test_movie_index import Context
 from tests.lambdas.test_movie_retrieval import TITLES, Endpoint
 from tests.lambdas.test_trained_personalize import (
+    ATTRIBUTION,
     RECOMMENDER,
     SOLUTION,
     Personalize,
@@ -343,6 +344,7 @@ CASES = {
     "Solution": Case(lambda _, inputs: SOLUTION | {"Inputs": inputs}),
     "SolutionVersion": Case(lambda solution, inputs: version(str(solution), inputs), SOLUTION),
     "Recommender": Case(lambda _, inputs: RECOMMENDER | {"Inputs": inputs}),
+    "MetricAttribution": Case(lambda _, inputs: ATTRIBUTION | {"Inputs": inputs}, waits=False),
     "JobRun": Case(lambda _, inputs: job_run(inputs)),
     "IndexedMovies": Case(lambda _, inputs: movies(inputs), function=movie_index, waits=False),
     "TrainedLists": Case(

@@ -28,6 +28,7 @@ DAY = 86_400
 ARMS = {"a": {"share": 50}, "b": {"share": 50, "half_life": 3}}
 DEFINITIONS: Any = {
     "one": {"arms": ARMS, "metric": {"event": "Watch"}},
+    "visits": {"unit": "session", "arms": ARMS, "metric": {"event": "Watch"}},
     "mixed": {"kind": "interleaving", "arms": ARMS, "metric": {"event": "Watch"}},
 }
 
@@ -132,6 +133,35 @@ def test_exposures_and_what_followed_are_written_by_day(run: Run) -> None:
     assert lines("events", days[2]) == [{**watched, "time": NOON + 2 * DAY, "item": "i3"}]
 
 
+def test_sessions_have_their_own_activity_before(run: Run, tmp_path: Path) -> None:
+    """Also where the user's began at another time; each event is in the files once."""
+    expose("u", "one", NOON, arm="b")
+    expose("u", "visits#s1", NOON + 100, arm="a", session="s1")
+    expose("u", "visits#s2", NOON - 100, arm="b", session="s2")
+    expose("v", "visits#v", NOON, arm="b", session="v")
+    happened = (
+        *(("u", NOON - 200, "s1"), ("u", NOON - 200, "s2"), ("u", NOON - 50, "s2")),
+        *(("u", NOON + 50, "s1"), ("u", NOON + 200, "s1"), ("u", NOON + 300, "")),
+        *(("v", NOON - 1, ""), ("v", NOON + 1, "")),
+    )
+    histories().write(
+        [
+            Event(user, "i", at, str(number), "Watch", session=session)
+            for number, (user, at, session) in enumerate(happened)
+        ]
+    )
+    assert run()["events"] == 5  # all but both of NOON - 200, and the visitor's first
+    folder = download(tmp_path)
+    for name, before, outcome in (
+        ("one", [3], [1]),
+        # in the order of s2, v, s1
+        ("visits", [1, 1, 2], [1, 1, 1]),
+    ):
+        found = users(Results.read(folder, name), NOON + 99 * DAY)
+        assert np.expm1(found.before).round(9).tolist() == before
+        assert found.outcome.tolist() == outcome
+
+
 def test_forgotten_user_leaves_the_files_and_nothing_else_does(run: Run) -> None:
     boto3.client("s3").put_object(Bucket=BUCKET, Key="experiments/one.json", Body=b"{}")
     expose("u", "one", NOON, arm="b")
@@ -166,7 +196,7 @@ def test_files_are_read_as_the_tables_would_be(run: Run, tmp_path: Path) -> None
     run()
     folder = download(tmp_path)
     shown = boto3.client("dynamodb").scan(TableName=EXPOSURES)["Items"]
-    for name in DEFINITIONS:
+    for name in ("one", "mixed"):
         results = Results.read(folder, name)
         assert results.experiment.name == name and len(results.exposures) == 12
         found = users(results, NOON + 99 * DAY)
@@ -183,7 +213,7 @@ def test_files_are_read_as_the_tables_would_be(run: Run, tmp_path: Path) -> None
                 float(any(0 <= at - starts[user] < DAY for at in events[user])) for user in order
             ]
             assert found.outcome.tolist() == within
-    with pytest.raises(InputError, match="it has one, mixed; name one of them with --name"):
+    with pytest.raises(InputError, match="it has one, visits, mixed; name one of them with --name"):
         Results.read(folder)
     with pytest.raises(InputError, match="none is called 'two'"):
         Results.read(folder, "two")

@@ -20,6 +20,7 @@ from botocore.compat import HTTPHeaders
 from common import clients
 from common.errors import BusyError, DeniedError, FunctionError
 from common.histories import Event, Histories, with_plain_items
+from common.own_ids import OwnIds
 from common.stack_outputs import StackOutputs
 from events.logic import Taker
 from events.request import EventsError
@@ -38,7 +39,7 @@ from recsys.experiments.assignment import assign
 from recsys.experiments.definition import parse_all
 from recsys.lists.blend import Blend
 from recsys.lists.model import Catalogue, ItemWeights, ListModel, Pruned
-from tests.lambdas.fakes import client_error
+from tests.lambdas.fakes import client_error, reply
 from tests.reliability import Tally
 
 BUCKET, KEY, TABLE = "movies", "lists/movielens/models/one.npz", "histories"
@@ -351,6 +352,70 @@ def test_batches_rankings_sessions_and_items_are_no_exposures(
     assert exposures() == []
 
 
+def test_each_session_has_an_arm_and_an_exposure(
+    running: Callable[..., tuple[Any, Any]],
+) -> None:
+    by_session = {**experiment(model="popular"), "unit": "session"}
+    functions = running(one=by_session, two=experiment(next_item=5))
+    first, second = user_in("as-is"), user_in("other")  # as sessions
+    shares = {"as-is": 50.0, "other": 50.0}
+    of_user = assign("two", shares, "u")
+    take(functions, "u", "10")
+    for session, arm, basis in ((first, "as-is", "history"), (second, "other", "popular")):
+        for _ in range(2):
+            answer = functions[0]({"user": "u", "session_id": session}, None)
+            assert answer["experiments"] == {"one": arm, "two": of_user}
+            assert answer["basis"] == basis
+    # without a session only the users' experiment runs; without a user, only the sessions'
+    assert functions[0]({"user": "u"}, None)["experiments"] == {"two": of_user}
+    visit = functions[0]({"session": ["10"], "session_id": second}, None)
+    assert visit["experiments"] == {"one": "other"} and visit["basis"] == "popular"
+    assert "experiments" not in functions[0]({"session": ["10"]}, None)
+    ranked = {"session": ["10"], "session_id": second, "items": ["10", "20"]}
+    assert "experiments" not in functions[0](ranked, None)
+    keys = {
+        (row["user"]["S"], row["event"]["S"], row.get("session", {}).get("S"), row["arm"]["S"])
+        for row in exposures()
+    }
+    assert keys == {
+        ("u", f"one#{first}", first, "as-is"),
+        ("u", f"one#{second}", second, "other"),
+        ("u", "two", None, of_user),
+        (second, f"one#{second}", second, "other"),
+    }
+    functions[1]({"forget": "u"}, None)  # with the sessions in which the user had an account
+    assert {row["user"]["S"] for row in exposures()} == {second}
+
+
+def test_a_sessions_lists_are_mixed_by_the_session(running: Callable[..., tuple[Any, Any]]) -> None:
+    mixed = {**experiment("interleaving", model="popular"), "unit": "session"}
+    functions = running(one=mixed)
+    answer = functions[0]({"session": ["10"], "session_id": "s", "count": 3}, call("x"))
+    assert {one["arm"] for one in answer["items"]} == {"as-is", "other"}
+    (row,) = exposures()
+    assert (row["user"]["S"], row["session"]["S"]) == ("s", "s") and row["event"]["S"] == "one#x"
+    assert "arm" not in functions[0]({"session": ["10"]}, call("y"))["items"][0]
+
+
+def test_a_session_over_http_is_a_parameter(running: Callable[..., tuple[Any, Any]]) -> None:
+    functions = running(one={**experiment(model="popular"), "unit": "session"})
+    session, path = user_in("other"), "GET /users/{id}/recommendations"
+    answer = functions[0](request(path, query={"session_id": session}, id="u"), call("x"))
+    assert json.loads(answer["body"])["experiments"] == {"one": "other"}
+    for event in ({"item": "10", "session_id": "s"}, {"user": "u", "session_id": "two words"}):
+        with pytest.raises(ListsError, match=r"`session_id` (goes with|must be 1 to 100 print)"):
+            parse(event)
+
+
+def test_an_event_tells_its_session(functions: tuple[Any, Any]) -> None:
+    event = {"user": "a", "item": "10", "timestamp": 5, "session_id": "s-1"}
+    functions[1]({"events": [event]}, None)
+    (row,) = rows("a")
+    assert row["session"] == {"S": "s-1"}
+    with pytest.raises(EventsError, match="event 0: `session_id` must be 1 to 100 printable"):
+        parse_events({"events": [{**event, "session_id": 7}]}, NOW)
+
+
 def test_two_experiments_assign_independently_and_both_settings_hold(
     running: Callable[..., tuple[Any, Any]],
 ) -> None:
@@ -402,7 +467,9 @@ def test_an_exposure_that_cannot_be_recorded_is_no_answer() -> None:
     running = parse_all({"one": experiment(half_life=1)})
     for code, error in (("ThrottlingException", BusyError), ("ValidationException", FunctionError)):
         with pytest.raises(error, match="exposure cannot be recorded"):
-            Experiments(running, refused(code), EXPOSURES).answer("a", "x", lambda _: {"items": []})
+            Experiments(running, refused(code), EXPOSURES).answer(
+                {"user": "a", "session": ""}, "x", lambda _: {"items": []}
+            )
 
 
 # Engines of arms ----------------------------------------------------------------------------------
@@ -459,8 +526,8 @@ def test_the_items_of_an_arms_engine_come_first_and_the_models_own_follow(
 
 def test_the_engine_is_what_answers_for_users_of_personalizes_stack() -> None:
     runtime = Runtime("1", "2")
-    assert asking(CAMPAIGN, runtime).best("a") == ["1", "2"]
-    assert asking({"DomainTopPicksRecommenderArn": "r"}, runtime).best("a") == ["1", "2"]
+    assert asking(CAMPAIGN, runtime).best("a", {}) == ["1", "2"]
+    assert asking({"DomainTopPicksRecommenderArn": "r"}, runtime).best("a", {}) == ["1", "2"]
     assert runtime.asked[1] == {"recommenderArn": "r", "userId": "a", "numResults": 500}
 
 
@@ -484,9 +551,144 @@ def test_an_engine_that_cannot_answer_is_no_answer_and_no_exposure(
     running = Experiments(parse_all({"one": experiment(model="personalize")}), table, EXPOSURES)
     with pytest.raises(kind, match="Amazon Personalize"):
         running.answer(
-            user_in("other"), "x", lambda settings: {"items": [{"item": engine.best("a")}]}
+            {"user": user_in("other"), "session": ""},
+            "x",
+            lambda settings: {"items": [{"item": engine.best("a", {})}]},
         )
     assert written == []
+
+
+class Scores:
+    """SageMaker's data plane: scores a pair by the item's number, the highest as given."""
+
+    def __init__(self, *best: int, form: str = "", fails: str = "") -> None:
+        self.best, self.form, self.fails = best, form, fails
+        self.asked: list[Any] = []
+
+    def invoke_endpoint(self, **request: Any) -> Any:
+        self.asked.append(request)
+        if self.fails:
+            raise client_error(self.fails, "no")
+        predictions: list[Any] = []
+        for one in json.loads(request["Body"])["instances"]:
+            if self.form == "factorization_machines":
+                user, column = one["data"]["features"]["keys"]
+                assert one["data"]["features"] == {
+                    "keys": [user, column],
+                    "shape": [50 + 90],  # columns of users, then of items
+                    "values": [1, 1],
+                }
+                predictions.append({"score": self.score(column - 50)})
+            else:
+                score = self.score(one["in1"][0])
+                two = self.form == "object2vec"
+                predictions.append({"scores": [1 - score, score] if two else [score]})
+        return reply({"predictions": predictions})
+
+    def score(self, item: int) -> float:
+        return 1 / (2 + self.best.index(item))
+
+
+NUMBERS = {"users": {}, "items": {"10": 1, "20": 2, "30": 3, "forty": 4}}
+
+
+@pytest.fixture
+def with_engines(aws: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, Any]]:
+    """Loads both handlers with an experiment whose second arm asks an engine."""
+
+    def load(model: str, scores: Scores, kind: str = "ab") -> tuple[Any, Any]:
+        create_table(EXPOSURES)
+        users = {user_in("other"): 7}
+        ids = json.dumps({**NUMBERS, "users": users})
+        boto3.client("s3").put_object(Bucket=BUCKET, Key="ids.json", Body=ids)
+        loaded = load_functions(
+            monkeypatch,
+            EXPERIMENTS=json.dumps({"one": experiment(kind, model=model)}),
+            EXPOSURES_TABLE=EXPOSURES,
+            ENDPOINTS=json.dumps({model: "an-endpoint"}),
+            SIZES="50,90",
+            IDS_KEY="ids.json",
+        )
+        known = SimpleNamespace(client=lambda _: scores)  # all that is asked for later
+        monkeypatch.setattr(sys.modules["lists.handler"], "clients", known)
+        return loaded
+
+    return load
+
+
+@pytest.mark.parametrize("model", ["object2vec", "deep_mf", "factorization_machines"])
+def test_an_engine_behind_an_endpoint_puts_the_lists_candidates_in_order(
+    model: str, with_engines: Callable[..., tuple[Any, Any]]
+) -> None:
+    scores = Scores(4, 2, 3, 1, form=model)
+    functions = with_engines(model, scores)
+    user = user_in("other")
+    take(functions, user, "10")
+    answer = functions[0]({"user": user, "count": 2}, call("x"))
+    # 10 was watched and is no candidate; odds times popularity: 30 is taken by nine users
+    adjusted = ["30", "forty"]
+    assert listed(answer) == (adjusted if model == "object2vec" else ["forty", "20"])
+    assert answer["experiments"] == {"one": "other"} and answer["basis"] == "history"
+    assert not any("because" in one for one in answer["items"])
+    (asked,) = scores.asked
+    assert asked["EndpointName"] == "an-endpoint"
+    assert len(json.loads(asked["Body"])["instances"]) == 3
+    filtered = functions[0]({"user": user, "filters": {"genres": ["Drama"]}}, call("y"))
+    assert set(listed(filtered)) == {"20", "30"}
+    assert len(json.loads(scores.asked[1]["Body"])["instances"]) == 2
+
+
+def test_users_whom_an_engine_does_not_know_get_the_lists(
+    with_engines: Callable[..., tuple[Any, Any]],
+) -> None:
+    scores = Scores(4, 2, 3, 1)
+    functions = with_engines("deep_mf", scores)
+    shares = {"as-is": 50.0, "other": 50.0}
+    users = (f"new {number}" for number in count())
+    stranger = next(user for user in users if assign("one", shares, user) == "other")
+    take(functions, stranger, "10")
+    answer = functions[0]({"user": stranger}, call("x"))
+    assert answer["experiments"] == {"one": "other"} and scores.asked == []
+    assert listed(answer)[0] == "20" and "because" in answer["items"][0]
+    # with numbers as ids, those beyond the model's
+    for ids, known in ((OwnIds(None, "", ""), 50), (OwnIds(None, "", ""), 51)):
+        made = engines.of_endpoints({"deep_mf": "x"}, (known, 90), lambda: scores, ids)
+        assert list(made["deep_mf"].best("50", {"2": 1, "4": 1})) == (["4", "2"] * (known > 50))
+
+
+@pytest.mark.parametrize(
+    ("fails", "kind"),
+    [
+        ("ValidationError", BusyError),  # not deployed yet, or being replaced
+        ("ThrottlingException", BusyError),
+        ("AccessDeniedException", DeniedError),
+    ],
+)
+def test_an_endpoint_that_cannot_answer_is_no_answer_and_no_exposure(
+    fails: str, kind: type[FunctionError], with_engines: Callable[..., tuple[Any, Any]]
+) -> None:
+    functions = with_engines("deep_mf", Scores(fails=fails))
+    user = user_in("other")
+    with pytest.raises(ListsError, match="ndpoint an-endpoint"):
+        functions[0]({"user": user}, call("x"))
+    if kind is BusyError:
+        assert (
+            functions[0](request("GET /users/{id}/recommendations", id=user), call("x"))[
+                "statusCode"
+            ]
+            == 503
+        )
+    assert exposures() == []
+
+
+def test_interleaving_mixes_an_engines_order_with_the_lists(
+    with_engines: Callable[..., tuple[Any, Any]],
+) -> None:
+    functions = with_engines("deep_mf", Scores(4, 2, 3, 1), "interleaving")
+    user = user_in("other")
+    take(functions, user, "10")
+    answer = functions[0]({"user": user, "count": 2}, call("x"))
+    assert {one["arm"]: one["item"] for one in answer["items"]} == {"as-is": "20", "other": "forty"}
 
 
 # Events -------------------------------------------------------------------------------------------
@@ -773,6 +975,27 @@ def test_events_reach_every_tracker_of_personalizes_stack() -> None:
     assert personalize.sent[0]["eventList"][0]["eventValue"] == 3.0
     taking.take(watched())
     assert stack.asked == 1, "the trackers are remembered"
+
+
+def test_trackers_are_told_the_session_and_what_showed_the_item() -> None:
+    personalize = Personalize("one")
+    event = {"user": "a", "item": "1", "timestamp": 1, "event_id": "e"}
+    events = [
+        {**event, "session_id": "s", "recommendation_id": "RID-1", "source": "recency/recent"},
+        {**event, "session_id": "t"},
+        event,
+    ]
+    taker(Outputs({"CustomTrackingId": "one"}), personalize).take(
+        parse_events({"events": events}, NOW)
+    )
+    assert [one["sessionId"] for one in personalize.sent] == ["s", "t", "a"]
+    shown, *others = (one["eventList"][0] for one in personalize.sent)
+    assert shown["recommendationId"] == "RID-1"
+    assert shown["metricAttribution"] == {"eventAttributionSource": "recency/recent"}
+    plain = {"eventId": "e", "eventType": "Rating", "itemId": "1", "sentAt": 1}
+    assert others == [plain, plain]
+    with pytest.raises(EventsError, match="`recommendation_id` is longer than 40 characters"):
+        parse_events({"events": [{**event, "recommendation_id": "x" * 41}]}, NOW)
 
 
 def test_without_personalizes_stack_events_are_taken_all_the_same() -> None:

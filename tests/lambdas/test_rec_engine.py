@@ -19,9 +19,10 @@ from botocore.stub import ANY, Stubber
 from common import clients
 from common.catalogue import Bucket
 from common.own_ids import OwnIds
+from common.pair_models import CHUNK
 from common.refreshed import FRESH
 from moto import mock_aws
-from rec_engine.logic import CHUNK, MAX_INSTANCES, RecommendationError
+from rec_engine.logic import MAX_INSTANCES, RecommendationError
 from rec_engine.ranking import Popularity, clipped_logit, popularity_adjusted
 
 import recsys.ranking

@@ -58,6 +58,16 @@ RECOMMENDER = start(
 )
 
 
+ATTRIBUTION = start(
+    "MetricAttribution",
+    {
+        "datasetGroupArn": GROUP,
+        "metrics": [
+            {"eventType": "Watch", "metricName": "Watch", "expression": "SAMPLECOUNT()"},
+        ],
+        "metricsOutputConfig": {"roleArn": "arn:aws:iam::123456789012:role/count"},
+    },
+)
 DATASET = f"{HOME}:dataset/movies/INTERACTIONS"
 
 
@@ -127,7 +137,7 @@ class Personalize:
 
     def _pass(self, arn: str, thing: dict[str, Any]) -> None:
         then = {"DELETE PENDING": "", "CREATE STOPPING": "CREATE STOPPED"}
-        if ":solution/" in arn and "/" not in arn.split(":solution/")[1]:
+        if re.search(r":(solution|metric-attribution)/[^/]+$", arn):
             then["CREATE PENDING"] = "ACTIVE"
         if thing["status"] in then:
             self.looks[arn] = self.looks.get(arn, 0) + 1
@@ -215,6 +225,16 @@ class Personalize:
         told = {"coverage": 0.123456, **self.metrics.get(arn, {})}
         return http(200, {"solutionVersionArn": arn, "metrics": told})
 
+    def CreateMetricAttribution(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        arn = f"{HOME}:metric-attribution/{request['name']}"
+        return self._made(arn, "metricAttributionArn", request)
+
+    def DescribeMetricAttribution(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        return self._seen(request["metricAttributionArn"], "metricAttribution")
+
+    def DeleteMetricAttribution(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        return self._deleted(request["metricAttributionArn"])
+
     def CreateRecommender(self, request: dict[str, Any]) -> Answer:  # noqa: N802
         return self._made(f"{HOME}:recommender/{request['name']}", "recommenderArn", request)
 
@@ -222,7 +242,10 @@ class Personalize:
         return self._seen(request["recommenderArn"], "recommender")
 
     def DeleteRecommender(self, request: dict[str, Any]) -> Answer:  # noqa: N802
-        thing = self.things.get(request["recommenderArn"])
+        return self._deleted(request["recommenderArn"])
+
+    def _deleted(self, arn: str) -> Answer:
+        thing = self.things.get(arn)
         if thing is None:
             return refusal("ResourceNotFoundException", "Could not find the resource")
         if thing["status"] in _TRAINS:
@@ -543,6 +566,10 @@ def life(personalize: Personalize) -> None:
     solution.run("Create", SOLUTION)
     model.run("Create", version(str(solution.id)))
     recommender.run("Create", RECOMMENDER)
+    attribution = Framework()
+    attribution.run("Create", ATTRIBUTION)
+    assert personalize.things[str(attribution.id)]["status"] == "ACTIVE"  # it is waited for
+    attribution.run("Delete", ATTRIBUTION)
     personalize.turn("ACTIVE")
     for kind, one in (("SolutionVersion", model), ("Recommender", recommender)):
         Framework().run("Create", wait(kind, one.id), resource.WAIT)
@@ -570,6 +597,9 @@ OPERATIONS = (
     "CreateRecommender",
     "DescribeRecommender",
     "DeleteRecommender",
+    "CreateMetricAttribution",
+    "DescribeMetricAttribution",
+    "DeleteMetricAttribution",
 )
 
 

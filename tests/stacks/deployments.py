@@ -22,6 +22,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "hpo": True,
             "auto_training_days": 7,
             "batch": True,
+            "attribution": True,
             "min_tps": 2,
         },
         "kms": True,
@@ -35,8 +36,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
         },
     },
     "every engine": {
-        "engines": "deep_mf, factorization_machines",
+        "engines": "lists, deep_mf, factorization_machines",
         "deep_mf": {"genre_dim": 5},
+        "experiments": {
+            "engines": {
+                "arms": {
+                    "own": {"share": 25},
+                    "pairs": {"share": 25, "model": "object2vec"},
+                    "network": {"share": 25, "model": "deep_mf"},
+                    "machines": {"share": 25, "model": "factorization_machines"},
+                },
+                "metric": {"event": "Watch"},
+            }
+        },
         "neighbours": "s3vectors",
         "personalize": {"groups": "off"},
         "notebook": {"enabled": True},
@@ -66,7 +78,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "refit": False,
     },
     "domain group": {
-        "personalize": {"groups": "domain", "filters": False, "gate": 20},
+        "personalize": {"groups": "domain", "filters": False, "schedule": "rate(7 days)"},
         "experiments": {
             "engine": {
                 "arms": {"own": {"share": 50}, "aws": {"share": 50, "model": "personalize"}},

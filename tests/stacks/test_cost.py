@@ -83,6 +83,23 @@ def test_the_lists_alone_cost_at_most_a_dollar_a_month_while_nobody_calls(
         assert f"{price.as_of}, {price.source}" in told
 
 
+def test_an_arm_that_asks_an_engine_costs_the_time_that_it_takes(
+    default: Deployment, variant: Callable[[str], Deployment]
+) -> None:
+    assert not of_assembly(default.folder).engines
+    assert not of_assembly(variant("lists alone").folder).engines  # arms of the lists' own model
+    found = of_assembly(variant("every engine").folder)
+    # a million times 50 ms of half a GB at 0.0000133334 a second
+    for engine, used in zip(
+        ("deep_mf", "factorization_machines", "object2vec"), found.engines, strict=True
+    ):
+        assert engine in used.name and used.lists == pytest.approx(25_000 * 0.0000133334)
+    told = "\n".join(lines(found))
+    assert re.search(r"an arm that asks deep_mf, in addition +0\.00 +0\.33 +0\.00", told)
+    (asks,) = of_assembly(variant("domain group").folder).engines
+    assert "personalize" in asks.name
+
+
 def test_job_of_a_source_is_estimated_from_its_size(
     variant: Callable[[str], Deployment],
 ) -> None:

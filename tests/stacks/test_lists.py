@@ -161,6 +161,42 @@ def test_lists_may_ask_personalize_only_if_an_arm_does(
     assert "recommender-Personalize" not in artifacts["recommender-Lists"]["dependencies"]
 
 
+def test_lists_may_ask_endpoints_only_if_an_arm_does(
+    default: Deployment, variant: Callable[[str], Deployment]
+) -> None:
+    assert "sagemaker:InvokeEndpoint" not in allowed(default, "ListsRole")
+    deployment = variant("every engine")
+    (function,) = (
+        one["Properties"]
+        for one in deployment.resources("Lists", "AWS::Lambda::Function").values()
+        if one["Properties"].get("FunctionName") == "recommender-Lists"
+    )
+    variables = function["Environment"]["Variables"]
+    endpoints = json.loads(variables["ENDPOINTS"])
+    served = {
+        one["Properties"]["EndpointName"]
+        for stack in ("Object2Vec", "DeepMf", "FactorizationMachines")
+        for one in deployment.resources(stack, "AWS::SageMaker::Endpoint").values()
+    }
+    assert set(endpoints) == {"object2vec", "deep_mf", "factorization_machines"}
+    assert set(endpoints.values()) < served and endpoints["object2vec"].endswith("retrievalModel")
+    (role,) = (
+        one["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        for name, one in deployment.resources("Lists", "AWS::IAM::Role").items()
+        if name.startswith("ListsRole")
+    )
+    (invokes,) = (one for one in role if one["Action"] == "sagemaker:InvokeEndpoint")
+    named = {one["Fn::Join"][1][-1].rpartition("/")[2] for one in invokes["Resource"]}
+    assert {name.lower() for name in named} == {name.lower() for name in endpoints.values()}
+    machines = deployment.templates["FactorizationMachines"]["Outputs"]
+    sizes = [machines[f"FactorizationMachines{what}"]["Value"] for what in ("Users", "Items")]
+    assert variables["SIZES"] == ",".join(sizes)
+    # their stacks may change while that of the lists does not
+    artifacts = json.loads((deployment.folder / "manifest.json").read_text("utf-8"))["artifacts"]
+    needed = artifacts["recommender-Lists"]["dependencies"]
+    assert not {"recommender-Object2Vec", "recommender-DeepMf"} & set(needed)
+
+
 def test_results_of_experiments_may_be_written_and_nothing_else(
     default: Deployment, variant: Callable[[str], Deployment]
 ) -> None:
@@ -218,7 +254,11 @@ EXPERIMENT: Any = {
     "arms": {"a": {"share": 50}, "b": {"share": 50, "next_item": 1}},
     "metric": {"event": "Watch"},
 }
-ASKING: Any = {"a": {"share": 50}, "b": {"share": 50, "model": "personalize"}}
+
+
+def by_model(model: str) -> Any:
+    """Arms of which the second asks an engine."""
+    return {"a": {"share": 50}, "b": {"share": 50, "model": model}}
 
 
 def test_experiments_are_read_from_an_object_or_from_json_on_the_command_line(data: Any) -> None:
@@ -239,7 +279,7 @@ def test_experiments_are_read_from_an_object_or_from_json_on_the_command_line(da
         *(
             (
                 {
-                    "experiments": {"one": {**EXPERIMENT, "arms": ASKING}},
+                    "experiments": {"one": {**EXPERIMENT, "arms": by_model("personalize")}},
                     "personalize": personalize,
                 },
                 "nothing of it that is deployed recommends items to users",
@@ -248,6 +288,18 @@ def test_experiments_are_read_from_an_object_or_from_json_on_the_command_line(da
                 {"groups": "off"},
                 {"groups": "custom", "solutions": "sims"},
                 {"groups": "domain", "recommenders": "more-like-x"},
+            )
+        ),
+        *(
+            (
+                {"experiments": {"one": {**EXPERIMENT, "arms": by_model(model)}}, **settings},
+                rf"experiments\.one\.arms\.b\.model: {model} is not deployed; {words}",
+            )
+            for model, settings, words in (
+                ("deep_mf", {}, "add deep_mf to engines$"),
+                ("factorization_machines", {"engines": "lists, deep_mf"}, "add factorization_m"),
+                ("object2vec", {"profile": "lists"}, "set profile=full$"),
+                ("deep_mf", {"profile": "lists"}, "set profile=full and add deep_mf to engines"),
             )
         ),
         ({"experiments": {"one": EXPERIMENT, "two": EXPERIMENT}}, "its arms set next_item, as"),
@@ -330,7 +382,10 @@ def test_what_a_function_takes_along_is_all_that_it_imports(default: Deployment)
 
     for patterns, module in (
         (lists._SERVES, "recsys.lists.model"),
-        (lists._EXPERIMENTS, "recsys.experiments.assignment, recsys.experiments.definition"),
+        (
+            lists._EXPERIMENTS,
+            "recsys.experiments.assignment, recsys.experiments.definition, recsys.ranking",
+        ),
         (lists._TRAINS, "recsys.lists.training"),
     ):
         files = {str(path) for pattern in patterns for path in source.glob(pattern)}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+import numpy as np
 import pytest
 
 from stacks.config import Config, ConfigError
@@ -275,6 +276,76 @@ def test_gate_is_of_the_last_waiter_of_a_solutions_version(
     assert gates == [("SolutionVersion", True, {"metric": figure, "percent": 20})]
     others = default.resources("Personalize", "Custom::TrainedWait").values()
     assert not any("Gate" in one["Properties"] for one in others)
+
+
+def test_events_are_counted_by_their_source_if_that_is_wanted(
+    default: Deployment, variant: Any
+) -> None:
+    deployment = variant("all of Personalize")
+    requests = [
+        one["Properties"]["Request"]
+        for one in starts(deployment).values()
+        if one["Properties"]["Kind"] == "MetricAttribution"
+    ]
+    counted = [[one["metricName"] for one in each["metrics"]] for each in requests]
+    assert sorted(counted) == [["Rating"], ["Watch", "Click"]]
+    roles = deployment.resources("Personalize", "AWS::IAM::Role")
+    for each in requests:
+        role = roles[each["metricsOutputConfig"]["roleArn"]["Fn::GetAtt"][0]]["Properties"]
+        (allowed,) = role["Policies"][0]["PolicyDocument"]["Statement"]
+        assert allowed["Action"] == "cloudwatch:PutMetricData"
+        assert "s3DataDestination" not in each["metricsOutputConfig"]
+    for other in (default, variant("domain group")):
+        text = json.dumps(other.templates["Personalize"])
+        assert "MetricAttribution" not in text and "cloudwatch:PutMetricData" not in text
+
+
+def test_trainings_by_schedule_are_a_parameter_that_the_versions_follow(
+    default: Deployment, variant: Any
+) -> None:
+    assert set(default.templates["Personalize"]["Parameters"]) == {"BootstrapVersion"}
+    deployment = variant("domain group")
+    template = deployment.templates["Personalize"]
+    assert template["Parameters"]["Training"]["Default"] == "0"
+    found = [one["Properties"] for one in starts(deployment).values()]
+    (version,) = (one for one in found if one["Kind"] == "SolutionVersion")
+    assert version["Request"]["trainingMode"] == "FULL"
+    # the data's digest, and nothing more at first: to set a schedule trains nothing
+    _, (digest, training) = version["Inputs"]["Fn::Join"]
+    assert len(digest) == 64
+    condition, first, later = training["Fn::If"]
+    assert template["Conditions"][condition] == {"Fn::Equals": [{"Ref": "Training"}, "0"]}
+    assert (first, later) == ("", {"Ref": "Training"})
+    others = [one for one in found if one["Kind"] != "SolutionVersion"]
+    assert others and '"Ref": "Training"' not in json.dumps(others)  # nor are data imported again
+    (schedule,) = deployment.resources("Personalize", "AWS::Scheduler::Schedule").values()
+    assert schedule["Properties"]["ScheduleExpression"] == "rate(7 days)"
+    assert schedule["Properties"]["Target"]["Input"] == '{"scheduled": true}'
+    (allowed,) = (
+        one["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        for name, one in deployment.resources("Personalize", "AWS::IAM::Role").items()
+        if name.startswith("PersonalizeTrainingFunctionRole")
+    )
+    actions = {action for one in allowed for action in np.atleast_1d(one["Action"]).tolist()}
+    assert actions == {
+        *("logs:CreateLogStream", "logs:PutLogEvents", "ssm:GetParameters"),
+        *("cloudformation:DescribeStacks", "cloudformation:UpdateStack"),
+    }
+    (updates,) = (one for one in allowed if "cloudformation:" in json.dumps(one["Action"]))
+    assert "stack/recommender-Personalize/*" in json.dumps(updates["Resource"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"auto_training_days": 7, "schedule": "manual"}, "set one of the two"),
+        ({"groups": "off", "schedule": "manual"}, "nothing of Amazon Personalize is deployed"),
+        ({"schedule": "daily"}, r"personalize\.schedule: 'daily' is not a schedule in UTC"),
+    ],
+)
+def test_schedule_that_cannot_hold_is_refused(data: Any, settings: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Config.from_context({"data": str(data), "personalize": settings})
 
 
 @pytest.mark.parametrize(

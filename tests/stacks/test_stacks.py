@@ -447,7 +447,7 @@ def test_function_code_is_its_package_and_the_shared_one(
 ) -> None:
     takes_along = {"lists": {"recsys"}, "events": {"recsys"}, "list_training": {"recsys"}}
     seen = set()
-    for name in ("every engine", "lists alone"):
+    for name in ("every engine", "lists alone", "domain group"):
         deployment = variant(name)
         for folder in (path for path in deployment.folder.iterdir() if path.is_dir()):
             tops = {path.name for path in folder.iterdir()}
@@ -462,6 +462,7 @@ def test_function_code_is_its_package_and_the_shared_one(
     assert seen == {
         *("rec_engine", "movie_retrieval", "movie_index", "trained_resource"),
         *("lists", "events", "list_training", "retraining", "experiment_results"),
+        "personalize_training",
     }
 
 

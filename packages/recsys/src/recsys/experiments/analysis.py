@@ -165,17 +165,18 @@ class Report:
         )
         yield f"EXPERIMENT {experiment.name}, {when:%Y-%m-%d %H:%M} UTC"
         yield f"  {experiment.metric} within {window} of the first list"
-        yield f"  {self.waiting:,} more users whose {window} have not ended"
+        yield f"  {self.waiting:,} more {experiment.units} whose {window} have not ended"
         if self.left_out:
-            yield f"  {self.left_out:,} users left out: seen with other shares, or in two arms"
+            reason = "seen with other shares, or in two arms"
+            yield f"  {self.left_out:,} {experiment.units} left out: {reason}"
         if self.mismatch is not None:
             yield f"  assignment by the arms' shares: p = {self.mismatch:.3g}"
         if self.narrowed > 0:
             yield f"  activity before the experiment explains {self.narrowed:.0%} of the variance"
         yield ""
         change = "preference" if experiment.kind == "interleaving" else "lift"
-        columns = f"  {'arm':<24}{'users':>10}{'mean':>10}  {change:>10}   95 % confidence sequence"
-        yield columns
+        units = experiment.units
+        yield f"  {'arm':<24}{units:>10}{'mean':>10}  {change:>10}   95 % confidence sequence"
         if experiment.kind == "ab":
             control = experiment.control.name
             first = self.comparisons[0].control
@@ -200,20 +201,22 @@ class Report:
 
     def verdict(self) -> list[str]:
         """What to conclude, in sentences."""
+        units = self.experiment.units
         if self.broken:
             counts = ", ".join(f"{arm} {count:,}" for arm, count in self.users.items())
             shares = ", ".join(
                 f"{arm} {share:g} %" for arm, share in self.experiment.shares.items()
             )
             return [
-                f"The assignment is broken: the arms have {counts} users, and should have {shares}."
-                " Do not use these results: find out where users of one arm are lost, such as "
-                "answers that fail or exposures that are not recorded."
+                f"The assignment is broken: the arms have {counts} {units}, and should have "
+                f"{shares}. Do not use these results: find out where {units} of one arm are lost, "
+                "such as answers that fail or exposures that are not recorded."
             ]
         return [self._sentence(one) for one in self.comparisons]
 
     def _sentence(self, one: Comparison) -> str:
         experiment, control = self.experiment, self.experiment.control.name
+        units = experiment.units
         interval = f"between {_percent(one.low)} and {_percent(one.high)}"
         breached = [
             rail.name
@@ -239,14 +242,14 @@ class Report:
         if one.more is None:
             return (
                 f"Not decided: {what} of {one.arm} is {interval}. It is so small that no number of "
-                "users in reach decides it."
+                f"{units} in reach decides it."
                 if self.users and sum(self.users.values()) >= experiment.users
-                else f"Not decided yet: {what} of {one.arm} is {interval}. Too few users for an "
+                else f"Not decided yet: {what} of {one.arm} is {interval}. Too few {units} for an "
                 f"estimate of how many it takes; {experiment.users:,} are planned."
             )
         return (
             f"Not decided yet: {what} of {one.arm} is {interval}. If it is as now estimated, about "
-            f"{float(f'{one.more:.2g}'):,.0f} more users decide it."
+            f"{float(f'{one.more:.2g}'):,.0f} more {units} decide it."
         )
 
 

@@ -10,10 +10,14 @@ from typing import Any, Final
 from recsys.errors import InputError
 
 KINDS: Final = ("ab", "interleaving")
+UNITS: Final = ("user", "session")
 MEASURES: Final = ("rate", "count", "value")
-MODELS: Final = ("lists", "popular", "personalize")
-"""What an arm answers with: the trained lists, what is popular and trending, or what a campaign or
-recommender of Amazon Personalize recommends."""
+ENGINES: Final = ("object2vec", "deep_mf", "factorization_machines")
+"""Engines that put the best items of the trained lists in order."""
+
+MODELS: Final = ("lists", "popular", "personalize", *ENGINES)
+"""What an arm answers with: the trained lists, what is popular and trending, what a campaign or
+recommender of Amazon Personalize recommends, or the lists in the order of one of `ENGINES`."""
 
 ANSWERS: Final = ("latency", "coverage")
 """Guardrails on the answers themselves; every other guardrail is a type of event."""
@@ -23,7 +27,9 @@ MOST: Final = 10
 
 _NAME: Final = r"[a-z0-9]+(-[a-z0-9]+)*"
 _LONGEST: Final = 40  # characters of a name
-_FIELDS: Final = (*("kind", "arms", "metric", "window_minutes", "guardrails", "users", "effect"),)
+_FIELDS: Final = (
+    *("kind", "unit", "arms", "metric", "window_minutes", "guardrails", "users", "effect"),
+)
 # Numeric settings of an arm, with their limits; see `recsys.lists.blend.Blend`.
 _NUMBERS: Final = {"half_life": (0.1, 1e9), "next_item": (0.0, 100.0)}
 
@@ -69,25 +75,39 @@ class Experiment:
         name: its name, which decides the assignment.
         kind: `ab`, each user gets the lists of one arm; or `interleaving`, each user gets a mix of
             two arms' lists.
+        unit: what is assigned to an arm and has an outcome: each `user`, or each `session`.
         arms: the first is the control, with which the others are compared.
         metric: what decides.
-        window_minutes: how long after the first exposure a user's events count. Only users whose
+        window_minutes: how long after the first exposure a unit's events count. Only units whose
             window has ended are analysed: their outcome is final.
         guardrails: by what must not become worse, by how many percent it may at most: `latency`,
             `coverage`, or a type of event, counted by the metric's measure.
-        users: the number of users that the experiment is planned for; the confidence sequence is
+        users: the number of units that the experiment is planned for; the confidence sequence is
             narrowest there, and valid at any other number.
         effect: the smallest lift that matters, in percent.
     """
 
     name: str
     kind: str
+    unit: str
     arms: tuple[Arm, ...]
     metric: Metric
     window_minutes: int
     guardrails: Mapping[str, float]
     users: int
     effect: float
+
+    @property
+    def units(self) -> str:
+        """The word for several of the unit."""
+        return f"{self.unit}s"
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The setting `model` of each arm that has one."""
+        return {
+            arm.name: str(arm.settings["model"]) for arm in self.arms if "model" in arm.settings
+        }
 
     @property
     def control(self) -> Arm:
@@ -108,6 +128,7 @@ class Experiment:
         """The experiment as `parse` reads it."""
         return {
             "kind": self.kind,
+            "unit": self.unit,
             "arms": {arm.name: {"share": arm.share, **arm.settings} for arm in self.arms},
             "metric": {"measure": self.metric.measure, "event": self.metric.event},
             "window_minutes": self.window_minutes,
@@ -177,6 +198,7 @@ def parse(name: str, value: object) -> Experiment:
     experiment = Experiment(
         name=name,
         kind=kind,
+        unit=reader.choice("unit", value.get("unit", UNITS[0]), UNITS),
         arms=_arms(reader, value.get("arms"), kind),
         metric=_metric(reader, value.get("metric")),
         window_minutes=reader.whole(

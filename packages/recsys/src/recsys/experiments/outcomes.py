@@ -37,14 +37,15 @@ EXPOSURES: Final = pa.schema(
         pa.field("teams", _IDS),
         pa.field("experiment", pa.string()),
         pa.field("earlier", pa.float64()),
+        pa.field("session", pa.string()),
     ]
 )
 """`time` is in seconds since 1970. `shares` are the arms' when the user was assigned, as
 `Experiment.told_shares` writes them; `milliseconds`, what the answer took; `items`, what was shown.
 For `interleaving` there is a row for each list, and `teams` has the arm of each item; for `ab`, a
 row for each user, with the `arm`. `experiment` is its name, which only a folder of several needs;
-`earlier`, how many events the user had before the oldest of those in the table of events: without
-it, that table has all."""
+`earlier`, how many events the unit had before that the table of events does not have: without it,
+that table has all. `session` is the session's id, where the unit is the session."""
 
 EVENTS: Final = pa.schema(
     [
@@ -53,8 +54,11 @@ EVENTS: Final = pa.schema(
         pa.field("item", pa.string()),
         pa.field("type", pa.string()),
         pa.field("value", pa.float64()),
+        pa.field("session", pa.string()),
     ]
 )
+"""`session` is the id of the session in which it happened; where there is none, the `user` is one,
+as of visitors without an account."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ class Results:
             raise InputError(problems)
         of_it = pc.equal(exposures["experiment"], experiment.name).fill_null(True)
         exposures = exposures.filter(of_it)
-        its_users = pc.is_in(events["user"], pc.unique(exposures["user"]))
-        return cls(experiment, exposures, events.filter(its_users))
+        its_own = pc.is_in(_units(experiment, events), pc.unique(_units(experiment, exposures)))
+        return cls(experiment, exposures, events.filter(its_own))
 
     def write(self, folder: Path) -> None:
         """Write a folder of results, with Parquet files."""
@@ -104,7 +108,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Users:
-    """The users whose outcome is final, in the order of their first exposure.
+    """The users, or sessions, whose outcome is final, in the order of their first exposure.
 
     Attributes:
         arm: the place of each one's arm, int64[users]; 0 for `interleaving`.
@@ -130,7 +134,7 @@ class Users:
 
 
 def users(results: Results, at: float) -> Users:
-    """The users and their outcomes.
+    """The users, or sessions if they are the unit, and their outcomes.
 
     A user counts if the window had ended `at` that time, so that outcomes are final, and if it was
     first exposed with the present shares: with others, the arms would have different kinds of users
@@ -146,8 +150,9 @@ def users(results: Results, at: float) -> Users:
     experiment, events = results.experiment, results.events
     exposures = results.exposures.filter(pc.less_equal(results.exposures["time"], at))
     exposures = exposures.sort_by("time")
-    ids = pc.unique(exposures["user"])  # in the order of the first exposure
-    owner = _places(exposures["user"], ids)
+    owners = _units(experiment, exposures)
+    ids = pc.unique(owners)  # in the order of the first exposure
+    owner = _places(owners, ids)
     rows = np.full(len(ids), len(owner), np.int64)
     np.minimum.at(rows, owner, np.arange(len(owner)))
     # events have whole seconds: one in the second of the exposure is taken to follow it
@@ -156,7 +161,7 @@ def users(results: Results, at: float) -> Users:
     usable = _usable(experiment, exposures, owner, rows, arm)
     final = first + experiment.window_minutes * 60 <= at
 
-    whose = _places(events["user"], ids)
+    whose = _places(_units(experiment, events), ids)
     events, whose = events.filter(pa.array(whose >= 0)), whose[whose >= 0]
     since = _numbers(events["time"]) - first[whose]
     inside = (since >= 0) & (since < experiment.window_minutes * 60)
@@ -193,6 +198,13 @@ def users(results: Results, at: float) -> Users:
         waiting=int((usable & ~final).sum()),
         left_out=int((~usable).sum()),
     )
+
+
+def _units(experiment: Experiment, table: pa.Table) -> Any:
+    """Whose each row of a table is: the user's, or the session's."""
+    if experiment.unit == "user":
+        return table["user"]
+    return pc.coalesce(table["session"], table["user"])
 
 
 def _experiment(folder: Path, name: str, problems: list[str]) -> Experiment | None:

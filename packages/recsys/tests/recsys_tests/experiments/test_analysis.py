@@ -74,6 +74,40 @@ def test_events_count_within_the_window_of_the_first_exposure() -> None:
     assert (found.waiting, found.left_out) == (1, 2)
 
 
+def test_sessions_have_their_own_arms_and_outcomes() -> None:
+    recorded = results(
+        [
+            exposure("a", 1000, session="a1"),
+            exposure("a", 2000, "recent", session="a2"),
+            exposure("visitor", 3000, "recent", session="visitor"),
+            exposure("visitor", 3500, "recent", session="visitor"),
+        ],
+        [
+            {**event("a", 1500), "session": "a1"},
+            {**event("a", 1900), "session": "a2"},  # before the session's first list
+            event("a", 2100),  # of no session
+            event("visitor", 3100),  # without an account, the session is the user
+            {**event("other", 3100), "session": "a2"},
+        ],
+        unit="session",
+        metric={"measure": "count", "event": "Watch"},
+    )
+    found = users(recorded, at=10_000)
+    assert found.arm.tolist() == [0, 1, 1]
+    assert found.outcome.tolist() == [1, 1, 1]
+    assert found.before.tolist() == pytest.approx([0, np.log(2), 0])
+    assert found.left_out == 0  # a user in two arms is none too many
+    of_users = results(
+        recorded.exposures.to_pylist(),
+        recorded.events.to_pylist(),
+        metric={"measure": "count", "event": "Watch"},
+    )
+    assert users(of_users, at=10_000).left_out == 1
+    told = "\n".join(analyse(recorded, at=4000).lines())
+    assert "3 more sessions whose 60 minutes have not ended" in told
+    assert "Too few sessions" in told and " users" not in told
+
+
 @pytest.mark.parametrize(
     ("metric", "expected"),
     [

@@ -20,7 +20,7 @@ def problems(value: Any, name: str = "one") -> tuple[str, ...]:
 
 def test_a_definition_is_read_with_its_defaults() -> None:
     found = parse("one", VALID)
-    assert (found.kind, found.window_minutes) == ("ab", 1440)
+    assert (found.kind, found.unit, found.window_minutes) == ("ab", "user", 1440)
     assert (found.users, found.effect) == (10_000, 5)
     assert found.control.name == "as-is"
     assert found.shares == {"as-is": 70, "popular": 30}
@@ -42,6 +42,7 @@ def test_every_problem_is_told_with_its_field() -> None:
     told = problems(
         {
             "kind": "abc",
+            "unit": "visit",
             "arms": {"As is": {"share": 70}, "b": {"share": True, "half_life": float("nan")}},
             "metric": {"measure": "clicks", "event": 3},
             "window_minutes": 1.5,
@@ -55,6 +56,7 @@ def test_every_problem_is_told_with_its_field() -> None:
         "One: must be named by",
         "One: unknown field 'effects'; did you mean effect?",
         "One.kind: must be one of ab, interleaving, not 'abc'",
+        "One.unit: must be one of user, session, not 'visit'",
         "One.arms.As is: must be named by",
         "One.arms.b.half_life: must be a number from 0.1 to 1e+09, not nan",
         "One.arms.b.share: must be a number from 0.01 to 99.99, not True",
