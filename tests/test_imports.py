@@ -51,6 +51,13 @@ def test_imports_of_the_project_keep_the_contracts() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_contracts_know_every_function() -> None:
+    functions = {path.parent.name for path in (PROJECT / "lambdas").glob("*/__init__.py")}
+    apart = next(one for one in SETTINGS["contracts"] if one["type"] == "independence")
+    assert functions <= {*SETTINGS["root_packages"]}
+    assert {*apart["modules"]} == functions - {"common"}
+
+
 def test_imports_against_a_contract_are_reported(tmp_path: Path) -> None:
     for name in (
         "bench",
