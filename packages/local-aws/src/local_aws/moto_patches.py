@@ -42,6 +42,7 @@ from moto.events.models import EventPattern, events_backends
 from moto.events.utils import EventTemplateParser
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import iam_backends
+from moto.kms.models import kms_backends
 from moto.logs.responses import LogsResponse
 from moto.moto_server import werkzeug_app
 from moto.moto_server.utilities import RegexConverter
@@ -69,6 +70,7 @@ from local_aws.eventbridge.rules import Rule, bounded_template
 from local_aws.iam import authorization, reading
 from local_aws.iam import errors as iam_errors
 from local_aws.iam.models import LocalIAMBackend
+from local_aws.kms.models import LocalKmsBackend, with_arn
 from local_aws.logs.patterns import FilterPattern
 from local_aws.logs.responses import by_prefix, no_exports, of_known_days, parameter
 from local_aws.personalize.models import PersonalizeBackend
@@ -91,6 +93,7 @@ _BACKENDS: Final[tuple[tuple[Any, type], ...]] = (
     (emrserverless_backends, EmrServerlessBackend),
     (events_backends, EventsBackend),
     (iam_backends, LocalIAMBackend),
+    (kms_backends, LocalKmsBackend),
     (lambda_backends, LocalLambdaBackend),
     (moto.cloudwatch.models.cloudwatch_backends, CloudWatchBackend),
     (moto.sagemakerruntime.models.sagemakerruntime_backends, SageMakerRuntimeBackend),
@@ -163,6 +166,28 @@ def _patch_glue() -> None:
         module.glue_backends.backend = GlueBackend
 
     when_imported("moto.glue.models")(replace)
+
+
+def _patch_kms_answers() -> None:
+    """moto names a key that is to be deleted, or no longer, as its caller did."""
+
+    def replace(module: Any) -> None:
+        for name in ("cancel_key_deletion", "schedule_key_deletion"):
+            method = getattr(module.KmsResponse, name)
+            setattr(module.KmsResponse, name, _wrapped_once(method, with_arn))
+
+    when_imported("moto.kms.responses")(replace)
+
+
+def _patch_ssm() -> None:
+    """moto's parameters have any value, whatever their patterns say; and its module imports EC2."""
+
+    def replace(module: Any) -> None:
+        from local_aws.ssm.models import LocalSsmBackend
+
+        module.ssm_backends.backend = LocalSsmBackend
+
+    when_imported("moto.ssm.models")(replace)
 
 
 def _patch_api_gateway_paths() -> None:
@@ -656,6 +681,8 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_event_wildcards,
     _patch_event_templates,
     _patch_glue,
+    _patch_kms_answers,
+    _patch_ssm,
     _patch_names_as_expressions,
     _patch_log_exports,
     _patch_log_filter_patterns,
