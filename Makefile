@@ -79,7 +79,7 @@ demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C 
 
 test: $(SETUP) ## run all tests
 	@rm -rf build/tally
-	@python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests packages/recsys $(NEED_PLUGINS)
+	@python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder tests packages/recsys $(NEED_PLUGINS)
 	@$(MAKE) --no-print-directory test-local-aws
 	@python tests/reliability.py --check
 

@@ -32,6 +32,12 @@ def pytest_sessionfinish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def thorough() -> bool:
+    """Whether tests try every combination (`make reliability`), and not some of each kind."""
+    return settings.get_current_profile_name() == "thorough"
+
+
 @pytest.fixture(scope="module")
 def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     """Count injected faults and tried inputs for docs/reliability.md; see `tests.reliability`."""

@@ -43,6 +43,8 @@ SETTINGS = (
 
 The deployed models must not have learned from the held-out ratings, on which they are evaluated.
 """
+ANY_ACCOUNT = NOTEBOOKS / "any_account"
+"""The notebooks that need no deployment, but permission to create what they use."""
 AFTERWARDS = NOTEBOOKS / "8_clean_up.ipynb"
 """The notebook that runs again after the removal: it lists the existing resources."""
 _LONGEST = 7_200
@@ -84,6 +86,13 @@ def _run(run: Run, out: Path) -> None:
         for path in sorted(NOTEBOOKS.glob("*.ipynb")):
             _page(run, path, out / f"{path.stem}.html")
     _page(run, AFTERWARDS, out / f"{_after(AFTERWARDS)}.html")
+    for path in sorted(ANY_ACCOUNT.glob("*.ipynb")):
+        _page(run, path, out / f"{path.stem}.html")
+
+
+def every() -> list[Path]:
+    """The notebooks, in the order of the pages."""
+    return [path for folder in (NOTEBOOKS, ANY_ACCOUNT) for path in sorted(folder.glob("*.ipynb"))]
 
 
 def _page(run: Run, path: Path, page: Path) -> None:
@@ -213,7 +222,7 @@ def _lead_links(notebook: NotebookNode, folder: Path) -> None:
 def index(run: Run) -> str:
     """The page that lists the others: what each notebook teaches, its seconds, and what failed."""
     rows = ["| notebook | teaches | seconds | |", "|---|---|---:|---|"]
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+    for path in every():
         notebook = nbformat.read(path, as_version=4)
         taught = re.search(r"\*\*Teaches\*\* (.+)", notebook.cells[0].source)
         for stem, what in ((path.stem, taught[1] if taught else ""), (_after(path), "")):
@@ -238,7 +247,7 @@ def _after(path: Path) -> str:
 def _navigation() -> str:
     """Links to all pages, with the notebooks' titles."""
     links = ['<a href="index.html">Index</a>']
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+    for path in every():
         title = nbformat.read(path, as_version=4).metadata["title"].partition(":")[0]
         links.append(f'<a href="{path.stem}.html">{title}</a>')
     return " · ".join(links)

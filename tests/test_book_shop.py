@@ -7,6 +7,7 @@ wrote; lists are made as the page makes them.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from recsys.lists.model import Catalogue
 from recsys.lists.training import Interactions, Lists
 from recsys.object2vec import hyperparameters as object2vec
 from recsys.object2vec.records import Pairs, Sequences, read_pairs
+from recsys.object2vec.training import Outcome
 from recsys.object2vec.training import train as train_object2vec
 from recsys.ranking import clipped_logit, popularity_adjusted
 from stacks.hyperparameters import adapted
@@ -101,16 +103,33 @@ def tokens(numbers: NDArray[Any]) -> Sequences:
 
 
 def by_object2vec(task: str) -> Callable[[Prepared], Scores]:
-    def fit(data: Prepared) -> Scores:
+    models: dict[tuple[Any, ...], tuple[Outcome, Pairs]] = {}  # by what they are trained with
+
+    def trained(data: Prepared) -> tuple[Outcome, Pairs]:
+        preset = data.preset(task, **data.manifest["object2vec"])
+        files = [
+            *data.manifest["keys"]["input"][task].values(),
+            data.manifest["keys"]["rest"][task],
+        ]
+        key = (
+            *sorted(preset.items()),
+            *(sha256(data.file(one).read_bytes()).digest() for one in files),
+        )
+        if key in models:  # some scales differ in the ratings alone
+            return models[key]
         train, everything = data.pairs(task, "train"), data.pairs(task, "everything")
         assert train is not None and everything is not None
-        preset = data.preset(task, **data.manifest["object2vec"])
         if (validation := data.pairs(task, "validation")) is not None:
             judged = train_object2vec(object2vec.parse(preset), train, validation)
             assert judged is not None
             preset["epochs"] = str(judged.best)
         found = train_object2vec(object2vec.parse(preset), everything)
         assert found is not None
+        models[key] = found, train
+        return models[key]
+
+    def fit(data: Prepared) -> Scores:
+        found, train = trained(data)
         counts = np.bincount(train.in1.tokens, minlength=1 + int(data.numbers.max()))
 
         def scores(user: int) -> NDArray[Any]:

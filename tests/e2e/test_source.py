@@ -3,6 +3,8 @@
 import importlib.util
 import io
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from local_aws import processes
 from local_aws.server import LocalAws
 from rehearsal.cdk import CdkError, cdk
 from rehearsal.inventory import inventory
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 )
 SETTINGS = (
     *("-c", "profile=lists", "-c", "source=s3://logs/2026/"),
-    *("-c", "preparation.lists=4", "-c", "training.waits=1"),
+    *("-c", "preparation.lists=4", "-c", "preparation.table=true", "-c", "training.waits=1"),
 )
 
 
@@ -57,21 +60,35 @@ def lists(event: dict[str, Any]) -> Any:
     return json.loads(answer["Payload"].read())
 
 
-def list_of(user: str) -> list[str]:
-    """A user's list among those that the job wrote for all users."""
-    (stack,) = boto3.client("cloudformation").describe_stacks(StackName="recommender-Preparation")[
-        "Stacks"
-    ]
-    told = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
-    _, _, bucket, prefix = told["ListsForAllUsers"].split("/", 3)
+def output(stack: str, name: str) -> str:
+    """Of a deployed stack."""
+    (found,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    told = {one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]}
+    return str(told[name])
+
+
+def list_of(user: str, *, users: int) -> list[str]:
+    """A user's list among those that the job wrote for all users, of whom there are so many."""
+    _, _, bucket, prefix = output("recommender-Preparation", "ListsForAllUsers").split("/", 3)
     s3, rows = boto3.client("s3"), []
     for found in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
         if found["Key"].endswith(".parquet"):
             body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
             rows += pq.read_table(io.BytesIO(body)).to_pylist()
-    assert len(rows) == 40 * 4
+    assert len(rows) == users * 4
     own = [row for row in rows if row["user"] == user]
     return [row["item"] for row in sorted(own, key=lambda row: row["place"])]
+
+
+def read_by_key(user: str) -> list[str] | None:
+    """A user's list in the table of all users' lists; None if there is none."""
+    row = boto3.client("dynamodb").get_item(
+        TableName=output("recommender-Lists", "ListsForAllUsersTableName"),
+        Key={"user": {"S": user}},
+    )
+    if "Item" not in row:
+        return None
+    return [one["M"]["item"]["S"] for one in row["Item"]["items"]["L"]]
 
 
 def prefixes() -> set[str]:
@@ -85,7 +102,20 @@ def prefixes() -> set[str]:
     return found
 
 
-def test_source_is_deployed_refused_after_a_bad_change_and_destroyed(
+def running(deployment: threading.Thread) -> None:
+    """Wait until the deployment's job runs."""
+    emr, states = boto3.client("emr-serverless"), list[str]()
+    while "RUNNING" not in states:
+        assert deployment.is_alive()
+        time.sleep(0.5)
+        states = [
+            run["state"]
+            for application in emr.list_applications()["applications"]
+            for run in emr.list_job_runs(applicationId=application["id"])["jobRuns"]
+        ]
+
+
+def test_source_is_deployed_changed_and_destroyed(
     environment: None, tmp_path: Path, tally: Tally
 ) -> None:
     log = tmp_path / "cdk.log"
@@ -93,16 +123,45 @@ def test_source_is_deployed_refused_after_a_bad_change_and_destroyed(
     def run(*command: str) -> None:
         cdk(*command, "--output", str(tmp_path / "cdk.out"), log=log)
 
+    def nothing_left(what: str) -> None:
+        left = inventory() - before
+        tally("leftovers found", what, len(left))
+        assert left == set()
+        assert prefixes() == set()
+        jobs = [one for one in processes.running() if "emrserverless.runner" in str(one.popen.args)]
+        assert jobs == []
+
     upload(users=40)
     run("bootstrap", "aws://123456789012/us-east-1", "--app", "")
     before = inventory()
     deploy = ("deploy", "--all", "--require-approval=never", *SETTINGS)
+    destroy = ("destroy", "--all", "--force", "-c", "profile=lists")
+
+    failed = []
+
+    def interrupted() -> None:
+        try:
+            cdk(*deploy, "--output", str(tmp_path / "other.out"), log=tmp_path / "other.log")
+        except CdkError as error:
+            failed.append(error)
+
+    deployment = threading.Thread(target=interrupted)
+    deployment.start()
+    running(deployment)
+    boto3.client("cloudformation").delete_stack(StackName="recommender-Preparation")
+    deployment.join()
+    assert failed
+    run(*destroy)
+    nothing_left("stacks of a source, destroyed during the job")
+
     run(*deploy)
     found = lists({"user": "reader 3", "count": 4})
     assert found["basis"] == "history"
     assert all(int(one["item"].split()[1]) % 2 == 1 for one in found["items"])
     assert all(one["because"][0]["item"].startswith("book ") for one in found["items"])
-    assert [one["item"] for one in found["items"]] == list_of("reader 3")
+    assert [one["item"] for one in found["items"]] == list_of("reader 3", users=40)
+    assert read_by_key("reader 3") == list_of("reader 3", users=40)
+    assert read_by_key("reader 43") is None
     (first,) = prefixes()
 
     upload(users=40, bad=100)
@@ -111,8 +170,17 @@ def test_source_is_deployed_refused_after_a_bad_change_and_destroyed(
     assert lists({"user": "reader 3", "count": 4})["basis"] == "history"
     assert prefixes() == {first}
 
-    run("destroy", "--all", "--force", "-c", "profile=lists")
-    left = inventory() - before
-    tally("leftovers found", "stacks of a source", len(left))
-    assert left == set()
-    assert prefixes() == set()
+    upload(users=44)
+    run(*deploy)
+    (second,) = prefixes()
+    assert second != first
+    found = lists({"user": "reader 43", "count": 4})
+    assert found["basis"] == "history"
+    assert [one["item"] for one in found["items"]] == list_of("reader 43", users=44)
+    assert read_by_key("reader 43") == list_of("reader 43", users=44)
+    payload = json.dumps({"forget": "reader 43"})
+    boto3.client("lambda").invoke(FunctionName="recommender-Events", Payload=payload)
+    assert read_by_key("reader 43") is None
+
+    run(*destroy)
+    nothing_left("stacks of a source")

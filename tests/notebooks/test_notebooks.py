@@ -27,10 +27,11 @@ from local_aws.server import LocalAws
 from notebooks.instance import keeper
 from rehearsal import notebooks
 from rehearsal.cdk import PROJECT
+from rehearsal.inventory import inventory
 from rehearsal.notebooks import AFTERWARDS, NOTEBOOKS, SETTINGS, Run, execute, render, results
 from tests.e2e import privileges
 
-PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+PATHS = notebooks.every()
 QUICK = ("rating.epochs=2", "recommendation.epochs=2")
 
 
@@ -60,7 +61,15 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def deployment(folder: Path) -> Iterator[Deployed]:
+def aws() -> Iterator[LocalAws]:
+    with LocalAws() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def deployment(folder: Path, aws: LocalAws) -> Iterator[Deployed]:
     subprocess.run(
         [sys.executable, "-m", "recsys", "prepare", "--size", "small", "--out", folder / "data"],
         cwd=PROJECT,
@@ -69,8 +78,8 @@ def deployment(folder: Path) -> Iterator[Deployed]:
     )
     run = Run()
     settings = (*SETTINGS, "notebook.enabled=true", f"data={folder / 'data'}", *QUICK)
-    with LocalAws() as aws, pytest.MonkeyPatch.context() as patch:
-        environment = aws.environment()
+    environment = aws.environment()
+    with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
         with run.deployed(folder, *settings):
@@ -103,9 +112,23 @@ def executed(name: str) -> dict[str, Any]:
     # links to the project's files lead somewhere from where the page will lie
     for link in re.findall(r'href="(?!https?:|#|index\.html")([^"#]+)', page):
         own = link.endswith(".html") and "/" not in link
-        target = NOTEBOOKS / f"{link[:-5]}.ipynb" if own else folder / link
-        assert os.path.exists(os.path.normpath(target)), link
+        if own:
+            assert link[:-5] in {path.stem for path in PATHS}, link
+        else:
+            assert os.path.exists(os.path.normpath(folder / link)), link
     return results(notebook)
+
+
+@pytest.fixture
+def unchanged(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The account's administrator, who leaves nothing behind."""
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    before = inventory()
+    yield
+    assert inventory() == before
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -155,6 +178,26 @@ def test_index_lists_what_has_run_and_what_has_failed() -> None:
     assert [row[2] for row in rows] == ["12", "3", "2"]
     assert [bool(row[3]) for row in rows] == [False, True, False]
     assert rows[0][1].startswith("what data a recommender learns from")
+
+
+def test_shop_notebook_has_plausible_results(unchanged: None) -> None:
+    found = executed("any_account/1_")
+    assert found["own_category"] > 0.5  # by chance a quarter
+    assert all(int(one[1:]) ^ 1 == int(other[1:]) for one, other in found["pairs"])
+    assert found["price_with_objective"] > 1.3 * found["price"]
+    assert found["purchases"] == found["bought"] == 12
+    assert found["revenue"] == pytest.approx(found["spent"])
+    assert found["left"] == 0
+
+
+def test_tuning_notebook_has_plausible_results(unchanged: None) -> None:
+    found = executed("any_account/2_")
+    assert found["tried"] == 4
+    assert found["first"] < found["baseline"]
+    assert found["first"] < found["worst"]
+    assert found["overall"] <= found["first"]  # the first search's is among them
+    assert found["variants"] == ["centred", "raw"]
+    assert found["winner"] < found["baseline"]
 
 
 def test_data_notebook_has_plausible_results(deployment: Deployed) -> None:

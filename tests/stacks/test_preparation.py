@@ -39,3 +39,17 @@ def test_job_imports_only_what_it_takes_along_and_spark(path: Path) -> None:
 def test_release_is_that_of_the_installed_spark() -> None:
     assert preparation.RELEASE == spark.RELEASE == "emr-7.9.0"
     assert "pyspark==3.5.5" in (PROJECT / "requirements-spark.in").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "quick"), [({"csv": 7}, True), ({"csv": 3 << 20, "parquet": 2 << 20}, False)]
+)
+def test_only_a_small_job_runs_without_javas_second_compiler(
+    sizes: dict[str, int], quick: bool
+) -> None:
+    words = " ".join(preparation._compiling(sizes)).split()
+    options = dict(one.split("=", 1) for one in words if one != "--conf")
+    assert set(options.values()) == ({"-XX:TieredStopAtLevel=1"} if quick else set())
+    assert set(options) == (
+        {"spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"} if quick else set()
+    )

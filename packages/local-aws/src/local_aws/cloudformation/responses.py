@@ -50,6 +50,7 @@ _REFUSED = {
     "StackPolicyDuringUpdateBody": "stack policies",
     "StackPolicyDuringUpdateURL": "stack policies",
     "ResourcesToImport": "resource import",
+    "ResourceTypes": "stacks of some resource types only",
     "TimeoutInMinutes": "a stack's time limit",
 }
 
@@ -146,6 +147,8 @@ class CloudFormationResponse(LocalResponse):
 
     def continue_update_rollback(self) -> dict[str, Any]:
         """Continue the rollback of a failed update."""
+        if self.params.get("ForceRollback"):
+            raise NotImplementedByLocalAws("a forced rollback (ForceRollback)")
         stack = self.backend.stack(self.params["StackName"])
         self._assume(stack)
         if stack.status != "UPDATE_ROLLBACK_FAILED":
@@ -274,6 +277,8 @@ class CloudFormationResponse(LocalResponse):
 
     def get_template_summary(self) -> dict[str, Any]:
         """Parameters, types and capabilities of a template or a stack."""
+        if "StackSetName" in self.params:
+            raise NotImplementedByLocalAws("stack sets (StackSetName)")
         if "StackName" in self.params:
             stack = self.backend.stack(self.params["StackName"])
             parsed = stack.template
@@ -299,7 +304,7 @@ class CloudFormationResponse(LocalResponse):
         if kind == "IMPORT":
             raise NotImplementedByLocalAws("the import of existing resources")
         if self.params.get("DeploymentMode"):
-            raise NotImplementedByLocalAws("change sets that revert drift")
+            raise NotImplementedByLocalAws("change sets that revert drift (DeploymentMode)")
         stack_name, name = self.params["StackName"], self.params["ChangeSetName"]
         stack = self.backend.find(stack_name)
         if kind == "CREATE":
@@ -460,7 +465,7 @@ class CloudFormationResponse(LocalResponse):
             if self.params.get(parameter):
                 raise NotImplementedByLocalAws(f"{what} ({parameter})")
         if self.params.get("RollbackConfiguration", {}).get("RollbackTriggers"):
-            raise NotImplementedByLocalAws("rollback triggers (RollbackConfiguration)")
+            raise NotImplementedByLocalAws("rollback triggers (RollbackTriggers)")
         if self.params.get("NotificationARNs"):
             raise NotImplementedByLocalAws("notifications of stack events (NotificationARNs)")
 

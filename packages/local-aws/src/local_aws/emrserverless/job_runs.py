@@ -97,6 +97,7 @@ class JobRun:
             **(self._overrides.get("monitoringConfiguration") or {}),
         }
         monitoring.check(self._monitored)
+        spark.installation()
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._grace: float = _GRACE
@@ -370,13 +371,14 @@ def _checked(params: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ServiceException: the request is invalid or not implemented.
     """
-    spark.installation()
     refused = [name for name in _UNSUPPORTED if params.get(name)]
     if params.get("mode", "BATCH") != "BATCH":
         refused.append("mode STREAMING")
     policy = params.get("retryPolicy") or {}
-    if policy.get("maxAttempts", 1) > 1 or "maxFailedAttemptsPerHour" in policy:
+    if policy.get("maxAttempts", 1) > 1:
         refused.append("retryPolicy with further attempts")
+    if "maxFailedAttemptsPerHour" in policy:
+        refused.append("retryPolicy.maxFailedAttemptsPerHour")
     if (params.get("configurationOverrides") or {}).get("diskEncryptionConfiguration"):
         refused.append("configurationOverrides.diskEncryptionConfiguration")
     driver = params.get("jobDriver") or {}

@@ -12,7 +12,7 @@ https://docs.aws.amazon.com/systems-manager/latest/userguide/secure-string-param
 https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
@@ -78,7 +78,7 @@ _CHOSEN: Final = {
     ("lambda", "UpdateFunctionConfiguration"): ("KMSKeyArn", ("CreateGrant", "Encrypt")),
     ("sagemaker", "CreateNotebookInstance"): ("KmsKeyId", ("CreateGrant",)),
     ("sagemaker", "CreateHyperParameterTuningJob"): (
-        "TrainingJobDefinition.ResourceConfig.VolumeKmsKeyId",
+        "*.ResourceConfig.VolumeKmsKeyId",  # of TrainingJobDefinition or TrainingJobDefinitions
         ("CreateGrant",),
     ),
     ("sagemaker", "CreateProcessingJob"): (
@@ -149,16 +149,25 @@ def of_call(
     """What a call needs of the key that it chooses for a resource."""
     if (prefix, operation) in _CHOSEN:
         path, needed = _CHOSEN[prefix, operation]
-        name: Any = params
-        for part in path.split("."):
-            name = (name or {}).get(part)
-        if name:
-            yield from _uses(needed, str(name), prefix, account, region)
+        for name in _at(params, path.split(".")):
+            yield from _uses(needed, name, prefix, account, region)
     if prefix == "sagemaker" and operation in ("CreateEndpoint", "UpdateEndpoint"):
         backend = _backend("sagemaker", account, region)
         config = backend.configs.find(str(params.get("EndpointConfigName")))
         if config and (name := config.description().get("KmsKeyId")):
             yield from _uses(("CreateGrant",), name, prefix, account, region)
+
+
+def _at(value: Any, path: Sequence[str]) -> Iterator[str]:
+    """The values at a path, of every element of a list; `*` stands for every member."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _at(one, path)
+    elif path and isinstance(value, Mapping):
+        for one in value.values() if path[0] == "*" else [value.get(path[0])]:
+            yield from _at(one, path[1:])
+    elif not path and value:
+        yield str(value)
 
 
 def check_usable(prefix: str, needs: Iterable[Request], account: str, region: str) -> None:

@@ -80,15 +80,20 @@ class JobStorage:
             found = self._call(s3.get_object, Bucket=place.bucket, Key=key)
             yield f"s3://{place.bucket}/{key}", found["Body"].read()
 
-    def write(self, place: Place, name: str, content: bytes | IO[bytes]) -> None:
-        """Put an object into a folder.
+    def write(
+        self, place: Place, name: str, content: bytes | IO[bytes], key_arn: str | None = None
+    ) -> None:
+        """Put an object into a folder, encrypted with a key of KMS if there is one.
 
         Raises:
             AccessDenied: the role or the bucket does not allow it.
         """
         key = f"{place.key.rstrip('/')}/{name}".lstrip("/")
         self._need(place.bucket, "s3:PutObject", f"arn:aws:s3:::{place.bucket}/{key}")
-        self._call(self._client().put_object, Bucket=place.bucket, Key=key, Body=content)
+        encrypted = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_arn} if key_arn else {}
+        self._call(
+            self._client().put_object, Bucket=place.bucket, Key=key, Body=content, **encrypted
+        )
 
     def _keys(self, place: Place) -> list[str]:
         found: list[str] = []

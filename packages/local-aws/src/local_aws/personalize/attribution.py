@@ -238,8 +238,9 @@ class Attribution:
             output["roleArn"], job.arn, self._registry.account_id, self._registry.region_name
         )
         try:
-            place = Place.of(output["s3DataDestination"]["path"])
-            storage.write(place, name, text.getvalue().encode())
+            target = output["s3DataDestination"]
+            content = text.getvalue().encode()
+            storage.write(Place.of(target["path"]), name, content, target.get("kmsKeyArn"))
         except AccessDenied as error:
             raise Failed(str(error)) from None
 

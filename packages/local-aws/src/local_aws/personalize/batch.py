@@ -49,6 +49,8 @@ class Batch:
         """CreateBatchInferenceJob: recommendations for every line of the input."""
         if params.get("batchInferenceJobMode", "BATCH_INFERENCE") != "BATCH_INFERENCE":
             raise NotImplementedByLocalAws("batch inference with themes (THEME_GENERATION)")
+        if params.get("themeGenerationConfig"):
+            raise NotImplementedByLocalAws("themeGenerationConfig of a batch inference job")
         if (params.get("batchInferenceJobConfig") or {}).get("rankingInfluence"):
             raise NotImplementedByLocalAws("rankingInfluence of a batch inference job")
         version = self._registry.find("solutionVersion", params["solutionVersionArn"], ready=True)
@@ -91,7 +93,8 @@ class Batch:
         answer: Callable[[GroupData, Served, Params], Params],
     ) -> Params:
         source = Place.of(params["jobInput"]["s3DataSource"]["path"])
-        target = Place.of(params["jobOutput"]["s3DataDestination"]["path"])
+        told = params["jobOutput"]["s3DataDestination"]
+        target, key_arn = Place.of(told["path"]), told.get("kmsKeyArn")
         role = params["roleArn"]
         arn = self._registry.arn_of(kind, params["jobName"])
         check_role(role, arn, self._registry.region_name)
@@ -118,7 +121,8 @@ class Batch:
                                     _lines(content, lambda line: answer(data, served, line))
                                 )
                                 output.seek(0)
-                                storage.write(target, f"{name.rpartition('/')[2]}.out", output)
+                                file = f"{name.rpartition('/')[2]}.out"
+                                storage.write(target, file, output, key_arn)
                     finally:
                         self._registry.closing.remove(served.close)
                         served.close()

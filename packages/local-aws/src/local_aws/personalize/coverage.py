@@ -19,6 +19,8 @@ _DIFFERENCES = """\
 - Refused by name, in addition to the operations marked below: actions, the recipes
   `aws-next-best-action` and `aws-semantic-similarity`, themes in batch inference, incremental
   updates of solutions, `rankingInfluence`.
+- Of textual metadata, the local models use the words, weighted by tf-idf, where AWS's use a
+  language model.
 - The weight of an objective's sensitivity is that of the local model.
 - An export is one object, `JOB.csv`, in the order in which the records were received; IMPRESSION,
   RECOMMENDATION_ID and EVENT_ATTRIBUTION_SOURCE of interactions are not stored and therefore empty.
@@ -37,7 +39,8 @@ _DIFFERENCES = """\
 - An event with a repeated `eventId` counts in filters and for the user at once, but not in
   trainings; AWS documents only the latter.
 - An item added after a training (PutItems, PutEvents) is not recommended before the next training.
-- `minProvisionedTPS`, KMS keys and `itemExplorationConfig` are stored but have no effect.
+- `minProvisionedTPS`, KMS keys of dataset groups and `itemExplorationConfig` are stored but have no
+  effect. What is done with each member of a request is in [request-members.md](request-members.md).
 """
 
 

@@ -24,7 +24,8 @@ class DataJobs:
     def create_dataset_export_job(self, params: Params) -> Params:
         """CreateDatasetExportJob: a dataset's records as CSV into S3."""
         dataset = self._registry.find("dataset", params["datasetArn"], ready=True)
-        target = Place.of(params["jobOutput"]["s3DataDestination"]["path"])
+        told = params["jobOutput"]["s3DataDestination"]
+        target = Place.of(told["path"])
         arn = self._registry.arn_of("datasetExportJob", params["jobName"])
         check_role(params["roleArn"], arn, self._registry.region_name)
         mode = params.get("ingestionMode", "PUT")
@@ -41,7 +42,7 @@ class DataJobs:
                 raise Failed("The dataset is gone.")
             content = _table(schema, data.records(dataset["datasetType"], mode))
             try:
-                storage.write(target, f"{params['jobName']}.csv", content)
+                storage.write(target, f"{params['jobName']}.csv", content, told.get("kmsKeyArn"))
             except AccessDenied as error:
                 raise Failed(str(error)) from None
 

@@ -26,8 +26,8 @@ class Datasets:
 
     def create_dataset_group(self, params: Params) -> Params:
         """CreateDatasetGroup: custom, or of a domain."""
-        if params.get("kmsKeyArn") and not params.get("roleArn"):
-            raise InvalidInput("A kmsKeyArn needs a roleArn.")
+        if bool(params.get("kmsKeyArn")) != bool(params.get("roleArn")):
+            raise InvalidInput("A kmsKeyArn and a roleArn need each other.")
         arn = self._registry.arn_of("datasetGroup", params["name"])
         with self._registry.lock:
             if arn not in self._registry.resources:

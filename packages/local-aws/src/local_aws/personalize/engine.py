@@ -135,7 +135,8 @@ def _column(
     table: str, column: Field, values: list[Any], strings: dict[str, Any], arrays: dict[str, Any]
 ) -> None:
     key = f"{table}.{column.name}"
-    described: dict[str, Any] = {"kind": "text"}
+    # a string that is neither categorical nor textual is for filters alone
+    described: dict[str, Any] = {"kind": "text" if column.textual else "string"}
     if column.numeric:
         described = {"kind": "number"}
         arrays[key] = np.array([np.nan if v is None else float(v) for v in values])

@@ -70,6 +70,7 @@ class Serving:
 
     def update_campaign(self, params: Params) -> Params:
         """UpdateCampaign: the old version answers until the new one does."""
+        _refuse(params.get("campaignConfig") or {})
         campaign = self._registry.find("campaign", params["campaignArn"], ready=True)
         config = params.get("campaignConfig")
         asked = params.get("solutionVersionArn") or campaign["solutionVersionArn"]
@@ -257,10 +258,14 @@ def _start(trained: Any) -> Served:
         raise Failed(str(error)) from None
 
 
-def _checked(config: Params | None, version_arn: str) -> Params:
-    config = config or {}
+def _refuse(config: Params) -> None:
     if config.get("rankingInfluence"):
         raise NotImplementedByLocalAws("rankingInfluence of a campaign")
+
+
+def _checked(config: Params | None, version_arn: str) -> Params:
+    config = config or {}
+    _refuse(config)
     if config.get("syncWithLatestSolutionVersion") and not version_arn.endswith(_LATEST):
         raise InvalidInput(
             "syncWithLatestSolutionVersion needs a solutionVersionArn of the form "

@@ -152,9 +152,9 @@ class Solutions:
 
     def update_solution(self, params: Params) -> Params:
         """UpdateSolution: automatic training, its schedule, and the events' weights."""
-        solution = self._registry.find("solution", params["solutionArn"], ready=True)
         if params.get("performIncrementalUpdate"):
             raise NotImplementedByLocalAws("incremental updates (performIncrementalUpdate)")
+        solution = self._registry.find("solution", params["solutionArn"], ready=True)
         changes = params.get("solutionUpdateConfig") or {}
         _check_schedule(changes)
         update = given(params, ("performAutoTraining", "solutionUpdateConfig"))
@@ -316,7 +316,7 @@ class Solutions:
                 each["eventType"]: float(each.get("weight", 1.0))
                 for each in (config.get("eventsConfig") or {}).get("eventParametersList", [])
             }
-            excluded = (config.get("trainingDataConfig") or {}).get("excludedDatasetColumns") or {}
+            excluded = excluded_columns(config.get("trainingDataConfig") or {}, data)
             codes = export(
                 data,
                 events,
@@ -340,6 +340,19 @@ class Solutions:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return Trained(folder, codes, result["metrics"], result.get("hyperparameters") or {})
+
+
+def excluded_columns(config: Params, data: GroupData) -> dict[str, list[str]]:
+    """The columns that are not trained on, by type of dataset."""
+    excluded = {
+        kind.upper(): list(names)
+        for kind, names in (config.get("excludedDatasetColumns") or {}).items()
+    }
+    for kind, names in (config.get("includedDatasetColumns") or {}).items():
+        schema = data.schema(kind.upper())
+        left = [field.name for field in schema.fields if field.name not in names] if schema else []
+        excluded[kind.upper()] = excluded.get(kind.upper(), []) + left
+    return excluded
 
 
 def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:

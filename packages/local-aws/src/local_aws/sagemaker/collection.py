@@ -27,6 +27,10 @@ class Resource(Protocol):
         """The resource's summary in List…."""
 
 
+# filters by features that no resource here has
+_OF_NOTHING = ("WarmPoolStatusEquals", "TrainingPlanArnEquals")
+# of which CreationTimeAfter includes the moment itself
+_FROM_THE_MOMENT = ("Model", "EndpointConfig", "Endpoint")
 Item = TypeVar("Item", bound=Resource)
 Error = Callable[[str], ServiceException]  # of a resource's ARN
 
@@ -40,15 +44,24 @@ class Collection(Generic[Item]):
         label: the prefix of a summary's members, such as `TrainingJob` (Name, Arn, Status).
         taken, missing: the errors for an existing and a missing name.
         descending: whether listings are newest first by default.
+        by: the default order.
     """
 
     def __init__(
-        self, kind: str, prefix: str, label: str, *, taken: Error, missing: Error, descending: bool
+        self,
+        kind: str,
+        prefix: str,
+        label: str,
+        *,
+        taken: Error,
+        missing: Error,
+        descending: bool,
+        by: str = "CreationTime",
     ) -> None:
         self.kind = kind
         self._prefix, self._label = prefix, label
         self._taken, self._missing = taken, missing
-        self._descending = descending
+        self._descending, self._by = descending, by
         self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
 
@@ -93,6 +106,7 @@ class Collection(Generic[Item]):
         Applies the filters, order and paging common to SageMaker's List… operations.
         """
         summaries = [item.summary() for item in self]
+        params = {"SortBy": self._by, **params}
         return listing(summaries, params, self._label, descending=self._descending)
 
 
@@ -132,9 +146,14 @@ def _wanted(entry: Mapping[str, Any], params: Mapping[str, Any], label: str) -> 
         return False
     if status is not None and entry[f"{label}Status"] != status:
         return False
+    if any(name in params for name in _OF_NOTHING):
+        return False
     for field in ("CreationTime", "LastModifiedTime"):
         after, before = params.get(f"{field}After"), params.get(f"{field}Before")
-        if after is not None and entry[field] <= _aware(after):
+        if after is not None and not (
+            entry[field] > _aware(after)
+            or (label in _FROM_THE_MOMENT and entry[field] == _aware(after))
+        ):
             return False
         if before is not None and entry[field] >= _aware(before):
             return False

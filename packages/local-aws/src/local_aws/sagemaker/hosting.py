@@ -33,6 +33,7 @@ _UNSUPPORTED_OF_VARIANTS = (
     "AcceleratorType",
     "CapacityReservationConfig",
     "AcceleratorPartitionLayouts",
+    "EnableSSMAccess",
 )
 _LONGEST_PAUSE = 10.0  # seconds between attempts to restart a container
 
@@ -41,46 +42,47 @@ class EndpointConfig:
     """An endpoint configuration: the variants to host.
 
     Args:
-        has_model: checks that a model exists; raises AWS's error if not.
+        find: the model of a name; raises AWS's error if it does not exist.
 
     Raises:
         ServiceException: the request is invalid or not implemented.
     """
 
-    def __init__(
-        self, params: dict[str, Any], arn: str, has_model: Callable[[str], object]
-    ) -> None:
+    def __init__(self, params: dict[str, Any], arn: str, find: Callable[[str], Model]) -> None:
         self._request = {key: value for key, value in params.items() if key != "Tags"}
         self.name: str = params["EndpointConfigName"]
         self.arn = arn
         self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
         self.created = now()
         self.variants: list[dict[str, Any]] = params["ProductionVariants"]
+        self.isolated: bool = params.get("EnableNetworkIsolation", False)
         refuse_members(params, _UNSUPPORTED, "CreateEndpointConfig")
-        if params.get("DataCaptureConfig", {}).get("EnableCapture"):
+        if params.get("DataCaptureConfig", {"EnableCapture": False}).get("EnableCapture", True):
             raise NotImplementedByLocalAws("DataCaptureConfig")
+        refuse_members(
+            params.get("MetricsConfig", {}),
+            ("EnableEnhancedMetrics", "EnableDetailedObservability"),
+            "MetricsConfig",
+        )
         names = [variant["VariantName"] for variant in self.variants]
         if len(set(names)) < len(names):
             raise ValidationException("Production variant names must be unique.")
         for variant in self.variants:
-            self._check(variant, has_model)
+            self._check(variant, find)
 
-    def _check(self, variant: dict[str, Any], has_model: Callable[[str], object]) -> None:
+    def _check(self, variant: dict[str, Any], find: Callable[[str], Model]) -> None:
         name = variant["VariantName"]
         refuse_members(variant, _UNSUPPORTED_OF_VARIANTS, f"variant {name}")
         if "ModelName" not in variant:
             raise NotImplementedByLocalAws(f"variant {name}: inference components (no ModelName)")
-        has_model(variant["ModelName"])
+        model = find(variant["ModelName"])
         if "ServerlessConfig" in variant:
+            model.refuse_data_source("a serverless endpoint")
+            self._check_serverless(name, variant["ServerlessConfig"])
             if "InstanceType" in variant or "InitialInstanceCount" in variant:
                 raise ValidationException(
                     f"Variant {name} has a ServerlessConfig: it cannot have an InstanceType or an "
                     "InitialInstanceCount."
-                )
-            if variant["ServerlessConfig"]["MemorySizeInMB"] % 1024:
-                raise ValidationException(
-                    f"Variant {name}: MemorySizeInMB must be one of 1024, 2048, 3072, 4096, 5120, "
-                    "6144."
                 )
             if len(self.variants) > 1:
                 raise ValidationException(
@@ -90,6 +92,17 @@ class EndpointConfig:
             raise ValidationException(
                 f"Variant {name} needs an InstanceType and an InitialInstanceCount, or a "
                 "ServerlessConfig."
+            )
+
+    @staticmethod
+    def _check_serverless(name: str, config: dict[str, Any]) -> None:
+        if config["MemorySizeInMB"] % 1024:
+            raise ValidationException(
+                f"Variant {name}: MemorySizeInMB must be one of 1024, 2048, 3072, 4096, 5120, 6144."
+            )
+        if config.get("ProvisionedConcurrency", 0) > config["MaxConcurrency"]:
+            raise ValidationException(
+                f"Variant {name}: ProvisionedConcurrency must be at most MaxConcurrency."
             )
 
     def summary(self) -> dict[str, Any]:
@@ -113,7 +126,9 @@ class Variant:
     A single process represents all of a variant's instances; their number is only recorded.
     """
 
-    def __init__(self, settings: dict[str, Any], model: Model, endpoint: str) -> None:
+    def __init__(
+        self, settings: dict[str, Any], model: Model, endpoint: str, *, isolated: bool
+    ) -> None:
         self.name: str = settings["VariantName"]
         self.settings = settings
         self.image: str = model.container["Image"]
@@ -130,6 +145,7 @@ class Variant:
             state.folder("endpoints", f"{endpoint}-{self.name}-{uuid.uuid4().hex[:8]}"),
             on_line=self._write,
             patience=settings.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP),
+            isolated=isolated,
         )
         self._keeper = threading.Thread(target=self._keep_alive, name=endpoint, daemon=True)
 
@@ -324,7 +340,8 @@ class Endpoint:
         reason = ""
         try:
             for settings in config.variants:
-                variant = Variant(settings, models[settings["ModelName"]], self.name)
+                model = models[settings["ModelName"]]
+                variant = Variant(settings, model, self.name, isolated=config.isolated)
                 fresh[variant.name] = variant
                 with self._lock:
                     if self._abandoned:

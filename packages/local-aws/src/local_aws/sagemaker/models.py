@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypedDict
 
 from moto.core.exceptions import ServiceException
 from moto.core.resource_tagging import TaggedResource
@@ -76,6 +76,7 @@ class SageMakerBackend(SageMakerModelBackend):
                 f"Amazon SageMaker can't find a hyperparameter tuning job with this name ({arn})"
             ),
             descending=False,
+            by="Name",
         )
         self.hosted_models: Collection[Model] = Collection(
             "model", prefix, "Model", **_hosting_errors("model"), descending=True
@@ -99,6 +100,7 @@ class SageMakerBackend(SageMakerModelBackend):
             ),
             missing=lambda _: ValidationException("RecordNotFound"),
             descending=False,
+            by="Name",
         )
         self.lifecycle_configs: Collection[LifecycleConfig] = Collection(
             "notebook-instance-lifecycle-config",
@@ -124,7 +126,13 @@ class SageMakerBackend(SageMakerModelBackend):
         """
         with self._sizing:
             used = quotas.Use()
-            for one in (*self.jobs, *self.transforms, *self.hosted, *self.instances):
+            for one in (
+                *self.jobs,
+                *self.transforms,
+                *self.processings,
+                *self.hosted,
+                *self.instances,
+            ):
                 used += one.use
             quotas.check(more, used, self.account_id, self.region_name)
             yield
@@ -201,7 +209,14 @@ class SageMakerBackend(SageMakerModelBackend):
         yield from super().iter_tagged_resources()
 
 
-def _hosting_errors(noun: str) -> dict[str, Error]:
+class _Errors(TypedDict):
+    """Of a taken and a missing name."""
+
+    taken: Error
+    missing: Error
+
+
+def _hosting_errors(noun: str) -> _Errors:
     def taken(arn: str) -> ServiceException:
         return ValidationException(f'Cannot create already existing {noun} "{arn}".')
 

@@ -176,6 +176,8 @@ class NotebookInstance:
 def _check(settings: Mapping[str, Any]) -> None:
     """Raise an error if an instance's settings are invalid or not implemented."""
     refuse_members(settings, _REFUSED, "NotebookInstance")
+    if settings.get("DirectInternetAccess") == "Disabled" and "SubnetId" not in settings:
+        raise ValidationException("DirectInternetAccess Disabled needs a SubnetId.")
     default, others = (settings.get(name) for name in _REPOSITORIES)
     for repository in (*([default] if default else []), *(others or [])):
         if not repository.startswith("https://"):

@@ -27,12 +27,13 @@ from local_aws import state
 from local_aws.api import NotImplementedByLocalAws
 from local_aws.logs.streams import LogStream
 from local_aws.paths import UnsafePath, inside, untar
-from local_aws.sagemaker import images, storage
+from local_aws.sagemaker import images, quotas, storage
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.container import Container, cores
 from local_aws.sagemaker.errors import Failed, ValidationException, refuse_members
 from local_aws.sagemaker.roles import Role
 from local_aws.sagemaker.storage import Location
+from local_aws.sagemaker.training import refuse_selected
 from local_aws.workers import JOBS
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,12 @@ class ProcessingJob:
     def status(self) -> str:
         """`InProgress`, `Stopping`, or one of `TERMINAL`."""
         return str(self._facts["ProcessingJobStatus"])
+
+    @property
+    def use(self) -> quotas.Use:
+        """Its current use of quotas."""
+        ended = self.status in TERMINAL
+        return quotas.Use() if ended else quotas.of_processing_job(self._request)
 
     def start(self) -> None:
         """Start or queue the job; returns at once."""
@@ -329,9 +336,10 @@ def _check(params: dict[str, Any], region: str) -> None:
     refuse_members(params, ("ExperimentConfig",), "CreateProcessingJob")
     cluster = params["ProcessingResources"]["ClusterConfig"]
     refuse_members(cluster, ("InstancePreferences",), "ClusterConfig")
-    if "InstanceType" not in cluster or "InstanceCount" not in cluster:
-        raise ValidationException("ClusterConfig needs an InstanceType and an InstanceCount.")
-    if cluster["InstanceCount"] != 1:
+    refuse_selected(cluster, "ClusterConfig")
+    if "InstanceType" not in cluster:
+        raise ValidationException("ClusterConfig needs an InstanceType.")
+    if cluster.get("InstanceCount", 1) != 1:
         raise NotImplementedByLocalAws("processing on more than one instance")
     application = params["AppSpecification"]
     images.check_processing(application["ImageUri"], region)

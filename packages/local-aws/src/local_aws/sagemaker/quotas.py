@@ -42,6 +42,17 @@ def of_transform_job(request: Mapping[str, Any]) -> Use:
     )
 
 
+def of_processing_job(request: Mapping[str, Any]) -> Use:
+    """The use of quotas by a processing job, from CreateProcessingJob's parameters."""
+    machines = request["ProcessingResources"]["ClusterConfig"]
+    return _instances(
+        "processing job",
+        "Number of instances across all processing jobs",
+        machines["InstanceType"],
+        machines.get("InstanceCount", 1),
+    )
+
+
 def of_notebook_instance(machine: str) -> Use:
     """The use of quotas by a notebook instance of a type."""
     return _instances("notebook instance", "Total number of notebook instances", machine, 1)

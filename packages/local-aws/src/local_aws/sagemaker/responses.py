@@ -127,9 +127,8 @@ class SageMakerResponse(LocalResponse):
 
     def list_training_jobs_for_hyper_parameter_tuning_job(self) -> dict[str, Any]:
         """A page of a tuning job's training jobs."""
-        entries, token = listing(
-            self._tuning.trainings(), self.params, "TrainingJob", descending=False
-        )
+        asked = {"SortBy": "Name", **self.params}
+        entries, token = listing(self._tuning.trainings(), asked, "TrainingJob", descending=False)
         return {"TrainingJobSummaries": entries, **token}
 
     def stop_hyper_parameter_tuning_job(self) -> None:
@@ -177,8 +176,9 @@ class SageMakerResponse(LocalResponse):
         jobs, name = self.backend.processings, self.params["ProcessingJobName"]
         jobs.check_free(name)
         job = ProcessingJob(self.params, jobs.arn(name), self.region)
-        jobs.add(job)
-        job.start()
+        with self.backend.within_quotas(job.use):
+            jobs.add(job)
+            job.start()
         return {"ProcessingJobArn": job.arn}
 
     def describe_processing_job(self) -> dict[str, Any]:
@@ -281,8 +281,10 @@ class SageMakerResponse(LocalResponse):
 
     def update_endpoint_weights_and_capacities(self) -> dict[str, Any]:
         """Change weights and instance counts."""
-        endpoint = self.backend.hosted.get(self.params["EndpointName"])
         desired = self.params["DesiredWeightsAndCapacities"]
+        for each in desired:
+            refuse_members(each, ("ServerlessUpdateConfig",), f"variant {each['VariantName']}")
+        endpoint = self.backend.hosted.get(self.params["EndpointName"])
         with self.backend.within_quotas(endpoint.growth(desired)):
             endpoint.resize(desired)
         return {"EndpointArn": endpoint.arn}
@@ -309,12 +311,11 @@ class SageMakerResponse(LocalResponse):
 
     def _check_deployment_policy(self) -> None:
         policy = self.params.get("DeploymentConfig", {})
+        refuse_members(
+            policy, ("RollingUpdatePolicy", "AutoRollbackConfiguration"), "DeploymentConfig"
+        )
         routing = policy.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
-        if (
-            routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE"
-            or "RollingUpdatePolicy" in policy
-            or "AutoRollbackConfiguration" in policy
-        ):
+        if routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE":
             raise NotImplementedByLocalAws(
                 "a DeploymentConfig other than blue/green with all traffic at once"
             )
@@ -338,7 +339,7 @@ class SageMakerResponse(LocalResponse):
         by_content = ("DefaultCodeRepositoryContains", "AdditionalCodeRepositoryEquals")
         of_config = "NotebookInstanceLifecycleConfigNameContains"
         refuse_members(self.params, (*by_content, of_config), "ListNotebookInstances")
-        entries, token = self._instances.page({"SortBy": "Name", **self.params})
+        entries, token = self._instances.page(self.params)
         return {"NotebookInstances": entries, **token}
 
     def start_notebook_instance(self) -> None:

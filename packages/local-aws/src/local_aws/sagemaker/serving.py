@@ -29,7 +29,17 @@ _UNSUPPORTED = (
     "MultiModelConfig",
     "AdditionalModelDataSources",
     "ImageConfig",
+    "InferenceSpecificationName",
+    "ContainerMetricsConfig",
 )
+_UNSUPPORTED_OF_SOURCES = (
+    "ModelAccessConfig",
+    "HubAccessConfig",
+    "ManifestS3Uri",
+    "ETag",
+    "ManifestEtag",
+)
+_ENVIRONMENT = 32 << 10  # bytes of all variables together
 
 # Printed by a program once it listens, with its port
 _SERVING = re.compile(r"serving .* on 127\.0\.0\.1:(\d+)")
@@ -53,6 +63,8 @@ class Model:
             raise ValidationException("Specify either PrimaryContainer or Containers.")
         if len(containers) > 1:
             raise NotImplementedByLocalAws("an inference pipeline of several Containers")
+        if params.get("InferenceExecutionConfig", {}).get("Mode", "Serial") != "Serial":
+            raise NotImplementedByLocalAws("the direct invocation of containers")
         self.container: dict[str, Any] = params.get("PrimaryContainer") or containers[0]
         if "ExecutionRoleArn" not in params:
             raise ValidationException("CreateModel needs an ExecutionRoleArn.")
@@ -61,12 +73,31 @@ class Model:
             raise NotImplementedByLocalAws(f"a container's Mode {self.container['Mode']}")
         if "Image" not in self.container:
             raise ValidationException("The container needs an Image.")
+        size = sum(
+            len(name.encode()) + len(value.encode())
+            for name, value in self.container.get("Environment", {}).items()
+        )
+        if size > _ENVIRONMENT:
+            raise ValidationException(
+                f"The keys and values of Environment may have {_ENVIRONMENT} bytes, not {size}."
+            )
         self.program = images.find(self.container["Image"], region)
         self.artifact = _artifact(self.container)
         self.isolated: bool = params.get("EnableNetworkIsolation", False)
         self.role = Role(params["ExecutionRoleArn"], arn, region)
         if self.artifact and not storage.exists(self.role.client("s3"), self.artifact):
             raise ValidationException(f"Could not find model data at {self.artifact}.")
+
+    def refuse_data_source(self, use: str) -> None:
+        """Refuse a use that needs a ModelDataUrl.
+
+        Raises:
+            ValidationException: the model has a ModelDataSource.
+        """
+        if "ModelDataSource" in self.container:
+            raise ValidationException(
+                f"The model {self.name} has a ModelDataSource, which {use} does not support."
+            )
 
     def summary(self) -> dict[str, Any]:
         """The model as ListModels shows it."""
@@ -93,6 +124,9 @@ def _artifact(container: Mapping[str, Any]) -> Location | None:
     if source is None:
         url = container.get("ModelDataUrl")
         return Location.of(url) if url else None
+    if "ModelDataUrl" in container:
+        raise ValidationException("Specify either ModelDataUrl or ModelDataSource.")
+    refuse_members(source, _UNSUPPORTED_OF_SOURCES, "ModelDataSource.S3DataSource")
     if (source["S3DataType"], source["CompressionType"]) != ("S3Object", "Gzip"):
         raise NotImplementedByLocalAws("a ModelDataSource other than one S3Object in Gzip")
     return Location.of(source["S3Uri"])
@@ -110,6 +144,7 @@ class ModelServer:
         on_line: called with each line of its output.
         patience: timeout in seconds for /ping after the start.
         environment: variables in addition to those of the model.
+        isolated: whether it has no network access, also if the model would have.
     """
 
     def __init__(
@@ -120,8 +155,10 @@ class ModelServer:
         on_line: Callable[[str], None],
         patience: float,
         environment: Mapping[str, str] | None = None,
+        isolated: bool = False,
     ) -> None:
         self._model, self._root = model, root
+        self._isolated = isolated or model.isolated
         self._on_line, self._patience = on_line, patience
         self._environment = {**model.container.get("Environment", {}), **(environment or {})}
         self._s3 = model.role.client("s3")
@@ -182,7 +219,7 @@ class ModelServer:
                     self._root,
                     {**self._environment, "SAGEMAKER_BIND_TO_PORT": "0"},
                     role=self._model.role,
-                    isolated=self._model.isolated,
+                    isolated=self._isolated,
                     threads=1,
                     on_line=on_line,
                 )

@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -50,6 +50,21 @@ _UNSUPPORTED = (
     "MlflowConfig",
     "ModelPackageConfig",
 )
+# of structures that the SageMaker SDK sends by itself, what only a user would ask for
+_UNSUPPORTED_WITHIN = {
+    "DebugHookConfig": ("HookParameters", "CollectionConfigurations"),
+    "ProfilerConfig": ("ProfilingIntervalInMilliseconds", "ProfilingParameters"),
+    "RemoteDebugConfig": ("EnableRemoteDebug",),
+}
+_UNSUPPORTED_OF_SOURCES = ("FileSystemDataSource", "DatasetSource")
+_UNSUPPORTED_OF_S3 = (
+    "AttributeNames",
+    "InstanceGroupNames",
+    "ModelAccessConfig",
+    "HubAccessConfig",
+)
+_SELECTED = ("SelectedInstanceType", "SelectedInstanceCount")
+_LONGEST_RUNTIME = 28 * 86_400
 _UNSUPPORTED_OF_RESOURCES = (
     "InstanceGroups",
     "KeepAlivePeriodInSeconds",
@@ -77,7 +92,7 @@ class TrainingJob:
         self.name: str = params["TrainingJobName"]
         self.arn = arn
         self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
-        self._program = _checked(params, region)
+        self._program = checked(params, region)
         self._definitions = [
             *self._program.metrics,
             *params["AlgorithmSpecification"].get("MetricDefinitions", []),
@@ -165,9 +180,9 @@ class TrainingJob:
         """The job as DescribeTrainingJob shows it."""
         with self._lock:
             algorithm = {
+                "EnableSageMakerMetricsTimeSeries": False,
                 **self._request["AlgorithmSpecification"],
                 "MetricDefinitions": self._definitions,
-                "EnableSageMakerMetricsTimeSeries": False,
             }
             return {
                 "EnableNetworkIsolation": False,
@@ -454,10 +469,16 @@ class TrainingJob:
                 self._facts["FailureReason"] = reason[:_REASON_LENGTH]
 
 
-def _checked(params: dict[str, Any], region: str) -> images.Program:
-    """Validate a CreateTrainingJob request, and return its program."""
+def checked(params: Mapping[str, Any], region: str) -> images.Program:
+    """Validate CreateTrainingJob's parameters without the name, and return the job's program.
+
+    Raises:
+        ServiceException: the request is invalid or not implemented.
+    """
     refuse_members(params, _UNSUPPORTED, "CreateTrainingJob")
-    algorithm = params["AlgorithmSpecification"]
+    for part, names in _UNSUPPORTED_WITHIN.items():
+        refuse_members(params.get(part, {}), names, part)
+    algorithm = params.get("AlgorithmSpecification", {})
     refuse_members(algorithm, _UNSUPPORTED_OF_ALGORITHM, "AlgorithmSpecification")
     if "TrainingImage" not in algorithm:
         raise ValidationException("AlgorithmSpecification needs a TrainingImage.")
@@ -481,8 +502,9 @@ def _checked(params: dict[str, Any], region: str) -> images.Program:
     }
     if modes != {"File"}:
         raise NotImplementedByLocalAws(f"TrainingInputMode {'/'.join(sorted(modes - {'File'}))}")
-    resources = params["ResourceConfig"]
+    resources = params.get("ResourceConfig", {})
     refuse_members(resources, _UNSUPPORTED_OF_RESOURCES, "ResourceConfig")
+    refuse_selected(resources, "ResourceConfig")
     if "InstanceType" not in resources:
         raise ValidationException("ResourceConfig needs an InstanceType.")
     if resources.get("InstanceCount", 1) != 1:
@@ -501,9 +523,11 @@ def _checked(params: dict[str, Any], region: str) -> images.Program:
             raise ValidationException(
                 f"Invalid channel name in InputDataConfig: {error}."
             ) from None
+        refuse_members(channel["DataSource"], _UNSUPPORTED_OF_SOURCES, f"channel {name}")
         source = channel["DataSource"].get("S3DataSource")
         if source is None:
-            raise NotImplementedByLocalAws(f"channel {name}: a DataSource other than S3DataSource")
+            raise ValidationException(f"The DataSource of channel {name} needs an S3DataSource.")
+        refuse_members(source, _UNSUPPORTED_OF_S3, f"channel {name}")
         if source["S3DataType"] not in storage.KINDS:
             raise NotImplementedByLocalAws(f"channel {name}: S3DataType {source['S3DataType']}")
         for member in ("CompressionType", "RecordWrapperType"):
@@ -511,11 +535,25 @@ def _checked(params: dict[str, Any], region: str) -> images.Program:
                 raise NotImplementedByLocalAws(f"channel {name}: {member} {channel[member]}")
         refuse_members(channel, ("ShuffleConfig",), f"channel {name}")
     stopping = params.get("StoppingCondition", {})
-    if params.get("EnableManagedSpotTraining"):
-        longest = stopping.get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME)
-        if stopping.get("MaxWaitTimeInSeconds", 0) < longest:
-            raise ValidationException(
-                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
-                "MaxRuntimeInSeconds"
-            )
+    longest = stopping.get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME)
+    if longest > _LONGEST_RUNTIME:
+        raise ValidationException(
+            f"MaxRuntimeInSeconds must be at most {_LONGEST_RUNTIME}, which are 28 days."
+        )
+    spot = params.get("EnableManagedSpotTraining")
+    if spot and stopping.get("MaxWaitTimeInSeconds", 0) < longest:
+        raise ValidationException(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+            "MaxRuntimeInSeconds"
+        )
     return program
+
+
+def refuse_selected(machines: Mapping[str, Any], where: str) -> None:
+    """Refuse the members that only descriptions have.
+
+    Raises:
+        ValidationException: names those that are set.
+    """
+    if present := [name for name in _SELECTED if name in machines]:
+        raise ValidationException(f"{', '.join(present)} of {where} cannot be set: SageMaker does.")

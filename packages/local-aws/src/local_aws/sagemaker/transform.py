@@ -32,6 +32,7 @@ _STARTUP = 600  # timeout in seconds for /ping
 _UNPACKED = 1 << 30  # maximum bytes of a decompressed object
 _LARGEST_REQUEST = 100 << 20  # bytes, where MaxPayloadInMB sets no limit; its greatest is as large
 _MOST_RECORDS = 1_000_000  # of a request
+_MOST_AT_ONCE = 100  # MB, of all requests at the same time
 _DEFAULT_PAYLOAD, _DEFAULT_SECONDS, _DEFAULT_RETRIES = 6, 600, 3
 _UNSUPPORTED = ("DataCaptureConfig", "ExperimentConfig")
 
@@ -49,6 +50,7 @@ class TransformJob:
         self.arn = arn
         self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
         _check(params)
+        model.refuse_data_source("batch transform")
         self._processing = _Processing.of(params)
         self._source = Location.of(params["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
         self._target = Location.of(params["TransformOutput"]["S3OutputPath"])
@@ -368,5 +370,11 @@ def _check(params: dict[str, Any]) -> None:
         raise NotImplementedByLocalAws(f"CompressionType {source['CompressionType']}")
     if source.get("SplitType", "None") not in _SPLITS:
         raise NotImplementedByLocalAws(f"SplitType {source['SplitType']}")
+    size, parallel = params.get("MaxPayloadInMB"), params.get("MaxConcurrentTransforms", 0)
+    if size is not None and size * parallel > _MOST_AT_ONCE:
+        raise ValidationException(
+            f"MaxConcurrentTransforms * MaxPayloadInMB must be at most {_MOST_AT_ONCE}, not "
+            f"{size * parallel}."
+        )
     if params["TransformResources"]["InstanceCount"] != 1:
         raise NotImplementedByLocalAws("batch transform on more than one instance")

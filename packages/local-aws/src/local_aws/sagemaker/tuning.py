@@ -19,10 +19,10 @@ from moto.core.exceptions import ServiceException
 from numpy.typing import NDArray
 
 from local_aws.api import NotImplementedByLocalAws
-from local_aws.sagemaker import images, stopping
+from local_aws.sagemaker import stopping
 from local_aws.sagemaker.collection import now
 from local_aws.sagemaker.errors import ResourceLimitExceeded, ValidationException, refuse_members
-from local_aws.sagemaker.training import TERMINAL, TrainingJob
+from local_aws.sagemaker.training import TERMINAL, TrainingJob, checked
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +30,16 @@ _PAUSE = 0.1  # seconds between two looks at the training jobs
 _IDENTICAL = "IdenticalDataAndAlgorithm"
 _MOST_CHANGES = 10  # of hyperparameters in a warm start
 _MOST = 750  # training jobs of a tuning job and its parents
-_UNSUPPORTED = ("TrainingJobDefinitions", "Autotune")
-_UNSUPPORTED_OF_DEFINITION = ("HyperParameterTuningResourceConfig", "RetryStrategy")
+_MOST_RANGES = 30  # of a training job definition
+_PROGRESS = 0.01  # by which an objective is at least better, where it counts as improved
+_UNSUPPORTED = ("Autotune",)
+_UNSUPPORTED_OF_DEFINITION = ("HyperParameterTuningResourceConfig",)
 # what a definition hands on to its training jobs as it is
 _HANDED_ON = (
     *("AlgorithmSpecification", "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig"),
     *("ResourceConfig", "StoppingCondition", "EnableNetworkIsolation", "Environment"),
     *("EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "CheckpointConfig"),
+    "RetryStrategy",
 )
 Floats = NDArray[np.float64]
 Launch = Callable[[dict[str, Any]], TrainingJob]
@@ -146,6 +149,10 @@ class Space:
         names = [part.name for part in self.parts]
         if not names or len(set(names)) < len(names):
             raise ValidationException("ParameterRanges must name hyperparameters, each once.")
+        if len(names) > _MOST_RANGES:
+            raise ValidationException(
+                f"At most {_MOST_RANGES} hyperparameters can be tuned, not {len(names)}."
+            )
         self.names = frozenset(names)
         self.size = sum(part.size for part in self.parts)
 
@@ -232,10 +239,124 @@ def promising(tried: Floats, losses: Floats, candidates: Floats) -> int:
     return int(improvement.argmax())
 
 
+@dataclass(frozen=True, eq=False)
+class _Definition:
+    """A training job definition: what its training jobs are, and which values they try.
+
+    Attributes:
+        name: "" if it has none.
+        settings: what it hands on to its training jobs.
+        objective: the metric that the values are to better, and whether it is to grow.
+        space: the values.
+        static: the other hyperparameters.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    objective: Mapping[str, str]
+    space: Space
+    static: Mapping[str, str]
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any], region: str) -> "_Definition":
+        """A definition with its own objective and ranges.
+
+        Raises:
+            ServiceException: it is invalid or not implemented.
+        """
+        refuse_members(told, _UNSUPPORTED_OF_DEFINITION, "TrainingJobDefinition")
+        settings = {name: told[name] for name in _HANDED_ON if name in told}
+        program = checked(settings, region)
+        if "TuningObjective" not in told:
+            raise ValidationException("A HyperParameterTuningJobObjective is needed.")
+        own = told["AlgorithmSpecification"].get("MetricDefinitions", [])
+        known = [one["Name"] for one in (*program.metrics, *own)]
+        if (metric := told["TuningObjective"]["MetricName"]) not in known:
+            raise ValidationException(
+                f"The objective metric {metric} is not valid for the algorithm: it has the metrics "
+                f"[{', '.join(known)}]."
+            )
+        space = Space(told.get("HyperParameterRanges") or {})
+        static = told.get("StaticHyperParameters", {})
+        if twice := sorted(space.names & static.keys()):
+            raise ValidationException(
+                f"The hyperparameters {', '.join(twice)} are both static and in a range."
+            )
+        return cls(told.get("DefinitionName", ""), settings, told["TuningObjective"], space, static)
+
+    @property
+    def sign(self) -> float:
+        """By which an objective is multiplied, so that lower is better."""
+        return -1.0 if self.objective["Type"] == "Maximize" else 1.0
+
+    @property
+    def data(self) -> tuple[Any, Any]:
+        """The algorithm and its input, which some warm starts need to be the same."""
+        algorithm = self.settings["AlgorithmSpecification"]
+        return algorithm["TrainingImage"], self.settings.get("InputDataConfig")
+
+
+def _defined(params: Mapping[str, Any], region: str) -> list[_Definition]:
+    """The training job definitions of a CreateHyperParameterTuningJob request.
+
+    With several, each has its name, objective and ranges; warm starts and early stopping need one.
+    https://docs.aws.amazon.com/sagemaker/latest/dg/multiple-algorithm-hpo.html
+
+    Raises:
+        ServiceException: they are invalid or not implemented.
+    """
+    config = params["HyperParameterTuningJobConfig"]
+    single, several = params.get("TrainingJobDefinition"), params.get("TrainingJobDefinitions")
+    if bool(single) == bool(several):
+        raise ValidationException(
+            "Specify either a TrainingJobDefinition or TrainingJobDefinitions."
+        )
+    common = {
+        own: config[name]
+        for name, own in (
+            ("HyperParameterTuningJobObjective", "TuningObjective"),
+            ("ParameterRanges", "HyperParameterRanges"),
+        )
+        if name in config
+    }
+    if single:
+        if twice := sorted(common.keys() & single.keys()):
+            raise ValidationException(
+                f"{', '.join(twice)} of the TrainingJobDefinition is also told by the "
+                "HyperParameterTuningJobConfig."
+            )
+        return [_Definition.of({**common, **single}, region)]
+    assert several
+    if common:
+        raise ValidationException(
+            "With TrainingJobDefinitions, each of them has its TuningObjective and "
+            "HyperParameterRanges; the HyperParameterTuningJobConfig can have none."
+        )
+    names = [one.get("DefinitionName") for one in several]
+    if None in names or len(set(names)) < len(names):
+        raise ValidationException(
+            "TrainingJobDefinitions need DefinitionNames, which must be unique."
+        )
+    found = [_Definition.of(one, region) for one in several]
+    if len(found) > 1:
+        if "WarmStartConfig" in params:
+            raise ValidationException("Warm start needs a single training job definition.")
+        if config.get("TrainingJobEarlyStoppingType", "Off") != "Off":
+            raise ValidationException("Early stopping needs a single training job definition.")
+        if config["Strategy"] == "Hyperband":
+            raise NotImplementedByLocalAws("Hyperband with several training job definitions")
+        if len({one.objective["Type"] for one in found}) > 1:
+            raise NotImplementedByLocalAws(
+                "training job definitions of which some minimize and others maximize"
+            )
+    return found
+
+
 @dataclass
 class _Trial:
     """A training job of a tuning job: its values, the point they are, and its objective."""
 
+    of: _Definition
     job: TrainingJob
     values: dict[str, str]
     point: Floats | None
@@ -285,24 +406,20 @@ class TuningJob:
         self.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
         self._launch = launch
         self._config: dict[str, Any] = params["HyperParameterTuningJobConfig"]
-        self._definition: dict[str, Any] = params.get("TrainingJobDefinition") or {}
-        self._check(region)
-        self._space = Space(self._config.get("ParameterRanges") or {})
-        self._static: dict[str, str] = self._definition.get("StaticHyperParameters", {})
-        if twice := sorted(self._space.names & self._static.keys()):
-            raise ValidationException(
-                f"The hyperparameters {', '.join(twice)} are both static and in a range."
-            )
-        self._objective: dict[str, str] = self._config["HyperParameterTuningJobObjective"]
-        self._sign = -1.0 if self._objective["Type"] == "Maximize" else 1.0
-        self._rule = stopping.rule(self._config, self._static)
+        criteria = self._config.get("TuningJobCompletionCriteria", {})
+        refuse_members(criteria, ("ConvergenceDetected",), "TuningJobCompletionCriteria")
+        names = ("TrainingJobDefinition", "TrainingJobDefinitions")
+        self._told = {name: params[name] for name in names if params.get(name)}
+        self._definitions = _defined(params, region)
+        self._rule = stopping.rule(self._config, self._first.static)
         self._parents = parents
         self._warm: dict[str, Any] = params.get("WarmStartConfig", {})
         self._check_parents()
         self._rng = np.random.default_rng(self._config.get("RandomSeed"))
         grid = self._config["Strategy"] == "Grid"
-        self._grid = self._space.grid() if grid else None
-        self._limits = self._limited(self._space.combinations() if grid else None)
+        self._grid = self._combined() if grid else None
+        combinations = sum(one.space.combinations() for one in self._definitions) if grid else None
+        self._limits = self._limited(combinations)
         self._trials: list[_Trial] = []
         self._lock = threading.RLock()
         self._stop, self._abandoned = threading.Event(), False
@@ -313,42 +430,33 @@ class TuningJob:
             "LastModifiedTime": created,
         }
 
-    def _check(self, region: str) -> None:
-        config, definition = self._config, self._definition
-        criteria = config.get("TuningJobCompletionCriteria", {})
-        refuse_members(criteria, ("ConvergenceDetected",), "TuningJobCompletionCriteria")
-        if not definition:
-            raise ValidationException("A TrainingJobDefinition is needed.")
-        refuse_members(definition, _UNSUPPORTED_OF_DEFINITION, "TrainingJobDefinition")
-        algorithm = definition["AlgorithmSpecification"]
-        if "HyperParameterTuningJobObjective" not in config:
-            raise ValidationException("A HyperParameterTuningJobObjective is needed.")
-        if "TrainingImage" not in algorithm:
-            raise ValidationException("AlgorithmSpecification needs a TrainingImage.")
-        program = images.find(algorithm["TrainingImage"], region)
-        definitions = [*program.metrics, *algorithm.get("MetricDefinitions", [])]
-        known = [one["Name"] for one in definitions]
-        metric = config["HyperParameterTuningJobObjective"]["MetricName"]
-        if metric not in known:
-            raise ValidationException(
-                f"The objective metric {metric} is not valid for the algorithm: it has the metrics "
-                f"[{', '.join(known)}]."
-            )
+    @property
+    def _first(self) -> _Definition:
+        """The only definition, where there must be one."""
+        return self._definitions[0]
+
+    def _combined(self) -> Iterator[tuple[_Definition, dict[str, str]]]:
+        for one in self._definitions:
+            for values in one.space.grid():
+                yield one, values
 
     def _check_parents(self) -> None:
         """Check what must be the same in the tuning jobs of a warm start.
 
         https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-warm-start.html
         """
-        kinds, numbers = self._space.kinds(), len(self._space.names) + len(self._static)
+        ours = self._first
+        kinds, numbers = ours.space.kinds(), len(ours.space.names) + len(ours.static)
         for parent in self._parents:
-            theirs = parent._space.kinds()
+            theirs = parent._first.space.kinds()
             wrong = ""
             if parent.status in ("InProgress", "Stopping"):
                 wrong = f"is {parent.status}; it must have ended"
-            elif parent._objective != self._objective:
+            elif len(parent._definitions) > 1:
+                wrong = "has several training job definitions"
+            elif parent._first.objective != ours.objective:
                 wrong = "has another objective metric"
-            elif len(theirs) + len(parent._static) != numbers:
+            elif len(theirs) + len(parent._first.static) != numbers:
                 wrong = "has another number of static and tunable hyperparameters"
             elif changed := [
                 name for name in kinds if theirs.get(name, kinds[name]) != kinds[name]
@@ -356,7 +464,7 @@ class TuningJob:
                 wrong = f"has another type of {', '.join(changed)}"
             elif (changes := self._changes(parent)) > _MOST_CHANGES:
                 wrong = f"has hyperparameters with {changes} changes; {_MOST_CHANGES} are allowed"
-            elif self._warm["WarmStartType"] == _IDENTICAL and parent._data() != self._data():
+            elif self._warm["WarmStartType"] == _IDENTICAL and parent._first.data != ours.data:
                 wrong = f"has other data or another image, which {_IDENTICAL} does not allow"
             if wrong:
                 raise ValidationException(
@@ -365,15 +473,12 @@ class TuningJob:
 
     def _changes(self, parent: "TuningJob") -> int:
         """The changes of a parent's ranges to static values, and of its static values."""
-        fixed = (part for part in parent._space.parts if part.name in self._static)
+        ours, theirs = self._first.static, parent._first.static
+        fixed = (part for part in parent._first.space.parts if part.name in ours)
         # each value of a category counts, of which a static hyperparameter has one
         ranges = sum(len(part.values) if isinstance(part, _Choice) else 1 for part in fixed)
-        both = self._static.keys() & parent._static.keys()
-        return ranges + 2 * sum(self._static[name] != parent._static[name] for name in both)
-
-    def _data(self) -> tuple[Any, Any]:
-        algorithm = self._definition["AlgorithmSpecification"]
-        return algorithm["TrainingImage"], self._definition.get("InputDataConfig")
+        both = ours.keys() & theirs.keys()
+        return ranges + 2 * sum(ours[name] != theirs[name] for name in both)
 
     def _limited(self, combinations: int | None) -> _Limits:
         told = self._config["ResourceLimits"]
@@ -447,7 +552,7 @@ class TuningJob:
             return {
                 **self.summary(),
                 "HyperParameterTuningJobConfig": self._config,
-                "TrainingJobDefinition": self._definition,
+                **self._told,
                 **({"BestTrainingJob": self._shown(best)} if best else {}),
                 **({"WarmStartConfig": self._warm} if self._warm else {}),
                 **self._overall(),
@@ -475,13 +580,15 @@ class TuningJob:
             *("TrainingStartTime", "TrainingEndTime", "FailureReason"),
         )
         shown = {name: told[name] for name in names if name in told}
+        if trial.of.name:
+            shown["TrainingJobDefinitionName"] = trial.of.name
         shown["TunedHyperParameters"] = trial.values
         shown["ObjectiveStatus"] = "Pending"
         if trial.over:
             shown["ObjectiveStatus"] = "Failed" if trial.objective is None else "Succeeded"
         if trial.objective is not None:
             shown["FinalHyperParameterTuningJobObjectiveMetric"] = {
-                **self._objective,
+                **trial.of.objective,
                 "Value": trial.objective,
             }
         return shown
@@ -492,7 +599,7 @@ class TuningJob:
 
     def _loss(self, trial: _Trial) -> float:
         assert trial.objective is not None
-        return self._sign * trial.objective
+        return trial.of.sign * trial.objective
 
     def _counters(self) -> dict[str, int]:
         names = {"Completed": "Completed", "Failed": "NonRetryableError", "Stopped": "Stopped"}
@@ -555,12 +662,13 @@ class TuningJob:
 
     def _begin(self) -> bool:
         """Begin another training job; whether there was room for it."""
-        point, values = self._next()
+        definition, point, values = self._next()
         number = len(self._trials) + 1
-        definition = self._definition
-        request = {name: definition[name] for name in _HANDED_ON if name in definition}
-        request["TrainingJobName"] = f"{self.name}-{number:03d}-{uuid.uuid4().hex[:8]}"
-        request["HyperParameters"] = {**self._static, **values}
+        request = {
+            **definition.settings,
+            "TrainingJobName": f"{self.name}-{number:03d}-{uuid.uuid4().hex[:8]}",
+            "HyperParameters": {**definition.static, **values},
+        }
         while not self._stop.is_set():
             try:
                 job = self._launch(request)
@@ -569,30 +677,36 @@ class TuningJob:
                 continue
             job.tuned_by(self.arn)
             with self._lock:
-                self._trials.append(_Trial(job, values, point))
+                self._trials.append(_Trial(definition, job, values, point))
             return True
         return False
 
-    def _next(self) -> tuple[Floats | None, dict[str, str]]:
+    def _next(self) -> tuple[_Definition, Floats | None, dict[str, str]]:
         if self._grid is not None:
-            return None, next(self._grid)
-        point = self._rng.random(self._space.size)
+            definition, values = next(self._grid)
+            return definition, None, values
+        # how AWS shares the jobs among several definitions is not documented: here in turn
+        definition = self._definitions[len(self._trials) % len(self._definitions)]
+        space = definition.space
+        point = self._rng.random(space.size)
         if self._config["Strategy"] == "Bayesian":
-            known = list(self._known())
+            known = list(self._known(definition))
             if len(known) > 1:
-                candidates = self._rng.random((512, self._space.size))
+                candidates = self._rng.random((512, space.size))
                 tried = np.array([one for one, _ in known])
                 losses = np.array([loss for _, loss in known])
                 point = candidates[promising(tried, losses, candidates)]
-        return point, self._space.values(point)
+        return definition, point, space.values(point)
 
-    def _known(self) -> Iterator[tuple[Floats, float]]:
-        """The points that were tried, also by parents, with their losses."""
+    def _known(self, definition: _Definition) -> Iterator[tuple[Floats, float]]:
+        """The points of a definition that were tried, also by parents, with their losses."""
         for job in (self, *self._parents):
             for trial in job._trials:
+                if job is self and trial.of is not definition:
+                    continue
                 point = trial.point
                 if job is not self:  # whose ranges may be others
-                    point = self._space.point({**job._static, **trial.values})
+                    point = definition.space.point({**trial.of.static, **trial.values})
                 if point is not None and trial.objective is not None:
                     yield point, self._loss(trial)
 
@@ -604,7 +718,7 @@ class TuningJob:
             metrics = trial.job.description()["FinalMetricDataList"]
             with self._lock:
                 if trial.job.status == "Completed" or trial.early:
-                    named = self._objective["MetricName"]
+                    named = trial.of.objective["MetricName"]
                     found = [one["Value"] for one in metrics if one["MetricName"] == named]
                     trial.objective = found[-1] if found and math.isfinite(found[-1]) else None
                 trial.over = True
@@ -613,10 +727,8 @@ class TuningJob:
         """Stop the training jobs that the rule stops after an epoch that they have completed."""
         if self._rule is None:
             return
-        metric = self._objective["MetricName"]
-        losses = [
-            [self._sign * one for one in trial.job.values_of(metric)] for trial in self._trials
-        ]
+        metric, sign = self._first.objective["MetricName"], self._first.sign
+        losses = [[sign * one for one in trial.job.values_of(metric)] for trial in self._trials]
         for number, trial in enumerate(self._trials):
             others = losses[:number] + losses[number + 1 :]
             while not (trial.over or trial.early) and trial.judged < len(losses[number]):
@@ -632,11 +744,24 @@ class TuningJob:
         if best is None:
             return False
         if self._limits.target is not None and (
-            self._loss(best) <= self._sign * self._limits.target
+            self._loss(best) <= best.of.sign * self._limits.target
         ):
             return True
-        after = [one for one in self._trials[self._trials.index(best) + 1 :] if one.over]
-        return self._limits.patience is not None and len(after) >= self._limits.patience
+        return self._limits.patience is not None and self._wasted() >= self._limits.patience
+
+    def _wasted(self) -> int:
+        """The training jobs since the objective was bettered by 1 % or more."""
+        least, count = math.inf, 0
+        for trial in self._trials:
+            if not trial.over:
+                continue
+            loss = math.inf if trial.objective is None else self._loss(trial)
+            step = _PROGRESS * abs(least) if math.isfinite(least) else 0.0
+            if loss < least and least - loss >= step:
+                least, count = loss, 0
+            else:
+                count += 1
+        return count
 
     def _end_trials(self) -> None:
         for trial in self._trials:

@@ -75,6 +75,8 @@ class ServiceQuotasResponse(LocalResponse):
         return self._requests("ServiceCode", "QuotaCode", "Status")
 
     def _requests(self, *members: str) -> dict[str, Any]:
+        if self.params.get("QuotaRequestedAtLevel", "ACCOUNT") == "RESOURCE":
+            raise NotImplementedByLocalAws("quotas at the level of resources")
         asked = [
             one
             for one in reversed(self.backend.requests)

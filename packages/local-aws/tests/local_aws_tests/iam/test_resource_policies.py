@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws import clients
+from local_aws.iam import keys
 from local_aws.server import LocalAws
 from local_aws_tests.deliveries import admit
 from tests.reliability import Tally
@@ -419,6 +420,18 @@ def _process_on_a_volume(key: str) -> Callable[[Any], Any]:
         AppSpecification={"ImageUri": image, "ContainerEntrypoint": ["true"]},
         ProcessingResources={"ClusterConfig": {**cluster, "VolumeKmsKeyId": key}},
     )
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_key_of_a_tuning_jobs_volumes_is_found(several: bool) -> None:
+    key = _key()["Arn"]
+    one = {"ResourceConfig": {"VolumeKmsKeyId": key}}
+    plain = {"ResourceConfig": {"InstanceType": "ml.m5.large"}}
+    params: dict[str, Any] = {"TrainingJobDefinition": one}
+    if several:
+        params = {"TrainingJobDefinitions": [plain, one]}
+    uses = keys.of_call("sagemaker", "CreateHyperParameterTuningJob", params, ACCOUNT, REGION)
+    assert [(use.action, use.key) for use in uses] == [("kms:CreateGrant", key)]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,13 @@ def test_a_malformed_request_is_refused_by_the_model(world: Any) -> None:
     assert "Value 'no spaces' at 'name' failed to satisfy constraint" in message
 
 
+@pytest.mark.parametrize("given", ["roleArn", "kmsKeyArn"])
+def test_a_key_and_its_role_need_each_other(world: Any, given: str) -> None:
+    arns = {"roleArn": world.role, "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"}
+    with pytest.raises(ClientError, match="need each other"):
+        world.personalize.create_dataset_group(name="halves", **{given: arns[given]})
+
+
 def test_an_operation_that_is_not_there_is_refused_by_name(world: Any, dataset: str) -> None:
     actions = [{"actionId": "1"}]
     code, message = refusal(world.events.put_actions, datasetArn=dataset, actions=actions)

@@ -4,6 +4,8 @@ import json
 
 from local_aws.personalize import schemas
 from local_aws.personalize.data import GroupData
+from local_aws.personalize.solutions import excluded_columns
+from local_aws_tests.personalize.conftest import ITEMS
 
 SCHEMA = json.dumps(
     {
@@ -42,3 +44,15 @@ def test_event_that_came_twice_stays_so_when_its_session_gets_a_user() -> None:
     events = data.interactions.all()
     assert events.timestamp.tolist() == [0, 2]
     assert {data.users.names[user] for user in events.user} == {"ann"}
+
+
+def test_columns_that_are_not_included_are_excluded() -> None:
+    data = GroupData()
+    data.open(schemas.parse(ITEMS))
+    config = {
+        "includedDatasetColumns": {"ITEMS": ["ITEM_ID", "GENRES", "YEAR", "PLOT"]},
+        "excludedDatasetColumns": {"ITEMS": ["PLOT"], "USERS": ["AGE"]},
+    }
+    found = excluded_columns(config, data)
+    assert found == {"ITEMS": ["PLOT", "CREATION_TIMESTAMP", "ADULT"], "USERS": ["AGE"]}
+    assert excluded_columns({}, data) == {}

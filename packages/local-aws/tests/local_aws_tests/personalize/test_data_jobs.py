@@ -87,6 +87,36 @@ def test_export_without_permission_fails_and_says_why(world: Any, fresh: str) ->
     assert "There is no bucket nowhere" in job["failureReason"]
 
 
+def test_export_is_encrypted_with_the_key_that_it_names(world: Any, fresh: str) -> None:
+    dataset = world.dataset(fresh, "Items", ITEMS)
+    key = world.client("kms").create_key()["KeyMetadata"]["Arn"]
+    target = {"path": f"s3://{BUCKET}/sealed/", "kmsKeyArn": key}
+
+    def export() -> tuple[str, dict[str, Any]]:
+        name = world.name("sealed")
+        arn = world.personalize.create_dataset_export_job(
+            jobName=name,
+            datasetArn=dataset,
+            roleArn=world.role,
+            jobOutput={"s3DataDestination": target},
+        )["datasetExportJobArn"]
+        return f"sealed/{name}.csv", world.settled("datasetExportJob", arn)
+
+    _, job = export()
+    assert job["status"] == "CREATE FAILED"  # the role may not use the key
+    allow = {"Effect": "Allow", "Action": "kms:GenerateDataKey", "Resource": key}
+    role = world.role.rpartition("/")[2]
+    world.client("iam").put_role_policy(
+        RoleName=role,
+        PolicyName="key",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
+    )
+    name, job = export()
+    assert job["status"] == "ACTIVE", job
+    assert world.s3.head_object(Bucket=BUCKET, Key=name)["SSEKMSKeyId"] == key
+    world.client("iam").delete_role_policy(RoleName=role, PolicyName="key")
+
+
 def deleted(world: Any, group: str, content: str) -> dict[str, Any]:
     key = world.name("users") + ".csv"
     world.s3.put_object(Bucket=BUCKET, Key=key, Body=content)

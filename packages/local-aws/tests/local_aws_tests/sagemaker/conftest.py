@@ -109,7 +109,8 @@ class Aws:
             "StoppingCondition": {"MaxRuntimeInSeconds": 600},
             **changes,
         }
-        self.sagemaker.create_training_job(**request)
+        given = {name: value for name, value in request.items() if value is not None}
+        self.sagemaker.create_training_job(**given)
 
     def trained(self, name: str, **changes: Any) -> dict[str, Any]:
         """Train to the end; the job's description."""

@@ -187,6 +187,52 @@ def test_a_model_without_its_artifact_is_refused(aws: Any) -> None:
     assert found["Error"] == {"Code": "ValidationException", "Message": text}
 
 
+def test_model_that_contradicts_itself_is_refused(aws: Any) -> None:
+    url = aws.artifact("models/contrary.tar.gz")
+    source = {"S3Uri": url, "S3DataType": "S3Object", "CompressionType": "Gzip"}
+    for changes, told in (
+        ({"ModelDataUrl": url, "ModelDataSource": {"S3DataSource": source}}, "Specify either"),
+        ({"Environment": {f"n{n}": "x" * 1024 for n in range(33)}}, "32768 bytes"),
+    ):
+        found = error_of(
+            aws.sagemaker.create_model,
+            ModelName="contrary",
+            ExecutionRoleArn="arn:aws:iam::123456789012:role/sagemaker",
+            PrimaryContainer={
+                "Image": "382416733822.dkr.ecr.us-east-1.amazonaws.com/object2vec:1",
+                **changes,
+            },
+        )["Error"]
+        assert found["Code"] == "ValidationException"
+        assert told in found["Message"]
+
+
+def test_capture_is_on_unless_it_is_turned_off(aws: Any, hosted: str) -> None:
+    capture = {
+        "InitialSamplingPercentage": 1,
+        "DestinationS3Uri": "s3://data-bucket/captured",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    }
+    variant = {"VariantName": "v", "ModelName": "base"}
+    asked = {
+        "EndpointConfigName": "capturing",
+        "ProductionVariants": [
+            {**variant, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+        ],
+    }
+    create = aws.sagemaker.create_endpoint_config
+    found = error_of(create, **asked, DataCaptureConfig=capture)["Error"]
+    assert found["Code"] == "NotImplementedByLocalAws"
+    create(**asked, DataCaptureConfig={**capture, "EnableCapture": False})
+
+
+def test_models_created_at_a_moment_are_listed_as_after_it(aws: Any) -> None:
+    aws.model("momentary")
+    created = aws.sagemaker.describe_model(ModelName="momentary")["CreationTime"]
+    found = aws.sagemaker.list_models(NameContains="momentary", CreationTimeAfter=created)
+    assert [one["ModelName"] for one in found["Models"]] == ["momentary"]
+
+
 def test_an_endpoint_fails_with_its_reason(aws: Any) -> None:
     aws.model("crashing", crash="cannot load the model")
     aws.model("vanished")
@@ -354,6 +400,17 @@ def test_a_serverless_variant_has_smaller_payloads(aws: Any) -> None:
             {"ServerlessConfig": {"MemorySizeInMB": 1025, "MaxConcurrency": 1}},
             "ValidationException",
             "MemorySizeInMB must be one of 1024",
+        ),
+        (
+            {
+                "ServerlessConfig": {
+                    "MemorySizeInMB": 1024,
+                    "MaxConcurrency": 1,
+                    "ProvisionedConcurrency": 2,
+                }
+            },
+            "ValidationException",
+            "ProvisionedConcurrency must be at most MaxConcurrency",
         ),
         (
             {"InstanceType": "ml.big", "InitialInstanceCount": 1},

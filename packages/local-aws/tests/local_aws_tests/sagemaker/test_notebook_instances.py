@@ -116,6 +116,7 @@ def test_code_repositories_of_an_instance_are_kept_and_taken_away(aws: Any) -> N
         ({"LifecycleConfigName": "none"}, "Lifecycle Config does not exist"),
         ({"InstanceType": "ml.t3.giant"}, "Member must satisfy enum value set"),
         ({"RoleArn": ROLE + "-none"}, "Could not assume role"),
+        ({"DirectInternetAccess": "Disabled"}, "needs a SubnetId"),
         ({"DefaultCodeRepository": "a-repository-of-sagemaker"}, "give its https address"),
         ({"AdditionalCodeRepositories": ["https://a", "b"]}, "the code repository b"),
     ],

@@ -90,6 +90,30 @@ def test_training_jobs_count_while_they_run_and_no_longer(aws: Aws) -> None:
     assert aws.ended("second")["TrainingJobStatus"] == "Completed"
 
 
+def test_processing_jobs_have_quotas_of_their_own(aws: Aws) -> None:
+    name = "ml.m5.large for processing job usage"
+    machine = {"InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+    image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+
+    def create(job: str, **machines: Any) -> None:
+        aws.sagemaker.create_processing_job(
+            ProcessingJobName=job,
+            RoleArn=ROLE,
+            ProcessingResources={"ClusterConfig": {**machine, **machines}},
+            AppSpecification={"ImageUri": image, "ContainerEntrypoint": ["sleep", "60"]},
+        )
+
+    # one instance, where no count is told
+    assert refused(create, "first") == MESSAGE.format(name, 0, 0, 1, unit="Instances")
+    create("small", InstanceType="ml.t3.xlarge")
+    create("small-2", InstanceType="ml.t3.xlarge")
+    assert "with current utilization of 2 Instances" in refused(
+        create, "small-3", InstanceType="ml.t3.xlarge"
+    )
+    for job in ("small", "small-2"):
+        aws.sagemaker.stop_processing_job(ProcessingJobName=job)
+
+
 def test_spot_training_has_quotas_of_its_own(aws: Aws) -> None:
     spot = {
         "EnableManagedSpotTraining": True,

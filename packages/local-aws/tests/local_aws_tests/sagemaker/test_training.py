@@ -318,6 +318,17 @@ def test_names_are_unique_and_free_again_after_deletion(aws: Any) -> None:
             "Invalid MaxWaitTimeInSeconds",
         ),
         (
+            {"StoppingCondition": {"MaxRuntimeInSeconds": 28 * 86_400 + 1}},
+            "ValidationException",
+            "at most 2419200",
+        ),
+        ({"ResourceConfig": None}, "ValidationException", "needs an InstanceType"),
+        (
+            {"InputDataConfig": [{"ChannelName": "train", "DataSource": {}}]},
+            "ValidationException",
+            "needs an S3DataSource",
+        ),
+        (
             {"CheckpointConfig": {"S3Uri": "s3://data-bucket/x"}},
             "NotImplementedByLocalAws",
             "CreateTrainingJob.CheckpointConfig",
@@ -369,6 +380,7 @@ def test_listing_filters_sorts_and_pages(aws: Any) -> None:
     assert names(SortBy="Name") == ["list-a", "list-b", "list-c"]
     assert names(SortBy="CreationTime", SortOrder="Descending") == ["list-c", "list-a", "list-b"]
     assert names(StatusEquals="Failed") == []
+    assert names(WarmPoolStatusEquals="Available") == []  # no job has a pool
     created = client.describe_training_job(TrainingJobName="list-a")["CreationTime"]
     assert names(CreationTimeAfter=created) == ["list-c"]
     assert names(CreationTimeBefore=created) == ["list-b"]

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from local_aws import state
 from local_aws.sagemaker import records, transform
 from local_aws.sagemaker.storage import Location
+from local_aws_tests.sagemaker.conftest import IMAGE, ROLE
 from tests.reliability import Tally
 
 
@@ -151,6 +152,17 @@ def test_listing_and_refusals(aws: Any, model: str) -> None:
         transformed(aws, "record", TransformInput={"SplitType": "TFRecord"})
     with pytest.raises(ClientError, match="Could not find model"):
         transformed(aws, "none", ModelName="none")
+    with pytest.raises(ClientError, match="must be at most 100, not 120"):
+        transformed(aws, "too-large", MaxConcurrentTransforms=4, MaxPayloadInMB=30)
+    source = {"S3DataType": "S3Object", "CompressionType": "Gzip"}
+    source["S3Uri"] = aws.artifact("models/source.tar.gz")
+    aws.sagemaker.create_model(
+        ModelName="by-source",
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer={"Image": IMAGE, "ModelDataSource": {"S3DataSource": source}},
+    )
+    with pytest.raises(ClientError, match="ModelDataSource, which batch transform"):
+        transformed(aws, "source", ModelName="by-source")
 
 
 def of(aws: Any, key: str, body: bytes, **more: Any) -> dict[str, Any]:

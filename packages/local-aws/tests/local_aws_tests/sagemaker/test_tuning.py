@@ -128,6 +128,96 @@ def test_job_ends_when_its_target_is_reached(aws: Any) -> None:
     assert len(trainings(aws, "target")) == 1
 
 
+def test_gains_below_a_hundredth_are_none(aws: Any) -> None:
+    """The losses are 9, 8.994, 8.988 and 8.982; after three jobs without a gain none begins."""
+    numbers = {"Name": "x", "Values": ["0", "0.001", "0.002", "0.003", "3"]}
+    patience = {"MaxNumberOfTrainingJobsNotImproving": 3}
+    job = tuned(
+        aws,
+        "patience",
+        "Grid",
+        None,
+        {"CategoricalParameterRanges": [numbers]},
+        TuningJobCompletionCriteria={"BestObjectiveNotImproving": patience},
+        ResourceLimits={"MaxParallelTrainingJobs": 1},
+    )
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    found = [one["TunedHyperParameters"]["x"] for one in trainings(aws, "patience")]
+    assert found == ["0", "0.001", "0.002", "0.003"]
+
+
+def several(name: str, *ranges: Any, **config: Any) -> Any:
+    """A request with a definition for each of the ranges: a, b, …"""
+    asked = request(name, "Grid", None, {}, **config)
+    objective = asked["HyperParameterTuningJobConfig"].pop("HyperParameterTuningJobObjective")
+    del asked["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    single = asked.pop("TrainingJobDefinition")
+    asked["TrainingJobDefinitions"] = [
+        {
+            **single,
+            "DefinitionName": chr(ord("a") + number),
+            "TuningObjective": objective,
+            "HyperParameterRanges": one,
+        }
+        for number, one in enumerate(ranges)
+    ]
+    return asked
+
+
+def test_several_definitions_compete(aws: Any) -> None:
+    near, far = (
+        {"CategoricalParameterRanges": [{"Name": "x", "Values": values}]}
+        for values in (["1", "4"], ["7", "9"])
+    )
+    asked = several("variants", far, near)
+    aws.sagemaker.create_hyper_parameter_tuning_job(**asked)
+    job = ended(aws, "variants")
+    assert job["HyperParameterTuningJobStatus"] == "Completed", job
+    assert job["BestTrainingJob"]["TrainingJobDefinitionName"] == "b"
+    assert job["BestTrainingJob"]["TunedHyperParameters"] == {"x": "4"}
+    assert [one["DefinitionName"] for one in job["TrainingJobDefinitions"]] == ["a", "b"]
+    assert "TrainingJobDefinition" not in job
+    tried = {
+        (one["TrainingJobDefinitionName"], one["TunedHyperParameters"]["x"])
+        for one in trainings(aws, "variants")
+    }
+    assert tried == {("a", "7"), ("a", "9"), ("b", "1"), ("b", "4")}
+
+
+def test_several_definitions_need_what_is_their_own(aws: Any) -> None:
+    one = {"CategoricalParameterRanges": [KIND]}
+    objective = {"Type": "Minimize", "MetricName": METRIC}
+    unnamed, other, common = (several("no", one, one) for _ in range(3))
+    common["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"] = objective
+    unnamed["TrainingJobDefinitions"][1]["DefinitionName"] = "a"
+    other["TrainingJobDefinitions"][1]["TuningObjective"] = {**objective, "Type": "Maximize"}
+    both = request("no", "Grid", None, one)
+    both["TrainingJobDefinitions"] = several("no", one)["TrainingJobDefinitions"]
+    twice = request("no", "Grid", None, one)
+    twice["TrainingJobDefinition"]["TuningObjective"] = objective
+    many = [{**X, "Name": f"x{number}"} for number in range(30)]
+    for asked, words in (
+        (unnamed, "must be unique"),
+        (other, "NotImplementedByLocalAws.*some minimize"),
+        (both, "Specify either"),
+        (twice, "TuningObjective of the TrainingJobDefinition is also told"),
+        (common, "each of them has its"),
+        (several("no", one, one, TrainingJobEarlyStoppingType="Auto"), "Early stopping needs"),
+        (several("no", one, one, Strategy="Hyperband"), "NotImplementedByLocalAws.*Hyperband"),
+        (
+            request(
+                "no",
+                "Random",
+                1,
+                {"ContinuousParameterRanges": many, "CategoricalParameterRanges": [KIND]},
+            ),
+            "At most 30 hyperparameters",
+        ),
+    ):
+        with pytest.raises(ClientError, match=words):
+            aws.sagemaker.create_hyper_parameter_tuning_job(**asked)
+
+
 def test_stopped_job_stops_its_training_jobs(aws: Any) -> None:
     slow = request("stopped", "Random", 5, {"ContinuousParameterRanges": [X]})
     slow["TrainingJobDefinition"]["StaticHyperParameters"] = {"seconds": "600"}

@@ -1,9 +1,13 @@
 """Models of metadata: similarity of items by attributes, and preferences of users or contexts.
 
-Only categorical columns are used (GENRES, GENDER, a context such as DEVICE).
+Categorical columns are used (GENRES, GENDER, a context such as DEVICE), and the words of textual
+columns of the items, weighted by tf-idf.
 """
 
 import json
+import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,13 +18,15 @@ from recsys.recipes.dataset import Column, Dataset
 
 _PRIOR = 100.0  # events at which a value's own preferences outweigh the average
 _MOST_VALUES = 200  # the most frequent values are kept; each needs a row as long as the catalogue
+_MOST_WORDS = 200  # the same of words, of which those of more than half of the items say nothing
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 class Attributes:
     """Attributes of items: rows of unit length, or 0 for items without attributes.
 
     Args:
-        values: float32[items, attribute values]; rare values have more weight (inverse
+        values: float32[items, attribute values and words]; rare ones have more weight (inverse
             document frequency).
     """
 
@@ -29,7 +35,7 @@ class Attributes:
 
     @classmethod
     def of(cls, data: Dataset) -> Self:
-        """Build from the categorical columns of the items, limited to the most frequent values."""
+        """Build from the items' categorical and textual columns, limited to the most frequent."""
         items = len(data.items)
         rows, indices, columns = [np.zeros(0, int)], [np.zeros(0, int)], 0
         for column in data.item_columns.values():
@@ -45,6 +51,10 @@ class Attributes:
         kept = place[index] >= 0
         values = np.zeros((items, len(frequent)), np.float32)
         values[row[kept], place[index[kept]]] = np.log1p(items / frequency[index[kept]])
+        texts = [column.values for column in data.item_columns.values() if column.kind == "text"]
+        if texts:
+            words = _words(" ".join(parts) for parts in zip(*texts, strict=True))
+            values = np.hstack([values, words])
         length = np.sqrt(np.square(values).sum(axis=1, keepdims=True))
         return cls(np.divide(values, length, out=values, where=length > 0))
 
@@ -79,6 +89,22 @@ class Attributes:
     def load(cls, folder: Path) -> Self:
         """Load what `save` wrote."""
         return cls(np.load(folder / "attributes.npy"))
+
+
+def _words(texts: Iterable[str]) -> NDArray[np.float32]:
+    """The weight of each of the most frequent words in each text, float32[texts, words]."""
+    counts = [Counter(_WORD.findall(text.lower())) for text in texts]
+    frequency = Counter(word for count in counts for word in count)
+    known = [word for word, items in frequency.items() if 2 <= items <= len(counts) / 2]
+    kept = sorted(known, key=lambda word: (-frequency[word], word))[:_MOST_WORDS]
+    place = {word: column for column, word in enumerate(kept)}
+    weights = np.zeros((len(counts), len(kept)), np.float32)
+    for row, count in enumerate(counts):
+        for word in count.keys() & place.keys():
+            weights[row, place[word]] = np.log1p(count[word]) * np.log1p(
+                len(counts) / frequency[word]
+            )
+    return weights
 
 
 class Preferences:

@@ -144,6 +144,22 @@ def test_new_item_is_scored_by_its_attributes() -> None:
     assert set(np.argsort(-for_new)[:6] % 2) == {0}
 
 
+@pytest.mark.parametrize("kind", ["text", "string"])
+def test_new_item_is_like_those_with_its_words(kind: str) -> None:
+    """The story is in every text and tells nothing; strings are for filters alone."""
+    told = [f"The story of a {'night' if n % 2 == 0 else 'summer day'}, {n}" for n in range(SIZE)]
+    told += ["A NIGHT'S story!", "story of the summer"]
+    names = [f"i{n}" for n in range(SIZE + 2)]
+    data = replace(BOARD, items=names, item_columns={"PLOT": Column(kind, values=told)})
+    model = Related().fit(data, Config("aws-similar-items"))
+    for new, colour in ((SIZE, 0), (SIZE + 1, 1)):
+        scores = model.score(ask(item=new))
+        if kind == "text":
+            assert set(np.argsort(-scores)[:6] % 2) == {colour}
+        else:
+            assert np.ptp(np.delete(scores, [SIZE, SIZE + 1])) == 0  # all are as popular
+
+
 def test_history_of_new_items_uses_attributes() -> None:
     scores = personal(with_genres("Black", "White")).score(ask(SIZE + 1))
     assert np.argmax(scores) % 2 == 1
