@@ -48,6 +48,14 @@ with mock_aws():
     key = kms.create_key()["KeyMetadata"]
     told = kms.schedule_key_deletion(KeyId=key["KeyId"])["KeyId"] == key["Arn"]
 """,
+    "_patch_log_keys": """
+from moto.logs.responses import LogsResponse
+told = hasattr(LogsResponse, "associate_kms_key")
+""",
+    "_patch_event_buses": """
+from moto.events.responses import EventsHandler
+told = hasattr(EventsHandler, "update_event_bus")
+""",
     "_patch_ssm": """
 import moto.ssm.models as m
 told = m.ssm_backends.backend.__module__.startswith("local_aws.")

@@ -352,6 +352,36 @@ def _encrypted_table(key: str) -> list[Encrypted]:
     ]
 
 
+def _encrypted_bus(key: str) -> list[Encrypted]:
+    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-cmkey.html
+    actions = ("kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt")
+    use = _statement("Allow", *actions, Principal={"Service": "events.amazonaws.com"})
+    every = _statement("Allow", "kms:*", Principal={"AWS": ROOT})
+    _client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=_document(every, use))
+    bus = {"EventBusName": "sealed"}
+    _client("events").create_event_bus(Name="sealed", KmsKeyIdentifier=key)
+    queue = {"Id": "q", "Arn": f"arn:aws:sqs:{HERE}:absent"}
+    managing = (
+        *("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKeyWithoutPlaintext"),
+        *("ReEncryptFrom", "ReEncryptTo"),
+    )
+    return [
+        (
+            lambda events: events.update_event_bus(Name="sealed", KmsKeyIdentifier=key),
+            managing,
+        ),
+        (lambda events: events.create_event_bus(Name="new", KmsKeyIdentifier=key), managing),
+        (
+            lambda events: events.put_rule(Name="r", EventPattern='{"source": ["s"]}', **bus),
+            ("Decrypt",),
+        ),
+        (lambda events: events.put_targets(Rule="r", Targets=[queue], **bus), ("Decrypt",)),
+        (lambda events: events.describe_rule(Name="r", **bus), ("Decrypt",)),
+        (lambda events: events.list_rules(**bus), ("Decrypt",)),
+        (lambda events: events.list_targets_by_rule(Rule="r", **bus), ("Decrypt",)),
+    ]
+
+
 def _encrypted_secret(key: str) -> list[Encrypted]:
     _client("secretsmanager").create_secret(Name="sealed", SecretString="s", KmsKeyId=key)
     return [
@@ -440,6 +470,7 @@ def test_key_of_a_tuning_jobs_volumes_is_found(several: bool) -> None:
         ("sqs", _encrypted_queue),
         ("sns", _encrypted_topic),
         ("dynamodb", _encrypted_table),
+        ("events", _encrypted_bus),
         ("secretsmanager", _encrypted_secret),
         ("ssm", _encrypted_parameter),
         ("s3vectors", _encrypted_vectors),
