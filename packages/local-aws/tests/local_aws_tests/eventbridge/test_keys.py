@@ -47,9 +47,17 @@ def _policy(bus: str, *, service: str = "events.amazonaws.com", leave_out: str =
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def _key(policy: str | None = None, **more: Any) -> str:
+def _in_context_only(policy: str) -> str:
+    """A policy with the condition for all actions, also for DescribeKey, which has no context."""
+    document = json.loads(policy)
+    document["Statement"][1]["Condition"] = document["Statement"][2]["Condition"]
+    return json.dumps(document)
+
+
+def _key(policy: str | None = None, *, there: bool = False, **more: Any) -> str:
     given = {"Policy": policy} if policy else {}
-    return str(_client("kms").create_key(**given, **more)["KeyMetadata"]["Arn"])
+    kms = boto3.client("kms", "eu-west-1" if there else REGION)
+    return str(kms.create_key(**given, **more)["KeyMetadata"]["Arn"])
 
 
 @pytest.mark.parametrize("by", ["CreateEventBus", "UpdateEventBus"])
@@ -73,6 +81,8 @@ def test_key_of_a_bus_permits_the_service_to_use_it(by: str) -> None:
             (_key(_policy(bus, leave_out=action)), f"to perform: {action}")
             for action in ("kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt")
         ),
+        (_key(_policy(bus), there=True), "does not exist in"),
+        (_key(_in_context_only(_policy(bus))), "to perform: kms:DescribeKey"),
         (absent, "ResourceNotFoundException"),
         (good, "is disabled"),
         (signing, "not a symmetric key"),

@@ -194,6 +194,36 @@ def test_reencryption_needs_the_permissions_of_both_keys() -> None:
     kms.re_encrypt(CiphertextBlob=of_free, DestinationKeyId=free)
 
 
+def test_encryption_context_is_a_condition_of_a_key() -> None:
+    kms, key = _client("kms"), _key()["KeyId"]
+    name = "kms:EncryptionContext:aws:logs:arn"
+    given, other = {"aws:logs:arn": "one"}, {"aws:logs:arn": "two"}
+    actions = ("kms:Encrypt", "kms:ReEncrypt*")
+    use = _statement("Allow", *actions, Condition={"StringEquals": {name: "one"}})
+    limited = clients.client("kms", REGION, _role(use)[1])
+    limited.encrypt(KeyId=key, Plaintext=b"p", EncryptionContext=given)
+    for wrong in ({}, {"EncryptionContext": other}):
+        with pytest.raises(ClientError, match="kms:Encrypt on resource"):
+            limited.encrypt(KeyId=key, Plaintext=b"p", **wrong)
+    for source, destination, refused in (
+        (given, other, "ReEncryptTo"),
+        (other, given, "ReEncryptFrom"),
+        (given, given, ""),
+    ):
+        sealed = kms.encrypt(KeyId=key, Plaintext=b"p", EncryptionContext=source)["CiphertextBlob"]
+        call = {
+            "CiphertextBlob": sealed,
+            "SourceEncryptionContext": source,
+            "DestinationKeyId": key,
+            "DestinationEncryptionContext": destination,
+        }
+        if not refused:
+            limited.re_encrypt(**call)
+            continue
+        with pytest.raises(ClientError, match=f"kms:{refused} on resource"):
+            limited.re_encrypt(**call)
+
+
 def test_secret_is_denied_in_batches_and_in_its_replicas() -> None:
     secrets = _client("secretsmanager")
     names = ["in-a-batch", "free"]
