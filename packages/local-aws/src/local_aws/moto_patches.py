@@ -42,6 +42,8 @@ from moto.events.models import EventPattern, events_backends
 from moto.events.utils import EventTemplateParser
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import iam_backends
+from moto.kms.models import kms_backends
+from moto.logs.models import logs_backends
 from moto.logs.responses import LogsResponse
 from moto.moto_server import werkzeug_app
 from moto.moto_server.utilities import RegexConverter
@@ -65,12 +67,22 @@ from local_aws.cloudwatch.models import CloudWatchBackend
 from local_aws.emrserverless.models import EmrServerlessBackend
 from local_aws.eventbridge.models import EventsBackend
 from local_aws.eventbridge.patterns import matches_wildcards
+from local_aws.eventbridge.responses import update_event_bus
 from local_aws.eventbridge.rules import Rule, bounded_template
 from local_aws.iam import authorization, reading
 from local_aws.iam import errors as iam_errors
 from local_aws.iam.models import LocalIAMBackend
+from local_aws.kms.models import LocalKmsBackend, with_arn
+from local_aws.logs.models import LocalLogsBackend
 from local_aws.logs.patterns import FilterPattern
-from local_aws.logs.responses import by_prefix, no_exports, of_known_days, parameter
+from local_aws.logs.responses import (
+    associate_kms_key,
+    by_prefix,
+    disassociate_kms_key,
+    no_exports,
+    of_known_days,
+    parameter,
+)
 from local_aws.personalize.models import PersonalizeBackend
 from local_aws.s3 import notifications, public_access
 from local_aws.s3.models import LocalKey, LocalMultipart, LocalS3Backend
@@ -91,7 +103,9 @@ _BACKENDS: Final[tuple[tuple[Any, type], ...]] = (
     (emrserverless_backends, EmrServerlessBackend),
     (events_backends, EventsBackend),
     (iam_backends, LocalIAMBackend),
+    (kms_backends, LocalKmsBackend),
     (lambda_backends, LocalLambdaBackend),
+    (logs_backends, LocalLogsBackend),
     (moto.cloudwatch.models.cloudwatch_backends, CloudWatchBackend),
     (moto.sagemakerruntime.models.sagemakerruntime_backends, SageMakerRuntimeBackend),
     (personalize_backends, PersonalizeBackend),
@@ -163,6 +177,28 @@ def _patch_glue() -> None:
         module.glue_backends.backend = GlueBackend
 
     when_imported("moto.glue.models")(replace)
+
+
+def _patch_kms_answers() -> None:
+    """moto names a key that is to be deleted, or no longer, as its caller did."""
+
+    def replace(module: Any) -> None:
+        for name in ("cancel_key_deletion", "schedule_key_deletion"):
+            method = getattr(module.KmsResponse, name)
+            setattr(module.KmsResponse, name, _wrapped_once(method, with_arn))
+
+    when_imported("moto.kms.responses")(replace)
+
+
+def _patch_ssm() -> None:
+    """moto's parameters have any value, whatever their patterns say; and its module imports EC2."""
+
+    def replace(module: Any) -> None:
+        from local_aws.ssm.models import LocalSsmBackend
+
+        module.ssm_backends.backend = LocalSsmBackend
+
+    when_imported("moto.ssm.models")(replace)
 
 
 def _patch_api_gateway_paths() -> None:
@@ -395,6 +431,15 @@ def _patch_authorization() -> None:
     BaseResponse._get_action = get_action  # type: ignore[method-assign]
 
 
+def _patch_event_buses() -> None:
+    """moto's event buses cannot be changed."""
+
+    def replace(module: Any) -> None:
+        module.EventsHandler.update_event_bus = update_event_bus
+
+    when_imported("moto.events.responses")(replace)
+
+
 def _patch_event_rules() -> None:
     """moto's rules send to no function and no topic, and send although they are disabled."""
     moto.events.models.Rule = Rule  # type: ignore[misc]
@@ -444,6 +489,12 @@ def _patch_log_retention() -> None:
     LogsResponse.put_retention_policy = _wrapped_once(  # type: ignore[method-assign]
         LogsResponse.put_retention_policy, of_known_days
     )
+
+
+def _patch_log_keys() -> None:
+    """moto knows the key of a new log group only, and no other."""
+    LogsResponse.associate_kms_key = associate_kms_key  # type: ignore[attr-defined]
+    LogsResponse.disassociate_kms_key = disassociate_kms_key  # type: ignore[attr-defined]
 
 
 def _patch_log_stream_prefixes() -> None:
@@ -652,13 +703,17 @@ PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_creations,
     _patch_error_codes,
     _patch_authorization,
+    _patch_event_buses,
     _patch_event_rules,
     _patch_event_wildcards,
     _patch_event_templates,
     _patch_glue,
+    _patch_kms_answers,
+    _patch_ssm,
     _patch_names_as_expressions,
     _patch_log_exports,
     _patch_log_filter_patterns,
+    _patch_log_keys,
     _patch_log_retention,
     _patch_log_stream_prefixes,
     _patch_log_group_identifiers,

@@ -40,6 +40,26 @@ told = m.applicationautoscaling_backends.backend.__module__.startswith("local_aw
 import moto.glue.models as m
 told = m.glue_backends.backend.__module__.startswith("local_aws.")
 """,
+    "_patch_kms_answers": """
+import boto3
+from moto import mock_aws
+with mock_aws():
+    kms = boto3.client("kms", "us-east-1")
+    key = kms.create_key()["KeyMetadata"]
+    told = kms.schedule_key_deletion(KeyId=key["KeyId"])["KeyId"] == key["Arn"]
+""",
+    "_patch_log_keys": """
+from moto.logs.responses import LogsResponse
+told = hasattr(LogsResponse, "associate_kms_key")
+""",
+    "_patch_event_buses": """
+from moto.events.responses import EventsHandler
+told = hasattr(EventsHandler, "update_event_bus")
+""",
+    "_patch_ssm": """
+import moto.ssm.models as m
+told = m.ssm_backends.backend.__module__.startswith("local_aws.")
+""",
     "_patch_api_gateway_paths": """
 import moto.apigateway.urls as m
 from local_aws.apigatewayv2 import urls

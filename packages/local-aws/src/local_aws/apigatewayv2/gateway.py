@@ -33,6 +33,7 @@ from moto.utilities.utils import get_partition
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from local_aws.api import AwsError
 from local_aws.apigatewayv2.models import PATH
 from local_aws.awslambda.engine import TooManyRequests
 from local_aws.awslambda.models import Invocation, LocalLambdaBackend
@@ -400,7 +401,8 @@ def _log(visit: _Visit, stage: Stage, response: Response) -> None:
     _, _, _, region, account, _, group = settings["destinationArn"].split(":", 6)
     backend = logs_backends[account][region]
     stream = f"{visit.api.api_id}/{now:%Y-%m-%d-%H}"
-    with contextlib.suppress(ResourceNotFoundException):  # do not recreate a deleted group
+    # do not recreate a deleted group; what its key may not encrypt is lost
+    with contextlib.suppress(ResourceNotFoundException, AwsError):
         group = group.removesuffix(":*")
         backend.ensure_log_stream(group, stream)
         event = {"timestamp": int(now.timestamp() * 1000), "message": line}

@@ -12,6 +12,7 @@ from typing import Any
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogsBackend, logs_backends
 
+from local_aws.api import AwsError
 from local_aws.iam import access
 
 _TAIL_BYTES = 4096
@@ -71,7 +72,7 @@ class LogStream:
             del self._tail[:-_TAIL_BYTES]
             if not self._may("PutLogEvents", self.name):
                 return
-            with contextlib.suppress(ResourceNotFoundException):
+            with contextlib.suppress(ResourceNotFoundException, AwsError):  # without its key
                 self._backend.put_log_events(self.settings.group, self.name, events)
 
     def _ensure(self) -> None:

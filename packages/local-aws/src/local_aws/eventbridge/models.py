@@ -17,7 +17,8 @@ from moto.utilities.arns import parse_arn
 from local_aws import clock
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
-from local_aws.eventbridge.rules import check, check_pattern, invoke, sending
+from local_aws.eventbridge.keys import check_key
+from local_aws.eventbridge.rules import check, check_pattern, invoke, is_readable, sending
 from local_aws.iam.policies import listed
 
 _log = logging.getLogger("local_aws.events")
@@ -87,11 +88,46 @@ class EventsBackend(MotoBackend):
             settings["prefix"] = re.escape(prefix)
         return super().list_rules(*arguments, **settings)
 
-    def create_event_bus(self, *arguments: Any, **settings: Any) -> EventBus:
-        """Create an event bus."""
+    def create_event_bus(self, name: str, *arguments: Any, **settings: Any) -> EventBus:
+        """Create an event bus.
+
+        Raises:
+            AwsError: there are too many, or its key cannot be used.
+            NotImplementedByLocalAws: it has a dead-letter queue.
+        """
         if len(self.event_buses) >= _MOST_BUSES:
             raise _exceeded(f"there are up to {_MOST_BUSES} event buses")
-        return super().create_event_bus(*arguments, **settings)
+        if name not in self.event_buses:
+            place = f"arn:{self.partition}:events:{self.region_name}:{self.account_id}"
+            self._check_settings(f"{place}:event-bus/{name}", settings)
+        return super().create_event_bus(name, *arguments, **settings)
+
+    def update_event_bus(self, name: str | None, **settings: Any) -> EventBus:
+        """Change an event bus; a setting that is left out is removed.
+
+        Args:
+            name: the bus; None is the default one.
+            settings: `description`, `kms_key_identifier` and `dead_letter_config`.
+
+        Raises:
+            AwsError: there is no such bus, or its key cannot be used.
+            NotImplementedByLocalAws: it has a dead-letter queue.
+        """
+        bus = self.describe_event_bus(name or "default")
+        self._check_settings(bus.arn, settings)
+        bus.description = settings["description"]
+        bus.kms_key_identifier = settings["kms_key_identifier"]
+        bus.last_modified_time = time.time()
+        return bus
+
+    def _check_settings(self, arn: str, settings: dict[str, Any]) -> None:
+        if settings.get("dead_letter_config"):
+            raise NotImplementedByLocalAws(
+                "the DeadLetterConfig of an event bus; without it, events that its key cannot "
+                "encrypt are lost with a warning"
+            )
+        if name := settings.get("kms_key_identifier"):
+            check_key(name, arn)
 
     def put_permission(
         self,
@@ -134,7 +170,7 @@ class EventsBackend(MotoBackend):
                 due = self._due.get(rule.arn)
                 if due is not None and time.monotonic() >= due:
                     self._due[rule.arn] = due + _seconds(rule.scheduled_expression or "")
-                    if rule.state == "ENABLED":
+                    if rule.state == "ENABLED" and is_readable(rule):
                         _fire(rule)
 
 

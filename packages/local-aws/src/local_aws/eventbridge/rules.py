@@ -22,6 +22,7 @@ from moto.utilities.arns import parse_arn
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.documents import read_json
+from local_aws.eventbridge import keys
 from local_aws.iam import access
 from local_aws.iam.policies import Decision, Request, evaluate, parsed
 from local_aws.sts.models import AccessDenied, trusts
@@ -71,7 +72,11 @@ class Rule(MotoRule):
 
     def send_to_targets(self, original_event: Any, transform_input: bool = True) -> None:
         """Send an event to the targets, if it matches; one that is gone gets none."""
-        if self.state == "ENABLED" and self.event_pattern.matches_event(original_event):
+        if (
+            self.state == "ENABLED"
+            and is_readable(self)
+            and self.event_pattern.matches_event(original_event)
+        ):
             with sending():  # a replay sends events without a request
                 self._send(original_event, transform_input)
 
@@ -93,8 +98,11 @@ class Rule(MotoRule):
                 raise
             except (JsonRESTError, ServiceException) as error:
                 _log.warning("%s: %s", self.name, error)
-        if rest.targets:
-            MotoRule.send_to_targets(rest, original_event, transform_input)
+        try:
+            if rest.targets:
+                MotoRule.send_to_targets(rest, original_event, transform_input)
+        except (JsonRESTError, ServiceException) as error:  # such as a group's key
+            _log.warning("%s: %s", self.name, error)
 
     def _pass_on(self, target: dict[str, Any], event: Event) -> None:
         """Send an event to another bus with the target's role, unless it came from one.
@@ -133,6 +141,21 @@ class Rule(MotoRule):
             events_backends[place.account][place.region].put_events([entry])
         finally:
             request.passed_on = False
+
+
+def is_readable(rule: MotoRule) -> bool:
+    """Whether EventBridge may use the key of a rule's bus, which encrypts its rules and events.
+
+    If not, the event is lost, as AWS documents of buses without a dead-letter queue.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-dlq.html
+    """
+    buses = events_backends[rule.account_id][rule.region_name].event_buses
+    bus = buses.get(rule.event_bus_name)
+    why = keys.refusal(bus.kms_key_identifier, bus.arn) if bus and bus.kms_key_identifier else None
+    if why:
+        _log.warning("%s: an event is lost: %s", rule.name, why)
+    return why is None
 
 
 class _TooManySent(NotImplementedByLocalAws):

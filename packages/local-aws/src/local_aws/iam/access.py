@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from moto.utilities.utils import get_partition
 
 from local_aws.iam import keys, propagation, resource_policies, witness
 from local_aws.iam.policies import Decision, Policy, Request, evaluate, listed, parsed, weigh
+from local_aws.iam.reference import may_have
 from local_aws.s3 import object_tags, public_access
 from local_aws.sts.models import AccessDenied, Session, administrator_arn, find_role, trust_policy
 
@@ -201,6 +202,40 @@ def service_refusal(service: str, action: str, resource: str, source_arn: str) -
             return (
                 f"{name} is not authorized to perform: {one} on resource: {request.resource} "
                 f"for {source_arn} {_nothing('resource-based policy', request)}"
+            )
+    return None
+
+
+def key_refusal(
+    principal: str, key: str, actions: Sequence[str], source: str, context: Mapping[str, str]
+) -> str | None:
+    """The reason why a service cannot use a customer's key; None if it can.
+
+    Args:
+        principal: the service, such as `events.amazonaws.com`.
+        key: the key's ARN.
+        actions: what it needs of the key, such as `Decrypt`.
+        source: the ARN of the resource that is encrypted.
+        context: condition keys, of which an action gets those that it may have.
+    """
+    region, account = source.split(":", 5)[3:5]
+    if why := keys.fault(key, account, region):
+        return why
+    common = {
+        "aws:RequestedRegion": region,
+        "aws:ResourceAccount": account,
+        "aws:SecureTransport": "true",
+    }
+    for action in (f"kms:{one}" for one in actions):
+        fitting = {
+            name: value for name, value in context.items() if may_have(action, name) is not False
+        }
+        request = Request(action, key, (principal,), common | fitting)
+        held = _resource_policy(request)
+        if held is None or evaluate([held.policy], request) is not Decision.ALLOW:
+            return (
+                f"{principal} is not authorized to perform: {action} on resource: {key} "
+                f"for {source} {_nothing('resource-based policy', request)}"
             )
     return None
 

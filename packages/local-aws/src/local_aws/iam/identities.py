@@ -63,7 +63,8 @@ def complete(
     elif prefix == "logs":
         for name in [name for name in values if name.endswith("arn")]:
             values[name] = [text.removesuffix(":*") for text in values[name]]
-        if groups := list(map(group_name, values.get("loggroupidentifier", ()))):
+        identified = [*values.get("loggroupidentifier", ()), *values.get("resourceidentifier", ())]
+        if groups := list(map(group_name, identified)):
             values.setdefault("loggroupname", []).extend(groups)
     elif prefix == "lambda" and "functionname" in values and "qualifier" in values:
         [name], [qualifier] = values["functionname"], values["qualifier"]

@@ -10,6 +10,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usag
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
 https://docs.aws.amazon.com/systems-manager/latest/userguide/secure-string-parameter-kms-encryption.html
 https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-cmkey.html
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from moto.kms.models import kms_backends
+from moto.utilities.utils import get_partition
 
 from local_aws.api import AwsError
 from local_aws.iam import identities
@@ -56,6 +58,18 @@ _DECRYPTING: Final = (
     *("ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters"),
     "ssm:GetParametersByPath",
 )
+_BUSES: Final = (
+    *("GenerateDataKeyWithoutPlaintext", "Decrypt", "Encrypt", "ReEncryptFrom", "ReEncryptTo"),
+    "DescribeKey",
+)
+# operations of EventBridge that read or write the rules of a bus, which its key encrypts
+_OF_RULES: Final = frozenset(
+    {
+        *("DescribeRule", "DisableRule", "EnableRule", "ListRules", "ListTargetsByRule"),
+        *("ListRuleNamesByTarget", "PutRule", "PutTargets"),
+    }
+)
+_CONTEXT_OF_BUSES: Final = "kms:EncryptionContext:aws:events:event-bus:arn"
 # (prefix, operation) → the path of a new resource's key in the parameters, and what is needed of it
 _CHOSEN: Final = {
     ("dynamodb", "CreateTable"): (
@@ -74,6 +88,8 @@ _CHOSEN: Final = {
         "encryptionConfiguration.kmsKey",
         ("DescribeKey", "CreateGrant"),
     ),
+    ("events", "CreateEventBus"): ("KmsKeyIdentifier", _BUSES),
+    ("events", "UpdateEventBus"): ("KmsKeyIdentifier", _BUSES),
     ("lambda", "CreateFunction"): ("KMSKeyArn", ("CreateGrant", "Encrypt")),
     ("lambda", "UpdateFunctionConfiguration"): ("KMSKeyArn", ("CreateGrant", "Encrypt")),
     ("sagemaker", "CreateNotebookInstance"): ("KmsKeyId", ("CreateGrant",)),
@@ -149,8 +165,17 @@ def of_call(
     """What a call needs of the key that it chooses for a resource."""
     if (prefix, operation) in _CHOSEN:
         path, needed = _CHOSEN[prefix, operation]
+        context = {}
+        if prefix == "events":
+            context = {_CONTEXT_OF_BUSES: _bus(str(params.get("Name")), account, region)}
         for name in _at(params, path.split(".")):
-            yield from _uses(needed, name, prefix, account, region)
+            yield from _uses(needed, name, prefix, account, region, context)
+    if prefix == "events" and operation in _OF_RULES:
+        arn = _bus(params.get("EventBusName") or "default", account, region)
+        for bus in list(_backend("events", account, region).event_buses.values()):
+            if bus.arn == arn and bus.kms_key_identifier:
+                context = {_CONTEXT_OF_BUSES: arn}
+                yield from _uses(_READS, bus.kms_key_identifier, prefix, account, region, context)
     if prefix == "sagemaker" and operation in ("CreateEndpoint", "UpdateEndpoint"):
         backend = _backend("sagemaker", account, region)
         config = backend.configs.find(str(params.get("EndpointConfigName")))
@@ -186,20 +211,60 @@ def check_usable(prefix: str, needs: Iterable[Request], account: str, region: st
         if not need.action.startswith("kms:"):
             continue
         key = kms_backends[account][region].keys.get(need.resource.rpartition("/")[2])
-        if key is not None and key.key_state == "Disabled":
-            raise AwsError(disabled, f"{need.resource} is disabled.")
         if key is not None and key.key_state != "Enabled":
-            raise AwsError(invalid, f"{need.resource} is pending deletion.")
+            code = disabled if key.key_state == "Disabled" else invalid
+            raise AwsError(code, f"{need.resource} {_state(key)}.")
+
+
+def fault(arn: str, account: str, region: str) -> str | None:
+    """Why a service cannot encrypt with a key, whatever its policy says; None if it can.
+
+    Args:
+        arn: the customer's key.
+        account, region: where the service is, which uses no key of another region.
+    """
+    *_, key_region, key_account, name = arn.split(":", 5)
+    key: Any = None
+    if (key_account, key_region) == (account, region):
+        key = kms_backends[account][region].keys.get(name.removeprefix("key/"))
+    if key is None:
+        return f"{arn} does not exist in {region}"
+    if key.key_state != "Enabled":
+        return f"{arn} {_state(key)}"
+    if key.key_spec != "SYMMETRIC_DEFAULT":
+        return f"{arn} is not a symmetric key for encryption"
+    return None
+
+
+def _state(key: Any) -> str:
+    return "is disabled" if key.key_state == "Disabled" else "is pending deletion"
 
 
 def _uses(
-    needed: tuple[str, ...], name: str, prefix: str, account: str, region: str
+    needed: tuple[str, ...],
+    name: str,
+    prefix: str,
+    account: str,
+    region: str,
+    encryption: Mapping[str, str] | None = None,
 ) -> Iterator[Use]:
     key = identities.customers_key(name, account, region)
     context = {"kms:CallerAccount": account, "kms:ViaService": f"{prefix}.{region}.amazonaws.com"}
     for action in needed:
         more = {"kms:GrantIsForAWSResource": "true"} if action == "CreateGrant" else {}
+        if encryption and action != "DescribeKey":  # which encrypts nothing
+            more |= encryption
         yield Use(f"kms:{action}", key, context | more)
+
+
+def _bus(name: str, account: str, region: str) -> str:
+    """The ARN of an event bus, by its name or ARN."""
+    partition = get_partition(region)
+    return (
+        name
+        if name.startswith("arn:")
+        else f"arn:{partition}:events:{region}:{account}:event-bus/{name}"
+    )
 
 
 def _names(prefix: str, resource: str, account: str, region: str) -> Iterator[str]:

@@ -94,6 +94,7 @@ OPERATIONS: Final = {
             CreateEventBus DeleteEventBus DeleteRule DescribeEventBus DescribeRule DisableRule
             EnableRule ListEventBuses ListRules ListTagsForResource ListTargetsByRule PutEvents
             PutRule PutTargets RemoveTargets TagResource TestEventPattern UntagResource
+            UpdateEventBus
         """,
         "glue": "",  # a catalog's resources contain each other; none of the project's roles asks
         "iam": """
@@ -134,9 +135,10 @@ OPERATIONS: Final = {
             UpdateFunctionCode UpdateFunctionConfiguration UpdateFunctionEventInvokeConfig
         """,
         "logs": """
-            CreateLogGroup CreateLogStream DeleteLogGroup DeleteLogStream DeleteMetricFilter
-            DeleteResourcePolicy DeleteRetentionPolicy DescribeLogGroups DescribeLogStreams
-            DescribeMetricFilters* DescribeResourcePolicies FilterLogEvents GetLogEvents
+            AssociateKmsKey CreateLogGroup CreateLogStream DeleteLogGroup DeleteLogStream
+            DeleteMetricFilter DeleteResourcePolicy DeleteRetentionPolicy DescribeLogGroups
+            DescribeLogStreams DescribeMetricFilters* DescribeResourcePolicies
+            DisassociateKmsKey FilterLogEvents GetLogEvents
             ListTagsForResource ListTagsLogGroup PutLogEvents PutMetricFilter PutResourcePolicy
             PutRetentionPolicy TagLogGroup TagResource TestMetricFilter UntagLogGroup UntagResource
         """,

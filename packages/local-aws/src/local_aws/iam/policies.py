@@ -40,6 +40,9 @@ KNOWN_KEYS = frozenset(
         "iam:awsservicename",
         "iam:passedtoservice",
         "kms:calleraccount",
+        # of other services' contexts, no request has them here
+        "kms:encryptioncontext:aws:events:event-bus:arn",
+        "kms:encryptioncontext:aws:logs:arn",
         "kms:grantisforawsresource",
         "kms:viaservice",
         "s3:delimiter",

@@ -205,7 +205,9 @@ def needed(call: Call, *, exact: bool = True) -> list[Request]:
         Request(
             f"{call.prefix}:{one}",
             resource,
-            context=context | _of_tags(call, f"{call.prefix}:{one}", resource),
+            context=context
+            | _of_tags(call, f"{call.prefix}:{one}", resource)
+            | _of_encryption(call, f"{call.prefix}:{one}"),
         )
         for one, resource in needs
     ]
@@ -216,7 +218,7 @@ def needed(call: Call, *, exact: bool = True) -> list[Request]:
         call.prefix, call.operation, call.params, call.account, call.region
     )
     requests += [
-        Request(one, arn, context=context | _of_object(call, one, arn))
+        Request(one, arn, context=context | _of_object(call, one, arn) | _of_encryption(call, one))
         for one, arn in (*_code_of_a_function(call), *_files_of_a_table(call), *others)
     ]
     decrypting = bool(call.params.get("WithDecryption"))
@@ -287,6 +289,30 @@ def _of_object(call: Call, action: str, arn: str) -> dict[str, str]:
             "kms:ViaService": f"s3.{arn.split(':')[3]}.amazonaws.com",
         }
     return condition_keys(action, arn, call.account) if action.startswith("s3:") else {}
+
+
+def _of_encryption(call: Call, action: str) -> dict[str, str]:
+    """The condition keys of the encryption context that a call of KMS gives.
+
+    A grant's are those that it requires of its uses.
+    """
+    if call.prefix != "kms":
+        return {}
+    names = {
+        "kms:ReEncryptFrom": "SourceEncryptionContext",
+        "kms:ReEncryptTo": "DestinationEncryptionContext",
+    }
+    required = call.params.get("Constraints") or {}
+    given = (
+        call.params.get(names.get(action, "EncryptionContext")),
+        required.get("EncryptionContextSubset"),
+        required.get("EncryptionContextEquals"),
+    )
+    return {
+        f"kms:EncryptionContext:{name}": str(value)
+        for pairs in given
+        for name, value in (pairs or {}).items()
+    }
 
 
 def touched(call: Call) -> list[str]:

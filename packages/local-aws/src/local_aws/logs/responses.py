@@ -1,4 +1,5 @@
-"""FilterLogEvents with prefixes of stream names, log groups by name or ARN, and no exports."""
+"""FilterLogEvents with prefixes of stream names, log groups by name or ARN, keys of log groups, and
+no exports."""
 
 import json
 import re
@@ -77,6 +78,36 @@ def parameter(response: Any, param_name: str, if_none: Any = None) -> Any:
             "LogGroup name and identifier cannot be specified at the same time.",
         )
     return group_name(identifier)
+
+
+def associate_kms_key(response: Any) -> str:
+    """AssociateKmsKey: of one log group."""
+    response.logs_backend.associate_kms_key(_key_holder(response), response._get_param("kmsKeyId"))
+    return ""
+
+
+def disassociate_kms_key(response: Any) -> str:
+    """DisassociateKmsKey: of one log group."""
+    response.logs_backend.associate_kms_key(_key_holder(response), None)
+    return ""
+
+
+def _key_holder(response: Any) -> str:
+    """The name of the group whose key changes.
+
+    Raises:
+        AwsError: none is named, or twice.
+        NotImplementedByLocalAws: the results of queries are named.
+    """
+    name, arn = response._get_param("logGroupName"), response._get_param("resourceIdentifier")
+    if bool(name) == bool(arn):
+        raise AwsError(
+            "InvalidParameterException",
+            "Exactly one of logGroupName and resourceIdentifier must be specified.",
+        )
+    if arn and not _ARN.fullmatch(arn):
+        raise NotImplementedByLocalAws(f"a KMS key of {arn}: only log groups have one")
+    return group_name(name or arn)
 
 
 def no_exports(_: Any) -> str:

@@ -1,12 +1,16 @@
-"""Checks a job's access to S3: a role that trusts the service, and a bucket policy.
+"""Checks a job's access to S3, and a dataset group's to its KMS key.
 
 Amazon Personalize reads with the role's permissions, and the bucket's policy must allow the service
 as well. S3 itself checks the role's permissions, because the calls are signed with its credentials.
+So it is with a key, whose policy must allow the role and the service. AWS documents that filters
+and recommendations need it later on, but neither what else does nor the errors.
+
+https://docs.aws.amazon.com/personalize/latest/dg/granting-personalize-key-access.html
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +22,8 @@ from local_aws.sts.models import AccessDenied as NoTrust
 from local_aws.sts.models import assume, trusts
 
 PRINCIPAL = "personalize.amazonaws.com"
+# what a role and the policy of a dataset group's key must allow
+_OF_ROLE: Final = ("Decrypt", "GenerateDataKey", "DescribeKey", "ListGrants")
 
 
 class AccessDenied(Exception):
@@ -163,6 +169,27 @@ class JobStorage:
                 f"{bucket} {says} {PRINCIPAL} "
                 f"the action {action} on {resource}."
             )
+
+
+def key_refusal(key: str, role: str, group: str) -> str | None:
+    """The reason why Personalize cannot use a dataset group's key; None if it can.
+
+    Args:
+        key: the key's ARN.
+        role: the ARN of the group's role.
+        group: the group's ARN.
+    """
+    region, account = group.split(":", 5)[3:5]
+    if not trusts(role, "personalize", region, group):
+        return f"Role {role} does not exist, or does not trust {PRINCIPAL}."
+    context = {"aws:SourceAccount": account, "aws:SourceArn": group}
+    actions = (*_OF_ROLE, "CreateGrant")
+    if why := access.key_refusal(PRINCIPAL, key, actions, group, context):
+        return why
+    for action in (f"kms:{one}" for one in _OF_ROLE):
+        if not access.service_may(role, action, key, region):
+            return f"Role {role} is not authorized to perform: {action} on resource: {key}"
+    return None
 
 
 def check_role(arn: str, job_arn: str, region: str) -> None:

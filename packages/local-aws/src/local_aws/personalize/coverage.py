@@ -39,8 +39,12 @@ _DIFFERENCES = """\
 - An event with a repeated `eventId` counts in filters and for the user at once, but not in
   trainings; AWS documents only the latter.
 - An item added after a training (PutItems, PutEvents) is not recommended before the next training.
-- `minProvisionedTPS`, KMS keys of dataset groups and `itemExplorationConfig` are stored but have no
-  effect. What is done with each member of a request is in [request-members.md](request-members.md).
+- A dataset group whose KMS key its role or Personalize may not use becomes CREATE FAILED. Later on,
+  filters, jobs, trainings and other resources of the group become CREATE FAILED, and
+  recommendations and events are an InvalidInputException: AWS documents "issues" with filters and
+  recommendations, without the errors.
+- `minProvisionedTPS` and `itemExplorationConfig` are stored but have no effect. What is done with
+  each member of a request is in [request-members.md](request-members.md).
 """
 
 

@@ -29,6 +29,8 @@ class Datasets:
         if bool(params.get("kmsKeyArn")) != bool(params.get("roleArn")):
             raise InvalidInput("A kmsKeyArn and a roleArn need each other.")
         arn = self._registry.arn_of("datasetGroup", params["name"])
+        if params.get("roleArn"):
+            check_role(params["roleArn"], arn, self._registry.region_name)
         with self._registry.lock:
             if arn not in self._registry.resources:
                 self._registry.quota(

@@ -26,6 +26,7 @@ class Events:
         trackers = self._registry.all("eventTracker", trackingId=params["trackingId"])
         if not trackers or trackers[0].status != "ACTIVE":
             raise InvalidInput(f"There is no ACTIVE event tracker with id {params['trackingId']}.")
+        self._registry.open(trackers[0].group)
         data = self._registry.data(trackers[0].group)
         schema = data.interactions_schema
         if schema is None:
@@ -53,6 +54,7 @@ class Events:
         dataset = self._registry.find("dataset", arn, ready=True)
         if dataset["datasetType"] != kind:
             raise InvalidInput(f"{arn} is not a dataset of type {kind}.")
+        self._registry.open(dataset.group)
         data: GroupData = self._registry.data(dataset.group)
         schema = data.schema(kind)
         assert schema is not None

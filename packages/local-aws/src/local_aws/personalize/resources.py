@@ -11,7 +11,7 @@ from typing import Any
 
 from moto.utilities.utils import get_partition
 
-from local_aws.personalize import errors
+from local_aws.personalize import access, errors
 from local_aws.personalize.data import GroupData
 from local_aws.servicequotas.models import applied
 
@@ -21,6 +21,7 @@ log = logging.getLogger("local_aws.personalize")
 _PAGE = 100
 _DELETION = 0.5  # seconds that a deletion waits to be seen by a Describe
 TAGS = 50
+_USES_DATA = ("", "CREATE", "START")  # the verbs of transitions that do
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,23 @@ class Registry:
         assert isinstance(inner, GroupData)
         return inner
 
+    def key_refusal(self, group: str) -> str | None:
+        """The reason why the key of a dataset group cannot be used; None if it can, or has none."""
+        with self.lock:
+            found = self.resources.get(group)
+        if found is None or not found["kmsKeyArn"]:
+            return None
+        return access.key_refusal(found["kmsKeyArn"], found["roleArn"], group)
+
+    def open(self, group: str) -> None:
+        """Check that the data of a dataset group can be decrypted.
+
+        Raises:
+            InvalidInput: its key cannot be used.
+        """
+        if why := self.key_refusal(group):
+            raise errors.InvalidInput(f"The key of {group} cannot be used: {why}")
+
     def all(self, kind: str, **where: Any) -> list[Resource]:
         """The resources of a kind with the given attributes, in order of creation."""
         with self.lock:
@@ -276,6 +294,8 @@ class Registry:
                         return
                     self.turn(attributes, f"{verb} IN_PROGRESS".strip())
                 try:
+                    if verb in _USES_DATA and (why := self.key_refusal(resource.group)):
+                        raise Failed(f"The key of {resource.group} cannot be used: {why}")
                     if task is not None:
                         task()
                 except Stopped:

@@ -109,6 +109,7 @@ class Runtime:
                 served, recipe_arn = inner.served, source["recipeArn"]
             if source.status != "ACTIVE" or not isinstance(served, Served):
                 raise InvalidInput(f"{source.arn} is in status {source.status}; it must be ACTIVE.")
+            self._registry.open(source.group)
             served.calls.enter()
         try:
             yield source, catalogue.find(recipe_arn), served

@@ -10,7 +10,13 @@ from moto.core.common_types import TYPE_RESPONSE
 from moto.core.exceptions import ServiceException
 from moto.core.request import Request
 from moto.core.responses import ActionResult
-from moto.s3.exceptions import InvalidPartOrder, MalformedXML, S3ClientError
+from moto.s3.exceptions import (
+    InvalidPartOrder,
+    MalformedXML,
+    MissingKey,
+    PreconditionFailed,
+    S3ClientError,
+)
 from moto.s3.models import FakeKey
 from moto.s3.responses import S3Response
 from werkzeug.datastructures import Headers
@@ -139,6 +145,34 @@ class LocalS3Response(S3Response):
         with _writing:
             return super().delete_object()
 
+    def _key_response_post(
+        self, request: Any, body: bytes, bucket_name: str, query: dict[str, Any], key_name: str
+    ) -> TYPE_RESPONSE:
+        """Complete an upload in turn with others who write, under PutObject's conditions.
+
+        moto knows If-None-Match of these only.
+        """
+        if "uploadId" not in query:
+            return super()._key_response_post(request, body, bucket_name, query, key_name)
+        with _writing:
+            self._check_match(bucket_name, key_name)
+            return super()._key_response_post(request, body, bucket_name, query, key_name)
+
+    def _check_match(self, bucket: str, name: str) -> None:
+        """Check the If-Match of a completion or a copy.
+
+        Raises:
+            MissingKey, PreconditionFailed: there is no object, or one with another ETag.
+        """
+        wanted = self.headers.get("If-Match")
+        if wanted is None:
+            return
+        found = self.backend.get_object(bucket, name)
+        if found is None:
+            raise MissingKey(key=name)
+        if found.etag.strip('"') != wanted.strip('"'):
+            raise PreconditionFailed("If-Match")
+
     def _notification_config_from_body(self) -> dict[str, Any]:
         found: dict[str, Any] = super()._notification_config_from_body()
         if self.headers.get("x-amz-skip-destination-validation", "").lower() != "true":
@@ -162,6 +196,17 @@ class LocalS3Response(S3Response):
         return status, answered, body
 
     def copy_object(self) -> TYPE_RESPONSE:
+        """Copy an object in turn with others who write, under PutObject's conditions."""
+        with _writing:
+            name = self.parse_key_name()
+            self._check_match(self.bucket_name, name)
+            if self.headers.get("If-None-Match") == "*" and (
+                self.backend.get_object(self.bucket_name, name) is not None
+            ):
+                raise PreconditionFailed("If-None-Match")
+            return self._copy()
+
+    def _copy(self) -> TYPE_RESPONSE:
         """Compute the requested checksum while the object is copied.
 
         moto would read the whole copy into memory for it.

@@ -194,6 +194,36 @@ def test_reencryption_needs_the_permissions_of_both_keys() -> None:
     kms.re_encrypt(CiphertextBlob=of_free, DestinationKeyId=free)
 
 
+def test_encryption_context_is_a_condition_of_a_key() -> None:
+    kms, key = _client("kms"), _key()["KeyId"]
+    name = "kms:EncryptionContext:aws:logs:arn"
+    given, other = {"aws:logs:arn": "one"}, {"aws:logs:arn": "two"}
+    actions = ("kms:Encrypt", "kms:ReEncrypt*")
+    use = _statement("Allow", *actions, Condition={"StringEquals": {name: "one"}})
+    limited = clients.client("kms", REGION, _role(use)[1])
+    limited.encrypt(KeyId=key, Plaintext=b"p", EncryptionContext=given)
+    for wrong in ({}, {"EncryptionContext": other}):
+        with pytest.raises(ClientError, match="kms:Encrypt on resource"):
+            limited.encrypt(KeyId=key, Plaintext=b"p", **wrong)
+    for source, destination, refused in (
+        (given, other, "ReEncryptTo"),
+        (other, given, "ReEncryptFrom"),
+        (given, given, ""),
+    ):
+        sealed = kms.encrypt(KeyId=key, Plaintext=b"p", EncryptionContext=source)["CiphertextBlob"]
+        call = {
+            "CiphertextBlob": sealed,
+            "SourceEncryptionContext": source,
+            "DestinationKeyId": key,
+            "DestinationEncryptionContext": destination,
+        }
+        if not refused:
+            limited.re_encrypt(**call)
+            continue
+        with pytest.raises(ClientError, match=f"kms:{refused} on resource"):
+            limited.re_encrypt(**call)
+
+
 def test_secret_is_denied_in_batches_and_in_its_replicas() -> None:
     secrets = _client("secretsmanager")
     names = ["in-a-batch", "free"]
@@ -352,6 +382,36 @@ def _encrypted_table(key: str) -> list[Encrypted]:
     ]
 
 
+def _encrypted_bus(key: str) -> list[Encrypted]:
+    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-cmkey.html
+    actions = ("kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt")
+    use = _statement("Allow", *actions, Principal={"Service": "events.amazonaws.com"})
+    every = _statement("Allow", "kms:*", Principal={"AWS": ROOT})
+    _client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=_document(every, use))
+    bus = {"EventBusName": "sealed"}
+    _client("events").create_event_bus(Name="sealed", KmsKeyIdentifier=key)
+    queue = {"Id": "q", "Arn": f"arn:aws:sqs:{HERE}:absent"}
+    managing = (
+        *("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKeyWithoutPlaintext"),
+        *("ReEncryptFrom", "ReEncryptTo"),
+    )
+    return [
+        (
+            lambda events: events.update_event_bus(Name="sealed", KmsKeyIdentifier=key),
+            managing,
+        ),
+        (lambda events: events.create_event_bus(Name="new", KmsKeyIdentifier=key), managing),
+        (
+            lambda events: events.put_rule(Name="r", EventPattern='{"source": ["s"]}', **bus),
+            ("Decrypt",),
+        ),
+        (lambda events: events.put_targets(Rule="r", Targets=[queue], **bus), ("Decrypt",)),
+        (lambda events: events.describe_rule(Name="r", **bus), ("Decrypt",)),
+        (lambda events: events.list_rules(**bus), ("Decrypt",)),
+        (lambda events: events.list_targets_by_rule(Rule="r", **bus), ("Decrypt",)),
+    ]
+
+
 def _encrypted_secret(key: str) -> list[Encrypted]:
     _client("secretsmanager").create_secret(Name="sealed", SecretString="s", KmsKeyId=key)
     return [
@@ -440,6 +500,7 @@ def test_key_of_a_tuning_jobs_volumes_is_found(several: bool) -> None:
         ("sqs", _encrypted_queue),
         ("sns", _encrypted_topic),
         ("dynamodb", _encrypted_table),
+        ("events", _encrypted_bus),
         ("secretsmanager", _encrypted_secret),
         ("ssm", _encrypted_parameter),
         ("s3vectors", _encrypted_vectors),

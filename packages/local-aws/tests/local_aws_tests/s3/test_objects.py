@@ -11,8 +11,9 @@ import sys
 import time
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -397,10 +398,13 @@ def test_deletion_of_more_than_a_thousand_objects_is_malformed(s3: Any) -> None:
             assert len(s3.delete_objects(Bucket="books", Delete=objects)["Deleted"]) == 1000
 
 
+@pytest.mark.parametrize("in_parts", [False, True], ids=["whole", "in parts"])
 def test_of_objects_put_at_once_if_there_is_none_one_is_kept(
-    s3: Any, monkeypatch: pytest.MonkeyPatch, tally: Tally
+    s3: Any, monkeypatch: pytest.MonkeyPatch, tally: Tally, in_parts: bool
 ) -> None:
     looked_up = LocalS3Backend.get_object
+    place = {"Bucket": "books", "Key": f"lock {in_parts}"}
+    uploads = [_upload(s3, place, str(number).encode()) for number in range(4 * in_parts)]
 
     def slowly(*arguments: Any, **named: Any) -> Any:
         found = looked_up(*arguments, **named)
@@ -411,7 +415,10 @@ def test_of_objects_put_at_once_if_there_is_none_one_is_kept(
 
     def put(number: int) -> str:
         try:
-            s3.put_object(Bucket="books", Key="lock", Body=str(number).encode(), IfNoneMatch="*")
+            if in_parts:
+                s3.complete_multipart_upload(**uploads[number], IfNoneMatch="*")
+            else:
+                s3.put_object(**place, Body=str(number).encode(), IfNoneMatch="*")
         except ClientError as error:
             return str(error.response["Error"]["Code"])
         return "put"
@@ -420,6 +427,31 @@ def test_of_objects_put_at_once_if_there_is_none_one_is_kept(
         told = sorted(pool.map(put, range(4)))
     assert told == ["PreconditionFailed"] * 3 + ["put"]
     tally("inputs tried", "conditional writes at once", 4)
+
+
+def _upload(s3: Any, place: dict[str, str], content: bytes) -> dict[str, Any]:
+    """The arguments that complete an upload of one part."""
+    upload = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
+    part = s3.upload_part(**upload, PartNumber=1, Body=content)
+    return {**upload, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}}
+
+
+@pytest.mark.parametrize("by", ["upload in parts", "copy"])
+def test_object_is_replaced_only_if_it_is_the_expected_one(s3: Any, by: str) -> None:
+    place = {"Bucket": "books", "Key": f"expected by {by}"}
+    s3.put_object(Bucket="books", Key="new", Body=b"new")
+    write: Callable[..., Any] = partial(s3.copy_object, **place, CopySource="books/new")
+    if by != "copy":
+        write = partial(s3.complete_multipart_upload, **_upload(s3, place, b"new"))
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        write(IfMatch='"x"')
+    etag = s3.put_object(**place, Body=b"old")["ETag"]
+    for unfulfilled in ({"IfMatch": '"x"'}, {"IfNoneMatch": "*"}):
+        with pytest.raises(ClientError, match="PreconditionFailed"):
+            write(**unfulfilled)
+        assert body(s3, place["Key"]) == b"old"
+    write(IfMatch=etag)
+    assert body(s3, place["Key"]) == b"new"
 
 
 @pytest.mark.parametrize(

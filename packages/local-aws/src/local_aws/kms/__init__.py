@@ -1,0 +1,1 @@
+"""AWS KMS: moto's, whose keys change their state by any of their names, as their state allows."""

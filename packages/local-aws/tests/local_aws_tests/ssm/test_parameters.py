@@ -1,0 +1,55 @@
+"""Parameters whose values must match a pattern."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from local_aws.moto_patches import install
+
+
+@pytest.fixture
+def ssm() -> Iterator[Any]:
+    install()
+    with mock_aws():
+        yield boto3.client("ssm", "us-east-1")
+
+
+def _put(ssm: Any, value: str, **more: Any) -> None:
+    ssm.put_parameter(**{"Name": "/most", "Value": value, "Type": "String", **more})
+
+
+def test_value_matches_the_pattern_of_its_parameter(ssm: Any) -> None:
+    # the example of AWS's guide: one to four digits
+    # https://docs.aws.amazon.com/systems-manager/latest/userguide/param-create-cli.html
+    refused = r"cannot be validated against allowedPattern: \\d\{1,4\}"
+    with pytest.raises(ClientError, match="ParameterPatternMismatchException"):
+        _put(ssm, "10,000", AllowedPattern=r"\d{1,4}")
+    _put(ssm, "100", AllowedPattern=r"\d{1,4}")
+    with pytest.raises(ClientError, match=refused):
+        _put(ssm, "10,000", Overwrite=True)
+    assert ssm.get_parameter(Name="/most")["Parameter"]["Value"] == "100"
+    with pytest.raises(ClientError, match="ParameterAlreadyExists"):
+        _put(ssm, "10,000")
+    _put(ssm, "10,000", AllowedPattern=r"[\d,]+", Overwrite=True)
+    assert ssm.get_parameter(Name="/most")["Parameter"]["Value"] == "10,000"
+    secret = {"Name": "/secret", "Type": "SecureString", "AllowedPattern": ".{8,20}"}
+    with pytest.raises(ClientError, match="ParameterPatternMismatchException"):
+        _put(ssm, "short", **secret)
+    _put(ssm, "p#sW*rd33", **secret)
+
+
+def test_pattern_that_is_none_or_takes_for_ever_is_refused(ssm: Any) -> None:
+    for pattern, value in (("(", "a"), (r"(a|aa)+", "a" * 60 + "b")):
+        with pytest.raises(ClientError, match="InvalidAllowedPatternException"):
+            _put(ssm, value, AllowedPattern=pattern)
+
+
+def test_list_matches_as_a_whole_and_item_by_item(ssm: Any) -> None:
+    _put(ssm, "1,2", Type="StringList", AllowedPattern=r"[\d,]+")
+    for value, refused in (("1,a", "PatternMismatch"), ("1,2", "item by item only")):
+        with pytest.raises(ClientError, match=refused):
+            _put(ssm, value, Type="StringList", AllowedPattern=r"\d+", Overwrite=True)
