@@ -645,13 +645,14 @@ class TestSemanticSimilarity:
         influence = {"campaignConfig": {"rankingInfluence": {"FRESHNESS": 1.0}}}
         update(campaignArn=campaign, **influence)
         found = world.settled("campaign", campaign, "latestCampaignUpdate")
+        assert found["latestCampaignUpdate"]["status"] == "ACTIVE", found
         assert found["campaignConfig"] == influence["campaignConfig"]
         assert world.ids(**asked)[:2] == ["fog", "snow"]  # fog is the newer one
-        for config, weights in (({}, "snow"), (influence["campaignConfig"], "fog")):
-            job, lines = TestBatch().run(
-                world, arn, [{"itemId": "train"}], batchInferenceJobConfig=config
-            )
-            assert lines[0]["output"]["recommendedItems"][0] == weights, job
+        config = influence["campaignConfig"]
+        job, lines = TestBatch().run(
+            world, arn, [{"itemId": "train"}], batchInferenceJobConfig=config
+        )
+        assert lines[0]["output"]["recommendedItems"][:2] == ["fog", "snow"], job
 
         for wrong, words in (
             ({"POPULARITY": 0.1}, "POPULARITY needs an Interactions dataset"),
