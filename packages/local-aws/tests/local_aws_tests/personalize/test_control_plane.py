@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.personalize import solutions
+from local_aws.personalize.models import PersonalizeBackend
 
 BUCKET = "ratings"
 RECIPE = "arn:aws:personalize:::recipe/"
@@ -459,6 +460,17 @@ class TestDeletion:
         world.gone("solution", solution)
         code, _ = refusal(api.describe_solution_version, solutionVersionArn=version)
         assert code == "ResourceNotFoundException"
+
+
+def test_describe_shows_one_moment() -> None:
+    """An update that ends while the answer is written must not read ACTIVE with old settings."""
+    backend = PersonalizeBackend("us-east-1", "123456789012")
+    arn = backend.registry.arn_of("campaign", "c")
+    update = {"status": "CREATE IN_PROGRESS"}
+    backend.registry.add("campaign", arn, "group", {"latestCampaignUpdate": update}, {})
+    found = backend.describe("campaign", {"campaignArn": arn})["campaign"]
+    backend.registry.turn(update, "ACTIVE")
+    assert found["latestCampaignUpdate"]["status"] == "CREATE IN_PROGRESS"
 
 
 def test_lists_come_in_pages(world: Any) -> None:

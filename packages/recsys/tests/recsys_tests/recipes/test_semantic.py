@@ -41,18 +41,19 @@ def test_nearest_items_have_the_same_subject_without_any_interaction() -> None:
             "Bread: recipes of an Italian kitchen.",
         ],
     )
-    genre, shop = category(*["x", "y"] * 3), Column("string", values=["n", "m"] * 3)
+    genre, shop = category(*["x", "y"] * 3), Column("string", values=["north", "south"] * 3)
     more = {"GENRES": genre, "SHOP": shop}
-    model = fit(replace(data, item_columns={**data.item_columns, **more}))
+    model, without = fit(replace(data, item_columns={**data.item_columns, **more})), fit(data)
     for item in range(6):
         scores = model.score(ask(item=item))
+        np.testing.assert_array_equal(scores, without.score(ask(item=item)))
         assert scores[item] == -np.inf
         assert scores.argmax() == item ^ 1
     assert evaluate(Semantic(), data, Config(RECIPE)) == {}
 
 
 # items 1 and 2 share one of two words with item 0 each, item 3 nothing; item 4 has no text
-NAMES, TEXTS = ["alpha", "alpha", "beta", "omega", ""], ["beta", "gamma", "delta", "", ""]
+NAMES, TEXTS = ["ALPHA", "alpha", "beta", "omega", ""], ["beta", "gamma", "delta", "", ""]
 LIKE = (1 + log(5 / 2)) / sqrt(2 * ((1 + log(5 / 2)) ** 2 + (1 + log(5)) ** 2))
 
 
