@@ -50,6 +50,7 @@ _RECIPES: Final = (
     "aws-personalized-ranking-v2",
     "aws-similar-items",
     "aws-sims",
+    "aws-semantic-similarity",
     "aws-popularity-count",
     "aws-trending-now",
     "aws-item-affinity",

@@ -19,6 +19,7 @@ from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.filters import Filter
 from local_aws.personalize.resources import KINDS, Failed, Params, Registry, Resource, given
 from local_aws.personalize.runtime import Asking
+from local_aws.personalize.solutions import check_influence
 
 _QUOTAS = {
     "batchInferenceJob": "Pending or In Progress batch inference jobs",
@@ -51,16 +52,16 @@ class Batch:
             raise NotImplementedByLocalAws("batch inference with themes (THEME_GENERATION)")
         if params.get("themeGenerationConfig"):
             raise NotImplementedByLocalAws("themeGenerationConfig of a batch inference job")
-        if (params.get("batchInferenceJobConfig") or {}).get("rankingInfluence"):
-            raise NotImplementedByLocalAws("rankingInfluence of a batch inference job")
         version = self._registry.find("solutionVersion", params["solutionVersionArn"], ready=True)
         recipe = catalogue.find(version["recipeArn"])
         if recipe.type not in _NEEDS or recipe.name in _NO_BATCH:
             raise InvalidInput(f"{recipe.name} does not support batch inference jobs.")
+        config = params.get("batchInferenceJobConfig") or {}
+        check_influence(config, recipe, self._registry.data(version.group))
         count = _limited(params, _RESULTS, _MOST)
         filtered = self._filter(params, version, "ITEMID")
         return self._job(
-            "batchInferenceJob", params, version, count, _recommend(recipe, count, filtered)
+            "batchInferenceJob", params, version, count, _recommend(recipe, count, filtered, config)
         )
 
     def create_batch_segment_job(self, params: Params) -> Params:
@@ -182,7 +183,7 @@ def _check(line: Any, need: str) -> None:
 
 
 def _recommend(
-    recipe: Recipe, count: int, filtered: Filter | None
+    recipe: Recipe, count: int, filtered: Filter | None, config: Params
 ) -> Callable[[GroupData, Served, Params], Params]:
     need = _NEEDS[recipe.type]
 
@@ -195,7 +196,7 @@ def _recommend(
         ):
             raise BadLine("'itemList' is missing, or is not a list of strings")
         with data.lock:
-            asking = Asking(data, served.codes, line)
+            asking = Asking(data, served.codes, line, config)
             try:
                 mask = asking.mask(filtered, line.get("filterValues") or {}) if filtered else None
             except InvalidInput as error:

@@ -28,6 +28,7 @@ class Recipe:
         learns: event types that it is trained on; empty for all.
         exclude: event types whose items a use case never recommends to the user again.
         scored: whether responses contain scores.
+        semantic: whether it is trained on the items' names and texts, and ranks by influences.
         hyperparameters: the supported hyperparameters with their defaults.
     """
 
@@ -41,6 +42,7 @@ class Recipe:
     learns: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     scored: bool = False
+    semantic: bool = False
     hyperparameters: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -142,6 +144,14 @@ _ALL = [
             ("min_item_interaction_count_percentile", "0.01"),
             ("max_item_interaction_count_percentile", "0.9"),
         ),
+    ),
+    Recipe(
+        "aws-semantic-similarity",
+        "RELATED_ITEMS",
+        "Items whose names and descriptions are like those of a given one.",
+        needs=_ITEM,
+        datasets=("ITEMS",),
+        semantic=True,
     ),
     Recipe(
         "aws-popularity-count",
@@ -267,7 +277,7 @@ _RETIRED = {
     "aws-ffnn": "aws-user-personalization-v2",
     "aws-search-personalization": "aws-personalized-ranking-v2",
 }
-_ABSENT = ("aws-next-best-action", "aws-semantic-similarity")
+_ABSENT = ("aws-next-best-action",)
 
 
 def find(arn: str) -> Recipe:

@@ -16,11 +16,21 @@ _DIFFERENCES = """\
 
 - Recipes are the models of the installed plug-in, under AWS's names; their hyperparameters are
   checked by name, and used if the local model supports them.
-- Refused by name, in addition to the operations marked below: actions, the recipes
-  `aws-next-best-action` and `aws-semantic-similarity`, themes in batch inference, incremental
-  updates of solutions, `rankingInfluence`.
+- Refused by name, in addition to the operations marked below: actions, the recipe
+  `aws-next-best-action`, themes in batch inference, incremental updates of solutions,
+  `rankingInfluence` of other recipes than `aws-semantic-similarity`.
 - Of textual metadata, the local models use the words, weighted by tf-idf, where AWS's use a
   language model.
+- `aws-semantic-similarity` does so, too: items are similar by the words that their names
+  (`itemName`) and descriptions (`textual`) share, not by their meaning. Items without any word are
+  not recommended; to an item that is unknown or has none, the most popular ones are. AWS documents
+  neither, nor how an influence counts: here, the cosine is multiplied by 1 + POPULARITY ·
+  (interactions / those of the most popular item) + FRESHNESS · (0 for the oldest item to 1 for the
+  newest). A schema without the two fields fails the training; AWS documents that they are needed,
+  not when it says so. An `itemName` that is categorical or textual, too, is refused, because AWS
+  describes them as different fields. Metrics are empty without interactions. On AWS, incremental
+  updates are on by default; here, `performIncrementalUpdate` is false, and new items are similar
+  from the next training on, which `autoTrainingConfig` can make daily.
 - The weight of an objective's sensitivity is that of the local model.
 - An export is one object, `JOB.csv`, in the order in which the records were received; IMPRESSION,
   RECOMMENDATION_ID and EVENT_ATTRIBUTION_SOURCE of interactions are not stored and therefore empty.

@@ -135,8 +135,9 @@ def _column(
     table: str, column: Field, values: list[Any], strings: dict[str, Any], arrays: dict[str, Any]
 ) -> None:
     key = f"{table}.{column.name}"
-    # a string that is neither categorical nor textual is for filters alone
-    described: dict[str, Any] = {"kind": "text" if column.textual else "string"}
+    # a string that has none of these attributes is for filters alone
+    kind = "text" if column.textual else "name" if column.item_name else "string"
+    described: dict[str, Any] = {"kind": kind}
     if column.numeric:
         described = {"kind": "number"}
         arrays[key] = np.array([np.nan if v is None else float(v) for v in values])

@@ -1,5 +1,7 @@
 """Amazon Personalize's backend for one account and region."""
 
+import copy
+
 from moto.core.base_backend import BaseBackend
 
 from local_aws.personalize import catalogue
@@ -43,7 +45,8 @@ class PersonalizeBackend(BaseBackend):
         """Any Describe operation."""
         described = KINDS[kind]
         resource = self.registry.find(kind, params[described.arn])
-        answer = dict(resource.attributes)
+        with self.registry.lock:  # an update's state and its effect are seen together
+            answer = copy.deepcopy(resource.attributes)
         if resource.deleting:
             resource.seen.set()
         return {described.name: answer}

@@ -40,10 +40,10 @@ class Runtime:
         missing = [name for name in recipe.needs if not params.get(name)]
         if missing:
             raise InvalidInput(f"{recipe.name} needs {' and '.join(missing)}.")
-        columns = _columns(params, source, self._registry.data(source.group))
+        columns = _columns(params, source, recipe, self._registry.data(source.group))
         count = _count(params, bool(columns))
         data = self._registry.data(source.group)
-        asking = Asking(data, served.codes, params)
+        asking = Asking(data, served.codes, params, source["campaignConfig"])
         allow = self._allowed(params, source, asking, recipe)
         best = served.ask(asking.request("recommend", allow=_packed(allow), k=count))
         scored = list(zip(best["items"], best["scores"], strict=True))
@@ -67,7 +67,7 @@ class Runtime:
         if recipe.type != "PERSONALIZED_RANKING":
             raise InvalidInput(f"{recipe.name} does not rank: call GetRecommendations.")
         data = self._registry.data(source.group)
-        columns = _columns(params, source, data)
+        columns = _columns(params, source, recipe, data)
         given = list(dict.fromkeys(params["inputList"]))
         if columns and len(given) > _WITH_METADATA:
             raise InvalidInput(f"With metadata inputList may have {_WITH_METADATA} items.")
@@ -199,12 +199,16 @@ class Asking:
         data: the group's data.
         codes: the model's codes.
         params: userId, itemId and context of the request.
+        config: the configuration of the campaign or the batch inference job.
     """
 
-    def __init__(self, data: GroupData, codes: Any, params: Params) -> None:
+    def __init__(
+        self, data: GroupData, codes: Any, params: Params, config: Params | None = None
+    ) -> None:
         self._data = data
         self._codes = codes
         self._context = params.get("context") or {}
+        self._influence = (config or {}).get("rankingInfluence") or {}
         self.user = data.users.find(params["userId"]) if params.get("userId") else -1
         self.item = data.items.find(params["itemId"]) if params.get("itemId") else -1
 
@@ -223,6 +227,7 @@ class Asking:
             "user": codes.local_one("users", self.user),
             "item": codes.local_one("items", self.item),
             "context": self._context,
+            "influence": self._influence,
             **more,
         }
         if self.user >= 0 and data.interactions is not None:
@@ -254,12 +259,12 @@ def _count(params: Params, metadata: bool) -> int:
     return count
 
 
-def _columns(params: Params, source: Resource, data: GroupData) -> list[str]:
+def _columns(params: Params, source: Resource, recipe: Recipe, data: GroupData) -> list[str]:
     asked = params.get("metadataColumns") or {}
     if not asked:
         return []
     config = source["campaignConfig"] or source["recommenderConfig"] or {}
-    if not config.get("enableMetadataWithRecommendations"):
+    if not (recipe.semantic or config.get("enableMetadataWithRecommendations")):
         raise InvalidInput(
             "metadataColumns need enableMetadataWithRecommendations in the configuration of "
             f"{source.arn}."

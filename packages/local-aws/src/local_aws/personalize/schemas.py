@@ -20,6 +20,7 @@ class Field:
     nullable: bool = False
     categorical: bool = False
     textual: bool = False
+    item_name: bool = False
 
     @property
     def numeric(self) -> bool:
@@ -193,15 +194,22 @@ def _fields(described: object, wrong: list[str]) -> list[Field]:
             continue
         wrong += [
             f"field '{name}': '{attribute}' must be true or false"
-            for attribute in ("categorical", "textual")
+            for attribute in ("categorical", "textual", "itemName")
             if not isinstance(each.get(attribute, False), bool)
         ]
         categorical, textual = each.get("categorical") is True, each.get("textual") is True
+        item_name = each.get("itemName") is True
         if (categorical or textual) and real[0] != "string":
             wrong.append(f"field '{name}' is categorical or textual, so its type must be string")
+        if item_name and real[0] != "string":
+            wrong.append(f"field '{name}' is the itemName, so its type must be string")
         if categorical and textual:
             wrong.append(f"field '{name}' cannot be both categorical and textual")
-        fields.append(Field(name, real[0], "null" in types, categorical, textual))
+        if item_name and (categorical or textual):
+            wrong.append(
+                f"field '{name}' is the itemName; it cannot be categorical or textual, too"
+            )
+        fields.append(Field(name, real[0], "null" in types, categorical, textual, item_name))
     return fields
 
 
@@ -231,6 +239,11 @@ def _check(kind: str, fields: list[Field], domain: str | None, wrong: list[str])
         wrong.append(f"only Items may have textual fields, here: {', '.join(textual)}")
     if len(textual) > 1:
         wrong.append(f"Items may have one textual field, not {len(textual)}: {', '.join(textual)}")
+    named = [field.name for field in fields if field.item_name]
+    if named and kind != "ITEMS":
+        wrong.append(f"only Items may have an itemName, here: {', '.join(named)}")
+    if len(named) > 1:
+        wrong.append(f"Items may have one itemName, not {len(named)}: {', '.join(named)}")
 
 
 def _rule(field: Field, rule: _Rule, wrong: list[str]) -> None:

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from local_aws.api import NotImplementedByLocalAws
 from local_aws.personalize import catalogue
 from local_aws.personalize.engine import ModelFailed, Served
 from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.resources import Failed, Params, Registry, Resource, given, now
-from local_aws.personalize.solutions import Job, Solutions, Trained
+from local_aws.personalize.solutions import Job, Solutions, Trained, check_influence
 
 _LATEST = "/$LATEST"
 
@@ -51,6 +50,7 @@ class Serving:
             raise InvalidInput(
                 f"{recipe.name} makes user segments in batch jobs; it has no campaign."
             )
+        check_influence(config, recipe, self._registry.data(version.group))
         arn = self._registry.arn_of("campaign", params["name"])
         attributes = given(params, ("name",)) | {
             "solutionVersionArn": version.arn,
@@ -70,7 +70,6 @@ class Serving:
 
     def update_campaign(self, params: Params) -> Params:
         """UpdateCampaign: the old version answers until the new one does."""
-        _refuse(params.get("campaignConfig") or {})
         campaign = self._registry.find("campaign", params["campaignArn"], ready=True)
         config = params.get("campaignConfig")
         asked = params.get("solutionVersionArn") or campaign["solutionVersionArn"]
@@ -79,6 +78,8 @@ class Serving:
         version = self._version(asked)
         if version["solutionArn"] != campaign["solutionArn"]:
             raise InvalidInput(f"{version.arn} is not a version of the campaign's solution.")
+        recipe = catalogue.find(version["recipeArn"])
+        check_influence(config or {}, recipe, self._registry.data(version.group))
         self._switch(campaign, version, params.get("minProvisionedTPS"), config)
         return {"campaignArn": campaign.arn}
 
@@ -258,14 +259,8 @@ def _start(trained: Any) -> Served:
         raise Failed(str(error)) from None
 
 
-def _refuse(config: Params) -> None:
-    if config.get("rankingInfluence"):
-        raise NotImplementedByLocalAws("rankingInfluence of a campaign")
-
-
 def _checked(config: Params | None, version_arn: str) -> Params:
     config = config or {}
-    _refuse(config)
     if config.get("syncWithLatestSolutionVersion") and not version_arn.endswith(_LATEST):
         raise InvalidInput(
             "syncWithLatestSolutionVersion needs a solutionVersionArn of the form "

@@ -311,12 +311,14 @@ class Solutions:
         config = asked["config"]
         folder = state.folder("personalize", self._registry.region_name) / secrets.token_hex(8)
         with data.lock:
+            excluded = excluded_columns(config.get("trainingDataConfig") or {}, data)
+            if recipe.semantic:
+                _need_texts(recipe, data, excluded)
             events = _selected(recipe, data, asked)
             weights = {
                 each["eventType"]: float(each.get("weight", 1.0))
                 for each in (config.get("eventsConfig") or {}).get("eventParametersList", [])
             }
-            excluded = excluded_columns(config.get("trainingDataConfig") or {}, data)
             codes = export(
                 data,
                 events,
@@ -355,8 +357,47 @@ def excluded_columns(config: Params, data: GroupData) -> dict[str, list[str]]:
     return excluded
 
 
+def check_influence(config: Params, recipe: Recipe, data: GroupData) -> None:
+    """Check the rankingInfluence of a campaign or a batch inference job.
+
+    Raises:
+        NotImplementedByLocalAws: the recipe is not aws-semantic-similarity.
+        InvalidInput: the data that a factor is computed from do not exist.
+    """
+    influence = config.get("rankingInfluence") or {}
+    if not influence:
+        return
+    if not recipe.semantic:
+        raise NotImplementedByLocalAws(
+            f"rankingInfluence with {recipe.name}; aws-semantic-similarity is documented to use it"
+        )
+    items = data.schema("ITEMS")
+    if influence.get("POPULARITY") and data.interactions is None:
+        raise InvalidInput("rankingInfluence POPULARITY needs an Interactions dataset.")
+    if influence.get("FRESHNESS") and not (items and items.field("CREATION_TIMESTAMP")):
+        raise InvalidInput(
+            "rankingInfluence FRESHNESS needs the field CREATION_TIMESTAMP in the Items schema."
+        )
+
+
+def _need_texts(recipe: Recipe, data: GroupData, excluded: dict[str, list[str]]) -> None:
+    """Raise Failed unless the items have a name and a description to train on."""
+    schema = data.schema("ITEMS")
+    used = [f for f in schema.fields if f.name not in excluded.get("ITEMS", ())] if schema else []
+    missing = [
+        what
+        for what, there in (
+            ("a field with itemName true", any(field.item_name for field in used)),
+            ("a textual field", any(field.textual for field in used)),
+        )
+        if not there
+    ]
+    if missing:
+        raise Failed(f"{recipe.name} needs {' and '.join(missing)} in the Items schema.")
+
+
 def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
-    """The interactions to train on.
+    """The interactions to train on; none if the recipe needs none and there are none.
 
     Raises:
         Failed: they are too few.
@@ -365,8 +406,7 @@ def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
         table = data.metadata.get(kind)
         if (data.interactions is None) if kind == "INTERACTIONS" else not (table and table.rows):
             raise Failed(f"{recipe.name} needs data in the {kind.capitalize()} dataset.")
-    assert data.interactions is not None
-    events = data.interactions.all()
+    events = data.interactions.all() if data.interactions else Events.of([], {})
     keep = np.ones(len(events), dtype=bool)
     config, told = asked["config"], []
     listed = (config.get("eventsConfig") or {}).get("eventParametersList") or []
@@ -396,6 +436,8 @@ def _selected(recipe: Recipe, data: GroupData, asked: dict[str, Any]) -> Events:
         kinds = [data.event_types.find(name) for name in recipe.learns]
         keep &= np.isin(events.event_type, [kind for kind in kinds if kind >= 0])
     events = events if keep.all() else events.take(np.flatnonzero(keep))
+    if "INTERACTIONS" not in recipe.datasets:
+        return events
     unique = _distinct(events)
     if unique < INTERACTIONS:
         after = f" after filtering by event type {', '.join(told)}" if told else ""
@@ -422,7 +464,8 @@ def _check_config(recipe: Recipe, params: Params, config: Params) -> None:
         for name in config.get("algorithmHyperParameters") or {}
         if name not in known
     ]
-    if params.get("performHPO") and (recipe.type not in _TUNED or recipe.name.endswith("-v2")):
+    tuned = recipe.type in _TUNED and not (recipe.name.endswith("-v2") or recipe.semantic)
+    if params.get("performHPO") and not tuned:
         wrong.append(f"{recipe.name} does not support hyperparameter optimization (performHPO)")
     if config.get("hpoConfig") and not params.get("performHPO"):
         wrong.append("hpoConfig needs performHPO")

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.personalize import solutions
+from local_aws.personalize.models import PersonalizeBackend
 
 BUCKET = "ratings"
 RECIPE = "arn:aws:personalize:::recipe/"
@@ -461,12 +462,23 @@ class TestDeletion:
         assert code == "ResourceNotFoundException"
 
 
+def test_describe_shows_one_moment() -> None:
+    """An update that ends while the answer is written must not read ACTIVE with old settings."""
+    backend = PersonalizeBackend("us-east-1", "123456789012")
+    arn = backend.registry.arn_of("campaign", "c")
+    update = {"status": "CREATE IN_PROGRESS"}
+    backend.registry.add("campaign", arn, "group", {"latestCampaignUpdate": update}, {})
+    found = backend.describe("campaign", {"campaignArn": arn})["campaign"]
+    backend.registry.turn(update, "ACTIVE")
+    assert found["latestCampaignUpdate"]["status"] == "CREATE IN_PROGRESS"
+
+
 def test_lists_come_in_pages(world: Any) -> None:
     paginator = world.personalize.get_paginator("list_recipes")
     pages = list(paginator.paginate(PaginationConfig={"PageSize": 4}))
-    assert [len(page["recipes"]) for page in pages] == [4] * 5
+    assert [len(page["recipes"]) for page in pages] == [4] * 5 + [1]
     names = [recipe["name"] for page in pages for recipe in page["recipes"]]
-    assert len(set(names)) == 20
+    assert len(set(names)) == 21
     code, _ = refusal(world.personalize.list_recipes, nextToken="nonsense")
     assert code == "InvalidNextTokenException"
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws_tests.personalize.conftest import avro
+
 BUCKET = "ratings"
 RECIPE = "arn:aws:personalize:::recipe/"
 
@@ -594,3 +596,112 @@ def test_objective_that_cannot_be_is_refused(
         solutionConfig={"optimizationObjective": {"itemAttribute": attribute}},
     )
     assert (code, words in message) == ("InvalidInputException", True)
+
+
+class TestSemanticSimilarity:
+    """AWS's page of the recipe: an itemName and a textual field, no interactions needed."""
+
+    FIELDS = (
+        ("ITEM_ID", "string"),
+        ("TITLE", "string", "itemName"),
+        ("PLOT", ["null", "string"], "textual"),
+        ("CREATION_TIMESTAMP", "long"),
+    )
+    CONTENT = (
+        "ITEM_ID,TITLE,PLOT,CREATION_TIMESTAMP\n"
+        "train,Night train,A detective hunts a murderer through snow and fog,1500000000\n"
+        "snow,Last station,A murderer flees a detective in the snow,1500000000\n"
+        "fog,Harbour,A detective walks in fog,1600000000\n"
+        "rose,Roses,Old roses bloom in a village,1600000000\n"
+        "garden,A garden,A village grows roses,1500000000\n"
+    )
+
+    def load(self, world: Any, group: str, *fields: Any) -> None:
+        dataset = world.dataset(group, "Items", avro("Items", *(fields or self.FIELDS)))
+        assert world.load(dataset, self.CONTENT)["status"] == "ACTIVE"
+
+    def train(self, world: Any, group: str, **more: Any) -> dict[str, Any]:
+        solution = world.solution(group, "aws-semantic-similarity", **more)
+        return dict(world.settled("solutionVersion", world.version(solution)))
+
+    def test_items_are_found_by_name_and_description(self, world: Any, fresh: str) -> None:
+        self.load(world, fresh)
+        version = self.train(world, fresh)
+        assert version["status"] == "ACTIVE", version.get("failureReason")
+        arn = version["solutionVersionArn"]
+        campaign = world.campaign(arn)
+        asked = {"campaignArn": campaign, "itemId": "train"}
+        assert world.ids(**asked)[:2] == ["snow", "fog"]
+        assert world.ids(campaignArn=campaign, itemId="garden", numResults=1) == ["rose"]
+        # metadata need not be enabled, and items have no score
+        answer = world.runtime.get_recommendations(
+            **asked, numResults=1, metadataColumns={"ITEMS": ["TITLE"]}
+        )
+        assert answer["itemList"] == [{"itemId": "snow", "metadata": {"title": "Last station"}}]
+        refused = refusal(world.runtime.get_recommendations, campaignArn=campaign, userId="u1")
+        assert refused == ("InvalidInputException", "aws-semantic-similarity needs itemId.")
+
+        update = world.personalize.update_campaign
+        influence = {"campaignConfig": {"rankingInfluence": {"FRESHNESS": 1.0}}}
+        update(campaignArn=campaign, **influence)
+        found = world.settled("campaign", campaign, "latestCampaignUpdate")
+        assert found["latestCampaignUpdate"]["status"] == "ACTIVE", found
+        assert found["campaignConfig"] == influence["campaignConfig"]
+        assert world.ids(**asked)[:2] == ["fog", "snow"]  # fog is the newer one
+        config = influence["campaignConfig"]
+        job, lines = TestBatch().run(
+            world, arn, [{"itemId": "train"}], batchInferenceJobConfig=config
+        )
+        assert lines[0]["output"]["recommendedItems"][:2] == ["fog", "snow"], job
+
+        for wrong, words in (
+            ({"POPULARITY": 0.1}, "POPULARITY needs an Interactions dataset"),
+            ({"FRESHNESS": 1.1}, "less than or equal to 1"),
+        ):
+            code, message = refusal(
+                update, campaignArn=campaign, campaignConfig={"rankingInfluence": wrong}
+            )
+            assert code in ("InvalidInputException", "ValidationException")
+            assert words in message
+
+    @pytest.mark.parametrize(
+        ("changes", "config", "missing"),
+        [
+            ({1: ("TITLE", "string")}, {}, "a field with itemName true"),
+            ({2: ("PLOT", ["null", "string"])}, {}, "a textual field"),
+            (
+                {},
+                {"excludedDatasetColumns": {"ITEMS": ["TITLE", "PLOT"]}},
+                "a field with itemName true and a textual field",
+            ),
+        ],
+    )
+    def test_name_and_description_are_needed(
+        self, world: Any, fresh: str, changes: dict[int, Any], config: Any, missing: str
+    ) -> None:
+        self.load(world, fresh, *(changes.get(n, field) for n, field in enumerate(self.FIELDS)))
+        version = self.train(world, fresh, solutionConfig={"trainingDataConfig": config})
+        assert version["status"] == "CREATE FAILED"
+        expected = f"aws-semantic-similarity needs {missing} in the Items schema."
+        assert version["failureReason"] == expected
+
+    def test_what_is_not_the_recipes_is_refused(
+        self, world: Any, group: str, versions: dict[str, str]
+    ) -> None:
+        given = {"name": "bad", "datasetGroupArn": group}
+        given["recipeArn"] = "arn:aws:personalize:::recipe/aws-semantic-similarity"
+        hyperparameters = {"algorithmHyperParameters": {"popularity": "1"}}
+        for more, words in (
+            ({"solutionConfig": hyperparameters}, "has no hyperparameter 'popularity', only none"),
+            ({"performHPO": True}, "does not support hyperparameter optimization"),
+            ({"performIncrementalUpdate": True}, "performIncrementalUpdate"),
+        ):
+            assert words in refusal(world.personalize.create_solution, **given, **more)[1]
+        code, message = refusal(
+            world.personalize.create_campaign,
+            name="bad",
+            solutionVersionArn=versions["similar-items"],
+            campaignConfig={"rankingInfluence": {"POPULARITY": 0.5}},
+        )
+        assert code == "NotImplementedByLocalAws"
+        assert "rankingInfluence with aws-similar-items" in message

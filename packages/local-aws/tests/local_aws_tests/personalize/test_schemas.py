@@ -57,6 +57,7 @@ def test_fields_are_read_with_type_null_and_attributes() -> None:
 
 
 TEXTUAL = {"type": "string", "textual": True}
+NAME = {"type": "string", "itemName": True}
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,11 @@ TEXTUAL = {"type": "string", "textual": True}
             None,
             "one textual field, not 2: A, B",
         ),
+        (document("Items", ITEM, {"name": "A", **NAME}, {"name": "B", **NAME}), None, "2: A, B"),
+        (document("Users", USER, {"name": "A", **NAME}), None, "only Items may have an itemName"),
+        (document("Items", ITEM, {**YEAR, "itemName": True}), None, "its type must be string"),
+        (document("Items", ITEM, {"name": "A", **NAME, **TEXTUAL}), None, "textual, too"),
+        (document("Items", ITEM, {**YEAR, "itemName": 1}), None, "'itemName' must be true or"),
         (
             document("Users", USER, *({"name": f"F{n}", "type": "int"} for n in range(26))),
             None,

@@ -14,7 +14,8 @@ class Column:
     """One metadata field, with a value or a set of values for each row.
 
     Attributes:
-        kind: `number`, `category`, `text` (of which recipes use the words), or `string`.
+        kind: `number`, `category`, `text` (of which recipes use the words), `name` (the items'
+            names), or `string`.
         numbers: float64[rows], NaN where there is none (`number`).
         values: the distinct values (`category`) or the text of each row (others).
         indptr, indices: row r has the values `indices[indptr[r]:indptr[r + 1]]` (`category`).

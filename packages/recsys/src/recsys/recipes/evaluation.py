@@ -83,12 +83,14 @@ def evaluate(recipe: Recipe, data: Dataset, config: Config) -> dict[str, float]:
     """Compute Amazon Personalize's metrics of `recipe` on `data`, by their names there.
 
     Coverage, MRR@25, NDCG and precision @5, 10 and 25 (NDCG as its documentation defines it); with
-    an objective, average_rewards_at_k.
+    an objective, average_rewards_at_k. None if no user has the interactions to be evaluated with.
     """
     reward = rewards(data, config)
     users = held_out(data, 10, config.seed)[0]
     model = recipe.fit(without(data, users), config)
     judged = judge(model, data, users, config, recipe.related)
+    if not judged.hidden:
+        return {}
     found = judged.metrics()
     coverage = {"coverage": round(found["coverage@25"], 4)}
     metrics = coverage | {name: round(found[ours], 4) for name, ours in _NAMES.items()}

@@ -46,6 +46,7 @@ class Query:
         item: the item whose similar items are requested, −1 for none or an unknown one.
         user_attributes: the user's metadata by field name.
         context: contextual metadata by field name.
+        influence: the weights of POPULARITY and FRESHNESS, 0 … 1, of a campaign's rankingInfluence.
         now: the current time, seconds since 1970.
     """
 
@@ -57,6 +58,7 @@ class Query:
     item: int = -1
     user_attributes: dict[str, Any] = field(default_factory=dict)
     context: dict[str, str] = field(default_factory=dict)
+    influence: dict[str, float] = field(default_factory=dict)
     now: float = 0.0
 
 

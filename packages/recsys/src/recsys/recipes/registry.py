@@ -5,6 +5,7 @@ from recsys.recipes.popular import Popular, Trending
 from recsys.recipes.recipe import Recipe
 from recsys.recipes.related import Related
 from recsys.recipes.segments import Segments
+from recsys.recipes.semantic import Semantic
 
 RECIPES: dict[str, Recipe] = {
     "aws-user-personalization": Personal(),
@@ -13,6 +14,7 @@ RECIPES: dict[str, Recipe] = {
     "aws-personalized-ranking-v2": Personal(),
     "aws-similar-items": Related(),
     "aws-sims": Related(),
+    "aws-semantic-similarity": Semantic(),
     "aws-popularity-count": Popular(),
     "aws-trending-now": Trending(),
     "aws-item-affinity": Segments(),

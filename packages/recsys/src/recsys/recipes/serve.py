@@ -71,6 +71,7 @@ def query_of(request: dict[str, Any]) -> Query:
         item=request.get("item", -1),
         user_attributes=request.get("user_attributes") or {},
         context=request.get("context") or {},
+        influence=request.get("influence") or {},
         now=time.time(),
     )
 

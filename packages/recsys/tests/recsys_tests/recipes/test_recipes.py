@@ -60,7 +60,9 @@ def test_similar_items_have_the_same_colour(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_saved_and_retrained_models_are_identical(name: str, tmp_path: Path) -> None:
     recipe = RECIPES[name]
-    data = replace(BOARD, item_columns={"GENRES": category(*["Black", "White"] * 6)})
+    columns = {"GENRES": category(*["Black", "White"] * 6)}
+    columns["TITLE"] = Column("name", values=[f"Title {n // 3}" for n in range(SIZE)])
+    data = replace(BOARD, item_columns=columns)
     model = recipe.fit(data, Config(name))
     again = recipe.fit(data, Config(name))
     model.save(tmp_path)
