@@ -69,10 +69,12 @@ class LocalLogsBackend(LogsBackend):
             self._sealed.setdefault(log_group_name, set()).add(key)
         return answer
 
-    def get_log_events(self, log_group_name: str, log_group_id: str, **named: Any) -> Any:
+    def get_log_events(
+        self, log_group_name: str, log_group_id: str, *arguments: Any, **named: Any
+    ) -> Any:
         """Read the events of a stream."""
         self._check_stored(self._find_log_group(log_group_id, log_group_name))
-        return super().get_log_events(log_group_name, log_group_id, **named)
+        return super().get_log_events(log_group_name, log_group_id, *arguments, **named)
 
     def filter_log_events(self, log_group_name: str, *arguments: Any, **named: Any) -> Any:
         """Find events of several streams."""

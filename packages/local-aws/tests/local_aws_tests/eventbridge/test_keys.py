@@ -28,7 +28,7 @@ def _aws() -> Iterator[None]:
 
 
 def _client(service: str) -> Any:
-    return boto3.client(service, REGION)
+    return boto3.client(service, REGION)  # type: ignore[call-overload]
 
 
 def _policy(bus: str, *, service: str = "events.amazonaws.com", leave_out: str = "") -> str:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.ht
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import boto3
@@ -35,7 +36,7 @@ def _aws() -> Iterator[None]:
 
 
 def _client(service: str) -> Any:
-    return boto3.client(service, REGION)
+    return boto3.client(service, REGION)  # type: ignore[call-overload]
 
 
 def _policy(
@@ -84,7 +85,7 @@ def test_key_of_a_log_group_permits_the_service_to_use_it(by: str) -> None:
         *((_policy(group, leave_out=one), one.rstrip("*")) for one in ACTIONS),
     )
     for policy, missing in others:
-        told = _refused("AccessDeniedException", lambda policy=policy: put(_key(policy)))
+        told = _refused("AccessDeniedException", partial(put, _key(policy)))
         assert f"not allowed to be used with Arn '{HERE}{group}'" in told
         assert f"to perform: {missing}" in told
     good = _key(_policy(group))
@@ -93,7 +94,7 @@ def test_key_of_a_log_group_permits_the_service_to_use_it(by: str) -> None:
     kms.disable_key(KeyId=good)
     signing = _key(KeyUsage="SIGN_VERIFY", KeySpec="RSA_2048")
     for wrong in (good, f"{good[:-3]}000", good.rpartition("/")[2], "alias/mine", signing):
-        _refused("InvalidParameterException", lambda wrong=wrong: put(wrong))
+        _refused("InvalidParameterException", partial(put, wrong))
     kms.enable_key(KeyId=good)
     put(good)
     [found] = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]

@@ -225,7 +225,7 @@ FILTER = Filter(
 )
 ANSWERS = [
     *(
-        batch._recommend(catalogue.find(f"arn:aws:personalize:::recipe/{name}"), 2, filtered)
+        batch._recommend(catalogue.find(f"arn:aws:personalize:::recipe/{name}"), 2, filtered, {})
         for name in ("aws-user-personalization-v2", "aws-sims", "aws-personalized-ranking")
         for filtered in (None, FILTER)
     ),

@@ -41,7 +41,7 @@ def _document(*statements: dict[str, Any]) -> str:
 
 
 def _client(service: str) -> Any:
-    return boto3.client(service, REGION)
+    return boto3.client(service, REGION)  # type: ignore[call-overload]
 
 
 @pytest.fixture(autouse=True)
