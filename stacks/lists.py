@@ -547,8 +547,7 @@ class ListsStack(cdk.Stack):
             package=package,
             name=full,
             description=description,
-            architecture_name=config.architecture,
-            tracing=config.operations.tracing,
+            config=config,
             memory_mb=512 + more_memory_mb,
             timeout_seconds=30,
             log_group=LogGroup(

@@ -85,8 +85,7 @@ class ExperimentResults(Construct):
             package="experiment_results",
             name=name,
             description="Exposures and outcomes of experiments as files",
-            architecture_name=config.architecture,
-            tracing=config.operations.tracing,
+            config=config,
             memory_mb=1769,  # a whole CPU, and room for some million events
             timeout_seconds=900,
             log_group=LogGroup(self, "Logs", name=f"/aws/lambda/{name}", days=config.log_days),

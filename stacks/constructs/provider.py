@@ -66,14 +66,13 @@ class Provider(Construct):
                 handler=f"handler.{entry}",
                 name=name,
                 description=f"{description}: {entry}",
-                architecture_name=config.architecture,
+                config=config,
                 memory_mb=memory_mb,
                 timeout_seconds=timeout_seconds,
                 log_group=group,
                 layers=layers,
                 bundles=bundles,
                 environment=environment,
-                tracing=config.operations.tracing,
             )
 
         on_event = handler("OnEvent", "on_event")

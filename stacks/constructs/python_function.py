@@ -12,6 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks import digests
+from stacks.config import Config
 from stacks.constructs.archive import of_recsys
 from stacks.constructs.roles import Permission, ServiceRole, acknowledge, writes_logs
 
@@ -57,14 +58,13 @@ class PythonFunction(lambda_.Function):
         handler: str = "handler.handler",
         name: str | None = None,
         description: str,
-        architecture_name: str,
+        config: Config,
         memory_mb: int,
         timeout_seconds: int,
         log_group: logs.LogGroup,
         permissions: Sequence[Permission] = (),
         environment: Mapping[str, str] | None = None,
         layers: Sequence[lambda_.LayerVersion] = (),
-        tracing: bool = False,
         failures: str = "Its caller waits for the response and sees errors",
         bundles: Sequence[str] = (),
         files: Mapping[str, Path] | None = None,
@@ -78,20 +78,20 @@ class PythonFunction(lambda_.Function):
             handler: module and function within the package.
             name: the function's name; None lets CloudFormation generate it.
             description: the function's description.
-            architecture_name: `arm64` or `x86_64`.
+            config: the deployment's settings; of these, the architecture and the tracing.
             memory_mb: memory in MB.
             timeout_seconds: the timeout of one call.
             log_group: its log group.
             permissions: permissions in addition to logging.
             environment: its environment variables.
             layers: its layers.
-            tracing: whether X-Ray traces its calls.
             failures: the reason why it has no dead-letter queue.
             bundles: modules of recsys to bundle with its code, as patterns relative to
                 packages/recsys/src (decision 0014).
             files: other files to bundle with its code, by their paths in it.
         """
         self.package, self.given_name = package, name
+        tracing = config.operations.tracing
         code = {**_code(package, bundles), **(files or {})}
         self.code_digest = digests.of_files(code)
         self._own_role = ServiceRole(
@@ -115,7 +115,7 @@ class PythonFunction(lambda_.Function):
                 function_name=name,
                 description=description,
                 runtime=RUNTIME,
-                architecture=architecture(architecture_name),
+                architecture=architecture(config.architecture),
                 code=lambda_.Code.from_asset(
                     folder, asset_hash=self.code_digest, asset_hash_type=cdk.AssetHashType.CUSTOM
                 ),
