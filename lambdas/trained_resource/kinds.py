@@ -7,7 +7,7 @@ kind is a new row; `resource` does not change.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -437,6 +437,30 @@ def _clean_job_run(thing: Thing, definition: Description) -> bool:
     return state not in ("STARTING", "STARTED", "STOPPING")
 
 
+def _of_personalize(noun: str) -> Kind:
+    """What the kinds of Personalize have in common, which names everything after the resource.
+
+    Args:
+        noun: such as `solution_version`.
+    """
+    first, *others = noun.split("_")
+    key = first + "".join(word.capitalize() for word in others)
+    return Kind(
+        service="personalize",
+        resource=noun.replace("_", "-"),
+        create=f"create_{noun}",
+        describe=f"describe_{noun}",
+        stop=None,
+        delete=None,
+        name="name",
+        by=f"{key}Arn",
+        status=f"{key}.status",
+        reason=f"{key}.failureReason",
+        ready=frozenset({"ACTIVE"}),
+        failed=frozenset({"CREATE FAILED"}),
+    )
+
+
 KINDS = {
     "TrainingJob": Kind(
         service="sagemaker",
@@ -456,53 +480,24 @@ KINDS = {
         clean=_clean_training_job,
         queues=True,
     ),
-    "DatasetImportJob": Kind(
-        service="personalize",
-        resource="dataset-import-job",
-        create="create_dataset_import_job",
-        describe="describe_dataset_import_job",
-        stop=None,
-        delete=None,
+    "DatasetImportJob": replace(
+        _of_personalize("dataset_import_job"),
         name="jobName",
-        by="datasetImportJobArn",
-        status="datasetImportJob.status",
-        reason="datasetImportJob.failureReason",
         ready=frozenset({"ACTIVE", "OVERTAKEN"}),
-        failed=frozenset({"CREATE FAILED"}),
         running=_TRAINING,
         find=_find_import,
         named="datasetImportJob.jobName",
         stale=frozenset({"OVERTAKEN"}),
         queues=True,
     ),
-    "Solution": Kind(
-        service="personalize",
-        resource="solution",
-        create="create_solution",
-        describe="describe_solution",
-        stop=None,
-        delete="delete_solution",
-        name="name",
-        by="solutionArn",
-        status="solution.status",
-        reason="solution.failureReason",
-        ready=frozenset({"ACTIVE"}),
-        failed=frozenset({"CREATE FAILED"}),
-        clean=_clean_solution,
+    "Solution": replace(
+        _of_personalize("solution"), delete="delete_solution", clean=_clean_solution
     ),
-    "SolutionVersion": Kind(
-        service="personalize",
+    "SolutionVersion": replace(
+        _of_personalize("solution_version"),
         resource="solution",
-        create="create_solution_version",
-        describe="describe_solution_version",
         stop="stop_solution_version_creation",
-        delete=None,
-        name="name",
-        by="solutionVersionArn",
         arn="solutionVersion.solutionVersionArn",
-        status="solutionVersion.status",
-        reason="solutionVersion.failureReason",
-        ready=frozenset({"ACTIVE"}),
         failed=frozenset({"CREATE FAILED", "CREATE STOPPED"}),
         running=_TRAINING,
         attributes=_version_attributes,
@@ -512,37 +507,17 @@ KINDS = {
         queues=True,
         created="solutionVersion.creationDateTime",
     ),
-    "Recommender": Kind(
-        service="personalize",
-        resource="recommender",
-        create="create_recommender",
-        describe="describe_recommender",
-        stop=None,
+    "Recommender": replace(
+        _of_personalize("recommender"),
         delete="delete_recommender",
-        name="name",
-        by="recommenderArn",
-        status="recommender.status",
-        reason="recommender.failureReason",
         # a manually stopped recommender is left alone: it costs nothing and can be restarted
         ready=frozenset({"ACTIVE", "INACTIVE"}),
-        failed=frozenset({"CREATE FAILED"}),
         running=_TRAINING,
         attributes=_recommender_attributes,
     ),
     # a dataset group has one at most: a changed one cannot be made before the old one is deleted
-    "MetricAttribution": Kind(
-        service="personalize",
-        resource="metric-attribution",
-        create="create_metric_attribution",
-        describe="describe_metric_attribution",
-        stop=None,
-        delete="delete_metric_attribution",
-        name="name",
-        by="metricAttributionArn",
-        status="metricAttribution.status",
-        reason="metricAttribution.failureReason",
-        ready=frozenset({"ACTIVE"}),
-        failed=frozenset({"CREATE FAILED"}),
+    "MetricAttribution": replace(
+        _of_personalize("metric_attribution"), delete="delete_metric_attribution"
     ),
     "JobRun": Kind(
         service="emr-serverless",
