@@ -7,7 +7,12 @@ https://spec.openapis.org/oas/v3.1.0
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from common.text import PLAIN
+
 Schema = Mapping[str, Any]
+
+PLAIN_ID: Final[dict[str, Any]] = {"type": "string", "pattern": f"^{PLAIN}$"}
+"""The schema of the ids of events and of sessions."""
 
 _ERRORS: Final = {
     "400": "The request is malformed; the message names every problem.",

@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from common import http
-from common.openapi import content, operation, parameter, record
-from common.text import LONGEST_ID, PLAIN
+from common.openapi import PLAIN_ID, content, operation, parameter, record
+from common.text import LONGEST_ID
 
 from events.request import MOST, EventsError
 
@@ -15,26 +15,14 @@ _EVENT: Final = record(
         "user": _ID,
         "item": _ID,
         "timestamp": {"type": "number", "description": "Seconds since 1970."},
-        "event_id": {
-            "type": "string",
-            "pattern": f"^{PLAIN}$",
-            "description": "Tells this event from others of the user in that second.",
-        },
-        "session_id": {
-            "type": "string",
-            "pattern": f"^{PLAIN}$",
-            "description": "The session in which it happened, for experiments on sessions.",
-        },
-        "recommendation_id": {
-            "type": "string",
-            "pattern": f"^{PLAIN}$",
-            "description": "Of the answer of Amazon Personalize that showed the item.",
-        },
-        "source": {
-            "type": "string",
-            "pattern": f"^{PLAIN}$",
-            "description": "What showed the item, for Amazon Personalize's metric attribution.",
-        },
+        "event_id": PLAIN_ID
+        | {"description": "Tells this event from others of the user in that second."},
+        "session_id": PLAIN_ID
+        | {"description": "The session in which it happened, for experiments on sessions."},
+        "recommendation_id": PLAIN_ID
+        | {"description": "Of the answer of Amazon Personalize that showed the item."},
+        "source": PLAIN_ID
+        | {"description": "What showed the item, for Amazon Personalize's metric attribution."},
         "type": {"type": "string", "maxLength": LONGEST_ID},
         "value": {"type": "number", "minimum": 0, "maximum": 1e9},
     },

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from common import http
-from common.openapi import content, operation, parameter, record
-from common.text import LONGEST_ID, PLAIN, decoded, names
+from common.openapi import PLAIN_ID, content, operation, parameter, record
+from common.text import LONGEST_ID, decoded, names
 
 from lists.request import MOST, MOST_ITEMS, ListsError
 
@@ -65,7 +65,7 @@ _QUERY: Final = (
 _SESSION: Final = parameter(
     "session_id",
     "query",
-    {"type": "string", "pattern": f"^{PLAIN}$"},
+    PLAIN_ID,
     "The session in which the user asks, for experiments on sessions.",
     example="s-4711",
 )
