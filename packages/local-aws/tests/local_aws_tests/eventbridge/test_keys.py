@@ -4,31 +4,18 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
-from local_aws.moto_patches import install
 from local_aws_tests.deliveries import admit
+from local_aws_tests.mocked import ACCOUNT, REGION, ROOT, client
 
-REGION, ACCOUNT = "us-east-1", "123456789012"
+pytestmark = pytest.mark.usefixtures("mocked")
+
 HERE = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
-ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*"}
-
-
-@pytest.fixture(autouse=True)
-def _aws() -> Iterator[None]:
-    install()
-    with mock_aws():
-        yield
-
-
-def _client(service: str) -> Any:
-    return boto3.client(service, REGION)  # type: ignore[call-overload]
 
 
 def _policy(bus: str, *, service: str = "events.amazonaws.com", leave_out: str = "") -> str:
@@ -43,7 +30,7 @@ def _policy(bus: str, *, service: str = "events.amazonaws.com", leave_out: str =
     }
     for statement in (describes, uses):
         statement["Action"] = [a for a in statement["Action"] if a != leave_out] or ["kms:Sign"]
-    statements = [{**ROOT, "Resource": "*"}, describes, uses]
+    statements = [ROOT, describes, uses]
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
@@ -62,7 +49,7 @@ def _key(policy: str | None = None, *, there: bool = False, **more: Any) -> str:
 
 @pytest.mark.parametrize("by", ["CreateEventBus", "UpdateEventBus"])
 def test_key_of_a_bus_permits_the_service_to_use_it(by: str) -> None:
-    events, kms = _client("events"), _client("kms")
+    events, kms = client("events"), client("kms")
     bus = "new" if by == "CreateEventBus" else "default"
 
     def put(key: str) -> None:
@@ -98,7 +85,7 @@ def test_key_of_a_bus_permits_the_service_to_use_it(by: str) -> None:
 
 
 def test_events_are_lost_while_their_bus_lacks_its_key() -> None:
-    events, kms, sqs = _client("events"), _client("kms"), _client("sqs")
+    events, kms, sqs = client("events"), client("kms"), client("sqs")
     key = _key(_policy("sealed"))
     events.create_event_bus(Name="sealed", KmsKeyIdentifier=key)
     url = sqs.create_queue(QueueName="q")["QueueUrl"]
@@ -130,4 +117,4 @@ def test_events_are_lost_while_their_bus_lacks_its_key() -> None:
 def test_dead_letters_of_a_bus_are_refused() -> None:
     queue = {"Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}
     with pytest.raises(ClientError, match="DeadLetterConfig of an event bus"):
-        _client("events").create_event_bus(Name="new", DeadLetterConfig=queue)
+        client("events").create_event_bus(Name="new", DeadLetterConfig=queue)

@@ -1,21 +1,16 @@
 """The states of KMS keys, by the names that AWS documents for each operation."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
-from local_aws.moto_patches import install
+from local_aws_tests.mocked import client
 
 
 @pytest.fixture
-def kms() -> Iterator[Any]:
-    install()
-    with mock_aws():
-        yield boto3.client("kms", "us-east-1")
+def kms(mocked: None) -> Any:
+    return client("kms")
 
 
 @pytest.mark.parametrize("by", ["KeyId", "Arn"])

@@ -5,38 +5,20 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.ht
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
-from local_aws.moto_patches import install
+from local_aws_tests.mocked import ACCOUNT, REGION, ROOT, client
 
-REGION, ACCOUNT = "us-east-1", "123456789012"
+pytestmark = pytest.mark.usefixtures("mocked")
+
 HERE = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
-ROOT = {
-    "Effect": "Allow",
-    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-    "Action": "kms:*",
-    "Resource": "*",
-}
 ACTIONS = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
 Call = Callable[[], Any]
-
-
-@pytest.fixture(autouse=True)
-def _aws() -> Iterator[None]:
-    install()
-    with mock_aws():
-        yield
-
-
-def _client(service: str) -> Any:
-    return boto3.client(service, REGION)  # type: ignore[call-overload]
 
 
 def _policy(
@@ -55,7 +37,7 @@ def _policy(
 
 def _key(policy: str | None = None, **more: Any) -> str:
     given = {"Policy": policy} if policy else {}
-    return str(_client("kms").create_key(**given, **more)["KeyMetadata"]["Arn"])
+    return str(client("kms").create_key(**given, **more)["KeyMetadata"]["Arn"])
 
 
 def _refused(code: str, call: Call) -> str:
@@ -67,7 +49,7 @@ def _refused(code: str, call: Call) -> str:
 
 @pytest.mark.parametrize("by", ["CreateLogGroup", "AssociateKmsKey"])
 def test_key_of_a_log_group_permits_the_service_to_use_it(by: str) -> None:
-    logs = _client("logs")
+    logs = client("logs")
     if by == "AssociateKmsKey":
         logs.create_log_group(logGroupName="plain")
 
@@ -89,7 +71,7 @@ def test_key_of_a_log_group_permits_the_service_to_use_it(by: str) -> None:
         assert f"not allowed to be used with Arn '{HERE}{group}'" in told
         assert f"to perform: {missing}" in told
     good = _key(_policy(group))
-    kms = _client("kms")
+    kms = client("kms")
     kms.create_alias(AliasName="alias/mine", TargetKeyId=good)
     kms.disable_key(KeyId=good)
     signing = _key(KeyUsage="SIGN_VERIFY", KeySpec="RSA_2048")
@@ -102,7 +84,7 @@ def test_key_of_a_log_group_permits_the_service_to_use_it(by: str) -> None:
 
 
 def test_events_need_the_key_that_encrypted_them() -> None:
-    logs, kms, key = _client("logs"), _client("kms"), _key(_policy("sealed"))
+    logs, kms, key = client("logs"), client("kms"), _key(_policy("sealed"))
     logs.create_log_group(logGroupName="sealed", kmsKeyId=key)
     stream = {"logGroupName": "sealed", "logStreamName": "s"}
     logs.create_log_stream(**stream)
@@ -142,7 +124,7 @@ def test_events_need_the_key_that_encrypted_them() -> None:
 
 
 def test_only_log_groups_have_keys() -> None:
-    logs, results = _client("logs"), f"arn:aws:logs:{REGION}:{ACCOUNT}:query-result:*"
+    logs, results = client("logs"), f"arn:aws:logs:{REGION}:{ACCOUNT}:query-result:*"
     key = _key(_policy("sealed"))
     _refused("NotImplementedByLocalAws", lambda: _associate(logs, key, resourceIdentifier=results))
     _refused("InvalidParameterException", lambda: _associate(logs, key))

@@ -5,34 +5,21 @@ https://docs.aws.amazon.com/personalize/latest/dg/granting-personalize-key-acces
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from moto.personalize.models import personalize_backends
 
-from local_aws.moto_patches import install
 from local_aws.personalize.access import key_refusal
 from local_aws.personalize.engine import Served
 from local_aws.personalize.errors import InvalidInput
 from local_aws.personalize.resources import KINDS, Resource
+from local_aws_tests.mocked import ACCOUNT, REGION, client
+from local_aws_tests.personalize.conftest import INTERACTIONS
 
-REGION, ACCOUNT = "us-east-1", "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Sealing"
 BOTH = ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:ListGrants"]
-SCHEMA = {
-    "type": "record",
-    "name": "Interactions",
-    "namespace": "com.amazonaws.personalize.schema",
-    "fields": [
-        *({"name": name, "type": "string"} for name in ("USER_ID", "ITEM_ID", "EVENT_TYPE")),
-        {"name": "TIMESTAMP", "type": "long"},
-    ],
-    "version": "1.0",
-}
 
 
 def _document(*statements: dict[str, Any]) -> str:
@@ -40,18 +27,11 @@ def _document(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": allowed})
 
 
-def _client(service: str) -> Any:
-    return boto3.client(service, REGION)  # type: ignore[call-overload]
-
-
 @pytest.fixture(autouse=True)
-def _aws() -> Iterator[None]:
-    install()
-    with mock_aws():
-        service = {"Principal": {"Service": "personalize.amazonaws.com"}}
-        trust = _document({**service, "Action": "sts:AssumeRole"})
-        _client("iam").create_role(RoleName="Sealing", AssumeRolePolicyDocument=trust)
-        yield
+def _role(mocked: None) -> None:
+    service = {"Principal": {"Service": "personalize.amazonaws.com"}}
+    trust = _document({**service, "Action": "sts:AssumeRole"})
+    client("iam").create_role(RoleName="Sealing", AssumeRolePolicyDocument=trust)
 
 
 def _permit(key: str, *, leave_out: str = "", of: str = "") -> None:
@@ -62,14 +42,14 @@ def _permit(key: str, *, leave_out: str = "", of: str = "") -> None:
         return [action for action in every if holder != of or action != leave_out]
 
     role = {"Action": actions("role"), "Resource": key}
-    _client("iam").put_role_policy(
+    client("iam").put_role_policy(
         RoleName="Sealing", PolicyName="key", PolicyDocument=_document(role)
     )
     root = {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Resource": "*"}
     named = {"Principal": {"Service": "personalize.amazonaws.com"}, "Resource": "*"}
     delegated = [*actions("root"), *("kms:PutKeyPolicy", "kms:DisableKey", "kms:EnableKey")]
     statements = [{**root, "Action": delegated}, {**named, "Action": actions("service")}]
-    _client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=_document(*statements))
+    client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=_document(*statements))
 
 
 def _settled(kind: str, arn: str) -> Resource:
@@ -81,12 +61,12 @@ def _settled(kind: str, arn: str) -> Resource:
 
 
 def _group(name: str, key: str) -> Resource:
-    made = _client("personalize").create_dataset_group(name=name, kmsKeyArn=key, roleArn=ROLE)
+    made = client("personalize").create_dataset_group(name=name, kmsKeyArn=key, roleArn=ROLE)
     return _settled("datasetGroup", made["datasetGroupArn"])
 
 
 def test_key_of_a_dataset_group_permits_its_role_and_the_service() -> None:
-    key = _client("kms").create_key()["KeyMetadata"]["Arn"]
+    key = client("kms").create_key()["KeyMetadata"]["Arn"]
     group = f"arn:aws:personalize:{REGION}:{ACCOUNT}:dataset-group/g"
     left_out = [(action, of) for action in BOTH for of in ("role", "root", "service")]
     for action, of in [*left_out, ("kms:CreateGrant", "service")]:
@@ -100,18 +80,18 @@ def test_key_of_a_dataset_group_permits_its_role_and_the_service() -> None:
     _permit(key)
     assert _group("good", key).status == "ACTIVE"
     assert "does not exist" in _group("absent", f"{key[:-3]}000")["failureReason"]
-    personalize = _client("personalize")
+    personalize = client("personalize")
     untrusted = {"kmsKeyArn": key, "roleArn": f"{ROLE}2"}
     with pytest.raises(ClientError, match="does not exist, or does not trust"):
         personalize.create_dataset_group(name="untrusted", **untrusted)
 
 
 def test_data_of_a_group_need_its_key() -> None:
-    personalize, kms, events = map(_client, ("personalize", "kms", "personalize-events"))
+    personalize, kms, events = map(client, ("personalize", "kms", "personalize-events"))
     key = kms.create_key()["KeyMetadata"]["Arn"]
     _permit(key)
     group = _group("sealed", key)
-    schema = personalize.create_schema(name="s", schema=json.dumps(SCHEMA))["schemaArn"]
+    schema = personalize.create_schema(name="s", schema=INTERACTIONS)["schemaArn"]
     in_group = {"datasetGroupArn": group.arn}
     made = personalize.create_dataset(
         name="d", schemaArn=schema, datasetType="INTERACTIONS", **in_group

@@ -1,21 +1,16 @@
 """Parameters whose values must match a pattern."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
-from local_aws.moto_patches import install
+from local_aws_tests.mocked import client
 
 
 @pytest.fixture
-def ssm() -> Iterator[Any]:
-    install()
-    with mock_aws():
-        yield boto3.client("ssm", "us-east-1")
+def ssm(mocked: None) -> Any:
+    return client("ssm")
 
 
 def _put(ssm: Any, value: str, **more: Any) -> None:
