@@ -67,7 +67,7 @@ from local_aws.cloudwatch.models import CloudWatchBackend
 from local_aws.emrserverless.models import EmrServerlessBackend
 from local_aws.eventbridge.models import EventsBackend
 from local_aws.eventbridge.patterns import matches_wildcards
-from local_aws.eventbridge.responses import update_event_bus
+from local_aws.eventbridge.responses import update_event_bus, without_logs
 from local_aws.eventbridge.rules import Rule, bounded_template
 from local_aws.iam import authorization, reading
 from local_aws.iam import errors as iam_errors
@@ -432,10 +432,12 @@ def _patch_authorization() -> None:
 
 
 def _patch_event_buses() -> None:
-    """moto's event buses cannot be changed."""
+    """moto's event buses cannot be changed, and are said to log what they do."""
 
     def replace(module: Any) -> None:
-        module.EventsHandler.update_event_bus = update_event_bus
+        handler = module.EventsHandler
+        handler.create_event_bus = _wrapped_once(handler.create_event_bus, without_logs)
+        handler.update_event_bus = without_logs(update_event_bus)
 
     when_imported("moto.events.responses")(replace)
 

@@ -118,3 +118,12 @@ def test_dead_letters_of_a_bus_are_refused() -> None:
     queue = {"Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}
     with pytest.raises(ClientError, match="DeadLetterConfig of an event bus"):
         client("events").create_event_bus(Name="new", DeadLetterConfig=queue)
+
+
+def test_logs_of_a_bus_are_refused() -> None:
+    events = client("events")
+    for put in (events.create_event_bus, events.update_event_bus):
+        with pytest.raises(ClientError, match="LogConfig of an event bus"):
+            put(Name="new", LogConfig={"Level": "INFO"})
+    events.create_event_bus(Name="new", LogConfig={"Level": "OFF"})
+    events.update_event_bus(Name="new", Description="quiet")
