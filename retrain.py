@@ -52,12 +52,7 @@ def run(prefix: str, tell: Callable[[str], None]) -> None:
         LookupError: the deployment has no such function.
         botocore.exceptions.ClientError: AWS refused a request.
     """
-    found = Outputs.of(by_stack(prefix))
-    if "RetrainingFunctionName" not in found:
-        raise RetrainError(
-            f"{prefix} does not retrain: deploy it with -c retrain.schedule=manual, or with a "
-            "schedule (docs/retraining.md)"
-        )
+    found = _deployed(prefix, "RetrainingFunctionName", "retrain", "retrain.schedule")
     tell("gathering events")
     started = invoked(found["RetrainingFunctionName"])
     if started["outcome"] != "started":
@@ -91,12 +86,8 @@ def train(prefix: str, tell: Callable[[str], None]) -> None:
         LookupError: the deployment has no such function.
         botocore.exceptions.ClientError: AWS refused a request.
     """
-    found = Outputs.of(by_stack(prefix))
-    if "TrainingFunctionName" not in found:
-        raise RetrainError(
-            f"{prefix} does not train Amazon Personalize's solutions again: deploy it with "
-            "-c personalize.schedule=manual, or with a schedule (docs/retraining.md)"
-        )
+    does = "train Amazon Personalize's solutions again"
+    found = _deployed(prefix, "TrainingFunctionName", does, "personalize.schedule")
     number = invoked(found["TrainingFunctionName"])["training"]
     tell(f"training {number}")
     _accepted(*_followed(f"{prefix}-Personalize", f"training-{number}", tell))
@@ -105,6 +96,27 @@ def train(prefix: str, tell: Callable[[str], None]) -> None:
         if name.endswith("Metrics"):
             tell(f"  {name}: {value}")
     tell(f"training {number} answers")
+
+
+def _deployed(prefix: str, function: str, does: str, setting: str) -> Outputs:
+    """The deployment's outputs, among them the name of a function.
+
+    Args:
+        prefix: the deployment's.
+        function: the output with the function's name.
+        does: what the function does, as a verb.
+        setting: the setting that deploys it.
+
+    Raises:
+        RetrainError: it does not have it; the message names the setting that deploys it.
+    """
+    found = Outputs.of(by_stack(prefix))
+    if function not in found:
+        raise RetrainError(
+            f"{prefix} does not {does}: deploy it with -c {setting}=manual, or with a schedule "
+            "(docs/retraining.md)"
+        )
+    return found
 
 
 def _accepted(status: str, reasons: list[str]) -> None:

@@ -50,7 +50,7 @@ def _zip(archive: Path, files: Files) -> None:
 
 
 def _compiling(sizes: Mapping[str, int]) -> list[str]:
-    """Options for a small source: without C2, Java's second compiler, a third of the CPU time."""
+    """Options for a small source: no C2, Java's second compiler, which takes much of its time."""
     if sum(sizes.values()) > _SMALL:
         return []
     option = "extraJavaOptions=-XX:TieredStopAtLevel=1"
