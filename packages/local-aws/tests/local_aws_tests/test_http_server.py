@@ -250,6 +250,25 @@ def test_slow_client_is_let_go(
         assert ping(server)  # with the usual limits, whatever else the machine does
 
 
+def test_connection_is_not_closed_as_idle_when_a_request_has_just_arrived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = HttpServer(echo, 0)
+    with connect(server) as asking, connect(server) as idle:
+        while len(server.active_channels) < 2:
+            server._turn(1.0)
+        asking.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        with monkeypatch.context() as limits:
+            limits.setattr(http_server, "IDLE", 0.0)
+            server.maintenance(time.monotonic() + 1.0)  # before the request is read
+        assert idle.recv(1) == b""
+        server.start()
+        try:
+            assert told(asking).startswith(b"HTTP/1.1 200 OK")
+        finally:
+            server.stop(lambda: None)
+
+
 def test_dripping_head_is_let_go(monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
     tally("faults injected", "half-sent requests")
     monkeypatch.setattr(http_server, "SILENCE", 1.0)
