@@ -46,7 +46,7 @@ export PYTHONHASHSEED := 0
 # container images set it to keep layers small, but then each command would compile the CDK
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: contract deploy experiment retrain help setup setup-spark rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots strangers
+.PHONY: check-code check-supply-chain test-project contract deploy experiment retrain help setup setup-spark rehearse test test-fast test-local-aws data local cost preflight check sbom format lock clean api bench notebooks reliability demo web screenshots strangers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -78,11 +78,12 @@ rehearse: $(SETUP) ## deploy, query and destroy on the local AWS [DATA=folder or
 demo: $(SETUP) ## rehearse, and serve the page before the removal, until Ctrl-C [PAGE=8080] [ENGINES=lists,deep_mf]
 	@python -m rehearsal --preset $(call quoted,$(PRESET)) --engines $(call quoted,$(ENGINES)) --page $(call quoted,$(PAGE)) -- $(PREPARED)
 
-test: $(SETUP) ## run all tests
+test: test-project test-local-aws ## run all tests
+	@python tests/reliability.py --check
+
+test-project: $(SETUP)
 	@rm -rf build/tally
 	@python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder tests packages/recsys $(NEED_PLUGINS)
-	@$(MAKE) --no-print-directory test-local-aws
-	@python tests/reliability.py --check
 
 test-local-aws: $(SETUP) ## run local-aws's tests in an environment without the project and recsys
 	@uv venv --quiet --clear --python $(BIN)/python $(ALONE)
@@ -125,8 +126,13 @@ strangers: $(SETUP) ## run somebody's notebooks or scripts, as you, on a fresh l
 cost: $(SETUP) ## estimate what a deployment costs on AWS, by resource [SETTINGS='prefix=anna kms=true']
 	@python -m cost $(CONTEXT)
 
-check: $(SETUP) ## run ruff, mypy, import contracts, and checks for vulnerabilities and secrets
-	@ruff format --check . && ruff check . && mypy && PYTHONPATH=lambdas lint-imports --no-logo --no-cache && python supply_chain.py
+check: check-code check-supply-chain ## run ruff, mypy, import contracts, and checks for vulnerabilities and secrets
+
+check-code: $(SETUP)
+	@ruff format --check . && ruff check . && mypy && PYTHONPATH=lambdas lint-imports --no-logo --no-cache
+
+check-supply-chain: $(SETUP)
+	@python supply_chain.py
 
 deploy: $(SETUP) ## deploy to the AWS account, if preflight finds nothing missing [SETTINGS='prefix=anna kms=true'] [PREFLIGHT=off]
 	@npx cdk bootstrap $(CONTEXT)
