@@ -363,14 +363,14 @@ def _spark(rows: Sequence[Row]) -> list[str]:
         "the split and all outputs (*prepared*), and two trainings of ALS, of which one is judged. "
         "Memory is that of its Java process: driver and executors together.",
         _table(
-            ("shape", "ratings", "prepared, s", "whole, s", "µs per rating", "peak GB"),
+            ("shape", "ratings", "prepared, s", "whole, s", "CPU, µs per rating", "peak GB"),
             (
                 (
                     row["shape"],
                     f"{row['ratings']:,}",
                     f"{row['prepared_seconds']:.0f}",
                     f"{row['seconds']:.0f}" + _loaded([row]),
-                    f"{row['seconds'] / row['ratings'] * 1e6:.1f}",
+                    f"{row['cpu'] / row['ratings'] * 1e6:.1f}",
                     f"{row['peak_gb']:.1f}",
                 )
                 for row in rows

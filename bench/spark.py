@@ -122,7 +122,11 @@ class _Used(NamedTuple):
 
 
 class _Peak:
-    """What a process and its descendants use, looked at twice a second."""
+    """What a process and its descendants use, looked at twice a second.
+
+    The memory is that of the largest of them, Java: what it forks has all of its memory, too, until
+    it has become another program.
+    """
 
     def __init__(self, pid: int) -> None:
         self._process, self._used = psutil.Process(pid), _Used(0.0, 0.0)
@@ -140,7 +144,7 @@ class _Peak:
         while not self._ended.wait(0.5):
             try:
                 found = [self._process, *self._process.children(recursive=True)]
-                memory = sum(one.memory_info().rss for one in found)
+                memory = max(one.memory_info().rss for one in found)
                 cpu = sum(sum(one.cpu_times()[:2]) for one in found)
             except psutil.Error:
                 continue
