@@ -5,8 +5,6 @@ columns of the items, weighted by tf-idf.
 """
 
 import json
-import re
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
@@ -15,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.recipes.dataset import Column, Dataset
+from recsys.recipes.words import tf_idf
 
 _PRIOR = 100.0  # events at which a value's own preferences outweigh the average
 _MOST_VALUES = 200  # the most frequent values are kept; each needs a row as long as the catalogue
 _MOST_WORDS = 200  # the same of words, of which those of more than half of the items say nothing
-_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 class Attributes:
@@ -53,8 +51,8 @@ class Attributes:
         values[row[kept], place[index[kept]]] = np.log1p(items / frequency[index[kept]])
         texts = [column.values for column in data.item_columns.values() if column.kind == "text"]
         if texts:
-            words = _words(" ".join(parts) for parts in zip(*texts, strict=True))
-            values = np.hstack([values, words])
+            words = _frequent_words(" ".join(parts) for parts in zip(*texts, strict=True))
+            values = np.hstack([values, words.astype(np.float32)])
         length = np.sqrt(np.square(values).sum(axis=1, keepdims=True))
         return cls(np.divide(values, length, out=values, where=length > 0))
 
@@ -91,20 +89,12 @@ class Attributes:
         return cls(np.load(folder / "attributes.npy"))
 
 
-def _words(texts: Iterable[str]) -> NDArray[np.float32]:
-    """The weight of each of the most frequent words in each text, float32[texts, words]."""
-    counts = [Counter(_WORD.findall(text.lower())) for text in texts]
-    frequency = Counter(word for count in counts for word in count)
-    known = [word for word, items in frequency.items() if 2 <= items <= len(counts) / 2]
-    kept = sorted(known, key=lambda word: (-frequency[word], word))[:_MOST_WORDS]
-    place = {word: column for column, word in enumerate(kept)}
-    weights = np.zeros((len(counts), len(kept)), np.float32)
-    for row, count in enumerate(counts):
-        for word in count.keys() & place.keys():
-            weights[row, place[word]] = np.log1p(count[word]) * np.log1p(
-                len(counts) / frequency[word]
-            )
-    return weights
+def _frequent_words(texts: Iterable[str]) -> NDArray[np.float64]:
+    """The weight of each of the most frequent words in each text, float64[texts, words]."""
+    weights, having = tf_idf(texts)
+    known = np.flatnonzero((having >= 2) & (having <= weights.shape[0] / 2))
+    kept = known[np.argsort(-having[known], kind="stable")[:_MOST_WORDS]]
+    return np.asarray(weights[:, kept].toarray(), np.float64)
 
 
 class Preferences:

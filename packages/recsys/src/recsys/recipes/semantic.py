@@ -1,10 +1,8 @@
 """Items whose names and descriptions are like a given item's: the cosine of tf-idf vectors."""
 
-import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +13,8 @@ from recsys.recipes.hyperparameters import Given
 from recsys.recipes.interest import Interest
 from recsys.recipes.recipe import Config, Model, Query
 from recsys.recipes.sparse import Sparse
+from recsys.recipes.words import tf_idf
 
-_WORD = re.compile(r"[^\W_]{2,}")
 _INFLUENCES = ("POPULARITY", "FRESHNESS")
 
 
@@ -90,29 +88,16 @@ class Semantic:
         Given(config.hyperparameters).close()
         columns = [c.values for c in data.item_columns.values() if c.kind in ("name", "text")]
         texts = [" ".join(parts) for parts in zip(*columns, strict=True)]
-        if not any(map(_WORD.search, texts)):
+        words, _ = tf_idf(texts)
+        if not words.nnz:
             raise InputError("no item has a name or a description: there is nothing to compare")
-        words = _tf_idf(texts)
+        length = np.sqrt((words**2).sum(axis=1))
+        words.data /= np.repeat(length, np.diff(words.indptr))
         return SemanticModel(
             words=Sparse.of(words),
             items=Sparse.of(words.T.tocsr()),
             factors=np.stack([_popularity(data, config), _freshness(data)]),
         )
-
-
-def _tf_idf(texts: list[str]) -> Any:
-    """Rows of unit length, texts × words: log(1 + times) · (1 + log(texts / texts with it))."""
-    from scipy import sparse  # imported late, because serving starts twice as fast without it
-
-    counts = [Counter(_WORD.findall(text.casefold())) for text in texts]
-    place = {word: n for n, word in enumerate(sorted(set().union(*counts)))}
-    row = np.repeat(np.arange(len(texts)), [len(count) for count in counts])
-    column = np.array([place[word] for count in counts for word in count], np.int64)
-    times = np.array([times for count in counts for times in count.values()], np.float64)
-    having = np.bincount(column, minlength=len(place))
-    weights = np.log1p(times) * (1.0 + np.log(len(texts) / having[column]))
-    weights /= np.sqrt(np.bincount(row, weights**2, len(texts)))[row]
-    return sparse.csr_array((weights, (row, column)), shape=(len(texts), len(place)))
 
 
 def _popularity(data: Dataset, config: Config) -> NDArray[np.float64]:
