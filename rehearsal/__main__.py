@@ -95,9 +95,7 @@ def _rehearsed(options: argparse.Namespace) -> int:
     run.seconds["total"] = round(time.monotonic() - began, 2)
     print("\n".join(lines(run, Catalogue.read(DATA))))
     kept = _keep(run, options.out, when)
-    print(
-        f"\nThis report as a page: {os.path.relpath(kept / 'report.html')}, and as JSON beside it"
-    )
+    print(f"\nThis report as a page: {os.path.relpath(kept / 'report.html')}, with its JSON file")
     return 0 if run.succeeded else 1
 
 

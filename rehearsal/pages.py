@@ -33,7 +33,7 @@ def page(run: Rehearsal, catalogue: Catalogue, when: str) -> str:
     Args:
         run: the results.
         catalogue: titles and genres of the data's items.
-        when: the run's time, in words.
+        when: the run's time, as text.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),

@@ -101,7 +101,7 @@ class AlreadyRunning(Exception):
 
 @contextmanager
 def alone(lock: Path = PROJECT / "build" / ".running") -> Iterator[None]:
-    """Refuse to run beside another process, which would use the same data and assembly.
+    """Refuse to run while another process does, which would use the same data and assembly.
 
     The lock ends with this process, however that ends.
 

@@ -17,7 +17,7 @@ _ERRORS: Final = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """One model's figure beside the best of its baselines.
+    """One model's figure and the best of its baselines.
 
     Attributes:
         model: its name.

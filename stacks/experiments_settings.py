@@ -25,7 +25,7 @@ def read(
 
     Args:
         settings: the settings to read from.
-        engines: the deployed engines beside Object2Vec, such as `lists`, whose variants are
+        engines: the deployed engines besides Object2Vec, such as `lists`, whose variants are
             compared.
         full: whether Object2Vec is deployed.
         personalize: what is deployed of Amazon Personalize, which arms may ask.

@@ -177,12 +177,12 @@ def adapted(
 
     Both keep the regularized loss that the preset minimizes, but for a factor. A scale k times as
     wide makes errors k times as large, and is reached by embeddings √k times as large: they learn
-    √k times as fast, and weigh k times as much beside the squared error. And Object2Vec decays
+    √k times as fast, and weigh k times as much relative to the squared error. And Object2Vec decays
     every embedding at every step, but a user's learns from that user's ratings alone: of U times
-    as many users each would decay U times as much beside what it learns. Of fewer ratings of each
-    user, likes, one bit each, pull an embedding less: beside the same decay it would stay near 0,
-    where it says nothing. The deep network, which does not stop early, goes over fewer ratings of
-    each user more often.
+    as many users each would decay U times as much relative to what it learns. Of fewer ratings of
+    each user, likes, one bit each, pull an embedding less: with the same decay it would stay near
+    0, where it says nothing. The deep network, which does not stop early, goes over fewer ratings
+    of each user more often.
 
     Args:
         name: of the task or engine.

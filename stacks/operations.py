@@ -185,14 +185,14 @@ class OperationsStack(cdk.Stack):
                 "Sum",
             )
             name = f"{recommender.name_prefix}-5xx"
-            self._alarm(name, failing, "a-campaign-fails", beside=recommender)
+            self._alarm(name, failing, "a-campaign-fails", scope=recommender)
         for api in watched.apis:
             name, dimensions = self._config.name("api"), {"ApiId": api.ref}
             failing = _metric("AWS/ApiGateway", "5xx", dimensions, "Sum")
-            self._alarm(f"{name}-5xx", failing, "an-api-fails", beside=api)
+            self._alarm(f"{name}-5xx", failing, "an-api-fails", scope=api)
             slow = _metric("AWS/ApiGateway", "Latency", dimensions, "p95")
             self._alarm(
-                f"{name}-latency", slow, "slow-answers", threshold=latency, periods=3, beside=api
+                f"{name}-latency", slow, "slow-answers", threshold=latency, periods=3, scope=api
             )
         if self._config.operations.model_days and watched.stacks:
             self._alarm(
@@ -213,11 +213,11 @@ class OperationsStack(cdk.Stack):
         *,
         threshold: float = 1,
         periods: int = 1,
-        beside: Construct | None = None,
+        scope: Construct | None = None,
     ) -> None:
         """An alarm that refers to the runbook; in another stack, if necessary."""
         alarm = cloudwatch.Alarm(
-            beside or self,
+            scope or self,
             name.removeprefix(f"{self._config.prefix}-"),
             alarm_name=name,
             alarm_description=f"What to do: {_RUNBOOK}#{chapter}",
@@ -231,7 +231,7 @@ class OperationsStack(cdk.Stack):
         if self._topic:
             # Another stack refers to the topic by name, without a dependency.
             arn = self.format_arn(service="sns", resource=self._config.name("alarms"))
-            topic = sns.Topic.from_topic_arn(alarm, "Told", arn) if beside else self._topic
+            topic = sns.Topic.from_topic_arn(alarm, "Told", arn) if scope else self._topic
             alarm.add_alarm_action(actions.SnsAction(topic))
 
     def _key_of_messages(self, store: Store) -> kms.IKey | None:

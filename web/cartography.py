@@ -1,4 +1,4 @@
-"""What the map shows beside its points: a colour for each genre, and labels with room between."""
+"""What the map shows besides its points: a colour for each genre, and labels with room between."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -72,7 +72,7 @@ def _plane(shape: tuple[int, int], content: bytes) -> npt.NDArray[np.float64]:
             max_iter=350,
             random_state=0,
         )
-        # its threads wait for each other in every step, by spinning: slow beside other work
+        # its threads wait for each other in every step, by spinning: slow while other work runs
         with threadpool_limits(1):
             flat = learner.fit_transform(vectors)
     if not len(flat):

@@ -143,7 +143,7 @@ class Model:
         return vectors, len(text)
 
     def _explained(self, error: ClientError) -> str:
-        """The endpoint's error in words that tell what to do."""
+        """The endpoint's error, with what to do about it."""
         code, text, name = code_of(error), text_of(error), self.endpoint
         if code == "ModelError":
             model: dict[str, Any] = dict(error.response)

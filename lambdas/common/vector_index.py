@@ -13,7 +13,7 @@ from common.errors import BusyError, code_of, failure, is_denied, is_transient, 
 
 @contextmanager
 def explained(arn: str) -> Iterator[None]:
-    """Tell an index's errors in words that say what to do.
+    """Raise an index's errors with what to do about them.
 
     Raises:
         FunctionError: instead.

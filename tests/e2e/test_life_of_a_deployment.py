@@ -457,11 +457,11 @@ def test_changed_hyperparameters_retrain_without_a_failed_call(
         )
         over = time.monotonic()
         load.wait(10)
-    tally("calls under load", "an endpoint that `cdk deploy` trains anew", len(load.answers))
-    tally("calls lost", "an endpoint that `cdk deploy` trains anew", len(load.lost))
+    tally("calls under load", "an endpoint that `cdk deploy` retrains", len(load.answers))
+    tally("calls lost", "an endpoint that `cdk deploy` retrains", len(load.lost))
     assert load.lost == []
-    tally("calls under load", "an index that `cdk deploy` makes anew", len(asked.answers))
-    tally("calls lost", "an index that `cdk deploy` makes anew", len(asked.lost))
+    tally("calls under load", "an index that `cdk deploy` rebuilds", len(asked.answers))
+    tally("calls lost", "an index that `cdk deploy` rebuilds", len(asked.lost))
     assert asked.lost == []
     assert asked.values() == {old_neighbours, _neighbours()}
     assert old_neighbours != _neighbours()

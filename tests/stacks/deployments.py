@@ -72,7 +72,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "preparation": {"max_vcpus": 64, "columns": "user=u,item=i", "lists": 10, "table": True},
         "kms": True,
     },
-    "nothing beside Object2Vec": {
+    "nothing besides Object2Vec": {
         "engines": "none",
         "personalize": {"groups": "off"},
         "refit": False,

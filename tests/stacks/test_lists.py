@@ -18,7 +18,7 @@ def test_lists_are_deployed_unless_none_are_wanted(
     default: Deployment, variant: Callable[[str], Deployment]
 ) -> None:
     assert "Lists" in default.templates
-    assert set(variant("nothing beside Object2Vec").templates) == {
+    assert set(variant("nothing besides Object2Vec").templates) == {
         "Data",
         "Object2Vec",
         "Functions",

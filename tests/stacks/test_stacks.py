@@ -212,7 +212,7 @@ def test_model_without_evaluation_is_trained_once_on_everything(default: Deploym
     assert channels == {"train": "/object2vec/movielens/input/retrieval/train/"}
 
 
-@pytest.mark.parametrize("name", ["workshop in Ireland, scaling", "nothing beside Object2Vec"])
+@pytest.mark.parametrize("name", ["workshop in Ireland, scaling", "nothing besides Object2Vec"])
 def test_split_is_kept_by_the_workshops_preset_and_without_refit(
     variant: Variant, name: str
 ) -> None:
@@ -655,7 +655,7 @@ def test_function_reads_own_ids_where_they_are_not_the_models_numbers(
     manifest = json.loads((own / "manifest.json").read_text("utf-8"))
     manifest |= {"ids": True, "users": 400_000}
     (own / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-    plain = "nothing beside Object2Vec"
+    plain = "nothing besides Object2Vec"
     found = (
         synthesize({"data": str(own), **VARIANTS[plain]})
         .templates["Functions"]["Resources"]

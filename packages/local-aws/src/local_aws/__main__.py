@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="SECONDS",
         help="until a change of a role's policies holds, 0 to 60; on AWS, up to a minute",
     )
-    parser.add_argument("command", nargs="*", help="run beside it, after --")
+    parser.add_argument("command", nargs="*", help="a command to run meanwhile, after --")
     options = parser.parse_args(arguments)
     if not 0 <= options.port < 1 << 16:
         parser.error("--port is from 0, for a free one, to 65535")

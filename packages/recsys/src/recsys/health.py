@@ -170,20 +170,22 @@ def _schema(path: Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: the file is not a schema.
     """
-    beside = path.with_suffix(".schema.json")
-    if not beside.is_file():
+    schema_file = path.with_suffix(".schema.json")
+    if not schema_file.is_file():
         return {}
     try:
-        document = decode(beside.read_text("utf-8"))
+        document = decode(schema_file.read_text("utf-8"))
     except UnicodeDecodeError:
-        raise InputError(f"{beside}: is not UTF-8 text") from None
+        raise InputError(f"{schema_file}: is not UTF-8 text") from None
     except ValueError as error:
-        raise InputError(f"{beside}: {error}") from None
+        raise InputError(f"{schema_file}: {error}") from None
     fields = document.get("fields") if isinstance(document, dict) else None
     if not isinstance(fields, list) or not fields:
-        raise InputError(f'{beside}: must be an Avro schema, {{"type": "record", "fields": […]}}')
+        raise InputError(
+            f'{schema_file}: must be an Avro schema, {{"type": "record", "fields": […]}}'
+        )
     problems = [
-        f"{beside}: field {number}: {shown(field)} is not of the form "
+        f"{schema_file}: field {number}: {shown(field)} is not of the form "
         f'{{"name": "YEAR", "type": ["null", "int"]}}, its type one of {", ".join(_TYPES)}'
         for number, field in enumerate(fields, 1)
         if not _is_field(field)

@@ -196,7 +196,7 @@ class Serving:
             self._registry.idle(recommender)
             if retrain and recommender.status == "INACTIVE":
                 raise InvalidInput(
-                    f"{recommender.arn} is INACTIVE; start it before it is trained anew."
+                    f"{recommender.arn} is INACTIVE; start it before it is retrained."
                 )
             recommender.attributes["latestRecommenderUpdate"] = update
             self._registry.work(

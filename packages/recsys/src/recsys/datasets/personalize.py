@@ -1,4 +1,4 @@
-"""Amazon Personalize's files: interactions, items and users as CSV, each beside its Avro schema.
+"""Amazon Personalize's files: interactions, items and users as CSV, each with its Avro schema.
 
 Two dataset groups have the same ratings in their own form. `custom`: every rating is an
 interaction whose value is the rating. `domain` (VIDEO_ON_DEMAND): a rating above the scale's lowest

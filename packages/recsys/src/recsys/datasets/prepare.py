@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what your table calls its columns: user=…,item=…,rating=…,timestamp=…; numbers "
         "from 1 where it has no header",
     )
-    parser.add_argument("--items", type=Path, help="your table of items, if not beside the data")
+    parser.add_argument("--items", type=Path, help="your table of items, if not next to the data")
     parser.add_argument("--encoding", help="of texts that are not UTF-8, such as cp1252")
     parser.add_argument(
         "--liked",

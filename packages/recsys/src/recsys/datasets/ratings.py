@@ -211,7 +211,7 @@ class DataSet:
     """Ratings with what is known about them.
 
     Attributes:
-        source: where they come from, in words.
+        source: a description of where they come from.
         format: `ml-100k`, `ml-1m`, `ml-csv`, `csv` or `generated`.
         users, items: the ids behind the integers.
         folder: of the MovieLens 100k files, which ship their own splits.

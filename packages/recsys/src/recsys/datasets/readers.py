@@ -75,7 +75,7 @@ def load(
             files; or a table with the columns user, item, and perhaps rating and timestamp, as
             CSV (with any usual separator, packed or not), JSON Lines or Parquet; or a folder with
             one, or with several parts of one; or a pattern such as `logs/*.csv`. A table of items
-            beside it, `items.csv` or `movies.csv`, names them (item, title, genres, year).
+            next to it, `items.csv` or `movies.csv`, names them (item, title, genres, year).
         columns: what the table calls `user`, `item`, `rating`, `timestamp`, `event` or `value`
             where it is something else; numbers from 1 where it has no header.
         items: the table of items, where it has another name or place.
