@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -106,17 +106,26 @@ def _page(run: Run, path: Path, page: Path) -> None:
     (page.parent / "index.html").write_text(index(run), "utf-8")
 
 
-def execute(path: Path, seconds: int = _LONGEST) -> tuple[NotebookNode, str | None]:
+def execute(
+    path: Path, seconds: int = _LONGEST, constants: Mapping[str, int] | None = None
+) -> tuple[NotebookNode, str | None]:
     """Run a notebook in a separate kernel.
 
     Args:
         path: the notebook.
         seconds: that a cell may take.
+        constants: values of constants of the first code cell, in place of its own.
 
     Returns:
         The notebook with its outputs, and the error, if any.
     """
     notebook = nbformat.read(path, as_version=4)
+    for name, value in (constants or {}).items():
+        first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        first.source, found = re.subn(
+            rf"^{name} = \d+", f"{name} = {value}", first.source, flags=re.MULTILINE
+        )
+        assert found == 1, name
     with (
         TemporaryDirectory() as sockets,
         tqdm(

@@ -100,9 +100,9 @@ def deployment(folder: Path, aws: LocalAws) -> Iterator[Deployed]:
         assert executed(AFTERWARDS.stem) == {"stacks": 0, "hourly": 0, "left": 0}
 
 
-def executed(name: str) -> dict[str, Any]:
+def executed(name: str, **constants: int) -> dict[str, Any]:
     (path,) = NOTEBOOKS.glob(f"{name}*.ipynb")
-    notebook, error = execute(path)
+    notebook, error = execute(path, constants=constants)
     assert error is None
     folder = PROJECT / "build" / "notebooks"
     page = render(notebook, folder)
@@ -245,7 +245,7 @@ def test_personalize_and_evaluation_notebooks_have_plausible_results(deployment:
     # every user of the generated data has a list
     assert (found["lists"], found["left"]) == (240, 0)
     # these lists are compared with those of the eleven other engines
-    found = executed("6_")
+    found = executed("6_", TRAININGS=1)
     assert found["engines"] == 12
     assert found["mse_bayesian"] < found["mse_bias"]
     assert found["auc_bayesian"] > 0.6
