@@ -95,6 +95,7 @@ from local_aws.sns.models import LocalSnsBackend, LocalSubscription
 from local_aws.sqs.models import LocalSqsBackend
 from local_aws.stepfunctions import limits
 from local_aws.sts.models import LocalSTSBackend
+from local_aws.workers import WorkingBackend
 
 # moto's backends that only keep records: each class is replaced by one that trains, serves, runs or
 # enforces.
@@ -155,6 +156,24 @@ def _of_this_account(create: Callable[[Any, str], None]) -> Callable[[Any, str],
         create(backends, account_id)
 
     return of_this_account
+
+
+def _patch_resets() -> None:
+    """moto holds a lock while it resets backends, and a thread needs it to look up a backend, so
+    backends that wait for the end of such a thread would wait forever."""
+    reset = _wrapped_once(BackendDict.__dict__["reset"].__func__, _of_ended_work)
+    BackendDict.reset = classmethod(reset)  # type: ignore[assignment]
+
+
+def _of_ended_work(reset: Callable[[Any], None]) -> Callable[[Any], None]:
+    def of_ended_work(cls: Any) -> None:
+        for backends in [*cls._instances]:
+            for backend in [one for _, _, one in backends.iter_backends()]:
+                if isinstance(backend, WorkingBackend):
+                    backend.end_work()
+        reset(cls)
+
+    return of_ended_work
 
 
 def _patch_application_autoscaling() -> None:
@@ -688,6 +707,7 @@ class _AnyCharacter(RegexConverter):
 
 PATCHES: Final[tuple[Callable[[], None], ...]] = (
     _patch_accounts,
+    _patch_resets,
     _patch_application_autoscaling,
     _patch_api_gateway_paths,
     _patch_api_gateway_documents,

@@ -1,4 +1,4 @@
-"""Background work with a limited number of threads and a queue."""
+"""Background work: with a limited number of threads and a queue, and of backends."""
 
 import heapq
 import itertools
@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from moto.core.base_backend import BaseBackend
 
 log = logging.getLogger(__name__)
 
@@ -105,3 +107,21 @@ class Workers:
 
 
 JOBS = Workers(JOBS_AT_ONCE, "job")
+
+
+class WorkingBackend(BaseBackend):
+    """A backend with threads or processes; list it before moto's class in a class's bases.
+
+    `reset` waits for them. moto resets all backends while it holds the lock that every look-up of a
+    backend takes, so a thread that looks for one would be waited for in vain: their work is ended
+    before (`local_aws.moto_patches`).
+    """
+
+    def end_work(self) -> None:
+        """End all threads and processes. It is called again by `reset`, when none is left."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """End all work and delete all state."""
+        self.end_work()
+        super().reset()

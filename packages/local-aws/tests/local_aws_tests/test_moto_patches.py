@@ -32,6 +32,24 @@ try:
 except Exception as error:
     told = error.code == "AccessDeniedException"
 """,
+    "_patch_resets": """
+import threading
+from local_aws.workers import WorkingBackend
+from moto.core.base_backend import BackendDict, backend_lock
+class Backend(WorkingBackend):
+    free = []
+    def end_work(self):
+        def look_up():
+            self.free.append(backend_lock.acquire(blocking=False))
+            if self.free[-1]:
+                backend_lock.release()
+        thread = threading.Thread(target=look_up)
+        thread.start()
+        thread.join()
+BackendDict(Backend, "ec2")["123456789012"]["us-east-1"]
+BackendDict.reset()
+told = Backend.free[0]
+""",
     "_patch_application_autoscaling": """
 import moto.applicationautoscaling.models as m
 told = m.applicationautoscaling_backends.backend.__module__.startswith("local_aws.")

@@ -47,7 +47,7 @@ from local_aws.iam.access import service_may
 from local_aws.iam.policies import Decision, Request, evaluate
 from local_aws.paths import UnsafePath, relative
 from local_aws.sts.models import AccessDenied, trusts
-from local_aws.workers import EVENTS_AT_ONCE, Workers
+from local_aws.workers import EVENTS_AT_ONCE, Workers, WorkingBackend
 
 __all__ = ["AsyncOutcome", "Invocation", "LocalFunction", "LocalLambdaBackend", "async_outcome"]
 
@@ -272,7 +272,7 @@ class _Functions(LambdaStorage):
         return super().split_function_arn(arn)
 
 
-class LocalLambdaBackend(LambdaBackend):
+class LocalLambdaBackend(WorkingBackend, LambdaBackend):
     """moto's Lambda backend with an engine behind it."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -285,11 +285,10 @@ class LocalLambdaBackend(LambdaBackend):
         self._permitting = threading.Lock()
         self._naming = threading.RLock()  # held while names and versions are looked up and given
 
-    def reset(self) -> None:
-        """End all executions and delete all state."""
+    def end_work(self) -> None:
+        """End all executions."""
         self._events.close()
         self.engine.close()
-        super().reset()
 
     def account_settings(self) -> dict[str, Any]:
         """The account's limits and usage, as in GetAccountSettings. Sizes are in bytes.

@@ -23,6 +23,7 @@ from local_aws.cloudformation.errors import (
     ValidationError,
 )
 from local_aws.cloudformation.template import Template
+from local_aws.workers import WorkingBackend
 
 _STACK_NAME = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,127}")
 DELETED = "DELETE_COMPLETE"
@@ -257,7 +258,7 @@ class Stack:
         )
 
 
-class CloudFormationBackend(BaseBackend):
+class CloudFormationBackend(WorkingBackend, BaseBackend):
     """The stacks of one account in one region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -287,15 +288,14 @@ class CloudFormationBackend(BaseBackend):
         finally:
             del self._nested[name]
 
-    def reset(self) -> None:
-        """Cancel all operations and delete all state."""
+    def end_work(self) -> None:
+        """Cancel all operations."""
         operations = [s.operation for s in self.stacks.values() if s.operation]
         for operation in operations:
             operation.abandon()
         answers.release()
         for operation in operations:
             operation.join(timeout=5)
-        super().reset()
 
     def find(self, name_or_id: str) -> Stack | None:
         """The stack with this id, or the existing one with this name."""

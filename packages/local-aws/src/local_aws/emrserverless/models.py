@@ -18,6 +18,7 @@ from local_aws.emrserverless.applications import Application
 from local_aws.emrserverless.errors import Conflict, Invalid, NotFound
 from local_aws.emrserverless.job_runs import JobRun
 from local_aws.servicequotas.models import applied
+from local_aws.workers import WorkingBackend
 
 Params = dict[str, Any]
 
@@ -25,7 +26,7 @@ _PAGE: Final = 50
 _TAGS: Final = 200
 
 
-class EmrServerlessBackend(BaseBackend):
+class EmrServerlessBackend(WorkingBackend, BaseBackend):
     """An operation is a method, named in snake case, from the request's parameters to the answer.
 
     The parameters were validated by botocore's model; both have AWS's names.
@@ -148,12 +149,11 @@ class EmrServerlessBackend(BaseBackend):
         run.cancel(params.get("shutdownGracePeriodInSeconds"))
         return {"applicationId": params["applicationId"], "jobRunId": run.id}
 
-    def reset(self) -> None:
-        """Delete all state and end all processes."""
+    def end_work(self) -> None:
+        """End all processes."""
         for runs in list(self._runs.values()):
             for run in list(runs.values()):
                 run.abandon()
-        super().reset()
 
     # Tags ----------------------------------------------------------------------------------------
 

@@ -15,9 +15,10 @@ from local_aws.personalize.resources import KINDS, TAGS, Params, Registry, Resou
 from local_aws.personalize.runtime import Runtime
 from local_aws.personalize.serving import Serving
 from local_aws.personalize.solutions import Solutions
+from local_aws.workers import WorkingBackend
 
 
-class PersonalizeBackend(BaseBackend):
+class PersonalizeBackend(WorkingBackend, BaseBackend):
     """Control plane, runtime and events.
 
     The public methods of its parts, and its own, are operations in snake case, from the request's
@@ -36,10 +37,9 @@ class PersonalizeBackend(BaseBackend):
         self.events = Events(self.registry, self.attribution)
         self.batch = Batch(self.registry)
 
-    def reset(self) -> None:
-        """Delete all state and end all processes."""
+    def end_work(self) -> None:
+        """End all processes."""
         self.registry.close()
-        super().reset()
 
     def describe(self, kind: str, params: Params) -> Params:
         """Any Describe operation."""

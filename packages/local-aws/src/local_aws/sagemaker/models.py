@@ -19,9 +19,10 @@ from local_aws.sagemaker.serving import Model
 from local_aws.sagemaker.training import TrainingJob
 from local_aws.sagemaker.transform import TransformJob
 from local_aws.sagemaker.tuning import TuningJob
+from local_aws.workers import WorkingBackend
 
 
-class SageMakerBackend(SageMakerModelBackend):
+class SageMakerBackend(WorkingBackend, SageMakerModelBackend):
     """moto's SageMaker with local training, hosting and notebook instances.
 
     moto's collections remain for resources that are only records on AWS too, such as experiments.
@@ -151,8 +152,8 @@ class SageMakerBackend(SageMakerModelBackend):
             job.start()
         return job
 
-    def reset(self) -> None:
-        """Delete all state and end all processes."""
+    def end_work(self) -> None:
+        """End all processes."""
         for tuning in self.tunings:
             tuning.abandon()
         for job in self.jobs:
@@ -163,7 +164,6 @@ class SageMakerBackend(SageMakerModelBackend):
             processing.abandon()
         for endpoint in self.hosted:
             endpoint.abandon()
-        super().reset()
 
     def forget_deleted_instances(self) -> None:
         """Remove notebook instances whose deletion is complete."""

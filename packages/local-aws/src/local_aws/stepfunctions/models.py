@@ -11,9 +11,10 @@ from local_aws import clients
 from local_aws.api import AwsError
 from local_aws.stepfunctions import limits
 from local_aws.sts.models import AccessDenied, assume
+from local_aws.workers import WorkingBackend
 
 
-class LocalStepFunctionsBackend(StepFunctionsParserBackend):
+class LocalStepFunctionsBackend(WorkingBackend, StepFunctionsParserBackend):
     """moto's interpreting backend with fixes."""
 
     def create_state_machine(self, name: str, definition: str, *rest: Any, **named: Any) -> Any:
@@ -56,10 +57,9 @@ class LocalStepFunctionsBackend(StepFunctionsParserBackend):
         self._stop(arn)
         super().delete_state_machine(arn)
 
-    def reset(self) -> None:
-        """Stop all executions and delete all state."""
+    def end_work(self) -> None:
+        """Stop all executions."""
         self._stop()
-        super().reset()
 
     def _stop(self, arn: str | None = None) -> None:
         for machine in self.state_machines:
