@@ -198,12 +198,15 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being answered, or has arrived and is not read yet.
+        """Whether a request is being answered."""
+        return bool(self.requests or self.total_outbufs_len)
+
+    @property
+    def _unread_request(self) -> bool:
+        """Whether something has arrived that is not read yet.
 
         A client that has just sent a request takes a closed connection for a failed call.
         """
-        if self.requests or self.total_outbufs_len:
-            return True
         try:
             return bool(self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except OSError:  # nothing has arrived, or the connection has failed
@@ -221,7 +224,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         if self.requests:
             return
         if self.request is None:
-            if now - self.waiting_since > IDLE and not self.busy:
+            if now - self.waiting_since > IDLE and not self._unread_request:
                 self.handle_close()
         elif now - (self._heard if self.request.headers_finished else self._began) > SILENCE:
             self._give_up()
