@@ -37,7 +37,7 @@ if (sheet) {
 
   // On top of all points: a point's own outline may lie under its neighbours.
   const mark = () => {
-    const pixel = width / zoom / sheet.clientWidth;
+    const pixel = width / zoom / sheet.getBoundingClientRect().width;
     ring.style.display = focused ? "inline" : "none";
     for (const circle of focused ? ring.children : []) {
       circle.cx.baseVal.value = focused.cx.baseVal.value;
@@ -96,7 +96,8 @@ if (sheet) {
   sheet.addEventListener("dragstart", (event) => event.preventDefault());
 
   // By keyboard: one tab stop, from which arrow keys go to the nearest point in the quarter of the
-  // directions around theirs. Enter follows the link, as everywhere.
+  // directions around theirs. Enter follows the link, as everywhere. Points in one place count as
+  // side by side, or there would be no way from one to the other.
   const places = circles.map((one, k) => ({ x: one.cx.baseVal.value + k * 1e-6, y: one.cy.baseVal.value }));
   const nearest = (from, across, down) => {
     let found = from;
