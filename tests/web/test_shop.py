@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from outputs import Outputs
 from rehearsal.pages import page as report_page
@@ -258,6 +259,92 @@ def test_map_is_searched_and_magnified(browser: "Browser", url: str) -> None:
     assert lit.count() == len(titles)
     assert f"{len(titles)} books found" in tab.get_by_role("status").inner_text()
     tab.close()
+
+
+ARROWS = {"ArrowRight": 1, "ArrowDown": 1j, "ArrowLeft": -1, "ArrowUp": -1j}
+
+
+def arrow_steps(places: NDArray[np.complex128]) -> dict[str, list[int]]:
+    """By key, where each point's arrow should lead: the nearest one within 45 degrees, or none.
+
+    Points are complex numbers, downwards is positive, and angles tell the directions.
+    """
+    to = places[None] - places[:, None]
+    found = {}
+    for key, direction in ARROWS.items():
+        off = np.abs(np.angle(to / direction))
+        apart = np.where((to != 0) & (off <= np.pi / 4), np.abs(to), np.inf)
+        stay = np.isinf(apart).all(axis=1)
+        found[key] = np.where(stay, np.arange(len(places)), apart.argmin(axis=1)).tolist()
+    return found
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_map_is_walked_by_arrow_keys(
+    browser: "Browser", url: str, pictures: Path, scheme: Any
+) -> None:
+    """One stop of Tab; arrows reach every point: named, marked and in sight; Enter opens it."""
+    view: Any = DESKTOP
+    context = browser.new_context(viewport=view, color_scheme=scheme, base_url=url)
+    tab = context.new_page()
+    tab.set_default_timeout(120_000)
+    tab.goto("/map")
+    sheet = tab.get_by_role("application", name="Map of the books")
+    keys = tab.locator(f"#{sheet.get_attribute('aria-describedby')}")
+    assert "Arrow keys" in (keys.text_content() or "")
+    assert not keys.is_visible()
+    names, places = tab.evaluate("""() => { const all = [...document.querySelectorAll(".map a")];
+        const place = ({cx, cy}) => [cx.baseVal.value, cy.baseVal.value];
+        return [all.map(one => one.getAttribute("aria-label")),
+                all.map(one => place(one.firstElementChild))]; }""")
+    steps = arrow_steps(np.array(places) @ [1, 1j])
+
+    reached = edge = {0}
+    while edge:
+        edge = {there[one] for there in steps.values() for one in edge} - reached
+        reached = reached | edge
+    assert len(reached) == BOOKS
+
+    focus = "document.activeElement.getAttribute('aria-label')"
+    tab.get_by_role("button", name="Whole map").focus()
+    for key, name in (("Tab", names[0]), ("Tab", None), ("Shift+Tab", names[0])):
+        tab.keyboard.press(key)
+        assert tab.evaluate(focus) == name
+    assert keys.is_visible()
+    at = 0
+    for key in (*ARROWS, "ArrowLeft", "ArrowDown", "ArrowDown"):
+        tab.keyboard.press(key)
+        at = steps[key][at]
+        assert (tab.evaluate(focus), tab.locator("#tip").inner_text()) == (names[at], names[at])
+    ring = tab.locator(".ring circle").last
+    assert [ring.evaluate(f"one => one.c{axis}.baseVal.value") for axis in "xy"] == places[at]
+    text = tab.locator("h1").evaluate("one => getComputedStyle(one).color")
+    assert ring.evaluate("one => getComputedStyle(one).stroke") == text
+    picture(tab, pictures / f"shop-map-keys-{scheme}.png")
+    tab.keyboard.press("Escape")
+    assert tab.locator("#tip").inner_text() == ""
+
+    for _ in range(4):
+        tab.get_by_role("button", name="Zoom in").click()
+    tab.get_by_role("button", name="Whole map").press("Tab")
+    while True:  # as far as the edge, where the focus stays
+        assert tab.evaluate("""() => { const one = document.activeElement.getBoundingClientRect();
+            const all = document.querySelector(".map > svg").getBoundingClientRect();
+            return all.left <= one.left && one.right <= all.right
+                && all.top <= one.top && one.bottom <= all.bottom; }""")
+        tab.keyboard.press("ArrowLeft")
+        if at == steps["ArrowLeft"][at]:
+            break
+        at = steps["ArrowLeft"][at]
+    assert tab.evaluate(focus) == names[at]
+    with tab.expect_navigation(url="**/map?movie=*"):
+        tab.keyboard.press("Enter")
+    assert tab.get_by_role("heading", name=f"Nearest to {names[at]}").is_visible()
+    for sign in ("[aria-current=true]", "[tabindex='0']"):  # where the arrows go on
+        assert tab.locator(f".map a{sign}").get_attribute("aria-label") == names[at]
+    assert not tab.locator(".ring").is_visible()
+    context.close()
 
 
 def test_map_without_embeddings_says_so() -> None:

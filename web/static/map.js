@@ -1,7 +1,18 @@
 // The title of the point under the pointer, at once; without this the browser shows it after a while.
 const map = document.querySelector(".map");
 const tip = document.getElementById("tip");
+let focused = null; // the circle that the keyboard has reached
 
+const tell = (circle) => {
+  tip.textContent = circle?.dataset.title ?? "";
+  if (!tip.textContent) return;
+  const frame = map.getBoundingClientRect();
+  const point = circle.getBoundingClientRect();
+  const middle = point.left + point.width / 2 - frame.left;
+  const half = tip.offsetWidth / 2;
+  tip.style.left = `${Math.min(Math.max(middle, half), frame.width - half)}px`;
+  tip.style.top = `${point.top - frame.top}px`;
+};
 for (const title of map ? map.querySelectorAll("title") : []) {
   const circle = title.parentElement;
   circle.parentElement.setAttribute("aria-label", title.textContent);
@@ -9,18 +20,8 @@ for (const title of map ? map.querySelectorAll("title") : []) {
   title.remove();
 }
 if (map) {
-  map.addEventListener("pointerover", (event) => {
-    const words = event.target.dataset.title;
-    tip.textContent = words ?? "";
-    if (!words) return;
-    const frame = map.getBoundingClientRect();
-    const point = event.target.getBoundingClientRect();
-    const middle = point.left + point.width / 2 - frame.left;
-    const half = tip.offsetWidth / 2;
-    tip.style.left = `${Math.min(Math.max(middle, half), frame.width - half)}px`;
-    tip.style.top = `${point.top - frame.top}px`;
-  });
-  map.addEventListener("pointerleave", () => { tip.textContent = ""; });
+  map.addEventListener("pointerover", (event) => tell(event.target.dataset.title ? event.target : focused));
+  map.addEventListener("pointerleave", () => tell(focused));
 }
 
 // Zoom by buttons and by the wheel, and move by dragging; without this, the whole map is shown.
@@ -28,10 +29,23 @@ const sheet = map?.querySelector("svg[data-zoom]");
 if (sheet) {
   const whole = sheet.viewBox.baseVal;
   const [left, top, width, height] = [whole.x, whole.y, whole.width, whole.height];
-  const radii = new Map([...sheet.querySelectorAll("circle")].map((one) => [one, one.r.baseVal.value]));
+  const circles = [...sheet.querySelectorAll("a circle")];
+  const radii = new Map(circles.map((one) => [one, one.r.baseVal.value]));
+  const ring = sheet.querySelector(".ring");
   let zoom = 1;
   let centre = { x: left + width / 2, y: top + height / 2 };
 
+  // On top of all points: a point's own outline may lie under its neighbours.
+  const mark = () => {
+    const pixel = width / zoom / sheet.getBoundingClientRect().width;
+    ring.style.display = focused ? "inline" : "none";
+    for (const circle of focused ? ring.children : []) {
+      circle.cx.baseVal.value = focused.cx.baseVal.value;
+      circle.cy.baseVal.value = focused.cy.baseVal.value;
+      circle.r.baseVal.value = focused.r.baseVal.value + 5 * pixel;
+    }
+    tell(focused);
+  };
   const within = (value, low, size) => Math.min(Math.max(value, low + size / 2), low + size * zoom - size / 2);
   const show = () => {
     const [across, down] = [width / zoom, height / zoom];
@@ -40,6 +54,7 @@ if (sheet) {
     sheet.dataset.zoom = zoom >= 4 ? "4" : zoom >= 2 ? "2" : "1";
     sheet.style.setProperty("--zoom", zoom);
     for (const [circle, radius] of radii) circle.r.baseVal.value = radius / Math.sqrt(zoom);
+    mark();
   };
   const place = (event) => {
     const frame = sheet.getBoundingClientRect();
@@ -79,4 +94,48 @@ if (sheet) {
   });
   sheet.addEventListener("click", (event) => { if (moved) event.preventDefault(); }, true);
   sheet.addEventListener("dragstart", (event) => event.preventDefault());
+
+  // By keyboard: one tab stop, from which arrow keys go to the nearest point in the quarter of the
+  // directions around theirs. Enter follows the link, as everywhere. Points in one place count as
+  // side by side, or there would be no way from one to the other.
+  const places = circles.map((one, k) => ({ x: one.cx.baseVal.value + k * 1e-6, y: one.cy.baseVal.value }));
+  const nearest = (from, across, down) => {
+    let found = from;
+    let least = Infinity;
+    places.forEach((to, k) => {
+      const [x, y] = [to.x - places[from].x, to.y - places[from].y];
+      const [along, aside] = [x * across + y * down, Math.abs(x * down - y * across)];
+      const apart = Math.hypot(x, y);
+      if (along > 0 && aside <= along && apart < least) [found, least] = [k, apart];
+    });
+    return found;
+  };
+  const STEPS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+  const first = map.querySelector("circle.here") ?? map.querySelector("circle.lit") ?? circles[0];
+  let stop = first?.parentElement;
+  stop?.setAttribute("tabindex", "0");
+  sheet.setAttribute("role", "application"); // else screen readers keep the arrow keys
+  sheet.setAttribute("aria-describedby", "keys");
+  sheet.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (event.key === "Escape") tell(null);
+    const from = circles.indexOf(event.target.firstElementChild);
+    if (from < 0 || !STEPS[event.key]) return;
+    event.preventDefault();
+    circles[nearest(from, ...STEPS[event.key])].parentElement.focus();
+  });
+  // on the figure: Chromium makes a drawing that listens for the focus a tab stop of its own
+  map.addEventListener("focusin", (event) => {
+    if (!sheet.contains(event.target)) return;
+    stop.setAttribute("tabindex", "-1");
+    stop = event.target;
+    stop.setAttribute("tabindex", "0");
+    if (!stop.matches(":focus-visible")) return; // by the pointer
+    focused = stop.firstElementChild;
+    const { x, y } = places[circles.indexOf(focused)];
+    const margin = 0.45 / zoom; // a point in sight moves nothing
+    if (Math.abs(x - centre.x) > width * margin || Math.abs(y - centre.y) > height * margin) centre = { x, y };
+    show();
+  });
+  map.addEventListener("focusout", () => { focused = null; mark(); });
 }

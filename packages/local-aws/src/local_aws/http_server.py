@@ -297,6 +297,7 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._most = min(MOST_CONNECTIONS, max(descriptors // 2, 1))
         self._paused_until = 0.0
+        self._leaving: _Connection | None = None
         self._stopping = False
         super().__init__(application, dispatcher=_Workers(), adj=adjustments)
         self._thread = threading.Thread(target=self._serve, name="local-aws")
@@ -346,15 +347,23 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
         wasyncore.close_all(self._map)
 
     def _turn(self, seconds: float) -> None:
-        wasyncore.loop(seconds, use_poll=True, map=self._map, count=1)
+        """Read and write what can be; then close connections that should be.
 
-    def readable(self) -> bool:
-        """Whether connections are accepted."""
+        Were one closed before, a connection accepted in the same turn could get its descriptor, and
+        with it the events that were found for the closed one: it would be closed, too.
+        """
+        wasyncore.loop(seconds, use_poll=True, map=self._map, count=1)
+        if self._leaving and not self._leaving.busy:
+            self._leaving.handle_close()
+        self._leaving = None
         now = time.monotonic()
         if now >= self.next_channel_cleanup:
             self.next_channel_cleanup = now + self.adj.cleanup_interval
             self.maintenance(now)
-        return bool(self.accepting and now >= self._paused_until)
+
+    def readable(self) -> bool:
+        """Whether connections are accepted."""
+        return bool(self.accepting and time.monotonic() >= self._paused_until)
 
     def maintenance(self, now: float) -> None:
         """Close connections that exceed a timeout."""
@@ -363,9 +372,7 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
         self.task_dispatcher.trim()
 
     def accept(self) -> tuple[Any, Any] | None:
-        """Accept a connection; at the limit, close the one that has been idle longest."""
-        if len(self.active_channels) >= self._most:
-            self._make_room()
+        """Accept a connection; at the limit, the one that has been idle longest has to leave."""
         try:
             accepted: tuple[Any, Any] | None = super().accept()
         except OSError as error:
@@ -374,7 +381,8 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
             if not self._make_room():
                 self._paused_until = time.monotonic() + 0.5
             return None
-        if accepted and len(self.active_channels) >= self._most:  # all are busy
+        full = accepted and len(self.active_channels) >= self._most
+        if accepted and full and not self._make_room():  # all are busy
             with contextlib.suppress(OSError), accepted[0] as refused:
                 refused.send(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n")
             return None
@@ -382,10 +390,8 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
 
     def _make_room(self) -> bool:
         free = [channel for channel in self.active_channels.values() if not channel.busy]
-        if not free:
-            return False
-        min(free, key=lambda channel: channel.waiting_since).handle_close()
-        return True
+        self._leaving = min(free, key=lambda channel: channel.waiting_since, default=None)
+        return self._leaving is not None
 
 
 def parts(body: Iterable[bytes]) -> Iterator[bytes]:

@@ -384,6 +384,34 @@ def test_connection_with_a_request_does_not_make_room(
         assert all(told(one).endswith(b"done") for one in busy)
 
 
+@pytest.mark.parametrize("why", ["idle", "limit"])
+def test_descriptor_of_a_closed_connection_is_free_only_for_later_ones(
+    monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """In one turn of the server, a connection has to leave and another one comes.
+
+    The new one could get the descriptor of the old one, and the events found for that.
+    """
+    if why == "limit":
+        monkeypatch.setattr(http_server, "MOST_CONNECTIONS", 1)
+    server = HttpServer(echo, 0)
+    with connect(server) as old:
+        server._turn(60)
+        (channel,) = server.active_channels.values()
+        if why == "idle":
+            channel.waiting_since -= http_server.IDLE + 1
+            server.next_channel_cleanup = 0.0
+        else:
+            old.sendall(b"GET / HTT")
+        with connect(server) as new:
+            server._turn(60)
+            new.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            server.start()
+            answer = told(new)
+            server.stop(lambda: None)
+        assert answer.startswith(b"HTTP/1.1 200")
+
+
 def test_few_descriptors_are_enough(tally: Tally) -> None:
     tally("faults injected", "no descriptor left")
     assert limited("descriptors", descriptors=64) == "answered\n"
