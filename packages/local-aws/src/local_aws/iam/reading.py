@@ -8,7 +8,7 @@ import zlib
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlparse
 
 from botocore.model import Shape
 from moto.core.exceptions import ServiceException
@@ -77,6 +77,8 @@ def read(service: str, request: Request) -> Matched | None:
     matched = None
     error: ServiceException
     try:
+        if service != "s3":  # whose keys are compared later
+            _refuse_parameters(request)
         if signatures.read(request, str(model.signing_name)) and service != "s3":
             signatures.keep_body(request)
         if protocol in _OF_FORMS:
@@ -112,6 +114,18 @@ def read(service: str, request: Request) -> Matched | None:
     else:
         return matched
     raise refusal(request, service, error, 400, matched[0] if matched else None)
+
+
+def _refuse_parameters(request: Request) -> None:
+    """Refuse a path that moto reads without its end, as `/v2/apis/ID;x`.
+
+    Raises:
+        AwsError: ValidationException.
+
+    https://datatracker.ietf.org/doc/html/rfc2396#section-3.3
+    """
+    if urlparse(request.raw_url).params or request.raw_path.endswith(";"):
+        raise AwsError("ValidationException", "The path of the request has parameters (;)")
 
 
 def _is_refused(service: str, operation: str) -> bool:
