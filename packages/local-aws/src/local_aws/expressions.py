@@ -115,25 +115,26 @@ def fault(pattern: str) -> str | None:
     return None
 
 
-def fullmatch(pattern: str, text: str) -> bool:
-    """Whether a valid regular expression matches all of a text.
+def fullmatch(pattern: str, *texts: str) -> list[bool]:
+    """Which of some texts a valid regular expression matches as a whole.
 
     Raises:
-        TooSlow: the match takes too long.
+        TooSlow: the matches take too long.
     """
-    found: list[int] = []
+    found: set[int] = set()
     slow: list[int] = []
     expressions = Expressions(
         [pattern],
-        on_match=lambda _, index, __: found.append(index),
+        on_match=lambda place, _, __: found.add(place),
         on_slow=slow.append,
         whole=True,
     )
-    expressions.feed(0, text)
+    for place, text in enumerate(texts):
+        expressions.feed(place, text)
     done = expressions.close(60.0)  # a busy machine may be slow to provide the CPU time
     if slow or not done:
         raise TooSlow(f"{pattern} cannot be matched in time")
-    return bool(found)
+    return [place in found for place in range(len(texts))]
 
 
 def _interrupted(*_: object) -> None:

@@ -54,7 +54,7 @@ def test_close_does_not_wait_for_ever(tally: Tally) -> None:
     [("[a-z]+", "abc", True), ("[a-z]+", "abc1", False), ("", "", True)],
 )
 def test_fullmatch_is_that_of_the_whole_text(pattern: str, text: str, fits: bool) -> None:
-    assert fullmatch(pattern, text) is fits
+    assert fullmatch(pattern, text) == [fits]
 
 
 def test_fullmatch_that_cannot_be_decided_is_told(tally: Tally) -> None:
