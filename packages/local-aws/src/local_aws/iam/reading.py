@@ -139,9 +139,10 @@ def _is_refused(service: str, operation: str) -> bool:
     return service in ("apigateway", "apigatewayv2") and operation in imports
 
 
-# (service, operation) → a member whose policy or key would have no effect
+# (service, operation) → a member whose policy, key or replica would have no effect
 _REFUSED: Final = {
     ("dynamodb", "CreateTable"): "ResourcePolicy",
+    ("dynamodb", "UpdateTable"): "ReplicaUpdates",
     ("stepfunctions", "CreateStateMachine"): "encryptionConfiguration",
     ("stepfunctions", "UpdateStateMachine"): "encryptionConfiguration",
 }

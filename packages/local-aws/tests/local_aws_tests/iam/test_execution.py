@@ -232,6 +232,9 @@ def test_operation_whose_answer_moto_invents_or_multiplies_is_refused(tally: Tal
         with pytest.raises(ClientError, match=rf"NotImplementedByLocalAws.*:{_camel(call)}\b"):
             call(**arguments)
         tally("inputs tried", "operations that moto lacks")
+    replicas = [{"Create": {"RegionName": "eu-west-1"}}]
+    with pytest.raises(ClientError, match="UpdateTable with ReplicaUpdates"):
+        clients.client("dynamodb", REGION).update_table(TableName="any", ReplicaUpdates=replicas)
     ssm.put_parameter(Name="/tagged", Value="v", Type="String")
     tagged = {"ResourceType": "Parameter", "ResourceId": "/tagged"}
     ssm.add_tags_to_resource(**tagged, Tags=[{"Key": "k", "Value": "v"}])
