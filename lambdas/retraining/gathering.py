@@ -18,6 +18,8 @@ class Gathered:
     Args:
         rows: items of the table of histories.
         numbers: the catalogue's integer of each item, by its id.
+        until: seconds since 1970. Events that were sent with a later time are left for the next
+            generation, whose gate judges by what is newer than all of this one.
 
     Attributes:
         users: the number of users.
@@ -25,7 +27,10 @@ class Gathered:
     """
 
     def __init__(
-        self, rows: Iterator[Mapping[str, Mapping[str, Any]]], numbers: Mapping[str, int]
+        self,
+        rows: Iterator[Mapping[str, Mapping[str, Any]]],
+        numbers: Mapping[str, int],
+        until: float,
     ) -> None:
         users: dict[str, int] = {}
         user, item, time, unknown = array("q"), array("q"), array("q"), array("q")
@@ -33,6 +38,8 @@ class Gathered:
         self.live = False
         for row in rows:
             second = int(row["event"]["S"].partition("#")[0])
+            if "live" in row and second > until:
+                continue
             number = numbers.get(row["item"]["S"])
             self.live = self.live or "live" in row
             if number is None:

@@ -87,7 +87,8 @@ class Retraining:
         begun: Mapping[str, Any],
         scheduled: bool,
     ) -> dict[str, Any]:
-        gathered = Gathered(scanned(self._dynamodb, self._table, ATTRIBUTES), self._numbers())
+        rows, now = scanned(self._dynamodb, self._table, ATTRIBUTES), datetime.now(UTC)
+        gathered = Gathered(rows, self._numbers(), now.timestamp())
         if reason := _unchanged(gathered, current, manifests, scheduled):
             self._objects.delete(self._manifest(number))
             return {"outcome": "unchanged", "reason": reason}

@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -99,14 +100,14 @@ def retrain(
         clients.client.cache_clear()
 
 
-def row(user: str, item: str, time: int, **more: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"user": {"S": user}, "event": {"S": f"{time:012}#{item}"}}
+def row(user: str, item: str, second: int, **more: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"user": {"S": user}, "event": {"S": f"{second:012}#{item}"}}
     value = {"value": {"N": more["value"]}} if "value" in more else {}
     return {**told, "item": {"S": item}, **value}
 
 
-def watch(*items: str, user: str = "anna", time: int = DAY) -> None:
-    events = [Event(user, item, time + n, item) for n, item in enumerate(items)]
+def watch(*items: str, user: str = "anna", at: int = DAY) -> None:
+    events = [Event(user, item, at + n, item) for n, item in enumerate(items)]
     Histories(boto3.client("dynamodb"), TABLE).write(events)
 
 
@@ -251,10 +252,25 @@ def test_update_that_aws_refuses_is_told_and_does_not_block_the_next_run(
 def test_digest_depends_on_the_events_and_not_on_their_order() -> None:
     numbers = {f"i{n}": n for n in range(ITEMS)}
     rows = [row(f"u{n % 3}", f"i{n}", 100 + n) for n in range(9)]
-    one, other = (Gathered(iter(some), numbers).digest for some in (rows, rows[::-1]))
+    one, other = (Gathered(iter(some), numbers, DAY).digest for some in (rows, rows[::-1]))
     assert one == other
-    assert Gathered(iter(rows[1:]), numbers).digest != one
-    assert Gathered(iter([*rows, row("u1", "unheard of", 1)]), numbers).digest != one
+    assert Gathered(iter(rows[1:]), numbers, DAY).digest != one
+    assert Gathered(iter([*rows, row("u1", "unheard of", 1)]), numbers, DAY).digest != one
+
+
+def test_event_that_is_dated_ahead_does_not_move_the_time_from_which_others_are_new(
+    retrain: Callable[[Any], dict[str, Any]],
+) -> None:
+    now = int(time.time())
+    watch("i0", at=now - 60)
+    watch("i3", "unheard of", user="hasty", at=now + DAY - 60)
+    assert retrain({})["events"] == 9
+    with np.load(io.BytesIO(get(f"{GENERATIONS}1/interactions.npz"))) as arrays:
+        assert arrays["timestamp"].max() == now - 60
+        assert not len(arrays["unknown"])
+    rows = [{**row("hasty", "i3", now), "live": {"BOOL": True}}, row("deployed", "i4", now)]
+    numbers = {"i3": 3, "i4": 4}
+    assert [Gathered(iter(rows), numbers, now + late).events for late in (-1, 0)] == [1, 2]
 
 
 # The gate -----------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Matches untrusted regular expressions in a separate process.
 
-Some expressions take practically forever, and Python blocks the process meanwhile. Here each text
-has one second of CPU time; expressions that take longer are abandoned. Run as a program, this
+Some expressions take practically forever, and Python blocks the process meanwhile. Here each text,
+and the compilation of a long expression, has one second of CPU time; expressions that take longer
+are abandoned. Run as a program, this
 module is the separate process; it uses only the standard library.
 """
 
@@ -12,11 +13,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 _SECONDS = 1.0  # seconds of CPU time per expression and text
+_PATIENCE = 60.0  # seconds; a busy machine may be slow to provide the CPU time
+_SHORT = 100  # characters of an expression that takes milliseconds to compile
+_TOO_SLOW = "it takes too long to compile"
 
 
 class TooSlow(ValueError):
@@ -42,19 +47,10 @@ class Expressions:
         on_slow: Callable[[int], None],
         whole: bool = False,
     ) -> None:
-        from local_aws.processes import Child
-
         self._on_match, self._on_slow = on_match, on_slow
         self._texts: SimpleQueue[Any] = SimpleQueue()
         self._texts.put({"patterns": list(patterns), "whole": whole})
-        self._child = Child(
-            [__file__],
-            env={},
-            cwd=Path("/"),
-            python_flags=("-I", "-S"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        self._child = _child()
         self._threads = [threading.Thread(target=self._write), threading.Thread(target=self._read)]
         for thread in self._threads:
             thread.daemon = True
@@ -104,8 +100,19 @@ class Expressions:
                     self._on_match(tag, index, group)
 
 
+@lru_cache(maxsize=256)
 def fault(pattern: str) -> str | None:
-    """The problem of an invalid regular expression; None if it is valid."""
+    """The problem of a regular expression that is invalid, or takes too long to compile.
+
+    A long one is compiled in a separate process.
+
+    Returns:
+        None if there is none.
+    """
+    return _fault(pattern) if len(pattern) <= _SHORT else _fault_elsewhere(pattern)
+
+
+def _fault(pattern: str) -> str | None:
     try:
         re.compile(pattern)
     except (re.error, OverflowError) as error:
@@ -115,25 +122,53 @@ def fault(pattern: str) -> str | None:
     return None
 
 
-def fullmatch(pattern: str, text: str) -> bool:
-    """Whether a valid regular expression matches all of a text.
+def _fault_elsewhere(pattern: str) -> str | None:
+    child = _child()
+    try:
+        asked = json.dumps({"check": pattern}).encode() + b"\n"
+        told, _ = child.popen.communicate(asked, _PATIENCE)
+        found: str | None = json.loads(told)
+    except subprocess.TimeoutExpired:
+        return _TOO_SLOW
+    finally:
+        child.kill()
+    return found
+
+
+def _child() -> Any:
+    """A separate process, which has not been told anything yet."""
+    from local_aws.processes import Child
+
+    return Child(
+        [__file__],
+        env={},
+        cwd=Path("/"),
+        python_flags=("-I", "-S"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def fullmatch(pattern: str, *texts: str) -> list[bool]:
+    """Which of some texts a valid regular expression matches as a whole.
 
     Raises:
-        TooSlow: the match takes too long.
+        TooSlow: the matches take too long.
     """
-    found: list[int] = []
+    found: set[int] = set()
     slow: list[int] = []
     expressions = Expressions(
         [pattern],
-        on_match=lambda _, index, __: found.append(index),
+        on_match=lambda place, _, __: found.add(place),
         on_slow=slow.append,
         whole=True,
     )
-    expressions.feed(0, text)
-    done = expressions.close(60.0)  # a busy machine may be slow to provide the CPU time
+    for place, text in enumerate(texts):
+        expressions.feed(place, text)
+    done = expressions.close(_PATIENCE)
     if slow or not done:
         raise TooSlow(f"{pattern} cannot be matched in time")
-    return bool(found)
+    return [place in found for place in range(len(texts))]
 
 
 def _interrupted(*_: object) -> None:
@@ -142,8 +177,17 @@ def _interrupted(*_: object) -> None:
 
 def _main() -> None:
     told = json.loads(sys.stdin.readline())
-    patterns = dict(enumerate(map(re.compile, told["patterns"])))
     signal.signal(signal.SIGVTALRM, _interrupted)  # checked by the matching from time to time
+    if "check" in told:
+        try:
+            signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)
+            words = _fault(told["check"])
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        except TimeoutError:
+            words = _TOO_SLOW
+        sys.stdout.write(json.dumps(words))
+        return
+    patterns = dict(enumerate(map(re.compile, told["patterns"])))
     for line in sys.stdin:
         tag, text = json.loads(line)
         for index, pattern in list(patterns.items()):

@@ -77,7 +77,10 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the headers. A request with two different length headers is refused."""
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # of int()
+            raise ParsingError("the Content-Length has too many digits") from None
         if self.version not in ("1.0", "1.1"):
             raise ParsingError(f"HTTP/{self.version} is not spoken here, but HTTP/1.1")
         if "TRANSFER_ENCODING" in self.headers:

@@ -14,6 +14,7 @@ _UNPACKED = 1 << 30  # bytes that an archive may grow to, or _GROWTH times its o
 _GROWTH = 20
 _ENTRIES = 250_000
 _HEADER = 1 << 20  # bytes of a header, such as a long name
+_LONGEST, _DEEPEST = 255, 500  # bytes of a name, and folders, that Linux and macOS can have
 
 
 class UnsafePath(ValueError):
@@ -27,7 +28,8 @@ def relative(name: str) -> PurePosixPath:
         name: a path with `/`, such as an archive entry or a key.
 
     Raises:
-        UnsafePath: it is empty or absolute, contains `..` or NUL, or is the folder itself.
+        UnsafePath: it is empty or absolute, contains `..` or NUL, is the folder itself, or is
+            longer than any path.
     """
     path = PurePosixPath(name)
     if "\0" in name:
@@ -38,6 +40,10 @@ def relative(name: str) -> PurePosixPath:
         reason = "contains '..'"
     elif not path.parts:
         reason = "names the folder itself"
+    elif len(path.parts) > _DEEPEST or any(
+        len(part.encode(errors="surrogatepass")) > _LONGEST for part in path.parts
+    ):
+        reason = f"has a name of over {_LONGEST} bytes, or is nested deeper than {_DEEPEST} folders"
     else:
         return path
     raise _unsafe(name, reason)

@@ -26,7 +26,7 @@ from local_aws import clients, processes, state
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.apigatewayv2.gateway import Gateway
 from local_aws.browsers import ProgramsOnly
-from local_aws.http_server import HttpServer, parts
+from local_aws.http_server import BODY, HttpServer, parts
 from local_aws.iam import propagation
 from local_aws.moto_patches import install
 from local_aws.refusal import error_form, refusal, scope
@@ -80,17 +80,24 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
         self._backend = lru_cache(maxsize=1024)(self.get_backend_for_host)
 
     def get_application(self, environ: dict[str, Any]) -> Any:
-        """The application of a request's service.
+        """The application of a request's service. All but S3 read bodies into memory.
 
         Raises:
-            AwsError: the service is unknown.
+            AwsError: the service is unknown, or the body too large for it.
             NotImplementedByLocalAws: moto does not have the service.
         """
+        application, backend = self._found(environ)
+        if backend != "s3" and int(environ.get("CONTENT_LENGTH") or 0) > BODY:
+            raise AwsError("EntityTooLarge", f"The body may have {BODY:,} bytes at most.")
+        return application
+
+    def _found(self, environ: dict[str, Any]) -> tuple[Any, Any]:
+        """The application of a request's service, and moto's name of that."""
         try:
             host = self.infer_service_region_host(environ, environ["PATH_INFO"])
         except (IndexError, KeyError, ValueError):
             if error_form(environ) == "s3":
-                return self._application("s3")  # which reports the problem of the header
+                return self._application("s3"), "s3"  # which reports the problem of the header
             raise AwsError(
                 "IncompleteSignature",
                 "The headers Authorization and X-Amz-Target do not tell which service is asked. "
@@ -118,7 +125,7 @@ class _Dispatcher(werkzeug_app.DomainDispatcherApplication):
             )
         if not _offered(backend, region):
             raise NotImplementedByLocalAws(f"{service} in {region}, where AWS has no such service")
-        return self._application(backend)
+        return self._application(backend), backend
 
     def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
         """Distinguish API Gateway's two services, which have one signing name, by path."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local_aws.expressions import Expressions, TooSlow, fullmatch
+from local_aws.expressions import Expressions, TooSlow, fault, fullmatch
 from tests.reliability import Tally
 
 ENDLESS = "^(a+)+b"
@@ -54,7 +54,21 @@ def test_close_does_not_wait_for_ever(tally: Tally) -> None:
     [("[a-z]+", "abc", True), ("[a-z]+", "abc1", False), ("", "", True)],
 )
 def test_fullmatch_is_that_of_the_whole_text(pattern: str, text: str, fits: bool) -> None:
-    assert fullmatch(pattern, text) is fits
+    assert fullmatch(pattern, text) == [fits]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("[a-z]+" * 40, None),
+        ("[a-z]+" * 40 + "(", "missing ), unterminated subpattern at position 240"),
+        ("(" * 5000 + ")" * 5000, "it is nested too deeply"),
+        ("(?i)" + "[\x01-\uffff]" * 6000, "it takes too long to compile"),  # a minute
+        ("(", "missing ), unterminated subpattern at position 0"),
+    ],
+)
+def test_fault_of_an_expression_of_any_length_is_told(pattern: str, told: str | None) -> None:
+    assert fault(pattern) == told
 
 
 def test_fullmatch_that_cannot_be_decided_is_told(tally: Tally) -> None:

@@ -63,6 +63,7 @@ MALFORMED = {
     "length with a sign": HEAD + b"Content-Length: +3\r\n\r\nabc",
     "text as length": HEAD + b"Content-Length: three\r\n\r\nabc",
     "length with an underscore": HEAD + b"Content-Length: 1_0\r\n\r\n" + b"a" * 10,
+    "length of too many digits": HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
     "no length": HEAD + b"Content-Length: \r\n\r\n",
     "two lengths": HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
     "two lengths in one": HEAD + b"Content-Length: 3, 4\r\n\r\nabcd",

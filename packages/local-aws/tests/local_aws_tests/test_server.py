@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_aws import clients
+from local_aws import clients, server
 from local_aws.server import LocalAws
 from local_aws_tests import raw
 from tests.reliability import Tally
@@ -51,6 +51,28 @@ def test_service_that_aws_has_not_in_a_region_is_refused_there() -> None:
         for region in ("mx-central-1", "cn-north-1"):
             assert clients.client("iam", region).list_users()["Users"] == []
             assert clients.client("s3", region).list_buckets()["Buckets"] == []
+
+
+def test_body_beyond_what_a_service_takes_is_refused_whatever_the_signature_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "BODY", 1000)
+    misleading = (
+        "Credential=x/1/us-east-1/s3 Credential=a/20261130/us-east-1/lambda/aws4_request, "
+        "SignedHeaders=host, Signature=0"
+    )
+    body = b"x" * 1001
+    with LocalAws():
+        for target, headers in (
+            ("/cloudformation_us-east-1/response/none", {}),
+            ("/2015-03-31/functions", {"Authorization": misleading}),
+        ):
+            answer = raw.request("x", "POST", target, body=body, headers=headers, credentials=None)
+            assert (answer.status, "EntityTooLarge" in answer.text) == (400, True)
+        s3 = clients.client("s3", "us-east-1")
+        s3.create_bucket(Bucket="books")
+        s3.put_object(Bucket="books", Key="a", Body=body)
+        assert s3.get_object(Bucket="books", Key="a")["Body"].read() == body
 
 
 def test_operation_without_an_address_is_refused_by_name() -> None:

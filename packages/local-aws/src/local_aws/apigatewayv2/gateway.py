@@ -35,7 +35,7 @@ from werkzeug.wrappers import Response
 
 from local_aws.api import AwsError
 from local_aws.apigatewayv2.models import PATH
-from local_aws.awslambda.engine import TooManyRequests
+from local_aws.awslambda.engine import CONCURRENCY, TooManyRequests
 from local_aws.awslambda.models import Invocation, LocalLambdaBackend
 from local_aws.cloudwatch.metrics import report
 from local_aws.documents import read_json
@@ -53,7 +53,8 @@ _OF_THE_CONNECTION: Final = frozenset(
     {"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 _PAYLOAD: Final = 10 * 1024**2  # maximum bytes of a request's body
-_calls = ThreadPoolExecutor(64, thread_name_prefix="http-api")
+# a function that runs on after its call was answered keeps a thread: there are more than may run
+_calls = ThreadPoolExecutor(2 * CONCURRENCY, thread_name_prefix="http-api")
 
 
 class _Refused(Exception):

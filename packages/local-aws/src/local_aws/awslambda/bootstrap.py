@@ -22,6 +22,8 @@ from collections.abc import Callable
 from typing import Any
 
 RECORD_BREAK = "\x1e"
+LONGEST = 6_291_556
+"""The maximum bytes of a response, as in AWS's messages."""
 _LENGTHS = struct.Struct(">II")
 Handler = Callable[[Any, Any], Any]
 
@@ -251,6 +253,7 @@ class _Link:
         sys.stdout.flush()  # flush the log before the response
         sys.stderr.flush()
         encoded = json.dumps({**head, "sent": time.monotonic()}).encode()
+        body = body[: LONGEST + 1]  # a longer one is refused, for its length
         self._socket.sendall(_LENGTHS.pack(len(encoded), len(body)) + encoded + body)
 
     def receive(self) -> tuple[dict[str, Any], bytes]:

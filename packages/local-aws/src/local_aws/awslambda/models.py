@@ -37,6 +37,7 @@ from werkzeug.exceptions import HTTPException
 
 from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.awslambda import destinations
+from local_aws.awslambda.bootstrap import LONGEST
 from local_aws.awslambda.engine import Engine, Layer, Program, TooManyRequests, concurrency
 from local_aws.awslambda.logs import LogSettings
 from local_aws.awslambda.outcomes import AsyncOutcome, async_outcome, remember
@@ -53,7 +54,7 @@ __all__ = ["AsyncOutcome", "Invocation", "LocalFunction", "LocalLambdaBackend", 
 
 log = logging.getLogger("local_aws.lambda")
 
-SYNC_PAYLOAD_BYTES = 6_291_556  # request and response, as in AWS's messages
+SYNC_PAYLOAD_BYTES = LONGEST  # request and response
 QUEUED_BYTES = 256 * 1024**2  # of an account's asynchronous events in a region; our limit
 ASYNC_PAYLOAD_BYTES = 1_048_576  # 1 MB since October 2025
 ASYNC_RETRY_SECONDS = (60.0, 120.0)  # AWS's delays before an event's second and third attempt

@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 from local_aws import state
-from local_aws.awslambda.bootstrap import RECORD_BREAK
+from local_aws.awslambda.bootstrap import LONGEST, RECORD_BREAK
 from local_aws.awslambda.logs import LogStream
 from local_aws.documents import read_json
 from local_aws.lines import Lines
@@ -38,6 +38,7 @@ _STARTING = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
 _MEMORY_CHECK_SECONDS = 0.05
 _PART_BYTES = 1 << 16  # bytes of the log read at a time
 _PIPE_BYTES = 1 << 20  # the capacity of a pipe
+_HEAD_BYTES = 1 << 16  # of a message; its own code writes a few dozen
 _LENGTHS = struct.Struct(">II")
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
@@ -281,12 +282,17 @@ class Sandbox:
                 received += part
             if len(received) >= _LENGTHS.size:
                 head_length, body_length = _LENGTHS.unpack_from(received)
+                if head_length > _HEAD_BYTES or body_length > LONGEST + 1:
+                    raise self._exited()  # the function itself has written this
                 wanted = _LENGTHS.size + head_length + body_length
                 if len(received) >= wanted:
                     self._drain()  # output written before the response
                     self._flush_partial()
                     start = _LENGTHS.size + head_length
-                    return json.loads(received[_LENGTHS.size : start]), bytes(received[start:])
+                    head = _head(bytes(received[_LENGTHS.size : start]))
+                    if head is None:
+                        raise self._exited()
+                    return head, bytes(received[start:])
             now = time.monotonic()
             if now - checked < _MEMORY_CHECK_SECONDS:
                 continue
@@ -369,6 +375,15 @@ def _turn() -> Iterator[None]:
     finally:
         if taken:
             _STARTING.release()
+
+
+def _head(text: bytes) -> dict[str, Any] | None:
+    """A message's head; None if it is none of the bootstrap's."""
+    try:
+        head = json.loads(text)
+        return {**head, "kind": str(head["kind"]), "sent": float(head["sent"])}
+    except (KeyError, RecursionError, TypeError, ValueError):
+        return None
 
 
 def _decoded(client_context: str | None) -> Any:

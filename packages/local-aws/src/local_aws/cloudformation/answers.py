@@ -9,6 +9,9 @@ import threading
 
 from local_aws import clients
 
+LONGEST = 4096
+"""The maximum bytes of a response."""
+
 _pending: dict[str, "Answer"] = {}
 _lock = threading.Lock()
 

@@ -299,7 +299,7 @@ def _faults(name: str, text: str, declaration: Mapping[str, Any]) -> list[str]:
             )
         pattern = declaration.get("AllowedPattern")
         try:
-            fits = not pattern or fullmatch(pattern, text)
+            fits = not pattern or all(fullmatch(pattern, text))
         except TooSlow as error:
             raise ValidationError(f"Parameter '{name}' cannot be checked: {error}.") from None
         if not fits:

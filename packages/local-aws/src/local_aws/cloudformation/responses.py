@@ -416,7 +416,7 @@ class CloudFormationResponse(LocalResponse):
     def custom_resource_answer(cls, request: Any, full_url: str, _: Any) -> TYPE_RESPONSE:
         """Receive a custom resource's response at its ResponseURL."""
         token = full_url.split("?", 1)[0].rsplit("/", 1)[1]
-        if answers.deliver(token, request.get_data()):
+        if answers.deliver(token, request.stream.read(answers.LONGEST + 1)):
             return 200, {}, ""
         expired = "<Code>AccessDenied</Code><Message>Request has expired</Message>"
         return 403, {"Content-Type": "application/xml"}, f"<Error>{expired}</Error>"

@@ -8,6 +8,7 @@ from local_aws.api import AwsError, LocalResponse
 from local_aws.glue.models import GlueBackend
 
 _PAGE = 100
+_LONGEST_TOKEN = 9  # digits
 
 
 class GlueResponse(LocalResponse):
@@ -66,7 +67,7 @@ class GlueResponse(LocalResponse):
 
     def _page(self, member: str, found: list[Any]) -> dict[str, Any]:
         token = self.params.get("NextToken") or "0"
-        if not token.isdecimal():
+        if not token.isdecimal() or len(token) > _LONGEST_TOKEN:
             raise AwsError("InvalidInputException", "The pagination token is invalid.")
         start = int(token)
         end = start + self.params.get("MaxResults", _PAGE)

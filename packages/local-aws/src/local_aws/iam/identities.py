@@ -20,6 +20,10 @@ _KEY_ID: Final = 36  # bytes, with which moto's ciphertexts begin
 _OF_AWS: Final = "alias/aws/"
 # the names of parameters that hold the values of secrets
 _REFERENCE: Final = "/aws/reference/secretsmanager/"
+# of a function's ARN, or of a part of it
+_BEFORE_NAME: Final = re.compile(
+    r"\A(?:arn:[\w-]+:lambda:)?(?:[a-z]{2}(?:-[a-z]+)+-\d:)?(?:\d{12}:)?(?:function:)?"
+)
 _OF_PARAMETER: Final = re.compile(r"\Aarn:[^:]+:ssm:[^:]*:\d*:parameter")
 # service → the name of its service-linked role, as far as documented
 # https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html
@@ -68,7 +72,7 @@ def complete(
             values.setdefault("loggroupname", []).extend(groups)
     elif prefix == "lambda" and "functionname" in values and "qualifier" in values:
         [name], [qualifier] = values["functionname"], values["qualifier"]
-        if not name.endswith(f":{qualifier}"):
+        if _BEFORE_NAME.sub("", name).partition(":")[2] != qualifier:  # the name's own
             values["functionname"] = [f"{name}:{qualifier}"]
     elif prefix == "s3vectors" and {"vectorbucketarn", "indexname"} <= values.keys():
         values["vectorbucketname"] = [arn.rpartition("/")[2] for arn in values["vectorbucketarn"]]

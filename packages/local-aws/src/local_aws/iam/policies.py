@@ -243,12 +243,12 @@ def _condition(operator: str, key: str, expected: Any, request: Request) -> bool
         _known(operator, key)
     wanted = [_text(value) for value in listed(expected)]
     if plain == "Null":
-        return (actual is None) == (wanted[0] == "true")
+        return (actual is None) == (wanted[0].lower() == "true")
     if plain not in _OPERATORS:
         raise NotImplementedByLocalAws(f"the condition operator {operator}")
     test, negated = _OPERATORS[plain]
     if actual is None:
-        return if_exists or negated or quantifier == "ForAllValues"
+        return if_exists or quantifier == "ForAllValues" or (negated and not quantifier)
     values = [_text(value) for value in listed(actual)]
     hits = [partial(_hit, test, wanted, value, negated) for value in values]
     return _some(*hits) if quantifier == "ForAnyValue" else _every(*hits)
@@ -261,6 +261,7 @@ def _hit(
 
 
 def _test(test: Callable[[str, str], bool], wanted: str, value: str) -> bool:
+    _refuse_variables(wanted)
     try:
         return test(wanted, value)
     except ValueError:  # not a number, date or address, so it does not match
@@ -287,6 +288,7 @@ def condition_fault(conditions: Any) -> str | None:
         for key, expected in keys.items():
             _known(operator, key)
             for value in listed(expected) or [None]:
+                _refuse_variables(str(value))
                 if not isinstance(value, (str, bool, int, float)) or not _fits(plain, _text(value)):
                     return f"Invalid Condition value of {operator} {key}: {value}"
     return None
@@ -341,10 +343,14 @@ def _in_network(wanted: str, value: str) -> bool:
 
 def like(pattern: str, value: str, ignore_case: bool = False) -> bool:
     """Whether a string matches a policy's pattern with the wildcards `*` and `?`."""
-    if "${" in pattern:
-        raise NotImplementedByLocalAws(f"policy variables, such as in {pattern}")
+    _refuse_variables(pattern)
     compiled = _pattern(pattern.lower() if ignore_case else pattern)
     return compiled.fullmatch(value.lower() if ignore_case else value) is not None
+
+
+def _refuse_variables(text: str) -> None:
+    if "${" in text:
+        raise NotImplementedByLocalAws(f"policy variables, such as in {text}")
 
 
 def _arn_like(pattern: str, value: str) -> bool:

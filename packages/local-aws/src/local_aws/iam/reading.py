@@ -8,7 +8,7 @@ import zlib
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlparse
 
 from botocore.model import Shape
 from moto.core.exceptions import ServiceException
@@ -77,6 +77,8 @@ def read(service: str, request: Request) -> Matched | None:
     matched = None
     error: ServiceException
     try:
+        if service != "s3":  # whose keys are compared later
+            _refuse_parameters(request)
         if signatures.read(request, str(model.signing_name)) and service != "s3":
             signatures.keep_body(request)
         if protocol in _OF_FORMS:
@@ -114,6 +116,18 @@ def read(service: str, request: Request) -> Matched | None:
     raise refusal(request, service, error, 400, matched[0] if matched else None)
 
 
+def _refuse_parameters(request: Request) -> None:
+    """Refuse a path that moto reads without its end, as `/v2/apis/ID;x`.
+
+    Raises:
+        AwsError: ValidationException.
+
+    https://datatracker.ietf.org/doc/html/rfc2396#section-3.3
+    """
+    if urlparse(request.raw_url).params or request.raw_path.endswith(";"):
+        raise AwsError("ValidationException", "The path of the request has parameters (;)")
+
+
 def _is_refused(service: str, operation: str) -> bool:
     """Whether moto's answer is no good: invented, or of YAML whose aliases take all memory; or the
     policy that it stores would have no effect."""
@@ -125,9 +139,10 @@ def _is_refused(service: str, operation: str) -> bool:
     return service in ("apigateway", "apigatewayv2") and operation in imports
 
 
-# (service, operation) → a member whose policy or key would have no effect
+# (service, operation) → a member whose policy, key or replica would have no effect
 _REFUSED: Final = {
     ("dynamodb", "CreateTable"): "ResourcePolicy",
+    ("dynamodb", "UpdateTable"): "ReplicaUpdates",
     ("stepfunctions", "CreateStateMachine"): "encryptionConfiguration",
     ("stepfunctions", "UpdateStateMachine"): "encryptionConfiguration",
 }

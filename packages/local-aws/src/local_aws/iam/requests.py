@@ -103,6 +103,7 @@ _WITH_PLAIN_GROUP: Final = ("ListTagsForResource", "TagResource", "UntagResource
 # parameters that pass a role to a service
 _ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+", re.DOTALL)
 _OF_ROLE: Final = ("role", "rolearn", "credentialsarn")
+_OF_KEY: Final = ("keyarn", "keyid", "keyidentifier")  # of KMS
 # parameters that may name any type of resource by its ARN
 _ANY_RESOURCE: Final = ("arn", "arns", "identifier", "identifiers", "resource")
 # parameters of many operations that name what is created, unless an ARN does
@@ -481,8 +482,18 @@ def _arns(pattern: re.Pattern[str], values: Mapping[str, list[str]]) -> list[str
         for name, texts in values.items()
         if name.endswith(_ANY_RESOURCE) and "." not in name
         for text in texts
-        if pattern.fullmatch(text)
+        if pattern.fullmatch(text) and _may_hold(name, text)
     ]
+
+
+def _may_hold(name: str, arn: str) -> bool:
+    """Whether a parameter may name that resource; one for a role or a key names no other.
+
+    Services do not look whether it is one: PutRule takes any text as a rule's role.
+    """
+    if name.endswith(_OF_ROLE):
+        return _ROLE.fullmatch(arn) is not None
+    return not name.endswith(_OF_KEY) or arn.split(":")[2:3] == ["kms"]
 
 
 def _named(

@@ -14,7 +14,7 @@ from typing import Any, Final
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogGroup, LogsBackend
 
-from local_aws.api import AwsError
+from local_aws.api import AwsError, NotImplementedByLocalAws
 from local_aws.iam import access, keys
 
 _ARN: Final = re.compile(r"arn:[\w-]+:kms:[\w-]+:\d{12}:key/[\w-]+")
@@ -83,7 +83,13 @@ class LocalLogsBackend(LogsBackend):
         return super().filter_log_events(log_group_name, *arguments, **named)
 
     def start_query(self, log_group_names: list[str], *arguments: Any, **named: Any) -> str:
-        """Begin to query the events of several groups."""
+        """Begin to query the events of several groups.
+
+        Raises:
+            NotImplementedByLocalAws: they are identified in another way than by their names.
+        """
+        if not log_group_names:
+            raise NotImplementedByLocalAws("logs:StartQuery without names of log groups")
         for name in log_group_names:
             self._check_stored(self._group(name))
         return super().start_query(log_group_names, *arguments, **named)

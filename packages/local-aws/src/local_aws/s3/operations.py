@@ -44,6 +44,7 @@ _UNKNOWN_HEADER: Final = re.compile(
     "|write-offset-bytes$|copy-source-if-(?!none-match$)|if-match-|object-lock-event-hold)",
     re.IGNORECASE,
 )
+_WRITES: Final = ("CompleteMultipartUpload", "CopyObject", "PutObject")
 _MOST_DELETED: Final = 1000  # objects at once
 _CONDITIONS: Final = frozenset({"ETag", "LastModifiedTime", "Size"})  # of an object to be deleted
 _NEVER_EMPTY: Final = "versionId"  # in addition to the parameters that identify an operation
@@ -113,6 +114,9 @@ def check(operation: OperationModel, request: Request) -> None:
     for name, _ in request.headers:
         if _UNKNOWN_HEADER.match(name):
             raise NotImplementedByLocalAws(f"the header {name.lower()}")
+    unless = request.headers.get("If-None-Match")
+    if operation.name in _WRITES and unless not in (None, "*"):  # which moto would ignore
+        raise NotImplementedByLocalAws(f"If-None-Match with {unless}, but * only")
     _check_encryption(request)
     if source := request.headers.get(_COPY_SOURCE):
         if _COPY_SOURCE not in _headers(operation):

@@ -175,6 +175,28 @@ def test_payload_that_is_not_json_is_refused(aws: Any, tally: Tally, payload: by
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
+def test_response_of_any_length_takes_no_more_memory_than_the_longest(aws: Any) -> None:
+    # an answer that would be too long, and what is none of the runtime's, which the function writes
+    # to the socket itself
+    source = """
+import json, socket, struct
+
+def handler(event, context):
+    if event is None:
+        return "x" * (64 << 20)
+    for descriptor in range(3, 64):
+        try:
+            socket.socket(fileno=descriptor).sendall(struct.pack(">II", *event) + b"[]" * 1000)
+        except OSError:
+            pass
+"""
+    name = aws.deploy(source, MemorySize=1024)
+    answer = aws.invoke(name, None)
+    assert answer.payload["errorType"] == "Function.ResponseSizeTooLarge"
+    for lengths in ([2, 0], [2, 2**32 - 1], [2**32 - 1, 0]):
+        assert aws.invoke(name, lengths).payload["errorType"] == "Runtime.ExitError"
+
+
 def test_payload_at_the_maximum_depth_is_answered(aws: Any) -> None:
     name = aws.deploy("def handler(event, context):\n    return event\n")
     payload = "[" * DEPTH + "]" * DEPTH

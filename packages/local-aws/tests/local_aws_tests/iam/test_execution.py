@@ -232,6 +232,9 @@ def test_operation_whose_answer_moto_invents_or_multiplies_is_refused(tally: Tal
         with pytest.raises(ClientError, match=rf"NotImplementedByLocalAws.*:{_camel(call)}\b"):
             call(**arguments)
         tally("inputs tried", "operations that moto lacks")
+    replicas = [{"Create": {"RegionName": "eu-west-1"}}]
+    with pytest.raises(ClientError, match="UpdateTable with ReplicaUpdates"):
+        clients.client("dynamodb", REGION).update_table(TableName="any", ReplicaUpdates=replicas)
     ssm.put_parameter(Name="/tagged", Value="v", Type="String")
     tagged = {"ResourceType": "Parameter", "ResourceId": "/tagged"}
     ssm.add_tags_to_resource(**tagged, Tags=[{"Key": "k", "Value": "v"}])
@@ -452,6 +455,50 @@ def test_rest_body_does_not_stand_in_for_the_address() -> None:
         headers={"Content-Type": "application/json"},
     )
     assert answer.status == 400 and "FunctionName does not belong into the body" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/v2/apis/{};x", "/v2/apis/{};", "//v2/apis/{};x"])
+def test_end_of_an_address_does_not_hide_what_it_names(path: str) -> None:
+    gateway = clients.client("apigatewayv2", REGION)
+    name = gateway.create_api(Name="theirs", ProtocolType="HTTP")["ApiId"]
+    apis = f"arn:aws:apigateway:{REGION}::/apis"
+    denied = {"Effect": "Deny", "Action": "apigateway:*", "Resource": f"{apis}/{name}"}
+    limited = _role(_allow("apigateway:*", on=f"{apis}*"), denied)
+    for method in ("GET", "DELETE"):
+        answer = raw.request("apigateway", method, path.format(name), credentials=limited)
+        assert answer.status >= 400
+    assert gateway.get_api(ApiId=name)["Name"] == "theirs"
+
+
+def test_parameter_for_a_role_or_a_key_names_no_other_resource() -> None:
+    events = clients.client("events", REGION)
+    events.put_rule(Name="theirs", EventPattern='{"source": ["a"]}')
+    rules = f"arn:aws:events:{REGION}:{ACCOUNT}:rule"
+    limited = clients.client("events", REGION, _role(_allow("events:PutRule", on=f"{rules}/mine")))
+    limited.put_rule(Name="mine", EventPattern='{"source": ["b"]}')
+    with pytest.raises(ClientError, match=f"on resource: {rules}/theirs"):
+        limited.put_rule(Name="theirs", EventPattern='{"source": ["b"]}', RoleArn=f"{rules}/mine")
+    assert events.describe_rule(Name="theirs")["EventPattern"] == '{"source": ["a"]}'
+    for parameter in ("roleArn", "kmsKeyArn"):
+        group = f"arn:aws:personalize:{REGION}:{ACCOUNT}:dataset-group"
+        call = requests.Call(
+            "personalize",
+            "CreateDatasetGroup",
+            {"name": "theirs", parameter: f"{group}/mine"},
+            ACCOUNT,
+            REGION,
+            "aws",
+        )
+        assert [one.resource for one in requests.needed(call)] == [f"{group}/theirs"]
+
+
+def test_qualifier_is_part_of_what_is_authorized_also_of_a_function_that_is_called_so() -> None:
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:live"
+    for name in ("live", f"{ACCOUNT}:function:live", function, "live:live", f"{function}:live"):
+        call = requests.Call(
+            "lambda", "Invoke", {"FunctionName": name, "Qualifier": "live"}, ACCOUNT, REGION, "aws"
+        )
+        assert [one.resource for one in requests.needed(call)] == [f"{function}:live"]
 
 
 _EVERY_FUNCTION: Final = "arn:aws:lambda:*:*:function:*"

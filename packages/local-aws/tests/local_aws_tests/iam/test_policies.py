@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local_aws.api import NotImplementedByLocalAws
-from local_aws.iam.policies import Decision, Request, evaluate
+from local_aws.iam.policies import Decision, Request, condition_fault, evaluate
 
 READ = Request("s3:GetObject", "arn:aws:s3:::films/input/train.jsonl")
 
@@ -75,10 +75,17 @@ def test_principals(principal: Any, decision: Decision) -> None:
         ({"ArnEquals": {"aws:SourceArn": "arn:*:*:*:*:dataset/*"}}, True),
         ({"ArnNotLike": {"aws:SourceArn": "arn:aws:*:dataset/x"}}, True),
         ({"Null": {"sts:ExternalId": "true"}}, True),
+        ({"Null": {"sts:ExternalId": "True"}}, True),
         ({"Null": {"aws:SourceArn": "true"}}, False),
+        ({"Null": {"aws:SourceArn": "FALSE"}}, True),
         ({"NumericLessThan": {"s3:max-keys": "10"}}, True),
         ({"ForAnyValue:StringEquals": {"aws:TagKeys": ["a"]}}, True),
         ({"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}, False),
+        # of a key that is missing, none of the values is one, and all are
+        ({"ForAnyValue:StringEquals": {"sts:ExternalId": "1"}}, False),
+        ({"ForAnyValue:StringNotEquals": {"sts:ExternalId": "1"}}, False),
+        ({"ForAnyValue:StringNotEqualsIfExists": {"sts:ExternalId": "1"}}, True),
+        ({"ForAllValues:StringNotEquals": {"sts:ExternalId": "1"}}, True),
         ({"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, True),
         # all operators and all keys of a condition must hold
         ({"Bool": {"aws:SecureTransport": "true"}, "Null": {"aws:SourceArn": "true"}}, False),
@@ -150,6 +157,20 @@ def test_unknown_condition_matters_only_if_decisive(
             evaluate([policy], READ)
     else:
         assert evaluate([policy], READ) is decision
+
+
+@pytest.mark.parametrize(
+    "operator", ["StringEquals", "StringNotEqualsIgnoreCase", "StringLike", "ArnNotEquals"]
+)
+def test_policy_variable_is_unknown_to_every_operator(operator: str) -> None:
+    name = "arn:aws:iam::123456789012:user/"
+    condition = {operator: {"aws:PrincipalArn": f"{name}${{aws:username}}"}}
+    deny = _policy(Effect="Deny", Action="*", Resource="*", Condition=condition)
+    request = Request("s3:GetObject", "*", context={"aws:PrincipalArn": f"{name}anna"})
+    with pytest.raises(NotImplementedByLocalAws, match="aws:username"):
+        evaluate([_policy(Action="*", Resource="*"), deny], request)
+    with pytest.raises(NotImplementedByLocalAws, match="aws:username"):
+        condition_fault(condition)
 
 
 @pytest.mark.parametrize(

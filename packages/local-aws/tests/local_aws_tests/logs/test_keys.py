@@ -107,6 +107,12 @@ def test_events_need_the_key_that_encrypted_them() -> None:
             logGroupName="sealed", startTime=0, endTime=moment, queryString="fields @message"
         ),
     )
+    _refused(
+        "NotImplementedByLocalAws",
+        lambda: logs.start_query(
+            logGroupIdentifiers=["sealed"], startTime=0, endTime=moment, queryString="fields @log"
+        ),
+    )
     kms.disable_key(KeyId=key)
     for call in (write, *reads):
         assert "is disabled" in _refused("AccessDeniedException", call)

@@ -450,6 +450,10 @@ def test_object_is_replaced_only_if_it_is_the_expected_one(s3: Any, by: str) -> 
         with pytest.raises(ClientError, match="PreconditionFailed"):
             write(**unfulfilled)
         assert body(s3, place["Key"]) == b"old"
+    for other in (write, partial(s3.put_object, **place)):
+        with pytest.raises(ClientError, match='If-None-Match with "x", but \\* only'):
+            other(IfNoneMatch='"x"')
+    assert body(s3, place["Key"]) == b"old"
     write(IfMatch=etag)
     assert body(s3, place["Key"]) == b"new"
 

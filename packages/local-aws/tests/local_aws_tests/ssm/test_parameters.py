@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws import processes
 from local_aws_tests.mocked import client
 
 
@@ -35,6 +36,21 @@ def test_value_matches_the_pattern_of_its_parameter(ssm: Any) -> None:
     with pytest.raises(ClientError, match="ParameterPatternMismatchException"):
         _put(ssm, "short", **secret)
     _put(ssm, "p#sW*rd33", **secret)
+
+
+def test_list_of_any_length_is_matched_by_one_process(
+    ssm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    start = processes.Child.__init__
+
+    def counted(child: processes.Child, *arguments: Any, **named: Any) -> None:
+        started.append(arguments)
+        start(child, *arguments, **named)
+
+    monkeypatch.setattr(processes.Child, "__init__", counted)
+    _put(ssm, "," * 4000, Type="StringList", AllowedPattern=",*")
+    assert len(started) == 1
 
 
 def test_pattern_that_is_none_or_takes_for_ever_is_refused(ssm: Any) -> None:

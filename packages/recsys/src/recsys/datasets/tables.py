@@ -88,6 +88,8 @@ _TABLE = 1 << 28  # bytes of a table in memory, or _GROWTH times the file's, whe
 _GROWTH = 20
 _SAMPLE = 1 << 16  # bytes from which a table's form is told
 _SAMPLED = 100  # rows of them
+_DEEPEST = 10_000  # objects and lists within others that Arrow may read
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # what stands for half of a character in JSON
 
 
 @dataclass
@@ -549,7 +551,9 @@ def _parse(source: Source, form: Form) -> pa.Table:
 
     def parsed(types: Mapping[str, pa.DataType]) -> pa.Table:
         return pacsv.read_csv(
-            source.file if isinstance(content, mmap) else io.BytesIO(content),
+            pa.BufferReader(
+                pa.py_buffer(content)
+            ),  # by its path, Arrow would unpack it by its name
             read_options=pacsv.ReadOptions(
                 column_names=form.columns, skip_rows=form.header, block_size=1 << 24
             ),
@@ -883,7 +887,7 @@ def _structured(source: Source, content: bytes | mmap) -> pa.Table | None:
             source.add(f"is no whole Parquet file ({error}); write it again")
             return None
     text = bytes(content).removeprefix(b"\xef\xbb\xbf")
-    if text.lstrip()[:1] == b"{" and not _may_be_wide(text):
+    if text.lstrip()[:1] == b"{" and not (_may_be_wide(text) or _may_be_deep(text)):
         try:
             options = pajson.ReadOptions(block_size=1 << 24)
             table = pajson.read_json(io.BytesIO(text), read_options=options)
@@ -941,6 +945,12 @@ def _may_be_wide(text: bytes) -> bool:
     return _is_large(text.count(b"\n") + 1, len(names) + others, len(text))
 
 
+def _may_be_deep(text: bytes) -> bool:
+    """Whether JSON objects may be nested so deeply that Arrow's parser ends the process."""
+    within = text.count(b"[") + text.count(b"{") - text.count(b"\n{")
+    return within > _DEEPEST
+
+
 def _objects(source: Source, text: bytes) -> pa.Table | None:
     """JSON objects, one a line or in a list, read by Python; every value as a text."""
     rows: list[dict[str, Any]] = []
@@ -962,6 +972,9 @@ def _objects(source: Source, text: bytes) -> pa.Table | None:
             if not isinstance(found, dict):
                 source.add(FAULTS["object"], line)
                 continue
+            if _HALF.search(part) and not _is_text(found):
+                source.add("has half of a character (such as \\ud800); correct it", line)
+                continue
             rows.append(found)
     if not rows and not source.found:
         source.add("holds no ratings; put one on each line")
@@ -980,6 +993,15 @@ def _objects(source: Source, text: bytes) -> pa.Table | None:
             for name, values in columns.items()
         }
     )
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all of a value can be written as UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _spelled(value: Any) -> str | list[str] | None:

@@ -123,6 +123,11 @@ def test_packed_files_are_told_by_what_they_hold(
     assert read(tmp_path / name) == ROWS
 
 
+def test_a_file_that_is_only_called_packed_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv.gz").write_text(table(), "utf-8")
+    assert read(tmp_path / "mine.csv.gz") == ROWS
+
+
 def test_a_damaged_packed_file_is_refused(tmp_path: Path) -> None:
     content = gzip.compress(table().encode() * 100)
     for cut in (20, len(content) - 1):
@@ -160,6 +165,8 @@ def test_json_ids_that_look_like_dates_stay_as_they_are(tmp_path: Path) -> None:
         ),
         (['{"user": 1, "item": 2, "rating": "good"}'], 1, "rating"),
         (['{"user": 1, "thing": 2, "rating": 3}'], 1, "item"),
+        (['{"user": "\\ud83d\\ude00", "item": 2}', '{"user": "\\ude00", "item": 2}'], 2, None),
+        (['{"user": 1, "item": 2}', f'{{"user": {"[" * 200_000}'], 2, None),
     ],
 )
 def test_a_bad_json_object_is_named_with_its_line(

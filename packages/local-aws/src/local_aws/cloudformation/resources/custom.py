@@ -6,12 +6,11 @@ from typing import Any
 from uuid import uuid4
 
 from local_aws.awslambda.models import async_outcome
-from local_aws.cloudformation.answers import Answer
+from local_aws.cloudformation.answers import LONGEST, Answer
 from local_aws.cloudformation.errors import Cancelled, ResourceFailed
 from local_aws.cloudformation.resources.base import Attributes, Call, Handler, Properties, texts
 from local_aws.documents import read_json
 
-_LONGEST_ANSWER = 4096
 _DEFAULT_TIMEOUT = 3600
 _GRACE = 10.0  # seconds for a cancelled request to report its physical id
 _GLANCE = 0.1  # seconds between checks of the function's status
@@ -146,7 +145,7 @@ def _timeout(properties: Properties) -> float:
 
 
 def _checked(body: bytes, event: Properties) -> Properties:
-    if len(body) > _LONGEST_ANSWER:
+    if len(body) > LONGEST:
         raise _Refused("Response object is too long.")
     try:
         answer = read_json(body)
