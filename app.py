@@ -24,6 +24,7 @@ from stacks.preparation import PreparationStack
 
 # The optional engines, by their names in the setting `engines`.
 ENGINES: Final = {"deep_mf": DeepMfStack, "factorization_machines": FactorizationMachinesStack}
+_SCORES: Final = "its transform job scores the pairs that Lists writes"
 # Every stack that settings can deploy, and those that it can depend on.
 _FEATURES: Final = (
     *("Lists", "Object2Vec", "Functions", "DeepMf", "FactorizationMachines"),
@@ -32,6 +33,7 @@ _FEATURES: Final = (
 STACKS: Final = {
     "Data": (),
     **dict.fromkeys(_FEATURES, ("Data",)),
+    **dict.fromkeys(("Object2Vec", "DeepMf", "FactorizationMachines"), ("Data", "Lists")),
     "Functions": ("Data", "Object2Vec", "Lists"),
     "Lists": ("Data", "Preparation"),
     "Operations": ("Data", *_FEATURES),
@@ -42,7 +44,7 @@ def build(app: cdk.App, config: Config) -> None:
     """Add the deployment's stacks to the app, in the order of their deployment."""
     env = cdk.Environment(account=config.account, region=config.region)
     data = DataStack(app, config.name("Data"), config=config, env=env)
-    prepared = None
+    prepared = lists = None
     if config.source:
         prepared = PreparationStack(
             app, config.name("Preparation"), config=config, store=data.store, env=env
@@ -60,22 +62,29 @@ def build(app: cdk.App, config: Config) -> None:
         lists.add_stack_dependency(data, "training and import read what Data uploads")
         if prepared:
             lists.add_stack_dependency(prepared, "training and import read what its job writes")
+    pairs = lists.pairs if lists else None
     if config.object2vec:
         object2vec = Object2VecStack(
-            app, config.name("Object2Vec"), config=config, store=data.store, env=env
+            app, config.name("Object2Vec"), config=config, store=data.store, pairs=pairs, env=env
         )
         functions = FunctionsStack(
             app, config.name("Functions"), config=config, store=data.store, env=env
         )
         object2vec.add_stack_dependency(data, "training reads what Data uploads")
+        if lists and pairs and pairs.of("object2vec"):
+            object2vec.add_stack_dependency(lists, _SCORES)
         functions.add_stack_dependency(object2vec, "the functions call its endpoints")
-        if config.lists and config.api:
+        if lists and config.api:
             functions.add_stack_dependency(lists, "the API calls its functions")
     for name in config.engines:
         stack = ENGINES[name]
         title = stack.__name__.removesuffix("Stack")
-        engine = stack(app, config.name(title), config=config, store=data.store, env=env)
+        engine = stack(
+            app, config.name(title), config=config, store=data.store, pairs=pairs, env=env
+        )
         engine.add_stack_dependency(data, "training reads what Data uploads")
+        if lists and pairs and pairs.of(name):
+            engine.add_stack_dependency(lists, _SCORES)
     if config.personalize.groups:
         personalize = PersonalizeStack(
             app, config.name("Personalize"), config=config, store=data.store, env=env

@@ -168,6 +168,8 @@ class _Pricer:
         match properties["Kind"]:
             case "TrainingJob":
                 self._training_job(name, request)
+            case "TransformJob":
+                self._transform_job(name, request)
             case "Solution" | "SolutionVersion":
                 if properties["Kind"] == "SolutionVersion":
                     v2 = self._is_v2(name)
@@ -223,6 +225,19 @@ class _Pricer:
         volume = machines["VolumeSizeInGB"]
         gb_months = count * volume * hours / HOURS
         self._add(name, f"{volume} GB disk", gb_months, "sagemaker/storage", once=True)
+
+    def _transform_job(self, name: str, request: Resource) -> None:
+        """SageMaker gives it no time limit: at most, it takes as long as the deployment waits."""
+        machines = request["TransformResources"]
+        seconds = sum(
+            int(one["Properties"]["Seconds"])
+            for one in self._resources.values()
+            if one["Type"] == "Custom::TrainedWait"
+            and name in self._template.referred(one["Properties"].get("Arn"))
+        )
+        count, machine = machines["InstanceCount"], machines["InstanceType"]
+        what = f"{count} × {machine}, for the {seconds / 60:.0f} min that the deployment may wait"
+        self._add(name, what, count * seconds / 3600, f"sagemaker/{machine}", once=True)
 
     def campaign(self, name: str, properties: Resource) -> None:
         tps = properties.get("MinProvisionedTPS", 1)
@@ -405,6 +420,7 @@ _FREE: Final = frozenset(
         "Custom::CDKBucketDeployment",
         "Custom::IndexedMovies",
         "Custom::ListsHandover",
+        "Custom::PairsToScore",
         "Custom::S3AutoDeleteObjects",
         "Custom::TrainedWait",
     }

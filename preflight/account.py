@@ -111,6 +111,18 @@ class Account:
         return use
 
     @cached_property
+    def transforms(self) -> Use:
+        """The same of transform jobs."""
+        api, use = self.client(SAGEMAKER), Counter[str]()
+        for status in ("InProgress", "Stopping"):
+            pages = api.get_paginator("list_transform_jobs").paginate(StatusEquals=status)
+            for page in pages:
+                for job in page["TransformJobSummaries"]:
+                    name = job["TransformJobName"]
+                    use += needs.of_transform(api.describe_transform_job(TransformJobName=name))
+        return use
+
+    @cached_property
     def standing(self) -> dict[str, Use]:
         """What endpoints and notebook instances take of the quotas, by name."""
         api, found = self.client(SAGEMAKER), dict[str, Use]()

@@ -226,10 +226,11 @@ class Preflight:
         return Finding(Verdict.OK, f"{name}: {quota.value:g}, {needed}")
 
     def _training(self) -> Findings:
-        """Quotas of training jobs."""
+        """Quotas of training and transform jobs."""
         for name, count in sorted(self._needs.at_once.items()):
             quota = self._quota(SAGEMAKER, name)
-            used = self._account.training[name]
+            transforms = "transform job" in name
+            used = (self._account.transforms if transforms else self._account.training)[name]
             if quota is None:
                 yield self._unlisted(name)
                 continue

@@ -47,8 +47,9 @@ class Needs:
             the new instances start before the present ones end.
         groups: names of Amazon Personalize's dataset groups.
         per_group: the most that one dataset group needs of the quotas that count for each.
-        at_once: training jobs that run at a time, in the stack that has most: by default the CDK
-            CLI deploys one stack after another. With fewer they wait for each other.
+        at_once: training and transform jobs that run at a time, in the stack that has most: by
+            default the CDK CLI deploys one stack after another. With fewer they wait for each
+            other.
         functions: functions that run at a time while that stack is deployed.
         vcpus: the most of an application of EMR Serverless.
     """
@@ -82,6 +83,17 @@ def of_training(request: Mapping[str, Any]) -> Use:
     return instances(
         f"{spot}training job",
         f"Number of instances across all {spot}training jobs",
+        machines["InstanceType"],
+        int(machines["InstanceCount"]),
+    )
+
+
+def of_transform(request: Mapping[str, Any]) -> Use:
+    """The use of a transform job while it runs, by CreateTransformJob's parameters."""
+    machines = request["TransformResources"]
+    return instances(
+        "transform job",
+        "Number of instances across all transform jobs",
         machines["InstanceType"],
         int(machines["InstanceCount"]),
     )
@@ -121,7 +133,7 @@ class _Stack:
         self._update: Use = Counter()
 
     def read(self) -> None:
-        training: Use = Counter()
+        jobs: Use = Counter()
         started = 0
         for logical, resource in self._template.resources.items():
             properties = resource.get("Properties", {})
@@ -138,19 +150,21 @@ class _Stack:
                     vcpus = int(properties["MaximumCapacity"]["Cpu"].split()[0])
                     self._needs.vcpus = max(self._needs.vcpus, vcpus)
                 case "Custom::TrainedStart":
+                    if properties["Kind"] == "TransformJob":
+                        jobs += of_transform(properties["Request"])
                     if self._waits_for_training(properties):
                         continue
                     started += 1
                     if properties["Kind"] == "TrainingJob":
-                        training += of_training(properties["Request"])
-        self._needs.at_once |= training
+                        jobs += of_training(properties["Request"])
+        self._needs.at_once |= jobs
         self._needs.update |= self._update
         self._needs.functions = max(self._needs.functions, _FUNCTIONS * started)
 
     def _waits_for_training(self, properties: Mapping[str, Any]) -> bool:
-        """Whether it is a training that begins after another one, such as one on all ratings."""
+        """Whether it is a job that begins after another one, such as a training on all ratings."""
         resources = self._template.resources
-        return properties["Kind"] == "TrainingJob" and any(
+        return properties["Kind"] in ("TrainingJob", "TransformJob") and any(
             resources[name]["Type"] == "Custom::TrainedStart"
             for name in self._template.reached(properties)
         )

@@ -50,7 +50,7 @@ def _buckets(client: Any) -> list[str]:
 
 def _log_groups(client: Any) -> Iterable[str]:
     for group in _paged("describe_log_groups", "logGroups", "logGroupName")(client):
-        if group.startswith("/aws/sagemaker/TrainingJobs"):
+        if group.startswith(("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/TransformJobs")):
             # this group belongs to the account, so its streams are listed instead
             streams = _paged(
                 "describe_log_streams", "logStreams", "logStreamName", logGroupName=group
@@ -58,6 +58,17 @@ def _log_groups(client: Any) -> Iterable[str]:
             yield from (f"{group}/{stream}" for stream in streams(client))
         else:
             yield group
+
+
+def _transform_jobs(client: Any) -> Iterable[str]:
+    """Those that have not ended: SageMaker keeps the others as records that cannot be deleted."""
+    for status in ("InProgress", "Stopping"):
+        yield from _paged(
+            "list_transform_jobs",
+            "TransformJobSummaries",
+            "TransformJobName",
+            StatusEquals=status,
+        )(client)
 
 
 def _scalable_targets(client: Any) -> list[str]:
@@ -122,11 +133,7 @@ _SOURCES: list[tuple[str, str, Callable[[Any], Iterable[str]]]] = [
         "sagemaker",
         _paged("list_training_jobs", "TrainingJobSummaries", "TrainingJobName"),
     ),
-    (
-        "sagemaker/transform-job",
-        "sagemaker",
-        _paged("list_transform_jobs", "TransformJobSummaries", "TransformJobName"),
-    ),
+    ("sagemaker/transform-job", "sagemaker", _transform_jobs),
     ("sagemaker/model", "sagemaker", _paged("list_models", "Models", "ModelName")),
     (
         "sagemaker/endpoint-config",

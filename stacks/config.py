@@ -20,6 +20,7 @@ from stacks import (
     personalize_settings,
     retrain_settings,
     source_settings,
+    transform_settings,
 )
 from stacks.hyperparameters import DEEP_MF, FACTORIZATION_MACHINES, OBJECT2VEC, Rule, adapted
 from stacks.operations_settings import Operations
@@ -28,6 +29,7 @@ from stacks.prepared_data import PreparedData
 from stacks.retrain_settings import Retrain
 from stacks.settings import ConfigError, Settings
 from stacks.source_settings import Look, Source
+from stacks.transform_settings import Transform
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 WAIT_MINUTES: Final = 50
@@ -188,6 +190,7 @@ class Config:
         engines: hyperparameters of the optional engines, by engine.
         refit: whether models are trained again on all ratings, evaluated ones for a second time.
         training: settings of training jobs.
+        transform: what engines score for all users; None for nothing.
         endpoint: settings of endpoints.
         neighbours: the source of a movie's neighbours: the function's `memory` or `s3vectors`.
         architecture: the functions' architecture: `arm64` or `x86_64`.
@@ -214,6 +217,7 @@ class Config:
     engines: Mapping[str, Mapping[str, str]]
     refit: bool
     training: Training
+    transform: Transform | None
     endpoint: InstanceEndpoint | ServerlessEndpoint
     neighbours: str
     architecture: str
@@ -286,6 +290,9 @@ class Config:
             "lists": _lists(settings, data, engines),
             "experiments": experiments,
             "retrain": retrain_settings.read(settings, LISTS in engines, source is not None),
+            "transform": transform_settings.read(
+                settings, engines, _INSTANCE, full=full, source=bool(context.get("source"))
+            ),
             "object2vec": full,
             "left_out": left_out,
             "refit": refit,

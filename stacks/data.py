@@ -21,6 +21,7 @@ from stacks.constructs.roles import (
     all_of,
     writes_logs,
 )
+from stacks.constructs.transform import PAIRS
 from stacks.prepared_data import Keys, PreparedData
 
 
@@ -213,7 +214,7 @@ def _written_by_others(keys: Keys) -> list[str]:
         for engine in ("object2vec", "deep_mf", "factorization_machines", "lists")
     )
     reports = "experiments/"  # of `python -m experiment`
-    others = (*outputs, keys.embeddings, keys.batch, GENERATIONS, reports)
+    others = (*outputs, keys.embeddings, keys.batch, GENERATIONS, PAIRS, reports)
     return [f"{prefix}*" for prefix in others]
 
 

@@ -9,6 +9,7 @@ from stacks.config import Config
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.sagemaker import Channel, Data, train_and_serve, trainer
 from stacks.constructs.script import Script
+from stacks.constructs.transform import Pairs
 from stacks.images import PYTORCH_INFERENCE, PYTORCH_TRAINING, Image
 
 _IMPORTS: Final = (
@@ -46,6 +47,7 @@ class DeepMfStack(cdk.Stack):
         *,
         config: Config,
         store: Store,
+        pairs: Pairs | None = None,
         **kwargs: Any,
     ) -> None:
         description = "Deep matrix factorization: training and endpoint"
@@ -68,4 +70,6 @@ class DeepMfStack(cdk.Stack):
             task="rating",
             more=genres,
             output=keys.output["deep_mf"],
+            pairs=pairs,
+            engine="deep_mf",
         )

@@ -8,6 +8,7 @@ from constructs import Construct
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.sagemaker import train_and_serve, trainer
+from stacks.constructs.transform import Pairs
 from stacks.images import FACTORIZATION_MACHINES, Image
 
 
@@ -21,6 +22,7 @@ class FactorizationMachinesStack(cdk.Stack):
         *,
         config: Config,
         store: Store,
+        pairs: Pairs | None = None,
         **kwargs: Any,
     ) -> None:
         description = "Factorization machines: training and endpoint"
@@ -41,4 +43,6 @@ class FactorizationMachinesStack(cdk.Stack):
             task="factorization_machines",
             content_type="application/x-recordio-protobuf",
             output=keys.output["factorization_machines"],
+            pairs=pairs,
+            engine="factorization_machines",
         )

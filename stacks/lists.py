@@ -26,6 +26,7 @@ from stacks.constructs.python_layer import PythonLayer
 from stacks.constructs.retraining import GENERATIONS, Retraining
 from stacks.constructs.roles import Permission
 from stacks.constructs.sagemaker import endpoint_name, on_endpoints
+from stacks.constructs.transform import PAIRS, Pairs, write_pairs
 from stacks.preparation import OUTPUT, PreparationStack
 from stacks.retrain_settings import Retrain
 
@@ -142,7 +143,11 @@ def _gathering_memory(ratings: int) -> int:
 
 
 class ListsStack(cdk.Stack):
-    """The lists, from the data in the store to functions that answer and take events."""
+    """The lists, from the data in the store to functions that answer and take events.
+
+    Attributes:
+        pairs: what engines score for all users; None if none does.
+    """
 
     def __init__(
         self,
@@ -174,6 +179,7 @@ class ListsStack(cdk.Stack):
             for name in ("numpy", "scipy")
         }
         key = self._trained()
+        self.pairs = self._pairs(key)
         table = self._histories()
         exposures = self._exposures() if config.experiments else None
         tags = ["lists", *(["object2vec"] if config.object2vec else [])]
@@ -338,7 +344,9 @@ class ListsStack(cdk.Stack):
             *inputs.permissions,
             *self._store.reads(models),
             *self._store.writes(models),
-            *self._store.deletes(models),
+            # Pairs are removed after the setting: by then, their own permissions would be gone.
+            *self._store.deletes(models, f"{PAIRS}*"),
+            *self._store.lists(f"{PAIRS}*"),
         )
         properties = dict(inputs.properties)
         if self._generation and config.retrain:
@@ -365,6 +373,24 @@ class ListsStack(cdk.Stack):
         cdk.CfnOutput(self, "ListsModelKey", value=trained.get_att_string("ModelKey"))
         cdk.CfnOutput(self, "ListsMetrics", value=trained.get_att_string("Metrics"))
         return trained.get_att_string("ModelKey")
+
+    def _pairs(self, model: str) -> Pairs | None:
+        """The pairs that engines score for all users."""
+        if self._config.transform is None:
+            return None
+        return write_pairs(
+            self,
+            provider=self._provider,
+            config=self._config,
+            settings=self._config.transform,
+            store=self._store,
+            model=model,
+            learned={
+                "Inputs": self._inputs.digest,
+                "Validation": self._settings.validation,
+                "MostItems": str(self._settings.most_items),
+            },
+        )
 
     def _histories(self) -> dynamodb.Table:
         """The table, filled by DynamoDB's own import from S3 before it is ready.

@@ -9,6 +9,7 @@ from stacks import training_time
 from stacks.config import Config
 from stacks.constructs.private_bucket import Store
 from stacks.constructs.sagemaker import train_and_serve, trainer
+from stacks.constructs.transform import Pairs
 from stacks.images import OBJECT2VEC, Image
 
 
@@ -22,6 +23,7 @@ class Object2VecStack(cdk.Stack):
         *,
         config: Config,
         store: Store,
+        pairs: Pairs | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, description="Object2Vec: training and endpoints", **kwargs)
@@ -40,6 +42,9 @@ class Object2VecStack(cdk.Stack):
                 task=task,
                 refit={"early_stopping_patience": "5", "early_stopping_tolerance": "1e-6"},
                 output=f"{keys.output['object2vec']}{task}/",
+                pairs=pairs,
+                # of its models, the one that ranks, as in experiments
+                engine="object2vec" if task == config.places_movies else task,
             )
             self._warn_if_long(task, config)
 

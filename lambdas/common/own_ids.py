@@ -42,6 +42,18 @@ class OwnIds:
         plain = own.isascii() and own.isdecimal() and len(own) <= len(str(_LAST))
         return int(own) if plain and int(own) <= _LAST else None
 
+    def labels(self, kind: str) -> Mapping[int, str]:
+        """The data's own ids by their numbers; empty where they are the numbers.
+
+        Args:
+            kind: `users` or `items`.
+
+        Raises:
+            FunctionError: ids.json cannot be read.
+        """
+        known = self._file.content().get(kind) if self._key else None
+        return {number: own for own, number in (known or {}).items()}
+
     def _etag(self) -> str:
         try:
             return str(self._s3.head_object(**self._where)["ETag"])

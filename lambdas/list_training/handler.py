@@ -1,4 +1,4 @@
-"""The two Lambda functions behind CDK's Provider for two kinds of resources.
+"""The two Lambda functions behind CDK's Provider for three kinds of resources.
 
 `Custom::ListsHandover`: Table and Model, which the functions use. When one changes, the one before
 stays until no call uses it, and live events are carried to a new table; see
@@ -13,9 +13,17 @@ Metrics as JSON. With Gate, an update to a later Generation of the data is a ret
 model is compared with the one in service, the report is written below the prefix Generations, and a
 model that Gate refuses fails the update; see `list_training.gate`.
 
-Permissions: `on_event` needs none, it calls nothing. `is_complete` needs s3:GetObject on both keys,
-or s3:GetObject and ListBucket on the prefix; s3:GetObject, PutObject and DeleteObject below Output;
-s3:GetObject and PutObject below Generations; dynamodb:Scan and BatchWriteItem on the tables.
+`Custom::PairsToScore`: Bucket; Interactions, Catalogue and, if the data's own ids are not the
+engines' numbers, Ids, keys in it; Model, the key of the trained lists; Best, how many items of each
+user are worth scoring; Forms, of requests: tokens, columns or both; Sizes, the largest number of a
+user and of an item, plus 1; Output, the prefix of the pairs, which ends in a hash of all but the
+model, so that a retraining keeps them. Attribute: Users, how many there are; see
+`list_training.pairs`.
+
+Permissions: `on_event` needs none, it calls nothing. `is_complete` needs s3:GetObject on all keys,
+or s3:GetObject and ListBucket on the prefix; s3:GetObject, PutObject and DeleteObject below Output,
+and ListBucket for pairs; s3:GetObject and PutObject below Generations; dynamodb:Scan and
+BatchWriteItem on the tables.
 """
 
 import hashlib
@@ -33,7 +41,9 @@ from list_training import handover
 _PROPERTIES = ("Bucket", "Output", "Inputs", "Code")
 _LEARNED = ("Interactions", "Catalogue", "Validation", "MostItems")
 _PREPARED = ("Prepared",)
+_PAIRED = ("Bucket", "Interactions", "Catalogue", "Model", "Best", "Forms", "Sizes", "Output")
 HANDOVER = "Custom::ListsHandover"
+PAIRS = "Custom::PairsToScore"
 _METRICS = 1500  # characters; CloudFormation takes 4 KB for the whole answer
 
 _log = logging.getLogger("list_training")
@@ -57,6 +67,8 @@ def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         # always the same, so that CloudFormation updates it and never replaces it
         name = f"{event['StackId'].split('/')[1]}-{event['LogicalResourceId']}"
         return named(name)
+    if event["ResourceType"] == PAIRS:
+        return _pairs_named(event)
     given = event["ResourceProperties"]
     names = (*_PROPERTIES, *(_PREPARED if given.get("Prepared") else _LEARNED))
     properties = {name: given.get(name) for name in names}
@@ -83,6 +95,8 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     if event["ResourceType"] == HANDOVER:
         return _handed_over(event, context)
+    if event["ResourceType"] == PAIRS:
+        return _paired(event, context)
     place = _place(event["PhysicalResourceId"])
     if event["RequestType"] == "Delete" and not place:
         return COMPLETE  # the id is CloudFormation's own: nothing was begun
@@ -104,6 +118,47 @@ def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:
         metrics = one.ensure(event["ResourceProperties"], before)
         _log.info("trained", extra={"model": event["PhysicalResourceId"], "metrics": metrics})
         return COMPLETE | {"Data": {"ModelKey": key, "Metrics": json.dumps(metrics)[:_METRICS]}}
+
+    return polled(ListTrainingError, event, context, work)
+
+
+def _pairs_named(event: dict[str, Any]) -> dict[str, Any]:
+    given = event["ResourceProperties"]
+    problems = [f"{name} is missing" for name in _PAIRED if not given.get(name)]
+    problems += [
+        f"{name} must be {allowed}, not {given[name]!r}"
+        for name, pattern, allowed in (
+            ("Best", r"[1-9]\d{0,3}", "a whole number"),
+            ("Forms", r"(tokens|columns)(,(tokens|columns))*", "tokens, columns or both"),
+            ("Sizes", r"\d+,\d+", "two whole numbers"),
+            ("Output", r".+/", "a prefix that ends in /"),
+        )
+        if given.get(name) and not re.fullmatch(pattern, str(given[name]))
+    ]
+    if problems:
+        raise ListTrainingError(f"{event['LogicalResourceId']}: {'; '.join(problems)}")
+    return named(f"s3://{given['Bucket']}/{given['Output']}")
+
+
+def _paired(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    place = re.fullmatch(r"s3://([^/]+)/(.+/)", event["PhysicalResourceId"])
+    if event["RequestType"] == "Delete" and not place:
+        return COMPLETE  # the id is CloudFormation's own: nothing was begun
+    assert place, "on_event has named it"
+    bucket, prefix = place.groups()
+
+    def work() -> dict[str, Any]:
+        from list_training.pairs import Pairs  # numpy
+
+        one = Pairs(clients.client("s3"), bucket, prefix)
+        if event["RequestType"] == "Delete":
+            one.forget()
+            return COMPLETE
+        written = one.ensure(event["ResourceProperties"], context.get_remaining_time_in_millis)
+        if written is None:
+            return WAITING
+        _log.info("pairs", extra={"prefix": prefix, **written})
+        return COMPLETE | {"Data": {"Users": str(written["users"])}}
 
     return polled(ListTrainingError, event, context, work)
 

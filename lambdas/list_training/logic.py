@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from common.errors import FunctionError, code_of, failure, text_of
 from common.objects import Objects
 from common.text import decoded
+from numpy.typing import NDArray
 
 from list_training import gate
 from recsys.errors import InputError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 VERSION = 1  # of catalogue.json
+Numbers = NDArray[np.int64]
 
 
 class Training:
@@ -62,7 +64,7 @@ class Training:
         if prepared := properties.get("Prepared"):
             model = self._from_factors(prepared)
             return {**model.about["metrics"], **self._put(model.to_bytes(), began)}
-        events = self._events(properties)
+        events = read_events(self._objects, properties)[1]
         rivals = self._rivals(properties, events, *before) if before else None
         read = time.perf_counter() - began
         try:
@@ -93,7 +95,7 @@ class Training:
         return Rivals(
             generation=int(properties["Generation"]),
             before=int(old["Generation"]),
-            last=self._events(old),
+            last=read_events(self._objects, old)[1],
             now=events,
             current=ListModel.from_bytes(self._objects.get(key)),
             limits=Limits.of_percent(json.loads(properties["Gate"])),
@@ -126,37 +128,42 @@ class Training:
             if code_of(error) != "NoSuchBucket":
                 raise failure(error, f"{self._objects.uri(self._key)}: {text_of(error)}") from None
 
-    def _events(self, properties: dict[str, Any]) -> Events:
-        key, catalogue_key = properties["Interactions"], properties["Catalogue"]
-        content, text = self._objects.get(key), self._objects.get(catalogue_key)
-        uri = self._objects.uri
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                user, number, value, timestamp = (
-                    arrays[name] for name in ("user", "item", "value", "timestamp")
-                )
-                unknown = arrays["unknown"] if "unknown" in arrays else np.empty(0, np.int64)
-        except Exception as error:
-            raise FunctionError(f"{uri(key)} holds no interactions: {error!r}") from None
-        try:
-            numbers, catalogue = _catalogue(decoded(text))
-        except (ValueError, KeyError, TypeError) as error:
-            raise FunctionError(f"{uri(catalogue_key)} is malformed: {error!r}") from None
-        place = np.searchsorted(numbers, number)
-        place[place == len(numbers)] = 0
-        if not np.array_equal(numbers[place], number):
-            raise FunctionError(
-                f"{uri(key)} names items that {uri(catalogue_key)} does not: both must come from "
-                "one `make data`"
+
+def read_events(objects: Objects, properties: dict[str, Any]) -> tuple[Numbers, Events]:
+    """The interactions, with the engines' number of each item by its place in the catalogue.
+
+    Raises:
+        FunctionError: a file is missing or malformed; a `BusyError` if S3 could not answer now.
+    """
+    key, catalogue_key = properties["Interactions"], properties["Catalogue"]
+    content, text = objects.get(key), objects.get(catalogue_key)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            user, number, value, timestamp = (
+                arrays[name] for name in ("user", "item", "value", "timestamp")
             )
-        return Events(user, place, value, timestamp, catalogue, unknown)
+            unknown = arrays["unknown"] if "unknown" in arrays else np.empty(0, np.int64)
+    except Exception as error:
+        raise FunctionError(f"{objects.uri(key)} holds no interactions: {error!r}") from None
+    try:
+        numbers, catalogue = _catalogue(decoded(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise FunctionError(f"{objects.uri(catalogue_key)} is malformed: {error!r}") from None
+    place = np.searchsorted(numbers, number)
+    place[place == len(numbers)] = 0
+    if not np.array_equal(numbers[place], number):
+        raise FunctionError(
+            f"{objects.uri(key)} names items that {objects.uri(catalogue_key)} does not: both must "
+            "come from one `make data`"
+        )
+    return numbers, Events(user, place, value, timestamp, catalogue, unknown)
 
 
 def _estimator(properties: dict[str, Any]) -> Lists:
     return Lists(validation=properties["Validation"], most_items=int(properties["MostItems"]))
 
 
-def _catalogue(document: Any) -> tuple[Any, Catalogue]:
+def _catalogue(document: Any) -> tuple[Numbers, Catalogue]:
     """The engines' integers, ascending, and what is known of the items behind them."""
     if document["version"] != VERSION:
         raise ValueError(f"it is of version {document['version']!r}, and {VERSION} is needed")

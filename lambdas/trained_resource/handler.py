@@ -5,9 +5,11 @@ jobs, sagemaker:CreateTrainingJob, DescribeTrainingJob, StopTrainingJob and Dele
 jobs of its prefix (AddTags, if the request has tags), iam:PassRole of the training role to
 sagemaker.amazonaws.com, logs:DescribeLogStreams on the group /aws/sagemaker/TrainingJobs and
 logs:DeleteLogStream on the streams of its prefix, s3:ListBucket and s3:DeleteObject below the
-training output. For Spark jobs it needs emr-serverless:StartJobRun, ListJobRuns, GetJobRun,
-CancelJobRun, GetApplication and StopApplication, iam:PassRole of the job's role to
-emr-serverless.amazonaws.com, and s3:ListBucket and s3:DeleteObject below the jobs' output.
+training output. For transform jobs it needs sagemaker:CreateTransformJob, DescribeTransformJob and
+StopTransformJob, and for their logs and output the same as for training jobs. For Spark jobs it
+needs emr-serverless:StartJobRun, ListJobRuns, GetJobRun, CancelJobRun, GetApplication and
+StopApplication, iam:PassRole of the job's role to emr-serverless.amazonaws.com, and s3:ListBucket
+and s3:DeleteObject below the jobs' output.
 """
 
 import logging

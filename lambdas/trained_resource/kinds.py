@@ -16,6 +16,7 @@ from common.clients import client
 Description = Mapping[str, Any]
 
 _TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
+_TRANSFORM_LOGS = "/aws/sagemaker/TransformJobs"
 # as DescribeTrainingJob shows the metrics of built-in algorithms, and our script prints them
 _VALIDATION = re.compile(
     r"#quality_metric: host=\S+, epoch=(\d+), validation (?:mean_squared_error|cross_entropy) "
@@ -215,14 +216,19 @@ def _log(group: str, prefix: str) -> Iterator[str]:
 def _clean_training_job(thing: Thing, definition: Description) -> bool:
     """Delete a job's log streams and output folder, one page of each per call."""
     more = _delete_log_streams(_TRAINING_LOGS, f"{thing.name}/")
-    output = re.fullmatch(
-        r"s3://([^/]+)/?(.*)", str(value_at(definition, "OutputDataConfig.S3OutputPath") or "")
-    )
-    if output:
-        bucket, path = output.groups()
-        prefix = f"{path.rstrip('/')}/{thing.name}/".lstrip("/")
-        more |= _delete_objects(bucket, prefix)
+    if output := _place_at(definition, "OutputDataConfig.S3OutputPath"):
+        bucket, path = output
+        more |= _delete_objects(bucket, f"{path}{thing.name}/")
     return not more
+
+
+def _place_at(definition: Description, path: str) -> tuple[str, str] | None:
+    """The bucket and the prefix, which ends in / or is empty, of a member; None if it is none."""
+    found = re.fullmatch(r"s3://([^/]+)/?(.*)", str(value_at(definition, path) or ""))
+    if found is None:
+        return None
+    prefix = found[2].strip("/")
+    return found[1], f"{prefix}/" if prefix else ""
 
 
 def _delete_log_streams(group: str, prefix: str) -> bool:
@@ -261,6 +267,41 @@ def _unless_missing(method: Callable[..., dict[str, Any]], **parameters: Any) ->
 
 
 _STREAMS = 20  # log streams deleted per call; AWS allows a few deletions per second
+
+
+# SageMaker's transform job -----------------------------------------------------------------------
+
+
+def _find_transform_job(thing: Thing) -> Description | None:
+    """The newest job with this name or a later one (`NAME--2`): SageMaker keeps all of them.
+
+    A completed one whose output was deleted is `Emptied`.
+    """
+    found: Description | None = None
+    name = thing.name
+    while described := _describe(replace(thing, name=name)):
+        found, name = described, next_name(name)
+    output = _place_at(found or {}, _TRANSFORMED)
+    if found and output and found["TransformJobStatus"] == "Completed":
+        bucket, prefix = output
+        listed = _unless_missing(
+            client("s3").list_objects_v2, Bucket=bucket, Prefix=prefix, MaxKeys=1
+        )
+        if not listed.get("KeyCount"):
+            return {**found, "TransformJobStatus": "Emptied"}
+    return found
+
+
+def _clean_transform_job(thing: Thing, definition: Description) -> bool:
+    """Delete the output and the log streams of all jobs of the name, one page of each per call."""
+    more = [_delete_log_streams(_TRANSFORM_LOGS, f"{thing.name}{end}") for end in ("/", "--")]
+    output = _place_at(definition, _TRANSFORMED)
+    if output and output[1]:
+        more.append(_delete_objects(*output))
+    return not any(more)
+
+
+_TRANSFORMED = "TransformOutput.S3OutputPath"
 
 
 # Personalize -------------------------------------------------------------------------------------
@@ -478,6 +519,30 @@ KINDS = {
         running=frozenset({"InProgress"}),
         attributes=_training_job_attributes,
         clean=_clean_training_job,
+        queues=True,
+    ),
+    # SageMaker cannot delete one
+    "TransformJob": Kind(
+        service="sagemaker",
+        resource="transform-job",
+        create="create_transform_job",
+        describe="describe_transform_job",
+        stop="stop_transform_job",
+        delete=None,
+        name="TransformJobName",
+        by="TransformJobName",
+        identify=lambda thing, found: {
+            "TransformJobName": value_at(found, "TransformJobName") or thing.name
+        },
+        status="TransformJobStatus",
+        reason="FailureReason",
+        ready=frozenset({"Completed", "Emptied"}),
+        failed=frozenset({"Failed", "Stopped"}),
+        running=frozenset({"InProgress"}),
+        clean=_clean_transform_job,
+        find=_find_transform_job,
+        named="TransformJobName",
+        stale=frozenset({"Emptied"}),
         queues=True,
     ),
     "DatasetImportJob": replace(

@@ -15,11 +15,13 @@ from stacks.constructs.private_bucket import Store
 from stacks.constructs.roles import Permission, ServiceRole, all_of, writes_logs
 from stacks.constructs.script import Script
 from stacks.constructs.trained_resource import TrainedResource, Trainer
+from stacks.constructs.transform import Pairs, transform
 from stacks.images import Image
 
 VARIANT: Final = "AllTraffic"
-# SageMaker's group for all training jobs of an account.
+# SageMaker's groups for all jobs of an account.
 _TRAINING_LOGS: Final = "/aws/sagemaker/TrainingJobs"
+_TRANSFORM_LOGS: Final = "/aws/sagemaker/TransformJobs"
 _JOBS: Final = "This model's jobs, whose names end in a hash of their inputs"
 _OURS: Final = "This deployment's jobs, including those that the settings no longer name"
 _THE_GROUP: Final = "One log group: its ARN ends in a wildcard"
@@ -170,22 +172,13 @@ def _training_role(
             *store.writes(f"{output}*"),
             *([_encrypts(store.key_arn)] if store.key_arn else []),
             *_runs_images(image),
-            Permission(
-                actions=["logs:CreateLogGroup", "logs:DescribeLogStreams"],
-                resources=[_log_arn(stack, "*")],
-                wildcard=_THE_GROUP,
-            ),
-            Permission(
-                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                resources=[_log_arn(stack, f"log-stream:{name}-*")],
-                wildcard=_JOBS,
-            ),
+            *_writes_logs_of_jobs(stack, _TRAINING_LOGS, name),
         ],
     )
 
 
 def trainer(stack: cdk.Stack, config: Config, store: Store, output: str) -> Trainer:
-    """Create the functions that run a stack's training jobs and delete what they leave behind.
+    """Create the functions that run a stack's jobs and delete what they leave behind.
 
     Args:
         stack: the stack to add them to.
@@ -194,6 +187,7 @@ def trainer(stack: cdk.Stack, config: Config, store: Store, output: str) -> Trai
         output: the key prefix of the stack's models.
     """
     ours = config.name("*")
+    groups = (_TRAINING_LOGS, _TRANSFORM_LOGS)
     permissions = [
         Permission(
             actions=[
@@ -205,13 +199,25 @@ def trainer(stack: cdk.Stack, config: Config, store: Store, output: str) -> Trai
             wildcard=_OURS,
         ),
         Permission(
+            actions=[f"sagemaker:{verb}TransformJob" for verb in ("Create", "Describe", "Stop")],
+            resources=[
+                stack.format_arn(service="sagemaker", resource="transform-job", resource_name=ours)
+            ],
+            wildcard=_OURS,
+        ),
+        Permission(
             actions=["logs:DescribeLogStreams"],
-            resources=[_log_arn(stack, "*")],
+            resources=[_log_arn(stack, group, "*") for group in groups],
             wildcard=_THE_GROUP,
         ),
         Permission(
-            actions=["logs:GetLogEvents", "logs:DeleteLogStream"],
-            resources=[_log_arn(stack, f"log-stream:{ours}")],
+            actions=["logs:GetLogEvents"],
+            resources=[_log_arn(stack, _TRAINING_LOGS, f"log-stream:{ours}")],
+            wildcard=_OURS,
+        ),
+        Permission(
+            actions=["logs:DeleteLogStream"],
+            resources=[_log_arn(stack, group, f"log-stream:{ours}") for group in groups],
             wildcard=_OURS,
         ),
         *store.lists(f"{output}*"),
@@ -392,6 +398,8 @@ def train_and_serve(
     refit: Mapping[str, str] | None = None,
     script: Script | None = None,
     serving_image: Image | None = None,
+    pairs: Pairs | None = None,
+    engine: str = "",
 ) -> None:
     """Add training jobs, an endpoint for the model, and outputs for both to a stack.
 
@@ -414,6 +422,8 @@ def train_and_serve(
         refit: hyperparameters that the second job has in place of the first one's.
         script: the script of a framework's image.
         serving_image: the image for serving; None for the training image.
+        pairs: what engines score for all users; None for nothing.
+        engine: the engine by whose name `pairs` are scored by this model.
     """
     title = _title(name)
     keys, digests, more = (
@@ -476,6 +486,26 @@ def train_and_serve(
         output=output,
         environment=script.environment if script else None,
     )
+    if pairs and (member := pairs.of(engine)):
+        transform(
+            stack,
+            title,
+            trainer=trainer,
+            config=config,
+            store=store,
+            name=config.name(name),
+            pairs=pairs,
+            member=member,
+            output=output,
+            image=(serving_image or image).uri,
+            model_data_url=served.attribute("ModelDataUrl"),
+            environment=script.environment if script else None,
+            permissions=[
+                *([_encrypts(store.key_arn)] if store.key_arn else []),
+                *_runs_images(serving_image or image),
+                *_writes_logs_of_jobs(stack, _TRANSFORM_LOGS, config.name(name)),
+            ],
+        )
     cdk.CfnOutput(stack, f"{title}EndpointName", value=endpoint.name)
     cdk.CfnOutput(stack, f"{title}TrainingJobName", value=judged.attribute("Name"))
     cdk.CfnOutput(stack, f"{title}Metrics", value=judged.attribute("Metrics"))
@@ -495,11 +525,27 @@ def _duration(training: Training) -> dict[str, Any]:
     return {"StoppingCondition": limits, "EnableManagedSpotTraining": True}
 
 
-def _log_arn(stack: cdk.Stack, what: str) -> str:
+def _writes_logs_of_jobs(stack: cdk.Stack, group: str, name: str) -> list[Permission]:
+    """Permissions to write the log streams of jobs whose names begin with `name`."""
+    return [
+        Permission(
+            actions=["logs:CreateLogGroup", "logs:DescribeLogStreams"],
+            resources=[_log_arn(stack, group, "*")],
+            wildcard=_THE_GROUP,
+        ),
+        Permission(
+            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+            resources=[_log_arn(stack, group, f"log-stream:{name}-*")],
+            wildcard=_JOBS,
+        ),
+    ]
+
+
+def _log_arn(stack: cdk.Stack, group: str, what: str) -> str:
     return stack.format_arn(
         service="logs",
         resource="log-group",
-        resource_name=f"{_TRAINING_LOGS}:{what}",
+        resource_name=f"{group}:{what}",
         arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
     )
 

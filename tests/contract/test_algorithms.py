@@ -22,6 +22,7 @@ _PAIRS = _GUIDE + "object2vec-inference-formats.html"
 _EMBEDDINGS = _GUIDE + "object2vec-encoder-embeddings.html"
 _MACHINES = _GUIDE + "fact-machines.html"
 _COMMON = _GUIDE + "cdf-inference.html"
+_JOINED = _GUIDE + "batch-transform-data-processing.html"
 JSON, LINES = "application/json", "application/jsonlines"
 USERS, MOVIES, ROWS = 20, 30, 600
 DIMENSIONS = {"enc0_token_embedding_dim": 6, "enc1_token_embedding_dim": 8, "enc_dim": 10}
@@ -286,6 +287,78 @@ def test_answer_without_accept_has_the_questions_type(object2vec: Algorithm) -> 
     assert list(told) == ["predictions"]
     line = json.loads(object2vec.ask(json.dumps(PAIR), LINES).splitlines()[0])
     assert list(line) == ["scores"]
+
+
+@documented(_JOINED, tier="training")
+@pytest.mark.parametrize("name", ["object2vec", "machine"])
+def test_transform_joins_each_line_with_the_score_of_its_request(
+    cloud: Cloud, request: pytest.FixtureRequest, name: str
+) -> None:
+    served: Algorithm = request.getfixturevalue(name)
+    pairs = [(3, 5), (4, 6), (0, 0)]
+    questions: list[dict[str, Any]] = [
+        {"in0": [user], "in1": [movie]}
+        if name == "object2vec"
+        else {
+            "data": {
+                "features": {
+                    "keys": [user, USERS + movie],
+                    "shape": [USERS + MOVIES],
+                    "values": [1, 1],
+                }
+            }
+        }
+        for user, movie in pairs
+    ]
+    records = [
+        {"user": f"user {user}", "place": movie, "request": question}
+        for (user, movie), question in zip(pairs, questions, strict=True)
+    ]
+    s3, api = cloud.client("s3"), cloud.client("sagemaker")
+    bucket = served.job["OutputDataConfig"]["S3OutputPath"].split("/")[2]
+    body = "".join(json.dumps(record) + "\n" for record in records)
+    s3.put_object(Bucket=bucket, Key=f"{name}/in/a.jsonl", Body=body.encode())
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/{name}/in/"}
+    api.create_transform_job(
+        TransformJobName=served.endpoint,
+        ModelName=served.endpoint,
+        BatchStrategy="MultiRecord",
+        TransformInput={
+            "DataSource": {"S3DataSource": source},
+            "ContentType": LINES,
+            "SplitType": "Line",
+        },
+        DataProcessing={
+            "InputFilter": "$.request",
+            "JoinSource": "Input",
+            "OutputFilter": "$['user','place','SageMakerOutput']",
+        },
+        TransformOutput={
+            "S3OutputPath": f"s3://{bucket}/{name}/out",
+            "Accept": LINES,
+            "AssembleWith": "Line",
+        },
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    for _ in range(900):
+        job = api.describe_transform_job(TransformJobName=served.endpoint)
+        if job["TransformJobStatus"] != "InProgress":
+            break
+        time.sleep(1)
+    assert job["TransformJobStatus"] == "Completed", job
+    (one,) = s3.list_objects_v2(Bucket=bucket, Prefix=f"{name}/out/")["Contents"]
+    assert one["Key"].endswith("/a.jsonl.out")
+    told = s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read().decode()
+    joined = [json.loads(line) for line in told.splitlines()]
+    answers = json.loads(served.ask(json.dumps({"instances": questions})))["predictions"]
+    for line, record, answer in zip(joined, records, answers, strict=True):
+        assert {key: line[key] for key in ("user", "place")} == {
+            key: record[key] for key in ("user", "place")
+        }
+        assert set(line) == {"user", "place", "SageMakerOutput"}
+        assert line["SageMakerOutput"].keys() == answer.keys()
+        for key, value in answer.items():
+            assert line["SageMakerOutput"][key] == pytest.approx(value, rel=1e-4)
 
 
 @documented(_EMBEDDINGS, tier="training")

@@ -182,6 +182,23 @@ def test_training_is_paid_once_for_at_most_the_time_it_may_take() -> None:
     assert found.hourly == 0
 
 
+def test_transform_is_paid_for_as_long_as_the_deployment_may_wait_for_it() -> None:
+    wait = {
+        "Type": "Custom::TrainedWait",
+        "Properties": {"Arn": {"Fn::GetAtt": ["S", "Arn"]}, "Seconds": 1800},
+    }
+    another = {"Type": "Custom::TrainedWait", "Properties": {"Seconds": 1800}}
+    request = {"TransformResources": {"InstanceType": "ml.a.large", "InstanceCount": 1}}
+    start = {
+        "Type": "Custom::TrainedStart",
+        "Properties": {"Kind": "TransformJob", "Request": request},
+    }
+    found = estimated(S=start, W1=wait, W2=wait, Other=another)
+    # two waits of half an hour, at 2.0 an hour
+    assert found.once == pytest.approx(2.0)
+    assert found.hourly == 0
+
+
 def test_second_training_on_all_ratings_is_paid_and_named() -> None:
     request = {
         "ResourceConfig": {

@@ -35,6 +35,10 @@ _UNSEEN: Final = {
     ("*-Factorization-TrainerIsCompleteRole*", "logs:GetLogEvents"): (
         "a channel validation, which tells the best epoch: this algorithm has none"
     ),
+    ("*-TrainerIsCompleteRole*", "sagemaker:*TransformJob"): (
+        "no engine scores for all users here; a job is deleted after the setting has left"
+    ),
+    ("*-Lists-TrainingIsCompleteRole*", "s3:ListBucket"): "the same of the pairs that are scored",
     ("*", "ecr:*"): "SageMaker fetches the image; here none is fetched",
     ("*TrainingRole*", "logs:DescribeLogStreams"): "SageMaker documents it for jobs",
     ("*-FactorizationMachinesTrai", "logs:DescribeLogStreams"): "the same; names are cut",

@@ -33,6 +33,7 @@ from tests.lambdas.test_lists import PROPERTIES as LISTS
 from tests.lambdas.test_lists import upload
 from tests.lambdas.test_movie_index import Context
 from tests.lambdas.test_movie_retrieval import TITLES, Endpoint
+from tests.lambdas.test_pairs import PROPERTIES as PAIRS
 from tests.lambdas.test_trained_personalize import (
     ATTRIBUTION,
     RECOMMENDER,
@@ -50,6 +51,7 @@ from tests.lambdas.test_trained_resource import (
     traces,
     unreachable,
 )
+from tests.lambdas.test_trained_transform import transform
 from tests.reliability import Tally
 
 pytestmark = pytest.mark.slow
@@ -62,7 +64,8 @@ SERVICES = (
 OURS = SERVICES[:4]  # played by the tests
 Site = tuple[str, str, str]  # request, service, operation
 IN_WORDS = (TrainedResourceError, MovieIndexError, ListTrainingError)
-LEARNED = ("catalogue.json", "interactions.npz")  # what the lists learn from
+LISTED = "lists.npz"  # trained lists
+LEARNED = ("catalogue.json", "interactions.npz", LISTED)  # what is there before
 
 
 class World:
@@ -114,6 +117,7 @@ class World:
         for arn, thing in self.personalize.things.items():
             if thing["status"].startswith("CREATE"):
                 self.personalize.turn("ACTIVE", arn)
+        self.sagemaker.finish_transforms()
         for place in self.emr.finish():
             key = place.removeprefix("s3://movies/") + "manifest.json"
             client("s3").put_object(Bucket="movies", Key=key, Body=b"{}")
@@ -122,6 +126,7 @@ class World:
     def lose(self) -> None:
         """Somebody deletes everything by hand."""
         self.sagemaker.jobs.clear()
+        self.sagemaker.transforms.clear()
         self.personalize.things.clear()
         self.emr.runs.clear()
         for each in (*notes(), *models(), *outputs()):
@@ -130,7 +135,8 @@ class World:
             client("s3vectors").delete_index(indexArn=arn)
 
     def all(self) -> list[str]:
-        made = [*self.sagemaker.jobs, *self.personalize.things, *self.emr.runs]
+        made = [*self.sagemaker.jobs, *self.sagemaker.transforms]
+        made += [*self.personalize.things, *self.emr.runs]
         return [*made, *notes(), *models(), *indexes()]
 
     def left(self) -> list[str]:
@@ -144,7 +150,8 @@ class World:
         ]
         left = [one for one in traces() if one not in (CATALOGUE, *LEARNED)]
         started = [APPLICATION] if self.emr.runs and self.emr.state != "STOPPED" else []
-        return [*self.sagemaker.jobs, *left, *kept, *indexes(), *self.emr.active(), *started]
+        left += [*self.sagemaker.jobs, *self.sagemaker.transforming()]
+        return [*left, *kept, *indexes(), *self.emr.active(), *started]
 
 
 def notes() -> list[str]:
@@ -160,12 +167,12 @@ def indexes() -> list[str]:
 
 def outputs() -> list[str]:
     """What jobs have written."""
-    return [one for one in traces() if one.startswith(OUTPUT)]
+    return [one for one in traces() if one.startswith((OUTPUT, "scores/"))]
 
 
 def models() -> list[str]:
-    """Which models of lists there are."""
-    return [one for one in traces() if one.startswith("models/")]
+    """Which models of lists, and which pairs to score, there are."""
+    return [one for one in traces() if one.startswith(("models/", "pairs/"))]
 
 
 @pytest.fixture(autouse=True)
@@ -187,8 +194,22 @@ def clients() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def listed(clients: None) -> bytes:
+    """Lists that were trained from what `upload` writes."""
+    upload()
+    properties = LISTS | {"Output": "once/"}
+    event: dict[str, Any] = {"RequestType": "Create", "ResourceType": ""}
+    event |= {"LogicalResourceId": "Model", "StackId": STACK, "ResourceProperties": properties}
+    event |= list_training.handler.on_event(event, None)
+    answer = list_training.handler.is_complete(event, None)
+    key = answer["Data"]["ModelKey"]
+    content: bytes = client("s3").get_object(Bucket="movies", Key=key)["Body"].read()
+    return content
+
+
 @pytest.fixture
-def new_world(clients: None) -> Iterator[Callable[[], World]]:
+def new_world(clients: None, listed: bytes) -> Iterator[Callable[[], World]]:
     s3, logs = client("s3"), client("logs")
     now: list[World] = [World()]
 
@@ -207,6 +228,7 @@ def new_world(clients: None) -> Iterator[Callable[[], World]]:
             logs.delete_log_group(logGroupName=group["logGroupName"])
         s3.put_object(Bucket="movies", Key=CATALOGUE, Body=catalogue(TITLES).encode())
         upload()
+        s3.put_object(Bucket="movies", Key=LISTED, Body=listed)
         now[0].made.clear()
         return now[0]
 
@@ -324,12 +346,14 @@ class Case:
 
     Attributes:
         function: that provides it.
+        type: the resource's.
         waits: has another resource wait for it.
     """
 
     properties: Callable[[str | None, str], dict[str, Any]]
     within: dict[str, Any] | None = None
     function: Any = handler
+    type: str = resource.START
     waits: bool = True
 
 
@@ -347,8 +371,18 @@ CASES = {
     "MetricAttribution": Case(lambda _, inputs: ATTRIBUTION | {"Inputs": inputs}, waits=False),
     "JobRun": Case(lambda _, inputs: job_run(inputs)),
     "IndexedMovies": Case(lambda _, inputs: movies(inputs), function=movie_index, waits=False),
+    "TransformJob": Case(lambda _, inputs: transform(inputs)),
     "TrainedLists": Case(
-        lambda _, inputs: LISTS | {"Inputs": inputs}, function=list_training.handler, waits=False
+        lambda _, inputs: LISTS | {"Inputs": inputs},
+        function=list_training.handler,
+        type="Custom::TrainedLists",
+        waits=False,
+    ),
+    "PairsToScore": Case(
+        lambda _, inputs: PAIRS | {"Output": f"pairs/{inputs}/", "Model": LISTED},
+        function=list_training.handler,
+        type=list_training.handler.PAIRS,
+        waits=False,
     ),
 }
 each_kind = pytest.mark.parametrize("kind", CASES)
@@ -360,7 +394,7 @@ class Story:
     def __init__(self, world: World, kind: str, *, twice: bool = False) -> None:
         self.world, self.case = world, CASES[kind]
         self.kind, self.home = kind, Stack(world)
-        self.stack = Stack(world, function=self.case.function, twice=twice)
+        self.stack = Stack(world, type=self.case.type, function=self.case.function, twice=twice)
         self.waiter = Stack(world, type=resource.WAIT, twice=twice)
         if self.case.within:
             self.home.deploy(self.case.within)
@@ -446,7 +480,7 @@ def sites() -> Callable[[World, str], list[Site]]:
 
 
 def test_contract_tests_cover_all_kinds_and_functions() -> None:
-    assert set(CASES) == {*kinds.KINDS, "IndexedMovies", "TrainedLists"}
+    assert set(CASES) == {*kinds.KINDS, "IndexedMovies", "PairsToScore", "TrainedLists"}
     files = LAMBDAS.rglob("*.py")
     asked = {file.parent.name for file in files if "RequestType" in file.read_text("utf-8")}
     assert asked == {"common", "list_training", "movie_index", "trained_resource"}

@@ -23,6 +23,7 @@ from tests.lambdas.fakes import http
 STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/recommender-Object2Vec/1a2b"
 ROLE = "arn:aws:iam::123456789012:role/training"
 LOGS = "/aws/sagemaker/TrainingJobs"
+TRANSFORM_LOGS = "/aws/sagemaker/TransformJobs"
 
 # as CloudFormation sends it: every scalar is a string
 REQUEST: dict[str, Any] = {
@@ -69,6 +70,7 @@ class SageMaker:
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
+        self.transforms: dict[str, dict[str, Any]] = {}  # which cannot be deleted
         self.calls: list[str] = []
         self.created = 0
         self.lasts = 1  # looks at a stopping job until it has stopped
@@ -124,6 +126,51 @@ class SageMaker:
             return refusal("ResourceInUse", "in use")
         del self.jobs[request["TrainingJobName"]]
         return http(200, {})
+
+    def CreateTransformJob(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        name = request["TransformJobName"]
+        if name in self.transforms:
+            return refusal("ResourceInUse", "Job name must be unique")
+        arn = f"arn:aws:sagemaker:us-east-1:123456789012:transform-job/{name}"
+        told = {"TransformJobArn": arn, "TransformJobStatus": "InProgress", "CreationTime": 1}
+        self.transforms[name] = {**request, **told}
+        return http(200, {"TransformJobArn": arn})
+
+    def DescribeTransformJob(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        job = self.transforms.get(request["TransformJobName"])
+        if job is None:
+            return refusal("ResourceNotFound", "Requested resource not found.")
+        if job["TransformJobStatus"] == "Stopping":
+            job["TransformJobStatus"] = "Stopped"
+        return http(200, job)
+
+    def StopTransformJob(self, request: dict[str, Any]) -> Answer:  # noqa: N802
+        job = self.transforms[request["TransformJobName"]]
+        if job["TransformJobStatus"] != "InProgress":
+            return refusal("ValidationException", "The transform job has ended.")
+        job["TransformJobStatus"] = "Stopping"
+        return http(200, {})
+
+    def transforming(self) -> list[str]:
+        """The names of transform jobs that have not ended."""
+        return [
+            name
+            for name, job in self.transforms.items()
+            if job["TransformJobStatus"] in ("InProgress", "Stopping")
+        ]
+
+    def finish_transforms(self, status: str = "Completed", **more: Any) -> None:
+        """End all transform jobs, each of which leaves a log, and an object if it completes."""
+        logs = client("logs")
+        if not logs.describe_log_groups(logGroupNamePrefix=TRANSFORM_LOGS)["logGroups"]:
+            logs.create_log_group(logGroupName=TRANSFORM_LOGS)
+        for name in self.transforming():
+            self.transforms[name].update(TransformJobStatus=status, **more)
+            logs.create_log_stream(logGroupName=TRANSFORM_LOGS, logStreamName=f"{name}/i-1")
+            place = self.transforms[name]["TransformOutput"]["S3OutputPath"]
+            if status == "Completed":
+                key = f"{place.removeprefix('s3://movies/')}/part-00000.jsonl.out"
+                client("s3").put_object(Bucket="movies", Key=key, Body=b"{}")
 
     def finish(self, name: str, status: str = "Completed", **more: Any) -> None:
         self.jobs[name].update(
@@ -250,8 +297,9 @@ def traces() -> list[str]:
     """Keys in the bucket and log streams, as moto has them: asked for thousands of times."""
     account, region = "123456789012", "us-east-1"
     bucket = s3_backends[account]["aws"].buckets.get("movies")
-    group = logs_backends[account][region].groups.get(LOGS)
-    return [*sorted(bucket.keys if bucket else ()), *sorted(group.streams if group else ())]
+    groups = [logs_backends[account][region].groups.get(name) for name in (LOGS, TRANSFORM_LOGS)]
+    streams = [name for group in groups if group for name in sorted(group.streams)]
+    return [*sorted(bucket.keys if bucket else ()), *streams]
 
 
 class TestName:

@@ -98,6 +98,27 @@ def test_too_few_instances_for_training_are_a_note_and_none_is_missing(tmp_path:
     assert "--desired-value 3" in found[TRAINING].command
 
 
+def test_transform_jobs_have_a_quota_of_their_own_which_those_of_others_use(
+    tmp_path: Path,
+) -> None:
+    machines = {"InstanceType": "ml.a.large", "InstanceCount": "1"}
+    request = {"TransformResources": machines}
+    scores = {
+        "Type": "Custom::TrainedStart",
+        "Properties": {"Kind": "TransformJob", "Request": request},
+    }
+    of_type, of_all = (
+        "ml.a.large for transform job usage",
+        "Number of instances across all transform jobs",
+    )
+    busy = Counter({of_type: 2, of_all: 2})
+    account = Told({of_type: quota(0), of_all: quota(2)}, transforms=busy)
+    found = findings(tmp_path, {"A": scores}, account)
+    assert found[of_type].verdict is Verdict.MISSING
+    assert "--desired-value 3" in found[of_type].command
+    assert found[of_all].text == f"{of_all}: 2, 1 at a time, 2 used now; jobs wait for each other"
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

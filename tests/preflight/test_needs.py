@@ -60,6 +60,29 @@ def test_training_after_another_one_takes_its_place() -> None:
     assert found.functions == 2
 
 
+def test_transform_counts_its_machine_and_takes_the_place_of_its_training() -> None:
+    machines = {"InstanceType": "ml.a.large", "InstanceCount": "1"}
+    model = {"Type": "AWS::SageMaker::Model", "Properties": {"Url": {"Fn::GetAtt": ["A", "Url"]}}}
+    scores = {
+        "Type": "Custom::TrainedStart",
+        "Properties": {
+            "Kind": "TransformJob",
+            "Request": {
+                "ModelName": {"Fn::GetAtt": ["Model", "ModelName"]},
+                "TransformResources": machines,
+            },
+        },
+    }
+    found = needs({"A": job("ml.b.large"), "Model": model, "Scores": scores})
+    assert found.at_once == {
+        "ml.b.large for training job usage": 1,
+        TRAINING: 1,
+        "ml.a.large for transform job usage": 1,
+        "Number of instances across all transform jobs": 1,
+    }
+    assert found.functions == 2
+
+
 def test_spot_training_counts_apart() -> None:
     found = needs({"A": job("ml.a.large", EnableManagedSpotTraining=True), "B": job("ml.a.large")})
     assert found.at_once == {

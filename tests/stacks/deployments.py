@@ -38,6 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "every engine": {
         "engines": "lists, deep_mf, factorization_machines",
         "deep_mf": {"genre_dim": 5},
+        "transform": {"engines": "object2vec, deep_mf, factorization_machines", "best": 50},
         "experiments": {
             "engines": {
                 "arms": {
@@ -93,6 +94,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "suffix": "anna",
         "log_days": 7,
         "training": {"waits": 5},
+        "transform": {"engines": "object2vec"},
         "api": {"http": True, "rate": 5},
         "notebook": {"enabled": True, "instance_type": "ml.c5.xlarge", "idle_minutes": 30},
         "operations": {"alarms": True},

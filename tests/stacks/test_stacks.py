@@ -71,6 +71,7 @@ def test_upload_prunes_only_its_own_objects(default: Deployment) -> None:
         "object2vec/movielens/embeddings/*",
         "personalize/batch/*",
         "lists/generations/*",
+        "lists/pairs/*",
         "experiments/*",
     ]
     assert (
@@ -87,11 +88,22 @@ def test_kms_key_encrypts_bucket_and_models(variant: Variant) -> None:
     assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
     key = {"Fn::ImportValue": f"{kms.prefix}-Data-KeyArn"}
     template = kms.templates["Object2Vec"]
+    writes = {"kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt"}
+    models = kms.resources("Object2Vec", "AWS::SageMaker::Model")
+    transforms = 0
     for start in kms.resources("Object2Vec", "Custom::TrainedStart").values():
         request = start["Properties"]["Request"]
-        assert request["OutputDataConfig"]["KmsKeyId"] == key
-        assert {"kms:Decrypt", "kms:GenerateDataKey"} <= actions_of(template, request["RoleArn"])
-    for model in kms.resources("Object2Vec", "AWS::SageMaker::Model").values():
+        if start["Properties"]["Kind"] == "TransformJob":
+            transforms += 1
+            output = request["TransformOutput"]
+            (name, _) = request["ModelName"]["Fn::GetAtt"]
+            role = models[name]["Properties"]["ExecutionRoleArn"]
+        else:
+            output, role = request["OutputDataConfig"], request["RoleArn"]
+        assert output["KmsKeyId"] == key
+        assert writes <= actions_of(template, role)
+    assert transforms == 1
+    for model in models.values():
         assert "kms:Decrypt" in actions_of(template, model["Properties"]["ExecutionRoleArn"])
 
 
@@ -113,6 +125,8 @@ def test_training_starts_after_role_policy_and_data(any_variant: Deployment) -> 
             trust = template["Resources"][role["Ref"]]["Properties"]["AssumeRolePolicyDocument"]
             assert trust["Statement"][0]["Principal"] == {"Service": "states.amazonaws.com"}
     for start in any_variant.resources("Object2Vec", "Custom::TrainedStart").values():
+        if start["Properties"]["Kind"] == "TransformJob":
+            continue  # by the role of its model
         role = start["Properties"]["Request"]["RoleArn"]
         assert {"s3:GetObject", "s3:PutObject", "s3:ListBucket"} <= actions_of(template, role)
 
@@ -151,6 +165,8 @@ def _jobs(deployment: Deployment, stack: str) -> dict[str, list[tuple[dict[str, 
     """By model, each training job's files by channel, and its epochs; the evaluated one first."""
     found: dict[str, list[tuple[dict[str, str], Any]]] = {}
     for start in deployment.resources(stack, "Custom::TrainedStart").values():
+        if start["Properties"]["Kind"] == "TransformJob":
+            continue
         request = start["Properties"]["Request"]
         files = {
             one["ChannelName"]: one["DataSource"]["S3DataSource"]["S3Uri"]["Fn::Join"][1][-1]
@@ -246,12 +262,15 @@ def test_training_request_equals_the_workshops(variant: Variant) -> None:
         assert f"/object2vec/movielens/output/{task}/" in output
 
 
-def test_training_request_is_valid_for_create_training_job(any_variant: Deployment) -> None:
+def test_requests_of_jobs_are_valid_for_the_create_call(any_variant: Deployment) -> None:
     botocore = pytest.importorskip("botocore.session")
     from botocore.validate import validate_parameters
 
     service = botocore.get_session().get_service_model("sagemaker")
-    shape = service.operation_model("CreateTrainingJob").input_shape
+    shapes = {
+        kind: service.operation_model(f"Create{kind}").input_shape
+        for kind in ("TrainingJob", "TransformJob")
+    }
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -262,8 +281,8 @@ def test_training_request_is_valid_for_create_training_job(any_variant: Deployme
 
     for stack in {"Object2Vec", "DeepMf", "FactorizationMachines"} & any_variant.templates.keys():
         for start in any_variant.resources(stack, "Custom::TrainedStart").values():
-            request = plain(start["Properties"]["Request"])
-            validate_parameters({"TrainingJobName": "a", **request}, shape)
+            kind, request = start["Properties"]["Kind"], plain(start["Properties"]["Request"])
+            validate_parameters({f"{kind}Name": "a", **request}, shapes[kind])
 
 
 def test_training_role_is_limited_to_its_model(default: Deployment) -> None:
@@ -581,9 +600,10 @@ def test_script_is_downloaded_for_training_and_served_from_the_model(variant: Va
     role = template["Resources"][request["RoleArn"]["Fn::GetAtt"][0]]["Properties"]
     (key,) = set(re.findall(r"[0-9a-f]{64}[.a-z]*", archive))
     assert key in json.dumps(role["Policies"])
-    container = only(deployment.resources("DeepMf", "AWS::SageMaker::Model"))["PrimaryContainer"]
-    assert "/pytorch-inference:2.6.0-cpu-py312" in json.dumps(container["Image"])
-    assert container["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
+    for model in deployment.resources("DeepMf", "AWS::SageMaker::Model").values():
+        container = model["Properties"]["PrimaryContainer"]
+        assert "/pytorch-inference:2.6.0-cpu-py312" in json.dumps(container["Image"])
+        assert container["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
 
 
 def test_deep_mf_without_genres_has_no_movies_channel(variant: Variant) -> None:
@@ -634,6 +654,7 @@ def test_custom_resources_are_all_covered_by_the_contract_tests(
     ours = {
         "Custom::IndexedMovies",
         "Custom::ListsHandover",
+        "Custom::PairsToScore",
         "Custom::TrainedLists",
         "Custom::TrainedStart",
         "Custom::TrainedWait",
