@@ -166,7 +166,8 @@ class SageMaker:
             logs.create_log_group(logGroupName=TRANSFORM_LOGS)
         for name in self.transforming():
             self.transforms[name].update(TransformJobStatus=status, **more)
-            logs.create_log_stream(logGroupName=TRANSFORM_LOGS, logStreamName=f"{name}/i-1")
+            if f"{name}/i-1" not in traces():
+                logs.create_log_stream(logGroupName=TRANSFORM_LOGS, logStreamName=f"{name}/i-1")
             place = self.transforms[name]["TransformOutput"]["S3OutputPath"]
             if status == "Completed":
                 key = f"{place.removeprefix('s3://movies/')}/part-00000.jsonl.out"

@@ -102,7 +102,8 @@ def test_functions_only_log_to_declared_groups(
             if "logs:CreateLogGroup" in statement["Action"]:
                 resource = json.dumps(statement["Resource"])
                 declared = any(f'"{group}"' in resource for group in groups)
-                assert declared or "/aws/sagemaker/TrainingJobs" in resource, name
+                of_jobs = re.search("/aws/sagemaker/(Training|Transform)Jobs:", resource)
+                assert declared or of_jobs, name
         for name, role in any_variant.resources(stack, "AWS::IAM::Role").items():
             assert "ManagedPolicyArns" not in role["Properties"], name
         for name, group in groups.items():
