@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rehearsal.__main__ import _left_out
+from rehearsal.__main__ import _engines, _left_out
 from rehearsal.report import _models, _surveys
 from rehearsal.run import Rehearsal
 from rehearsal.suggestions import Survey
@@ -111,7 +111,7 @@ def test_report_describes_the_lists_and_leaves_out_genres_that_are_not_there(gen
     [
         (False, "fit", "both", []),
         (False, "fit", "off", ["the data do not meet its requirements"]),
-        (False, "off", "off", ["the setting"]),
+        (False, "off", "off", ["the setting leaves it out"]),
         (True, "fit", "custom", ["they learn ratings, which the data do not have"]),
     ],
 )
@@ -120,3 +120,19 @@ def test_engines_that_are_not_deployed_are_named_with_the_reason(
 ) -> None:
     found = _left_out({"scale": {"events": events}}, chosen, groups)
     assert [why.partition(":")[0] for why in found.values()] == left
+
+
+@pytest.mark.parametrize(
+    ("chosen", "events", "deployed"),
+    [
+        ("lists,deep_mf,factorization_machines", True, "lists"),
+        ("lists,deep_mf,factorization_machines", False, "lists,deep_mf,factorization_machines"),
+        ("deep_mf", True, "none"),
+        ("none", True, "none"),
+        ("nonsense", True, "nonsense"),  # the deployment says which there are
+    ],
+)
+def test_engines_that_learn_ratings_are_left_out_without_any(
+    chosen: str, events: bool, deployed: str
+) -> None:
+    assert _engines(chosen, {"scale": {"events": events}}) == deployed
