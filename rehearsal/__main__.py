@@ -34,6 +34,7 @@ from rehearsal.suggestions import shelves, surveys
 _STEPS = 8
 """Synth, bootstrap, deploy, four kinds of questions, destroy."""
 _NO_STEPS = ("prepare data", "total")
+_OF_RATINGS = ("deep_mf", "factorization_machines")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,7 +84,7 @@ def _rehearsed(options: argparse.Namespace) -> int:
     settings = [
         f"preset={run.preset}",
         f"personalize.groups={groups}",
-        f"engines={options.engines}",
+        f"engines={_engines(options.engines, run.data)}",
     ]
     status = on_local_aws(
         lambda: _rehearse(run, options.out, settings, options.page),
@@ -135,15 +136,22 @@ def _groups(chosen: str) -> str:
     return "both" if len(fit) == len(judged) else fit[0] if fit else "off"
 
 
+def _engines(chosen: str, data: Mapping[str, Any]) -> str:
+    """The value of the setting `engines`: without ratings, those that do not learn from ratings."""
+    if not data["scale"]["events"]:
+        return chosen
+    return ",".join(name for name in chosen.split(",") if name not in _OF_RATINGS) or "none"
+
+
 def _left_out(data: Mapping[str, Any], chosen: str, groups: str) -> dict[str, str]:
     """Why engines are not deployed, by name."""
     found = {}
     if data["scale"]["events"]:
-        names = "Object2Vec's ratings and recommendations, deep_mf, factorization_machines"
+        names = ", ".join(("Object2Vec's ratings and recommendations", *_OF_RATINGS))
         found[names] = "they learn ratings, which the data do not have"
     if groups == "off":
         found["Amazon Personalize"] = (
-            "the setting"
+            "the setting leaves it out"
             if chosen == "off"
             else "the data do not meet its requirements: `python -m recsys health` tells which"
         )

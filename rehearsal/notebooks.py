@@ -1,6 +1,7 @@
 """Run every notebook on the local AWS and render it as a page: `python -m rehearsal.notebooks`."""
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -72,13 +73,27 @@ def _report(options: argparse.Namespace) -> int:
     """Prepare the data, run the notebooks and report. Return the exit status."""
     run = Run()
     began = time.monotonic()
-    status = prepare(options) or on_local_aws(
-        lambda: _run(run, options.out), "The notebooks could not be run."
+    status = (
+        prepare(options)
+        or _refused(DATA)
+        or on_local_aws(lambda: _run(run, options.out), "The notebooks could not be run.")
     )
     if status != 0:
         return status
     print("\n".join(_summary(run, options.out, time.monotonic() - began)))
     return 1 if run.failures or run.leftovers else 0
+
+
+def _refused(data: Path) -> int:
+    """Return 1, and say so, if the prepared data have no ratings."""
+    scale = json.loads((data / "manifest.json").read_text("utf-8"))["scale"]
+    if scale["events"]:
+        print(
+            "The notebooks explain models that learn ratings, and these data are events without "
+            "any: give ratings, or rehearse with these data: make rehearse DATA=…",
+            file=sys.stderr,
+        )
+    return int(scale["events"])
 
 
 def _run(run: Run, out: Path) -> None:

@@ -48,6 +48,12 @@ class Verdict:
         return self.best - self.value if self.lower else self.value - self.best
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval, of values that there are: no share is above 1."""
+        most = math.inf if self.lower else 1.0
+        return max(self.value - self.margin, 0.0), min(self.value + self.margin, most)
+
+    @property
     def state(self) -> str:
         """`better`, `uncertain` within the interval, or `no better`."""
         if self.gain <= 0:
@@ -129,8 +135,11 @@ def verdicts(run: Rehearsal) -> Iterator[Verdict]:
 
 
 def _proportion(value: float, count: int) -> float:
+    """Half of Agresti and Coull's interval, which is not empty where all or none were right."""
     inside = min(max(value, 0.0), 1.0)
-    return _SIGMAS * math.sqrt(inside * (1 - inside) / count)
+    tried = count + _SIGMAS**2
+    share = (inside * count + _SIGMAS**2 / 2) / tried
+    return _SIGMAS * math.sqrt(share * (1 - share) / tried)
 
 
 def _metric(run: Rehearsal, task: str, name: str) -> float | None:

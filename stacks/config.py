@@ -482,10 +482,9 @@ def _engines(settings: Settings, data: PreparedData | None, full: bool) -> tuple
     if not full and chosen != (LISTS,):
         settings.refuse("engines", ",".join(chosen), "lists alone, as profile=lists deploys them")
     if data and "rating" not in data.keys.input and set(chosen) & set(ENGINES):
-        settings.refuse(
-            "engines",
-            ",".join(chosen),
-            f"without {' and '.join(ENGINES)}, which learn ratings: the data are events",
+        settings.errors.append(
+            f"engines: {' and '.join(ENGINES)} learn ratings, and the data are events without any: "
+            f"leave them out of {','.join(chosen)!r}"
         )
     return tuple(name for name in chosen if name != "none")
 

@@ -162,6 +162,15 @@ def test_cell_that_takes_too_long_is_an_error_of_its_notebook(tmp_path: Path) ->
     assert "CellTimeoutError" in notebooks.render(notebook, tmp_path)
 
 
+@pytest.mark.parametrize("events", [False, True])
+def test_data_without_ratings_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], events: bool
+) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"scale": {"events": events}}), "utf-8")
+    assert notebooks._refused(tmp_path) == int(events)
+    assert ("make rehearse" in capsys.readouterr().err) is events
+
+
 def test_index_lists_what_has_run_and_what_has_failed() -> None:
     run = Run(seconds={"cdk synth": 5, "1_data": 12.4, "8_clean_up": 3, "8_clean_up_afterwards": 2})
     run.failures["8_clean_up"] = "no"

@@ -1,10 +1,11 @@
 """What the report says of the models."""
 
 import math
+from typing import Any
 
 import pytest
 
-from rehearsal.__main__ import _left_out
+from rehearsal.__main__ import _engines, _left_out
 from rehearsal.report import _models, _surveys
 from rehearsal.run import Rehearsal
 from rehearsal.suggestions import Survey
@@ -48,7 +49,7 @@ def test_intervals_are_those_of_the_held_out_part() -> None:
     rating, recommendation = verdicts(rehearsed(0.8, 0.75))
     # the variance of a squared normal error is twice the squared variance of the error
     assert rating.margin == pytest.approx(1.96 * 0.8 * math.sqrt(2) / 100)
-    assert recommendation.margin == pytest.approx(1.96 * math.sqrt(0.75 * 0.25) / 100)
+    assert recommendation.margin == pytest.approx(1.96 * math.sqrt(0.75 * 0.25) / 100, rel=1e-3)
     assert (rating.best, recommendation.best) == (0.9, 0.7)
 
 
@@ -86,7 +87,8 @@ def test_lists_without_what_users_like_are_named() -> None:
         run.surveys.append(Survey(engine=name, favourite=favourite, chance=0.05, **figures))
     good, bad = (one for one in verdicts(run) if one.metric == "favourite genre in lists")
     assert (good.state, bad.state) == ("better", "no better")
-    assert good.margin == pytest.approx(1.96 * math.sqrt(0.61 * 0.39 / 60))
+    # as if 38.52 of 63.84 were of the genre
+    assert good.margin == pytest.approx(1.96 * math.sqrt(0.6034 * 0.3966 / 63.84), abs=1e-4)
     (warning,) = (line for line in _models(run) if "no better" in line)
     assert "do not follow what each reader likes" in warning
 
@@ -106,12 +108,26 @@ def test_report_describes_the_lists_and_leaves_out_genres_that_are_not_there(gen
     assert max(map(len, (heading, first, second))) <= 100
 
 
+def test_interval_of_a_share_has_no_values_above_1_and_is_not_empty() -> None:
+    """Of 60 lists that are all right, 1.96 squared more are counted as tried, half of them right.
+
+    So 61.92 of 63.84 are right, with a standard error of 0.0214.
+    """
+    run = rehearsed(0.8, 0.7)
+    figures: Any = {"users": 60, "places": 600, "different": 200, "had": 0, "chance": 0.1}
+    run.surveys.append(Survey(engine="Lists", favourite=1.0, **figures))
+    *_, found = verdicts(run)
+    assert found.metric == "favourite genre in lists"
+    assert found.margin == pytest.approx(1.96 * 0.0214, abs=1e-4)
+    assert found.interval == (pytest.approx(1 - 1.96 * 0.0214, abs=1e-4), 1.0)
+
+
 @pytest.mark.parametrize(
     ("events", "chosen", "groups", "left"),
     [
         (False, "fit", "both", []),
         (False, "fit", "off", ["the data do not meet its requirements"]),
-        (False, "off", "off", ["the setting"]),
+        (False, "off", "off", ["the setting leaves it out"]),
         (True, "fit", "custom", ["they learn ratings, which the data do not have"]),
     ],
 )
@@ -120,3 +136,19 @@ def test_engines_that_are_not_deployed_are_named_with_the_reason(
 ) -> None:
     found = _left_out({"scale": {"events": events}}, chosen, groups)
     assert [why.partition(":")[0] for why in found.values()] == left
+
+
+@pytest.mark.parametrize(
+    ("chosen", "events", "deployed"),
+    [
+        ("lists,deep_mf,factorization_machines", True, "lists"),
+        ("lists,deep_mf,factorization_machines", False, "lists,deep_mf,factorization_machines"),
+        ("deep_mf", True, "none"),
+        ("none", True, "none"),
+        ("nonsense", True, "nonsense"),  # the deployment says which there are
+    ],
+)
+def test_engines_that_learn_ratings_are_left_out_without_any(
+    chosen: str, events: bool, deployed: str
+) -> None:
+    assert _engines(chosen, {"scale": {"events": events}}) == deployed

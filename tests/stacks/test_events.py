@@ -44,7 +44,10 @@ def test_without_ratings_what_learns_from_events_is_deployed(
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"engines": "lists,deep_mf"}, "engines: .*deep_mf.*the data are events"),
+        (
+            {"engines": "lists,deep_mf"},
+            "engines: .*the data are events.*leave them out of 'lists,deep_mf'",
+        ),
         ({"preset": "workshop"}, "preset: .*events without ratings"),
     ],
 )
