@@ -956,7 +956,10 @@ class TestBadProperties:
     @pytest.mark.parametrize(
         ("change", "told"),
         [
-            ({"Kind": "Oven"}, "Kind must be one of TrainingJob, DatasetImportJob, Solution"),
+            (
+                {"Kind": "Oven"},
+                "Kind must be one of TrainingJob, TransformJob, DatasetImportJob, Solution",
+            ),
             ({"Kind": None}, "not None"),
             ({"NamePrefix": None}, "NamePrefix must be a string"),
             ({"NamePrefix": "x" * 60}, "at most 63 characters"),

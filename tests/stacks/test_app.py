@@ -63,9 +63,12 @@ def test_command_that_does_not_deploy_knows_the_stacks_of_all_settings(
         *("Personalize", "Notebook", "Preparation"),
     )
     names = {f"recommender-{one}" for one in features}
+    engines = ("Object2Vec", "DeepMf", "FactorizationMachines")
     assert dependencies(tmp_path / "destroy") == {
         "recommender-Data": set(),
         **{name: {"recommender-Data"} for name in names},
+        # whose pairs they may score
+        **{f"recommender-{one}": {"recommender-Data", "recommender-Lists"} for one in engines},
         "recommender-Lists": {"recommender-Data", "recommender-Preparation"},
         "recommender-Functions": {f"recommender-{one}" for one in ("Data", "Object2Vec", "Lists")},
         "recommender-Operations": {"recommender-Data", *names},

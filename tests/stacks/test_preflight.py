@@ -184,7 +184,7 @@ def test_missing_permissions_are_told(
     assert text.startswith(f"permission: sts:AssumeRole on {role}")
     assert "not checked The CDK's bootstrap stack: " in report
     assert "ssm:GetParameter" in report
-    assert "not checked Quotas of training jobs: " in report
+    assert "not checked Quotas of training and transform jobs: " in report
     assert "servicequotas:ListRequestedServiceQuotaChangeHistory" in report
 
 
