@@ -122,11 +122,14 @@ def verdicts(run: Rehearsal) -> Iterator[Verdict]:
         )
     for survey in run.surveys:
         if survey.favourite is not None and survey.chance is not None:
+            margin = _proportion(survey.favourite, survey.users)
+            if survey.chance + margin >= 1:  # nearly all items have the genre: none can be better
+                continue
             yield Verdict(
                 survey.engine,
                 "favourite genre in lists",
                 survey.favourite,
-                _proportion(survey.favourite, survey.users),
+                margin,
                 {"chance": survey.chance},
                 lower=False,
                 advice="its lists do not follow what each "

@@ -108,6 +108,17 @@ def test_report_describes_the_lists_and_leaves_out_genres_that_are_not_there(gen
     assert max(map(len, (heading, first, second))) <= 100
 
 
+@pytest.mark.parametrize(("chance", "judged"), [(1.0, False), (0.97, False), (0.9, True)])
+def test_lists_are_not_blamed_where_nearly_all_items_have_one_genre(
+    chance: float, judged: bool
+) -> None:
+    """With a margin of 0.042, a share of 1 could not be told from one of 0.97."""
+    run = rehearsed(0.8, 0.75)
+    figures: Any = {"users": 60, "places": 600, "different": 200, "had": 0, "favourite": 1.0}
+    run.surveys.append(Survey(engine="Lists", chance=chance, **figures))
+    assert ("favourite genre in lists" in [one.metric for one in verdicts(run)]) is judged
+
+
 def test_interval_of_a_share_has_no_values_above_1_and_is_not_empty() -> None:
     """Of 60 lists that are all right, 1.96 squared more are counted as tried, half of them right.
 
