@@ -183,7 +183,7 @@ import json, socket, struct
 
 def handler(event, context):
     if event is None:
-        return "x" * (64 << 20)
+        return "x" * (8 << 20)
     for descriptor in range(3, 4096):  # as many as the server itself may have
         try:
             socket.socket(fileno=descriptor).sendall(struct.pack(">II", *event) + b"[]" * 1000)
