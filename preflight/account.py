@@ -1,7 +1,7 @@
 """What an account has and uses, read by AWS's own APIs; nothing here changes anything."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -101,25 +101,22 @@ class Account:
     @cached_property
     def training(self) -> Use:
         """What the training jobs that run now take of the quotas."""
-        api, use = self.client(SAGEMAKER), Counter[str]()
-        for status in ("InProgress", "Stopping"):
-            pages = api.get_paginator("list_training_jobs").paginate(StatusEquals=status)
-            for page in pages:
-                for job in page["TrainingJobSummaries"]:
-                    name = job["TrainingJobName"]
-                    use += needs.of_training(api.describe_training_job(TrainingJobName=name))
-        return use
+        return self._running("training", needs.of_training)
 
     @cached_property
     def transforms(self) -> Use:
-        """The same of transform jobs."""
-        api, use = self.client(SAGEMAKER), Counter[str]()
+        """What the transform jobs that run now take of the quotas."""
+        return self._running("transform", needs.of_transform)
+
+    def _running(self, kind: str, of: Callable[[Mapping[str, Any]], Use]) -> Use:
+        """What the jobs of a kind that run now take of the quotas, by their descriptions."""
+        api, use, title = self.client(SAGEMAKER), Counter[str](), kind.capitalize()
+        describe = getattr(api, f"describe_{kind}_job")
         for status in ("InProgress", "Stopping"):
-            pages = api.get_paginator("list_transform_jobs").paginate(StatusEquals=status)
+            pages = api.get_paginator(f"list_{kind}_jobs").paginate(StatusEquals=status)
             for page in pages:
-                for job in page["TransformJobSummaries"]:
-                    name = job["TransformJobName"]
-                    use += needs.of_transform(api.describe_transform_job(TransformJobName=name))
+                for job in page[f"{title}JobSummaries"]:
+                    use += of(describe(**{f"{title}JobName": job[f"{title}JobName"]}))
         return use
 
     @cached_property

@@ -37,7 +37,7 @@ def read(
 
     Args:
         settings: the settings to read from.
-        engines: the deployed engines beside Object2Vec.
+        engines: the deployed engines besides Object2Vec.
         instance: how an instance type is written.
         full: whether Object2Vec is deployed.
         source: whether the data are in a bucket.
